@@ -1,0 +1,22 @@
+//! Any bytes as a request body: decoding never panics, and what it says is fit for a log line.
+
+#![no_main]
+
+use dukcapil_fr_sim::evidence::Photo;
+use dukcapil_fr_sim::fixtures::Limits;
+use dukcapil_fr_sim::protocol::encoding::Base64Mode;
+use dukcapil_fr_sim::protocol::{Body, Field, body::FIELDS};
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    let body = Body::decode(bytes);
+    for rule in &FIELDS {
+        if let Some(fault) = body.field_fault(rule.field) {
+            assert!(fault.len() < 400, "{fault}");
+        }
+    }
+    let _ = body.threshold();
+    if let Some(text) = body.text(Field::Image) {
+        let _ = Photo::read(text, Base64Mode::Mime, &Limits::default());
+    }
+    let _ = Photo::of_file(bytes.to_vec(), &Limits::default());
+});

@@ -1,0 +1,35 @@
+//! The body is a JSON object with all seven fields, of the right type and length; the methode is the customer's (doc 2, 4.5).
+
+use super::{Case, Check, Finding};
+use crate::protocol::Code;
+use crate::protocol::body::{self, FIELDS};
+
+const THIS: Check = Check::Parameters;
+
+pub fn check(case: &Case) -> Finding {
+    if let Some(fault) = &case.body.fault {
+        return Finding::failed(THIS, Code::PARAMETERS, fault.reason.clone(), fault.hint.clone());
+    }
+    let faults: Vec<_> = FIELDS.iter().filter_map(|rule| case.body.field_fault(rule.field)).collect();
+    if !faults.is_empty() {
+        return Finding::failed(THIS, Code::PARAMETERS, faults.join("; "), HINT);
+    }
+    match wrong_methode(case) {
+        Some((reason, hint)) => Finding::failed(THIS, case.policy.wrong_methode.clone(), reason, hint),
+        None => Finding::passed(THIS, "all seven fields are there, of the right type and length"),
+    }
+}
+
+const HINT: &str = "send all seven keys, none empty: transactionId (at most 20 characters), transactionSource (50), \
+                    threshold (number), image, user_id, password, ip (15)";
+
+fn wrong_methode(case: &Case) -> Option<(String, String)> {
+    let known = &case.customer?.methode;
+    if known.iter().any(|methode| methode == case.methode) {
+        return None;
+    }
+    Some((
+        format!("methode {} is not the customer's", body::shown(case.methode)),
+        format!("{} has {}", case.customer_id, known.join(", ")),
+    ))
+}

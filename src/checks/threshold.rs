@@ -1,0 +1,24 @@
+//! The threshold lies within 1 to 20, both allowed (doc 4.6, "1 sd 20").
+
+use super::{Case, Check, Finding};
+use crate::protocol::{Code, number};
+
+const THIS: Check = Check::Threshold;
+
+/// Doc 4.6; that both ends and fractions are allowed is assumed.
+pub const RANGE: std::ops::RangeInclusive<f64> = 1.0..=20.0;
+
+pub fn check(case: &Case) -> Finding {
+    match case.body.threshold() {
+        None => Finding::unknown(THIS, "there is no threshold to judge"),
+        Some(threshold) if RANGE.contains(&threshold) => {
+            Finding::passed(THIS, format!("{} is within 1 to 20", number::java_double(threshold)))
+        }
+        Some(threshold) => Finding::failed(
+            THIS,
+            Code::THRESHOLD,
+            format!("threshold {} is not within 1 to 20", number::java_double(threshold)),
+            "send a number from 1 to 20, both allowed, fractions too",
+        ),
+    }
+}

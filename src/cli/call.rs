@@ -1,0 +1,173 @@
+//! `call`: a real client in one command. Encrypts, encodes, posts; prints the answer, its candidates, and the reason when
+//! there is an admin listener to ask.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use rsa::RsaPublicKey;
+use serde_json::{Value, json};
+
+use super::encrypt::read_public_key;
+use super::{Failure, client};
+use crate::fixtures::source;
+use crate::keys;
+use crate::protocol::{body, encoding};
+
+#[derive(Debug, Args)]
+pub struct CallArgs {
+    /// The server, with the endpoint's prefix unless that is /api/face-recognition
+    #[arg(long, default_value = "http://127.0.0.1:8080", env = "FRSIM_URL")]
+    url: String,
+    #[arg(long, value_name = "ID", default_value = "demo")]
+    customer: String,
+    #[arg(long, default_value = "CALL_FN")]
+    methode: String,
+    #[arg(long, value_name = "TEXT", default_value = "demo-user")]
+    user: String,
+    #[arg(long, value_name = "TEXT", default_value = "demo-password")]
+    password: String,
+    /// Photo, jpg or png [default: a built-in demo picture]
+    #[arg(long, value_name = "FILE")]
+    image: Option<PathBuf>,
+    /// Sent as written, so that wrong ones can be tried
+    #[arg(long, value_name = "SCORE", default_value = "7")]
+    threshold: String,
+    #[arg(long, default_value = "127.0.0.1")]
+    ip: String,
+    /// [default: made up]
+    #[arg(long, value_name = "TEXT")]
+    transaction_id: Option<String>,
+    #[arg(long, value_name = "TEXT", default_value = "dukcapil-fr-sim")]
+    transaction_source: String,
+    /// Public key, PEM [default: the admin listener's for the customer, else keys/public.pem]
+    #[arg(long, value_name = "PEM")]
+    public_key: Option<PathBuf>,
+    /// The simulator's admin listener, for key and reason
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9090", env = "FRSIM_ADMIN")]
+    admin: String,
+    #[arg(long, value_name = "T", env = "FRSIM_ADMIN_TOKEN", hide_env_values = true)]
+    admin_token: Option<String>,
+    /// Give up after
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = humantime::parse_duration)]
+    timeout: Duration,
+}
+
+/// The built-in picture that is sent when none is named.
+const DEMO_PICTURE: &str = "gallery/siti.jpg";
+
+/// How long the admin listener may take: it is a help, not the matter.
+const ADMIN_PATIENCE: Duration = Duration::from_secs(2);
+
+pub fn run(args: &CallArgs) -> Result<ExitCode, Failure> {
+    let transaction_id = args.transaction_id.clone().unwrap_or_else(made_up_id);
+    let body = request(args, &transaction_id)?;
+    let url = endpoint(args);
+    let answer =
+        client::post_json(&client::agent(args.timeout), &url, &body.to_string()).map_err(Failure::no)?;
+    if answer.status != 200 {
+        eprintln!("HTTP status {}", answer.status);
+    }
+    println!("{}", answer.body);
+    print_candidates(&answer.body);
+    if let Some(entry) = journal_entry(args, &transaction_id) {
+        print_reason(&entry);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn made_up_id() -> String {
+    format!("call-{:015x}", rand::random::<u64>() >> 4)
+}
+
+fn endpoint(args: &CallArgs) -> String {
+    let url = args.url.trim_end_matches('/');
+    let has_path = url.split_once("://").is_some_and(|(_, rest)| rest.contains('/'));
+    let prefix = if has_path { "" } else { "/api/face-recognition" };
+    let encoded = |text: &str| {
+        percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
+    };
+    format!("{url}{prefix}/{}/{}", encoded(&args.customer), encoded(&args.methode))
+}
+
+fn request(args: &CallArgs, transaction_id: &str) -> Result<Value, Failure> {
+    let key = public_key(args)?;
+    let seal = |text: &str| keys::encrypt(&key, text.as_bytes()).map(|sealed| encoding::encode(&sealed));
+    Ok(json!({
+        "transactionId": transaction_id,
+        "transactionSource": args.transaction_source,
+        "threshold": args.threshold,
+        "image": encoding::encode(&photo(args)?),
+        "user_id": seal(&args.user).map_err(Failure::bad_input)?,
+        "password": seal(&args.password).map_err(Failure::bad_input)?,
+        "ip": args.ip,
+    }))
+}
+
+fn photo(args: &CallArgs) -> Result<Vec<u8>, Failure> {
+    match &args.image {
+        Some(path) => {
+            std::fs::read(path).map_err(|error| Failure::bad_input(format!("{}: {error}", path.display())))
+        }
+        None => source::built_in()
+            .remove(DEMO_PICTURE)
+            .map(|file| file.bytes.into_owned())
+            .ok_or_else(|| Failure::bad_input("name a photo with --image")),
+    }
+}
+
+fn public_key(args: &CallArgs) -> Result<RsaPublicKey, Failure> {
+    if let Some(path) = &args.public_key {
+        return read_public_key(path);
+    }
+    let customers = format!("/customers/{}/public.pem", args.customer);
+    match from_admin(args, &customers).or_else(|| from_admin(args, "/keys/public.pem")) {
+        Some(pem) => keys::read_public_pem(&pem).map_err(Failure::keys),
+        None => read_public_key("keys/public.pem".as_ref()),
+    }
+}
+
+fn from_admin(args: &CallArgs, path: &str) -> Option<String> {
+    let url = format!("{}{path}", args.admin.trim_end_matches('/'));
+    let answer = client::get(&client::agent(ADMIN_PATIENCE), &url, args.admin_token.as_deref()).ok()?;
+    (answer.status == 200).then_some(answer.body)
+}
+
+/// The candidates inside `response`, as a table.
+fn print_candidates(answer: &str) {
+    let candidates = || {
+        let answer: Value = serde_json::from_str(answer).ok()?;
+        let response: Value = serde_json::from_str(answer.get("response")?.as_str()?).ok()?;
+        Some(response.get("face")?.get("FACE_T5")?.as_object()?.clone())
+    };
+    let Some(candidates) = candidates().filter(|candidates| !candidates.is_empty()) else { return };
+    println!("\n{:<20} score", "NIK");
+    let mut rows: Vec<_> =
+        candidates.iter().map(|(nik, score)| (nik, score.as_f64().unwrap_or_default())).collect();
+    rows.sort_by(|(_, a), (_, b)| b.total_cmp(a));
+    for (nik, score) in rows {
+        println!("{nik:<20} {score:.3}");
+    }
+}
+
+/// The journal's entry of this request; `None` without an admin listener, or when it is not the same simulator's.
+fn journal_entry(args: &CallArgs, transaction_id: &str) -> Option<Value> {
+    let listing = from_admin(args, &format!("/requests?limit=50&customer_id={}", args.customer))?;
+    let mut listing: Value = serde_json::from_str(&listing).ok()?;
+    let mine = |entry: &&mut Value| entry["request"]["transaction_id"] == transaction_id;
+    listing.get_mut("requests")?.as_array_mut()?.iter_mut().find(mine).map(Value::take)
+}
+
+fn print_reason(entry: &Value) {
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    if let Some(reason) = text(&entry["answer"]["reason"]) {
+        println!("\nreason: {reason}");
+    }
+    if let Some(hint) = text(&entry["answer"]["hint"]) {
+        println!("hint:   {hint}");
+    }
+    for warning in entry["warnings"].as_array().into_iter().flatten() {
+        println!("warning: {}", body::cut(warning["message"].as_str().unwrap_or_default(), 200));
+    }
+}

@@ -1,0 +1,216 @@
+//! What `serve` writes on stderr: a banner, then one line a request, in text or JSON; colour on a terminal only.
+
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal, Write as _};
+use std::path::Path;
+
+use serde_json::json;
+
+use super::serve::LogFormat;
+use crate::clock;
+use crate::fixtures::Problem;
+use crate::journal::{Entry, State};
+use crate::keys::Origin;
+use crate::observer::Observer;
+use crate::simulator::Simulator;
+
+/// The terminal.
+#[derive(Debug)]
+pub struct Console {
+    format: LogFormat,
+    verbose: bool,
+    quiet: bool,
+    colour: bool,
+}
+
+/// ANSI colours.
+#[derive(Clone, Copy)]
+enum Colour {
+    Dim,
+    Bold,
+    Green,
+    Yellow,
+    Red,
+}
+
+impl Console {
+    pub fn new(format: LogFormat, verbose: bool, quiet: bool) -> Console {
+        let colour =
+            io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        Console { format, verbose, quiet, colour }
+    }
+
+    /// What to try first.
+    pub fn banner(&self, simulator: &Simulator, fixtures: Option<&Path>, keys: &Path) {
+        if self.quiet {
+            return;
+        }
+        let loaded = simulator.engine().fixtures();
+        let url = simulator.url();
+        let path =
+            format!("{}{}", url, loaded.prefixes.first().map_or("", String::as_str).replace(' ', "%20"));
+        let made = if simulator.key_origin() == Some(Origin::Generated) { "made just now" } else { "read" };
+        let source =
+            fixtures.map_or("built-in".to_owned(), |path| format!("built-in, and {}", path.display()));
+        if self.format == LogFormat::Json {
+            let customers: Vec<_> = loaded.customers.keys().collect();
+            return self.write(&json!({
+                "event": "started", "endpoint": url, "admin": simulator.admin_url(), "version": env!("CARGO_PKG_VERSION"),
+                "customers": customers, "key_bits": loaded.keys.server().bits(), "fixtures": source,
+            }).to_string());
+        }
+        let customers = loaded.customers.keys().map(String::as_str).collect::<Vec<_>>().join(" ");
+        let mut text = format!(
+            "\n  {}\n\n",
+            self.paint(Colour::Bold, concat!("dukcapil-fr-sim ", env!("CARGO_PKG_VERSION")))
+        );
+        for (name, value) in [
+            ("endpoint", format!("{path}/demo/CALL_FN")),
+            ("admin", simulator.admin_url().unwrap_or_else(|| "off".to_owned())),
+            ("key", format!("{}/public.pem, RSA {}, {made}", keys.display(), loaded.keys.server().bits())),
+            ("fixtures", source),
+            ("customers", wrapped(&customers, 12)),
+            ("try", format!("curl -sd '{{}}' {path}/sample-6018/CALL_FN")),
+        ] {
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "  {} {value}", self.paint(Colour::Dim, &format!("{name:<9}")));
+        }
+        self.write(&text);
+    }
+
+    fn text_of(&self, entry: &Entry) -> String {
+        let time = clock::rfc3339_millis(entry.at);
+        let time = time.get(11..23).unwrap_or_default();
+        let answer = &entry.answer;
+        let code =
+            answer.code.as_ref().map_or_else(|| format!("HTTP {}", answer.status), ToString::to_string);
+        let colour = match answer.code.as_ref().map(crate::protocol::Code::as_str) {
+            Some("6018") => Colour::Green,
+            Some(code) if code.starts_with('6') => Colour::Yellow,
+            _ => Colour::Red,
+        };
+        let transaction = entry.request.transaction_id.as_deref().map_or_else(|| "-".to_owned(), plain);
+        let aborted = if entry.state == State::Aborted { "  (the connection ended first)" } else { "" };
+        let mut line = format!(
+            "{}  {:<14} {transaction:<20} {}  {}  {}{aborted}",
+            self.paint(Colour::Dim, time),
+            plain(&entry.customer_id),
+            self.paint(colour, &code),
+            plain(&answer.reason),
+            self.paint(Colour::Dim, &duration(entry.elapsed_us)),
+        );
+        if self.verbose {
+            let hints = answer.hint.iter().map(|hint| format!("hint: {hint}"));
+            let warnings = entry.warnings.iter().map(|warning| format!("warning: {}", warning.message));
+            for more in hints.chain(warnings) {
+                let _ = write!(line, "\n              {}", self.paint(Colour::Dim, &plain(&more)));
+            }
+        }
+        line
+    }
+
+    fn paint(&self, colour: Colour, text: &str) -> String {
+        if !self.colour {
+            return text.to_owned();
+        }
+        let code = match colour {
+            Colour::Dim => 2,
+            Colour::Bold => 1,
+            Colour::Green => 32,
+            Colour::Yellow => 33,
+            Colour::Red => 31,
+        };
+        format!("\x1b[{code}m{text}\x1b[0m")
+    }
+
+    /// A terminal that went away must not stop the endpoint.
+    fn write(&self, line: &str) {
+        let _ = writeln!(io::stderr().lock(), "{line}");
+    }
+}
+
+impl Observer for Console {
+    fn request(&self, entry: &Entry) {
+        if self.quiet {
+            return;
+        }
+        match self.format {
+            LogFormat::Text => self.write(&self.text_of(entry)),
+            LogFormat::Json => self.write(&json_of(entry).to_string()),
+        }
+    }
+
+    fn reloaded(&self, customers: usize) {
+        match self.format {
+            _ if self.quiet => {}
+            LogFormat::Text => self.write(&format!("fixtures reloaded: {customers} customers")),
+            LogFormat::Json => {
+                self.write(&json!({ "event": "reloaded", "customers": customers }).to_string())
+            }
+        }
+    }
+
+    fn refused(&self, problems: &[Problem]) {
+        match self.format {
+            LogFormat::Text => {
+                let list = Problem::list(problems);
+                self.write(&format!("the edited fixtures are wrong; the old ones stay in force:{list}"));
+            }
+            LogFormat::Json => {
+                let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
+                self.write(&json!({ "event": "reload_refused", "problems": problems }).to_string());
+            }
+        }
+    }
+}
+
+fn json_of(entry: &Entry) -> serde_json::Value {
+    json!({
+        "event": "request", "id": entry.id, "at": clock::rfc3339_millis(entry.at), "customer_id": entry.customer_id,
+        "transaction_id": entry.request.transaction_id, "status": entry.answer.status, "code": entry.answer.code,
+        "reason": entry.answer.reason, "state": entry.state, "elapsed_us": entry.elapsed_us,
+    })
+}
+
+/// Without control characters: what a client sends must not steer a terminal.
+fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{FFFD}' } else { c }).collect()
+}
+
+fn duration(micros: u64) -> String {
+    let millis = micros as f64 / 1000.0;
+    format!("{millis:.1} ms")
+}
+
+/// Long lists of names, on several lines that start at a column.
+fn wrapped(text: &str, column: usize) -> String {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let line = lines.last_mut().filter(|line| line.len() + word.len() < 90);
+        match line {
+            Some(line) => {
+                let gap = if line.is_empty() { "" } else { " " };
+                let _ = write!(line, "{gap}{word}");
+            }
+            None => lines.push(word.to_owned()),
+        }
+    }
+    lines.join(&format!("\n{}", " ".repeat(column)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_do_not_reach_the_terminal() {
+        assert_eq!(plain("a\x1b[31m\r\nb"), "a\u{FFFD}[31m\u{FFFD}\u{FFFD}b");
+    }
+
+    #[test]
+    fn long_lists_are_wrapped_under_their_start() {
+        let text = wrapped(&["customer"; 12].join(" "), 4);
+        assert_eq!(text.lines().count(), 2);
+        assert!(text.lines().nth(1).is_some_and(|line| line.starts_with("    customer")));
+    }
+}

@@ -1,0 +1,49 @@
+//! `encrypt`: one field as `openssl_public_encrypt` and base64 would give it.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+use rsa::RsaPublicKey;
+
+use super::Failure;
+use crate::keys;
+use crate::protocol::encoding;
+
+#[derive(Debug, Args)]
+pub struct EncryptArgs {
+    /// The text; without one it is read from stdin, less one line break at its end
+    text: Option<String>,
+    /// Public key, PEM
+    #[arg(long, value_name = "PEM", default_value = "keys/public.pem")]
+    public_key: PathBuf,
+}
+
+pub fn run(args: &EncryptArgs) -> Result<ExitCode, Failure> {
+    let key = read_public_key(&args.public_key)?;
+    let plain = match &args.text {
+        Some(text) => text.as_bytes().to_vec(),
+        None => from_stdin()?,
+    };
+    let sealed = keys::encrypt(&key, &plain).map_err(Failure::bad_input)?;
+    println!("{}", encoding::encode(&sealed));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn from_stdin() -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    std::io::stdin()
+        .read_to_end(&mut bytes)
+        .map_err(|error| Failure::bad_input(format!("stdin: {error}")))?;
+    let text = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
+    Ok(text.strip_suffix(b"\r").unwrap_or(text).to_vec())
+}
+
+/// Reads a public key file.
+pub fn read_public_key(path: &Path) -> Result<RsaPublicKey, Failure> {
+    let pem = std::fs::read_to_string(path).map_err(|error| {
+        Failure::keys(format!("{}: {error}; the simulator makes it on its first start", path.display()))
+    })?;
+    keys::read_public_pem(&pem).map_err(|message| Failure::keys(format!("{}: {message}", path.display())))
+}

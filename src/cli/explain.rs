@@ -1,0 +1,94 @@
+//! `explain`: what the endpoint would answer to a body, and why, without a server.
+
+use std::io::Read;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::{Failure, Sources, fixture_directory, load};
+use crate::clock::{Clock, ClockStart};
+use crate::engine::{Engine, Explanation, Incoming};
+use crate::journal::Journal;
+
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// File with the request's body, or - for stdin
+    file: PathBuf,
+    #[arg(long, value_name = "ID", default_value = "demo")]
+    customer: String,
+    /// [default: the customer's first]
+    #[arg(long)]
+    methode: Option<String>,
+    /// Address of the TCP peer, for customers whose access.peer is true
+    #[arg(long, value_name = "ADDR")]
+    peer: Option<IpAddr>,
+    /// system, or an instant in RFC 3339
+    #[arg(long, value_name = "system|RFC3339", default_value = "system", env = "FRSIM_CLOCK")]
+    clock: ClockStart,
+    /// Print JSON, as POST /explain answers
+    #[arg(long)]
+    json: bool,
+    /// Show NIKs whole
+    #[arg(long)]
+    show_nik: bool,
+    #[command(flatten)]
+    sources: Sources,
+}
+
+pub fn run(args: &ExplainArgs) -> Result<ExitCode, Failure> {
+    let body = read(&args.file)?;
+    let directory = fixture_directory(args.sources.fixtures.as_deref())?;
+    if !args.sources.keys.join("private.pem").exists() {
+        eprintln!(
+            "there is no {}/private.pem yet (the first start makes it), so no credential can open",
+            args.sources.keys.display()
+        );
+    }
+    let fixtures = load(directory.as_deref(), &args.sources.keys)?;
+    let engine = Engine::new(fixtures, Clock::new(args.clock), Journal::new(0), args.show_nik);
+    let verdict = engine.explain(&Incoming {
+        customer_id: &args.customer,
+        methode: args.methode.as_deref(),
+        body: &body,
+        peer: args.peer,
+        connection: 0,
+        headers: None,
+    });
+    print(&verdict.explanation(args.show_nik), args.json)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn read(file: &PathBuf) -> Result<Vec<u8>, Failure> {
+    let failed = |error: std::io::Error| Failure::bad_input(format!("{}: {error}", file.display()));
+    if file.as_os_str() == "-" {
+        let mut bytes = Vec::new();
+        std::io::stdin().read_to_end(&mut bytes).map_err(failed)?;
+        return Ok(bytes);
+    }
+    std::fs::read(file).map_err(failed)
+}
+
+fn print(explanation: &Explanation, json: bool) -> Result<(), Failure> {
+    if json {
+        let text =
+            serde_json::to_string_pretty(explanation).map_err(|error| Failure::no(error.to_string()))?;
+        println!("{text}");
+        return Ok(());
+    }
+    println!("{}  {}", explanation.code, explanation.reason);
+    if let Some(hint) = &explanation.hint {
+        println!("      {hint}");
+    }
+    println!();
+    for finding in &explanation.findings {
+        let status = format!("{:?}", finding.status).to_lowercase();
+        println!("{:<11} {status:<8} {}", finding.check.name(), finding.reason);
+    }
+    for warning in &explanation.warnings {
+        println!("{:<11} {:<8} {}", "warning", "", warning.message);
+    }
+    println!("\n{}", explanation.body);
+    Ok(())
+}

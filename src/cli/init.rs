@@ -1,0 +1,30 @@
+//! `init`: writes the built-in fixtures out.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::Failure;
+use crate::fixtures::source;
+
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// Where to
+    #[arg(value_name = "DIR", default_value = "fixtures")]
+    directory: PathBuf,
+    /// Overwrite files that exist
+    #[arg(long)]
+    force: bool,
+}
+
+pub fn run(args: &InitArgs) -> Result<ExitCode, Failure> {
+    let written = source::write_built_in(&args.directory, args.force).map_err(Failure::bad_input)?;
+    println!(
+        "{} files in {}; edit them and run: dukcapil-fr-sim --fixtures {}",
+        written.len(),
+        args.directory.display(),
+        args.directory.display()
+    );
+    Ok(ExitCode::SUCCESS)
+}

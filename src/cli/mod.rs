@@ -1,0 +1,147 @@
+//! The command line: one file a command. `serve` is what runs without a command.
+
+mod call;
+mod check;
+mod client;
+mod console;
+mod encrypt;
+mod explain;
+mod healthcheck;
+mod init;
+mod serve;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::StartError;
+use crate::fixtures::{self, Fixtures, Problem};
+use crate::keys::{KeyRing, PrivateKey};
+use crate::policy::PolicySpec;
+
+/// Simulator of the Dukcapil face recognition 1:N endpoint.
+#[derive(Debug, Parser)]
+#[command(name = "dukcapil-fr-sim", version, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: serve::ServeArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the endpoint and the admin API (what runs without a command)
+    Serve(Box<serve::ServeArgs>),
+    /// Write the built-in fixtures into a directory, to be edited
+    Init(init::InitArgs),
+    /// Send one real request and print the answer, the candidates and the reason
+    Call(call::CallArgs),
+    /// Encrypt a field as openssl_public_encrypt and base64 would
+    Encrypt(encrypt::EncryptArgs),
+    /// Say offline what the endpoint would answer to a request body, and why
+    Explain(explain::ExplainArgs),
+    /// Validate fixtures, or print the policy table
+    Check(check::CheckArgs),
+    /// Exit 0 when the server is ready, 1 when it is not
+    Healthcheck(healthcheck::HealthcheckArgs),
+}
+
+/// Runs the command line.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = match cli.command {
+        None => serve::run(cli.serve),
+        Some(Command::Serve(args)) => serve::run(*args),
+        Some(Command::Init(args)) => init::run(&args),
+        Some(Command::Call(args)) => call::run(&args),
+        Some(Command::Encrypt(args)) => encrypt::run(&args),
+        Some(Command::Explain(args)) => explain::run(&args),
+        Some(Command::Check(args)) => check::run(&args),
+        Some(Command::Healthcheck(args)) => healthcheck::run(&args),
+    };
+    done.unwrap_or_else(|failure| {
+        eprintln!("dukcapil-fr-sim: {}", failure.message);
+        ExitCode::from(failure.code)
+    })
+}
+
+/// Why a command ends, and with which exit code (SPEC 1).
+#[derive(Debug)]
+struct Failure {
+    code: u8,
+    message: String,
+}
+
+impl Failure {
+    /// The command was carried out and the answer is no.
+    const NO: u8 = 1;
+    /// Bad arguments or fixtures.
+    const BAD_INPUT: u8 = 2;
+    const ADDRESS_IN_USE: u8 = 3;
+    const KEYS_UNUSABLE: u8 = 4;
+
+    fn bad_input(message: impl Into<String>) -> Failure {
+        Failure { code: Failure::BAD_INPUT, message: message.into() }
+    }
+
+    fn no(message: impl Into<String>) -> Failure {
+        Failure { code: Failure::NO, message: message.into() }
+    }
+
+    fn keys(message: impl Into<String>) -> Failure {
+        Failure { code: Failure::KEYS_UNUSABLE, message: message.into() }
+    }
+
+    fn fixtures(problems: &[Problem]) -> Failure {
+        Failure::bad_input(format!("the fixtures are wrong:{}", Problem::list(problems)))
+    }
+}
+
+impl From<StartError> for Failure {
+    fn from(error: StartError) -> Failure {
+        let code = match error {
+            StartError::Address { .. } => Failure::ADDRESS_IN_USE,
+            StartError::Keys(_) | StartError::NoKey(_) => Failure::KEYS_UNUSABLE,
+            StartError::Fixtures(_) | StartError::File { .. } | StartError::System(_) => Failure::BAD_INPUT,
+        };
+        Failure { code, message: error.to_string() }
+    }
+}
+
+/// Where fixtures and keys are found, for the commands that read them without serving.
+#[derive(Debug, Args)]
+struct Sources {
+    /// Directory whose files replace the built-in fixtures [default: ./fixtures when it exists]
+    #[arg(long, value_name = "DIR", env = "FRSIM_FIXTURES")]
+    fixtures: Option<PathBuf>,
+    /// Directory of the keys
+    #[arg(long, value_name = "DIR", default_value = "keys", env = "FRSIM_KEYS")]
+    keys: PathBuf,
+}
+
+/// The fixture directory in force: the one named, or `./fixtures` when it exists.
+fn fixture_directory(named: Option<&Path>) -> Result<Option<PathBuf>, Failure> {
+    match named {
+        Some(directory) if directory.is_dir() => Ok(Some(directory.to_owned())),
+        Some(directory) => Err(Failure::bad_input(format!(
+            "{} is no directory; dukcapil-fr-sim init {} makes one with the built-in fixtures",
+            directory.display(),
+            directory.display()
+        ))),
+        None => Ok(Some(PathBuf::from("fixtures")).filter(|directory| directory.is_dir())),
+    }
+}
+
+/// Loads fixtures with the keys of the directory. Where there is no key yet, none is made: a throw-away one stands in.
+fn load(directory: Option<&Path>, keys: &Path) -> Result<Fixtures, Failure> {
+    let server = if keys.join("private.pem").exists() {
+        crate::keys::read_or_generate(keys, 2048).map_err(|error| Failure::keys(error.to_string()))?.0
+    } else {
+        PrivateKey::generate("a throw-away key", 2048).map_err(Failure::keys)?
+    };
+    let ring = KeyRing::new(server, Some(keys.to_owned()));
+    fixtures::load(directory, ring, &PolicySpec::default()).map_err(|problems| Failure::fixtures(&problems))
+}

@@ -1,0 +1,150 @@
+//! Errors of the admin API: `{"error":{"code","message","path","hint"}}`, made by constructors only.
+//!
+//! A 4xx says what is wrong with the request and changes nothing. There is no 5xx.
+
+use std::fmt;
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, ResponseError};
+use serde::de::DeserializeOwned;
+use serde_json::json;
+
+use crate::fixtures::did_you_mean;
+
+/// An error on its way to the caller.
+#[derive(Debug)]
+pub struct ApiError {
+    status: StatusCode,
+    code: &'static str,
+    message: String,
+    /// JSON pointer to what is wrong in the body, or the name of the parameter.
+    path: Option<String>,
+    hint: Option<String>,
+    /// The methods that a 405 names.
+    allow: Option<&'static str>,
+}
+
+impl ApiError {
+    fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> ApiError {
+        ApiError { status, code, message: message.into(), path: None, hint: None, allow: None }
+    }
+
+    pub fn not_found(message: impl Into<String>) -> ApiError {
+        ApiError::new(StatusCode::NOT_FOUND, "not_found", message)
+    }
+
+    pub fn unknown_customer(customer_id: &str) -> ApiError {
+        let shown = crate::protocol::body::shown(customer_id);
+        ApiError::not_found(format!("no customer has the id {shown}"))
+            .hint("ids are those of the fixtures, such as demo")
+    }
+
+    pub fn wrong_method(message: impl Into<String>, allow: &'static str) -> ApiError {
+        let error = ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message);
+        ApiError { allow: Some(allow), ..error }.hint(format!("it takes {allow}"))
+    }
+
+    pub fn invalid(message: impl Into<String>) -> ApiError {
+        ApiError::new(StatusCode::BAD_REQUEST, "invalid", message)
+    }
+
+    pub fn unauthorized() -> ApiError {
+        ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", "the admin token is missing or wrong")
+            .hint("send Authorization: Bearer followed by the token of --admin-token")
+    }
+
+    pub fn foreign_origin() -> ApiError {
+        ApiError::new(
+            StatusCode::FORBIDDEN,
+            "foreign_origin",
+            "a page of another origin may not steer the simulator",
+        )
+        .hint("call the admin API from a program, or from a page that it serves itself")
+    }
+
+    pub fn foreign_host() -> ApiError {
+        ApiError::new(StatusCode::MISDIRECTED_REQUEST, "foreign_host", "Host is not this machine")
+            .hint("call it as localhost, by a loopback address or by the bound address, or start it with --admin-token")
+    }
+
+    pub fn path(mut self, path: impl Into<String>) -> ApiError {
+        self.path = Some(path.into());
+        self
+    }
+
+    pub fn hint(mut self, hint: impl Into<String>) -> ApiError {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Reads a JSON body; an error points into it.
+    pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+        let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+        let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+            let message = error.inner().to_string();
+            let hint = did_you_mean::hint(&message);
+            ApiError { hint, ..ApiError::invalid(message).path(pointer(error.path())) }
+        })?;
+        deserializer.end().map_err(|error| ApiError::invalid(error.to_string()))?;
+        Ok(value)
+    }
+}
+
+/// A JSON pointer (RFC 6901).
+fn pointer(path: &serde_path_to_error::Path) -> String {
+    use serde_path_to_error::Segment;
+    path.iter()
+        .map(|segment| match segment {
+            Segment::Map { key } => format!("/{}", key.replace('~', "~0").replace('/', "~1")),
+            Segment::Seq { index } => format!("/{index}"),
+            Segment::Enum { variant } => format!("/{variant}"),
+            Segment::Unknown => String::new(),
+        })
+        .collect()
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl ResponseError for ApiError {
+    fn status_code(&self) -> StatusCode {
+        self.status
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let ApiError { code, message, path, hint, .. } = self;
+        let mut response = HttpResponse::build(self.status);
+        if let Some(methods) = self.allow {
+            response.insert_header(("Allow", methods));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            response.insert_header(("WWW-Authenticate", "Bearer"));
+        }
+        response.json(json!({ "error": { "code": code, "message": message, "path": path, "hint": hint } }))
+    }
+}
+
+impl actix_web::Responder for ApiError {
+    type Body = actix_web::body::BoxBody;
+
+    fn respond_to(self, _: &actix_web::HttpRequest) -> HttpResponse {
+        self.error_response()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn an_error_points_into_the_body() {
+        let error = ApiError::parse::<BTreeMap<String, Vec<u8>>>(br#"{"a/b":[1,"x"]}"#).unwrap_err();
+        assert_eq!(error.path.as_deref(), Some("/a~1b/1"));
+        assert_eq!(error.status, StatusCode::BAD_REQUEST);
+        assert!(ApiError::parse::<u8>(b"1 2").is_err());
+    }
+}

@@ -1,0 +1,52 @@
+//! `POST /explain`: what the endpoint would answer to a body, and why. Consumes nothing.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use actix_web::{HttpResponse, web};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::{ApiError, json};
+use crate::engine::Incoming;
+use crate::http::Shared;
+use crate::warnings::Headers;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Question {
+    customer_id: String,
+    methode: Option<String>,
+    peer: Option<IpAddr>,
+    #[serde(default)]
+    headers: BTreeMap<String, String>,
+    /// An object, kept as written, or the raw text of a body in a string.
+    body: Box<RawValue>,
+}
+
+pub async fn explain(shared: web::Data<Shared>, bytes: web::Bytes) -> Result<HttpResponse, ApiError> {
+    let question: Question = ApiError::parse(&bytes)?;
+    let raw = question.body.get();
+    let text = if raw.starts_with('"') { ApiError::parse::<String>(raw.as_bytes())? } else { raw.to_owned() };
+    let verdict = shared.engine.explain(&Incoming {
+        customer_id: &question.customer_id,
+        methode: question.methode.as_deref(),
+        body: text.as_bytes(),
+        peer: question.peer,
+        connection: 0,
+        headers: headers(&question.headers),
+    });
+    Ok(json(&verdict.explanation(shared.engine.shows_nik())))
+}
+
+/// Without headers in the question nothing is known of them, and nothing is said.
+fn headers(given: &BTreeMap<String, String>) -> Option<Headers> {
+    let find = |name: &str| {
+        given.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.clone())
+    };
+    (!given.is_empty()).then(|| Headers {
+        accept: find("accept"),
+        content_type: find("content-type"),
+        user_agent: find("user-agent"),
+    })
+}

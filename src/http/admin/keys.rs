@@ -1,0 +1,27 @@
+//! `GET /keys/public.pem`, `GET /customers/{customer_id}/public.pem`.
+
+use actix_web::{HttpResponse, web};
+
+use super::ApiError;
+use crate::http::Shared;
+use crate::keys::PrivateKey;
+
+pub async fn of_server(shared: web::Data<Shared>) -> HttpResponse {
+    pem(shared.engine.fixtures().keys.server())
+}
+
+pub async fn of_customer(
+    shared: web::Data<Shared>,
+    customer_id: web::Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    let fixtures = shared.engine.fixtures();
+    let customer = fixtures
+        .customers
+        .get(customer_id.as_str())
+        .ok_or_else(|| ApiError::unknown_customer(&customer_id))?;
+    Ok(pem(&customer.key))
+}
+
+fn pem(key: &PrivateKey) -> HttpResponse {
+    HttpResponse::Ok().content_type("application/x-pem-file").body(key.public_pem().to_owned())
+}

@@ -1,0 +1,57 @@
+//! The admin API: its own listener, JSON in and out, errors of one shape. All routes stand in [`routes`].
+
+pub mod access;
+mod clock;
+mod error;
+mod explain;
+mod keys;
+mod quota;
+mod requests;
+mod status;
+
+pub use error::ApiError;
+
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+
+/// Largest body of an admin request, in bytes: an explanation carries a whole request of the endpoint.
+pub const MAX_BODY: usize = 32 << 20;
+
+/// Every route of the admin API.
+pub fn routes(config: &mut ServiceConfig) {
+    config
+        .service(at("/health", "GET").route(web::get().to(status::health)))
+        .service(at("/ready", "GET").route(web::get().to(status::ready)))
+        .service(at("/version", "GET").route(web::get().to(status::version)))
+        .service(
+            at("/clock", "GET, PUT").route(web::get().to(clock::read)).route(web::put().to(clock::change)),
+        )
+        .service(
+            at("/customers/{customer_id}/quota", "GET, PUT")
+                .route(web::get().to(quota::read))
+                .route(web::put().to(quota::change)),
+        )
+        .service(at("/customers/{customer_id}/public.pem", "GET").route(web::get().to(keys::of_customer)))
+        .service(at("/keys/public.pem", "GET").route(web::get().to(keys::of_server)))
+        .service(at("/requests", "GET").route(web::get().to(requests::list)))
+        .service(at("/requests/{id}", "GET").route(web::get().to(requests::one)))
+        .service(at("/explain", "POST").route(web::post().to(explain::explain)))
+        .default_service(web::to(no_route));
+}
+
+/// A resource that tells other methods which ones it takes.
+fn at(path: &str, allow: &'static str) -> actix_web::Resource {
+    let no_method = move |req: HttpRequest| async move {
+        ApiError::wrong_method(format!("{} does not take {}", req.path(), req.method()), allow)
+    };
+    web::resource(path).default_service(web::to(no_method))
+}
+
+async fn no_route(req: HttpRequest) -> ApiError {
+    ApiError::not_found(format!("there is no route {}", req.path()))
+        .hint("the routes are listed in the README")
+}
+
+fn json(value: &impl serde::Serialize) -> HttpResponse {
+    HttpResponse::Ok().json(value)
+}

@@ -1,0 +1,62 @@
+//! `GET /requests`, `GET /requests/{id}`.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{ApiError, json};
+use crate::clock;
+use crate::fixtures::did_you_mean;
+use crate::http::Shared;
+use crate::journal::Filter;
+
+/// The query of `GET /requests`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Query {
+    customer_id: Option<String>,
+    code: Option<String>,
+    since: Option<String>,
+    limit: Option<usize>,
+}
+
+/// Entries given when the query names no limit, and at most.
+const DEFAULT_LIMIT: usize = 100;
+const LIMITS: std::ops::RangeInclusive<usize> = 1..=10_000;
+
+pub async fn list(shared: web::Data<Shared>, req: HttpRequest) -> Result<HttpResponse, ApiError> {
+    let query = query(&req)?;
+    let limit = query.limit.unwrap_or(DEFAULT_LIMIT);
+    if !LIMITS.contains(&limit) {
+        let message = format!("limit is {} to {}, not {limit}", LIMITS.start(), LIMITS.end());
+        return Err(ApiError::invalid(message).path("limit"));
+    }
+    let since = query.since.as_deref().map(instant).transpose()?;
+    let filter = Filter { customer_id: query.customer_id, code: query.code, since };
+    let (requests, dropped) = shared.engine.journal.list(&filter, limit);
+    Ok(json(&json!({ "requests": requests, "dropped": dropped })))
+}
+
+pub async fn one(shared: web::Data<Shared>, id: web::Path<String>) -> Result<HttpResponse, ApiError> {
+    let entry = id.parse().ok().and_then(|id| shared.engine.journal.get(id));
+    let entry = entry.ok_or_else(|| {
+        ApiError::not_found(format!("the journal has no request {}", crate::protocol::body::shown(&id)))
+            .hint("GET /requests lists what it has; --journal makes it larger")
+    })?;
+    Ok(json(&entry))
+}
+
+fn query(req: &HttpRequest) -> Result<Query, ApiError> {
+    web::Query::<Query>::from_query(req.query_string()).map(web::Query::into_inner).map_err(|error| {
+        let message = error.to_string();
+        match did_you_mean::hint(&message) {
+            Some(hint) => ApiError::invalid(message).hint(hint),
+            None => ApiError::invalid(message),
+        }
+    })
+}
+
+/// An unescaped `+` in a query is a blank; nobody means a blank in an instant.
+fn instant(text: &str) -> Result<jiff::Timestamp, ApiError> {
+    clock::parse_instant(&text.replace(' ', "+")).map_err(|message| ApiError::invalid(message).path("since"))
+}

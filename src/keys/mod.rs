@@ -1,0 +1,126 @@
+//! RSA keys: made on the first start, read from PEM, used to open what clients encrypt with the public half.
+//!
+//! Only throw-away keys belong here: the simulator tells precisely why a ciphertext does not open, which no service that
+//! guards something may do.
+
+mod diagnose;
+mod open;
+mod ring;
+mod store;
+
+pub use diagnose::{Misfit, diagnose};
+pub use open::{Decryptor, Refusal};
+pub use ring::KeyRing;
+pub use store::{KeyError, Origin, read_or_generate};
+
+use std::sync::Arc;
+
+use rsa::pkcs8::{EncodePublicKey, LineEnding};
+use rsa::traits::PublicKeyParts;
+use rsa::{RsaPrivateKey, RsaPublicKey};
+
+/// Sizes of keys that are read or made, in bits (SPEC 2).
+pub const KEY_BITS: std::ops::RangeInclusive<usize> = 1024..=8192;
+
+/// A private key, ready to open ciphertexts.
+#[derive(Debug)]
+pub struct PrivateKey {
+    /// What to call it: the file's name, or what it was made for.
+    name: String,
+    rsa: Arc<RsaPrivateKey>,
+    decryptor: Box<dyn Decryptor>,
+    public_pem: String,
+}
+
+impl PrivateKey {
+    /// Makes a key usable.
+    ///
+    /// # Errors
+    /// When its size is outside [`KEY_BITS`] or its numbers are refused.
+    pub fn new(name: impl Into<String>, rsa: RsaPrivateKey) -> Result<PrivateKey, String> {
+        let bits = rsa.n().bits() as usize;
+        if !KEY_BITS.contains(&bits) {
+            return Err(format!(
+                "the key has {bits} bits; keys of {} to {} bits are used",
+                KEY_BITS.start(),
+                KEY_BITS.end()
+            ));
+        }
+        let rsa = Arc::new(rsa);
+        let public_pem = RsaPublicKey::from(&*rsa)
+            .to_public_key_pem(LineEnding::LF)
+            .map_err(|error| format!("its public half cannot be written: {error}"))?;
+        Ok(PrivateKey { name: name.into(), decryptor: open::decryptor(&rsa)?, rsa, public_pem })
+    }
+
+    /// Makes a new key of `bits` bits from the operating system's randomness.
+    ///
+    /// # Errors
+    /// When `bits` is outside [`KEY_BITS`].
+    pub fn generate(name: impl Into<String>, bits: usize) -> Result<PrivateKey, String> {
+        let rsa = RsaPrivateKey::new(&mut rand::rng(), bits)
+            .map_err(|error| format!("no key was made: {error}"))?;
+        PrivateKey::new(name, rsa)
+    }
+
+    /// The key's name, for messages.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Length of the modulus, which is the length of every ciphertext, in bytes.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.rsa.size()
+    }
+
+    /// Length of the modulus in bits.
+    #[must_use]
+    pub fn bits(&self) -> usize {
+        self.rsa.n().bits() as usize
+    }
+
+    /// The public half as SPKI PEM (`BEGIN PUBLIC KEY`), what `openssl_public_encrypt` takes.
+    #[must_use]
+    pub fn public_pem(&self) -> &str {
+        &self.public_pem
+    }
+
+    /// Opens an RSA PKCS#1 v1.5 ciphertext.
+    ///
+    /// # Errors
+    /// Which of the three conditions does not hold: length, range, padding.
+    pub fn open(&self, ciphertext: &[u8]) -> Result<Vec<u8>, Refusal> {
+        self.decryptor.open(ciphertext)
+    }
+}
+
+/// Reads a public key: SPKI (`BEGIN PUBLIC KEY`) or PKCS#1 (`BEGIN RSA PUBLIC KEY`).
+///
+/// # Errors
+/// When the text is neither.
+pub fn read_public_pem(pem: &str) -> Result<RsaPublicKey, String> {
+    use rsa::pkcs1::DecodeRsaPublicKey;
+    use rsa::pkcs8::DecodePublicKey;
+    RsaPublicKey::from_public_key_pem(pem).or_else(|spki| {
+        RsaPublicKey::from_pkcs1_pem(pem)
+            .map_err(|_| format!("not a public RSA key in PEM (BEGIN PUBLIC KEY): {spki}"))
+    })
+}
+
+/// Encrypts as PHP's `openssl_public_encrypt` does by default: PKCS#1 v1.5.
+///
+/// # Errors
+/// When the text is longer than the key allows (245 bytes for 2048 bits).
+pub fn encrypt(key: &RsaPublicKey, plain: &[u8]) -> Result<Vec<u8>, String> {
+    let most = key.size() - open::PKCS1_OVERHEAD;
+    if plain.len() > most {
+        return Err(format!(
+            "{} bytes are too many: an RSA key of {} bits encrypts at most {most}",
+            plain.len(),
+            key.n().bits()
+        ));
+    }
+    key.encrypt(&mut rand::rng(), rsa::Pkcs1v15Encrypt, plain).map_err(|error| error.to_string())
+}

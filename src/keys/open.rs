@@ -1,0 +1,195 @@
+//! Opening PKCS#1 v1.5 ciphertexts, by two implementations that agree on every refusal: aws-lc for keys of 2048 bits and
+//! more, the `rsa` crate for smaller ones and for builds without a C compiler.
+
+use std::sync::Arc;
+
+use rsa::traits::PublicKeyParts;
+use rsa::{BoxedUint, RsaPrivateKey, hazmat};
+
+/// 00 02, at least eight bytes of padding, 00.
+pub const PKCS1_OVERHEAD: usize = 11;
+
+/// Why a ciphertext does not open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// A ciphertext is exactly as long as the key.
+    Length,
+    /// As a number it is not below the modulus, so this key cannot have made it.
+    Range,
+    /// It was decrypted, but 00 02 PS 00 is not what came out.
+    Padding,
+}
+
+/// Opens ciphertexts with one private key.
+pub trait Decryptor: std::fmt::Debug + Send + Sync {
+    /// Opens a ciphertext.
+    ///
+    /// # Errors
+    /// The first of length, range and padding that is not right.
+    fn open(&self, ciphertext: &[u8]) -> Result<Vec<u8>, Refusal>;
+}
+
+/// The fastest decryptor this build has for the key.
+pub fn decryptor(key: &Arc<RsaPrivateKey>) -> Result<Box<dyn Decryptor>, String> {
+    #[cfg(feature = "aws-lc")]
+    if key.n().bits() >= aws_lc::SMALLEST_BITS {
+        return Ok(Box::new(aws_lc::AwsLc::new(key)?));
+    }
+    Ok(Box::new(Portable(Arc::clone(key))))
+}
+
+/// The ciphertext as a number below the modulus.
+fn number(ciphertext: &[u8], key: &RsaPrivateKey) -> Result<BoxedUint, Refusal> {
+    if ciphertext.len() != key.size() {
+        return Err(Refusal::Length);
+    }
+    let number = BoxedUint::from_be_slice(ciphertext, key.n_bits_precision()).map_err(|_| Refusal::Range)?;
+    if number < *key.n().as_ref() { Ok(number) } else { Err(Refusal::Range) }
+}
+
+/// The `rsa` crate's private-key operation with our own look at the padding: the crate's `decrypt` rejects implicitly, which
+/// means that it answers bad padding with random bytes.
+#[derive(Debug)]
+struct Portable(Arc<RsaPrivateKey>);
+
+impl Decryptor for Portable {
+    fn open(&self, ciphertext: &[u8]) -> Result<Vec<u8>, Refusal> {
+        let number = number(ciphertext, &self.0)?;
+        let encoded = hazmat::rsa_decrypt_and_check(&*self.0, Some(&mut rand::rng()), &number)
+            .map_err(|_| Refusal::Padding)?
+            .to_be_bytes();
+        let start = encoded.len().saturating_sub(self.0.size());
+        message(&encoded[start..]).map(<[u8]>::to_vec).ok_or(Refusal::Padding)
+    }
+}
+
+/// What stands behind 00 02 PS 00 (RFC 8017, 7.2.2), if it is that.
+fn message(encoded: &[u8]) -> Option<&[u8]> {
+    let padded = encoded.strip_prefix(&[0, 2])?;
+    let end = memchr::memchr(0, padded)?;
+    (end >= PKCS1_OVERHEAD - 3).then(|| &padded[end + 1..])
+}
+
+#[cfg(feature = "aws-lc")]
+mod aws_lc {
+    //! RSA on aws-lc.
+
+    use aws_lc_rs::rsa::{Pkcs1PrivateDecryptingKey, PrivateDecryptingKey};
+    use rsa::RsaPrivateKey;
+    use rsa::pkcs8::EncodePrivateKey;
+    use std::sync::Arc;
+
+    use super::{Decryptor, Refusal, number};
+
+    /// aws-lc-rs refuses smaller keys.
+    pub const SMALLEST_BITS: u32 = 2048;
+
+    #[derive(Debug)]
+    pub struct AwsLc {
+        key: Pkcs1PrivateDecryptingKey,
+        rsa: Arc<RsaPrivateKey>,
+    }
+
+    impl AwsLc {
+        pub fn new(rsa: &Arc<RsaPrivateKey>) -> Result<AwsLc, String> {
+            let der = rsa.to_pkcs8_der().map_err(|error| format!("the key cannot be encoded: {error}"))?;
+            let key = PrivateDecryptingKey::from_pkcs8(der.as_bytes())
+                .map_err(|rejected| format!("the key is refused: {rejected}"))?;
+            let key = Pkcs1PrivateDecryptingKey::new(key).map_err(|_| "the key is refused".to_owned())?;
+            Ok(AwsLc { key, rsa: Arc::clone(rsa) })
+        }
+    }
+
+    impl Decryptor for AwsLc {
+        fn open(&self, ciphertext: &[u8]) -> Result<Vec<u8>, Refusal> {
+            // aws-lc says only that it failed; length and range are told apart before.
+            number(ciphertext, &self.rsa)?;
+            let mut out = vec![0; self.key.min_output_size()];
+            let length = self.key.decrypt(ciphertext, &mut out).map_err(|_| Refusal::Padding)?.len();
+            out.truncate(length);
+            Ok(out)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::LazyLock;
+
+    static KEY: LazyLock<Arc<RsaPrivateKey>> =
+        LazyLock::new(|| Arc::new(RsaPrivateKey::new(&mut rand::rng(), 2048).unwrap()));
+
+    fn decryptors() -> Vec<Box<dyn Decryptor>> {
+        vec![Box::new(Portable(Arc::clone(&KEY))), decryptor(&KEY).unwrap()]
+    }
+
+    /// Encrypts bytes that are already padded, well or badly.
+    fn seal(encoded: &[u8]) -> Vec<u8> {
+        let number = BoxedUint::from_be_slice(encoded, KEY.n_bits_precision()).unwrap();
+        let sealed = hazmat::rsa_encrypt(&**KEY, &number).unwrap().to_be_bytes();
+        sealed[sealed.len() - KEY.size()..].to_vec()
+    }
+
+    fn encoded(prefix: &[u8], padding: usize, rest: &[u8]) -> Vec<u8> {
+        let mut bytes = [prefix, &vec![0xAA; padding], rest].concat();
+        bytes.resize(KEY.size(), 0x55);
+        bytes
+    }
+
+    #[track_caller]
+    fn check(ciphertext: &[u8], expected: &Result<Vec<u8>, Refusal>) {
+        for decryptor in decryptors() {
+            assert_eq!(&decryptor.open(ciphertext), expected, "{decryptor:?}");
+        }
+    }
+
+    #[test]
+    fn both_decryptors_agree_on_good_ciphertexts() {
+        let longest = vec![7; KEY.size() - PKCS1_OVERHEAD];
+        for plain in [&b""[..], b"demo-user", b"\0\0", &longest] {
+            let sealed = crate::keys::encrypt(&rsa::RsaPublicKey::from(&**KEY), plain).unwrap();
+            check(&sealed, &Ok(plain.to_vec()));
+        }
+    }
+
+    #[test]
+    fn both_decryptors_agree_on_every_bad_padding() {
+        let size = KEY.size();
+        for bad in [
+            encoded(&[0, 1], 20, &[0]),
+            encoded(&[1, 2], 20, &[0]),
+            encoded(&[0, 2], 7, &[0]),
+            encoded(&[0, 2], size - 2, &[]),
+            encoded(&[0, 0], 20, &[0]),
+        ] {
+            // The second case is 01 02 ..., which may lie above the modulus; a modulus starts with a set bit, so it does not.
+            check(&seal(&bad), &Err(Refusal::Padding));
+        }
+        let mut flipped = seal(&encoded(&[0, 2], 20, &[0]));
+        flipped[size / 2] ^= 1;
+        flipped[0] = 0;
+        check(&flipped, &Err(Refusal::Padding));
+        check(&vec![0; size], &Err(Refusal::Padding));
+    }
+
+    #[test]
+    fn both_decryptors_agree_on_wrong_lengths_and_ranges() {
+        let good = seal(&encoded(&[0, 2], 20, &[0]));
+        check(&good[1..], &Err(Refusal::Length));
+        check(&[&[0], &good[..]].concat(), &Err(Refusal::Length));
+        check(&[&good[..], &[0]].concat(), &Err(Refusal::Length));
+        check(b"", &Err(Refusal::Length));
+        check(&vec![0xFF; KEY.size()], &Err(Refusal::Range));
+        check(&KEY.n_bytes(), &Err(Refusal::Range));
+    }
+
+    #[test]
+    fn another_keys_ciphertext_is_refused() {
+        let other = RsaPrivateKey::new(&mut rand::rng(), 2048).unwrap();
+        let sealed = crate::keys::encrypt(&rsa::RsaPublicKey::from(&other), b"x").unwrap();
+        for decryptor in decryptors() {
+            assert!(decryptor.open(&sealed).is_err());
+        }
+    }
+}

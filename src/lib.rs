@@ -1,0 +1,45 @@
+//! A simulator of the Dukcapil face recognition (FR) 1:N endpoint.
+//!
+//! The way of a request, without a step back:
+//!
+//! ```text
+//! bytes -> decode -> evidence -> checks -> precedence -> rules -> compose -> layout -> wire
+//!          protocol::body        every     one           fixtures  values    bytes     http
+//!                    opened and  finding   outcome
+//!                    recognised
+//! ```
+//!
+//! | module | what it holds |
+//! | --- | --- |
+//! | [`protocol`] | the document: outcomes, request body, answers and their layouts; pure values |
+//! | [`evidence`] | what a request shows: opened credentials, a recognised photo |
+//! | [`checks`] | one file a check; each gives a finding |
+//! | [`policy`] | what the document leaves open, as one table |
+//! | [`fixtures`] | customers, policy and gallery from files |
+//! | [`gallery`] | who can be found |
+//! | [`compose`] | from a code to an answer's values |
+//! | [`engine`] | one request from bytes to verdict; quota, journal, clock |
+//! | [`http`] | both listeners |
+//! | [`simulator`] | starting and stopping |
+//! | [`cli`] | the command line |
+
+pub mod checks;
+pub mod cli;
+pub mod clock;
+pub mod compose;
+pub mod engine;
+pub mod evidence;
+pub mod fixtures;
+pub mod gallery;
+pub mod http;
+pub mod journal;
+pub mod keys;
+pub mod ledger;
+pub mod observer;
+pub mod policy;
+pub mod protocol;
+pub mod simulator;
+pub mod warnings;
+mod watching;
+
+pub use simulator::{Builder, Simulator, StartError};

@@ -1,0 +1,26 @@
+//! Who is told what happens: the terminal of `serve`, or nobody in a test.
+
+use crate::fixtures::Problem;
+use crate::journal::Entry;
+
+/// Hears of requests and of the simulator's own news. Called from the server's threads; must not block.
+pub trait Observer: Send + Sync {
+    /// A request is over.
+    fn request(&self, entry: &Entry);
+
+    /// Edited fixtures are in force.
+    fn reloaded(&self, customers: usize);
+
+    /// Edited fixtures are wrong; the old ones stay in force.
+    fn refused(&self, problems: &[Problem]);
+}
+
+/// Hears and says nothing.
+#[derive(Debug)]
+pub struct Silent;
+
+impl Observer for Silent {
+    fn request(&self, _: &Entry) {}
+    fn reloaded(&self, _: usize) {}
+    fn refused(&self, _: &[Problem]) {}
+}

@@ -1,0 +1,479 @@
+//! Decoding: the bytes of a request to its seven fields, borrowed wherever JSON allows it.
+//!
+//! A body that is not JSON still yields a [`Body`], with the fault in it, so that every later check can say what it can
+//! and cannot judge.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::json_fault::{self, JsonFault};
+use super::number;
+
+/// A field of the request (doc 2, the table of parameters).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Field {
+    TransactionId,
+    TransactionSource,
+    Threshold,
+    Image,
+    UserId,
+    Password,
+    Ip,
+}
+
+/// What the document says of a field, and whether its value may be shown.
+#[derive(Debug)]
+pub struct FieldRule {
+    /// The field this row is about.
+    pub field: Field,
+    /// Its key in the JSON object.
+    pub name: &'static str,
+    /// Longest value, in characters (Unicode scalar values).
+    pub max_chars: Option<usize>,
+    /// Credentials and photos are never shown, logged or journaled.
+    pub secret: bool,
+}
+
+/// Doc 2, in its order. All seven are required and not empty (FIELD-NOTES, "Request", observed).
+pub static FIELDS: [FieldRule; 7] = [
+    FieldRule { field: Field::TransactionId, name: "transactionId", max_chars: Some(20), secret: false },
+    FieldRule {
+        field: Field::TransactionSource,
+        name: "transactionSource",
+        max_chars: Some(50),
+        secret: false,
+    },
+    FieldRule { field: Field::Threshold, name: "threshold", max_chars: None, secret: false },
+    FieldRule { field: Field::Image, name: "image", max_chars: None, secret: true },
+    FieldRule { field: Field::UserId, name: "user_id", max_chars: None, secret: true },
+    FieldRule { field: Field::Password, name: "password", max_chars: None, secret: true },
+    FieldRule { field: Field::Ip, name: "ip", max_chars: Some(15), secret: false },
+];
+
+impl Field {
+    /// The document's row for this field.
+    #[must_use]
+    pub fn rule(self) -> &'static FieldRule {
+        &FIELDS[self as usize]
+    }
+
+    /// The field's key in the JSON object.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.rule().name
+    }
+
+    fn by_name(name: &str) -> Option<Field> {
+        FIELDS.iter().find(|rule| rule.name == name).map(|rule| rule.field)
+    }
+}
+
+/// What stands behind a key.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Value<'a> {
+    #[default]
+    Missing,
+    Null,
+    Text(Cow<'a, str>),
+    /// A number, as written.
+    Number(Cow<'a, str>),
+    Bool(bool),
+    Array,
+    Object,
+}
+
+impl Value<'_> {
+    /// The JSON type, for messages.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Value::Missing => "nothing",
+            Value::Null => "null",
+            Value::Text(_) => "a string",
+            Value::Number(_) => "a number",
+            Value::Bool(_) => "a boolean",
+            Value::Array => "an array",
+            Value::Object => "an object",
+        }
+    }
+}
+
+/// A decoded request body.
+#[derive(Debug, Default)]
+pub struct Body<'a> {
+    values: [Value<'a>; 7],
+    /// Keys that are none of the seven; ignored (FIELD-NOTES, "Request", observed).
+    pub extra_keys: Vec<String>,
+    /// Keys that stand more than once; the last one counts.
+    pub duplicate_keys: Vec<String>,
+    /// A UTF-8 byte order mark stood before the JSON.
+    pub bom: bool,
+    /// Why the body is no JSON object, if it is none.
+    pub fault: Option<JsonFault>,
+}
+
+/// At most so many extra or duplicate keys are remembered, each cut to [`KEY_CHARS`] characters.
+const KEYS_KEPT: usize = 16;
+const KEY_CHARS: usize = 40;
+
+impl<'a> Body<'a> {
+    /// Decodes a body. Never fails: what is wrong stands in [`Body::fault`].
+    #[must_use]
+    pub fn decode(bytes: &'a [u8]) -> Body<'a> {
+        let (bytes, bom) = match bytes.strip_prefix(b"\xEF\xBB\xBF") {
+            Some(rest) => (rest, true),
+            None => (bytes, false),
+        };
+        let mut body = match json_fault::not_an_object(bytes) {
+            Some(fault) => Body { fault: Some(fault), ..Body::default() },
+            None => Self::object(bytes),
+        };
+        body.bom = bom;
+        body
+    }
+
+    fn object(bytes: &'a [u8]) -> Body<'a> {
+        let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+        deserializer
+            .deserialize_map(BodyVisitor)
+            .and_then(|body| deserializer.end().map(|()| body))
+            .unwrap_or_else(|error| Body {
+                fault: Some(JsonFault::explain(bytes, &error)),
+                ..Body::default()
+            })
+    }
+
+    /// What stands behind the key of `field`.
+    #[must_use]
+    pub fn value(&self, field: Field) -> &Value<'a> {
+        &self.values[field as usize]
+    }
+
+    /// The text of `field`, when it is a string that is not empty.
+    #[must_use]
+    pub fn text(&self, field: Field) -> Option<&str> {
+        match self.value(field) {
+            Value::Text(text) if !text.is_empty() => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The threshold: a number, or a string that follows JSON's number grammar. Infinite when it is beyond a double.
+    #[must_use]
+    pub fn threshold(&self) -> Option<f64> {
+        match self.value(Field::Threshold) {
+            Value::Number(text) => text.parse().ok(),
+            Value::Text(text) if number::is_json_number(text) => text.parse().ok(),
+            _ => None,
+        }
+    }
+
+    /// What is wrong with `field`, for a person; `None` when its form is right.
+    #[must_use]
+    pub fn field_fault(&self, field: Field) -> Option<String> {
+        let rule = field.rule();
+        let name = rule.name;
+        match self.value(field) {
+            Value::Missing => Some(format!("{name} is missing")),
+            Value::Null => Some(format!("{name} is null")),
+            Value::Text(text) if text.is_empty() => Some(format!("{name} is empty")),
+            Value::Text(text) if field == Field::Threshold && !number::is_json_number(text) => {
+                Some(format!("{name} is the string {}, which is no number", shown(text)))
+            }
+            Value::Text(text) => too_long(rule, text),
+            Value::Number(_) if field == Field::Threshold => None,
+            Value::Number(number) if !rule.secret => {
+                Some(format!("{name} is the number {}, not a string", cut(number, KEY_CHARS)))
+            }
+            other => Some(format!("{name} is {}, not {}", other.kind(), expected(field))),
+        }
+    }
+
+    fn put(&mut self, field: Field, value: Value<'a>) {
+        if *self.value(field) != Value::Missing {
+            remember(&mut self.duplicate_keys, field.name());
+        }
+        self.values[field as usize] = value;
+    }
+}
+
+fn expected(field: Field) -> &'static str {
+    if field == Field::Threshold { "a number or a numeric string" } else { "a string" }
+}
+
+fn too_long(rule: &FieldRule, text: &str) -> Option<String> {
+    let max = rule.max_chars?;
+    // A text of at most `max` bytes has at most `max` characters.
+    let count = if text.len() <= max { 0 } else { text.chars().count() };
+    (count > max)
+        .then(|| format!("{} has {count} characters, at most {max} are allowed: {}", rule.name, shown(text)))
+}
+
+fn remember(keys: &mut Vec<String>, key: &str) {
+    if keys.len() < KEYS_KEPT && !keys.iter().any(|known| known == key) {
+        keys.push(cut(key, KEY_CHARS));
+    }
+}
+
+/// A value seen, quoted, escaped and cut, fit for a log line.
+#[must_use]
+pub fn shown(text: &str) -> String {
+    format!("{:?}", cut(text, KEY_CHARS))
+}
+
+/// The first `chars` characters, with an ellipsis where something was cut off.
+#[must_use]
+pub fn cut(text: &str, chars: usize) -> String {
+    match text.char_indices().nth(chars) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+/// Reads the object in one pass.
+struct BodyVisitor;
+
+impl<'de> Visitor<'de> for BodyVisitor {
+    type Value = Body<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
+        let mut body = Body::default();
+        let mut extra = std::collections::HashSet::new();
+        while let Some(Key(key)) = map.next_key()? {
+            match Field::by_name(&key) {
+                // A photo is large: it is read once. Anything else is small, and as raw text keeps what was written.
+                Some(Field::Image) => {
+                    let value = map.next_value_seed(AnyValue)?;
+                    body.put(Field::Image, value);
+                }
+                Some(field) => {
+                    let value = classify(map.next_value()?)?;
+                    body.put(field, value);
+                }
+                None => {
+                    map.next_value_seed(Skipped)?;
+                    remember(&mut body.extra_keys, &key);
+                    if extra.len() < KEYS_KEPT && !extra.insert(key.clone()) {
+                        remember(&mut body.duplicate_keys, &key);
+                    }
+                }
+            }
+        }
+        Ok(body)
+    }
+}
+
+/// A key, borrowed unless it holds an escape.
+struct Key<'a>(Cow<'a, str>);
+
+impl<'de> de::Deserialize<'de> for Key<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match AnyValue.deserialize(deserializer)? {
+            Value::Text(text) => Ok(Key(text)),
+            _ => Err(de::Error::custom("key must be a string")),
+        }
+    }
+}
+
+/// The value behind raw JSON text, which serde_json has found to be valid.
+fn classify<E: de::Error>(raw: &RawValue) -> Result<Value<'_>, E> {
+    let text = raw.get();
+    Ok(match text.as_bytes().first() {
+        Some(b'"') => {
+            serde_json::Deserializer::from_str(text).deserialize_str(AnyValue).map_err(E::custom)?
+        }
+        Some(b'n') => Value::Null,
+        Some(b't' | b'f') => Value::Bool(text == "true"),
+        Some(b'[') => Value::Array,
+        Some(b'{') => Value::Object,
+        _ => Value::Number(Cow::Borrowed(text)),
+    })
+}
+
+/// Reads any value, keeping strings and dropping what is inside arrays and objects.
+struct AnyValue;
+
+impl<'de> DeserializeSeed<'de> for AnyValue {
+    type Value = Value<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for AnyValue {
+    type Value = Value<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any value")
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok(Value::Text(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Value::Text(Cow::Owned(text.to_owned())))
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Self::Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Self::Value, E> {
+        Ok(Value::Number(Cow::Owned(value.to_string())))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Self::Value, E> {
+        Ok(Value::Number(Cow::Owned(value.to_string())))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Self::Value, E> {
+        Ok(Value::Number(Cow::Owned(value.to_string())))
+    }
+
+    fn visit_seq<S: de::SeqAccess<'de>>(self, mut seq: S) -> Result<Self::Value, S::Error> {
+        while seq.next_element_seed(Skipped)?.is_some() {}
+        Ok(Value::Array)
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
+        while map.next_key::<IgnoredAny>()?.is_some() {
+            map.next_value_seed(Skipped)?;
+        }
+        Ok(Value::Object)
+    }
+}
+
+/// Skips a value. Unlike serde's `IgnoredAny` it goes through serde_json's depth limit (128), so that a body of ten
+/// million brackets is refused where it gets absurd.
+struct Skipped;
+
+impl<'de> DeserializeSeed<'de> for Skipped {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(AnyValue).map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decode(text: &str) -> Body<'_> {
+        Body::decode(text.as_bytes())
+    }
+
+    #[test]
+    fn the_field_table_stands_in_the_order_of_the_enum() {
+        for (index, rule) in FIELDS.iter().enumerate() {
+            assert_eq!(rule.field as usize, index, "{}", rule.name);
+        }
+    }
+
+    #[test]
+    fn strings_without_escapes_are_borrowed() {
+        let body = decode(r#"{"image":"AAAA","ip":"10.0.0.1","password":"a\/b"}"#);
+        assert!(matches!(body.value(Field::Image), Value::Text(Cow::Borrowed("AAAA"))));
+        assert!(matches!(body.value(Field::Ip), Value::Text(Cow::Borrowed("10.0.0.1"))));
+        assert!(matches!(body.value(Field::Password), Value::Text(Cow::Owned(text)) if text == "a/b"));
+    }
+
+    #[test]
+    fn a_threshold_comes_as_a_number_or_as_a_numeric_string() {
+        for (json, expected) in [
+            (r#""5""#, Some(5.0)),
+            (r#""5.0""#, Some(5.0)),
+            ("5", Some(5.0)),
+            ("1", Some(1.0)),
+            ("7.25", Some(7.25)),
+            (r#""1e1""#, Some(10.0)),
+            ("1e999", Some(f64::INFINITY)),
+            (r#"" 5""#, None),
+            (r#""+5""#, None),
+            (r#""nan""#, None),
+            ("true", None),
+            ("[5]", None),
+        ] {
+            let text = format!(r#"{{"threshold":{json}}}"#);
+            let body = decode(&text);
+            assert!(body.fault.is_none(), "{json}");
+            assert_eq!(body.threshold(), expected, "{json}");
+            assert_eq!(body.field_fault(Field::Threshold).is_none(), expected.is_some(), "{json}");
+        }
+    }
+
+    #[test]
+    fn field_faults_name_the_field_the_rule_and_the_value_seen() {
+        let body = decode(
+            r#"{"transactionId":"123456789012345678901","transactionSource":11,"threshold":"5,0","image":null,"user_id":"","ip":false}"#,
+        );
+        let fault = |field| body.field_fault(field).unwrap_or_default();
+        assert_eq!(
+            fault(Field::TransactionId),
+            "transactionId has 21 characters, at most 20 are allowed: \"123456789012345678901\""
+        );
+        assert_eq!(fault(Field::TransactionSource), "transactionSource is the number 11, not a string");
+        assert_eq!(fault(Field::Threshold), "threshold is the string \"5,0\", which is no number");
+        assert_eq!(fault(Field::Image), "image is null");
+        assert_eq!(fault(Field::UserId), "user_id is empty");
+        assert_eq!(fault(Field::Password), "password is missing");
+        assert_eq!(fault(Field::Ip), "ip is a boolean, not a string");
+    }
+
+    #[test]
+    fn a_credential_of_the_wrong_type_is_not_shown() {
+        let body = decode(r#"{"password":123456}"#);
+        assert_eq!(body.field_fault(Field::Password).as_deref(), Some("password is a number, not a string"));
+    }
+
+    #[test]
+    fn lengths_count_unicode_scalar_values() {
+        for (count, fits) in [(20, true), (21, false)] {
+            let text = format!(r#"{{"transactionId":"{}"}}"#, "é".repeat(count));
+            assert_eq!(decode(&text).field_fault(Field::TransactionId).is_none(), fits, "{count}");
+        }
+    }
+
+    #[test]
+    fn extra_and_duplicate_keys_are_remembered_and_the_last_value_counts() {
+        let body = decode(r#"{"ip":"10.0.0.1","nik":"1","ip":"10.0.0.2","template":{"a":[1]},"nik":2}"#);
+        assert_eq!(body.text(Field::Ip), Some("10.0.0.2"));
+        assert_eq!(body.extra_keys, ["nik", "template"]);
+        assert_eq!(body.duplicate_keys, ["ip", "nik"]);
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_let_pass_and_remembered() {
+        let body = Body::decode(b"\xEF\xBB\xBF{\"ip\":\"10.0.0.1\"}");
+        assert!(body.bom && body.fault.is_none());
+        assert_eq!(body.text(Field::Ip), Some("10.0.0.1"));
+    }
+
+    #[test]
+    fn depth_is_limited() {
+        let deep = format!(r#"{{"x":{}{}}}"#, "[".repeat(200), "]".repeat(200));
+        assert!(decode(&deep).fault.is_some());
+        let flat = format!(r#"{{"x":{}{}}}"#, "[".repeat(100), "]".repeat(100));
+        assert!(decode(&flat).fault.is_none());
+    }
+
+    #[test]
+    fn a_thousand_extra_keys_are_not_all_kept() {
+        let keys: Vec<_> = (0..1000).map(|n| format!(r#""k{n}":0"#)).collect();
+        let text = format!("{{{}}}", keys.join(","));
+        assert_eq!(decode(&text).extra_keys.len(), KEYS_KEPT);
+    }
+}

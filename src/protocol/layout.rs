@@ -1,0 +1,200 @@
+//! Rendering: an answer's values to the document's bytes, in one of three layouts.
+//! The white space below is the document's; `tests` compares all of it with the golden answers.
+
+use std::fmt::Write;
+
+use serde::{Deserialize, Serialize};
+
+use super::number;
+use super::outcome::{Code, Shape};
+
+/// How the bytes of an answer are laid out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Layout {
+    /// The document's bytes, blanks, tabs and all.
+    #[default]
+    Documented,
+    /// Same keys, order and values without white space.
+    Compact,
+    /// The document's bytes with the typographic quotes of the verification shape: not JSON, a fault to test with.
+    AsPrinted,
+}
+
+/// One similar citizen in an answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Candidate {
+    /// NIK; any text where a fixture says so.
+    pub nik: String,
+    /// Similarity on the matcher's scale of 0 to 20.
+    pub score: f32,
+}
+
+/// All values of one answer, ready to be laid out.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// `errorCode`.
+    pub code: Code,
+    /// Which of the two bodies.
+    pub shape: Shape,
+    /// `error` or `errorMessage`.
+    pub message: String,
+    /// `tid` of the identification shape; `None` prints null.
+    pub tid: Option<String>,
+    /// `transactionId` of the verification shape.
+    pub transaction_id: String,
+    /// `maxResults`.
+    pub max_results: usize,
+    /// `faceThreshold`, as text.
+    pub face_threshold: String,
+    /// Candidates inside `response`, in the order printed; `None` leaves the key out (doc 4.5).
+    pub response: Option<Vec<Candidate>>,
+    /// `uid` of the verification shape.
+    pub uid: String,
+    /// `quotaLimiter` of the verification shape.
+    pub quota_limiter: String,
+}
+
+impl Answer {
+    /// The body's bytes. No final newline, as in the document.
+    #[must_use]
+    pub fn render(&self, layout: Layout) -> Vec<u8> {
+        match self.shape {
+            Shape::Identification => self.identification(layout == Layout::Compact),
+            Shape::Verification => self.verification(layout),
+        }
+        .into_bytes()
+    }
+
+    /// Doc 4.1: four blanks before a key, one behind the colon.
+    fn identification(&self, compact: bool) -> String {
+        let mut members = vec![
+            ("tid", self.tid.as_deref().map_or_else(|| "null".to_owned(), json)),
+            ("encounter_id", "null".to_owned()),
+            ("error", json(&self.message)),
+            ("errorCode", json(self.code.as_str())),
+            ("finger_data", "null".to_owned()),
+            ("iris_data", "null".to_owned()),
+            ("face_data", "null".to_owned()),
+            ("request_type", json("Identification")),
+            ("maxResults", self.max_results.to_string()),
+            ("faceThreshold", json(&self.face_threshold)),
+            ("fingerThreshold", "0".to_owned()),
+            ("irisThreshold", "0".to_owned()),
+        ];
+        if let Some(candidates) = &self.response {
+            members.push(("response", json(&face_t5(candidates))));
+        }
+        let (open, between, colon, close) =
+            if compact { ("{", ",", ":", "}") } else { ("{\n    ", ",\n    ", ": ", "\n}") };
+        let lines: Vec<_> = members.iter().map(|(key, value)| format!("\"{key}\"{colon}{value}")).collect();
+        format!("{open}{}{close}", lines.join(between))
+    }
+
+    /// Doc 4.3 and 4.6.
+    fn verification(&self, layout: Layout) -> String {
+        let quotes = if layout == Layout::AsPrinted { Quotes::printed(&self.code) } else { Quotes::ASCII };
+        let white =
+            if layout == Layout::Compact { WhiteSpace::COMPACT } else { WhiteSpace::documented(&self.code) };
+        let q = |text: &str| format!("{}{text}{}", quotes.open, quotes.close);
+        let key = |text: &str| format!("{}{text}{}", quotes.key_open, quotes.key_close);
+        let WhiteSpace { line, tab, message_tab, blank, colon } = white;
+        let code = if self.code.as_str().bytes().all(|b| b.is_ascii_digit()) {
+            self.code.as_str().to_owned()
+        } else {
+            q(self.code.as_str())
+        };
+        let message = format!("{}{}{}", quotes.message_open, inner(&self.message), quotes.message_close);
+        let mut text = format!(
+            "{{{line}{tab}{}:{{{line}{tab}{tab}{}:{code},{line}{message_tab}{}:{message}{line}{tab}}}",
+            key("error"),
+            key("errorCode"),
+            key("errorMessage"),
+        );
+        // Writing to a String cannot fail.
+        // Doc 4.3 and 4.6 print the first of these keys behind one tab, the others behind two blanks and a tab.
+        let _ = write!(text, ",{line}{tab}{}{colon}{}", q("httpResponseCode"), q("200"));
+        for (name, value) in [
+            ("matchScore", "0"),
+            ("transactionId", &inner(&self.transaction_id)),
+            ("uid", &inner(&self.uid)),
+            ("verificationResult", "false"),
+            ("quotaLimiter", &inner(&self.quota_limiter)),
+        ] {
+            let _ = write!(text, ",{line}{blank}{}{colon}{}", q(name), q(value));
+        }
+        text + line + "}"
+    }
+}
+
+/// The white space of the verification shape.
+struct WhiteSpace {
+    line: &'static str,
+    tab: &'static str,
+    message_tab: &'static str,
+    blank: &'static str,
+    colon: &'static str,
+}
+
+impl WhiteSpace {
+    const COMPACT: WhiteSpace = WhiteSpace { line: "", tab: "", message_tab: "", blank: "", colon: ":" };
+
+    /// Doc 4.6 prints one tab before `errorMessage` where doc 4.3 prints two; any other code takes 4.3's.
+    fn documented(code: &Code) -> WhiteSpace {
+        let message_tab = if *code == Code::THRESHOLD { "\t" } else { "\t\t" };
+        WhiteSpace { line: "\n", tab: "\t", message_tab, blank: "  \t", colon: ": " }
+    }
+}
+
+/// The quotes of the verification shape, as the word processor that made the document left them.
+struct Quotes {
+    key_open: &'static str,
+    key_close: &'static str,
+    open: &'static str,
+    close: &'static str,
+    message_open: &'static str,
+    message_close: &'static str,
+}
+
+impl Quotes {
+    const ASCII: Quotes = Quotes {
+        key_open: "\"",
+        key_close: "\"",
+        open: "\"",
+        close: "\"",
+        message_open: "\"",
+        message_close: "\"",
+    };
+
+    /// Doc 4.3 closes its message with an opening quote, doc 4.6 does not; any other code takes 4.3's.
+    fn printed(code: &Code) -> Quotes {
+        Quotes {
+            key_open: "“",
+            key_close: "”",
+            open: "“",
+            close: "”",
+            message_open: "”",
+            message_close: if *code == Code::THRESHOLD { "”" } else { "“" },
+        }
+    }
+}
+
+/// The JSON inside `response`, scores as the document prints them.
+fn face_t5(candidates: &[Candidate]) -> String {
+    let members: Vec<_> = candidates
+        .iter()
+        .map(|candidate| format!("{}:{}", json(&candidate.nik), number::score(candidate.score)))
+        .collect();
+    format!("{{\"face\":{{\"FACE_T5\":{{{}}}}}}}", members.join(","))
+}
+
+/// A JSON string with its quotes.
+fn json(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+/// A JSON string without its quotes.
+fn inner(text: &str) -> String {
+    let quoted = json(text);
+    quoted[1..quoted.len() - 1].to_owned()
+}

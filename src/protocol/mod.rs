@@ -1,0 +1,14 @@
+//! The endpoint's protocol as values: what a request says, what an answer says, and how both look in bytes.
+//! Nothing here knows a clock, a key, a customer or a socket.
+
+pub mod body;
+pub mod encoding;
+pub mod json_fault;
+pub mod layout;
+pub mod number;
+pub mod outcome;
+pub mod sample;
+
+pub use body::{Body, Field, Value};
+pub use layout::{Answer, Candidate, Layout};
+pub use outcome::{Code, OUTCOMES, Outcome, Shape, Stage, Standing};

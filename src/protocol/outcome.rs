@@ -1,0 +1,253 @@
+//! The table of outcomes: every answer the endpoint can give, with its code, text, shape and where that is known from.
+//! No code, text or shape of an answer is written anywhere else.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// How far a fact about the endpoint can be relied on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Standing {
+    /// Printed in the document.
+    Doc,
+    /// Seen in public clients of this API or of its 1:1 sibling.
+    Observed,
+    /// Worked out from the document's own numbers.
+    Computed,
+    /// Nobody outside knows; the simulator chose a default and offers a switch.
+    Assumed,
+}
+
+impl fmt::Display for Standing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Standing::Doc => "doc",
+            Standing::Observed => "observed",
+            Standing::Computed => "computed",
+            Standing::Assumed => "assumed",
+        })
+    }
+}
+
+/// Which of the document's two bodies an answer has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Shape {
+    /// Flat, `errorCode` a string (doc 4.1, 4.2, 4.4, 4.5, 4.7 and the second 4.1).
+    Identification,
+    /// `error` an object with a numeric `errorCode`, everything else strings (doc 4.3 and 4.6).
+    Verification,
+}
+
+/// Where an answer comes from, which decides what its `faceThreshold` shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Found before the matcher: the document prints `"0"`.
+    Door,
+    /// From the matcher: the threshold of the request.
+    Matcher,
+}
+
+/// One row of the table.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Four digits, as in `errorCode`.
+    pub code: &'static str,
+    /// The text, odd blanks included.
+    pub message: &'static str,
+    /// The document's shape for this code.
+    pub shape: Shape,
+    /// Door or matcher.
+    pub stage: Stage,
+    /// Only 5004 has no `response` key (doc 4.5).
+    pub has_response: bool,
+    /// How sure the code is.
+    pub standing: Standing,
+    /// The place it is known from, and how sure the text is where that differs.
+    pub source: &'static str,
+}
+
+use Shape::{Identification, Verification};
+use Stage::{Door, Matcher};
+use Standing::{Doc, Observed};
+
+/// Every known outcome: the eight documented ones, then those observed in clients of the 1:1 sibling.
+pub static OUTCOMES: [Outcome; 15] = [
+    row("6018", "Sukses", Identification, Matcher, Doc, "doc 4.1, found"),
+    row("5002", "Kuota Hari Ini Habis, Silahkan Dicoba Esok Hari", Identification, Door, Doc, "doc 4.2"),
+    row("5001", " Akun tidak ditemukan ", Verification, Door, Doc, "doc 4.3"),
+    row("5003", "IP Tidak Sesuai", Identification, Door, Doc, "doc 4.4"),
+    Outcome {
+        code: "5004",
+        message: "Parameter tidak sesuai",
+        shape: Identification,
+        stage: Door,
+        has_response: false,
+        standing: Doc,
+        source: "doc 4.5, tid null and no response",
+    },
+    row("5005", " Threshold tidak sesuai.", Verification, Door, Doc, "doc 4.6"),
+    row("5006", "Data gagal di decrypt", Identification, Door, Doc, "doc 4.7"),
+    row("6014", "Sistem Sedang Sibuk", Identification, Matcher, Doc, "doc 4.1, error"),
+    row("5000", "Sistem Sedang Sibuk", Identification, Door, Observed, "1:1 clients; text assumed"),
+    row("6006", "Format Data Tidak Sesuai", Identification, Matcher, Observed, "1:1 clients; text assumed"),
+    row("6012", "Sistem Sedang Sibuk", Identification, Matcher, Observed, "1:1 clients; text assumed"),
+    row("6015", "Foto tidak dapat diproses", Identification, Matcher, Observed, "1:1 clients"),
+    row("6019", "Foto Tidak Sesuai", Identification, Matcher, Observed, "1:1 clients"),
+    row("6020", "NIK Tidak ditemukan", Identification, Matcher, Observed, "1:1 clients"),
+    row("9002", "Password Salah", Identification, Door, Observed, "1:1 clients; text assumed"),
+];
+
+const fn row(
+    code: &'static str,
+    message: &'static str,
+    shape: Shape,
+    stage: Stage,
+    standing: Standing,
+    source: &'static str,
+) -> Outcome {
+    Outcome { code, message, shape, stage, has_response: true, standing, source }
+}
+
+impl Outcome {
+    /// The row of `code`, if it is a known one.
+    #[must_use]
+    pub fn find(code: &Code) -> Option<&'static Outcome> {
+        OUTCOMES.iter().find(|outcome| outcome.code == code.as_str())
+    }
+
+    /// The documented outcomes, in the table's order.
+    pub fn documented() -> impl Iterator<Item = &'static Outcome> {
+        OUTCOMES.iter().filter(|outcome| outcome.standing == Doc)
+    }
+}
+
+/// An `errorCode`: one of the table, or any other text a fixture makes up.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct Code(Cow<'static, str>);
+
+macro_rules! codes {
+    ($($name:ident = $digits:literal),* $(,)?) => {
+        impl Code {
+            $(#[doc = concat!("The code ", $digits, " of [`OUTCOMES`].")]
+            pub const $name: Code = Code(Cow::Borrowed($digits));)*
+        }
+    };
+}
+
+codes! {
+    FOUND = "6018", NOT_FOUND = "6019", BUSY = "6014", ACCOUNT = "5001", QUOTA = "5002", IP = "5003",
+    PARAMETERS = "5004", THRESHOLD = "5005", DECRYPTION = "5006", BAD_PHOTO = "6015",
+}
+
+impl Code {
+    /// Longest code a fixture may make up, in characters.
+    pub const MAX_LENGTH: usize = 32;
+
+    /// A code from text.
+    ///
+    /// # Errors
+    /// When the text is empty, longer than [`Code::MAX_LENGTH`] or holds anything but ASCII letters, digits, `-` and `_`.
+    pub fn new(text: &str) -> Result<Code, String> {
+        let fits = (1..=Self::MAX_LENGTH).contains(&text.len());
+        if fits && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') {
+            return Ok(Code(Cow::Owned(text.to_owned())));
+        }
+        Err(format!("a code is 1 to {} letters or digits, such as \"6014\"", Self::MAX_LENGTH))
+    }
+
+    /// The code as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The text of the answer; empty for a code the table does not know.
+    #[must_use]
+    pub fn message(&self) -> &'static str {
+        Outcome::find(self).map_or("", |outcome| outcome.message)
+    }
+
+    /// The documented shape; identification for a code the table does not know.
+    #[must_use]
+    pub fn shape(&self) -> Shape {
+        Outcome::find(self).map_or(Identification, |outcome| outcome.shape)
+    }
+
+    /// Where the answer comes from; an unknown 6xxx is taken as the matcher's.
+    #[must_use]
+    pub fn stage(&self) -> Stage {
+        match Outcome::find(self) {
+            Some(outcome) => outcome.stage,
+            None if self.0.starts_with('6') => Matcher,
+            None => Door,
+        }
+    }
+
+    /// Whether the identification shape of this code has the key `response`.
+    #[must_use]
+    pub fn has_response(&self) -> bool {
+        Outcome::find(self).is_none_or(|outcome| outcome.has_response)
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Code {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<str>::deserialize(deserializer)?;
+        Code::new(&text).map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_document_has_eight_answers_and_two_of_them_in_the_verification_shape() {
+        let documented: Vec<_> = Outcome::documented().collect();
+        assert_eq!(documented.len(), 8);
+        let verification: Vec<_> = documented
+            .iter()
+            .filter(|outcome| outcome.shape == Verification)
+            .map(|outcome| outcome.code)
+            .collect();
+        assert_eq!(verification, ["5001", "5005"]);
+    }
+
+    #[test]
+    fn codes_are_unique() {
+        let mut codes: Vec<_> = OUTCOMES.iter().map(|outcome| outcome.code).collect();
+        codes.sort_unstable();
+        codes.dedup();
+        assert_eq!(codes.len(), OUTCOMES.len());
+    }
+
+    #[test]
+    fn only_5004_has_no_response() {
+        let without: Vec<_> = OUTCOMES.iter().filter(|o| !o.has_response).map(|o| o.code).collect();
+        assert_eq!(without, ["5004"]);
+        assert!(Code::new("7777").unwrap().has_response());
+    }
+
+    #[test]
+    fn an_unknown_code_takes_its_stage_from_its_first_digit() {
+        assert_eq!(Code::new("6999").unwrap().stage(), Matcher);
+        assert_eq!(Code::new("5999").unwrap().stage(), Door);
+        assert_eq!(Code::new("9999").unwrap().stage(), Door);
+    }
+
+    #[test]
+    fn a_code_is_short_and_plain() {
+        for text in ["", "60 18", "\"", "a/b", &"1".repeat(33)] {
+            assert!(Code::new(text).is_err(), "{text:?}");
+        }
+    }
+}

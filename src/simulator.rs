@@ -1,0 +1,424 @@
+//! Starting and stopping a simulator: the one way in, for the command line, for tests and for other programs.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::sync::{oneshot, watch};
+
+use crate::clock::{Clock, ClockStart};
+use crate::engine::Engine;
+use crate::fixtures::{self, Problem};
+use crate::http::{self, Settings, Shared};
+use crate::journal::Journal;
+use crate::keys::{self, KeyError, KeyRing, PrivateKey};
+use crate::observer::{Observer, Silent};
+use crate::policy::PolicySpec;
+use crate::watching::Watch;
+
+/// Why a simulator does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}: {source}")]
+    Address { address: SocketAddr, source: io::Error },
+    /// The keys cannot be used.
+    #[error(transparent)]
+    Keys(#[from] KeyError),
+    /// A key cannot be made.
+    #[error("{0}")]
+    NoKey(String),
+    /// The fixtures are wrong.
+    #[error("the fixtures are wrong: {}", Problem::list(.0))]
+    Fixtures(Vec<Problem>),
+    /// A file named on the command line cannot be used.
+    #[error("{}: {source}", path.display())]
+    File { path: PathBuf, source: io::Error },
+    /// The system refuses a thread or a watch.
+    #[error("the system refuses: {0}")]
+    System(#[from] io::Error),
+}
+
+/// What a simulator is started with. Everything has a default: free ports on loopback, a fresh key, the built-in fixtures, the
+/// system's clock.
+pub struct Builder {
+    listen: SocketAddr,
+    admin_listen: Option<SocketAddr>,
+    fixtures: Option<PathBuf>,
+    keys: Option<PathBuf>,
+    key_bits: usize,
+    clock: ClockStart,
+    seed: u64,
+    policy: PolicySpec,
+    settings: Settings,
+    grace: Duration,
+    journal_bytes: usize,
+    journal_file: Option<PathBuf>,
+    show_nik: bool,
+    watch: bool,
+    observer: Arc<dyn Observer>,
+}
+
+impl Default for Builder {
+    fn default() -> Builder {
+        let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Builder {
+            listen: loopback,
+            admin_listen: Some(loopback),
+            fixtures: None,
+            keys: None,
+            key_bits: 2048,
+            clock: ClockStart::System,
+            seed: 0,
+            policy: PolicySpec::default(),
+            settings: Settings { max_body: 10 << 20, admin_token: None, workers: cores.min(512) },
+            grace: Duration::from_secs(2),
+            journal_bytes: 32 << 20,
+            journal_file: None,
+            show_nik: false,
+            watch: false,
+            observer: Arc::new(Silent),
+        }
+    }
+}
+
+impl Builder {
+    /// Where the endpoint listens. Port 0 takes a free one.
+    #[must_use]
+    pub fn listen(mut self, address: SocketAddr) -> Builder {
+        self.listen = address;
+        self
+    }
+
+    /// Where the admin API listens; `None` for nowhere.
+    #[must_use]
+    pub fn admin_listen(mut self, address: Option<SocketAddr>) -> Builder {
+        self.admin_listen = address;
+        self
+    }
+
+    /// The token that the admin API asks for.
+    #[must_use]
+    pub fn admin_token(mut self, token: Option<String>) -> Builder {
+        self.settings.admin_token = token;
+        self
+    }
+
+    /// A directory whose files replace the built-in fixtures of the same name.
+    #[must_use]
+    pub fn fixtures(mut self, directory: Option<PathBuf>) -> Builder {
+        self.fixtures = directory;
+        self
+    }
+
+    /// Whether edited fixtures are put in force by themselves.
+    #[must_use]
+    pub fn watch(mut self, watch: bool) -> Builder {
+        self.watch = watch;
+        self
+    }
+
+    /// The keys directory. Without one a fresh key is made and kept nowhere.
+    #[must_use]
+    pub fn keys(mut self, directory: Option<PathBuf>) -> Builder {
+        self.keys = directory;
+        self
+    }
+
+    /// Size of a key that is made: 1024 to 8192 bits.
+    #[must_use]
+    pub fn key_bits(mut self, bits: usize) -> Builder {
+        self.key_bits = bits;
+        self
+    }
+
+    /// How the clock starts.
+    #[must_use]
+    pub fn clock(mut self, start: ClockStart) -> Builder {
+        self.clock = start;
+        self
+    }
+
+    /// Seed of everything that is left to chance.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Builder {
+        self.seed = seed;
+        self
+    }
+
+    /// Policy that stands over `simulator.toml`, and under the customers' own.
+    #[must_use]
+    pub fn policy(mut self, policy: PolicySpec) -> Builder {
+        self.policy = policy;
+        self
+    }
+
+    /// Largest body of a request, in bytes.
+    #[must_use]
+    pub fn max_body(mut self, bytes: usize) -> Builder {
+        self.settings.max_body = bytes;
+        self
+    }
+
+    /// How long answers under way may take when the simulator stops.
+    #[must_use]
+    pub fn grace(mut self, grace: Duration) -> Builder {
+        self.grace = grace;
+        self
+    }
+
+    /// Size of the journal, in bytes.
+    #[must_use]
+    pub fn journal_bytes(mut self, bytes: usize) -> Builder {
+        self.journal_bytes = bytes;
+        self
+    }
+
+    /// A file that finished entries are appended to, one JSON object a line.
+    #[must_use]
+    pub fn journal_file(mut self, path: Option<PathBuf>) -> Builder {
+        self.journal_file = path;
+        self
+    }
+
+    /// Whether NIKs are shown whole in the journal and the log.
+    #[must_use]
+    pub fn show_nik(mut self, show: bool) -> Builder {
+        self.show_nik = show;
+        self
+    }
+
+    /// Who is told what happens.
+    #[must_use]
+    pub fn observer(mut self, observer: Arc<dyn Observer>) -> Builder {
+        self.observer = observer;
+        self
+    }
+
+    /// Starts. When this returns, both listeners listen and everything is loaded.
+    ///
+    /// # Errors
+    /// What is in the way; nothing is left running then.
+    pub fn start(self) -> Result<Simulator, StartError> {
+        let listener = bind(self.listen)?;
+        let admin_listener = self.admin_listen.map(bind).transpose()?;
+        let addresses =
+            (listener.local_addr()?, admin_listener.as_ref().map(TcpListener::local_addr).transpose()?);
+        let (ring, origin) = self.key_ring()?;
+        let fixtures =
+            fixtures::load(self.fixtures.as_deref(), ring, &self.policy).map_err(StartError::Fixtures)?;
+        let journal = Journal::new(self.journal_bytes);
+        if let Some(path) = &self.journal_file {
+            journal.append_to(path).map_err(|source| StartError::File { path: path.clone(), source })?;
+        }
+        let engine = Arc::new(Engine::new(fixtures, Clock::new(self.clock), journal, self.show_nik));
+        let reloader = Arc::new(Reloader {
+            directory: self.fixtures.clone(),
+            policy: self.policy,
+            engine: Arc::clone(&engine),
+            observer: Arc::clone(&self.observer),
+            one_at_a_time: Mutex::new(()),
+        });
+        let watching = match (&self.fixtures, self.watch) {
+            (Some(directory), true) => {
+                let reloader = Arc::clone(&reloader);
+                Some(Watch::start(directory, move || drop(reloader.reload()))?)
+            }
+            _ => None,
+        };
+        let shared = Arc::new(Shared {
+            engine,
+            observer: self.observer,
+            settings: self.settings,
+            in_flight: watch::Sender::new(0),
+            connections: AtomicU64::new(0),
+        });
+        let running = Running::start(listener, admin_listener, Arc::clone(&shared), self.grace)?;
+        let (endpoint, admin) = addresses;
+        Ok(Simulator { endpoint, admin, origin, shared, reloader, _watching: watching, running })
+    }
+
+    fn key_ring(&self) -> Result<(KeyRing, Option<keys::Origin>), StartError> {
+        match &self.keys {
+            Some(directory) => {
+                let (key, origin) = keys::read_or_generate(directory, self.key_bits)?;
+                Ok((KeyRing::new(key, Some(directory.clone())), Some(origin)))
+            }
+            None => {
+                let key =
+                    PrivateKey::generate("the server's key", self.key_bits).map_err(StartError::NoKey)?;
+                Ok((KeyRing::new(key, None), None))
+            }
+        }
+    }
+}
+
+fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address).map_err(|source| StartError::Address { address, source })
+}
+
+/// Puts edited fixtures in force, as a whole or not at all.
+struct Reloader {
+    directory: Option<PathBuf>,
+    policy: PolicySpec,
+    engine: Arc<Engine>,
+    observer: Arc<dyn Observer>,
+    one_at_a_time: Mutex<()>,
+}
+
+impl Reloader {
+    fn reload(&self) -> Result<usize, Vec<Problem>> {
+        let _turn = self.one_at_a_time.lock().unwrap_or_else(PoisonError::into_inner);
+        let ring = self.engine.fixtures().keys.clone();
+        match fixtures::load(self.directory.as_deref(), ring, &self.policy) {
+            Ok(fixtures) => {
+                let customers = fixtures.customers.len();
+                self.engine.replace_fixtures(fixtures);
+                self.observer.reloaded(customers);
+                Ok(customers)
+            }
+            Err(problems) => {
+                self.observer.refused(&problems);
+                Err(problems)
+            }
+        }
+    }
+}
+
+/// A running simulator. Dropping it stops it and closes its ports.
+pub struct Simulator {
+    endpoint: SocketAddr,
+    admin: Option<SocketAddr>,
+    origin: Option<keys::Origin>,
+    shared: Arc<Shared>,
+    reloader: Arc<Reloader>,
+    _watching: Option<Watch>,
+    running: Running,
+}
+
+impl Simulator {
+    /// What to start one with.
+    #[must_use]
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// Base of the data listener, such as `http://127.0.0.1:8080`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.endpoint)
+    }
+
+    /// Base of the admin listener; `None` when there is none.
+    #[must_use]
+    pub fn admin_url(&self) -> Option<String> {
+        self.admin.map(|address| format!("http://{address}"))
+    }
+
+    /// The public half of the server's key, SPKI PEM.
+    #[must_use]
+    pub fn public_key_pem(&self) -> String {
+        self.shared.engine.fixtures().keys.server().public_pem().to_owned()
+    }
+
+    /// Whether the server's key was read or made; `None` when it is kept nowhere.
+    #[must_use]
+    pub fn key_origin(&self) -> Option<keys::Origin> {
+        self.origin
+    }
+
+    /// The engine behind the listeners.
+    #[must_use]
+    pub fn engine(&self) -> &Arc<Engine> {
+        &self.shared.engine
+    }
+
+    /// Reads the fixtures again and puts them in force; gives the number of customers.
+    ///
+    /// # Errors
+    /// Everything that is wrong with them; the old ones stay in force then.
+    pub fn reload(&self) -> Result<usize, Vec<Problem>> {
+        self.reloader.reload()
+    }
+
+    /// Stops: no new connections, answers under way finish within the grace.
+    pub fn stop(mut self) {
+        self.running.stop();
+    }
+}
+
+/// The thread that runs both servers.
+struct Running {
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Running {
+    fn start(
+        listener: TcpListener,
+        admin_listener: Option<TcpListener>,
+        shared: Arc<Shared>,
+        grace: Duration,
+    ) -> io::Result<Running> {
+        let (stop, stopped) = oneshot::channel();
+        let (report, started) = mpsc::sync_channel(1);
+        let thread = std::thread::Builder::new().name("frsim".to_owned()).spawn(move || {
+            actix_rt::System::new().block_on(serve(listener, admin_listener, shared, grace, stopped, report));
+        })?;
+        let running = Running { stop: Some(stop), thread: Some(thread) };
+        started.recv().unwrap_or_else(|_| Err(io::Error::other("the servers' thread ended")))?;
+        Ok(running)
+    }
+
+    fn stop(&mut self) {
+        // Either is gone already when the thread has ended.
+        let _ = self.stop.take().map(|stop| stop.send(()));
+        let _ = self.thread.take().map(JoinHandle::join);
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Runs both servers until told to stop.
+async fn serve(
+    listener: TcpListener,
+    admin_listener: Option<TcpListener>,
+    shared: Arc<Shared>,
+    grace: Duration,
+    stopped: oneshot::Receiver<()>,
+    report: mpsc::SyncSender<io::Result<()>>,
+) {
+    let servers = http::endpoint(listener, &shared).and_then(|endpoint| {
+        Ok((endpoint, admin_listener.map(|listener| http::admin(listener, &shared)).transpose()?))
+    });
+    let (endpoint, admin) = match servers {
+        Ok(servers) => servers,
+        Err(error) => return drop(report.send(Err(error))),
+    };
+    let handles: Vec<_> =
+        std::iter::once(&endpoint).chain(&admin).map(actix_server::Server::handle).collect();
+    let endpoint = actix_rt::spawn(endpoint);
+    let admin = admin.map(actix_rt::spawn);
+    // Whoever started the simulator may have gone; then so has the other end of `stopped`.
+    let _ = report.send(Ok(()));
+    let _ = stopped.await;
+    handles[0].pause().await;
+    let mut in_flight = shared.in_flight.subscribe();
+    let _ = actix_rt::time::timeout(grace, in_flight.wait_for(|count| *count == 0)).await;
+    for handle in &handles {
+        handle.stop(false).await;
+    }
+    let _ = endpoint.await;
+    if let Some(admin) = admin {
+        let _ = admin.await;
+    }
+}

@@ -1,0 +1,76 @@
+//! Warnings: what was let pass though the real endpoint may not, and what the document asks for and a request lacks.
+
+use crate::evidence::Credential;
+use crate::journal::Warning;
+use crate::protocol::Body;
+
+/// The headers that the document asks for (doc 3, "Request Header"), and who sent them.
+#[derive(Clone, Debug, Default)]
+pub struct Headers {
+    pub accept: Option<String>,
+    pub content_type: Option<String>,
+    pub user_agent: Option<String>,
+}
+
+/// Doc 3: both headers are `application/json`.
+const JSON: &str = "application/json";
+
+/// All warnings that a request deserves.
+#[must_use]
+pub fn of(headers: Option<&Headers>, body: &Body, line_breaks: &[&'static str]) -> Vec<Warning> {
+    let mut warnings = Vec::new();
+    if let Some(headers) = headers {
+        warnings.extend(header("accept", "Accept", headers.accept.as_deref()));
+        warnings.extend(header("content_type", "Content-Type", headers.content_type.as_deref()));
+    }
+    if body.bom {
+        warnings.push(warning("bom", "a byte order mark stands before the JSON"));
+    }
+    for key in &body.duplicate_keys {
+        warnings.push(warning(
+            "duplicate_key",
+            format!("the key {key:?} stands more than once; the last one counts"),
+        ));
+    }
+    for key in &body.extra_keys {
+        warnings
+            .push(warning("extra_key", format!("the key {key:?} is none of the document's and is ignored")));
+    }
+    for field in line_breaks {
+        warnings.push(warning(
+            "line_breaks",
+            format!("line breaks in the base64 of {field} were let pass (policy base64 = \"mime\")"),
+        ));
+    }
+    warnings
+}
+
+fn warning(name: &'static str, message: impl Into<String>) -> Warning {
+    Warning { name, message: message.into() }
+}
+
+fn header(name: &'static str, shown: &str, value: Option<&str>) -> Option<Warning> {
+    let media_type = value.map(|value| value.split(';').next().unwrap_or_default().trim());
+    match media_type {
+        Some(media_type) if media_type.eq_ignore_ascii_case(JSON) => None,
+        Some(other) => {
+            let other = crate::protocol::body::shown(other);
+            Some(warning(name, format!("{shown} is {other}; the document asks for {JSON}")))
+        }
+        None => Some(warning(name, format!("{shown} is missing; the document asks for {JSON}"))),
+    }
+}
+
+/// The fields whose base64 had line breaks that were let pass.
+#[must_use]
+pub fn fields_with_line_breaks(
+    user_id: &Credential,
+    password: &Credential,
+    photo: bool,
+) -> Vec<&'static str> {
+    let broken = |credential: &Credential| matches!(credential, Credential::Opened { line_breaks: true, .. });
+    [("user_id", broken(user_id)), ("password", broken(password)), ("image", photo)]
+        .into_iter()
+        .filter_map(|(field, broken)| broken.then_some(field))
+        .collect()
+}

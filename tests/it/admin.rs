@@ -1,0 +1,257 @@
+//! The admin API: its routes, its errors, and who may call it.
+
+use serde_json::{Value, json};
+
+use crate::support::{SITIS_NIK, Sim, exchange, http};
+
+#[test]
+fn health_readiness_and_version() {
+    let sim = Sim::start();
+    assert_eq!(sim.admin("GET", "/health", ""), (200, json!({ "status": "ok" })));
+    assert_eq!(sim.admin("GET", "/ready", "").1["status"], "ready");
+    assert_eq!(sim.admin("GET", "/version", "").1["version"], env!("CARGO_PKG_VERSION"));
+}
+
+#[test]
+fn the_clock_is_read_advanced_set_let_go_and_reset() {
+    let sim = Sim::start();
+    let clock = |body: &str| sim.admin("PUT", "/clock", body);
+    assert_eq!(
+        sim.admin("GET", "/clock", "").1,
+        json!({ "now": "2026-11-21T10:00:00+07:00", "frozen": true })
+    );
+    assert_eq!(
+        clock(r#"{"advance":"25h"}"#).1,
+        json!({ "now": "2026-11-22T11:00:00+07:00", "frozen": true })
+    );
+    assert_eq!(
+        clock(r#"{"now":"2026-11-21T23:59:00Z"}"#).1,
+        json!({ "now": "2026-11-22T06:59:00+07:00", "frozen": true })
+    );
+    assert_eq!(clock(r#"{"freeze":false}"#).1["frozen"], false);
+    assert_eq!(clock(r#"{"freeze":true}"#).1["frozen"], true);
+    assert_eq!(clock(r#"{"reset":true}"#).1, json!({ "now": "2026-11-21T10:00:00+07:00", "frozen": true }));
+}
+
+#[test]
+fn a_wrong_clock_changes_nothing_and_says_why() {
+    let sim = Sim::start();
+    for body in [
+        "",
+        "{}",
+        "[]",
+        r#"{"advance":"soon"}"#,
+        r#"{"advance":"-1h"}"#,
+        r#"{"advance":"99999999years"}"#,
+        r#"{"now":"tomorrow"}"#,
+        r#"{"now":"2026-11-21T10:00:00"}"#,
+        r#"{"now":"99999-01-01T00:00:00Z"}"#,
+        r#"{"reset":false}"#,
+        r#"{"frozen":true}"#,
+        r#"{"advance":"1h","freeze":true}"#,
+        r#"{"advance":1}"#,
+    ] {
+        let (status, error) = sim.admin("PUT", "/clock", body);
+        assert_eq!(status, 400, "{body}");
+        assert!(
+            error["error"]["message"].as_str().is_some_and(|message| !message.is_empty()),
+            "{body}: {error}"
+        );
+    }
+    assert_eq!(sim.admin("PUT", "/clock", r#"{"freez":true}"#).1["error"]["hint"], "did you mean `freeze`?");
+    assert_eq!(sim.admin("GET", "/clock", "").1["now"], "2026-11-21T10:00:00+07:00");
+}
+
+#[test]
+fn the_journal_is_listed_newest_first_and_filtered() {
+    let sim = Sim::start();
+    sim.call("demo", sim.request().set("transactionId", "first").text());
+    sim.admin("PUT", "/clock", r#"{"advance":"1m"}"#);
+    sim.call("load", sim.request().set("transactionId", "second").text());
+    sim.call("demo", sim.request().set("threshold", "0").set("transactionId", "third").text());
+    let ids = |query: &str| {
+        let (status, listing) = sim.admin("GET", &format!("/requests{query}"), "");
+        assert_eq!((status, listing["dropped"].as_u64()), (200, Some(0)), "{query}: {listing}");
+        let entries = listing["requests"].as_array().unwrap();
+        entries
+            .iter()
+            .map(|entry| entry["request"]["transaction_id"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(ids(""), ["third", "second", "first"]);
+    assert_eq!(ids("?customer_id=demo"), ["third", "first"]);
+    assert_eq!(ids("?code=6018"), ["second", "first"]);
+    assert_eq!(ids("?limit=1"), ["third"]);
+    assert_eq!(ids("?since=2026-11-21T10:00:30%2B07:00"), ["third", "second"]);
+    assert_eq!(ids("?since=2026-11-21T10:00:30+07:00"), ["third", "second"]);
+    for (query, hint) in [
+        ("?limit=0", Value::Null),
+        ("?limit=99999999", Value::Null),
+        ("?since=x", Value::Null),
+        ("?custmer_id=x", json!("did you mean `customer_id`?")),
+    ] {
+        let (status, error) = sim.admin("GET", &format!("/requests{query}"), "");
+        assert_eq!((status, &error["error"]["hint"]), (400, &hint), "{query}: {error}");
+    }
+}
+
+#[test]
+fn an_entry_has_everything_but_the_photo_and_the_credentials() {
+    let sim = Sim::start();
+    let body = sim.request();
+    sim.call("demo", body.text());
+    let entry = sim.last();
+    let keys: Vec<_> = entry.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(
+        keys,
+        [
+            "id",
+            "at",
+            "customer_id",
+            "methode",
+            "connection",
+            "ordinal",
+            "state",
+            "request",
+            "findings",
+            "warnings",
+            "rule",
+            "delay",
+            "fault",
+            "answer",
+            "elapsed_us"
+        ]
+    );
+    assert_eq!((entry["state"].as_str(), entry["ordinal"].as_u64()), (Some("done"), Some(1)));
+    assert_eq!(entry["at"], "2026-11-21T10:00:00.000+07:00");
+    assert_eq!(entry["request"]["image"]["format"], "jpeg");
+    assert_eq!(
+        (entry["request"]["image"]["width"].as_u64(), entry["request"]["image"]["height"].as_u64()),
+        (Some(360), Some(480))
+    );
+    assert_eq!(entry["answer"]["candidates"], json!([{ "nik": "317405XXXXXXXXXX", "score": 20.0 }]));
+    let text = entry.to_string();
+    for secret in ["demo-user", "demo-password", SITIS_NIK] {
+        assert!(!text.contains(secret), "{secret} in {text}");
+    }
+    for field in ["user_id", "password", "image"] {
+        let sent = body.members[field].as_str().unwrap();
+        assert!(!text.contains(&sent[..40]), "{field} in {text}");
+    }
+    let id = entry["id"].to_string();
+    assert_eq!(sim.admin("GET", &format!("/requests/{id}"), ""), (200, entry));
+    for unknown in ["0", "99", "x", "-1", "99999999999999999999999"] {
+        assert_eq!(sim.admin("GET", &format!("/requests/{unknown}"), "").0, 404);
+    }
+}
+
+#[test]
+fn niks_are_shown_whole_only_when_asked_for() {
+    let sim = Sim::with(|builder| builder.show_nik(true));
+    sim.call("demo", sim.request().text());
+    assert_eq!(sim.last()["answer"]["candidates"][0]["nik"], SITIS_NIK);
+}
+
+#[test]
+fn an_explanation_tells_everything_and_consumes_nothing() {
+    let sim = Sim::start();
+    let body: Value =
+        serde_json::from_str(&sim.request().set("threshold", "0").set("ip", "x").text()).unwrap();
+    let question = json!({ "customer_id": "demo", "methode": "CALL_FN", "peer": "127.0.0.1", "headers": {}, "body": body });
+    let (status, explanation) = sim.admin("POST", "/explain", &question.to_string());
+    assert_eq!((status, explanation["code"].as_str()), (200, Some("5003")));
+    let failed: Vec<_> = explanation["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|finding| finding["status"] == "failed")
+        .map(|finding| finding["check"].as_str().unwrap())
+        .collect();
+    assert_eq!(failed, ["ip", "threshold"]);
+    for finding in explanation["findings"].as_array().unwrap() {
+        let keys: Vec<_> = finding.as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(keys, ["check", "status", "code", "reason", "hint"]);
+    }
+    let good = json!({ "customer_id": "demo", "body": sim.request().text() });
+    let (_, explanation) = sim.admin("POST", "/explain", &good.to_string());
+    assert_eq!(explanation["code"], "6018", "a body as raw text, and no methode: {explanation}");
+    assert_eq!(sim.admin("GET", "/customers/demo/quota", "").1["used"], 0);
+    assert_eq!(sim.admin("GET", "/requests", "").1["requests"], json!([]));
+}
+
+#[test]
+fn an_explanation_of_nonsense_is_an_answer_or_a_clear_error() {
+    let sim = Sim::start();
+    let raw = |body: &str| {
+        sim.admin("POST", "/explain", &json!({ "customer_id": "demo", "body": body }).to_string())
+    };
+    assert_eq!(raw("").1["code"], "5004");
+    assert_eq!(raw("{“a”:1}").1["code"], "5004");
+    assert_eq!(sim.admin("POST", "/explain", r#"{"customer_id":"demo","body":null}"#).1["code"], "5004");
+    for (body, path) in [
+        ("{}", ""),
+        (r#"{"customer_id":"demo"}"#, ""),
+        (r#"{"customer_id":1,"body":{}}"#, "/customer_id"),
+        (r#"{"customer_id":"demo","body":{},"peer":"x"}"#, "/peer"),
+    ] {
+        let (status, error) = sim.admin("POST", "/explain", body);
+        assert_eq!((status, error["error"]["path"].as_str()), (400, Some(path)), "{body}: {error}");
+    }
+}
+
+#[test]
+fn public_keys_are_served() {
+    let sim = Sim::start();
+    let get = |path: &str| exchange(sim.admin_address(), &http("GET", path, "", b""));
+    for path in ["/keys/public.pem", "/customers/demo/public.pem"] {
+        assert_eq!(get(path).text(), sim.0.public_key_pem());
+    }
+    assert_eq!(get("/customers/nobody/public.pem").status, 404);
+}
+
+#[test]
+fn unknown_routes_and_methods_have_the_one_error_shape() {
+    let sim = Sim::start();
+    for (method, path, expected) in [
+        ("GET", "/nothing", 404),
+        ("DELETE", "/clock", 405),
+        ("POST", "/health", 405),
+        ("GET", "/explain", 405),
+    ] {
+        let (status, error) = sim.admin(method, path, "");
+        assert_eq!(status, expected, "{method} {path}");
+        let keys: Vec<_> = error["error"].as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(keys, ["code", "message", "path", "hint"]);
+    }
+    let answer = exchange(sim.admin_address(), &http("DELETE", "/clock", "", b""));
+    assert!(answer.head.to_lowercase().contains("\r\nallow: get, put"), "{}", answer.head);
+}
+
+#[test]
+fn pages_of_other_origins_and_other_hosts_are_refused() {
+    let sim = Sim::start();
+    let status = |headers: &str| {
+        let bytes = format!("GET /clock HTTP/1.1\r\nConnection: close\r\n{headers}\r\n");
+        exchange(sim.admin_address(), bytes.as_bytes()).status
+    };
+    let own = sim.0.admin_url().unwrap().replace("http://", "");
+    assert_eq!(status(&format!("Host: {own}\r\n")), 200);
+    assert_eq!(status(&format!("Host: {own}\r\nOrigin: http://{own}\r\n")), 200);
+    assert_eq!(status(&format!("Host: {own}\r\nOrigin: http://evil.example\r\n")), 403);
+    assert_eq!(status("Host: evil.example\r\n"), 421);
+}
+
+#[test]
+fn a_token_guards_all_but_three_routes() {
+    let sim = Sim::with(|builder| builder.admin_token(Some("s3cret".to_owned())));
+    let status =
+        |path: &str, headers: &str| exchange(sim.admin_address(), &http("GET", path, headers, b"")).status;
+    for path in ["/health", "/ready", "/version"] {
+        assert_eq!(status(path, ""), 200);
+    }
+    for path in ["/clock", "/requests", "/keys/public.pem", "/nothing"] {
+        assert_eq!(status(path, ""), 401, "{path}");
+        assert_eq!(status(path, "Authorization: Bearer wrong\r\n"), 401, "{path}");
+    }
+    assert_eq!(status("/clock", "Authorization: Bearer s3cret\r\n"), 200);
+}

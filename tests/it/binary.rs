@@ -1,0 +1,454 @@
+//! The built binary, as a user starts it: flags, environment, exit codes, what it prints where, and its commands.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::{Value, json};
+
+use crate::support::{Body, KEYS, MORNING, SITIS_NIK, exchange, http, write_fixture};
+
+fn command(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dukcapil-fr-sim"));
+    command.args(args).env_remove("CI").stdin(Stdio::null());
+    command
+}
+
+fn run(args: &[&str]) -> Output {
+    command(args).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+/// A serving binary; killed when dropped.
+struct Served {
+    child: Child,
+    ready: String,
+    stdout: BufReader<std::process::ChildStdout>,
+}
+
+impl Served {
+    fn start(args: &[&str]) -> Served {
+        Served::from(command(args))
+    }
+
+    fn from(mut command: Command) -> Served {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut ready = String::new();
+        stdout.read_line(&mut ready).unwrap();
+        Served { child, ready, stdout }
+    }
+
+    /// Free ports, the shared keys, the built-in fixtures.
+    fn plain(more: &[&str]) -> Served {
+        let keys = KEYS.path().to_str().unwrap();
+        let args = ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--keys", keys];
+        Served::start(&[&args[..], more].concat())
+    }
+
+    fn value(&self, name: &str) -> String {
+        let part = self.ready.split_whitespace().find_map(|part| part.strip_prefix(&format!("{name}=")));
+        part.unwrap_or_else(|| panic!("no {name} in {:?}", self.ready)).to_owned()
+    }
+
+    fn signal(&self, name: &str) {
+        let status =
+            Command::new("kill").args([format!("-{name}"), self.child.id().to_string()]).status().unwrap();
+        assert!(status.success());
+    }
+
+    /// Waits for the end; gives exit code, the rest of stdout, and stderr.
+    fn end(mut self) -> (Option<i32>, String, String) {
+        let (mut out, mut err) = (String::new(), String::new());
+        self.child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
+        self.stdout.read_to_string(&mut out).unwrap();
+        (self.child.wait().unwrap().code(), out, err)
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn address(url: &str) -> std::net::SocketAddr {
+    url.trim_start_matches("http://").parse().unwrap()
+}
+
+#[test]
+fn one_ready_line_goes_to_stdout_and_everything_else_to_stderr() {
+    let served = Served::plain(&[]);
+    assert!(served.ready.starts_with("ready endpoint=http://127.0.0.1:"), "{}", served.ready);
+    let (endpoint, admin) = (served.value("endpoint"), served.value("admin"));
+    assert_eq!(exchange(address(&admin), &http("GET", "/ready", "", b"")).status, 200);
+    let path = "/api/face-recognition/demo/CALL_FN";
+    exchange(address(&endpoint), &http("POST", path, "", br#"{"transactionId":"T-\u001b[31m"}"#));
+    served.signal("TERM");
+    let (code, out, err) = served.end();
+    assert_eq!((code, out.as_str()), (Some(0), ""));
+    assert!(err.contains("demo") && err.contains("5004") && err.contains("is missing"), "{err}");
+    assert!(err.contains("curl ") && err.contains("sample-6018"), "the banner says what to try: {err}");
+    assert!(!err.contains('\u{1b}'), "no colour, and no client's escape codes, away from a terminal");
+}
+
+#[test]
+fn an_interrupt_ends_it_as_well() {
+    let served = Served::plain(&["--quiet"]);
+    served.signal("INT");
+    assert_eq!(served.end(), (Some(0), String::new(), String::new()));
+}
+
+#[test]
+fn the_ready_line_and_the_log_are_json_under_log_json() {
+    let served = Served::plain(&["--log", "json"]);
+    let ready: Value = serde_json::from_str(&served.ready).unwrap();
+    let endpoint = ready["endpoint"].as_str().unwrap();
+    assert!(ready["admin"].is_string());
+    exchange(address(endpoint), &http("POST", "/api/face-recognition/sample-6014/X", "", b"{}"));
+    served.signal("TERM");
+    let (_, _, err) = served.end();
+    let events: Vec<Value> = err.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(
+        (events[0]["event"].as_str(), events[1]["event"].as_str()),
+        (Some("started"), Some("request"))
+    );
+    assert_eq!(
+        (events[1]["customer_id"].as_str(), events[1]["code"].as_str()),
+        (Some("sample-6014"), Some("6014"))
+    );
+}
+
+#[test]
+fn the_port_file_has_both_addresses() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("ports.json");
+    let served = Served::plain(&["--port-file", path.to_str().unwrap()]);
+    let ports: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+    assert_eq!(ports, json!({ "endpoint": served.value("endpoint"), "admin": served.value("admin") }));
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1, "no temporary file is left");
+}
+
+#[test]
+fn without_an_admin_listener_the_line_says_off_and_the_file_null() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("ports.json");
+    let keys = KEYS.path().to_str().unwrap();
+    let served = Served::start(&[
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--admin-listen",
+        "off",
+        "--keys",
+        keys,
+        "--port-file",
+        path.to_str().unwrap(),
+    ]);
+    assert!(served.ready.ends_with(" admin=off\n"), "{}", served.ready);
+    let ports: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+    assert_eq!(ports["admin"], Value::Null);
+}
+
+#[test]
+fn every_flag_has_an_environment_variable() {
+    let help = run(&["serve", "--help"]);
+    let help = text(&help.stdout);
+    for flag in [
+        "listen",
+        "admin-listen",
+        "admin-token",
+        "fixtures",
+        "keys",
+        "key-bits",
+        "clock",
+        "seed",
+        "layout",
+        "port-file",
+        "max-body",
+        "grace",
+        "journal",
+        "journal-file",
+        "show-nik",
+        "log",
+        "verbose",
+        "quiet",
+    ] {
+        assert!(help.contains(&format!("--{flag}")), "--{flag}");
+        let variable = format!("FRSIM_{}", flag.to_uppercase().replace('-', "_"));
+        assert!(help.contains(&format!("[env: {variable}")), "{variable}");
+    }
+}
+
+#[test]
+fn environment_variables_count_and_flags_override_them() {
+    let mut with_environment = command(&["--layout", "compact"]);
+    with_environment
+        .env("FRSIM_LISTEN", "127.0.0.1:0")
+        .env("FRSIM_ADMIN_LISTEN", "127.0.0.1:0")
+        .env("FRSIM_KEYS", KEYS.path())
+        .env("FRSIM_CLOCK", MORNING)
+        .env("FRSIM_LAYOUT", "as-printed")
+        .env("FRSIM_SHOW_NIK", "true");
+    let served = Served::from(with_environment);
+    let endpoint = address(&served.value("endpoint"));
+    let answer = exchange(endpoint, &http("POST", "/api/face-recognition/always-5001/X", "", b"{}"));
+    assert!(answer.text().starts_with("{\"error\":{\"errorCode\":5001,"), "{}", answer.text());
+    let clock = exchange(address(&served.value("admin")), &http("GET", "/clock", "", b"")).json();
+    assert_eq!(clock, json!({ "now": MORNING, "frozen": true }));
+}
+
+#[test]
+fn bad_arguments_and_fixtures_exit_2() {
+    let directory = tempfile::tempdir().unwrap();
+    write_fixture(directory.path(), "customers/x.toml", "methode = ['A']\nacount = {}\n");
+    let fixtures = directory.path().to_str().unwrap();
+    let keys = KEYS.path().to_str().unwrap();
+    for (args, expected) in [
+        (&["--no-such-flag"][..], "--no-such-flag"),
+        (&["--listen", "nowhere"], "such as 127.0.0.1:8080"),
+        (&["--key-bits", "512"], "1024 to 8192"),
+        (&["--clock", "yesterday"], "RFC 3339"),
+        (&["--layout", "pretty"], "documented, compact, as-printed"),
+        (&["--max-body", "huge"], "10MiB"),
+        (&["--admin-listen", "0.0.0.0:0", "--listen", "127.0.0.1:0", "--keys", keys], "needs --admin-token"),
+        (&["--fixtures", "/no/such/directory"], "is no directory"),
+        (
+            &["--listen", "127.0.0.1:0", "--admin-listen", "off", "--keys", keys, "--fixtures", fixtures],
+            "x.toml:2:1: unknown key `acount` (did you mean `account`?)",
+        ),
+    ] {
+        let out = run(args);
+        assert_eq!(out.status.code(), Some(2), "{args:?}: {}", text(&out.stderr));
+        assert!(text(&out.stderr).contains(expected), "{args:?}: {}", text(&out.stderr));
+        assert_eq!(text(&out.stdout), "");
+    }
+}
+
+#[test]
+fn beyond_loopback_with_a_token_is_allowed() {
+    let keys = KEYS.path().to_str().unwrap();
+    let served = Served::start(&[
+        "--listen",
+        "127.0.0.1:0",
+        "--admin-listen",
+        "0.0.0.0:0",
+        "--admin-token",
+        "t",
+        "--keys",
+        keys,
+    ]);
+    assert!(served.value("admin").starts_with("http://0.0.0.0:"));
+}
+
+#[test]
+fn an_address_in_use_exits_3() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let keys = KEYS.path().to_str().unwrap();
+    for args in [
+        ["--listen", &address, "--admin-listen", "off", "--keys", keys],
+        ["--listen", "127.0.0.1:0", "--admin-listen", &address, "--keys", keys],
+    ] {
+        let out = run(&args);
+        assert_eq!(out.status.code(), Some(3), "{}", text(&out.stderr));
+        assert!(text(&out.stderr).contains(&address));
+    }
+}
+
+#[test]
+fn unusable_keys_exit_4() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("private.pem"), "rubbish").unwrap();
+    let out = run(&[
+        "--listen",
+        "127.0.0.1:0",
+        "--admin-listen",
+        "off",
+        "--keys",
+        directory.path().to_str().unwrap(),
+    ]);
+    assert_eq!(out.status.code(), Some(4));
+    assert!(text(&out.stderr).contains("private.pem"), "{}", text(&out.stderr));
+}
+
+#[test]
+fn a_hangup_reloads_the_fixtures() {
+    let directory = tempfile::tempdir().unwrap();
+    let fixtures = directory.path().to_str().unwrap();
+    let mut served = Served::plain(&["--fixtures", fixtures]);
+    let stderr = BufReader::new(served.child.stderr.take().unwrap());
+    served.signal("HUP");
+    let reloaded = stderr.lines().map_while(Result::ok).find(|line| line.contains("fixtures reloaded"));
+    assert!(reloaded.is_some_and(|line| line.contains("customers")));
+}
+
+#[test]
+fn keys_of_both_encodings_and_other_sizes_are_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("private.pem");
+    for (bits, flag) in [("1024", "-traditional"), ("3072", "-traditional"), ("2048", "")] {
+        let script = format!("openssl genrsa {flag} -out {} {bits} 2>/dev/null", path.display());
+        if !Command::new("sh").args(["-c", &script]).status().is_ok_and(|status| status.success()) {
+            assert!(std::env::var_os("CI").is_none(), "openssl must be installed under CI");
+            eprintln!("SKIPPED: openssl is not installed");
+            return;
+        }
+        let pem = std::fs::read_to_string(&path).unwrap();
+        let expected =
+            if flag.is_empty() { "-----BEGIN PRIVATE KEY-----" } else { "-----BEGIN RSA PRIVATE KEY-----" };
+        assert!(pem.starts_with(expected), "{pem}");
+        let served = Served::start(&[
+            "--listen",
+            "127.0.0.1:0",
+            "--admin-listen",
+            "off",
+            "--keys",
+            directory.path().to_str().unwrap(),
+        ]);
+        let public = std::fs::read_to_string(directory.path().join("public.pem")).unwrap();
+        let body = Body::sealed_with(&public).text();
+        let answer = exchange(
+            address(&served.value("endpoint")),
+            &http("POST", "/api/face-recognition/demo/CALL_FN", "", body.as_bytes()),
+        );
+        assert_eq!(answer.code(), "6018", "{bits}");
+    }
+}
+
+#[test]
+fn call_is_a_whole_client() {
+    let served = Served::plain(&[]);
+    let (endpoint, admin) = (served.value("endpoint"), served.value("admin"));
+    let call = |more: &[&str]| run(&[&["call", "--url", &endpoint, "--admin", &admin][..], more].concat());
+    let found = call(&[]);
+    let out = text(&found.stdout);
+    assert!(found.status.success() && out.contains("\"errorCode\": \"6018\""), "{out}");
+    assert!(out.contains(&format!("{SITIS_NIK}     20.000")), "{out}");
+    assert!(out.contains("reason: 1 candidate, score 20.00"), "{out}");
+    let wrong = call(&["--password", "guess"]);
+    let out = text(&wrong.stdout);
+    assert!(
+        out.contains("5001") && out.contains("reason: password was opened, but is not this customer's"),
+        "{out}"
+    );
+    let picture = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/gallery/andi.png");
+    let public = KEYS.path().join("public.pem");
+    let other = call(&[
+        "--image",
+        picture,
+        "--threshold",
+        "20",
+        "--customer",
+        "load",
+        "--public-key",
+        public.to_str().unwrap(),
+    ]);
+    assert!(text(&other.stdout).contains("7371012804969008"), "{}", text(&other.stdout));
+    assert_eq!(run(&["call", "--url", "http://127.0.0.1:1", "--admin", &admin]).status.code(), Some(1));
+}
+
+#[test]
+fn encrypt_gives_what_the_endpoint_opens() {
+    let public = KEYS.path().join("public.pem");
+    let public = public.to_str().unwrap();
+    let argument = run(&["encrypt", "demo-user", "--public-key", public]);
+    let mut piped = command(&["encrypt", "--public-key", public]);
+    let mut child = piped.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(b"demo-password\n").unwrap();
+    let password = child.wait_with_output().unwrap();
+    let (user, password) = (text(&argument.stdout).trim_end(), text(&password.stdout).trim_end());
+    assert_eq!((user.len(), password.len()), (344, 344), "2048 bits");
+    let sim = crate::support::Sim::start();
+    let body = sim.request().set("user_id", user).set("password", password);
+    assert_eq!(sim.call("demo", body.text()).code(), "6018");
+    assert_eq!(run(&["encrypt", &"x".repeat(246), "--public-key", public]).status.code(), Some(2));
+    assert_eq!(run(&["encrypt", "x", "--public-key", "/no/such.pem"]).status.code(), Some(4));
+}
+
+#[test]
+fn explain_says_offline_what_would_be_answered() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("body.json");
+    let public = std::fs::read_to_string(KEYS.path().join("public.pem")).unwrap();
+    let body = Body::sealed_with(&public);
+    std::fs::write(&file, body.clone().set("threshold", "0").text()).unwrap();
+    let keys = KEYS.path().to_str().unwrap();
+    let out = run(&["explain", file.to_str().unwrap(), "--keys", keys]);
+    let out = text(&out.stdout);
+    assert!(out.starts_with("5005  threshold 0.0 is not within 1 to 20\n"), "{out}");
+    assert!(out.contains("account     passed"), "{out}");
+
+    let mut piped = command(&["explain", "-", "--keys", keys, "--json"]);
+    let mut child = piped.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(body.text().as_bytes()).unwrap();
+    let explanation: Value = serde_json::from_slice(&child.wait_with_output().unwrap().stdout).unwrap();
+    assert_eq!((explanation["code"].as_str(), explanation["outcome"].as_str()), (Some("6018"), Some("6018")));
+    assert_eq!(run(&["explain", "/no/such/file"]).status.code(), Some(2));
+}
+
+#[test]
+fn check_finds_what_is_wrong_and_prints_the_policy_table() {
+    let directory = tempfile::tempdir().unwrap();
+    let fixtures = directory.path().to_str().unwrap();
+    let good = run(&["check", fixtures]);
+    assert!(good.status.success() && text(&good.stdout).contains("in order"), "{}", text(&good.stderr));
+    write_fixture(directory.path(), "customers/x.toml", "extends = 'dmo'\n");
+    write_fixture(directory.path(), "simulator.toml", "[policy]\nlayuot = 'compact'\n");
+    let bad = run(&["check", fixtures]);
+    let said = [text(&bad.stdout), text(&bad.stderr)].concat();
+    assert_eq!(bad.status.code(), Some(2));
+    assert!(said.contains("simulator.toml:2:1: unknown key `layuot` (did you mean `layout`?)"), "{said}");
+    assert!(
+        said.contains("x.toml:1:11: there is no customer dmo to extend; did you mean \"demo\"?"),
+        "{said}"
+    );
+    let policy = run(&["check", "--policy"]);
+    for key in &dukcapil_fr_sim::policy::KEYS {
+        assert!(text(&policy.stdout).contains(key.name), "{}", key.name);
+    }
+}
+
+#[test]
+fn init_writes_fixtures_that_check_finds_in_order() {
+    let directory = tempfile::tempdir().unwrap();
+    let target = directory.path().join("mine");
+    let target = target.to_str().unwrap();
+    assert!(run(&["init", target]).status.success());
+    assert!(Path::new(target).join("customers/demo.toml").exists());
+    assert!(run(&["check", target]).status.success());
+    assert_eq!(run(&["init", target]).status.code(), Some(2), "nothing is overwritten");
+}
+
+#[test]
+fn healthcheck_is_0_when_ready_and_1_when_not() {
+    let served = Served::plain(&[]);
+    let admin = served.value("admin");
+    assert_eq!(run(&["healthcheck", "--admin", &admin]).status.code(), Some(0));
+    served.signal("TERM");
+    served.end();
+    assert_eq!(run(&["healthcheck", "--admin", &admin]).status.code(), Some(1));
+}
+
+#[test]
+fn an_answer_under_way_is_finished_before_the_end() {
+    let served = Served::plain(&["--grace", "30s"]);
+    let mut stream = std::net::TcpStream::connect(address(&served.value("endpoint"))).unwrap();
+    let request = http("POST", "/api/face-recognition/sample-6014/X", "", b"{}");
+    let (head, last) = request.split_at(request.len() - 1);
+    stream.write_all(head).unwrap();
+    // An admin answer shows that time has passed for the server, too: the head is read by another thread meanwhile.
+    let admin = address(&served.value("admin"));
+    while exchange(admin, &http("GET", "/ready", "", b"")).json()["in_flight"] != 1 {}
+    served.signal("TERM");
+    stream.write_all(last).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.ends_with("\n}"), "{answer}");
+    assert_eq!(served.end().0, Some(0));
+}

@@ -1,0 +1,145 @@
+//! The eight documented answers: reproduced byte for byte by requests that have a sample answer's values.
+
+use crate::support::{Body, Sim};
+
+/// A golden answer and its bytes. Every file of the directory is owned by a test here.
+macro_rules! golden {
+    ($name:literal) => {
+        include_bytes!(concat!("../../src/protocol/golden/", $name))
+    };
+}
+
+const TID: &str = "0211202201";
+
+/// The transactionId that the verification shape's samples print.
+const VERIFICATION_TID: &str = "nxGen NBAP TestTool";
+
+#[track_caller]
+fn check(sim: &Sim, customer: &str, body: &Body, golden: &[u8]) {
+    let answer = sim.call(customer, body.text());
+    assert_eq!(answer.status, 200);
+    assert!(answer.head.contains("\r\ncontent-type: application/json\r\n"), "{}", answer.head);
+    assert_eq!(answer.text(), std::str::from_utf8(golden).unwrap());
+}
+
+#[test]
+fn a_request_with_a_samples_values_gives_that_answer_byte_for_byte() {
+    let sim = Sim::start();
+    let good = sim.request().set("transactionId", TID);
+    let verification = sim.request().set("transactionId", VERIFICATION_TID);
+    check(&sim, "demo", &verification.clone().sealed("user_id", "nobody"), golden!("5001.json"));
+    check(&sim, "demo", &good.clone().set("ip", "192.168.0.1"), golden!("5003.json"));
+    check(&sim, "demo", &good.clone().without("ip"), golden!("5004.json"));
+    check(&sim, "demo", &verification.set("threshold", "21"), golden!("5005.json"));
+    check(&sim, "demo", &good.clone().set("password", "AAAA"), golden!("5006.json"));
+    let (status, _) = sim.admin("PUT", "/customers/demo/quota", r#"{"used":80}"#);
+    assert_eq!(status, 200);
+    check(&sim, "demo", &good, golden!("5002.json"));
+}
+
+#[test]
+fn the_same_holds_for_the_customers_that_always_give_one_answer() {
+    let sim = Sim::start();
+    let good = sim.request().set("transactionId", TID);
+    let verification = sim.request().set("transactionId", VERIFICATION_TID);
+    for (code, golden) in [
+        ("5002", &golden!("5002.json")[..]),
+        ("5003", golden!("5003.json")),
+        ("5004", golden!("5004.json")),
+        ("5006", golden!("5006.json")),
+        ("6014", golden!("6014.json")),
+    ] {
+        check(&sim, &format!("always-{code}"), &good, golden);
+    }
+    for (code, golden) in [("5001", &golden!("5001.json")[..]), ("5005", golden!("5005.json"))] {
+        check(&sim, &format!("always-{code}"), &verification, golden);
+    }
+}
+
+/// The document's sample has invented NIKs, so its bytes are compared around the candidates, and those by their form.
+#[test]
+fn a_found_citizen_is_answered_in_the_samples_bytes() {
+    let sim = Sim::start();
+    let answer = sim.call("demo", sim.request().set("transactionId", TID).text());
+    let golden = std::str::from_utf8(golden!("6018.json")).unwrap();
+    let (head, rest) = golden.split_once("FACE_T5\\\":{").unwrap();
+    let tail = &rest[rest.find('}').unwrap()..];
+    let candidates = answer.text().strip_prefix(head).and_then(|text| text.strip_prefix("FACE_T5\\\":{"));
+    let candidates =
+        candidates.and_then(|text| text.strip_suffix(tail)).expect("the sample's bytes around it");
+    assert_eq!(candidates, format!("\\\"{}\\\":20.0", crate::support::SITIS_NIK));
+}
+
+#[test]
+fn sample_customers_answer_the_documents_bytes_to_anything_in_every_layout() {
+    let (sim, _directory) = Sim::over(&[("simulator.toml", "[policy]\nlayout = 'compact'")]);
+    for (code, golden) in [
+        ("5001", &golden!("5001.json")[..]),
+        ("5002", golden!("5002.json")),
+        ("5003", golden!("5003.json")),
+        ("5004", golden!("5004.json")),
+        ("5005", golden!("5005.json")),
+        ("5006", golden!("5006.json")),
+        ("6014", golden!("6014.json")),
+        ("6018", golden!("6018.json")),
+    ] {
+        for body in [&b""[..], b"\xFF\x00", b"{}"] {
+            let answer = sim.post(&format!("/api/face-recognition/sample-{code}/ANYTHING"), body);
+            assert_eq!((answer.status, &answer.body[..]), (200, golden), "{code}");
+        }
+    }
+}
+
+#[test]
+fn the_layout_as_printed_has_the_documents_typographic_quotes() {
+    let (sim, _directory) = Sim::over(&[("simulator.toml", "[policy]\nlayout = 'as-printed'")]);
+    let verification = sim.request().set("transactionId", VERIFICATION_TID);
+    let good = sim.request().set("transactionId", TID);
+    check(&sim, "always-5001", &verification, golden!("5001.as-printed.txt"));
+    check(&sim, "always-5005", &verification, golden!("5005.as-printed.txt"));
+    check(&sim, "always-5003", &good, golden!("5003.json"));
+}
+
+#[test]
+fn the_compact_layout_has_the_same_keys_order_and_values_without_white_space() {
+    let (sim, _directory) = Sim::over(&[("simulator.toml", "[policy]\nlayout = 'compact'")]);
+    let good = sim.request().set("transactionId", TID);
+    let verification = sim.request().set("transactionId", VERIFICATION_TID);
+    for (code, body, golden) in [
+        ("5001", &verification, &golden!("5001.json")[..]),
+        ("5005", &verification, golden!("5005.json")),
+        ("5004", &good, golden!("5004.json")),
+        ("6014", &good, golden!("6014.json")),
+    ] {
+        // serde_json keeps the order of keys here.
+        let documented: serde_json::Value = serde_json::from_slice(golden).unwrap();
+        assert_eq!(sim.call(&format!("always-{code}"), body.text()).text(), documented.to_string());
+    }
+}
+
+#[test]
+fn both_documented_paths_lead_to_the_endpoint() {
+    let sim = Sim::start();
+    for path in ["/api/face-recognition/demo/CALL_FN", "/api%20/face-recognition/demo/CALL_FN"] {
+        assert_eq!(sim.post(path, sim.request().text()).code(), "6018", "{path}");
+    }
+}
+
+#[test]
+fn an_always_customer_echoes_what_it_can_read() {
+    let sim = Sim::start();
+    for body in ["", "not json", r#"{"transactionId":11,"threshold":"x"}"#] {
+        let answer = sim.call("always-6018", body).json();
+        assert_eq!(
+            (answer["tid"].clone(), answer["faceThreshold"].as_str()),
+            (serde_json::Value::Null, Some("0"))
+        );
+        assert_eq!(sim.call("always-5001", body).json()["transactionId"], "");
+    }
+    let answer = sim.call("always-6014", r#"{"transactionId":"x","threshold":7.25}"#).json();
+    assert_eq!((answer["tid"].as_str(), answer["faceThreshold"].as_str()), (Some("x"), Some("7.25")));
+    let found = sim.call("always-6018", sim.request().text());
+    assert_eq!(found.candidates().keys().collect::<Vec<_>>(), [crate::support::SITIS_NIK]);
+    let (_, quota) = sim.admin("GET", "/customers/always-6018/quota", "");
+    assert_eq!(quota["used"], 0, "nothing is charged");
+}

@@ -1,0 +1,14 @@
+//! The integration tests: one binary, one file an area. They start what users start, through [`support::Sim`], or the built
+//! binary itself.
+
+mod admin;
+mod binary;
+mod bodies;
+mod documented;
+mod fixture_files;
+mod mistakes;
+mod openssl;
+mod quotas;
+mod settings;
+mod support;
+mod tidy;

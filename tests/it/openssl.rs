@@ -1,0 +1,77 @@
+//! The README's first request, as printed: printf, openssl, base64 and curl alone.
+
+use std::process::Command;
+
+use crate::support::Sim;
+
+/// Whether the tools are here. Under CI a missing tool is a failure, elsewhere it is said.
+fn have(tools: &[&str]) -> bool {
+    let missing: Vec<_> = tools
+        .iter()
+        .filter(|tool| {
+            !Command::new("sh")
+                .args(["-c", &format!("command -v {tool}")])
+                .output()
+                .is_ok_and(|out| out.status.success())
+        })
+        .collect();
+    if missing.is_empty() {
+        return true;
+    }
+    assert!(std::env::var_os("CI").is_none(), "{missing:?} must be installed under CI");
+    eprintln!("SKIPPED: {missing:?} is not installed");
+    false
+}
+
+/// The first shell block behind a heading of the README.
+fn block_behind(readme: &str, heading: &str) -> String {
+    let text = std::fs::read_to_string(format!("{}/{readme}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let section = text.split(heading).nth(1).unwrap_or_else(|| panic!("{readme} has no {heading:?}"));
+    let block = section.split("```sh\n").nth(1).and_then(|rest| rest.split("```").next());
+    block.expect("a shell block").to_owned()
+}
+
+/// Runs a block in the project's directory against a simulator, in place of the README's addresses and key.
+fn run(sim: &Sim, script: &str) -> String {
+    let script = script
+        .replace("http://127.0.0.1:8080", &sim.0.url())
+        .replace("http://127.0.0.1:9090", &sim.0.admin_url().unwrap())
+        .replace("keys/public.pem", crate::support::KEYS.path().join("public.pem").to_str().unwrap());
+    let out =
+        Command::new("sh").args(["-euc", &script]).current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap();
+    assert!(out.status.success(), "{}\n{script}", String::from_utf8_lossy(&out.stderr));
+    String::from_utf8(out.stdout).unwrap()
+}
+
+#[test]
+fn the_first_request_of_both_readmes_finds_a_citizen() {
+    if !have(&["openssl", "curl", "base64"]) {
+        return;
+    }
+    let sim = Sim::start();
+    for (readme, heading) in [("README.md", "## First request"), ("README.id.md", "## Permintaan pertama")] {
+        let answer = run(&sim, &block_behind(readme, heading));
+        assert!(answer.contains("\"errorCode\": \"6018\""), "{readme}: {answer}");
+        assert!(answer.contains(crate::support::SITIS_NIK), "{readme}: {answer}");
+    }
+}
+
+#[test]
+fn the_readmes_other_requests_get_every_other_code() {
+    if !have(&["openssl", "curl", "base64"]) {
+        return;
+    }
+    let sim = Sim::start();
+    for (readme, first, others) in [
+        ("README.md", "## First request", "## Every other code"),
+        ("README.id.md", "## Permintaan pertama", "## Semua kode lain"),
+    ] {
+        let script = block_behind(readme, first) + &block_behind(readme, others);
+        let output = run(&sim, &script);
+        for code in ["5001", "5002", "5003", "5004", "5005", "5006", "6014"] {
+            let flat = output.contains(&format!("\"errorCode\": \"{code}\""));
+            let nested = output.contains(&format!("\"errorCode\":{code}"));
+            assert!(flat || nested, "{readme} does not get {code}: {output}");
+        }
+    }
+}

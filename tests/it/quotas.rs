@@ -1,0 +1,111 @@
+//! Quotas: exact under concurrency, by the Jakarta day, charged by policy.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use serde_json::json;
+
+use crate::support::Sim;
+
+fn used(sim: &Sim, customer: &str) -> u64 {
+    let (status, quota) = sim.admin("GET", &format!("/customers/{customer}/quota"), "");
+    assert_eq!(status, 200);
+    quota["used"].as_u64().unwrap()
+}
+
+#[test]
+fn exactly_as_many_parallel_calls_succeed_as_the_quota_allows() {
+    let (sim, _directory) =
+        Sim::over(&[("customers/small.toml", "extends = 'demo'\nquota = { per_day = 25 }")]);
+    let body = sim.request().text();
+    let (found, refused) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        for _ in 0..80 {
+            scope.spawn(|| match sim.call("small", &body).code().as_str() {
+                "6018" => found.fetch_add(1, Ordering::Relaxed),
+                "5002" => refused.fetch_add(1, Ordering::Relaxed),
+                other => panic!("{other}"),
+            });
+        }
+    });
+    assert_eq!((found.into_inner(), refused.into_inner()), (25, 55));
+    assert_eq!(used(&sim, "small"), 25);
+    assert_eq!(used(&sim, "demo"), 0, "another customer's quota is its own");
+}
+
+#[test]
+fn a_quota_ends_with_the_day_in_jakarta() {
+    let sim = Sim::start();
+    sim.admin("PUT", "/customers/demo/quota", r#"{"per_day":1}"#);
+    sim.admin("PUT", "/clock", r#"{"now":"2026-11-21T23:59:59+07:00"}"#);
+    assert_eq!(sim.call("demo", sim.request().text()).code(), "6018");
+    assert_eq!(sim.call("demo", sim.request().text()).code(), "5002");
+    sim.admin("PUT", "/clock", r#"{"advance":"1s"}"#);
+    assert_eq!(sim.call("demo", sim.request().text()).code(), "6018");
+    let (_, quota) = sim.admin("GET", "/customers/demo/quota", "");
+    assert_eq!(quota, json!({ "per_day": 1, "used": 1, "left": 0, "day": "2026-11-22" }));
+}
+
+#[test]
+fn the_quota_is_read_and_set_over_the_admin_api() {
+    let sim = Sim::start();
+    let (_, quota) = sim.admin("GET", "/customers/demo/quota", "");
+    assert_eq!(quota, json!({ "per_day": 80, "used": 0, "left": 80, "day": "2026-11-21" }));
+    let (_, quota) = sim.admin("PUT", "/customers/demo/quota", r#"{"per_day":80,"used":79}"#);
+    assert_eq!(quota["left"], 1);
+    let (_, quota) = sim.admin("PUT", "/customers/demo/quota", r#"{"per_day":null}"#);
+    assert_eq!(
+        (quota["per_day"].clone(), quota["left"].clone(), quota["used"].as_u64()),
+        (json!(null), json!(null), Some(79))
+    );
+    for (body, path) in
+        [(r#"{"used":-1}"#, "/used"), (r#"{"per_day":"x"}"#, "/per_day"), (r#"{"usd":1}"#, "/usd"), ("", "")]
+    {
+        let (status, error) = sim.admin("PUT", "/customers/demo/quota", body);
+        assert_eq!((status, error["error"]["path"].as_str()), (400, Some(path)), "{body}: {error}");
+    }
+    let (status, error) = sim.admin("GET", "/customers/nobody/quota", "");
+    assert_eq!((status, error["error"]["code"].as_str()), (404, Some("not_found")));
+}
+
+/// What is charged by each value of `quota_counts`, for one call that finds somebody, one that finds nobody, one with a wrong
+/// threshold and one with a wrong password.
+#[test]
+fn what_is_charged_is_policy() {
+    let stranger = dukcapil_fr_sim::protocol::encoding::encode(&crate::support::stranger());
+    for (policy, charged) in [
+        ("matched", [1, 1, 0, 0]),
+        ("identified", [1, 0, 0, 0]),
+        ("authenticated", [1, 1, 1, 0]),
+        ("all", [1, 1, 1, 1]),
+    ] {
+        let text = format!("extends = 'demo'\npolicy = {{ quota_counts = '{policy}' }}");
+        let (sim, _directory) = Sim::over(&[("customers/c.toml", &text)]);
+        let good = sim.request();
+        let calls = [
+            good.clone(),
+            good.clone().set("image", stranger.as_str()),
+            good.clone().set("threshold", "0"),
+            good.clone().sealed("password", "x"),
+        ];
+        let mut before = 0;
+        for (body, expected) in calls.iter().zip(charged) {
+            sim.call("c", body.text());
+            let after = used(&sim, "c");
+            assert_eq!(after - before, expected, "{policy}");
+            assert_eq!(sim.last()["answer"]["charged"], expected == 1);
+            before = after;
+        }
+    }
+}
+
+#[test]
+fn the_verification_shape_tells_what_is_left() {
+    let sim = Sim::start();
+    let wrong = sim.request().set("threshold", "0").text();
+    let limiter = |customer: &str| sim.call(customer, &wrong).json()["quotaLimiter"].clone();
+    assert_eq!(limiter("demo"), "80");
+    sim.call("demo", sim.request().text());
+    assert_eq!(limiter("demo"), "79");
+    assert_eq!(limiter("load"), "80", "there is no limit");
+    assert_eq!(sim.call("nobody", sim.request().text()).json()["quotaLimiter"], "80");
+}

@@ -1,0 +1,222 @@
+//! A simulator to test against, a request to send it, and a socket to see the answer's bytes on.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::sync::LazyLock;
+
+use dukcapil_fr_sim::protocol::encoding;
+use dukcapil_fr_sim::{Builder, Simulator, keys};
+use serde_json::{Map, Value, json};
+
+/// The gallery's picture that requests send, and whose it is.
+pub const SITI: &[u8] = include_bytes!("../../fixtures/gallery/siti.jpg");
+pub const SITIS_NIK: &str = "3174055708909001";
+
+/// A Saturday morning, for clocks that stand still.
+pub const MORNING: &str = "2026-11-21T10:00:00+07:00";
+
+/// A keys directory that all tests share: making a key takes longer than any of them.
+pub static KEYS: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
+    let directory = tempfile::tempdir().expect("a directory");
+    keys::read_or_generate(directory.path(), 2048).expect("a key");
+    directory
+});
+
+/// A running simulator.
+pub struct Sim(pub Simulator);
+
+impl Sim {
+    /// One with the built-in fixtures.
+    pub fn start() -> Sim {
+        Sim::with(|builder| builder)
+    }
+
+    /// One with the clock standing still on a [`MORNING`], and `change` applied.
+    pub fn with(change: impl FnOnce(Builder) -> Builder) -> Sim {
+        let builder = Simulator::builder()
+            .keys(Some(KEYS.path().to_owned()))
+            .clock(MORNING.parse().expect("an instant"));
+        Sim(change(builder).start().expect("a simulator"))
+    }
+
+    /// One with fixture files over the built-in ones.
+    pub fn over(files: &[(&str, &str)]) -> (Sim, tempfile::TempDir) {
+        let directory = tempfile::tempdir().expect("a directory");
+        for (name, text) in files {
+            write_fixture(directory.path(), name, text);
+        }
+        let path = directory.path().to_owned();
+        (Sim::with(|builder| builder.fixtures(Some(path))), directory)
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.0.url().trim_start_matches("http://").parse().expect("an address")
+    }
+
+    pub fn admin_address(&self) -> SocketAddr {
+        let url = self.0.admin_url().expect("an admin listener");
+        url.trim_start_matches("http://").parse().expect("an address")
+    }
+
+    /// A good request, encrypted with this simulator's key.
+    pub fn request(&self) -> Body {
+        Body::sealed_with(&self.0.public_key_pem())
+    }
+
+    /// Posts a body to a customer's CALL_FN.
+    pub fn call(&self, customer: &str, body: impl AsRef<[u8]>) -> Answer {
+        self.post(&format!("/api/face-recognition/{customer}/CALL_FN"), body)
+    }
+
+    /// Posts a body to a path, with the headers that the document asks for.
+    pub fn post(&self, path: &str, body: impl AsRef<[u8]>) -> Answer {
+        let headers = "Accept: application/json\r\nContent-Type: application/json\r\n";
+        exchange(self.address(), &http("POST", path, headers, body.as_ref()))
+    }
+
+    /// Calls the admin API.
+    pub fn admin(&self, method: &str, path: &str, body: &str) -> (u16, Value) {
+        let answer = exchange(self.admin_address(), &http(method, path, "", body.as_bytes()));
+        (answer.status, serde_json::from_slice(&answer.body).unwrap_or(Value::Null))
+    }
+
+    /// The journal's newest entry.
+    pub fn last(&self) -> Value {
+        let (_, listing) = self.admin("GET", "/requests?limit=1", "");
+        listing["requests"][0].clone()
+    }
+}
+
+/// Writes a fixture file, with its directories.
+pub fn write_fixture(root: &Path, name: &str, text: &str) {
+    let path = root.join(name);
+    std::fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
+    std::fs::write(path, text).expect("a file");
+}
+
+/// A request's body, to be changed before it is sent.
+#[derive(Clone)]
+pub struct Body {
+    pub members: Map<String, Value>,
+    pem: String,
+}
+
+impl Body {
+    pub fn sealed_with(pem: &str) -> Body {
+        let mut body = Body { members: Map::new(), pem: pem.to_owned() };
+        let (user, password) = (body.seal("demo-user"), body.seal("demo-password"));
+        for (name, value) in [
+            ("transactionId", json!("T-1")),
+            ("transactionSource", json!("test")),
+            ("threshold", json!("7")),
+            ("image", json!(encoding::encode(SITI))),
+            ("user_id", json!(user)),
+            ("password", json!(password)),
+            ("ip", json!("10.0.0.1")),
+        ] {
+            body.members.insert(name.to_owned(), value);
+        }
+        body
+    }
+
+    /// Encrypts as a client does.
+    pub fn seal(&self, plain: &str) -> String {
+        let key = keys::read_public_pem(&self.pem).expect("a public key");
+        encoding::encode(&keys::encrypt(&key, plain.as_bytes()).expect("a ciphertext"))
+    }
+
+    pub fn set(mut self, name: &str, value: impl Into<Value>) -> Body {
+        self.members.insert(name.to_owned(), value.into());
+        self
+    }
+
+    pub fn without(mut self, name: &str) -> Body {
+        self.members.shift_remove(name);
+        self
+    }
+
+    pub fn sealed(self, name: &str, plain: &str) -> Body {
+        let value = self.seal(plain);
+        self.set(name, value)
+    }
+
+    pub fn text(&self) -> String {
+        Value::Object(self.members.clone()).to_string()
+    }
+}
+
+impl From<Body> for Vec<u8> {
+    fn from(body: Body) -> Vec<u8> {
+        body.text().into_bytes()
+    }
+}
+
+/// An answer, as it came.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub head: String,
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).expect("UTF-8")
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
+    }
+
+    /// The code, from either shape.
+    pub fn code(&self) -> String {
+        let json = self.json();
+        let code = if json["error"].is_object() { &json["error"]["errorCode"] } else { &json["errorCode"] };
+        code.as_str().map_or_else(|| code.to_string(), str::to_owned)
+    }
+
+    /// What stands in `response`.
+    pub fn candidates(&self) -> Map<String, Value> {
+        let json = self.json();
+        let response: Value =
+            serde_json::from_str(json["response"].as_str().expect("a response")).expect("JSON");
+        response["face"]["FACE_T5"].as_object().expect("an object").clone()
+    }
+}
+
+/// The bytes of a request that closes its connection.
+pub fn http(method: &str, path: &str, headers: &str, body: &[u8]) -> Vec<u8> {
+    let mut bytes = format!(
+        "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}Content-Length: {}\r\n\r\n",
+        body.len()
+    )
+    .into_bytes();
+    bytes.extend_from_slice(body);
+    bytes
+}
+
+/// Sends bytes and reads until the server closes.
+pub fn exchange(address: SocketAddr, bytes: &[u8]) -> Answer {
+    let mut stream = TcpStream::connect(address).expect("a connection");
+    // The server may answer and close before it has read everything.
+    let _ = stream.write_all(bytes);
+    let mut all = Vec::new();
+    stream.read_to_end(&mut all).expect("an answer");
+    parse(&all)
+}
+
+pub fn parse(all: &[u8]) -> Answer {
+    let split = all.windows(4).position(|window| window == b"\r\n\r\n").expect("a head");
+    let head = String::from_utf8(all[..split].to_vec()).expect("a head in ASCII");
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+    Answer { status, head, body: all[split + 4..].to_vec() }
+}
+
+/// A picture of nobody in the gallery, of the size of its pictures.
+pub fn stranger() -> Vec<u8> {
+    let mut png = std::io::Cursor::new(Vec::new());
+    let pixels = image::RgbImage::from_fn(360, 480, |x, y| image::Rgb([x as u8, y as u8, 7]));
+    pixels.write_to(&mut png, image::ImageFormat::Png).expect("a PNG");
+    png.into_inner()
+}

@@ -1,0 +1,138 @@
+//! Rules about the tree that a compiler does not know.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use dukcapil_fr_sim::fixtures::source;
+use dukcapil_fr_sim::policy;
+use dukcapil_fr_sim::protocol::{OUTCOMES, body::FIELDS};
+
+#[path = "../../examples/draw_gallery/files.rs"]
+mod files;
+#[path = "../../examples/draw_gallery/portrait/mod.rs"]
+mod portrait;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn sources(below: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut waiting = vec![root().join(below)];
+    while let Some(directory) = waiting.pop() {
+        for entry in fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                waiting.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    found
+}
+
+fn read(name: &str) -> String {
+    fs::read_to_string(root().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+#[test]
+fn every_source_file_says_what_it_is_for() {
+    for path in ["src", "tests", "examples", "benches"].iter().flat_map(|below| sources(below)) {
+        assert!(fs::read_to_string(&path).unwrap().starts_with("//! "), "{}", path.display());
+    }
+}
+
+#[test]
+fn production_code_has_no_panic_a_user_can_meet() {
+    for path in sources("src") {
+        let text = fs::read_to_string(&path).unwrap();
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        if path.file_name().is_some_and(|name| name == "tests.rs") {
+            continue;
+        }
+        for forbidden in [".unwrap()", ".expect(", "panic!(", "todo!(", "unimplemented!(", "dbg!("] {
+            assert!(!code.contains(forbidden), "{forbidden} in {}", path.display());
+        }
+    }
+}
+
+#[test]
+fn every_golden_answer_is_compared_with_one() {
+    let tests = read("tests/it/documented.rs");
+    for entry in fs::read_dir(root().join("src/protocol/golden")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        assert!(tests.contains(&format!("golden!(\"{name}\")")), "nobody reads {name}");
+    }
+}
+
+#[test]
+fn the_committed_pictures_are_those_that_the_project_draws() {
+    assert_eq!(files::FILES.len(), portrait::PORTRAITS);
+    for (index, name) in files::FILES.iter().enumerate() {
+        let drawn = files::encode(&portrait::draw(index), name).unwrap();
+        let committed = fs::read(root().join("fixtures/gallery").join(name)).unwrap();
+        assert!(drawn == committed, "{name} is not what the project draws");
+    }
+}
+
+#[test]
+fn no_private_key_is_committed() {
+    let listed = std::process::Command::new("git").args(["ls-files"]).current_dir(root()).output();
+    // A packaged tree has no git.
+    let Ok(listed) = listed else { return };
+    for name in String::from_utf8_lossy(&listed.stdout).lines() {
+        let text = fs::read(root().join(name)).unwrap_or_default();
+        let marker = b"-----BEGIN PRIVATE KEY-----\nMI";
+        assert!(!text.windows(marker.len()).any(|window| window == marker), "{name} holds a private key");
+    }
+}
+
+/// The rows of the Markdown table that stands behind a heading.
+fn table_behind(text: &str, heading: &str) -> Vec<Vec<String>> {
+    let section = text.split(heading).nth(1).unwrap_or_else(|| panic!("there is no {heading:?}"));
+    let lines =
+        section.lines().skip_while(|line| !line.starts_with('|')).take_while(|line| line.starts_with('|'));
+    lines
+        .skip(2)
+        .map(|line| {
+            line.trim_matches('|').split('|').map(|cell| cell.trim().trim_matches('`').to_owned()).collect()
+        })
+        .collect()
+}
+
+#[test]
+fn both_readmes_have_every_customer_code_policy_key_and_field() {
+    let customers: BTreeSet<String> = source::built_in()
+        .into_keys()
+        .filter_map(|name| Some(name.strip_prefix("customers/")?.strip_suffix(".toml")?.to_owned()))
+        .collect();
+    for (name, headings) in [
+        ("README.md", ["## Shipped customers", "## Checks and codes", "## Policy"]),
+        ("README.id.md", ["## Pelanggan bawaan", "## Pemeriksaan dan kode", "## Kebijakan"]),
+    ] {
+        let text = read(name);
+        let listed: BTreeSet<String> =
+            table_behind(&text, headings[0]).into_iter().flat_map(|row| expand(&row[0])).collect();
+        assert_eq!(listed, customers, "{name}");
+        let keys: Vec<_> = table_behind(&text, headings[2]).into_iter().map(|row| row[0].clone()).collect();
+        assert_eq!(keys, policy::KEYS.iter().map(|key| key.name).collect::<Vec<_>>(), "{name}");
+        for outcome in &OUTCOMES {
+            assert!(text.contains(outcome.code), "{name} lacks {}", outcome.code);
+        }
+        for field in &FIELDS {
+            assert!(text.contains(&format!("`{}`", field.name)), "{name} lacks {}", field.name);
+        }
+    }
+}
+
+/// `always-<code>` stands for one customer a documented code.
+fn expand(cell: &str) -> Vec<String> {
+    match cell.strip_suffix("<code>") {
+        Some(stem) => dukcapil_fr_sim::protocol::Outcome::documented()
+            .map(|outcome| format!("{stem}{}", outcome.code))
+            .collect(),
+        None => cell.split(',').map(|name| name.trim().trim_matches('`').to_owned()).collect(),
+    }
+}
