@@ -15,7 +15,7 @@ use crate::clock::{self, Clock};
 use crate::compose::{Echo, compose};
 use crate::evidence::{Credential, Photo, credential};
 use crate::fixtures::{Checks, Customer, Fixtures, Reply, RuleSpec};
-use crate::journal::{self, Entry, Found, Journal, State};
+use crate::journal::{self, Entry, Found, Journal};
 use crate::ledger::{self, Ledger};
 use crate::policy::{Policy, QuotaCounts};
 use crate::protocol::{Body, Candidate, Code, Field, Layout, Shape, Value, body, sample};
@@ -31,18 +31,24 @@ pub struct Engine {
     show_nik: bool,
 }
 
-/// A request, off the wire.
-#[derive(Debug)]
-pub struct Incoming<'a> {
-    pub customer_id: &'a str,
+/// What is known of a request before its body.
+#[derive(Clone, Debug)]
+pub struct Head {
+    pub customer_id: String,
     /// `None` in an explanation that names none: the customer's first.
-    pub methode: Option<&'a str>,
-    pub body: &'a [u8],
+    pub methode: Option<String>,
     pub peer: Option<IpAddr>,
     /// Number of the connection, from 1.
     pub connection: u64,
     /// `None` where the headers are not known, as in an explanation of a body.
     pub headers: Option<Headers>,
+}
+
+/// A request that was counted.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrival {
+    /// The how manieth request of the customer; `None` for a customer nobody knows.
+    ordinal: Option<u64>,
 }
 
 /// What is sent back, and why.
@@ -128,67 +134,68 @@ impl Engine {
         self.fixtures.store(Arc::new(fixtures));
     }
 
-    /// Answers a request: charges quota and writes the journal. Gives the journal's id with the verdict.
-    pub fn answer(&self, incoming: &Incoming) -> (u64, Verdict) {
-        let fixtures = self.fixtures.load();
-        let now = self.clock.now();
-        let ordinal = self.arrive(&fixtures, incoming.customer_id);
-        let verdict = self.judge(&fixtures, incoming, now, Booking::Charge);
-        let entry = self.entry(incoming, &verdict, now, ordinal);
-        (self.journal.add(entry), verdict)
-    }
-
-    /// What [`Engine::answer`] would answer now. Consumes nothing.
+    /// Counts a request whose head has come.
     #[must_use]
-    pub fn explain(&self, incoming: &Incoming) -> Verdict {
-        self.judge(&self.fixtures.load(), incoming, self.clock.now(), Booking::Look)
-    }
-
-    /// Journals a request that never came to an answer of the document: its body was refused or broke off. Gives the
-    /// journal's id.
-    pub fn turn_away(&self, incoming: &Incoming, status: u16, reason: &str) -> u64 {
+    pub fn arrive(&self, head: &Head) -> Arrival {
         let fixtures = self.fixtures.load();
-        let answer = journal::Reply { status, reason: reason.to_owned(), ..journal::Reply::default() };
-        let ordinal = self.arrive(&fixtures, incoming.customer_id);
-        self.journal.add(Entry { answer, ..blank_entry(incoming, self.clock.now(), ordinal) })
+        let known = fixtures.customers.get(&head.customer_id);
+        Arrival { ordinal: known.map(|customer| ledger::open(&self.ledger.book(&customer.id)).arrive()) }
     }
 
-    /// Counts a request of a known customer.
-    fn arrive(&self, fixtures: &Fixtures, customer_id: &str) -> Option<u64> {
-        let customer = fixtures.customers.get(customer_id)?;
-        Some(ledger::open(&self.ledger.book(&customer.id)).arrive())
-    }
-
-    fn judge(&self, fixtures: &Fixtures, incoming: &Incoming, now: Timestamp, booking: Booking) -> Verdict {
-        let body = Body::decode(incoming.body);
-        let customer = fixtures.customers.get(incoming.customer_id);
-        let desk = Desk { engine: self, fixtures, incoming, body: &body, now, booking };
-        match customer.and_then(|customer| Some((customer, skipping_rule(customer)?))) {
-            Some((customer, rule)) => desk.without_checks(customer, rule),
-            None => desk.with_checks(customer.map(Arc::as_ref)),
-        }
-    }
-
-    fn entry(&self, incoming: &Incoming, verdict: &Verdict, now: Timestamp, ordinal: Option<u64>) -> Entry {
+    /// Answers a request: charges quota and adds to the journal. Gives the entry, to be ended, and the answer's body.
+    pub fn answer(&self, head: &Head, arrival: Arrival, body: &[u8]) -> (Arc<Entry>, Vec<u8>) {
+        let now = self.clock.now();
+        let verdict = self.judge(&self.fixtures.load(), head, body, now, Booking::Charge);
         let answer = journal::Reply {
-            status: 200,
-            code: Some(verdict.code.clone()),
+            status: Some(200),
+            code: Some(verdict.code),
             shape: verdict.shape,
             candidates: verdict.candidates.iter().map(|found| Found::of(found, self.show_nik)).collect(),
             bytes: verdict.bytes.len(),
             charged: verdict.charged,
-            reason: verdict.reason.clone(),
-            hint: verdict.hint.clone(),
+            reason: verdict.reason,
+            hint: verdict.hint,
         };
-        let blank = blank_entry(incoming, now, ordinal);
-        let journal::Request { peer, user_agent, .. } = blank.request.clone();
-        Entry {
-            request: journal::Request { peer, user_agent, ..verdict.request.clone() },
-            findings: verdict.findings.clone(),
-            warnings: verdict.warnings.clone(),
-            rule: verdict.rule.clone(),
+        let blank = blank_entry(head, arrival, now);
+        let journal::Request { peer, user_agent, .. } = blank.request;
+        let entry = Entry {
+            request: journal::Request { peer, user_agent, ..verdict.request },
+            findings: verdict.findings,
+            warnings: verdict.warnings,
+            rule: verdict.rule,
             answer,
             ..blank
+        };
+        (self.journal.add(entry), verdict.bytes)
+    }
+
+    /// What [`Engine::answer`] would answer now. Consumes nothing.
+    #[must_use]
+    pub fn explain(&self, head: &Head, body: &[u8]) -> Verdict {
+        self.judge(&self.fixtures.load(), head, body, self.clock.now(), Booking::Look)
+    }
+
+    /// Journals a request that never came to an answer of the document: its body was refused or broke off. `status` is what
+    /// was answered instead, if anything.
+    pub fn turn_away(&self, head: &Head, arrival: Arrival, status: Option<u16>, reason: &str) -> Arc<Entry> {
+        let answer = journal::Reply { status, reason: reason.to_owned(), ..journal::Reply::default() };
+        self.journal.add(Entry { answer, ..blank_entry(head, arrival, self.clock.now()) })
+    }
+
+    fn judge(
+        &self,
+        fixtures: &Fixtures,
+        head: &Head,
+        bytes: &[u8],
+        now: Timestamp,
+        booking: Booking,
+    ) -> Verdict {
+        let body = Body::decode(bytes);
+        let customer = fixtures.customers.get(&head.customer_id);
+        let desk = Desk { engine: self, fixtures, head, body_bytes: bytes.len(), body: &body, now, booking };
+        match customer.and_then(|customer| Some((customer, skipping_rule(customer)?))) {
+            Some((customer, rule)) => desk.without_checks(customer, rule),
+            None => desk.with_checks(customer.map(Arc::as_ref)),
         }
     }
 
@@ -209,24 +216,24 @@ impl Engine {
 }
 
 /// An entry with what is known before the body.
-fn blank_entry(incoming: &Incoming, now: Timestamp, ordinal: Option<u64>) -> Entry {
-    let user_agent = incoming.headers.as_ref().and_then(|headers| headers.user_agent.clone());
+fn blank_entry(head: &Head, arrival: Arrival, now: Timestamp) -> Entry {
+    let user_agent = head.headers.as_ref().and_then(|headers| headers.user_agent.clone());
     Entry {
         id: 0,
         at: now,
-        customer_id: body::cut(incoming.customer_id, 64),
-        methode: body::cut(incoming.methode.unwrap_or_default(), 64),
-        connection: incoming.connection,
-        ordinal,
-        state: State::InFlight,
-        request: journal::Request { peer: incoming.peer, user_agent, ..journal::Request::default() },
+        customer_id: body::cut(&head.customer_id, 64),
+        methode: body::cut(head.methode.as_deref().unwrap_or_default(), 64),
+        connection: head.connection,
+        ordinal: arrival.ordinal,
+        state: journal::Ended::default(),
+        request: journal::Request { peer: head.peer, user_agent, ..journal::Request::default() },
         findings: Vec::new(),
         warnings: Vec::new(),
         rule: None,
         delay: None,
         fault: None,
         answer: journal::Reply::default(),
-        elapsed_us: 0,
+        elapsed_us: journal::Elapsed::default(),
     }
 }
 
@@ -246,7 +253,8 @@ enum Booking {
 struct Desk<'a> {
     engine: &'a Engine,
     fixtures: &'a Fixtures,
-    incoming: &'a Incoming<'a>,
+    head: &'a Head,
+    body_bytes: usize,
     body: &'a Body<'a>,
     now: Timestamp,
     booking: Booking,
@@ -276,11 +284,11 @@ impl Desk<'_> {
         let first_methode = customer.and_then(|customer| customer.methode.first()).map_or("", String::as_str);
         Case {
             body: self.body,
-            customer_id: self.incoming.customer_id,
-            methode: self.incoming.methode.unwrap_or(first_methode),
+            customer_id: &self.head.customer_id,
+            methode: self.head.methode.as_deref().unwrap_or(first_methode),
             customer,
             policy,
-            peer: self.incoming.peer,
+            peer: self.head.peer,
             owner_of_user_id: self.owner_of(&user_id, customer),
             user_id,
             password,
@@ -299,11 +307,10 @@ impl Desk<'_> {
         if customer?.account.user_id == *plain {
             return None;
         }
-        self.fixtures
-            .customers
-            .values()
-            .find(|other| other.account.user_id == *plain)
-            .map(|other| other.id.as_str())
+        let mut owners = self.fixtures.customers.values().filter(|other| other.account.user_id == *plain);
+        // Customers that answer without checks share an account for convenience; nobody means them.
+        let checking = owners.clone().find(|other| skipping_rule(other).is_none());
+        checking.or_else(|| owners.next()).map(|owner| owner.id.as_str())
     }
 
     fn search(&self, photo: Option<&Photo>, policy: &Policy) -> Vec<Candidate> {
@@ -349,12 +356,12 @@ impl Desk<'_> {
             outcome: Some(decision.outcome),
             candidates: decision.candidates,
             findings,
-            warnings: warnings::of(self.incoming.headers.as_ref(), self.body, &line_breaks),
+            warnings: warnings::of(self.head.headers.as_ref(), self.body, &line_breaks),
             rule: decision.rule,
             charged: decision.charged,
             reason: decision.reason,
             hint: decision.hint,
-            request: journal::Request::of(self.body, self.incoming.body.len(), photo),
+            request: journal::Request::of(self.body, self.body_bytes, photo),
         }
     }
 
@@ -377,12 +384,12 @@ impl Desk<'_> {
             outcome: None,
             candidates,
             findings: Vec::new(),
-            warnings: warnings::of(self.incoming.headers.as_ref(), self.body, &[]),
+            warnings: warnings::of(self.head.headers.as_ref(), self.body, &[]),
             rule: rule.name.clone(),
             charged: false,
             reason: format!("{} answers {code} without any check", customer.id),
             hint: None,
-            request: journal::Request::of(self.body, self.incoming.body.len(), photo.as_ref()),
+            request: journal::Request::of(self.body, self.body_bytes, photo.as_ref()),
         }
     }
 

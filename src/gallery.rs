@@ -38,9 +38,9 @@ impl Picture {
     /// Takes a jpg or png.
     ///
     /// # Errors
-    /// When it is neither, or not whole.
+    /// When it is neither, or not whole. The limits are for requests and do not hold here.
     pub fn new(bytes: Cow<'static, [u8]>) -> Result<Picture, String> {
-        let photo = Photo::of_file(bytes.to_vec(), &Limits::default());
+        let photo = Photo::of_file(bytes.to_vec(), &Limits::NONE);
         match (photo.fault, photo.sha256, photo.dimensions) {
             (None, Some(sha256), Some(dimensions)) => {
                 Ok(Picture { bytes, sha256, dimensions, pixels: OnceLock::new() })

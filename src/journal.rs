@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::net::IpAddr;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
@@ -30,7 +30,7 @@ pub enum State {
 }
 
 /// One request.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Debug, Serialize)]
 pub struct Entry {
     /// From 1, in order of arrival.
     pub id: u64,
@@ -42,7 +42,7 @@ pub struct Entry {
     pub connection: u64,
     /// The how manieth request of the customer; null for a customer nobody knows.
     pub ordinal: Option<u64>,
-    pub state: State,
+    pub state: Ended,
     pub request: Request,
     pub findings: Vec<Finding>,
     /// What was let pass, and what looks like a mistake.
@@ -52,8 +52,44 @@ pub struct Entry {
     pub delay: Option<String>,
     pub fault: Option<String>,
     pub answer: Reply,
-    /// From the end of the request's head to the end of the answer, in real microseconds.
-    pub elapsed_us: u64,
+    /// From the end of the request's head to the end of the answer, in real microseconds; 0 while it is in flight.
+    pub elapsed_us: Elapsed,
+}
+
+/// An entry's state, which is set once without touching the journal.
+#[derive(Debug, Default)]
+pub struct Ended(OnceLock<State>);
+
+/// An entry's duration, likewise.
+#[derive(Debug, Default)]
+pub struct Elapsed(OnceLock<u64>);
+
+impl Ended {
+    /// The state now.
+    #[must_use]
+    pub fn get(&self) -> State {
+        self.0.get().copied().unwrap_or(State::InFlight)
+    }
+}
+
+impl Elapsed {
+    /// Microseconds.
+    #[must_use]
+    pub fn micros(&self) -> u64 {
+        self.0.get().copied().unwrap_or_default()
+    }
+}
+
+impl Serialize for Ended {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.get().serialize(serializer)
+    }
+}
+
+impl Serialize for Elapsed {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(self.micros())
+    }
 }
 
 /// What was asked, without photo and credentials.
@@ -83,8 +119,8 @@ pub struct Image {
 /// What was answered.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Reply {
-    /// HTTP status.
-    pub status: u16,
+    /// HTTP status; null when nothing was sent.
+    pub status: Option<u16>,
     /// `errorCode`; null where the document has no answer.
     pub code: Option<Code>,
     pub shape: Option<Shape>,
@@ -165,18 +201,32 @@ pub fn masked(nik: &str) -> String {
 }
 
 impl Entry {
+    /// Says how the request ended. Only the first word counts.
+    pub fn end(&self, state: State, elapsed_us: u64) {
+        let _ = self.elapsed_us.0.set(elapsed_us);
+        let _ = self.state.0.set(state);
+    }
+
     /// About how many bytes of memory the entry takes: its own size and that of its texts.
     fn weight(&self) -> usize {
-        let findings: usize =
-            self.findings.iter().map(|f| 120 + f.reason.len() + f.hint.as_ref().map_or(0, |h| h.len())).sum();
-        let warnings: usize = self.warnings.iter().map(|w| 48 + w.message.len()).sum();
+        let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        let finding = |finding: &Finding| {
+            120 + finding.reason.len() + finding.hint.as_ref().map_or(0, |hint| hint.len())
+        };
+        let findings: usize = self.findings.iter().map(finding).sum();
+        let warnings: usize = self.warnings.iter().map(|warning| 48 + warning.message.len()).sum();
+        let request = &self.request;
         let texts = [
-            &self.request.transaction_id,
-            &self.request.transaction_source,
-            &self.request.ip,
-            &self.request.user_agent,
+            &request.transaction_id,
+            &request.transaction_source,
+            &request.ip,
+            &request.user_agent,
+            &self.answer.hint,
+            &self.rule,
+            &self.delay,
+            &self.fault,
         ];
-        let texts: usize = texts.iter().map(|text| text.as_ref().map_or(0, String::len)).sum();
+        let texts: usize = texts.into_iter().map(length).sum();
         let names = self.customer_id.len() + self.methode.len() + self.answer.reason.len() + 64;
         size_of::<Entry>() + findings + warnings + texts + names + 64 * self.answer.candidates.len()
     }
@@ -202,72 +252,59 @@ impl Filter {
 
 #[derive(Debug, Default)]
 struct Ring {
-    entries: VecDeque<(usize, Entry)>,
+    /// With their weights; ids are consecutive.
+    entries: VecDeque<(usize, Arc<Entry>)>,
     bytes: usize,
     last_id: u64,
     dropped: u64,
-    file: Option<File>,
 }
 
-/// The ring, and the file that entries are appended to.
+/// The ring, and the file that finished entries are appended to.
 #[derive(Debug)]
 pub struct Journal {
     ring: Mutex<Ring>,
     most_bytes: usize,
+    file: Option<Mutex<File>>,
 }
 
 impl Journal {
-    /// A journal of at most `most_bytes`.
-    #[must_use]
-    pub fn new(most_bytes: usize) -> Journal {
-        Journal { ring: Mutex::default(), most_bytes }
-    }
-
-    /// Appends every finished entry to `path` as well, one JSON object a line.
+    /// A journal of at most `most_bytes`, and a file that every finished entry is appended to, one JSON object a line.
     ///
     /// # Errors
     /// When the file cannot be opened.
-    pub fn append_to(&self, path: &Path) -> io::Result<()> {
-        self.lock().file = Some(File::options().create(true).append(true).open(path)?);
-        Ok(())
+    pub fn new(most_bytes: usize, file: Option<&Path>) -> io::Result<Journal> {
+        let open = |path| File::options().create(true).append(true).open(path).map(Mutex::new);
+        Ok(Journal { ring: Mutex::default(), most_bytes, file: file.map(open).transpose()? })
     }
 
-    /// Adds an entry and gives it its id.
-    pub fn add(&self, mut entry: Entry) -> u64 {
+    /// Adds an entry, gives it its id, and hands it back to be ended.
+    pub fn add(&self, mut entry: Entry) -> Arc<Entry> {
         let mut ring = self.lock();
         ring.last_id += 1;
         entry.id = ring.last_id;
-        let weight = entry.weight();
+        let (weight, entry) = (entry.weight(), Arc::new(entry));
         ring.bytes += weight;
-        ring.entries.push_back((weight, entry));
+        ring.entries.push_back((weight, Arc::clone(&entry)));
         while ring.bytes > self.most_bytes {
             let Some((weight, _)) = ring.entries.pop_front() else { break };
             ring.bytes -= weight;
             ring.dropped += 1;
         }
-        ring.last_id
+        entry
     }
 
-    /// Says how an entry ended. Gives it back, unless the ring has lost it.
-    pub fn finish(&self, id: u64, state: State, elapsed_us: u64) -> Option<Entry> {
-        let mut ring = self.lock();
-        let index = ring.entries.iter().rposition(|(_, entry)| entry.id == id)?;
-        let entry = &mut ring.entries[index].1;
-        entry.state = state;
-        entry.elapsed_us = elapsed_us;
-        let entry = entry.clone();
-        if let Some(file) = &mut ring.file {
-            let mut line = serde_json::to_vec(&entry).unwrap_or_default();
-            line.push(b'\n');
-            // A full disk must not stop the endpoint.
-            let _ = file.write_all(&line);
-        }
-        Some(entry)
+    /// Appends an ended entry to the file, also one that the ring has lost.
+    pub fn append(&self, entry: &Entry) {
+        let Some(file) = &self.file else { return };
+        let mut line = serde_json::to_vec(entry).unwrap_or_default();
+        line.push(b'\n');
+        // A full disk must not stop the endpoint.
+        let _ = file.lock().unwrap_or_else(PoisonError::into_inner).write_all(&line);
     }
 
     /// The entries that `filter` takes, newest first, at most `limit`; and how many the ring has lost.
     #[must_use]
-    pub fn list(&self, filter: &Filter, limit: usize) -> (Vec<Entry>, u64) {
+    pub fn list(&self, filter: &Filter, limit: usize) -> (Vec<Arc<Entry>>, u64) {
         let ring = self.lock();
         let newest_first = ring.entries.iter().rev().map(|(_, entry)| entry);
         (newest_first.filter(|entry| filter.takes(entry)).take(limit).cloned().collect(), ring.dropped)
@@ -275,8 +312,11 @@ impl Journal {
 
     /// One entry.
     #[must_use]
-    pub fn get(&self, id: u64) -> Option<Entry> {
-        self.lock().entries.iter().map(|(_, entry)| entry).find(|entry| entry.id == id).cloned()
+    pub fn get(&self, id: u64) -> Option<Arc<Entry>> {
+        let ring = self.lock();
+        let (_, oldest) = ring.entries.front()?;
+        let index = usize::try_from(id.checked_sub(oldest.id)?).ok()?;
+        ring.entries.get(index).map(|(_, entry)| Arc::clone(entry))
     }
 
     fn lock(&self) -> MutexGuard<'_, Ring> {
@@ -296,21 +336,21 @@ mod tests {
             methode: "CALL_FN".to_owned(),
             connection: 1,
             ordinal: Some(1),
-            state: State::InFlight,
+            state: Ended::default(),
             request: Request::default(),
             findings: Vec::new(),
             warnings: Vec::new(),
             rule: None,
             delay: None,
             fault: None,
-            answer: Reply { status: 200, code: Some(code), ..Reply::default() },
-            elapsed_us: 0,
+            answer: Reply { status: Some(200), code: Some(code), ..Reply::default() },
+            elapsed_us: Elapsed::default(),
         }
     }
 
     #[test]
     fn entries_come_newest_first_and_filtered() {
-        let journal = Journal::new(1 << 20);
+        let journal = Journal::new(1 << 20, None).unwrap();
         journal.add(entry("a", Code::FOUND));
         journal.add(entry("b", Code::BUSY));
         journal.add(entry("a", Code::BUSY));
@@ -327,26 +367,26 @@ mod tests {
     #[test]
     fn the_ring_is_bounded_in_bytes_and_counts_what_it_lost() {
         let weight = entry("a", Code::FOUND).weight();
-        let journal = Journal::new(3 * weight);
+        let journal = Journal::new(3 * weight, None).unwrap();
         for _ in 0..5 {
             journal.add(entry("a", Code::FOUND));
         }
         let (kept, dropped) = journal.list(&Filter::default(), 10);
         assert_eq!(kept.iter().map(|entry| entry.id).collect::<Vec<_>>(), [5, 4, 3]);
         assert_eq!(dropped, 2);
-        assert!(journal.finish(1, State::Done, 1).is_none());
         assert!(journal.get(1).is_none() && journal.get(4).is_some());
     }
 
     #[test]
-    fn a_finished_entry_is_appended_to_the_file() {
+    fn an_ended_entry_is_appended_to_the_file_even_when_the_ring_has_lost_it() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("journal.jsonl");
-        let journal = Journal::new(1 << 20);
-        journal.append_to(&path).unwrap();
-        let id = journal.add(entry("a", Code::FOUND));
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "");
-        journal.finish(id, State::Done, 42).unwrap();
+        let journal = Journal::new(0, Some(&path)).unwrap();
+        let added = journal.add(entry("a", Code::FOUND));
+        assert!(journal.get(added.id).is_none());
+        added.end(State::Done, 42);
+        added.end(State::Aborted, 43);
+        journal.append(&added);
         let line: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
         assert_eq!((line["state"].as_str(), line["elapsed_us"].as_u64()), (Some("done"), Some(42)));
         assert_eq!(line["at"].as_str(), Some("2026-11-21T10:00:00.000+07:00"));

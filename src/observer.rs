@@ -8,6 +8,11 @@ pub trait Observer: Send + Sync {
     /// A request is over.
     fn request(&self, entry: &Entry);
 
+    /// Something came to the data listener that is no request of the endpoint, and got this status.
+    fn stray(&self, status: u16, method: &str, path: &str) {
+        let _ = (status, method, path);
+    }
+
     /// Edited fixtures are in force.
     fn reloaded(&self, customers: usize);
 

@@ -35,6 +35,11 @@ pub enum StartError {
     /// The fixtures are wrong.
     #[error("the fixtures are wrong: {}", Problem::list(.0))]
     Fixtures(Vec<Problem>),
+    /// Anybody who reaches it could steer the simulator.
+    #[error(
+        "an admin listener beyond loopback ({0}) needs --admin-token: anybody who reaches it could steer the simulator"
+    )]
+    OpenAdmin(SocketAddr),
     /// A file named on the command line cannot be used.
     #[error("{}: {source}", path.display())]
     File { path: PathBuf, source: io::Error },
@@ -205,6 +210,11 @@ impl Builder {
     /// # Errors
     /// What is in the way; nothing is left running then.
     pub fn start(self) -> Result<Simulator, StartError> {
+        if let Some(address) = self.admin_listen.filter(|address| !address.ip().is_loopback())
+            && self.settings.admin_token.is_none()
+        {
+            return Err(StartError::OpenAdmin(address));
+        }
         let listener = bind(self.listen)?;
         let admin_listener = self.admin_listen.map(bind).transpose()?;
         let addresses =
@@ -212,10 +222,11 @@ impl Builder {
         let (ring, origin) = self.key_ring()?;
         let fixtures =
             fixtures::load(self.fixtures.as_deref(), ring, &self.policy).map_err(StartError::Fixtures)?;
-        let journal = Journal::new(self.journal_bytes);
-        if let Some(path) = &self.journal_file {
-            journal.append_to(path).map_err(|source| StartError::File { path: path.clone(), source })?;
-        }
+        let journal_file = self.journal_file.as_deref();
+        let journal = Journal::new(self.journal_bytes, journal_file).map_err(|source| StartError::File {
+            path: self.journal_file.clone().unwrap_or_default(),
+            source,
+        })?;
         let engine = Arc::new(Engine::new(fixtures, Clock::new(self.clock), journal, self.show_nik));
         let reloader = Arc::new(Reloader {
             directory: self.fixtures.clone(),

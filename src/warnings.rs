@@ -10,6 +10,8 @@ pub struct Headers {
     pub accept: Option<String>,
     pub content_type: Option<String>,
     pub user_agent: Option<String>,
+    /// X-Forwarded-For was to be read and names no address at its end.
+    pub no_forwarded_peer: bool,
 }
 
 /// Doc 3: both headers are `application/json`.
@@ -22,6 +24,10 @@ pub fn of(headers: Option<&Headers>, body: &Body, line_breaks: &[&'static str]) 
     if let Some(headers) = headers {
         warnings.extend(header("accept", "Accept", headers.accept.as_deref()));
         warnings.extend(header("content_type", "Content-Type", headers.content_type.as_deref()));
+    }
+    if headers.is_some_and(|headers| headers.no_forwarded_peer) {
+        let message = "X-Forwarded-For is missing or does not end with an address, so the peer is not known";
+        warnings.push(warning("x_forwarded_for", message));
     }
     if body.bom {
         warnings.push(warning("bom", "a byte order mark stands before the JSON"));

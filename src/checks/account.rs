@@ -19,8 +19,12 @@ pub fn check(case: &Case) -> Finding {
         misfit("user_id", &case.user_id, &customer.account.user_id, &customer.account.password),
         misfit("password", &case.password, &customer.account.password, &customer.account.user_id),
     ];
-    match wrong.into_iter().flatten().next() {
-        Some((reason, hint)) => Finding::failed(THIS, Code::ACCOUNT, with_owner(case, reason), hint),
+    let wrong: Vec<_> = wrong.into_iter().flatten().collect();
+    match wrong.first() {
+        Some((_, hint)) => {
+            let reasons: Vec<_> = wrong.iter().map(|(reason, _)| reason.as_str()).collect();
+            Finding::failed(THIS, Code::ACCOUNT, with_owner(case, reasons.join("; ")), *hint)
+        }
         None if opened(&case.user_id) && opened(&case.password) => {
             Finding::passed(THIS, "user_id and password are the customer's")
         }

@@ -9,33 +9,73 @@ use crate::protocol::{Code, Field, body};
 const THIS: Check = Check::Ip;
 
 pub fn check(case: &Case) -> Finding {
-    let Some(text) = case.body.text(Field::Ip) else {
-        return Finding::unknown(THIS, "there is no ip to judge");
+    let judged = [body_ip(case), peer(case)];
+    let reasons = |wanted: fn(&Judged) -> bool| -> String {
+        let texts: Vec<_> =
+            judged.iter().flatten().filter(|judged| wanted(judged)).map(Judged::text).collect();
+        texts.join("; ")
     };
-    let Ok(ip) = text.parse::<IpAddr>() else {
-        return failed(
-            format!("ip {} is no address", body::shown(text)),
-            "send the address alone, such as 10.0.0.1, without blanks, port or leading zeros",
+    if let Some(Judged::Wrong(_, hint)) =
+        judged.iter().flatten().find(|judged| matches!(judged, Judged::Wrong(..)))
+    {
+        return Finding::failed(
+            THIS,
+            Code::IP,
+            reasons(|judged| matches!(judged, Judged::Wrong(..))),
+            hint.clone(),
         );
-    };
-    let Some(customer) = case.customer else {
-        return Finding::unknown(THIS, "the customer is unknown, and so is its allow list");
-    };
-    if !customer.allows(ip) {
-        return failed(format!("ip {ip} is not in the customer's allow list"), allow_hint(customer));
     }
-    match case.peer {
-        Some(peer) if customer.access_peer && !customer.allows(peer) => failed(
-            format!("the connection's peer {peer} is not in the customer's allow list"),
-            allow_hint(customer),
-        ),
-        None if customer.access_peer => Finding::unknown(THIS, "the connection's peer is not known"),
-        _ => Finding::passed(THIS, format!("ip {ip} is allowed")),
+    if judged.iter().flatten().any(|judged| matches!(judged, Judged::Unknown(_))) {
+        return Finding::unknown(THIS, reasons(|judged| matches!(judged, Judged::Unknown(_))));
+    }
+    Finding::passed(THIS, reasons(|_| true))
+}
+
+/// How one of the two addresses is.
+enum Judged {
+    Right(String),
+    Unknown(&'static str),
+    /// Why, and what to do.
+    Wrong(String, String),
+}
+
+impl Judged {
+    fn text(&self) -> &str {
+        match self {
+            Judged::Right(text) | Judged::Wrong(text, _) => text,
+            Judged::Unknown(text) => text,
+        }
     }
 }
 
-fn failed(reason: String, hint: impl Into<std::borrow::Cow<'static, str>>) -> Finding {
-    Finding::failed(THIS, Code::IP, reason, hint)
+fn body_ip(case: &Case) -> Option<Judged> {
+    let Some(text) = case.body.text(Field::Ip) else {
+        return Some(Judged::Unknown("there is no ip to judge"));
+    };
+    let Ok(ip) = text.parse::<IpAddr>() else {
+        let hint = "send the address alone, such as 10.0.0.1, without blanks, port or leading zeros";
+        return Some(Judged::Wrong(format!("ip {} is no address", body::shown(text)), hint.to_owned()));
+    };
+    Some(match case.customer {
+        None => Judged::Unknown("the customer is unknown, and so is its allow list"),
+        Some(customer) if customer.allows(ip) => Judged::Right(format!("ip {ip} is allowed")),
+        Some(customer) => {
+            Judged::Wrong(format!("ip {ip} is not in the customer's allow list"), allow_hint(customer))
+        }
+    })
+}
+
+/// `None` where the peer does not matter.
+fn peer(case: &Case) -> Option<Judged> {
+    let customer = case.customer.filter(|customer| customer.access_peer)?;
+    Some(match case.peer {
+        None => Judged::Unknown("the connection's peer is not known"),
+        Some(peer) if customer.allows(peer) => Judged::Right(format!("peer {peer} is allowed")),
+        Some(peer) => Judged::Wrong(
+            format!("the connection's peer {peer} is not in the customer's allow list"),
+            allow_hint(customer),
+        ),
+    })
 }
 
 fn allow_hint(customer: &Customer) -> String {

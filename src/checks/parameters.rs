@@ -7,17 +7,26 @@ use crate::protocol::body::{self, FIELDS};
 const THIS: Check = Check::Parameters;
 
 pub fn check(case: &Case) -> Finding {
-    if let Some(fault) = &case.body.fault {
-        return Finding::failed(THIS, Code::PARAMETERS, fault.reason.clone(), fault.hint.clone());
+    let methode = wrong_methode(case);
+    let in_the_body = match &case.body.fault {
+        Some(fault) => Some((fault.reason.clone(), fault.hint.clone())),
+        None => field_faults(case),
+    };
+    match (in_the_body, methode) {
+        (None, None) => Finding::passed(THIS, "all seven fields are there, of the right type and length"),
+        (Some((reason, hint)), None) => Finding::failed(THIS, Code::PARAMETERS, reason, hint),
+        (None, Some((reason, hint))) => {
+            Finding::failed(THIS, case.policy.wrong_methode.clone(), reason, hint)
+        }
+        (Some((reason, hint)), Some((also, _))) => {
+            Finding::failed(THIS, Code::PARAMETERS, format!("{reason}; {also}"), hint)
+        }
     }
+}
+
+fn field_faults(case: &Case) -> Option<(String, String)> {
     let faults: Vec<_> = FIELDS.iter().filter_map(|rule| case.body.field_fault(rule.field)).collect();
-    if !faults.is_empty() {
-        return Finding::failed(THIS, Code::PARAMETERS, faults.join("; "), HINT);
-    }
-    match wrong_methode(case) {
-        Some((reason, hint)) => Finding::failed(THIS, case.policy.wrong_methode.clone(), reason, hint),
-        None => Finding::passed(THIS, "all seven fields are there, of the right type and length"),
-    }
+    (!faults.is_empty()).then(|| (faults.join("; "), HINT.to_owned()))
 }
 
 const HINT: &str = "send all seven keys, none empty: transactionId (at most 20 characters), transactionSource (50), \

@@ -97,6 +97,14 @@ fn parameters() {
         Some("5004"),
         "methode \"CALL_FR\" is not the customer's",
     );
+    let both = judge(&GOOD.replace("\"T\"", "1"), Some(&demo), |case| case.methode = "CALL_FR");
+    expect(
+        &both,
+        Check::Parameters,
+        Status::Failed,
+        Some("5004"),
+        "not a string; methode \"CALL_FR\" is not",
+    );
     let unknown = judge(GOOD, None, |case| case.methode = "CALL_FR");
     expect(&unknown, Check::Parameters, Status::Passed, None, "");
     let mut lenient = customer();
@@ -135,6 +143,11 @@ fn account() {
     failed(" demo-user", "demo-password", "has blanks around it");
     failed("DEMO-user", "demo-password", "upper and lower case");
     failed("demo-user", "", "password was opened, but is empty");
+    failed(
+        "x",
+        "y",
+        "user_id was opened, but is not this customer's; password was opened, but is not this customer's",
+    );
     failed("demo-password", "demo-user", "holds the other field's value");
     failed("demo-user", "geheim", "password was opened, but is not this customer's");
     let other = judge(GOOD, Some(&demo), |case| {
@@ -207,6 +220,8 @@ fn the_peer_is_judged_only_where_access_peer_says_so() {
     expect(&with(&strict, "10.9.9.9"), Check::Ip, Status::Passed, None, "");
     expect(&with(&strict, "::ffff:10.9.9.9"), Check::Ip, Status::Passed, None, "");
     expect(&judge(GOOD, Some(&strict), |_| {}), Check::Ip, Status::Unknown, None, "peer is not known");
+    let without_ip = judge("{}", Some(&strict), |case| case.peer = Some([192, 168, 0, 1].into()));
+    expect(&without_ip, Check::Ip, Status::Failed, Some("5003"), "the connection's peer 192.168.0.1");
     expect(&with(&customer(), "192.168.0.1"), Check::Ip, Status::Passed, None, "");
 }
 

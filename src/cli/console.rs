@@ -82,22 +82,24 @@ impl Console {
         let time = clock::rfc3339_millis(entry.at);
         let time = time.get(11..23).unwrap_or_default();
         let answer = &entry.answer;
-        let code =
-            answer.code.as_ref().map_or_else(|| format!("HTTP {}", answer.status), ToString::to_string);
+        let code = answer.code.as_ref().map_or_else(
+            || answer.status.map_or("-".to_owned(), |status| format!("HTTP {status}")),
+            ToString::to_string,
+        );
         let colour = match answer.code.as_ref().map(crate::protocol::Code::as_str) {
             Some("6018") => Colour::Green,
             Some(code) if code.starts_with('6') => Colour::Yellow,
             _ => Colour::Red,
         };
         let transaction = entry.request.transaction_id.as_deref().map_or_else(|| "-".to_owned(), plain);
-        let aborted = if entry.state == State::Aborted { "  (the connection ended first)" } else { "" };
+        let aborted = if entry.state.get() == State::Aborted { "  (the connection ended first)" } else { "" };
         let mut line = format!(
             "{}  {:<14} {transaction:<20} {}  {}  {}{aborted}",
             self.paint(Colour::Dim, time),
             plain(&entry.customer_id),
             self.paint(colour, &code),
             plain(&answer.reason),
-            self.paint(Colour::Dim, &duration(entry.elapsed_us)),
+            self.paint(Colour::Dim, &duration(entry.elapsed_us.micros())),
         );
         if self.verbose {
             let hints = answer.hint.iter().map(|hint| format!("hint: {hint}"));

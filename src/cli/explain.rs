@@ -9,7 +9,7 @@ use clap::Args;
 
 use super::{Failure, Sources, fixture_directory, load};
 use crate::clock::{Clock, ClockStart};
-use crate::engine::{Engine, Explanation, Incoming};
+use crate::engine::{Engine, Explanation, Head};
 use crate::journal::Journal;
 
 #[derive(Debug, Args)]
@@ -47,15 +47,16 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode, Failure> {
         );
     }
     let fixtures = load(directory.as_deref(), &args.sources.keys)?;
-    let engine = Engine::new(fixtures, Clock::new(args.clock), Journal::new(0), args.show_nik);
-    let verdict = engine.explain(&Incoming {
-        customer_id: &args.customer,
-        methode: args.methode.as_deref(),
-        body: &body,
+    let journal = Journal::new(0, None).map_err(|error| Failure::bad_input(error.to_string()))?;
+    let engine = Engine::new(fixtures, Clock::new(args.clock), journal, args.show_nik);
+    let head = Head {
+        customer_id: args.customer.clone(),
+        methode: args.methode.clone(),
         peer: args.peer,
         connection: 0,
         headers: None,
-    });
+    };
+    let verdict = engine.explain(&head, &body);
     print(&verdict.explanation(args.show_nik), args.json)?;
     Ok(ExitCode::SUCCESS)
 }

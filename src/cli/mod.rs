@@ -105,7 +105,10 @@ impl From<StartError> for Failure {
         let code = match error {
             StartError::Address { .. } => Failure::ADDRESS_IN_USE,
             StartError::Keys(_) | StartError::NoKey(_) => Failure::KEYS_UNUSABLE,
-            StartError::Fixtures(_) | StartError::File { .. } | StartError::System(_) => Failure::BAD_INPUT,
+            StartError::Fixtures(_)
+            | StartError::File { .. }
+            | StartError::OpenAdmin(_)
+            | StartError::System(_) => Failure::BAD_INPUT,
         };
         Failure { code, message: error.to_string() }
     }

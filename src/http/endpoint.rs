@@ -1,7 +1,6 @@
 //! The data listener: finds the customer in the path, reads the body, hands it to the engine, sends the answer.
 
-use std::net::IpAddr;
-use std::time::Instant;
+use std::net::{IpAddr, SocketAddr};
 
 use actix_web::http::{Method, StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -9,64 +8,61 @@ use percent_encoding::percent_decode_str;
 use serde_json::json;
 
 use super::Shared;
-use super::body::{self, Answer, UnderWay, Unread};
+use super::body::{self, Unread};
 use super::connection::Number;
-use crate::engine::Incoming;
+use super::visit::Visit;
+use crate::engine::Head;
 use crate::fixtures::{Fixtures, PeerSource};
-use crate::journal::State;
 use crate::warnings::Headers;
 
 /// Answers everything that comes to the data listener.
 pub async fn serve(req: HttpRequest, mut payload: web::Payload, shared: web::Data<Shared>) -> HttpResponse {
-    let started = Instant::now();
-    let under_way = UnderWay::start(&shared);
     let fixtures = shared.engine.fixtures();
-    let Some(route) = Route::of(req.path(), &fixtures.prefixes) else { return unknown_path(&fixtures) };
+    let Some(route) = Route::of(req.path(), &fixtures.prefixes) else {
+        shared.observer.stray(StatusCode::NOT_FOUND.as_u16(), req.method().as_str(), req.path());
+        return unknown_path(&fixtures);
+    };
     if req.method() != Method::POST {
+        shared.observer.stray(StatusCode::METHOD_NOT_ALLOWED.as_u16(), req.method().as_str(), req.path());
         return wrong_method();
     }
-    let read = body::read(&req, &mut payload, shared.settings.max_body).await;
-    let incoming = Incoming {
-        customer_id: &route.customer_id,
-        methode: Some(&route.methode),
-        body: read.as_deref().unwrap_or_default(),
-        peer: peer(&req, fixtures.peer),
-        connection: req.conn_data::<Number>().map_or(0, |number| number.0),
-        headers: Some(headers(&req)),
-    };
-    match &read {
-        Ok(_) => {
-            let (id, verdict) = shared.engine.answer(&incoming);
-            HttpResponse::Ok().insert_header(header::ContentType::json()).body(Answer::new(
-                verdict.bytes,
-                id,
-                started,
-                under_way,
-            ))
-        }
-        Err(unread) => turn_away(unread, &incoming, &shared, started),
+    let visit = Visit::begin(&shared, head(&req, route, fixtures.peer));
+    match body::read(&req, &mut payload, shared.settings.max_body).await {
+        Ok(bytes) => HttpResponse::Ok().insert_header(header::ContentType::json()).body(visit.answer(&bytes)),
+        Err(unread) => turn_away(unread, visit, shared.settings.max_body),
     }
 }
 
-fn turn_away(unread: &Unread, incoming: &Incoming, shared: &Shared, started: Instant) -> HttpResponse {
-    let most = shared.settings.max_body;
-    let (status, code, message, state) = match unread {
-        Unread::TooLarge => (
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "body_too_large",
-            format!("the body has more than {most} bytes"),
-            State::Done,
-        ),
-        Unread::Broken => {
-            (StatusCode::BAD_REQUEST, "body_incomplete", "the body ended early".to_owned(), State::Aborted)
+fn turn_away(unread: Unread, visit: Visit, most: usize) -> HttpResponse {
+    let mut response = match unread {
+        Unread::TooLarge => {
+            let message = format!("the body has more than {most} bytes");
+            visit.turn_away(StatusCode::PAYLOAD_TOO_LARGE.as_u16(), &message);
+            let hint = "send a smaller image, or start the simulator with a larger --max-body";
+            error(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", &message, hint)
         }
+        // Dropping the visit journals it as aborted. Mostly nobody is there any more to read this.
+        Unread::Broken => error(
+            StatusCode::BAD_REQUEST,
+            "body_incomplete",
+            "the body broke off, or is not chunked as it says",
+            "send as many bytes as Content-Length announces, or whole chunks",
+        ),
     };
-    let id = shared.engine.turn_away(incoming, status.as_u16(), &message);
-    shared.finish(id, state, started);
-    let hint = "send a smaller image, or start the simulator with a larger --max-body";
-    let mut response = error(status, code, &message, hint);
     response.head_mut().set_connection_type(actix_http::ConnectionType::Close);
     response
+}
+
+fn head(req: &HttpRequest, route: Route, source: PeerSource) -> Head {
+    let peer = peer(req, source);
+    let no_forwarded_peer = source == PeerSource::XForwardedFor && peer.is_none();
+    Head {
+        customer_id: route.customer_id,
+        methode: Some(route.methode),
+        peer,
+        connection: req.conn_data::<Number>().map_or(0, |number| number.0),
+        headers: Some(Headers { no_forwarded_peer, ..headers(req) }),
+    }
 }
 
 /// Customer and methode, from a path such as `/api/face-recognition/demo/CALL_FN`.
@@ -93,18 +89,24 @@ impl Route {
     }
 }
 
+/// `None` when a proxy was to name the peer and does not: then it is not the proxy's own address either.
 fn peer(req: &HttpRequest, source: PeerSource) -> Option<IpAddr> {
-    let socket = req.peer_addr().map(|address| address.ip().to_canonical());
     match source {
-        PeerSource::Socket | PeerSource::ProxyProtocol => socket,
-        PeerSource::XForwardedFor => forwarded_for(req).or(socket),
+        PeerSource::Socket | PeerSource::ProxyProtocol => {
+            req.peer_addr().map(|address| address.ip().to_canonical())
+        }
+        PeerSource::XForwardedFor => {
+            forwarded_for(req.headers().get_all("x-forwarded-for").last()?.to_str().ok()?)
+        }
     }
 }
 
-/// The last address is the one that the nearest proxy put there; those before it are anybody's word.
-fn forwarded_for(req: &HttpRequest) -> Option<IpAddr> {
-    let last = req.headers().get_all("x-forwarded-for").last()?.to_str().ok()?;
-    last.rsplit(',').next()?.trim().parse::<IpAddr>().ok().map(|address| address.to_canonical())
+/// The last address is the one that the nearest proxy put there; those before it are anybody's word. Some proxies add a port.
+fn forwarded_for(list: &str) -> Option<IpAddr> {
+    let last = list.rsplit(',').next()?.trim();
+    let address = last.parse::<IpAddr>().or_else(|_| last.parse::<SocketAddr>().map(|socket| socket.ip()));
+    let bracketed = || last.strip_prefix('[')?.strip_suffix(']')?.parse::<IpAddr>().ok();
+    address.ok().or_else(bracketed).map(|address| address.to_canonical())
 }
 
 fn headers(req: &HttpRequest) -> Headers {
@@ -116,6 +118,7 @@ fn headers(req: &HttpRequest) -> Headers {
         accept: text(header::ACCEPT),
         content_type: text(header::CONTENT_TYPE),
         user_agent: text(header::USER_AGENT),
+        no_forwarded_peer: false,
     }
 }
 
@@ -159,6 +162,17 @@ mod tests {
             methode: methode.to_owned(),
         });
         assert_eq!(Route::of(path, &prefixes), expected, "{path}");
+    }
+
+    #[test]
+    fn the_last_forwarded_address_counts() {
+        let address = |list: &str| forwarded_for(list).map(|address| address.to_string());
+        assert_eq!(address("8.8.8.8, 10.0.0.5").as_deref(), Some("10.0.0.5"));
+        assert_eq!(address("10.0.0.5:1234").as_deref(), Some("10.0.0.5"));
+        assert_eq!(address("[::1]:80").as_deref(), Some("::1"));
+        assert_eq!(address("[::1]").as_deref(), Some("::1"));
+        assert_eq!(address("10.0.0.5, unknown"), None);
+        assert_eq!(address(""), None);
     }
 
     #[test]

@@ -5,10 +5,11 @@ mod body;
 mod connection;
 mod endpoint;
 mod proxy;
+mod visit;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use actix_http::{HttpService, KeepAlive};
 use actix_rt::net::TcpStream;
@@ -19,7 +20,6 @@ use actix_web::{App, HttpServer, web};
 use tokio::sync::watch;
 
 use crate::engine::Engine;
-use crate::journal::State;
 use crate::observer::Observer;
 use connection::Connection;
 
@@ -48,15 +48,9 @@ pub struct Settings {
 /// How long an idle connection is kept, as proxies commonly do.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
-impl Shared {
-    /// Closes the books on a request: journal and log.
-    fn finish(&self, id: u64, state: State, started: Instant) {
-        let elapsed_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
-        if let Some(entry) = self.engine.journal.finish(id, state, elapsed_us) {
-            self.observer.request(&entry);
-        }
-    }
-}
+/// How long what a client still sends is read after a body was refused: closing at once would reset the connection, and the
+/// client would never see the 413.
+const LINGER: Duration = Duration::from_secs(2);
 
 /// A server for the endpoint on a bound listener. It runs when polled inside an actix system.
 ///
@@ -75,6 +69,8 @@ pub fn endpoint(listener: std::net::TcpListener, shared: &Arc<Shared>) -> std::i
         fn_service(move |stream: TcpStream| connection::accept(stream, Arc::clone(&accepting))).and_then(
             HttpService::build()
                 .keep_alive(KeepAlive::Timeout(KEEP_ALIVE))
+                .client_request_timeout(KEEP_ALIVE)
+                .client_disconnect_timeout(LINGER)
                 .h1_allow_half_closed(false)
                 .on_connect_ext(|connection: &Connection, extensions| connection.introduce(extensions))
                 .finish(map_config(app, |()| AppConfig::default())),
@@ -94,7 +90,6 @@ pub fn admin(listener: std::net::TcpListener, shared: &Arc<Shared>) -> std::io::
         App::new()
             .app_data(web::Data::from(Arc::clone(&shared)))
             .app_data(web::Data::new(bound))
-            .app_data(web::PayloadConfig::new(admin::MAX_BODY))
             .wrap(actix_web::middleware::from_fn(admin::access::guard))
             .configure(admin::routes)
     });

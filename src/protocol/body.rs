@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{self, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::json_fault::{self, JsonFault};
@@ -138,7 +138,7 @@ impl<'a> Body<'a> {
     fn object(bytes: &'a [u8]) -> Body<'a> {
         let mut deserializer = serde_json::Deserializer::from_slice(bytes);
         deserializer
-            .deserialize_map(BodyVisitor)
+            .deserialize_map(BodyVisitor(bytes))
             .and_then(|body| deserializer.end().map(|()| body))
             .unwrap_or_else(|error| Body {
                 fault: Some(JsonFault::explain(bytes, &error)),
@@ -233,10 +233,10 @@ pub fn cut(text: &str, chars: usize) -> String {
     }
 }
 
-/// Reads the object in one pass.
-struct BodyVisitor;
+/// Reads the object in one pass. It holds the whole body, so that a fault inside a value is found by its place in the body.
+struct BodyVisitor<'a>(&'a [u8]);
 
-impl<'de> Visitor<'de> for BodyVisitor {
+impl<'de> Visitor<'de> for BodyVisitor<'de> {
     type Value = Body<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -247,23 +247,21 @@ impl<'de> Visitor<'de> for BodyVisitor {
         let mut body = Body::default();
         let mut extra = std::collections::HashSet::new();
         while let Some(Key(key)) = map.next_key()? {
+            let raw: &RawValue = map.next_value()?;
             match Field::by_name(&key) {
-                // A photo is large: it is read once. Anything else is small, and as raw text keeps what was written.
-                Some(Field::Image) => {
-                    let value = map.next_value_seed(AnyValue)?;
-                    body.put(Field::Image, value);
-                }
-                Some(field) => {
-                    let value = classify(map.next_value()?)?;
-                    body.put(field, value);
-                }
+                Some(field) => match classify(raw) {
+                    Ok(value) => body.put(field, value),
+                    Err(error) => body.fault = Some(JsonFault::inside(self.0, raw.get(), &error)),
+                },
                 None => {
-                    map.next_value_seed(Skipped)?;
                     remember(&mut body.extra_keys, &key);
                     if extra.len() < KEYS_KEPT && !extra.insert(key.clone()) {
                         remember(&mut body.duplicate_keys, &key);
                     }
                 }
+            }
+            if depth(raw.get()) > MOST_DEPTH {
+                body.fault = Some(JsonFault::too_deep(self.0, raw.get(), MOST_DEPTH));
             }
         }
         Ok(body)
@@ -275,20 +273,19 @@ struct Key<'a>(Cow<'a, str>);
 
 impl<'de> de::Deserialize<'de> for Key<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match AnyValue.deserialize(deserializer)? {
-            Value::Text(text) => Ok(Key(text)),
-            _ => Err(de::Error::custom("key must be a string")),
-        }
+        deserializer.deserialize_str(Text).map(Key)
     }
 }
 
-/// The value behind raw JSON text, which serde_json has found to be valid.
-fn classify<E: de::Error>(raw: &RawValue) -> Result<Value<'_>, E> {
+/// The value behind raw JSON text, which serde_json has found to be valid but for the escapes inside strings.
+fn classify(raw: &RawValue) -> serde_json::Result<Value<'_>> {
     let text = raw.get();
     Ok(match text.as_bytes().first() {
-        Some(b'"') => {
-            serde_json::Deserializer::from_str(text).deserialize_str(AnyValue).map_err(E::custom)?
+        // A photo has a megabyte and no escape: it is not scanned a second time for them byte by byte.
+        Some(b'"') if memchr::memchr(b'\\', text.as_bytes()).is_none() => {
+            Value::Text(Cow::Borrowed(&text[1..text.len() - 1]))
         }
+        Some(b'"') => Value::Text(serde_json::Deserializer::from_str(text).deserialize_str(Text)?),
         Some(b'n') => Value::Null,
         Some(b't' | b'f') => Value::Bool(text == "true"),
         Some(b'[') => Value::Array,
@@ -297,74 +294,47 @@ fn classify<E: de::Error>(raw: &RawValue) -> Result<Value<'_>, E> {
     })
 }
 
-/// Reads any value, keeping strings and dropping what is inside arrays and objects.
-struct AnyValue;
+/// Deepest nesting of a value that is let pass.
+const MOST_DEPTH: usize = 128;
 
-impl<'de> DeserializeSeed<'de> for AnyValue {
-    type Value = Value<'de>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_any(self)
+/// How deeply arrays and objects are nested in valid JSON text.
+fn depth(text: &str) -> usize {
+    if !text.starts_with(['[', '{']) {
+        return 0;
     }
+    let (mut depth, mut deepest, mut quoted, mut escaped) = (0usize, 0, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' => quoted = !quoted,
+            b'[' | b'{' if !quoted => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b']' | b'}' if !quoted => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
 }
 
-impl<'de> Visitor<'de> for AnyValue {
-    type Value = Value<'de>;
+/// Reads a string, borrowed unless it holds an escape.
+struct Text;
+
+impl<'de> Visitor<'de> for Text {
+    type Value = Cow<'de, str>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any value")
+        f.write_str("a string")
     }
 
     fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-        Ok(Value::Text(Cow::Borrowed(text)))
+        Ok(Cow::Borrowed(text))
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(Value::Text(Cow::Owned(text.to_owned())))
-    }
-
-    fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Self::Value, E> {
-        Ok(Value::Bool(value))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Self::Value, E> {
-        Ok(Value::Number(Cow::Owned(value.to_string())))
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Self::Value, E> {
-        Ok(Value::Number(Cow::Owned(value.to_string())))
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Self::Value, E> {
-        Ok(Value::Number(Cow::Owned(value.to_string())))
-    }
-
-    fn visit_seq<S: de::SeqAccess<'de>>(self, mut seq: S) -> Result<Self::Value, S::Error> {
-        while seq.next_element_seed(Skipped)?.is_some() {}
-        Ok(Value::Array)
-    }
-
-    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
-        while map.next_key::<IgnoredAny>()?.is_some() {
-            map.next_value_seed(Skipped)?;
-        }
-        Ok(Value::Object)
-    }
-}
-
-/// Skips a value. Unlike serde's `IgnoredAny` it goes through serde_json's depth limit (128), so that a body of ten
-/// million brackets is refused where it gets absurd.
-struct Skipped;
-
-impl<'de> DeserializeSeed<'de> for Skipped {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(AnyValue).map(drop)
+        Ok(Cow::Owned(text.to_owned()))
     }
 }
 
@@ -460,6 +430,19 @@ mod tests {
         let body = Body::decode(b"\xEF\xBB\xBF{\"ip\":\"10.0.0.1\"}");
         assert!(body.bom && body.fault.is_none());
         assert_eq!(body.text(Field::Ip), Some("10.0.0.1"));
+    }
+
+    #[test]
+    fn numbers_beyond_a_double_do_no_harm_where_they_are_not_used() {
+        let body = decode(r#"{"x":1e999,"y":[1e999],"image":1e999}"#);
+        assert!(body.fault.is_none(), "{:?}", body.fault);
+        assert_eq!(body.field_fault(Field::Image).as_deref(), Some("image is a number, not a string"));
+    }
+
+    #[test]
+    fn a_fault_inside_a_value_is_found_by_its_place_in_the_body() {
+        let fault = decode("{\n\"ip\":1,\n\"password\":\"ge\\ud800heim\"}").fault.expect("a fault");
+        assert_eq!(fault.reason, "not JSON: line 3, column 21: unexpected end of hex escape");
     }
 
     #[test]

@@ -89,6 +89,20 @@ fn explain(text: &str) -> Base64Fault {
             count: text.bytes().filter(|b| *b == b'\n').count().max(1),
         };
     }
+    // Line breaks are not what is wrong, or not all of it.
+    match of_one_line(&clean) {
+        Base64Fault::Blanks { first } => Base64Fault::Blanks { first: place_with_breaks(text, first) },
+        Base64Fault::UrlSafe { character, place } => {
+            Base64Fault::UrlSafe { character, place: place_with_breaks(text, place) }
+        }
+        Base64Fault::Character { character, place } => {
+            Base64Fault::Character { character, place: place_with_breaks(text, place) }
+        }
+        other => other,
+    }
+}
+
+fn of_one_line(text: &str) -> Base64Fault {
     if let Some(at) = text.find(' ')
         && STANDARD.decode(text.replace(' ', "+")).is_ok()
     {
@@ -102,6 +116,12 @@ fn explain(text: &str) -> Base64Fault {
         None if unpadded(text) => Base64Fault::Unpadded { length: text.len() },
         None => Base64Fault::Broken { length: text.len() },
     }
+}
+
+/// The place in `text` of the character that has place `place` once the line breaks are gone.
+fn place_with_breaks(text: &str, place: usize) -> usize {
+    let kept = text.chars().enumerate().filter(|(_, c)| !matches!(c, '\r' | '\n'));
+    kept.map(|(index, _)| index + 1).nth(place - 1).unwrap_or(place)
 }
 
 fn data_uri_prefix(text: &str) -> Option<&str> {
@@ -205,6 +225,8 @@ mod tests {
         check("AAAA\r\nAAAA\r\nAA==", Base64Fault::LineBreaks { first: 5, count: 2 });
         check("AAAA\n", Base64Fault::LineBreaks { first: 5, count: 1 });
         check("AA A", Base64Fault::Blanks { first: 3 });
+        check("AAAA\r\nAA-_", Base64Fault::UrlSafe { character: '-', place: 9 });
+        check("AAAA\nAAA", Base64Fault::Unpadded { length: 7 });
         check("AA-_", Base64Fault::UrlSafe { character: '-', place: 3 });
         check("-_8", Base64Fault::UrlSafe { character: '-', place: 1 });
         check("AA!A", Base64Fault::Character { character: '!', place: 3 });

@@ -21,6 +21,22 @@ impl JsonFault {
         JsonFault { reason: reason.into(), hint: hint.into() }
     }
 
+    /// A fault inside `value`, which is a part of `bytes`; `error` counts from the value's start.
+    #[must_use]
+    pub fn inside(bytes: &[u8], value: &str, error: &serde_json::Error) -> JsonFault {
+        let place = Place::at(bytes, offset_of(bytes, value) + error.column().saturating_sub(1));
+        let message = error.to_string();
+        let what = message.split(" at line ").next().unwrap_or("a broken string");
+        JsonFault::new(format!("not JSON: {place}: {what}"), "write the string with JSON's escapes only")
+    }
+
+    /// `value`, a part of `bytes`, is nested deeper than allowed.
+    #[must_use]
+    pub fn too_deep(bytes: &[u8], value: &str, most: usize) -> JsonFault {
+        let place = Place::at(bytes, offset_of(bytes, value));
+        JsonFault::new(format!("{place}: nested deeper than {most} levels"), "send one flat JSON object")
+    }
+
     /// Turns serde_json's error into a fault. Its text is used for syntax errors only: for others it quotes values.
     #[must_use]
     pub fn explain(bytes: &[u8], error: &serde_json::Error) -> JsonFault {
@@ -67,10 +83,26 @@ pub fn not_an_object(bytes: &[u8]) -> Option<JsonFault> {
         Some(b'-' | b'0'..=b'9') => "the body is a number, not an object",
         Some(b'<') => "the body is XML or HTML, not JSON",
         _ if start.starts_with(b"null") => "the body is null, not an object",
+        _ if start.starts_with(b"true") || start.starts_with(b"false") => {
+            "the body is a boolean, not an object"
+        }
         _ if looks_like_a_form(start) => "the body is a form (key=value&...), not JSON",
-        _ => "not JSON: line 1, column 1: a JSON object starts with {",
+        _ => {
+            let place = Place::at(bytes, bytes.len() - start.len());
+            return Some(JsonFault::new(
+                format!("not JSON: {place}: a JSON object starts with {{"),
+                NOT_AN_OBJECT,
+            ));
+        }
     };
-    Some(JsonFault::new(what, "send one JSON object with the document's seven keys as the body"))
+    Some(JsonFault::new(what, NOT_AN_OBJECT))
+}
+
+const NOT_AN_OBJECT: &str = "send one JSON object with the document's seven keys as the body";
+
+/// Where a part of a text begins.
+fn offset_of(whole: &[u8], part: &str) -> usize {
+    (part.as_ptr() as usize).saturating_sub(whole.as_ptr() as usize).min(whole.len())
 }
 
 fn looks_like_a_form(bytes: &[u8]) -> bool {
@@ -130,10 +162,15 @@ struct Place {
 impl Place {
     /// serde_json counts columns in bytes, from 1, of the byte it last read.
     fn of(bytes: &[u8], error: &serde_json::Error) -> Place {
-        let line = error.line().max(1);
-        let start = line_start(bytes, line);
-        let offset = (start + error.column().saturating_sub(1)).min(bytes.len());
-        let column = String::from_utf8_lossy(&bytes[start.min(offset)..offset]).chars().count() + 1;
+        Place::at(bytes, line_start(bytes, error.line()) + error.column().saturating_sub(1))
+    }
+
+    fn at(bytes: &[u8], offset: usize) -> Place {
+        let offset = offset.min(bytes.len());
+        let before = &bytes[..offset];
+        let start = memchr::memrchr(b'\n', before).map_or(0, |at| at + 1);
+        let line = memchr::memchr_iter(b'\n', before).count() + 1;
+        let column = String::from_utf8_lossy(&before[start..]).chars().count() + 1;
         Place { line, column, offset }
     }
 }
@@ -191,7 +228,8 @@ mod tests {
         check("transactionId=1&ip=2", "the body is a form (key=value&...), not JSON");
         check("--boundary\r\n", "the body is multipart/form-data, not JSON");
         check("<html>", "the body is XML or HTML, not JSON");
-        check("hello", "not JSON: line 1, column 1: a JSON object starts with {");
+        check("true", "the body is a boolean, not an object");
+        check("\n\nhello", "not JSON: line 3, column 1: a JSON object starts with {");
     }
 
     #[test]

@@ -46,6 +46,7 @@ fn a_wrong_clock_changes_nothing_and_says_why() {
         r#"{"now":"tomorrow"}"#,
         r#"{"now":"2026-11-21T10:00:00"}"#,
         r#"{"now":"99999-01-01T00:00:00Z"}"#,
+        r#"["1h"]"#,
         r#"{"reset":false}"#,
         r#"{"frozen":true}"#,
         r#"{"advance":"1h","freeze":true}"#,
@@ -197,6 +198,15 @@ fn an_explanation_of_nonsense_is_an_answer_or_a_clear_error() {
         let (status, error) = sim.admin("POST", "/explain", body);
         assert_eq!((status, error["error"]["path"].as_str()), (400, Some(path)), "{body}: {error}");
     }
+}
+
+#[test]
+fn a_body_beyond_the_admin_limit_is_refused_in_the_one_error_shape() {
+    let sim = Sim::start();
+    let head =
+        "PUT /clock HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 99999999\r\n\r\n";
+    let answer = exchange(sim.admin_address(), head.as_bytes());
+    assert_eq!((answer.status, answer.json()["error"]["code"].as_str()), (413, Some("body_too_large")));
 }
 
 #[test]

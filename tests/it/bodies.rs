@@ -141,6 +141,31 @@ fn an_upload_that_breaks_off_is_journaled_as_aborted() {
 }
 
 #[test]
+fn an_upload_that_is_reset_is_journaled_as_aborted() {
+    let sim = Sim::start();
+    let stream = TcpStream::connect(sim.address()).unwrap();
+    (&stream)
+        .write_all(
+            b"POST /api/face-recognition/demo/CALL_FN HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{",
+        )
+        .unwrap();
+    while sim.admin("GET", "/ready", "").1["in_flight"] != 1 {}
+    socket2::SockRef::from(&stream).set_linger(Some(std::time::Duration::ZERO)).unwrap();
+    drop(stream);
+    while sim.admin("GET", "/ready", "").1["in_flight"] != 0 {}
+    let entry = sim.last();
+    assert_eq!((entry["state"].as_str(), entry["ordinal"].as_u64()), (Some("aborted"), Some(1)), "{entry}");
+    assert_eq!(entry["answer"]["status"], serde_json::Value::Null);
+}
+
+#[test]
+fn a_client_that_sends_a_body_far_too_large_still_sees_the_413() {
+    let sim = Sim::with(|builder| builder.max_body(1000));
+    let answer = sim.call("demo", vec![b' '; 3 << 20]);
+    assert_eq!((answer.status, answer.json()["error"]["code"].as_str()), (413, Some("body_too_large")));
+}
+
+#[test]
 fn a_connection_is_kept_and_numbered() {
     let sim = Sim::start();
     let mut stream = TcpStream::connect(sim.address()).unwrap();

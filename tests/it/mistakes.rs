@@ -108,6 +108,13 @@ fn accounts() {
         "5001",
         "password was opened, but is not this customer's",
     );
+    let (sim, _directory) =
+        Sim::over(&[("customers/bank.toml", "account = { user_id = 'bank', password = 'p' }")]);
+    let reason = "user_id was opened, but is not this customer's; user_id is that of customer bank";
+    check(&sim, &sim.request().sealed("user_id", "bank").text(), "5001", reason);
+    assert_eq!(sim.call("bank", sim.request().text()).code(), "5001");
+    let reason = sim.last()["answer"]["reason"].as_str().unwrap().to_owned();
+    assert!(reason.ends_with("; user_id is that of customer demo"), "{reason}");
     assert_eq!(sim.call("nobody", good.text()).code(), "5001");
     assert!(sim.last()["answer"]["reason"].as_str().unwrap().contains("no customer has the id \"nobody\""));
 }

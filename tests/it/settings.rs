@@ -123,6 +123,9 @@ fn the_peer_counts_where_access_peer_says_so() {
     };
     assert_eq!(forwarded("X-Forwarded-For: 8.8.8.8, 10.0.0.5\r\n"), "6018");
     assert_eq!(forwarded("X-Forwarded-For: 10.0.0.5, 8.8.8.8\r\n"), "5003");
+    assert_eq!(forwarded("X-Forwarded-For: 10.0.0.5, unknown\r\n"), "6018", "nobody's address is not judged");
+    assert_eq!(sim.last()["request"]["peer"], json!(null));
+    assert!(sim.last()["warnings"].to_string().contains("x_forwarded_for"));
 
     let (sim, _directory) = Sim::over(&[customer, ("simulator.toml", "peer = 'proxy-protocol'")]);
     let behind = |source: &str| {

@@ -4,14 +4,14 @@ use actix_web::{HttpResponse, web};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{ApiError, json};
+use super::{ApiError, Json, json};
 use crate::clock::{self, Reading};
 use crate::http::Shared;
 
 /// What `PUT /clock` takes: one of these.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-struct Change {
+pub struct Change {
     /// How far forward, such as `"25h"`.
     advance: Option<String>,
     /// RFC 3339; the clock stands still there.
@@ -24,9 +24,9 @@ pub async fn read(shared: web::Data<Shared>) -> HttpResponse {
     shown(shared.engine.clock.read())
 }
 
-pub async fn change(shared: web::Data<Shared>, bytes: web::Bytes) -> Result<HttpResponse, ApiError> {
+pub async fn change(shared: web::Data<Shared>, Json(change): Json<Change>) -> Result<HttpResponse, ApiError> {
     let clock = &shared.engine.clock;
-    let reading = match ApiError::parse(&bytes)? {
+    let reading = match change {
         Change { advance: Some(text), now: None, freeze: None, reset: None } => advance(clock, &text)?,
         Change { advance: None, now: Some(text), freeze: None, reset: None } => {
             clock.set(clock::parse_instant(&text).map_err(|message| ApiError::invalid(message).path("/now"))?)

@@ -48,6 +48,14 @@ impl ApiError {
         ApiError::new(StatusCode::BAD_REQUEST, "invalid", message)
     }
 
+    pub fn too_large(most: usize) -> ApiError {
+        ApiError::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "body_too_large",
+            format!("the body has more than {most} bytes"),
+        )
+    }
+
     pub fn unauthorized() -> ApiError {
         ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", "the admin token is missing or wrong")
             .hint("send Authorization: Bearer followed by the token of --admin-token")
@@ -77,16 +85,26 @@ impl ApiError {
         self
     }
 
-    /// Reads a JSON body; an error points into it.
+    /// Reads a JSON object; an error points into it.
     pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+        // serde would take an array as an object without keys.
+        if bytes.trim_ascii_start().first().is_some_and(|first| *first != b'{') {
+            return Err(ApiError::invalid("the body is not a JSON object").path(""));
+        }
         let mut deserializer = serde_json::Deserializer::from_slice(bytes);
         let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
             let message = error.inner().to_string();
             let hint = did_you_mean::hint(&message);
             ApiError { hint, ..ApiError::invalid(message).path(pointer(error.path())) }
         })?;
-        deserializer.end().map_err(|error| ApiError::invalid(error.to_string()))?;
+        deserializer.end()?;
         Ok(value)
+    }
+}
+
+impl From<serde_json::Error> for ApiError {
+    fn from(error: serde_json::Error) -> ApiError {
+        ApiError::invalid(error.to_string())
     }
 }
 
@@ -145,6 +163,8 @@ mod tests {
         let error = ApiError::parse::<BTreeMap<String, Vec<u8>>>(br#"{"a/b":[1,"x"]}"#).unwrap_err();
         assert_eq!(error.path.as_deref(), Some("/a~1b/1"));
         assert_eq!(error.status, StatusCode::BAD_REQUEST);
-        assert!(ApiError::parse::<u8>(b"1 2").is_err());
+        for wrong in [&b"[1]"[..], b"{} {}", b"", b"1"] {
+            assert!(ApiError::parse::<BTreeMap<String, u8>>(wrong).is_err());
+        }
     }
 }

@@ -7,14 +7,14 @@ use actix_web::{HttpResponse, web};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{ApiError, json};
-use crate::engine::Incoming;
+use super::{ApiError, Json, json};
+use crate::engine::Head;
 use crate::http::Shared;
 use crate::warnings::Headers;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Question {
+pub struct Question {
     customer_id: String,
     methode: Option<String>,
     peer: Option<IpAddr>,
@@ -24,18 +24,18 @@ struct Question {
     body: Box<RawValue>,
 }
 
-pub async fn explain(shared: web::Data<Shared>, bytes: web::Bytes) -> Result<HttpResponse, ApiError> {
-    let question: Question = ApiError::parse(&bytes)?;
+pub async fn explain(shared: web::Data<Shared>, body: Json<Question>) -> Result<HttpResponse, ApiError> {
+    let Json(question) = body;
     let raw = question.body.get();
-    let text = if raw.starts_with('"') { ApiError::parse::<String>(raw.as_bytes())? } else { raw.to_owned() };
-    let verdict = shared.engine.explain(&Incoming {
-        customer_id: &question.customer_id,
-        methode: question.methode.as_deref(),
-        body: text.as_bytes(),
-        peer: question.peer,
-        connection: 0,
-        headers: headers(&question.headers),
-    });
+    let text = if raw.starts_with('"') {
+        serde_json::from_str(raw).map_err(ApiError::from)?
+    } else {
+        raw.to_owned()
+    };
+    let headers = headers(&question.headers);
+    let Question { customer_id, methode, peer, .. } = question;
+    let head = Head { customer_id, methode, peer, connection: 0, headers };
+    let verdict = shared.engine.explain(&head, text.as_bytes());
     Ok(json(&verdict.explanation(shared.engine.shows_nik())))
 }
 
@@ -48,5 +48,6 @@ fn headers(given: &BTreeMap<String, String>) -> Option<Headers> {
         accept: find("accept"),
         content_type: find("content-type"),
         user_agent: find("user-agent"),
+        no_forwarded_peer: false,
     })
 }

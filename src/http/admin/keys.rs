@@ -15,10 +15,7 @@ pub async fn of_customer(
     customer_id: web::Path<String>,
 ) -> Result<HttpResponse, ApiError> {
     let fixtures = shared.engine.fixtures();
-    let customer = fixtures
-        .customers
-        .get(customer_id.as_str())
-        .ok_or_else(|| ApiError::unknown_customer(&customer_id))?;
+    let customer = super::customer(&fixtures, &customer_id)?;
     Ok(pem(&customer.key))
 }
 

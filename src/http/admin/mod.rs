@@ -11,8 +11,16 @@ mod status;
 
 pub use error::ApiError;
 
+use std::sync::Arc;
+
+use actix_web::dev::Payload;
 use actix_web::web::{self, ServiceConfig};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{FromRequest, HttpRequest, HttpResponse};
+use futures_util::future::LocalBoxFuture;
+use serde::de::DeserializeOwned;
+
+use super::body::{self, Unread};
+use crate::fixtures::{Customer, Fixtures};
 
 /// Largest body of an admin request, in bytes: an explanation carries a whole request of the endpoint.
 pub const MAX_BODY: usize = 32 << 20;
@@ -50,6 +58,34 @@ fn at(path: &str, allow: &'static str) -> actix_web::Resource {
 async fn no_route(req: HttpRequest) -> ApiError {
     ApiError::not_found(format!("there is no route {}", req.path()))
         .hint("the routes are listed in the README")
+}
+
+/// The customer with this id.
+fn customer<'a>(fixtures: &'a Fixtures, customer_id: &str) -> Result<&'a Customer, ApiError> {
+    fixtures
+        .customers
+        .get(customer_id)
+        .map(Arc::as_ref)
+        .ok_or_else(|| ApiError::unknown_customer(customer_id))
+}
+
+/// The JSON object in a request's body.
+pub struct Json<T>(T);
+
+impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
+    type Error = ApiError;
+    type Future = LocalBoxFuture<'static, Result<Json<T>, ApiError>>;
+
+    fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (req, mut payload) = (req.clone(), payload.take());
+        Box::pin(async move {
+            let bytes = body::read(&req, &mut payload, MAX_BODY).await.map_err(|unread| match unread {
+                Unread::TooLarge => ApiError::too_large(MAX_BODY),
+                Unread::Broken => ApiError::invalid("the body ended early"),
+            })?;
+            ApiError::parse(&bytes).map(Json)
+        })
+    }
 }
 
 fn json(value: &impl serde::Serialize) -> HttpResponse {

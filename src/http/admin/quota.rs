@@ -4,7 +4,7 @@ use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Deserializer};
 use serde_json::json;
 
-use super::{ApiError, json};
+use super::{ApiError, Json, json};
 use crate::checks::QuotaView;
 use crate::clock;
 use crate::http::Shared;
@@ -13,7 +13,7 @@ use crate::ledger;
 /// What `PUT` takes: either or both.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-struct Change {
+pub struct Change {
     /// `null` lifts the limit; absent leaves it.
     #[serde(deserialize_with = "present")]
     per_day: Option<Option<u64>>,
@@ -35,15 +35,11 @@ pub async fn read(
 pub async fn change(
     shared: web::Data<Shared>,
     customer_id: web::Path<String>,
-    bytes: web::Bytes,
+    Json(change): Json<Change>,
 ) -> Result<HttpResponse, ApiError> {
     let engine = &shared.engine;
     let fixtures = engine.fixtures();
-    let customer = fixtures
-        .customers
-        .get(customer_id.as_str())
-        .ok_or_else(|| ApiError::unknown_customer(&customer_id))?;
-    let change: Change = ApiError::parse(&bytes)?;
+    let customer = super::customer(&fixtures, &customer_id)?;
     let day = clock::jakarta_day(engine.clock.now());
     let book = engine.ledger.book(&customer.id);
     let mut book = ledger::open(&book);
