@@ -2,7 +2,7 @@
 
 use crate::checks::QuotaView;
 use crate::policy::{Policy, SAMPLE_TRANSACTION_ID, TransactionIdPolicy};
-use crate::protocol::{Answer, Candidate, Code, Stage, number};
+use crate::protocol::{Answer, Candidate, Code, Shape, Stage, number};
 
 /// What an answer repeats of the request.
 #[derive(Clone, Copy, Debug, Default)]
@@ -16,6 +16,14 @@ pub struct Echo<'a> {
 /// `quotaLimiter` where there is no limit or no such customer: the document's.
 const SAMPLE_QUOTA_LIMITER: &str = "80";
 
+/// What a rule says of an answer beyond its code.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Said<'a> {
+    /// The message, as it is.
+    pub error: Option<&'a str>,
+    pub shape: Option<Shape>,
+}
+
 /// Puts an answer together.
 #[must_use]
 pub fn compose(
@@ -24,11 +32,13 @@ pub fn compose(
     policy: &Policy,
     quota: QuotaView,
     candidates: Vec<Candidate>,
+    said: Said,
 ) -> Answer {
     let message = code.message();
+    let message = if policy.trim_messages { message.trim() } else { message };
     Answer {
-        shape: policy.shape_of(code),
-        message: if policy.trim_messages { message.trim() } else { message }.to_owned(),
+        shape: said.shape.unwrap_or_else(|| policy.shape_of(code)),
+        message: said.error.unwrap_or(message).to_owned(),
         // Doc 4.5: the answer without response is also the one whose tid is null.
         tid: echo.transaction_id.filter(|_| code.has_response()).map(str::to_owned),
         transaction_id: match policy.transaction_id {

@@ -1,24 +1,29 @@
 //! The engine: one request's way from bytes to an answer, and the state that requests share.
 //!
-//! What decides is pure and lives elsewhere; here the clock is read, the quota booked under one short lock, and the journal
-//! written. The engine knows no socket and waits for nothing.
+//! What decides is pure and lives elsewhere; here the clock is read, quota and rules are booked under one short lock, and the
+//! journal is written. The engine knows no socket and waits for nothing.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::{Value as Json, json};
 
 use crate::checks::{self, Case, Check, Finding, QuotaView, Status};
 use crate::clock::{self, Clock};
-use crate::compose::{Echo, compose};
+use crate::compose::{Echo, Said, compose};
 use crate::evidence::{Credential, Photo, credential};
-use crate::fixtures::{Checks, Customer, Fixtures, Reply, RuleSpec};
+use crate::faults::{HttpAnswer, Listener, Upload, Way};
+use crate::fixtures::{Customer, Fixtures};
 use crate::journal::{self, Entry, Found, Journal};
-use crate::ledger::{self, Ledger};
+use crate::ledger::{self, Book, Ledger};
 use crate::policy::{Policy, QuotaCounts};
 use crate::protocol::{Body, Candidate, Code, Field, Layout, Shape, Value, body, sample};
+use crate::rules::{Checks, Counting, Decided, Facts, Firing, Phase, Purpose, Reply, Rule, Source, Stage};
 use crate::warnings::{self, Headers};
 
 /// What requests share.
@@ -28,7 +33,18 @@ pub struct Engine {
     pub clock: Clock,
     pub ledger: Ledger,
     pub journal: Journal,
-    show_nik: bool,
+    settings: Settings,
+    /// Rules put over the admin API, by customer; they come before the fixtures' and survive a reload.
+    put_rules: RwLock<HashMap<String, Vec<Rule>>>,
+}
+
+/// What the command line says about answering.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Settings {
+    /// Seed of everything that is left to chance.
+    pub seed: u64,
+    /// Whether NIKs are shown whole in journal and explanations.
+    pub show_nik: bool,
 }
 
 /// What is known of a request before its body.
@@ -44,49 +60,76 @@ pub struct Head {
     pub headers: Option<Headers>,
 }
 
-/// A request that was counted.
-#[derive(Clone, Copy, Debug)]
+/// A request that was counted, and what rules have decided before its body was read.
+#[derive(Clone, Debug, Default)]
 pub struct Arrival {
     /// The how manieth request of the customer; `None` for a customer nobody knows.
     ordinal: Option<u64>,
+    /// The customer's requests under way, this one included.
+    in_flight: u64,
+    decided: Decided,
+}
+
+impl Arrival {
+    /// What happens to the upload, where a rule says so.
+    #[must_use]
+    pub fn upload(&self) -> Option<Upload> {
+        self.decided.fault.as_ref().and_then(|(fault, _)| fault.upload())
+    }
+}
+
+/// What is to be done on the wire.
+#[derive(Debug)]
+pub struct Deed {
+    /// Before anything is sent.
+    pub delay: Option<Duration>,
+    pub way: Way,
+    pub listener: Option<Listener>,
 }
 
 /// What is sent back, and why.
 #[derive(Debug)]
 pub struct Verdict {
-    pub code: Code,
+    /// `None` for an answer that has no code.
+    pub code: Option<Code>,
     pub shape: Option<Shape>,
     pub layout: Layout,
-    /// The answer's body.
-    pub bytes: Vec<u8>,
+    pub http: HttpAnswer,
     /// What the checks alone would answer; `None` when they were skipped.
     pub outcome: Option<Code>,
     pub candidates: Vec<Candidate>,
     pub findings: Vec<Finding>,
     pub warnings: Vec<journal::Warning>,
-    /// The rule that decided.
-    pub rule: Option<String>,
     pub charged: bool,
     pub reason: String,
     pub hint: Option<String>,
+    /// What rules decided.
+    decided: Decided,
+    delay: Option<Duration>,
+    plan: Option<crate::faults::Plan>,
     request: journal::Request,
 }
 
 /// A verdict for a person: what the endpoint would answer, and why.
 #[derive(Debug, Serialize)]
 pub struct Explanation {
-    pub code: Code,
+    pub code: Option<Code>,
     /// What the checks alone answer; null when a rule skips them.
     pub outcome: Option<Code>,
     pub reason: String,
     pub hint: Option<String>,
     pub rule: Option<String>,
+    pub rules: Vec<Firing>,
+    pub delay: Option<Json>,
+    pub fault: Option<Json>,
     pub shape: Option<Shape>,
     pub layout: Layout,
     pub candidates: Vec<Found>,
     pub findings: Vec<Finding>,
     pub warnings: Vec<journal::Warning>,
-    /// The answer's body as it would be sent.
+    /// HTTP status.
+    pub status: u16,
+    /// The answer's body as it would be sent, were there no fault.
     pub body: String,
 }
 
@@ -95,31 +138,55 @@ impl Verdict {
     #[must_use]
     pub fn explanation(self, show_nik: bool) -> Explanation {
         Explanation {
+            rule: self.rule(),
+            delay: self.told_delay(),
+            fault: self.told_fault(),
             code: self.code,
             outcome: self.outcome,
             reason: self.reason,
             hint: self.hint,
-            rule: self.rule,
+            rules: self.decided.firings,
             shape: self.shape,
             layout: self.layout,
             candidates: self.candidates.iter().map(|found| Found::of(found, show_nik)).collect(),
             findings: self.findings,
             warnings: self.warnings,
-            body: String::from_utf8_lossy(&self.bytes).into_owned(),
+            status: self.http.status,
+            body: String::from_utf8_lossy(&self.http.body).into_owned(),
         }
+    }
+
+    fn rule(&self) -> Option<String> {
+        self.decided.firings.first().map(|firing| firing.rule.clone())
+    }
+
+    fn told_delay(&self) -> Option<Json> {
+        let (_, rule) = self.decided.delay.as_ref()?;
+        Some(json!({ "rule": rule, "us": u64::try_from(self.delay?.as_micros()).unwrap_or(u64::MAX) }))
+    }
+
+    fn told_fault(&self) -> Option<Json> {
+        let ((fault, rule), plan) = (self.decided.fault.as_ref()?, self.plan.as_ref()?);
+        let mut told = json!({ "kind": fault.name(), "rule": rule });
+        if let Some(members) = told.as_object_mut() {
+            members.extend(plan.note.clone());
+        }
+        Some(told)
     }
 }
 
 impl Engine {
     /// An engine with these fixtures.
     #[must_use]
-    pub fn new(fixtures: Fixtures, clock: Clock, journal: Journal, show_nik: bool) -> Engine {
+    pub fn new(fixtures: Fixtures, clock: Clock, journal: Journal, settings: Settings) -> Engine {
+        let ledger = Ledger::new(clock.now());
         Engine {
             fixtures: ArcSwap::from_pointee(fixtures),
             clock,
-            ledger: Ledger::default(),
+            ledger,
             journal,
-            show_nik,
+            settings,
+            put_rules: RwLock::default(),
         }
     }
 
@@ -134,75 +201,181 @@ impl Engine {
         self.fixtures.store(Arc::new(fixtures));
     }
 
-    /// Counts a request whose head has come.
+    /// Counts a request whose head has come, and asks the rules that are decided before the body.
     #[must_use]
     pub fn arrive(&self, head: &Head) -> Arrival {
         let fixtures = self.fixtures.load();
-        let known = fixtures.customers.get(&head.customer_id);
-        Arrival { ordinal: known.map(|customer| ledger::open(&self.ledger.book(&customer.id)).arrive()) }
+        let Some(customer) = fixtures.customers.get(&head.customer_id) else { return Arrival::default() };
+        let rules = self.rules(customer);
+        let book = self.ledger.book(&customer.id);
+        let mut book = ledger::open(&book);
+        book.in_flight += 1;
+        let mut arrival =
+            Arrival { ordinal: Some(book.arrive()), in_flight: book.in_flight, ..Arrival::default() };
+        let state = book.scenario.state.clone();
+        let facts = head_facts(head, &arrival, self.clock.now(), &state);
+        let stage = self.stage(customer, &fixtures, Counting::Count);
+        let rules: Vec<_> = rules.iter().collect();
+        book.scenario.decide(&rules, Phase::Head, &facts, stage, &mut arrival.decided);
+        arrival
     }
 
-    /// Answers a request: charges quota and adds to the journal. Gives the entry, to be ended, and the answer's body.
-    pub fn answer(&self, head: &Head, arrival: Arrival, body: &[u8]) -> (Arc<Entry>, Vec<u8>) {
+    /// The request is over, however it ended. Gives the customer whose counters overflowed with it, if that is news.
+    pub fn leave(&self, head: &Head, arrival: &Arrival) -> bool {
+        if arrival.ordinal.is_none() {
+            return false;
+        }
+        let book = self.ledger.book(&head.customer_id);
+        let mut book = ledger::open(&book);
+        book.in_flight = book.in_flight.saturating_sub(1);
+        book.scenario.tells_overflow()
+    }
+
+    /// The rules of a customer: first those put over the admin API that have not expired, then the fixtures'.
+    #[must_use]
+    pub fn rules(&self, customer: &Customer) -> Vec<Rule> {
         let now = self.clock.now();
-        let verdict = self.judge(&self.fixtures.load(), head, body, now, Booking::Charge);
+        let put = self.put_rules.read().unwrap_or_else(PoisonError::into_inner);
+        let put = put.get(&customer.id).into_iter().flatten();
+        let alive = put.filter(|rule| rule.expires.is_none_or(|expires| now < expires));
+        alive.chain(&customer.rules).cloned().collect()
+    }
+
+    /// Puts a rule, in place of the one of the same name that was put before.
+    pub fn put_rule(&self, customer_id: &str, rule: Rule) {
+        let mut all = self.put_rules.write().unwrap_or_else(PoisonError::into_inner);
+        let rules = all.entry(customer_id.to_owned()).or_default();
+        match rules.iter_mut().find(|known| known.name == rule.name) {
+            // The same rule put again changes nothing: its counts and its window go on.
+            Some(known) if known.fingerprint == rule.fingerprint && rule.expires.is_none() => {}
+            Some(known) => *known = rule,
+            None => rules.push(rule),
+        }
+    }
+
+    /// Takes back a rule that was put, or all of them. Gives how many.
+    pub fn remove_rules(&self, customer_id: &str, name: Option<&str>) -> usize {
+        let mut all = self.put_rules.write().unwrap_or_else(PoisonError::into_inner);
+        let Some(rules) = all.get_mut(customer_id) else { return 0 };
+        let before = rules.len();
+        rules.retain(|rule| name.is_some_and(|name| rule.name != name));
+        before - rules.len()
+    }
+
+    /// Where and how a customer's rules are counted.
+    #[must_use]
+    pub fn stage<'a>(&self, customer: &'a Customer, fixtures: &Fixtures, counting: Counting) -> Stage<'a> {
+        let most_counters = fixtures.limits.rule_counters;
+        Stage { seed: self.settings.seed, customer_id: &customer.id, most_counters, counting }
+    }
+
+    /// Answers a request: charges quota, counts rules and adds to the journal. Gives the entry, to be ended, and what is to be
+    /// done.
+    pub fn answer(&self, head: &Head, arrival: &Arrival, body: &[u8]) -> (Arc<Entry>, Deed) {
+        let now = self.clock.now();
+        let verdict = self.judge(&self.fixtures.load(), head, arrival, body, (now, Counting::Count));
+        let blank = blank_entry(head, arrival, now);
+        let journal::Request { peer, user_agent, .. } = blank.request;
+        let (rule, delay, fault) = (verdict.rule(), verdict.told_delay(), verdict.told_fault());
         let answer = journal::Reply {
-            status: Some(200),
-            code: Some(verdict.code),
+            status: Some(verdict.http.status),
+            code: verdict.code,
             shape: verdict.shape,
-            candidates: verdict.candidates.iter().map(|found| Found::of(found, self.show_nik)).collect(),
-            bytes: verdict.bytes.len(),
+            candidates: verdict
+                .candidates
+                .iter()
+                .map(|found| Found::of(found, self.settings.show_nik))
+                .collect(),
+            bytes: verdict.http.body.len(),
             charged: verdict.charged,
             reason: verdict.reason,
             hint: verdict.hint,
         };
-        let blank = blank_entry(head, arrival, now);
-        let journal::Request { peer, user_agent, .. } = blank.request;
         let entry = Entry {
             request: journal::Request { peer, user_agent, ..verdict.request },
             findings: verdict.findings,
             warnings: verdict.warnings,
-            rule: verdict.rule,
+            rule,
+            rules: verdict.decided.firings,
+            delay,
+            fault,
             answer,
             ..blank
         };
-        (self.journal.add(entry), verdict.bytes)
+        let deed = match verdict.plan {
+            Some(plan) => Deed { delay: verdict.delay, way: plan.way, listener: plan.listener },
+            None => Deed { delay: verdict.delay, way: Way::Answer(verdict.http), listener: None },
+        };
+        (self.journal.add(entry), deed)
     }
 
     /// What [`Engine::answer`] would answer now. Consumes nothing.
     #[must_use]
     pub fn explain(&self, head: &Head, body: &[u8]) -> Verdict {
-        self.judge(&self.fixtures.load(), head, body, self.clock.now(), Booking::Look)
+        let arrival = Arrival { ordinal: Some(1), in_flight: 1, ..Arrival::default() };
+        self.judge(&self.fixtures.load(), head, &arrival, body, (self.clock.now(), Counting::Look))
     }
 
     /// Journals a request that never came to an answer of the document: its body was refused or broke off. `status` is what
     /// was answered instead, if anything.
-    pub fn turn_away(&self, head: &Head, arrival: Arrival, status: Option<u16>, reason: &str) -> Arc<Entry> {
+    pub fn turn_away(&self, head: &Head, arrival: &Arrival, status: Option<u16>, reason: &str) -> Arc<Entry> {
         let answer = journal::Reply { status, reason: reason.to_owned(), ..journal::Reply::default() };
-        self.journal.add(Entry { answer, ..blank_entry(head, arrival, self.clock.now()) })
+        let fault =
+            arrival.decided.fault.as_ref().map(|(fault, rule)| json!({ "kind": fault.name(), "rule": rule }));
+        let rules = arrival.decided.firings.clone();
+        let rule = rules.first().map(|firing| firing.rule.clone());
+        self.journal.add(Entry { answer, rule, rules, fault, ..blank_entry(head, arrival, self.clock.now()) })
     }
 
     fn judge(
         &self,
         fixtures: &Fixtures,
         head: &Head,
+        arrival: &Arrival,
         bytes: &[u8],
-        now: Timestamp,
-        booking: Booking,
+        (now, counting): (Timestamp, Counting),
     ) -> Verdict {
         let body = Body::decode(bytes);
-        let customer = fixtures.customers.get(&head.customer_id);
-        let desk = Desk { engine: self, fixtures, head, body_bytes: bytes.len(), body: &body, now, booking };
-        match customer.and_then(|customer| Some((customer, skipping_rule(customer)?))) {
-            Some((customer, rule)) => desk.without_checks(customer, rule),
-            None => desk.with_checks(customer.map(Arc::as_ref)),
+        let customer = fixtures.customers.get(&head.customer_id).map(Arc::as_ref);
+        let rules = customer.map(|customer| self.rules(customer)).unwrap_or_default();
+        let desk = Desk {
+            engine: self,
+            fixtures,
+            head,
+            arrival,
+            body_bytes: bytes.len(),
+            body: &body,
+            rules,
+            now,
+            counting,
+        };
+        let mut decided = arrival.decided.clone();
+        if let Some(customer) = customer.filter(|_| desk.rules.iter().any(|rule| rule.phase() == Phase::Door))
+        {
+            let photo = desk.photo(&customer.policy);
+            desk.decide(
+                customer,
+                &mut self.open_book(customer),
+                None,
+                photo.as_ref(),
+                Phase::Door,
+                &mut decided,
+            );
+            if decided.reply.is_some() {
+                return desk.without_checks(customer, photo, decided);
+            }
         }
+        desk.with_checks(customer, decided)
+    }
+
+    fn open_book(&self, customer: &Customer) -> OpenBook {
+        OpenBook(self.ledger.book(&customer.id))
     }
 
     /// Whether NIKs are shown whole in the journal and in explanations.
     #[must_use]
     pub fn shows_nik(&self) -> bool {
-        self.show_nik
+        self.settings.show_nik
     }
 
     /// Today's quota of a customer; `None` when nobody has the id.
@@ -216,8 +389,8 @@ impl Engine {
 }
 
 /// An entry with what is known before the body.
-fn blank_entry(head: &Head, arrival: Arrival, now: Timestamp) -> Entry {
-    let user_agent = head.headers.as_ref().and_then(|headers| headers.user_agent.clone());
+fn blank_entry(head: &Head, arrival: &Arrival, now: Timestamp) -> Entry {
+    let user_agent = head.headers.as_ref().and_then(|headers| headers.user_agent().map(str::to_owned));
     Entry {
         id: 0,
         at: now,
@@ -230,6 +403,7 @@ fn blank_entry(head: &Head, arrival: Arrival, now: Timestamp) -> Entry {
         findings: Vec::new(),
         warnings: Vec::new(),
         rule: None,
+        rules: Vec::new(),
         delay: None,
         fault: None,
         answer: journal::Reply::default(),
@@ -237,16 +411,17 @@ fn blank_entry(head: &Head, arrival: Arrival, now: Timestamp) -> Entry {
     }
 }
 
-/// The first rule, when it answers without the checks.
-fn skipping_rule(customer: &Customer) -> Option<&RuleSpec> {
-    customer.rules.first().filter(|rule| rule.checks == Some(Checks::Skip))
-}
-
-/// Whether a judgement counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Booking {
-    Charge,
-    Look,
+/// What conditions can be compared with before the body is read.
+fn head_facts<'a>(head: &'a Head, arrival: &Arrival, now: Timestamp, state: &'a str) -> Facts<'a> {
+    Facts {
+        headers: head.headers.as_ref().map_or(&[], |headers| headers.all.as_slice()),
+        ordinal: arrival.ordinal.unwrap_or(1),
+        in_flight: arrival.in_flight,
+        now,
+        state,
+        peer: head.peer,
+        ..Facts::default()
+    }
 }
 
 /// One request on the engine's desk.
@@ -254,22 +429,30 @@ struct Desk<'a> {
     engine: &'a Engine,
     fixtures: &'a Fixtures,
     head: &'a Head,
+    arrival: &'a Arrival,
     body_bytes: usize,
     body: &'a Body<'a>,
+    rules: Vec<Rule>,
     now: Timestamp,
-    booking: Booking,
+    counting: Counting,
 }
 
+/// A customer's book, not yet locked.
+struct OpenBook(Arc<Mutex<Book>>);
+
 impl Desk<'_> {
-    fn with_checks(&self, customer: Option<&Customer>) -> Verdict {
+    fn with_checks(&self, customer: Option<&Customer>, mut decided: Decided) -> Verdict {
         let mut case = self.open_case(customer);
         let mut findings = checks::assess(&case);
         let candidates = match checks::first_failed(&findings, &case.policy.precedence) {
             None => self.search(case.photo.as_ref(), case.policy),
             Some(_) => Vec::new(),
         };
-        let decision = self.book(&mut case, &mut findings, candidates);
-        self.verdict(&case, findings, decision)
+        let decision = match customer {
+            Some(customer) => self.book(customer, &mut case, &mut findings, candidates, &mut decided),
+            None => Decision::of_checks(&case, &findings, candidates),
+        };
+        self.verdict(&case, findings, decision, decided)
     }
 
     /// Opens what is encrypted and looks at the photo: the costly part.
@@ -309,7 +492,8 @@ impl Desk<'_> {
         }
         let mut owners = self.fixtures.customers.values().filter(|other| other.account.user_id == *plain);
         // Customers that answer without checks share an account for convenience; nobody means them.
-        let checking = owners.clone().find(|other| skipping_rule(other).is_none());
+        let skips = |other: &Customer| other.rules.iter().any(|rule| rule.spec.checks == Some(Checks::Skip));
+        let checking = owners.clone().find(|other| !skips(other));
         checking.or_else(|| owners.next()).map(|owner| owner.id.as_str())
     }
 
@@ -321,90 +505,211 @@ impl Desk<'_> {
             .unwrap_or_default()
     }
 
-    /// Looks at the quota, decides and charges, all under the customer's lock, so that exactly as many requests succeed as the
-    /// quota allows.
-    fn book(&self, case: &mut Case, findings: &mut [Finding], candidates: Vec<Candidate>) -> Decision {
-        let Some(customer) = case.customer else {
-            return Decision::make(case, findings, candidates);
-        };
+    /// Tries the rules of one phase.
+    fn decide(
+        &self,
+        customer: &Customer,
+        OpenBook(book): &mut OpenBook,
+        outcome: Option<&Code>,
+        photo: Option<&Photo>,
+        phase: Phase,
+        decided: &mut Decided,
+    ) {
+        let rules: Vec<_> = self.rules.iter().collect();
+        let similar = self.similar(photo);
+        let mut book = ledger::open(book);
+        let state = book.scenario.state.clone();
+        let facts = self.facts(outcome, photo, similar, &state);
+        book.scenario.decide(&rules, phase, &facts, self.stage(customer), decided);
+    }
+
+    fn stage<'a>(&self, customer: &'a Customer) -> Stage<'a> {
+        self.engine.stage(customer, self.fixtures, self.counting)
+    }
+
+    /// Everybody the matcher finds in the photo, where a rule asks.
+    fn similar(&self, photo: Option<&Photo>) -> Vec<String> {
+        let asks = self.rules.iter().any(|rule| rule.spec.when.image.similar_to.is_some());
+        match photo.filter(|photo| asks && photo.is_fit()) {
+            Some(photo) => self
+                .fixtures
+                .gallery
+                .search(photo, 0.0, usize::MAX)
+                .into_iter()
+                .map(|found| found.nik)
+                .collect(),
+            None => Vec::new(),
+        }
+    }
+
+    fn facts<'a>(
+        &'a self,
+        outcome: Option<&'a Code>,
+        photo: Option<&'a Photo>,
+        similar: Vec<String>,
+        state: &'a str,
+    ) -> Facts<'a> {
+        Facts {
+            outcome,
+            transaction_id: self.body.text(Field::TransactionId),
+            transaction_source: self.body.text(Field::TransactionSource),
+            ip: self.body.text(Field::Ip),
+            threshold: self.body.threshold(),
+            sha256: photo.and_then(|photo| photo.sha256.as_ref()),
+            image_bytes: photo.filter(|photo| photo.sha256.is_some()).map(|photo| photo.bytes.len()),
+            similar,
+            ..head_facts(self.head, self.arrival, self.now, state)
+        }
+    }
+
+    /// Looks at the quota, decides, asks the rules and charges, all under the customer's lock, so that exactly as many requests
+    /// succeed as the quota allows and rules count every request once.
+    fn book(
+        &self,
+        customer: &Customer,
+        case: &mut Case,
+        findings: &mut [Finding],
+        candidates: Vec<Candidate>,
+        decided: &mut Decided,
+    ) -> Decision {
+        let rules: Vec<_> = self.rules.iter().collect();
+        let similar = self.similar(case.photo.as_ref());
         let day = clock::jakarta_day(self.now);
         let book = self.engine.ledger.book(&customer.id);
         let mut book = ledger::open(&book);
         case.quota = book.quota(day, customer.per_day);
         checks::reassess_quota(case, findings);
-        let mut decision = Decision::make(case, findings, candidates);
-        if decision.counts(case.policy.quota_counts, findings) && self.booking == Booking::Charge {
+        let mut decision = Decision::of_checks(case, findings, candidates);
+        let state = book.scenario.state.clone();
+        let facts = self.facts(Some(&decision.outcome), case.photo.as_ref(), similar, &state);
+        book.scenario.decide(&rules, Phase::Checked, &facts, self.stage(customer), decided);
+        if let Some((reply, rule)) = &decided.reply {
+            decision.overrule(reply, rule);
+        }
+        if decision.counts(case.policy.quota_counts, findings) && self.counting == Counting::Count {
             decision.charged = book.charge(day, customer.per_day);
             case.quota = book.quota(day, customer.per_day);
         }
         decision
     }
 
-    fn verdict(&self, case: &Case, findings: Vec<Finding>, decision: Decision) -> Verdict {
-        let (bytes, shape) = self.body_of(&decision.reply, case.policy, case.quota, &decision.candidates);
+    fn verdict(&self, case: &Case, findings: Vec<Finding>, decision: Decision, decided: Decided) -> Verdict {
         let photo = case.photo.as_ref();
         let line_breaks = warnings::fields_with_line_breaks(
             &case.user_id,
             &case.password,
             photo.is_some_and(|photo| photo.line_breaks),
         );
+        let (http, shape) = self.http_of(&decision.reply, case.policy, case.quota, &decision.candidates);
         Verdict {
-            code: decision.code().clone(),
-            shape,
-            layout: case.policy.layout,
-            bytes,
             outcome: Some(decision.outcome),
-            candidates: decision.candidates,
             findings,
             warnings: warnings::of(self.head.headers.as_ref(), self.body, &line_breaks),
-            rule: decision.rule,
             charged: decision.charged,
             reason: decision.reason,
             hint: decision.hint,
-            request: journal::Request::of(self.body, self.body_bytes, photo),
+            ..self.bare_verdict(
+                &decision.reply,
+                case.policy,
+                http,
+                shape,
+                decision.candidates,
+                decided,
+                photo,
+            )
         }
     }
 
     /// A rule's answer to whatever came. Nobody is authenticated, so nothing is charged.
-    fn without_checks(&self, customer: &Customer, rule: &RuleSpec) -> Verdict {
+    fn without_checks(&self, customer: &Customer, photo: Option<Photo>, mut decided: Decided) -> Verdict {
+        self.decide(
+            customer,
+            &mut self.engine.open_book(customer),
+            None,
+            photo.as_ref(),
+            Phase::Checked,
+            &mut decided,
+        );
         let policy = &customer.policy;
-        let photo = self.photo(policy);
-        let candidates = match &rule.reply {
-            Reply::Code(code) if *code == Code::FOUND => self.search(photo.as_ref(), policy),
+        let reply =
+            decided.reply.as_ref().map_or_else(|| Reply::of_code(Code::FOUND), |(reply, _)| reply.clone());
+        let candidates = match &reply {
+            Reply::Code { candidates: Some(given), .. } => given.clone(),
+            Reply::Code { code, .. } if *code == Code::FOUND => self.search(photo.as_ref(), policy),
             _ => Vec::new(),
         };
         let quota = self.engine.quota(&customer.id).unwrap_or_default();
-        let (bytes, shape) = self.body_of(&rule.reply, policy, quota, &candidates);
-        let (Reply::Code(code) | Reply::Sample(code)) = &rule.reply;
+        let (http, shape) = self.http_of(&reply, policy, quota, &candidates);
+        self.bare_verdict(&reply, policy, http, shape, candidates, decided, photo.as_ref())
+    }
+
+    /// A verdict with what a reply alone says.
+    #[expect(clippy::too_many_arguments, reason = "they are the parts of the verdict, and named like them")]
+    fn bare_verdict(
+        &self,
+        reply: &Reply,
+        policy: &Policy,
+        http: HttpAnswer,
+        shape: Option<Shape>,
+        candidates: Vec<Candidate>,
+        decided: Decided,
+        photo: Option<&Photo>,
+    ) -> Verdict {
+        let code = reply.code().cloned();
+        let shown = code.as_ref().map_or_else(|| format!("status {}", http.status), ToString::to_string);
         Verdict {
-            code: code.clone(),
+            delay: decided
+                .delay
+                .as_ref()
+                .map(|(delay, rule)| delay.draw(&mut self.random(rule, Purpose::Delay))),
+            plan: decided
+                .fault
+                .as_ref()
+                .map(|(fault, rule)| fault.plan(&http, &mut self.random(rule, Purpose::Fault))),
+            code,
             shape,
             layout: policy.layout,
-            bytes,
+            http,
             outcome: None,
             candidates,
             findings: Vec::new(),
             warnings: warnings::of(self.head.headers.as_ref(), self.body, &[]),
-            rule: rule.name.clone(),
             charged: false,
-            reason: format!("{} answers {code} without any check", customer.id),
+            reason: format!("{} answers {shown} without any check", self.head.customer_id),
             hint: None,
-            request: journal::Request::of(self.body, self.body_bytes, photo.as_ref()),
+            decided,
+            request: journal::Request::of(self.body, self.body_bytes, photo),
         }
     }
 
-    fn body_of(
+    fn random(&self, rule: &str, purpose: Purpose) -> rand::rngs::ChaCha8Rng {
+        let source = Source { seed: self.engine.settings.seed, customer_id: &self.head.customer_id, rule };
+        source.random(purpose, self.arrival.ordinal.unwrap_or_default())
+    }
+
+    fn http_of(
         &self,
         reply: &Reply,
         policy: &Policy,
         quota: QuotaView,
         candidates: &[Candidate],
-    ) -> (Vec<u8>, Option<Shape>) {
+    ) -> (HttpAnswer, Option<Shape>) {
+        let documented = |body| HttpAnswer {
+            status: 200,
+            headers: vec![("content-type".to_owned(), "application/json".to_owned())],
+            body,
+        };
         match reply {
-            Reply::Sample(code) => (sample::sample(code).unwrap_or_default().to_vec(), Some(code.shape())),
-            Reply::Code(code) => {
-                let answer = compose(code, self.echo(), policy, quota, candidates.to_vec());
-                (answer.render(policy.layout), Some(answer.shape))
+            Reply::Sample(code) => {
+                (documented(sample::sample(code).unwrap_or_default().to_vec()), Some(code.shape()))
+            }
+            Reply::Code { code, error, shape, .. } => {
+                let said = Said { error: error.as_deref(), shape: *shape };
+                let answer = compose(code, self.echo(), policy, quota, candidates.to_vec(), said);
+                (documented(answer.render(policy.layout)), Some(answer.shape))
+            }
+            Reply::Free { status, headers, body } => {
+                (HttpAnswer { status: *status, headers: headers.clone(), body: body.clone() }, None)
             }
         }
     }
@@ -424,22 +729,12 @@ struct Decision {
     outcome: Code,
     reply: Reply,
     candidates: Vec<Candidate>,
-    rule: Option<String>,
     charged: bool,
     reason: String,
     hint: Option<String>,
 }
 
 impl Decision {
-    fn make(case: &Case, findings: &[Finding], candidates: Vec<Candidate>) -> Decision {
-        let outcome = Decision::of_checks(case, findings, candidates);
-        let rules = case.customer.map_or(&[][..], |customer| &customer.rules);
-        match rules.first() {
-            Some(rule) => outcome.overruled(rule),
-            None => outcome,
-        }
-    }
-
     fn of_checks(case: &Case, findings: &[Finding], candidates: Vec<Candidate>) -> Decision {
         let failed = checks::first_failed(findings, &case.policy.precedence);
         let (code, reason, hint) = match failed {
@@ -456,30 +751,32 @@ impl Decision {
             None => (Code::FOUND, found(&candidates), None),
         };
         let candidates = if failed.is_some() { Vec::new() } else { candidates };
-        let reply = Reply::Code(code.clone());
-        Decision { outcome: code, reply, candidates, rule: None, charged: false, reason, hint }
-    }
-
-    fn overruled(mut self, rule: &RuleSpec) -> Decision {
-        let name = rule.name.clone().unwrap_or_else(|| "unnamed".to_owned());
-        self.reason = format!("rule {name:?} instead of {}: {}", self.outcome, self.reason);
-        self.reply = rule.reply.clone();
-        if *self.code() != Code::FOUND {
-            self.candidates.clear();
+        Decision {
+            reply: Reply::of_code(code.clone()),
+            outcome: code,
+            candidates,
+            charged: false,
+            reason,
+            hint,
         }
-        self.rule = Some(name);
-        self
     }
 
-    fn code(&self) -> &Code {
-        let (Reply::Code(code) | Reply::Sample(code)) = &self.reply;
-        code
+    fn overrule(&mut self, reply: &Reply, rule: &str) {
+        self.reason = format!("rule {rule:?} instead of {}: {}", self.outcome, self.reason);
+        self.reply = reply.clone();
+        match reply {
+            Reply::Code { candidates: Some(given), .. } => self.candidates.clone_from(given),
+            Reply::Code { code, .. } if *code == Code::FOUND => {}
+            _ => self.candidates.clear(),
+        }
     }
 
+    /// Free replies charge nothing, whatever the policy.
     fn counts(&self, policy: QuotaCounts, findings: &[Finding]) -> bool {
+        let Some(code) = self.reply.code() else { return false };
         match policy {
-            QuotaCounts::Matched => [Code::FOUND, Code::NOT_FOUND, Code::BUSY].contains(self.code()),
-            QuotaCounts::Identified => *self.code() == Code::FOUND && !self.candidates.is_empty(),
+            QuotaCounts::Matched => [Code::FOUND, Code::NOT_FOUND, Code::BUSY].contains(code),
+            QuotaCounts::Identified => *code == Code::FOUND && !self.candidates.is_empty(),
             QuotaCounts::Authenticated => findings
                 .iter()
                 .any(|finding| finding.check == Check::Account && finding.status == Status::Passed),

@@ -11,14 +11,16 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
+use serde_json::Value;
 
 use crate::checks::Finding;
 use crate::clock;
 use crate::evidence::{Photo, PhotoFormat};
 use crate::protocol::{Body, Candidate, Code, Field, Shape};
+use crate::rules::Firing;
 
 /// How far a request has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
     /// The answer is decided; its first byte may not have left yet.
@@ -47,10 +49,14 @@ pub struct Entry {
     pub findings: Vec<Finding>,
     /// What was let pass, and what looks like a mistake.
     pub warnings: Vec<Warning>,
-    /// The rule that decided the reply.
+    /// The first rule that decided something.
     pub rule: Option<String>,
-    pub delay: Option<String>,
-    pub fault: Option<String>,
+    /// Every rule that decided something: how often it was met, its draw, and what it decided.
+    pub rules: Vec<Firing>,
+    /// By which rule, and how long.
+    pub delay: Option<Value>,
+    /// Of which kind, by which rule, and what was done where.
+    pub fault: Option<Value>,
     pub answer: Reply,
     /// From the end of the request's head to the end of the answer, in real microseconds; 0 while it is in flight.
     pub elapsed_us: Elapsed,
@@ -223,12 +229,12 @@ impl Entry {
             &request.user_agent,
             &self.answer.hint,
             &self.rule,
-            &self.delay,
-            &self.fault,
         ];
         let texts: usize = texts.into_iter().map(length).sum();
         let names = self.customer_id.len() + self.methode.len() + self.answer.reason.len() + 64;
-        size_of::<Entry>() + findings + warnings + texts + names + 64 * self.answer.candidates.len()
+        let deeds = 200 * (self.rules.len() + usize::from(self.delay.is_some()))
+            + self.fault.as_ref().map_or(0, |fault| 100 + fault.to_string().len());
+        size_of::<Entry>() + deeds + findings + warnings + texts + names + 64 * self.answer.candidates.len()
     }
 }
 
@@ -239,6 +245,7 @@ pub struct Filter {
     pub code: Option<String>,
     /// Only entries at or after this instant.
     pub since: Option<Timestamp>,
+    pub state: Option<State>,
 }
 
 impl Filter {
@@ -247,6 +254,7 @@ impl Filter {
         self.customer_id.as_ref().is_none_or(|wanted| *wanted == entry.customer_id)
             && self.code.as_deref().is_none_or(|wanted| Some(wanted) == code)
             && self.since.is_none_or(|since| entry.at >= since)
+            && self.state.is_none_or(|state| entry.state.get() == state)
     }
 }
 
@@ -341,6 +349,7 @@ mod tests {
             findings: Vec::new(),
             warnings: Vec::new(),
             rule: None,
+            rules: Vec::new(),
             delay: None,
             fault: None,
             answer: Reply { status: Some(200), code: Some(code), ..Reply::default() },

@@ -4,9 +4,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
+use jiff::Timestamp;
 use jiff::civil::Date;
 
 use crate::checks::QuotaView;
+use crate::rules::Scenario;
 
 /// Days whose counts are kept, so that a clock set back finds them again.
 const DAYS_KEPT: usize = 400;
@@ -18,6 +20,9 @@ pub struct Book {
     used: BTreeMap<Date, u64>,
     /// Set over the admin API; `Some(None)` lifts the limit.
     per_day: Option<Option<u64>>,
+    /// Requests under way.
+    pub in_flight: u64,
+    pub scenario: Scenario,
 }
 
 impl Book {
@@ -61,19 +66,28 @@ impl Book {
 }
 
 /// The books of all customers.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Ledger {
     books: RwLock<HashMap<String, Arc<Mutex<Book>>>>,
+    /// When the simulator started, which is when every scenario begins.
+    began: Timestamp,
 }
 
 impl Ledger {
+    /// Empty books.
+    #[must_use]
+    pub fn new(began: Timestamp) -> Ledger {
+        Ledger { books: RwLock::default(), began }
+    }
+
     /// The book of a customer that exists.
     #[must_use]
     pub fn book(&self, customer_id: &str) -> Arc<Mutex<Book>> {
         let known = self.books.read().unwrap_or_else(PoisonError::into_inner).get(customer_id).cloned();
         known.unwrap_or_else(|| {
             let mut books = self.books.write().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(books.entry(customer_id.to_owned()).or_default())
+            let book = || Book { scenario: Scenario::begin(self.began), ..Book::default() };
+            Arc::clone(books.entry(customer_id.to_owned()).or_insert_with(|| Arc::new(Mutex::new(book()))))
         })
     }
 }

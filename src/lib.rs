@@ -17,6 +17,8 @@
 //! | [`policy`] | what the document leaves open, as one table |
 //! | [`fixtures`] | customers, policy and gallery from files |
 //! | [`gallery`] | who can be found |
+//! | [`rules`] | scenarios: conditions, counts, chance, replies, delays |
+//! | [`faults`] | one file a fault; each plans what happens on the wire |
 //! | [`compose`] | from a code to an answer's values |
 //! | [`engine`] | one request from bytes to verdict; quota, journal, clock |
 //! | [`http`] | both listeners |
@@ -29,6 +31,7 @@ pub mod clock;
 pub mod compose;
 pub mod engine;
 pub mod evidence;
+pub mod faults;
 pub mod fixtures;
 pub mod gallery;
 pub mod http;
@@ -38,7 +41,9 @@ pub mod ledger;
 pub mod observer;
 pub mod policy;
 pub mod protocol;
+pub mod rules;
 pub mod simulator;
+pub mod timer;
 pub mod warnings;
 mod watching;
 

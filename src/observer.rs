@@ -13,6 +13,16 @@ pub trait Observer: Send + Sync {
         let _ = (status, method, path);
     }
 
+    /// A connection was refused because there are too many; told once until there is room again.
+    fn full(&self, peer: std::net::IpAddr) {
+        let _ = peer;
+    }
+
+    /// A customer's rules count by more keys than are kept; told once.
+    fn counters_overflow(&self, customer_id: &str) {
+        let _ = customer_id;
+    }
+
     /// Edited fixtures are in force.
     fn reloaded(&self, customers: usize);
 

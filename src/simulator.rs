@@ -8,16 +8,20 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::{oneshot, watch};
 
 use crate::clock::{Clock, ClockStart};
-use crate::engine::Engine;
+use crate::engine::{Engine, Settings as EngineSettings};
+use crate::faults::Listener;
 use crate::fixtures::{self, Problem};
+use crate::http::listener::Worker;
 use crate::http::{self, Settings, Shared};
 use crate::journal::Journal;
 use crate::keys::{self, KeyError, KeyRing, PrivateKey};
 use crate::observer::{Observer, Silent};
 use crate::policy::PolicySpec;
+use crate::timer::{RealTimer, Timer};
 use crate::watching::Watch;
 
 /// Why a simulator does not start.
@@ -66,6 +70,7 @@ pub struct Builder {
     show_nik: bool,
     watch: bool,
     observer: Arc<dyn Observer>,
+    timer: Arc<dyn Timer>,
 }
 
 impl Default for Builder {
@@ -88,6 +93,7 @@ impl Default for Builder {
             show_nik: false,
             watch: false,
             observer: Arc::new(Silent),
+            timer: Arc::new(RealTimer),
         }
     }
 }
@@ -205,6 +211,14 @@ impl Builder {
         self
     }
 
+    /// What waits for delays and faults: real time, or a test's own.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn timer(mut self, timer: Arc<dyn Timer>) -> Builder {
+        self.timer = timer;
+        self
+    }
+
     /// Starts. When this returns, both listeners listen and everything is loaded.
     ///
     /// # Errors
@@ -227,7 +241,8 @@ impl Builder {
             path: self.journal_file.clone().unwrap_or_default(),
             source,
         })?;
-        let engine = Arc::new(Engine::new(fixtures, Clock::new(self.clock), journal, self.show_nik));
+        let settings = EngineSettings { seed: self.seed, show_nik: self.show_nik };
+        let engine = Arc::new(Engine::new(fixtures, Clock::new(self.clock), journal, settings));
         let reloader = Arc::new(Reloader {
             directory: self.fixtures.clone(),
             policy: self.policy,
@@ -242,14 +257,18 @@ impl Builder {
             }
             _ => None,
         };
+        let (gate, commands) = unbounded_channel();
         let shared = Arc::new(Shared {
             engine,
             observer: self.observer,
             settings: self.settings,
+            timer: self.timer,
             in_flight: watch::Sender::new(0),
             connections: AtomicU64::new(0),
+            gate,
+            stopping: watch::Sender::new(false),
         });
-        let running = Running::start(listener, admin_listener, Arc::clone(&shared), self.grace)?;
+        let running = Running::start(listener, admin_listener, (Arc::clone(&shared), commands), self.grace)?;
         let (endpoint, admin) = addresses;
         Ok(Simulator { endpoint, admin, origin, shared, reloader, _watching: watching, running })
     }
@@ -373,7 +392,7 @@ impl Running {
     fn start(
         listener: TcpListener,
         admin_listener: Option<TcpListener>,
-        shared: Arc<Shared>,
+        shared: (Arc<Shared>, UnboundedReceiver<Listener>),
         grace: Duration,
     ) -> io::Result<Running> {
         let (stop, stopped) = oneshot::channel();
@@ -403,33 +422,42 @@ impl Drop for Running {
 async fn serve(
     listener: TcpListener,
     admin_listener: Option<TcpListener>,
-    shared: Arc<Shared>,
+    (shared, gate): (Arc<Shared>, UnboundedReceiver<Listener>),
     grace: Duration,
     stopped: oneshot::Receiver<()>,
     report: mpsc::SyncSender<io::Result<()>>,
 ) {
-    let servers = http::endpoint(listener, &shared).and_then(|endpoint| {
-        Ok((endpoint, admin_listener.map(|listener| http::admin(listener, &shared)).transpose()?))
-    });
-    let (endpoint, admin) = match servers {
-        Ok(servers) => servers,
+    let started = start_servers(&listener, admin_listener, &shared);
+    let (workers, admin) = match started {
+        Ok(started) => started,
         Err(error) => return drop(report.send(Err(error))),
     };
-    let handles: Vec<_> =
-        std::iter::once(&endpoint).chain(&admin).map(actix_server::Server::handle).collect();
-    let endpoint = actix_rt::spawn(endpoint);
+    let handle = admin.as_ref().map(actix_server::Server::handle);
     let admin = admin.map(actix_rt::spawn);
     // Whoever started the simulator may have gone; then so has the other end of `stopped`.
     let _ = report.send(Ok(()));
-    let _ = stopped.await;
-    handles[0].pause().await;
+    tokio::select! {
+        // Dropped when told to stop: the port is closed then, whatever a fault was doing with it.
+        _ = http::listener::accept(listener, &workers, gate, &shared) => {}
+        _ = stopped => {}
+    }
+    shared.stopping.send_replace(true);
     let mut in_flight = shared.in_flight.subscribe();
     let _ = actix_rt::time::timeout(grace, in_flight.wait_for(|count| *count == 0)).await;
-    for handle in &handles {
+    workers.into_iter().for_each(Worker::stop);
+    if let (Some(handle), Some(admin)) = (handle, admin) {
         handle.stop(false).await;
-    }
-    let _ = endpoint.await;
-    if let Some(admin) = admin {
         let _ = admin.await;
     }
+}
+
+fn start_servers(
+    listener: &TcpListener,
+    admin_listener: Option<TcpListener>,
+    shared: &Arc<Shared>,
+) -> io::Result<(Vec<Worker>, Option<actix_server::Server>)> {
+    listener.set_nonblocking(true)?;
+    let workers = (1..=shared.settings.workers).map(|number| Worker::start(number, Arc::clone(shared)));
+    let workers = workers.collect::<io::Result<Vec<_>>>()?;
+    Ok((workers, admin_listener.map(|listener| http::admin(listener, shared)).transpose()?))
 }

@@ -7,11 +7,22 @@ use crate::protocol::Body;
 /// The headers that the document asks for (doc 3, "Request Header"), and who sent them.
 #[derive(Clone, Debug, Default)]
 pub struct Headers {
-    pub accept: Option<String>,
-    pub content_type: Option<String>,
-    pub user_agent: Option<String>,
+    /// Names and values, as they came.
+    pub all: Vec<(String, String)>,
     /// X-Forwarded-For was to be read and names no address at its end.
     pub no_forwarded_peer: bool,
+}
+
+impl Headers {
+    fn get(&self, name: &str) -> Option<&str> {
+        self.all.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
+
+    /// Which client it says it is.
+    #[must_use]
+    pub fn user_agent(&self) -> Option<&str> {
+        self.get("user-agent")
+    }
 }
 
 /// Doc 3: both headers are `application/json`.
@@ -22,8 +33,8 @@ const JSON: &str = "application/json";
 pub fn of(headers: Option<&Headers>, body: &Body, line_breaks: &[&'static str]) -> Vec<Warning> {
     let mut warnings = Vec::new();
     if let Some(headers) = headers {
-        warnings.extend(header("accept", "Accept", headers.accept.as_deref()));
-        warnings.extend(header("content_type", "Content-Type", headers.content_type.as_deref()));
+        warnings.extend(header("accept", "Accept", headers.get("accept")));
+        warnings.extend(header("content_type", "Content-Type", headers.get("content-type")));
     }
     if headers.is_some_and(|headers| headers.no_forwarded_peer) {
         let message = "X-Forwarded-For is missing or does not end with an address, so the peer is not known";

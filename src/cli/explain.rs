@@ -9,7 +9,7 @@ use clap::Args;
 
 use super::{Failure, Sources, fixture_directory, load};
 use crate::clock::{Clock, ClockStart};
-use crate::engine::{Engine, Explanation, Head};
+use crate::engine::{Engine, Explanation, Head, Settings};
 use crate::journal::Journal;
 
 #[derive(Debug, Args)]
@@ -48,7 +48,12 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode, Failure> {
     }
     let fixtures = load(directory.as_deref(), &args.sources.keys)?;
     let journal = Journal::new(0, None).map_err(|error| Failure::bad_input(error.to_string()))?;
-    let engine = Engine::new(fixtures, Clock::new(args.clock), journal, args.show_nik);
+    let engine = Engine::new(
+        fixtures,
+        Clock::new(args.clock),
+        journal,
+        Settings { show_nik: args.show_nik, ..Settings::default() },
+    );
     let head = Head {
         customer_id: args.customer.clone(),
         methode: args.methode.clone(),
@@ -78,7 +83,8 @@ fn print(explanation: &Explanation, json: bool) -> Result<(), Failure> {
         println!("{text}");
         return Ok(());
     }
-    println!("{}  {}", explanation.code, explanation.reason);
+    let code = explanation.code.as_ref().map_or_else(|| explanation.status.to_string(), ToString::to_string);
+    println!("{code}  {}", explanation.reason);
     if let Some(hint) = &explanation.hint {
         println!("      {hint}");
     }

@@ -1,10 +1,15 @@
 //! Reading a body whole, within a limit.
 
+use std::time::Duration;
+
 use actix_web::HttpRequest;
 use actix_web::error::PayloadError;
 use actix_web::http::header::CONTENT_LENGTH;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
+
+use crate::faults::At;
+use crate::timer::Timer;
 
 /// Why a body was not read.
 #[derive(Debug, PartialEq, Eq)]
@@ -41,4 +46,48 @@ where
         return Err(Unread::Broken);
     }
     Ok(bytes)
+}
+
+/// Reads a body at so many bytes a second: the socket is left alone meanwhile, so that the client feels it.
+///
+/// # Errors
+/// As [`read`].
+pub async fn read_slowly<P>(
+    req: &HttpRequest,
+    payload: &mut P,
+    most: usize,
+    rate: u64,
+    timer: &dyn Timer,
+) -> Result<Vec<u8>, Unread>
+where
+    P: Stream<Item = Result<Bytes, PayloadError>> + Unpin,
+{
+    let paced = payload.then(|chunk| {
+        let bytes = chunk.as_ref().map_or(0, Bytes::len);
+        let pause = timer.sleep(Duration::from_secs_f64(bytes as f64 / rate as f64));
+        async move {
+            pause.await;
+            chunk
+        }
+    });
+    read(req, &mut Box::pin(paced), most).await
+}
+
+/// Reads a body as far as `at`, of what Content-Length announces, and no further.
+pub async fn read_part<P>(req: &HttpRequest, payload: &mut P, at: At)
+where
+    P: Stream<Item = Result<Bytes, PayloadError>> + Unpin,
+{
+    let wanted = at.of(announced(req).unwrap_or(usize::MAX));
+    let mut count = 0;
+    while count < wanted {
+        match payload.next().await {
+            Some(Ok(chunk)) => count += chunk.len(),
+            _ => return,
+        }
+    }
+}
+
+fn announced(req: &HttpRequest) -> Option<usize> {
+    req.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok())
 }

@@ -1,28 +1,32 @@
-//! A connection of the data listener: its number, its peer, and the socket.
+//! A connection of the data listener: its number, its peer, the socket, and who may write to it.
 
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::task::{Context, Poll};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
 
-use actix_http::Protocol;
-use actix_http::error::DispatchError;
 use actix_rt::net::TcpStream;
 use actix_web::dev::Extensions;
 use bytes::{Buf, Bytes};
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::listener::Seat;
+use super::wire::Wire;
 use super::{Shared, proxy};
 use crate::fixtures::PeerSource;
 
 /// A socket, with the bytes that were read from it in search of a PROXY header.
 #[derive(Debug)]
 pub struct Connection {
-    stream: TcpStream,
+    stream: Arc<TcpStream>,
     number: u64,
     early: Bytes,
+    /// A fault writes to the socket itself: what HTTP writes is swallowed.
+    taken_over: Arc<AtomicBool>,
+    _seat: Seat,
 }
 
 /// The connection's number, for handlers.
@@ -30,27 +34,38 @@ pub struct Connection {
 pub struct Number(pub u64);
 
 impl Connection {
+    /// Takes a new connection: numbers it, and reads its PROXY header where one is configured. Gives its peer as well.
+    ///
+    /// # Errors
+    /// When the socket or the header is no good; there is nobody to tell then.
+    pub async fn accept(
+        mut stream: TcpStream,
+        seat: Seat,
+        shared: &Shared,
+    ) -> io::Result<(Connection, Option<SocketAddr>)> {
+        let number = shared.connections.fetch_add(1, Ordering::Relaxed) + 1;
+        stream.set_nodelay(true)?;
+        let mut peer = stream.peer_addr().ok();
+        let mut early = Bytes::new();
+        if shared.engine.fixtures().peer == PeerSource::ProxyProtocol {
+            let header = proxy::read(&mut stream).await?;
+            peer = header.source.or(peer);
+            early = header.rest;
+        }
+        let connection =
+            Connection { stream: Arc::new(stream), number, early, taken_over: Arc::default(), _seat: seat };
+        Ok((connection, peer))
+    }
+
     /// Leaves what handlers may know in the connection's extensions.
     pub fn introduce(&self, extensions: &mut Extensions) {
         extensions.insert(Number(self.number));
+        extensions.insert(Wire::new(&self.stream, &self.taken_over));
     }
-}
 
-/// Takes a new connection: numbers it, and reads its PROXY header where one is configured.
-pub async fn accept(
-    mut stream: TcpStream,
-    shared: Arc<Shared>,
-) -> Result<(Connection, Protocol, Option<SocketAddr>), DispatchError> {
-    let number = shared.connections.fetch_add(1, Ordering::Relaxed) + 1;
-    stream.set_nodelay(true)?;
-    let mut peer = stream.peer_addr().ok();
-    let mut early = Bytes::new();
-    if shared.engine.fixtures().peer == PeerSource::ProxyProtocol {
-        let header = proxy::read(&mut stream).await?;
-        peer = header.source.or(peer);
-        early = header.rest;
+    fn is_taken_over(&self) -> bool {
+        self.taken_over.load(Ordering::Relaxed)
     }
-    Ok((Connection { stream, number, early }, Protocol::Http1, peer))
 }
 
 impl AsyncRead for Connection {
@@ -64,20 +79,43 @@ impl AsyncRead for Connection {
             buf.put_slice(&self.early.split_to(count));
             return Poll::Ready(Ok(()));
         }
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        loop {
+            ready!(self.stream.poll_read_ready(cx))?;
+            match self.stream.try_read(buf.initialize_unfilled()) {
+                Ok(count) => {
+                    buf.advance(count);
+                    return Poll::Ready(Ok(()));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
     }
 }
 
 impl AsyncWrite for Connection {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if self.is_taken_over() {
+            return Poll::Ready(Ok(bytes.len()));
+        }
+        loop {
+            ready!(self.stream.poll_write_ready(cx))?;
+            match self.stream.try_write(bytes) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                written => return Poll::Ready(written),
+            }
+        }
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // A fault has ended the connection its own way, or leaves it to the close.
+        if self.is_taken_over() {
+            return Poll::Ready(Ok(()));
+        }
+        Poll::Ready(SockRef::from(&*self.stream).shutdown(std::net::Shutdown::Write))
     }
 }

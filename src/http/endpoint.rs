@@ -11,8 +11,11 @@ use super::Shared;
 use super::body::{self, Unread};
 use super::connection::Number;
 use super::visit::Visit;
+use super::wire::Wire;
 use crate::engine::Head;
+use crate::faults::Upload;
 use crate::fixtures::{Fixtures, PeerSource};
+use crate::protocol::body as body_text;
 use crate::warnings::Headers;
 
 /// Answers everything that comes to the data listener.
@@ -26,10 +29,21 @@ pub async fn serve(req: HttpRequest, mut payload: web::Payload, shared: web::Dat
         shared.observer.stray(StatusCode::METHOD_NOT_ALLOWED.as_u16(), req.method().as_str(), req.path());
         return wrong_method();
     }
-    let visit = Visit::begin(&shared, head(&req, route, fixtures.peer));
-    match body::read(&req, &mut payload, shared.settings.max_body).await {
-        Ok(bytes) => HttpResponse::Ok().insert_header(header::ContentType::json()).body(visit.answer(&bytes)),
-        Err(unread) => turn_away(unread, visit, shared.settings.max_body),
+    let wire = req.conn_data::<Wire>().cloned();
+    let visit = Visit::begin(&shared, head(&req, route, fixtures.peer), wire);
+    let most = shared.settings.max_body;
+    let read = match visit.upload() {
+        None => body::read(&req, &mut payload, most).await,
+        Some(Upload::Unread) => Ok(Vec::new()),
+        Some(Upload::Slowly(rate)) => body::read_slowly(&req, &mut payload, most, rate, &*shared.timer).await,
+        Some(Upload::CloseAt(at, end)) => {
+            body::read_part(&req, &mut payload, at).await;
+            return visit.cut_off(end).await;
+        }
+    };
+    match read {
+        Ok(bytes) => visit.answer(&bytes).await,
+        Err(unread) => turn_away(unread, visit, most),
     }
 }
 
@@ -109,17 +123,15 @@ fn forwarded_for(list: &str) -> Option<IpAddr> {
     address.ok().or_else(bracketed).map(|address| address.to_canonical())
 }
 
+/// Longest header value that is kept.
+const HEADER_CHARS: usize = 500;
+
 fn headers(req: &HttpRequest) -> Headers {
-    let text = |name| {
-        let value = req.headers().get(name)?;
-        Some(crate::protocol::body::cut(&String::from_utf8_lossy(value.as_bytes()), 200))
+    let text = |value: &header::HeaderValue| {
+        body_text::cut(&String::from_utf8_lossy(value.as_bytes()), HEADER_CHARS)
     };
-    Headers {
-        accept: text(header::ACCEPT),
-        content_type: text(header::CONTENT_TYPE),
-        user_agent: text(header::USER_AGENT),
-        no_forwarded_peer: false,
-    }
+    let all = req.headers().iter().map(|(name, value)| (name.to_string(), text(value))).collect();
+    Headers { all, no_forwarded_peer: false }
 }
 
 fn unknown_path(fixtures: &Fixtures) -> HttpResponse {

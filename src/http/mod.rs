@@ -4,38 +4,51 @@ pub mod admin;
 mod body;
 mod connection;
 mod endpoint;
+pub mod listener;
 mod proxy;
 mod visit;
+mod wire;
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use actix_http::{HttpService, KeepAlive};
+use actix_http::{HttpService, KeepAlive, Protocol};
 use actix_rt::net::TcpStream;
 use actix_server::Server;
-use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
+use actix_service::boxed::{self, BoxService};
+use actix_service::{IntoServiceFactory, Service, ServiceFactory, ServiceFactoryExt, map_config};
 use actix_web::dev::AppConfig;
 use actix_web::{App, HttpServer, web};
+use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::watch;
 
 use crate::engine::Engine;
+use crate::faults::Listener;
 use crate::observer::Observer;
+use crate::timer::Timer;
 use connection::Connection;
+use listener::Seat;
 
 /// What both listeners share.
 pub struct Shared {
     pub engine: Arc<Engine>,
     pub observer: Arc<dyn Observer>,
     pub settings: Settings,
+    pub timer: Arc<dyn Timer>,
     /// How many answers of the data listener are under way.
     pub in_flight: watch::Sender<usize>,
     /// Number of the newest connection on the data listener.
     pub connections: AtomicU64,
+    /// Tells the data listener to close its port for a while.
+    pub gate: UnboundedSender<Listener>,
+    /// Whether the simulator is stopping: no new connections, and what hangs is cut.
+    pub stopping: watch::Sender<bool>,
 }
 
 /// What the command line says about the listeners.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Settings {
     /// Largest body of a request, in bytes.
     pub max_body: usize,
@@ -52,31 +65,34 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// client would never see the 413.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// A server for the endpoint on a bound listener. It runs when polled inside an actix system.
-///
-/// # Errors
-/// When the listener cannot be used.
-pub fn endpoint(listener: std::net::TcpListener, shared: &Arc<Shared>) -> std::io::Result<Server> {
-    let shared = Arc::clone(shared);
-    let server = Server::build().workers(shared.settings.workers).disable_signals().shutdown_timeout(0);
-    let server = server.listen("endpoint", listener, move || {
-        let accepting = Arc::clone(&shared);
-        let app = App::new()
-            .app_data(web::Data::from(Arc::clone(&shared)))
-            .default_service(web::to(endpoint::serve))
-            .into_factory()
-            .map_err(|error: actix_web::Error| error.error_response());
-        fn_service(move |stream: TcpStream| connection::accept(stream, Arc::clone(&accepting))).and_then(
-            HttpService::build()
-                .keep_alive(KeepAlive::Timeout(KEEP_ALIVE))
-                .client_request_timeout(KEEP_ALIVE)
-                .client_disconnect_timeout(LINGER)
-                .h1_allow_half_closed(false)
-                .on_connect_ext(|connection: &Connection, extensions| connection.introduce(extensions))
-                .finish(map_config(app, |()| AppConfig::default())),
-        )
-    })?;
-    Ok(server.run())
+/// What serves one connection of the data listener.
+type ConnectionService = Rc<BoxService<(Connection, Protocol, Option<std::net::SocketAddr>), (), ()>>;
+
+/// The HTTP service of one worker.
+async fn service(shared: &Arc<Shared>) -> Option<ConnectionService> {
+    let app = App::new()
+        .app_data(web::Data::from(Arc::clone(shared)))
+        .default_service(web::to(endpoint::serve))
+        .into_factory()
+        .map_err(|error: actix_web::Error| error.error_response());
+    let factory = HttpService::build()
+        .keep_alive(KeepAlive::Timeout(KEEP_ALIVE))
+        .client_request_timeout(KEEP_ALIVE)
+        .client_disconnect_timeout(LINGER)
+        .h1_allow_half_closed(false)
+        .on_connect_ext(|connection: &Connection, extensions| connection.introduce(extensions))
+        .finish(map_config(app, |()| AppConfig::default()))
+        // A broken connection is the client's affair; its requests are journaled as aborted.
+        .map_err(|_| ());
+    factory.new_service(()).await.ok().map(|service| Rc::new(boxed::service(service)))
+}
+
+/// Serves one connection to its end.
+async fn converse(stream: TcpStream, seat: Seat, shared: Arc<Shared>, service: ConnectionService) {
+    if let Ok((connection, peer)) = Connection::accept(stream, seat, &shared).await {
+        // See the error's mapping in [`service`].
+        let _ = service.call((connection, Protocol::Http1, peer)).await;
+    }
 }
 
 /// A server for the admin API on a bound listener. It runs when polled inside an actix system.

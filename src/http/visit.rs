@@ -6,18 +6,23 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use actix_web::body::{BodySize, MessageBody};
-use actix_web::web;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::{HttpResponse, web};
 use bytes::Bytes;
 
 use super::Shared;
+use super::wire::Wire;
 use crate::engine::{Arrival, Head};
+use crate::faults::{End, HttpAnswer, Step, Upload, Way};
 use crate::journal::{Entry, State};
 
 /// A request under way. Dropped early - the client has gone - it journals itself as aborted; a server that stops waits for it.
 pub struct Visit {
     shared: web::Data<Shared>,
-    pub head: Head,
+    head: Head,
     arrival: Arrival,
+    wire: Option<Wire>,
     started: Instant,
     entry: Option<Arc<Entry>>,
     state: State,
@@ -26,26 +31,79 @@ pub struct Visit {
 impl Visit {
     /// Counts a request in.
     #[must_use]
-    pub fn begin(shared: &web::Data<Shared>, head: Head) -> Visit {
+    pub fn begin(shared: &web::Data<Shared>, head: Head, wire: Option<Wire>) -> Visit {
         shared.in_flight.send_modify(|count| *count += 1);
         let arrival = shared.engine.arrive(&head);
         let started = Instant::now();
-        Visit { shared: shared.clone(), head, arrival, started, entry: None, state: State::Aborted }
+        Visit { shared: shared.clone(), head, arrival, wire, started, entry: None, state: State::Aborted }
     }
 
-    /// The answer to a whole body, on its way.
+    /// What happens to the upload, where a rule says so.
     #[must_use]
-    pub fn answer(mut self, body: &[u8]) -> Answer {
-        let (entry, bytes) = self.shared.engine.answer(&self.head, self.arrival, body);
+    pub fn upload(&self) -> Option<Upload> {
+        self.arrival.upload()
+    }
+
+    /// Answers a body: waits, and does on the wire what rules say.
+    pub async fn answer(mut self, body: &[u8]) -> HttpResponse {
+        let (entry, deed) = self.shared.engine.answer(&self.head, &self.arrival, body);
         self.entry = Some(entry);
-        Answer { length: bytes.len() as u64, bytes: Some(bytes.into()), visit: self }
+        if let Some(delay) = deed.delay {
+            self.shared.timer.sleep(delay).await;
+        }
+        match deed.way {
+            Way::Answer(answer) => self.send(answer),
+            Way::Steps(steps) => {
+                let response = self.perform(steps).await;
+                if let Some(command) = deed.listener {
+                    // The listener is there as long as the simulator is.
+                    let _ = self.shared.gate.send(command);
+                }
+                response
+            }
+        }
+    }
+
+    fn send(self, answer: HttpAnswer) -> HttpResponse {
+        let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
+        let mut response = HttpResponse::build(status);
+        for (name, value) in answer.headers {
+            // Names and values were found good when the rule was read.
+            if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+                response.append_header((name, value));
+            }
+        }
+        let length = answer.body.len() as u64;
+        response.body(Answer { length, bytes: Some(answer.body.into()), visit: self })
+    }
+
+    /// Takes the steps of a fault. What is returned to HTTP never reaches the socket.
+    async fn perform(&mut self, steps: Vec<Step>) -> HttpResponse {
+        if let Some(wire) = &self.wire {
+            let done = wire.perform(steps, &self.shared).await;
+            self.state = if done.is_ok() { State::Done } else { State::Aborted };
+        }
+        closing()
+    }
+
+    /// Ends the connection in the middle of the upload.
+    pub async fn cut_off(mut self, end: End) -> HttpResponse {
+        let reason = "a rule ended the connection during the upload";
+        self.entry = Some(self.shared.engine.turn_away(&self.head, &self.arrival, None, reason));
+        self.perform(vec![end.step()]).await
     }
 
     /// Ends a request that is answered with a status of HTTP's instead.
     pub fn turn_away(mut self, status: u16, reason: &str) {
-        self.entry = Some(self.shared.engine.turn_away(&self.head, self.arrival, Some(status), reason));
+        self.entry = Some(self.shared.engine.turn_away(&self.head, &self.arrival, Some(status), reason));
         self.state = State::Done;
     }
+}
+
+fn closing() -> HttpResponse {
+    let mut response = HttpResponse::Ok().finish();
+    response.head_mut().set_connection_type(actix_http::ConnectionType::Close);
+    response
 }
 
 impl Drop for Visit {
@@ -54,7 +112,7 @@ impl Drop for Visit {
         let entry = self.entry.take().unwrap_or_else(|| {
             engine.turn_away(
                 &self.head,
-                self.arrival,
+                &self.arrival,
                 None,
                 "the connection ended before the whole body came",
             )
@@ -62,12 +120,15 @@ impl Drop for Visit {
         entry.end(self.state, u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX));
         engine.journal.append(&entry);
         self.shared.observer.request(&entry);
+        if engine.leave(&self.head, &self.arrival) {
+            self.shared.observer.counters_overflow(&self.head.customer_id);
+        }
         self.shared.in_flight.send_modify(|count| *count -= 1);
     }
 }
 
 /// An answer on its way out.
-pub struct Answer {
+struct Answer {
     bytes: Option<Bytes>,
     length: u64,
     visit: Visit,

@@ -117,6 +117,7 @@ fn an_entry_has_everything_but_the_photo_and_the_credentials() {
             "findings",
             "warnings",
             "rule",
+            "rules",
             "delay",
             "fault",
             "answer",

@@ -32,22 +32,13 @@ pub async fn explain(shared: web::Data<Shared>, body: Json<Question>) -> Result<
     } else {
         raw.to_owned()
     };
-    let headers = headers(&question.headers);
-    let Question { customer_id, methode, peer, .. } = question;
-    let head = Head { customer_id, methode, peer, connection: 0, headers };
+    let Question { customer_id, methode, peer, headers: given, .. } = question;
+    let head = Head { customer_id, methode, peer, connection: 0, headers: headers(given) };
     let verdict = shared.engine.explain(&head, text.as_bytes());
     Ok(json(&verdict.explanation(shared.engine.shows_nik())))
 }
 
 /// Without headers in the question nothing is known of them, and nothing is said.
-fn headers(given: &BTreeMap<String, String>) -> Option<Headers> {
-    let find = |name: &str| {
-        given.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.clone())
-    };
-    (!given.is_empty()).then(|| Headers {
-        accept: find("accept"),
-        content_type: find("content-type"),
-        user_agent: find("user-agent"),
-        no_forwarded_peer: false,
-    })
+fn headers(given: BTreeMap<String, String>) -> Option<Headers> {
+    (!given.is_empty()).then(|| Headers { all: given.into_iter().collect(), no_forwarded_peer: false })
 }

@@ -8,7 +8,7 @@ use super::{ApiError, json};
 use crate::clock;
 use crate::fixtures::did_you_mean;
 use crate::http::Shared;
-use crate::journal::Filter;
+use crate::journal::{Filter, State};
 
 /// The query of `GET /requests`.
 #[derive(Debug, Default, Deserialize)]
@@ -18,6 +18,7 @@ struct Query {
     code: Option<String>,
     since: Option<String>,
     limit: Option<usize>,
+    state: Option<State>,
 }
 
 /// Entries given when the query names no limit, and at most.
@@ -32,7 +33,7 @@ pub async fn list(shared: web::Data<Shared>, req: HttpRequest) -> Result<HttpRes
         return Err(ApiError::invalid(message).path("limit"));
     }
     let since = query.since.as_deref().map(instant).transpose()?;
-    let filter = Filter { customer_id: query.customer_id, code: query.code, since };
+    let filter = Filter { customer_id: query.customer_id, code: query.code, since, state: query.state };
     let (requests, dropped) = shared.engine.journal.list(&filter, limit);
     Ok(json(&json!({ "requests": requests, "dropped": dropped })))
 }

@@ -1,0 +1,19 @@
+//! The body comes at so many bytes a second, in ten portions a second.
+
+use std::time::Duration;
+
+use rand::rngs::ChaCha8Rng;
+
+use super::{HttpAnswer, Params, Plan, Step};
+
+pub fn plan(params: &Params, answer: &HttpAnswer, _: &mut ChaCha8Rng) -> Plan {
+    let rate = params.bytes_per_second.unwrap_or(64);
+    let portion = usize::try_from(rate / 10).unwrap_or(usize::MAX).max(1);
+    let mut steps = vec![Step::Send(answer.head(answer.body.len() as i64, true))];
+    for bytes in answer.body.chunks(portion) {
+        steps.push(Step::Send(bytes.to_vec()));
+        steps.push(Step::Wait(Duration::from_secs_f64(bytes.len() as f64 / rate as f64)));
+    }
+    steps.push(Step::Fin);
+    Plan::steps(steps).note("bytes_per_second", rate)
+}

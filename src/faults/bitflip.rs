@@ -1,0 +1,23 @@
+//! Some bits of the body are flipped; the journal lists which, counted from the body's first bit.
+
+use std::collections::BTreeSet;
+
+use rand::RngExt;
+use rand::rngs::ChaCha8Rng;
+
+use super::{HttpAnswer, Params, Plan};
+
+pub fn plan(params: &Params, answer: &HttpAnswer, random: &mut ChaCha8Rng) -> Plan {
+    let mut body = answer.body.clone();
+    let all = body.len() * 8;
+    let wanted = (params.bits.unwrap_or(1) as usize).min(all);
+    let mut positions = BTreeSet::new();
+    while positions.len() < wanted {
+        positions.insert((random.random::<u64>() % all as u64) as usize);
+    }
+    for bit in &positions {
+        body[bit / 8] ^= 0x80 >> (bit % 8);
+    }
+    let positions: Vec<_> = positions.into_iter().collect();
+    Plan::answer(HttpAnswer { body, ..answer.clone() }).note("bits", positions)
+}

@@ -1,0 +1,13 @@
+//! Part of the request's body is read, then the connection ends. The kernel may turn a FIN into RST: unread data is there.
+
+use rand::rngs::ChaCha8Rng;
+
+use super::{At, End, HttpAnswer, Params, Plan, Upload};
+
+pub fn upload(params: &Params) -> Upload {
+    Upload::CloseAt(params.at.unwrap_or(At::Fraction(0.5)), params.end.unwrap_or(End::Rst))
+}
+
+pub fn plan(params: &Params, _: &HttpAnswer, _: &mut ChaCha8Rng) -> Plan {
+    Plan::steps([params.end.unwrap_or(End::Rst).step()])
+}

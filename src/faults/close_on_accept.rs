@@ -1,0 +1,9 @@
+//! The request is closed without a byte; then connections are accepted and closed unread for a while.
+
+use rand::rngs::ChaCha8Rng;
+
+use super::{HttpAnswer, Listener, Params, Plan, Step};
+
+pub fn plan(params: &Params, _: &HttpAnswer, _: &mut ChaCha8Rng) -> Plan {
+    Plan::steps([Step::Fin]).listener(Listener::CloseOnAccept(params.time_or(1)))
+}

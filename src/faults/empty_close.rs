@@ -1,0 +1,9 @@
+//! The request is read, then FIN, without a byte.
+
+use rand::rngs::ChaCha8Rng;
+
+use super::{HttpAnswer, Params, Plan, Step};
+
+pub fn plan(_: &Params, _: &HttpAnswer, _: &mut ChaCha8Rng) -> Plan {
+    Plan::steps([Step::Fin])
+}

@@ -1,0 +1,13 @@
+//! Random bytes instead of HTTP, then FIN; other bytes for each request.
+
+use rand::Rng;
+use rand::rngs::ChaCha8Rng;
+
+use super::{HttpAnswer, Params, Plan, Step};
+
+pub fn plan(params: &Params, _: &HttpAnswer, random: &mut ChaCha8Rng) -> Plan {
+    let mut bytes = vec![0; params.bytes.unwrap_or(64) as usize];
+    random.fill_bytes(&mut bytes);
+    let count = bytes.len();
+    Plan::steps([Step::Send(bytes), Step::Fin]).note("bytes", count)
+}

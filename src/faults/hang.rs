@@ -1,0 +1,9 @@
+//! No byte; the connection stays open until the client ends it.
+
+use rand::rngs::ChaCha8Rng;
+
+use super::{HttpAnswer, Params, Plan, Step};
+
+pub fn plan(_: &Params, _: &HttpAnswer, _: &mut ChaCha8Rng) -> Plan {
+    Plan::steps([Step::WaitForClient])
+}

@@ -1,0 +1,9 @@
+//! No byte for a while, then FIN.
+
+use rand::rngs::ChaCha8Rng;
+
+use super::{HttpAnswer, Params, Plan, Step};
+
+pub fn plan(params: &Params, _: &HttpAnswer, _: &mut ChaCha8Rng) -> Plan {
+    Plan::steps([Step::Wait(params.time_or(10)), Step::Fin])
+}

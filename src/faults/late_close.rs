@@ -1,0 +1,9 @@
+//! A complete answer that promises to close; the FIN comes late.
+
+use rand::rngs::ChaCha8Rng;
+
+use super::{HttpAnswer, Params, Plan, Step};
+
+pub fn plan(params: &Params, answer: &HttpAnswer, _: &mut ChaCha8Rng) -> Plan {
+    Plan::steps([Step::Send(answer.whole(true)), Step::Wait(params.after_or(1000)), Step::Fin])
+}

@@ -1,0 +1,9 @@
+//! The request is read, then RST, without a byte.
+
+use rand::rngs::ChaCha8Rng;
+
+use super::{HttpAnswer, Params, Plan, Step};
+
+pub fn plan(params: &Params, _: &HttpAnswer, _: &mut ChaCha8Rng) -> Plan {
+    Plan::steps([Step::Wait(params.after_or(0)), Step::Rst])
+}

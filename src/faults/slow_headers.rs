@@ -1,0 +1,14 @@
+//! The head comes byte by byte over some time, then the body at once.
+
+use rand::rngs::ChaCha8Rng;
+
+use super::{HttpAnswer, Params, Plan, Step};
+
+pub fn plan(params: &Params, answer: &HttpAnswer, _: &mut ChaCha8Rng) -> Plan {
+    let head = answer.head(answer.body.len() as i64, true);
+    let pause = params.time_or(2) / u32::try_from(head.len()).unwrap_or(u32::MAX);
+    let mut steps: Vec<_> =
+        head.iter().flat_map(|byte| [Step::Send(vec![*byte]), Step::Wait(pause)]).collect();
+    steps.extend([Step::Send(answer.body.clone()), Step::Fin]);
+    Plan::steps(steps)
+}

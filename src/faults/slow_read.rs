@@ -1,0 +1,13 @@
+//! The request's body is read slowly; the answer is the one that it deserves.
+
+use rand::rngs::ChaCha8Rng;
+
+use super::{HttpAnswer, Params, Plan, Upload};
+
+pub fn upload(params: &Params) -> Upload {
+    Upload::Slowly(params.bytes_per_second.unwrap_or(10_000))
+}
+
+pub fn plan(_: &Params, answer: &HttpAnswer, _: &mut ChaCha8Rng) -> Plan {
+    Plan::answer(answer.clone())
+}

@@ -1,0 +1,99 @@
+//! The executor of faults: takes a connection over from HTTP and does to its socket what a plan says, step by step.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use actix_rt::net::TcpStream;
+use socket2::SockRef;
+
+use super::Shared;
+use crate::faults::Step;
+
+/// A handle on a connection's socket, for whoever handles its requests. It does not keep the socket open.
+#[derive(Clone, Debug)]
+pub struct Wire {
+    stream: Weak<TcpStream>,
+    taken_over: Arc<AtomicBool>,
+}
+
+impl Wire {
+    /// A handle on `stream`; `taken_over` tells the connection to swallow what HTTP writes.
+    pub fn new(stream: &Arc<TcpStream>, taken_over: &Arc<AtomicBool>) -> Wire {
+        Wire { stream: Arc::downgrade(stream), taken_over: Arc::clone(taken_over) }
+    }
+
+    /// Takes the steps. From the first on, nothing that HTTP writes reaches the socket.
+    ///
+    /// # Errors
+    /// When the client has gone before all was sent.
+    pub async fn perform(&self, steps: Vec<Step>, shared: &Shared) -> io::Result<()> {
+        self.taken_over.store(true, Ordering::Relaxed);
+        for step in steps {
+            match step {
+                Step::Send(bytes) => self.send(&bytes).await?,
+                Step::Wait(Duration::ZERO) => {}
+                Step::Wait(time) => shared.timer.sleep(time).await,
+                Step::WaitForClient => until_stopping(shared).await,
+                Step::Fin => SockRef::from(&*self.stream()?).shutdown(std::net::Shutdown::Write)?,
+                Step::Rst => self.reset().await?,
+            }
+        }
+        Ok(())
+    }
+
+    fn stream(&self) -> io::Result<Arc<TcpStream>> {
+        self.stream.upgrade().ok_or_else(|| io::ErrorKind::NotConnected.into())
+    }
+
+    async fn send(&self, mut bytes: &[u8]) -> io::Result<()> {
+        let stream = self.stream()?;
+        while !bytes.is_empty() {
+            stream.writable().await?;
+            match stream.try_write(bytes) {
+                Ok(sent) => bytes = &bytes[sent..],
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// The close that follows sends RST. What is still queued would be thrown away, so first it has to be gone.
+    async fn reset(&self) -> io::Result<()> {
+        let stream = self.stream()?;
+        for _ in 0..MOST_POLLS {
+            if unsent(&stream) == 0 {
+                break;
+            }
+            tokio::time::sleep(POLL).await;
+        }
+        SockRef::from(&*stream).set_linger(Some(Duration::ZERO))
+    }
+}
+
+/// How long a reset waits for what was sent before to be acknowledged: a second.
+const POLL: Duration = Duration::from_millis(2);
+const MOST_POLLS: u32 = 500;
+
+/// Bytes that the peer's kernel has not acknowledged.
+#[cfg(target_os = "linux")]
+fn unsent(stream: &TcpStream) -> i32 {
+    use std::os::fd::AsRawFd;
+    let mut count: libc::c_int = 0;
+    // SAFETY: the descriptor is open, because `stream` is borrowed, and TIOCOUTQ writes one int to the address given.
+    let done = unsafe { libc::ioctl(stream.as_raw_fd(), libc::TIOCOUTQ, &mut count) };
+    if done == 0 { count } else { 0 }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn unsent(_: &TcpStream) -> i32 {
+    0
+}
+
+/// Until the simulator stops; a client that goes ends the request itself, and with it this.
+async fn until_stopping(shared: &Shared) {
+    // The sender lives in `shared`, so this ends only when it says so.
+    let _ = shared.stopping.subscribe().wait_for(|stopping| *stopping).await;
+}
