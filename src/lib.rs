@@ -17,6 +17,7 @@
 //! | [`policy`] | what the document leaves open, as one table |
 //! | [`fixtures`] | customers, policy and gallery from files |
 //! | [`gallery`] | who can be found |
+//! | [`nik`] | identity numbers: parse, validate, generate; their API |
 //! | [`compose`] | from a code to an answer's values |
 //! | [`engine`] | one request from bytes to verdict; quota, journal, clock |
 //! | [`http`] | both listeners |
@@ -35,6 +36,7 @@ pub mod http;
 pub mod journal;
 pub mod keys;
 pub mod ledger;
+pub mod nik;
 pub mod observer;
 pub mod policy;
 pub mod protocol;
