@@ -11,6 +11,7 @@ use serde_json::json;
 use super::Shared;
 use super::body::{self, Answer, UnderWay, Unread};
 use super::connection::Number;
+use super::nik;
 use crate::engine::Incoming;
 use crate::fixtures::{Fixtures, PeerSource};
 use crate::journal::State;
@@ -18,6 +19,9 @@ use crate::warnings::Headers;
 
 /// Answers everything that comes to the data listener.
 pub async fn serve(req: HttpRequest, mut payload: web::Payload, shared: web::Data<Shared>) -> HttpResponse {
+    if nik::is_path(req.path()) {
+        return nik::serve(&req, &mut payload, &shared).await;
+    }
     let started = Instant::now();
     let under_way = UnderWay::start(&shared);
     let fixtures = shared.engine.fixtures();
@@ -126,7 +130,7 @@ fn unknown_path(fixtures: &Fixtures) -> HttpResponse {
         StatusCode::NOT_FOUND,
         "not_found",
         "nothing is at this path",
-        &format!("POST {}", paths.join(" or ")),
+        &format!("POST {} or {}", paths.join(" or "), nik::PATH),
     )
 }
 

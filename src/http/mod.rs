@@ -4,6 +4,7 @@ pub mod admin;
 mod body;
 mod connection;
 mod endpoint;
+mod nik;
 mod proxy;
 
 use std::sync::Arc;

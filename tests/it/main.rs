@@ -7,6 +7,7 @@ mod bodies;
 mod documented;
 mod fixture_files;
 mod mistakes;
+mod nik;
 mod openssl;
 mod quotas;
 mod settings;
