@@ -127,7 +127,7 @@ impl fmt::Display for Problem {
             Problem::TooShort { digits } => {
                 write!(
                     f,
-                    "{digits} digits say nothing yet, from {LEAST_DIGITS} on a sex can be read; a NIK has sixteen digits"
+                    "these are {digits}; from {LEAST_DIGITS} on there is something to read, a NIK has sixteen"
                 )
             }
             Problem::Length { digits } => write!(f, "these are {digits}, a NIK has sixteen digits"),

@@ -8,6 +8,7 @@ mod documented;
 mod fixture_files;
 mod mistakes;
 mod nik;
+mod nik_commands;
 mod openssl;
 mod quotas;
 mod settings;
