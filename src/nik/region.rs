@@ -1,6 +1,6 @@
 //! Region codes and their names: those of today's decree and those that older NIKs carry.
 //!
-//! The data is embedded as its origin has it (`data/`, with the licence notice in `data/WILAYAH.md`); names are slices of it.
+//! The data is embedded as its origin has it (`data/`, with its origin in `data/WILAYAH.md`); names are slices of it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,6 +8,9 @@ use std::str::FromStr;
 use std::sync::LazyLock;
 
 use super::{Problem, RegionLevel};
+
+/// Whose data this is. The licence asks that the notice goes with every copy, so `nik --help` ends with it.
+pub const LICENCE: &str = include_str!("data/LICENSE");
 
 /// `code,name`: the decree of 2025.
 const CURRENT: &str = include_str!("data/wilayah.csv");

@@ -184,6 +184,20 @@ fn what_cannot_be_generated_exits_2_with_the_reason() {
 }
 
 #[test]
+fn the_licence_of_the_region_data_goes_with_the_binary() {
+    let (code, help) = out(&["--help"], "");
+    assert_eq!(code, 0);
+    let origin = include_str!("../../src/nik/data/WILAYAH.md");
+    let notice = origin
+        .split("## MIT notice of the origin")
+        .nth(1)
+        .and_then(|rest| rest.split("\n# ").next())
+        .unwrap();
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words(&help).contains(&words(notice)), "{help}");
+}
+
+#[test]
 fn a_pipe_that_closes_ends_the_command_quietly() {
     let script =
         format!("{} nik generate --count 1000000 | head -n 1", env!("CARGO_BIN_EXE_dukcapil-fr-sim"));

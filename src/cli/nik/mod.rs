@@ -14,12 +14,13 @@ use rand::rngs::Xoshiro256PlusPlus;
 
 use super::Failure;
 use crate::clock::{self, Clock, ClockStart};
-use crate::nik::region::Prefix;
+use crate::nik::region::{LICENCE, Prefix};
 use crate::nik::{Generator, Sex, Terms, Wanted, read};
 use output::{Format, Output};
 use progress::Progress;
 
 #[derive(Debug, Args)]
+#[command(after_long_help = LICENCE)]
 pub struct NikArgs {
     #[command(subcommand)]
     command: NikCommand,
