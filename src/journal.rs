@@ -16,6 +16,7 @@ use serde_json::Value;
 use crate::checks::Finding;
 use crate::clock;
 use crate::evidence::{Photo, PhotoFormat};
+use crate::nik::District;
 use crate::protocol::{Body, Candidate, Code, Field, Shape};
 use crate::rules::Firing;
 
@@ -144,6 +145,8 @@ pub struct Reply {
 #[derive(Clone, Debug, Serialize)]
 pub struct Found {
     pub nik: String,
+    /// Where it was first issued; null when no district has its first six digits.
+    pub region: Option<String>,
     pub score: f32,
 }
 
@@ -196,7 +199,8 @@ impl Found {
     #[must_use]
     pub fn of(candidate: &Candidate, show_nik: bool) -> Found {
         let nik = if show_nik { candidate.nik.clone() } else { masked(&candidate.nik) };
-        Found { nik, score: candidate.score }
+        let region = District::of_nik(&candidate.nik).map(ToString::to_string);
+        Found { nik, region, score: candidate.score }
     }
 }
 
@@ -231,10 +235,12 @@ impl Entry {
             &self.rule,
         ];
         let texts: usize = texts.into_iter().map(length).sum();
+        let candidate = |found: &Found| 80 + found.region.as_ref().map_or(0, String::len);
+        let candidates: usize = self.answer.candidates.iter().map(candidate).sum();
         let names = self.customer_id.len() + self.methode.len() + self.answer.reason.len() + 64;
         let deeds = 200 * (self.rules.len() + usize::from(self.delay.is_some()))
             + self.fault.as_ref().map_or(0, |fault| 100 + fault.to_string().len());
-        size_of::<Entry>() + deeds + findings + warnings + texts + names + 64 * self.answer.candidates.len()
+        size_of::<Entry>() + deeds + findings + warnings + texts + names + candidates
     }
 }
 
@@ -406,5 +412,18 @@ mod tests {
         assert_eq!(masked("3175031708909001"), "317503XXXXXXXXXX");
         assert_eq!(masked("317503XXXXXXXXXX"), "317503XXXXXXXXXX");
         assert_eq!(masked("12"), "12");
+    }
+
+    #[test]
+    fn a_candidate_is_kept_with_the_name_of_its_region() {
+        let found = |nik: &str, show| {
+            let found = Found::of(&Candidate { nik: nik.to_owned(), score: 20.0 }, show);
+            (found.nik, found.region)
+        };
+        let cakung =
+            Some("Cakung, Kota Administrasi Jakarta Timur, Daerah Khusus Ibukota Jakarta".to_owned());
+        assert_eq!(found("3175061708909001", false), ("317506XXXXXXXXXX".to_owned(), cakung.clone()));
+        assert_eq!(found("3175061708909001", true), ("3175061708909001".to_owned(), cakung));
+        assert_eq!(found("9999991708909001", false), ("999999XXXXXXXXXX".to_owned(), None));
     }
 }

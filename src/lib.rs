@@ -19,6 +19,7 @@
 //! | [`gallery`] | who can be found |
 //! | [`rules`] | scenarios: conditions, counts, chance, replies, delays |
 //! | [`faults`] | one file a fault; each plans what happens on the wire |
+//! | [`nik`] | identity numbers: parse, validate, generate; their API |
 //! | [`compose`] | from a code to an answer's values |
 //! | [`engine`] | one request from bytes to verdict; quota, journal, clock |
 //! | [`http`] | both listeners |
@@ -38,6 +39,7 @@ pub mod http;
 pub mod journal;
 pub mod keys;
 pub mod ledger;
+pub mod nik;
 pub mod observer;
 pub mod policy;
 pub mod protocol;

@@ -8,6 +8,7 @@ mod encrypt;
 mod explain;
 mod healthcheck;
 mod init;
+mod nik;
 mod serve;
 
 use std::path::{Path, PathBuf};
@@ -44,6 +45,8 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// Validate fixtures, or print the policy table
     Check(check::CheckArgs),
+    /// Parse, validate and generate NIKs, the numbers of identity cards
+    Nik(nik::NikArgs),
     /// Exit 0 when the server is ready, 1 when it is not
     Healthcheck(healthcheck::HealthcheckArgs),
 }
@@ -60,6 +63,7 @@ pub fn main() -> ExitCode {
         Some(Command::Encrypt(args)) => encrypt::run(&args),
         Some(Command::Explain(args)) => explain::run(&args),
         Some(Command::Check(args)) => check::run(&args),
+        Some(Command::Nik(args)) => nik::run(&args),
         Some(Command::Healthcheck(args)) => healthcheck::run(&args),
     };
     done.unwrap_or_else(|failure| {

@@ -10,6 +10,7 @@ use serde_json::json;
 use super::Shared;
 use super::body::{self, Unread};
 use super::connection::Number;
+use super::nik;
 use super::visit::Visit;
 use super::wire::Wire;
 use crate::engine::Head;
@@ -20,6 +21,9 @@ use crate::warnings::Headers;
 
 /// Answers everything that comes to the data listener.
 pub async fn serve(req: HttpRequest, mut payload: web::Payload, shared: web::Data<Shared>) -> HttpResponse {
+    if nik::is_path(req.path()) {
+        return nik::serve(&req, &mut payload, &shared).await;
+    }
     let fixtures = shared.engine.fixtures();
     let Some(route) = Route::of(req.path(), &fixtures.prefixes) else {
         shared.observer.stray(StatusCode::NOT_FOUND.as_u16(), req.method().as_str(), req.path());
@@ -141,7 +145,7 @@ fn unknown_path(fixtures: &Fixtures) -> HttpResponse {
         StatusCode::NOT_FOUND,
         "not_found",
         "nothing is at this path",
-        &format!("POST {}", paths.join(" or ")),
+        &format!("POST {} or {}", paths.join(" or "), nik::PATH),
     )
 }
 

@@ -5,6 +5,7 @@ mod body;
 mod connection;
 mod endpoint;
 pub mod listener;
+mod nik;
 mod proxy;
 mod visit;
 mod wire;

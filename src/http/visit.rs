@@ -17,6 +17,24 @@ use crate::engine::{Arrival, Head};
 use crate::faults::{End, HttpAnswer, Step, Upload, Way};
 use crate::journal::{Entry, State};
 
+/// Something that a stopping server waits for.
+pub struct UnderWay(web::Data<Shared>);
+
+impl UnderWay {
+    /// Counts it in.
+    #[must_use]
+    pub fn start(shared: &web::Data<Shared>) -> UnderWay {
+        shared.in_flight.send_modify(|count| *count += 1);
+        UnderWay(shared.clone())
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.in_flight.send_modify(|count| *count -= 1);
+    }
+}
+
 /// A request under way. Dropped early - the client has gone - it journals itself as aborted; a server that stops waits for it.
 pub struct Visit {
     shared: web::Data<Shared>,
@@ -26,16 +44,27 @@ pub struct Visit {
     started: Instant,
     entry: Option<Arc<Entry>>,
     state: State,
+    /// Dropped last of all: the entry is journaled before the server thinks that nothing is under way.
+    _under_way: UnderWay,
 }
 
 impl Visit {
     /// Counts a request in.
     #[must_use]
     pub fn begin(shared: &web::Data<Shared>, head: Head, wire: Option<Wire>) -> Visit {
-        shared.in_flight.send_modify(|count| *count += 1);
+        let under_way = UnderWay::start(shared);
         let arrival = shared.engine.arrive(&head);
         let started = Instant::now();
-        Visit { shared: shared.clone(), head, arrival, wire, started, entry: None, state: State::Aborted }
+        Visit {
+            shared: shared.clone(),
+            head,
+            arrival,
+            wire,
+            started,
+            entry: None,
+            state: State::Aborted,
+            _under_way: under_way,
+        }
     }
 
     /// What happens to the upload, where a rule says so.
@@ -123,7 +152,6 @@ impl Drop for Visit {
         if engine.leave(&self.head, &self.arrival) {
             self.shared.observer.counters_overflow(&self.head.customer_id);
         }
-        self.shared.in_flight.send_modify(|count| *count -= 1);
     }
 }
 

@@ -131,7 +131,9 @@ fn an_entry_has_everything_but_the_photo_and_the_credentials() {
         (entry["request"]["image"]["width"].as_u64(), entry["request"]["image"]["height"].as_u64()),
         (Some(360), Some(480))
     );
-    assert_eq!(entry["answer"]["candidates"], json!([{ "nik": "317405XXXXXXXXXX", "score": 20.0 }]));
+    let region = "Kebayoran Lama, Kota Administrasi Jakarta Selatan, Daerah Khusus Ibukota Jakarta";
+    let candidate = json!({ "nik": "317405XXXXXXXXXX", "region": region, "score": 20.0 });
+    assert_eq!(entry["answer"]["candidates"], json!([candidate]));
     let text = entry.to_string();
     for secret in ["demo-user", "demo-password", SITIS_NIK] {
         assert!(!text.contains(secret), "{secret} in {text}");

@@ -7,6 +7,8 @@ mod bodies;
 mod documented;
 mod fixture_files;
 mod mistakes;
+mod nik;
+mod nik_commands;
 mod openssl;
 mod quotas;
 mod settings;

@@ -80,7 +80,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
         let (req, mut payload) = (req.clone(), payload.take());
         Box::pin(async move {
             let bytes = body::read(&req, &mut payload, MAX_BODY).await.map_err(|unread| match unread {
-                Unread::TooLarge => ApiError::too_large(MAX_BODY),
+                Unread::TooLarge => ApiError::too_large(format!("the body has more than {MAX_BODY} bytes")),
                 Unread::Broken => ApiError::invalid("the body ended early"),
             })?;
             ApiError::parse(&bytes).map(Json)

@@ -1,0 +1,221 @@
+//! How NIKs are told: a table or lines for people, a JSON object a line for programs.
+
+use std::io::{self, BufWriter, IsTerminal, Write};
+
+use serde::Serialize;
+
+use crate::nik::{District, Problem, Reading};
+use crate::protocol::body::cut;
+
+/// What is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// A row with every part, and below it what is wrong.
+    Table,
+    JsonMeaning,
+    /// A line with what is wrong.
+    Verdict,
+    JsonVerdict,
+    /// The number alone.
+    Bare,
+}
+
+impl Format {
+    pub fn parse(json: bool) -> Format {
+        if json { Format::JsonMeaning } else { Format::Table }
+    }
+
+    pub fn validate(json: bool) -> Format {
+        if json { Format::JsonVerdict } else { Format::Verdict }
+    }
+}
+
+/// Stdout: line by line on a terminal, in large pieces elsewhere.
+pub struct Output {
+    format: Format,
+    writer: Box<dyn Write>,
+}
+
+impl Output {
+    pub fn start(format: Format) -> io::Result<Output> {
+        let stdout = io::stdout();
+        let writer: Box<dyn Write> = if stdout.is_terminal() {
+            Box::new(stdout.lock())
+        } else {
+            Box::new(BufWriter::new(stdout.lock()))
+        };
+        let mut output = Output { format, writer };
+        if format == Format::Table {
+            output.row(["NIK", "valid", "birth date", "age", "sex", "serial", "region"])?;
+        }
+        Ok(output)
+    }
+
+    pub fn write(&mut self, nik: &str, reading: &Result<Reading, Problem>) -> io::Result<()> {
+        match self.format {
+            Format::Table => self.table(nik, reading),
+            Format::Verdict => self.verdict(nik, reading),
+            Format::JsonMeaning => self.json(&Meaning::of(nik, reading)),
+            Format::JsonVerdict => self.json(&Verdict::of(nik, reading)),
+            Format::Bare => writeln!(self.writer, "{nik}"),
+        }
+    }
+
+    pub fn end(mut self) -> io::Result<()> {
+        self.writer.flush()
+    }
+
+    fn table(&mut self, nik: &str, reading: &Result<Reading, Problem>) -> io::Result<()> {
+        let meaning = Meaning::of(nik, reading);
+        let dash = || "-".to_owned();
+        self.row([
+            &shown(nik),
+            if meaning.valid { "yes" } else { "no" },
+            &meaning.birth_date.unwrap_or_else(dash),
+            &meaning.age.map_or_else(dash, |age| age.to_string()),
+            meaning.sex.unwrap_or("-"),
+            &meaning.serial.unwrap_or_else(dash),
+            &district(reading).map_or_else(dash, region),
+        ])?;
+        for problem in problems(reading) {
+            writeln!(self.writer, "{:16}  {problem}", "")?;
+        }
+        Ok(())
+    }
+
+    fn row(&mut self, cells: [&str; 7]) -> io::Result<()> {
+        let [nik, valid, born, age, sex, serial, region] = cells;
+        writeln!(self.writer, "{nik:16}  {valid:5}  {born:10}  {age:>3}  {sex:5}  {serial:6}  {region}")
+    }
+
+    fn verdict(&mut self, nik: &str, reading: &Result<Reading, Problem>) -> io::Result<()> {
+        let problems: Vec<_> = problems(reading).map(ToString::to_string).collect();
+        if problems.is_empty() {
+            return writeln!(self.writer, "valid    {nik}");
+        }
+        writeln!(self.writer, "invalid  {:16}  {}", shown(nik), problems.join("; "))
+    }
+
+    fn json(&mut self, value: &impl Serialize) -> io::Result<()> {
+        serde_json::to_writer(&mut self.writer, value)?;
+        self.writer.write_all(b"\n")
+    }
+}
+
+/// What is not a NIK may be anything, also what moves a terminal's cursor.
+fn shown(text: &str) -> String {
+    cut(text, 40).chars().map(|char| if char.is_control() { '\u{fffd}' } else { char }).collect()
+}
+
+fn problems(reading: &Result<Reading, Problem>) -> impl Iterator<Item = &Problem> {
+    reading.iter().flat_map(Reading::problems).chain(reading.as_ref().err())
+}
+
+fn district(reading: &Result<Reading, Problem>) -> Option<&'static District> {
+    reading.as_ref().ok()?.district.as_ref().ok().copied()
+}
+
+fn region(district: &District) -> String {
+    match (district.legacy, district.successor()) {
+        (None, _) => district.to_string(),
+        (Some(legacy), None) => format!("{district} (until {})", legacy.last_seen),
+        (Some(legacy), Some(now)) => {
+            format!("{district} (until {}; now {} {now})", legacy.last_seen, now.code)
+        }
+    }
+}
+
+/// A verdict for programs.
+#[derive(Serialize)]
+struct Verdict<'a> {
+    nik: &'a str,
+    valid: bool,
+    problems: Vec<Wrong>,
+}
+
+#[derive(Serialize)]
+struct Wrong {
+    name: &'static str,
+    /// First and last, counted from 1.
+    digits: [usize; 2],
+    message: String,
+}
+
+impl Verdict<'_> {
+    fn of<'a>(nik: &'a str, reading: &Result<Reading, Problem>) -> Verdict<'a> {
+        let problems: Vec<_> = problems(reading).map(Wrong::of).collect();
+        Verdict { nik, valid: problems.is_empty(), problems }
+    }
+}
+
+impl Wrong {
+    fn of(problem: &Problem) -> Wrong {
+        let digits = problem.digits();
+        Wrong { name: problem.name(), digits: [*digits.start(), *digits.end()], message: problem.to_string() }
+    }
+}
+
+/// Everything a NIK says, for programs; null where it says nothing.
+#[derive(Serialize)]
+struct Meaning<'a> {
+    nik: &'a str,
+    valid: bool,
+    region: Option<Region>,
+    birth_date: Option<String>,
+    age: Option<u32>,
+    sex: Option<&'static str>,
+    serial: Option<String>,
+    problems: Vec<Wrong>,
+}
+
+#[derive(Serialize)]
+struct Region {
+    code: String,
+    province: &'static str,
+    regency: &'static str,
+    district: &'static str,
+    legacy: Option<Legacy>,
+}
+
+#[derive(Serialize)]
+struct Legacy {
+    last_seen: u16,
+    successor: Option<Box<Region>>,
+}
+
+impl Meaning<'_> {
+    fn of<'a>(nik: &'a str, reading: &Result<Reading, Problem>) -> Meaning<'a> {
+        let Verdict { nik, valid, problems } = Verdict::of(nik, reading);
+        let reading = reading.as_ref().ok();
+        let birth = reading.and_then(|reading| reading.birth.as_ref().ok());
+        Meaning {
+            nik,
+            valid,
+            region: reading
+                .and_then(|reading| reading.district.as_ref().ok())
+                .map(|district| Region::of(district)),
+            birth_date: birth.map(|birth| birth.date.to_string()),
+            age: birth.map(|birth| birth.age),
+            sex: reading.and_then(|reading| reading.sex.as_ref().ok()).map(|sex| sex.name()),
+            serial: reading
+                .and_then(|reading| reading.serial.as_ref().ok())
+                .map(|serial| format!("{serial:04}")),
+            problems,
+        }
+    }
+}
+
+impl Region {
+    fn of(district: &District) -> Region {
+        Region {
+            code: format!("{:06}", district.code),
+            province: district.province,
+            regency: district.regency,
+            district: district.name,
+            legacy: district.legacy.map(|legacy| Legacy {
+                last_seen: legacy.last_seen,
+                successor: district.successor().map(|now| Box::new(Region::of(now))),
+            }),
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! `POST /api/nik`: the NIK identification API, on the data listener. Reads the clock and the policy; the rest is `nik::api`.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use actix_web::body::{BodySize, MessageBody};
+use actix_web::http::{Method, header};
+use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
+use bytes::Bytes;
+use percent_encoding::percent_decode_str;
+
+use super::Shared;
+use super::admin::ApiError;
+use super::body::{self, Unread};
+use super::visit::UnderWay;
+use crate::clock;
+use crate::nik::Terms;
+use crate::nik::api::{self, Refusal};
+
+/// Where the original program has it; the document does not say.
+pub const PATH: &str = "/api/nik";
+
+const HINT: &str = r#"send {"nik":["1234567891234567"],"process":"full"}; process may also be "limited""#;
+
+/// Whether a path is the API's, compared decoded as the endpoint's are.
+pub fn is_path(path: &str) -> bool {
+    percent_decode_str(path).decode_utf8().is_ok_and(|path| path == PATH)
+}
+
+/// Answers a request for the path. Not journaled: the journal is the endpoint's.
+pub async fn serve(
+    req: &HttpRequest,
+    payload: &mut web::Payload,
+    shared: &web::Data<Shared>,
+) -> HttpResponse {
+    let under_way = UnderWay::start(shared);
+    if req.method() != Method::POST {
+        return ApiError::wrong_method(format!("{PATH} does not take {}", req.method()), "POST")
+            .error_response();
+    }
+    let most = shared.settings.max_body;
+    match body::read(req, payload, most).await {
+        Ok(body) => answer(&body, shared, under_way).unwrap_or_else(|error| error.error_response()),
+        Err(unread) => turn_away(&unread, most),
+    }
+}
+
+fn answer(body: &[u8], shared: &Shared, under_way: UnderWay) -> Result<HttpResponse, ApiError> {
+    let terms = Terms {
+        today: clock::jakarta_day(shared.engine.clock.now()),
+        min_age: shared.engine.fixtures().policy.nik_min_age,
+    };
+    let bytes = api::answer(body, &terms).map_err(ApiError::from)?;
+    let answer = Answer { length: bytes.len() as u64, bytes: Some(bytes.into()), _under_way: under_way };
+    Ok(HttpResponse::Ok().insert_header(header::ContentType::json()).body(answer))
+}
+
+impl From<Refusal> for ApiError {
+    fn from(Refusal { message, path }: Refusal) -> ApiError {
+        let error = ApiError::invalid(message).hint(HINT);
+        match path {
+            Some(path) => error.path(path),
+            None => error,
+        }
+    }
+}
+
+/// What is left of the body would be taken for the next request, so the connection ends.
+fn turn_away(unread: &Unread, most: usize) -> HttpResponse {
+    let error = match unread {
+        Unread::TooLarge => ApiError::too_large(format!("the body has more than {most} bytes"))
+            .hint("send fewer NIKs at once, or start the simulator with a larger --max-body"),
+        Unread::Broken => ApiError::invalid("the body ended early").hint(HINT),
+    };
+    let mut response = error.error_response();
+    response.head_mut().set_connection_type(actix_http::ConnectionType::Close);
+    response
+}
+
+/// An answer on its way out; the request is under way until it is sent or dropped.
+struct Answer {
+    bytes: Option<Bytes>,
+    length: u64,
+    _under_way: UnderWay,
+}
+
+impl MessageBody for Answer {
+    type Error = std::convert::Infallible;
+
+    fn size(&self) -> BodySize {
+        BodySize::Sized(self.length)
+    }
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        Poll::Ready(self.bytes.take().map(Ok))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_path_is_exact_and_compared_decoded() {
+        for path in ["/api/nik", "/api/%6Eik", "/%61pi/nik"] {
+            assert!(is_path(path), "{path}");
+        }
+        for path in
+            ["/api/nik/", "/api/NIK", "/api/nik/x", "//api/nik", "/api/nik%20", "/api/ni%FF", "/", "*"]
+        {
+            assert!(!is_path(path), "{path}");
+        }
+    }
+}

@@ -1,0 +1,463 @@
+//! The NIK identification API: a request's body in, the answer's body out, as the second document prints it.
+//!
+//! What the document leaves open, and where the original program is not followed, stands in `docs/nik.md`.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashSet};
+
+use serde::ser::{SerializeMap, Serializer};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::{Reading, Terms, read};
+
+/// Most elements of one request. An answer has about a kilobyte for each.
+pub const MOST_ELEMENTS: usize = 100_000;
+
+/// Why a request has no documented answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    pub message: String,
+    /// JSON pointer to what is wrong, where it is there at all.
+    pub path: Option<&'static str>,
+}
+
+/// The answer to a request, with four-space layout and without a final newline.
+///
+/// # Errors
+/// When the body is not JSON, or lacks `nik` or `process`, or they have other types than a list and a string.
+pub fn answer(body: &[u8], terms: &Terms) -> Result<Vec<u8>, Refusal> {
+    let request = Request::of(body)?;
+    match &*request.process {
+        "full" => Ok(success(&request.nik, terms, Kind::Full)),
+        "limited" => Ok(success(&request.nik, terms, Kind::Limited)),
+        _ => Ok(layout(&Failed { message: "failed", data: &request.nik })),
+    }
+}
+
+/// What is asked. Elements are kept as sent.
+struct Request<'a> {
+    nik: Vec<&'a RawValue>,
+    process: String,
+}
+
+impl<'a> Request<'a> {
+    fn of(body: &'a [u8]) -> Result<Request<'a>, Refusal> {
+        let body = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body);
+        // Of keys that stand twice the last counts, as in the original.
+        let members: BTreeMap<String, &RawValue> = serde_json::from_slice(body).map_err(|error| Refusal {
+            message: format!("the body is not a JSON object: {error}"),
+            path: None,
+        })?;
+        let nik: Vec<&RawValue> = member(&members, "nik", "/nik", "a list")?;
+        let process = member(&members, "process", "/process", "a string")?;
+        if nik.len() > MOST_ELEMENTS {
+            let message = format!("nik has {} elements, at most {MOST_ELEMENTS} are taken", nik.len());
+            return Err(Refusal { message, path: Some("/nik") });
+        }
+        Ok(Request { nik, process })
+    }
+}
+
+fn member<'a, T: Deserialize<'a>>(
+    members: &BTreeMap<String, &'a RawValue>,
+    name: &str,
+    path: &'static str,
+    kind: &str,
+) -> Result<T, Refusal> {
+    let raw =
+        members.get(name).ok_or_else(|| Refusal { message: format!("{name} is missing"), path: None })?;
+    serde_json::from_str(raw.get())
+        .map_err(|_| Refusal { message: format!("{name} is not {kind}"), path: Some(path) })
+}
+
+/// The digits of an element: a string, or an integer as its decimal digits. `None` for everything else.
+fn text(element: &RawValue) -> Option<Cow<'_, str>> {
+    let raw = element.get();
+    if raw.starts_with('"') {
+        return serde_json::from_str::<String>(raw).ok().map(Cow::Owned);
+    }
+    raw.bytes().all(|byte| byte.is_ascii_digit()).then_some(Cow::Borrowed(raw))
+}
+
+/// An element that could be read.
+struct Processed<'a> {
+    text: Cow<'a, str>,
+    reading: Reading,
+}
+
+fn success(elements: &[&RawValue], terms: &Terms, kind: Kind) -> Vec<u8> {
+    let (mut errors, mut processed) = (Vec::new(), Vec::new());
+    for &element in elements {
+        let reading = text(element).and_then(|text| Some((read(&text, terms).ok()?, text)));
+        match reading {
+            Some((reading, text)) => processed.push(Processed { text, reading }),
+            None => errors.push(element),
+        }
+    }
+    let summary = Summary::of(elements.len(), &processed);
+    layout(&Success { message: "success", errors, data: Data { processed: &processed, kind }, summary })
+}
+
+/// The document's layout, which is that of Python's `json.dumps(indent=4)`.
+fn layout(answer: &impl Serialize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let formatter = serde_json::ser::PrettyFormatter::with_indent(b"    ");
+    // Writing to a Vec cannot fail, and all keys are strings.
+    let _ = answer.serialize(&mut serde_json::Serializer::with_formatter(&mut bytes, formatter));
+    bytes
+}
+
+#[derive(Serialize)]
+struct Failed<'a> {
+    message: &'static str,
+    data: &'a [&'a RawValue],
+}
+
+#[derive(Serialize)]
+struct Success<'a> {
+    message: &'static str,
+    errors: Vec<&'a RawValue>,
+    data: Data<'a>,
+    summary: Summary,
+}
+
+/// What is told of each NIK: `process`.
+#[derive(Clone, Copy)]
+enum Kind {
+    Full,
+    Limited,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Told<'a> {
+    Full { data: Sections<'a>, valid: bool },
+    Limited(bool),
+}
+
+impl Kind {
+    fn tell<'a>(self, processed: &'a Processed) -> Told<'a> {
+        let valid = processed.reading.is_valid();
+        match self {
+            Kind::Full => Told::Full { data: Sections::of(&processed.text, &processed.reading), valid },
+            Kind::Limited => Told::Limited(valid),
+        }
+    }
+}
+
+/// NIKs in the order in which they first came; equal ones share a key.
+struct Data<'a> {
+    processed: &'a [Processed<'a>],
+    kind: Kind,
+}
+
+impl Serialize for Data<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        let mut seen = HashSet::new();
+        for processed in self.processed.iter().filter(|processed| seen.insert(&*processed.text)) {
+            map.serialize_entry(&*processed.text, &self.kind.tell(processed))?;
+        }
+        map.end()
+    }
+}
+
+#[derive(Serialize)]
+struct Sections<'a> {
+    length: Section<&'a str>,
+    area: Section<Area>,
+    dob: Section<Dob>,
+    gender: Section<Known<&'static str>>,
+    computerized: Section<Known<&'a str>>,
+}
+
+#[derive(Serialize)]
+struct Section<T> {
+    value: T,
+    valid: bool,
+}
+
+#[derive(Serialize)]
+struct Area {
+    province: Known<&'static str>,
+    /// Regency or city: the document's names of the levels are one too high.
+    district: Known<&'static str>,
+    subdistrict: Known<&'static str>,
+}
+
+#[derive(Serialize)]
+struct Dob {
+    dob: Known<String>,
+    age: Known<u32>,
+}
+
+/// Prints `"None"` for what is unknown, as the document does.
+struct Known<T>(Option<T>);
+
+impl<T: Serialize> Serialize for Known<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &self.0 {
+            Some(value) => value.serialize(serializer),
+            None => serializer.serialize_str("None"),
+        }
+    }
+}
+
+impl<'a> Sections<'a> {
+    fn of(text: &'a str, reading: &Reading) -> Sections<'a> {
+        let Reading { length, district, birth, sex, serial } = reading;
+        let name = |of: fn(&super::District) -> &'static str| Known(district.as_ref().ok().map(|d| of(d)));
+        let area = Area {
+            province: name(|d| d.province),
+            district: name(|d| d.regency),
+            subdistrict: name(|d| d.name),
+        };
+        let born = birth.as_ref().ok();
+        let dob = Dob {
+            dob: Known(born.map(|born| born.date.strftime("%d-%m-%Y").to_string())),
+            age: Known(born.map(|born| born.age)),
+        };
+        let gender = sex.as_ref().ok().map(|sex| match sex {
+            super::Sex::Man => "Man",
+            super::Sex::Woman => "Woman",
+        });
+        // What is there of the serial is shown even when it is none.
+        let written = text.get(12..text.len().min(16)).filter(|written| !written.is_empty());
+        Sections {
+            length: Section { value: text, valid: length.is_ok() },
+            area: Section { value: area, valid: district.is_ok() },
+            dob: Section { value: dob, valid: born.is_some() },
+            gender: Section { value: Known(gender), valid: gender.is_some() },
+            computerized: Section { value: Known(written), valid: serial.is_ok() },
+        }
+    }
+}
+
+/// Counts of elements, not of different NIKs: `number` is `number_processed` and `error`.
+#[derive(Serialize)]
+struct Summary {
+    number: usize,
+    number_processed: usize,
+    error: usize,
+    valid: ValidCounts,
+}
+
+#[derive(Serialize)]
+struct ValidCounts {
+    all_section: usize,
+    section: SectionCounts,
+}
+
+#[derive(Serialize)]
+struct SectionCounts {
+    length: usize,
+    area: usize,
+    dob: usize,
+    gender: usize,
+    computerized: usize,
+}
+
+impl Summary {
+    fn of(number: usize, processed: &[Processed]) -> Summary {
+        let count = |valid: fn(&Reading) -> bool| processed.iter().filter(|one| valid(&one.reading)).count();
+        Summary {
+            number,
+            number_processed: processed.len(),
+            error: number - processed.len(),
+            valid: ValidCounts {
+                all_section: count(Reading::is_valid),
+                section: SectionCounts {
+                    length: count(|reading| reading.length.is_ok()),
+                    area: count(|reading| reading.district.is_ok()),
+                    dob: count(|reading| reading.birth.is_ok()),
+                    gender: count(|reading| reading.sex.is_ok()),
+                    computerized: count(|reading| reading.serial.is_ok()),
+                },
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::civil::date;
+    use serde_json::{Value, json};
+
+    const TERMS: Terms = Terms { today: date(2026, 11, 21), min_age: 17 };
+
+    fn text_of(body: &str) -> String {
+        String::from_utf8(answer(body.as_bytes(), &TERMS).unwrap()).unwrap()
+    }
+
+    fn full(nik: &str) -> Value {
+        let answer: Value =
+            serde_json::from_str(&text_of(&format!(r#"{{"nik":[{nik}],"process":"full"}}"#))).unwrap();
+        assert_eq!(answer["summary"]["number_processed"], 1, "{answer}");
+        answer["data"].as_object().unwrap().values().next().unwrap().clone()
+    }
+
+    fn limited(niks: &str) -> Value {
+        serde_json::from_str(&text_of(&format!(r#"{{"nik":{niks},"process":"limited"}}"#))).unwrap()
+    }
+
+    #[test]
+    fn the_documents_answers_byte_for_byte() {
+        let of = |process: &str| text_of(&format!(r#"{{"nik":["1234567891234567"],"process":"{process}"}}"#));
+        assert_eq!(of("full"), include_str!("golden/full.json"));
+        assert_eq!(of("limited"), include_str!("golden/limited.json"));
+        assert_eq!(of("else"), include_str!("golden/failed.json"));
+    }
+
+    #[test]
+    fn a_valid_nik_has_every_value() {
+        assert_eq!(
+            full("\"3174055708909990\""),
+            json!({
+                "data": {
+                    "length": { "value": "3174055708909990", "valid": true },
+                    "area": {
+                        "value": {
+                            "province": "Daerah Khusus Ibukota Jakarta",
+                            "district": "Kota Administrasi Jakarta Selatan",
+                            "subdistrict": "Kebayoran Lama",
+                        },
+                        "valid": true,
+                    },
+                    "dob": { "value": { "dob": "17-08-1990", "age": 36 }, "valid": true },
+                    "gender": { "value": "Woman", "valid": true },
+                    "computerized": { "value": "9990", "valid": true },
+                },
+                "valid": true,
+            })
+        );
+        assert_eq!(full("\"9101011708909990\"")["data"]["area"]["value"]["subdistrict"], "Merauke");
+    }
+
+    #[test]
+    fn sections_are_judged_by_their_own_digits() {
+        let valid = |nik: &str| {
+            let data = full(&format!("\"{nik}\""))["data"].clone();
+            ["length", "area", "dob", "gender", "computerized"].map(|section| data[section]["valid"] == true)
+        };
+        for (nik, expected) in [
+            ("3174051708909990", [true, true, true, true, true]),
+            ("3174991708909990", [true, false, true, true, true]),
+            ("3174054002909990", [true, true, false, true, true]),
+            ("3174052102109990", [true, true, false, true, true]),
+            ("3174058002909990", [true, true, false, false, true]),
+            ("3174051708900000", [true, true, true, true, false]),
+            ("317405170890999", [false, true, true, true, false]),
+            ("31740517089099901234", [false, true, true, true, true]),
+            ("31740517089", [false, true, false, true, false]),
+            ("3174051", [false, true, false, true, false]),
+        ] {
+            assert_eq!(valid(nik), expected, "{nik}");
+        }
+    }
+
+    #[test]
+    fn what_is_unknown_is_none() {
+        let data = full("\"3174998002909990\"")["data"].clone();
+        let none = json!({ "province": "None", "district": "None", "subdistrict": "None" });
+        assert_eq!(data["area"]["value"], none, "though the regency is known");
+        assert_eq!(data["dob"]["value"], json!({ "dob": "None", "age": "None" }));
+        assert_eq!(data["gender"]["value"], "None");
+        let serial = |nik: &str| full(&format!("\"{nik}\""))["data"]["computerized"]["value"].clone();
+        assert_eq!(serial("317405170890"), "None");
+        assert_eq!(serial("31740517089099"), "99");
+        assert_eq!(serial("3174051708900000"), "0000");
+        assert_eq!(serial("31740517089099901234"), "9990");
+    }
+
+    #[test]
+    fn what_cannot_be_read_comes_back_as_sent() {
+        let answer = text_of(
+            r#"{"nik":["123456", null, 3.0, [1, {"a":"b"}], true, -3174051708909990, "３174051708909990", " 3174051708909990", "\ud800", ""],"process":"limited"}"#,
+        );
+        let errors = "\"errors\": [\n        \"123456\",\n        null,\n        3.0,\n        [1, {\"a\":\"b\"}],\n        true,\n        \
+             -3174051708909990,\n        \"３174051708909990\",\n        \" 3174051708909990\",\n        \"\\ud800\",\n        \"\"\n    ],\n    \
+             \"data\": {},\n";
+        assert!(answer.contains(errors), "{answer}");
+        assert!(
+            answer.contains("\"number\": 10,\n        \"number_processed\": 0,\n        \"error\": 10,\n"),
+            "{answer}"
+        );
+    }
+
+    #[test]
+    fn an_integer_is_read_as_its_digits_and_equal_niks_share_a_key() {
+        let answer = limited(
+            r#"[3174051708909990, "3174051708909990", "\u0033174051708909990", 123456789012345678901234567890, "x"]"#,
+        );
+        assert_eq!(
+            answer["data"],
+            json!({ "3174051708909990": true, "123456789012345678901234567890": false })
+        );
+        assert_eq!(answer["summary"]["number"], 5);
+        assert_eq!(answer["summary"]["number_processed"], 4);
+        assert_eq!(answer["summary"]["error"], 1);
+        assert_eq!(answer["summary"]["valid"]["all_section"], 3, "elements are counted, not different NIKs");
+        assert_eq!(answer["errors"], json!(["x"]));
+    }
+
+    #[test]
+    fn an_empty_list_is_a_success() {
+        let answer = text_of(r#"{"nik":[],"process":"full"}"#);
+        assert!(
+            answer.starts_with("{\n    \"message\": \"success\",\n    \"errors\": [],\n    \"data\": {},\n"),
+            "{answer}"
+        );
+        assert_eq!(
+            text_of(r#"{"nik":[],"process":""}"#),
+            "{\n    \"message\": \"failed\",\n    \"data\": []\n}"
+        );
+    }
+
+    #[test]
+    fn another_process_fails_with_the_list_as_sent() {
+        for process in ["Full", "FULL", "full ", "", "päivä"] {
+            let answer = text_of(&format!(r#"{{"nik":[1, null,"x"],"process":"{process}"}}"#));
+            let expected = "{\n    \"message\": \"failed\",\n    \"data\": [\n        1,\n        null,\n        \"x\"\n    ]\n}";
+            assert_eq!(answer, expected, "{process}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_request_is_refused_with_the_reason() {
+        for (body, message, path) in [
+            ("", "the body is not a JSON object", None),
+            ("{\"nik\":[", "the body is not a JSON object", None),
+            ("[]", "the body is not a JSON object", None),
+            ("{\"nik\":[\"１\"],\"process\":\"full\"} x", "the body is not a JSON object", None),
+            (r#"{"process":"full"}"#, "nik is missing", None),
+            (r#"{"nik":[]}"#, "process is missing", None),
+            (r#"{"nik":"3174051708909990","process":"full"}"#, "nik is not a list", Some("/nik")),
+            (r#"{"nik":null,"process":"full"}"#, "nik is not a list", Some("/nik")),
+            (r#"{"nik":{},"process":"x"}"#, "nik is not a list", Some("/nik")),
+            (r#"{"nik":[],"process":1}"#, "process is not a string", Some("/process")),
+            (r#"{"nik":[],"process":null}"#, "process is not a string", Some("/process")),
+            (r#"{"nik":[],"process":["full"]}"#, "process is not a string", Some("/process")),
+        ] {
+            let refusal = answer(body.as_bytes(), &TERMS).unwrap_err();
+            assert!(refusal.message.starts_with(message), "{body}: {refusal:?}");
+            assert_eq!(refusal.path, path, "{body}");
+        }
+        assert!(answer(b"{\"nik\":[\"\xff\"],\"process\":\"full\"}", &TERMS).is_err());
+        let many = format!(r#"{{"nik":[{}0],"process":"full"}}"#, "0,".repeat(MOST_ELEMENTS));
+        assert!(answer(many.as_bytes(), &TERMS).unwrap_err().message.contains("at most 100000"));
+    }
+
+    #[test]
+    fn extra_keys_a_byte_order_mark_and_deep_nesting_are_let_pass() {
+        let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+        let answer = text_of(&format!("\u{feff}{{\"nik\":[{deep}],\"process\":\"limited\",\"x\":1}}"));
+        assert!(answer.contains(&deep));
+        assert_eq!(
+            limited(r#"["3174051708909990"], "nik": []"#)["summary"]["number"],
+            0,
+            "the last key counts"
+        );
+    }
+}

@@ -1,0 +1,192 @@
+//! Digits 7 to 12: birth date and sex.
+
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::civil::Date;
+use serde::Serialize;
+
+use super::Problem;
+
+/// What is added to a woman's day of birth.
+const WOMAN: u8 = 40;
+
+/// A person's sex, as a NIK has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Sex {
+    Man,
+    Woman,
+}
+
+/// A birth date that was read on some day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Birth {
+    pub date: Date,
+    /// Completed years on that day. Who was born on 29 February completes one on 1 March of other years.
+    pub age: u32,
+}
+
+impl Sex {
+    /// From the first digit of the day alone, so that it is known even where there is no such date.
+    pub(super) fn of_digit(digit: u8) -> Result<Sex, Problem> {
+        match digit {
+            0..=3 => Ok(Sex::Man),
+            4..=7 => Ok(Sex::Woman),
+            written => Err(Problem::Sex { written }),
+        }
+    }
+
+    /// The day of birth as a NIK writes it.
+    pub(super) fn day(self, day: u8) -> u8 {
+        match self {
+            Sex::Man => day,
+            Sex::Woman => day + WOMAN,
+        }
+    }
+
+    /// `man` or `woman`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Sex::Man => "man",
+            Sex::Woman => "woman",
+        }
+    }
+}
+
+impl fmt::Display for Sex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for Sex {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Sex, String> {
+        [Sex::Man, Sex::Woman]
+            .into_iter()
+            .find(|sex| sex.name() == text)
+            .ok_or_else(|| "a sex is man or woman".to_owned())
+    }
+}
+
+/// DDMMYY, before it is known which century is meant.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Written {
+    pub day: u8,
+    pub month: u8,
+    /// Two digits.
+    pub year: u8,
+}
+
+impl Written {
+    /// The date that is meant on `today`: one that would lie in the future is 100 years earlier.
+    pub fn date(self, today: Date) -> Result<Date, Problem> {
+        let (day, month) = (self.day()?, self.month()?);
+        let year = today.year() - today.year().rem_euclid(100) + i16::from(self.year);
+        let in_future =
+            (year, month, day) > (today.year(), today.month().cast_unsigned(), today.day().cast_unsigned());
+        date(day, month, if in_future { year - 100 } else { year })
+    }
+
+    /// Whether there is such a date in any century: 2000 and 2004 to 2096 are leap years, and a year ending in 00 may be 2000.
+    pub fn possible(self) -> Result<(), Problem> {
+        date(self.day()?, self.month()?, 2000 + i16::from(self.year)).map(drop)
+    }
+
+    fn day(self) -> Result<u8, Problem> {
+        match self.day {
+            day @ 1..=31 => Ok(day),
+            day @ 41..=71 => Ok(day - WOMAN),
+            written => Err(Problem::Day { written }),
+        }
+    }
+
+    fn month(self) -> Result<u8, Problem> {
+        (1..=12).contains(&self.month).then_some(self.month).ok_or(Problem::Month { written: self.month })
+    }
+}
+
+fn date(day: u8, month: u8, year: i16) -> Result<Date, Problem> {
+    Date::new(year, month.cast_signed(), day.cast_signed()).map_err(|_| Problem::NoSuchDate {
+        day,
+        month,
+        year,
+    })
+}
+
+/// Completed years from `born` to `today`.
+pub(super) fn age(born: Date, today: Date) -> u32 {
+    let before_birthday = (today.month(), today.day()) < (born.month(), born.day());
+    u32::try_from(today.year() - born.year() - i16::from(before_birthday)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(written: &str, today: &str, expected: Result<&str, Problem>) {
+        let part = |from: usize| written[from..from + 2].parse().unwrap();
+        let date = Written { day: part(0), month: part(2), year: part(4) }.date(today.parse().unwrap());
+        assert_eq!(date, expected.map(|date| date.parse().unwrap()), "{written} on {today}");
+    }
+
+    #[test]
+    fn a_date_in_the_future_is_taken_a_hundred_years_back() {
+        check("211126", "2026-11-21", Ok("2026-11-21"));
+        check("221126", "2026-11-21", Ok("1926-11-22"));
+        check("011226", "2026-11-21", Ok("1926-12-01"));
+        check("010127", "2026-11-21", Ok("1927-01-01"));
+        check("311299", "1999-12-31", Ok("1999-12-31"));
+        check("010100", "1999-12-31", Ok("1900-01-01"));
+        check("010100", "2000-01-01", Ok("2000-01-01"));
+    }
+
+    #[test]
+    fn the_first_days_of_a_month_are_those_of_both_sexes() {
+        for day in 1..=3 {
+            for month in 1..=12 {
+                let expected = format!("1990-{month:02}-{day:02}");
+                check(&format!("{day:02}{month:02}90"), "2026-11-21", Ok(&expected));
+                check(&format!("{:02}{month:02}90", day + 40), "2026-11-21", Ok(&expected));
+            }
+        }
+    }
+
+    #[test]
+    fn the_29th_of_february_is_in_leap_years() {
+        check("290200", "2026-11-21", Ok("2000-02-29"));
+        check("690204", "2026-11-21", Ok("2004-02-29"));
+        check("290228", "2026-11-21", Ok("1928-02-29"));
+        check("290201", "2026-11-21", Err(Problem::NoSuchDate { day: 29, month: 2, year: 2001 }));
+        check("290200", "1999-12-31", Err(Problem::NoSuchDate { day: 29, month: 2, year: 1900 }));
+    }
+
+    #[test]
+    fn what_is_no_date_says_why() {
+        for written in [0, 32, 40, 72, 80, 99] {
+            check(&format!("{written:02}0190"), "2026-11-21", Err(Problem::Day { written }));
+        }
+        for written in [0, 13, 99] {
+            check(&format!("17{written:02}90"), "2026-11-21", Err(Problem::Month { written }));
+        }
+        check("310490", "2026-11-21", Err(Problem::NoSuchDate { day: 31, month: 4, year: 1990 }));
+    }
+
+    #[test]
+    fn a_year_is_completed_on_the_birthday() {
+        for (born, today, expected) in [
+            ("1990-08-17", "2007-08-16", 16),
+            ("1990-08-17", "2007-08-17", 17),
+            ("2000-02-29", "2017-02-28", 16),
+            ("2000-02-29", "2017-03-01", 17),
+            ("2000-02-29", "2020-02-29", 20),
+            ("2026-11-21", "2026-11-21", 0),
+        ] {
+            assert_eq!(age(born.parse().unwrap(), today.parse().unwrap()), expected, "{born} on {today}");
+        }
+    }
+}
