@@ -3,7 +3,8 @@
 use crate::fixtures::Problem;
 use crate::journal::Entry;
 
-/// Hears of requests and of the simulator's own news. Called from the server's threads; must not block.
+/// Hears of requests and of the simulator's own news. Called from the server's threads, so that who blocks here stops answers;
+/// the terminal of `serve` hands its lines to a thread that writes them.
 pub trait Observer: Send + Sync {
     /// A request is over.
     fn request(&self, entry: &Entry);
@@ -28,6 +29,9 @@ pub trait Observer: Send + Sync {
 
     /// Edited fixtures are wrong; the old ones stay in force.
     fn refused(&self, problems: &[Problem]);
+
+    /// Something is not as it should be, and the simulator serves all the same.
+    fn warned(&self, _message: &str) {}
 }
 
 /// Hears and says nothing.

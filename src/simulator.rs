@@ -276,8 +276,11 @@ impl Builder {
     fn key_ring(&self) -> Result<(KeyRing, Option<keys::Origin>), StartError> {
         match &self.keys {
             Some(directory) => {
-                let (key, origin) = keys::read_or_generate(directory, self.key_bits)?;
-                Ok((KeyRing::new(key, Some(directory.clone())), Some(origin)))
+                let (key, opened) = keys::read_or_generate(directory, self.key_bits)?;
+                if let Some(warning) = opened.warning {
+                    self.observer.warned(&warning.to_string());
+                }
+                Ok((KeyRing::new(key, Some(directory.clone())), Some(opened.origin)))
             }
             None => {
                 let key =

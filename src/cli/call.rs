@@ -10,7 +10,9 @@ use rsa::RsaPublicKey;
 use serde_json::{Value, json};
 
 use super::encrypt::read_public_key;
-use super::{Failure, client};
+use super::secret::Secret;
+use super::terminal::{complain, say};
+use super::{Failure, candidates_table, client};
 use crate::fixtures::source;
 use crate::keys;
 use crate::protocol::{body, encoding};
@@ -25,9 +27,9 @@ pub struct CallArgs {
     #[arg(long, default_value = "CALL_FN")]
     methode: String,
     #[arg(long, value_name = "TEXT", default_value = "demo-user")]
-    user: String,
+    user: Secret,
     #[arg(long, value_name = "TEXT", default_value = "demo-password")]
-    password: String,
+    password: Secret,
     /// Photo, jpg or png [default: a built-in demo picture]
     #[arg(long, value_name = "FILE")]
     image: Option<PathBuf>,
@@ -48,7 +50,7 @@ pub struct CallArgs {
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9090", env = "FRSIM_ADMIN")]
     admin: String,
     #[arg(long, value_name = "T", env = "FRSIM_ADMIN_TOKEN", hide_env_values = true)]
-    admin_token: Option<String>,
+    admin_token: Option<Secret>,
     /// Give up after
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = humantime::parse_duration)]
     timeout: Duration,
@@ -67,12 +69,12 @@ pub fn run(args: &CallArgs) -> Result<ExitCode, Failure> {
     let answer =
         client::post_json(&client::agent(args.timeout), &url, &body.to_string()).map_err(Failure::no)?;
     if answer.status != 200 {
-        eprintln!("HTTP status {}", answer.status);
+        complain(format_args!("HTTP status {}", answer.status));
     }
-    println!("{}", answer.body);
-    print_candidates(&answer.body);
+    say(&answer.body)?;
+    print_candidates(&answer.body)?;
     if let Some(entry) = journal_entry(args, &transaction_id) {
-        print_reason(&entry);
+        print_reason(&entry)?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -99,8 +101,8 @@ fn request(args: &CallArgs, transaction_id: &str) -> Result<Value, Failure> {
         "transactionSource": args.transaction_source,
         "threshold": args.threshold,
         "image": encoding::encode(&photo(args)?),
-        "user_id": seal(&args.user).map_err(Failure::bad_input)?,
-        "password": seal(&args.password).map_err(Failure::bad_input)?,
+        "user_id": seal(args.user.reveal()).map_err(Failure::bad_input)?,
+        "password": seal(args.password.reveal()).map_err(Failure::bad_input)?,
         "ip": args.ip,
     }))
 }
@@ -130,25 +132,24 @@ fn public_key(args: &CallArgs) -> Result<RsaPublicKey, Failure> {
 
 fn from_admin(args: &CallArgs, path: &str) -> Option<String> {
     let url = format!("{}{path}", args.admin.trim_end_matches('/'));
-    let answer = client::get(&client::agent(ADMIN_PATIENCE), &url, args.admin_token.as_deref()).ok()?;
+    let answer =
+        client::get(&client::agent(ADMIN_PATIENCE), &url, args.admin_token.as_ref().map(Secret::reveal))
+            .ok()?;
     (answer.status == 200).then_some(answer.body)
 }
 
 /// The candidates inside `response`, as a table.
-fn print_candidates(answer: &str) {
+fn print_candidates(answer: &str) -> Result<(), Failure> {
     let candidates = || {
         let answer: Value = serde_json::from_str(answer).ok()?;
         let response: Value = serde_json::from_str(answer.get("response")?.as_str()?).ok()?;
         Some(response.get("face")?.get("FACE_T5")?.as_object()?.clone())
     };
-    let Some(candidates) = candidates().filter(|candidates| !candidates.is_empty()) else { return };
-    println!("\n{:<20} score", "NIK");
-    let mut rows: Vec<_> =
-        candidates.iter().map(|(nik, score)| (nik, score.as_f64().unwrap_or_default())).collect();
-    rows.sort_by(|(_, a), (_, b)| b.total_cmp(a));
-    for (nik, score) in rows {
-        println!("{nik:<20} {score:.3}");
-    }
+    let Some(candidates) = candidates().filter(|candidates| !candidates.is_empty()) else {
+        return Ok(());
+    };
+    let rows = candidates.iter().map(|(nik, score)| (nik.as_str(), score.as_f64().unwrap_or_default()));
+    say(format_args!("\n{}", candidates_table(rows.collect())))
 }
 
 /// The journal's entry of this request; `None` without an admin listener, or when it is not the same simulator's.
@@ -159,15 +160,17 @@ fn journal_entry(args: &CallArgs, transaction_id: &str) -> Option<Value> {
     listing.get_mut("requests")?.as_array_mut()?.iter_mut().find(mine).map(Value::take)
 }
 
-fn print_reason(entry: &Value) {
+fn print_reason(entry: &Value) -> Result<(), Failure> {
     let text = |value: &Value| value.as_str().map(str::to_owned);
     if let Some(reason) = text(&entry["answer"]["reason"]) {
-        println!("\nreason: {reason}");
+        say(format_args!("\nreason: {reason}"))?;
     }
     if let Some(hint) = text(&entry["answer"]["hint"]) {
-        println!("hint:   {hint}");
+        say(format_args!("hint:   {hint}"))?;
     }
     for warning in entry["warnings"].as_array().into_iter().flatten() {
-        println!("warning: {}", body::cut(warning["message"].as_str().unwrap_or_default(), 200));
+        let message = warning["message"].as_str().unwrap_or_default();
+        say(format_args!("warning: {}", body::cut(message, 200)))?;
     }
+    Ok(())
 }

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
+use super::terminal::say;
 use super::{Failure, fixture_directory, load};
 use crate::policy;
 
@@ -23,17 +24,17 @@ pub struct CheckArgs {
 
 pub fn run(args: &CheckArgs) -> Result<ExitCode, Failure> {
     if args.policy {
-        print!("{}", policy::table());
+        say(policy::table().trim_end())?;
         return Ok(ExitCode::SUCCESS);
     }
     let directory = fixture_directory(args.directory.as_deref())?;
     let fixtures = load(directory.as_deref(), &args.keys)?;
     let place =
         directory.map_or_else(|| "the built-in fixtures".to_owned(), |path| path.display().to_string());
-    println!(
+    say(format_args!(
         "{place}: in order, {} customers, {} identities in the gallery",
         fixtures.customers.len(),
         fixtures.gallery.identities().len()
-    );
+    ))?;
     Ok(ExitCode::SUCCESS)
 }

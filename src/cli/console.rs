@@ -1,12 +1,14 @@
 //! What `serve` writes on stderr: a banner, then one line a request, in text or JSON; colour on a terminal only.
 
 use std::fmt::Write as _;
-use std::io::{self, IsTerminal, Write as _};
+use std::io;
 use std::path::Path;
 
 use serde_json::json;
 
+use super::log::Log;
 use super::serve::LogFormat;
+use super::terminal;
 use crate::clock;
 use crate::fixtures::Problem;
 use crate::journal::{Entry, State};
@@ -21,6 +23,7 @@ pub struct Console {
     verbose: bool,
     quiet: bool,
     colour: bool,
+    log: Log,
 }
 
 /// ANSI colours.
@@ -34,10 +37,18 @@ enum Colour {
 }
 
 impl Console {
-    pub fn new(format: LogFormat, verbose: bool, quiet: bool) -> Console {
-        let colour =
-            io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        Console { format, verbose, quiet, colour }
+    pub fn new(format: LogFormat, verbose: bool, quiet: bool) -> io::Result<Console> {
+        let dropped: fn(u64) -> String = match format {
+            LogFormat::Text => |lines| format!("{lines} lines were dropped: stderr is read too slowly"),
+            LogFormat::Json => |lines| json!({ "event": "dropped", "lines": lines }).to_string(),
+        };
+        let log = Log::start(terminal::stderr(), dropped)?;
+        Ok(Console { format, verbose, quiet, colour: terminal::is_colourful(), log })
+    }
+
+    /// Waits until everything is written that a reader takes.
+    pub fn end(&self) {
+        self.log.end();
     }
 
     /// What to try first.
@@ -54,7 +65,7 @@ impl Console {
             fixtures.map_or("built-in".to_owned(), |path| format!("built-in, and {}", path.display()));
         if self.format == LogFormat::Json {
             let customers: Vec<_> = loaded.customers.keys().collect();
-            return self.write(&json!({
+            return self.log.write(json!({
                 "event": "started", "endpoint": url, "admin": simulator.admin_url(), "version": env!("CARGO_PKG_VERSION"),
                 "customers": customers, "key_bits": loaded.keys.server().bits(), "fixtures": source,
             }).to_string());
@@ -75,7 +86,7 @@ impl Console {
             // Writing to a String cannot fail.
             let _ = writeln!(text, "  {} {value}", self.paint(Colour::Dim, &format!("{name:<9}")));
         }
-        self.write(&text);
+        self.log.write(text);
     }
 
     fn text_of(&self, entry: &Entry) -> String {
@@ -124,11 +135,6 @@ impl Console {
         };
         format!("\x1b[{code}m{text}\x1b[0m")
     }
-
-    /// A terminal that went away must not stop the endpoint.
-    fn write(&self, line: &str) {
-        let _ = writeln!(io::stderr().lock(), "{line}");
-    }
 }
 
 impl Observer for Console {
@@ -137,17 +143,26 @@ impl Observer for Console {
             return;
         }
         match self.format {
-            LogFormat::Text => self.write(&self.text_of(entry)),
-            LogFormat::Json => self.write(&json_of(entry).to_string()),
+            LogFormat::Text => self.log.write(self.text_of(entry)),
+            LogFormat::Json => self.log.write(json_of(entry).to_string()),
         }
     }
 
     fn reloaded(&self, customers: usize) {
         match self.format {
             _ if self.quiet => {}
-            LogFormat::Text => self.write(&format!("fixtures reloaded: {customers} customers")),
+            LogFormat::Text => self.log.write(format!("fixtures reloaded: {customers} customers")),
             LogFormat::Json => {
-                self.write(&json!({ "event": "reloaded", "customers": customers }).to_string())
+                self.log.write(json!({ "event": "reloaded", "customers": customers }).to_string())
+            }
+        }
+    }
+
+    fn warned(&self, message: &str) {
+        match self.format {
+            LogFormat::Text => self.log.write(format!("warning: {message}")),
+            LogFormat::Json => {
+                self.log.write(json!({ "event": "warning", "message": message }).to_string());
             }
         }
     }
@@ -156,11 +171,11 @@ impl Observer for Console {
         match self.format {
             LogFormat::Text => {
                 let list = Problem::list(problems);
-                self.write(&format!("the edited fixtures are wrong; the old ones stay in force:{list}"));
+                self.log.write(format!("the edited fixtures are wrong; the old ones stay in force:{list}"));
             }
             LogFormat::Json => {
                 let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
-                self.write(&json!({ "event": "reload_refused", "problems": problems }).to_string());
+                self.log.write(json!({ "event": "reload_refused", "problems": problems }).to_string());
             }
         }
     }

@@ -8,13 +8,15 @@ use clap::Args;
 use rsa::RsaPublicKey;
 
 use super::Failure;
+use super::secret::Secret;
+use super::terminal::say;
 use crate::keys;
 use crate::protocol::encoding;
 
 #[derive(Debug, Args)]
 pub struct EncryptArgs {
     /// The text; without one it is read from stdin, less one line break at its end
-    text: Option<String>,
+    text: Option<Secret>,
     /// Public key, PEM
     #[arg(long, value_name = "PEM", default_value = "keys/public.pem")]
     public_key: PathBuf,
@@ -23,11 +25,11 @@ pub struct EncryptArgs {
 pub fn run(args: &EncryptArgs) -> Result<ExitCode, Failure> {
     let key = read_public_key(&args.public_key)?;
     let plain = match &args.text {
-        Some(text) => text.as_bytes().to_vec(),
+        Some(text) => text.reveal().as_bytes().to_vec(),
         None => from_stdin()?,
     };
     let sealed = keys::encrypt(&key, &plain).map_err(Failure::bad_input)?;
-    println!("{}", encoding::encode(&sealed));
+    say(encoding::encode(&sealed))?;
     Ok(ExitCode::SUCCESS)
 }
 

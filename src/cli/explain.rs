@@ -7,7 +7,8 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::{Failure, Sources, fixture_directory, load};
+use super::terminal::{complain, say};
+use super::{Failure, Sources, candidates_table, fixture_directory, load};
 use crate::clock::{Clock, ClockStart};
 use crate::engine::{Engine, Explanation, Head, Settings};
 use crate::journal::Journal;
@@ -30,7 +31,8 @@ pub struct ExplainArgs {
     /// Print JSON, as POST /explain answers
     #[arg(long)]
     json: bool,
-    /// Show NIKs whole
+    /// Show NIKs whole. Without it the candidates' are masked, in the text output also in the answer's body; under --json the
+    /// body is what would be sent
     #[arg(long)]
     show_nik: bool,
     #[command(flatten)]
@@ -41,10 +43,10 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode, Failure> {
     let body = read(&args.file)?;
     let directory = fixture_directory(args.sources.fixtures.as_deref())?;
     if !args.sources.keys.join("private.pem").exists() {
-        eprintln!(
+        complain(format_args!(
             "there is no {}/private.pem yet (the first start makes it), so no credential can open",
             args.sources.keys.display()
-        );
+        ));
     }
     let fixtures = load(directory.as_deref(), &args.sources.keys)?;
     let journal = Journal::new(0, None).map_err(|error| Failure::bad_input(error.to_string()))?;
@@ -62,7 +64,15 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode, Failure> {
         headers: None,
     };
     let verdict = engine.explain(&head, &body);
-    print(&verdict.explanation(args.show_nik), args.json)?;
+    let niks: Vec<_> = verdict.candidates.iter().map(|found| found.nik.clone()).collect();
+    let explanation = verdict.explanation(args.show_nik);
+    if args.json {
+        let text =
+            serde_json::to_string_pretty(&explanation).map_err(|error| Failure::no(error.to_string()))?;
+        say(text)?;
+    } else {
+        print(&explanation, &body_as_shown(&explanation, &niks))?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -76,26 +86,29 @@ fn read(file: &PathBuf) -> Result<Vec<u8>, Failure> {
     std::fs::read(file).map_err(failed)
 }
 
-fn print(explanation: &Explanation, json: bool) -> Result<(), Failure> {
-    if json {
-        let text =
-            serde_json::to_string_pretty(explanation).map_err(|error| Failure::no(error.to_string()))?;
-        println!("{text}");
-        return Ok(());
-    }
+/// The answer's body with the candidates' NIKs as the explanation shows them: whole or masked.
+fn body_as_shown(explanation: &Explanation, niks: &[String]) -> String {
+    let shown = niks.iter().zip(&explanation.candidates);
+    shown.fold(explanation.body.clone(), |body, (nik, found)| body.replace(nik, &found.nik))
+}
+
+fn print(explanation: &Explanation, body: &str) -> Result<(), Failure> {
     let code = explanation.code.as_ref().map_or_else(|| explanation.status.to_string(), ToString::to_string);
-    println!("{code}  {}", explanation.reason);
+    say(format_args!("{code}  {}", explanation.reason))?;
     if let Some(hint) = &explanation.hint {
-        println!("      {hint}");
+        say(format_args!("      {hint}"))?;
     }
-    println!();
+    say("")?;
     for finding in &explanation.findings {
         let status = format!("{:?}", finding.status).to_lowercase();
-        println!("{:<11} {status:<8} {}", finding.check.name(), finding.reason);
+        say(format_args!("{:<11} {status:<8} {}", finding.check.name(), finding.reason))?;
     }
     for warning in &explanation.warnings {
-        println!("{:<11} {:<8} {}", "warning", "", warning.message);
+        say(format_args!("{:<11} {:<8} {}", "warning", "", warning.message))?;
     }
-    println!("\n{}", explanation.body);
-    Ok(())
+    if !explanation.candidates.is_empty() {
+        let rows = explanation.candidates.iter().map(|found| (found.nik.as_str(), f64::from(found.score)));
+        say(format_args!("\n{}", candidates_table(rows.collect())))?;
+    }
+    say(format_args!("\n{body}"))
 }

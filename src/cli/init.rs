@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::Failure;
+use super::terminal::say;
 use crate::fixtures::source;
 
 #[derive(Debug, Args)]
@@ -20,11 +21,11 @@ pub struct InitArgs {
 
 pub fn run(args: &InitArgs) -> Result<ExitCode, Failure> {
     let written = source::write_built_in(&args.directory, args.force).map_err(Failure::bad_input)?;
-    println!(
+    say(format_args!(
         "{} files in {}; edit them and run: dukcapil-fr-sim --fixtures {}",
         written.len(),
         args.directory.display(),
         args.directory.display()
-    );
+    ))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -5,20 +5,24 @@ mod check;
 mod client;
 mod console;
 mod encrypt;
+mod environment;
 mod explain;
 mod healthcheck;
 mod init;
+mod log;
 mod nik;
+mod secret;
 mod serve;
+mod terminal;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::StartError;
 use crate::fixtures::{self, Fixtures, Problem};
-use crate::keys::{KeyRing, PrivateKey};
+use crate::keys::{self, KeyRing, PrivateKey};
 use crate::policy::PolicySpec;
 
 /// Simulator of the Dukcapil face recognition 1:N endpoint.
@@ -54,10 +58,15 @@ enum Command {
 /// Runs the command line.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let arguments: Vec<_> = std::env::args_os().collect();
+    let command = environment::settle(Cli::command(), &arguments);
+    let matches = command.get_matches_from(arguments);
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let done = match cli.command {
-        None => serve::run(cli.serve),
-        Some(Command::Serve(args)) => serve::run(*args),
+        None => serve::run(cli.serve.over_environment(&matches)),
+        Some(Command::Serve(args)) => {
+            serve::run(args.over_environment(matches.subcommand_matches("serve").unwrap_or(&matches)))
+        }
         Some(Command::Init(args)) => init::run(&args),
         Some(Command::Call(args)) => call::run(&args),
         Some(Command::Encrypt(args)) => encrypt::run(&args),
@@ -67,7 +76,9 @@ pub fn main() -> ExitCode {
         Some(Command::Healthcheck(args)) => healthcheck::run(&args),
     };
     done.unwrap_or_else(|failure| {
-        eprintln!("dukcapil-fr-sim: {}", failure.message);
+        if !failure.message.is_empty() {
+            terminal::complain(format_args!("dukcapil-fr-sim: {}", failure.message));
+        }
         ExitCode::from(failure.code)
     })
 }
@@ -86,6 +97,11 @@ impl Failure {
     const BAD_INPUT: u8 = 2;
     const ADDRESS_IN_USE: u8 = 3;
     const KEYS_UNUSABLE: u8 = 4;
+
+    /// Nobody reads what the command says, and that is no fault.
+    fn unread() -> Failure {
+        Failure { code: 0, message: String::new() }
+    }
 
     fn bad_input(message: impl Into<String>) -> Failure {
         Failure { code: Failure::BAD_INPUT, message: message.into() }
@@ -142,13 +158,38 @@ fn fixture_directory(named: Option<&Path>) -> Result<Option<PathBuf>, Failure> {
     }
 }
 
-/// Loads fixtures with the keys of the directory. Where there is no key yet, none is made: a throw-away one stands in.
+/// Loads fixtures with the keys of the directory, and writes nothing there: where there is no key yet, a throw-away one stands
+/// in.
 fn load(directory: Option<&Path>, keys: &Path) -> Result<Fixtures, Failure> {
-    let server = if keys.join("private.pem").exists() {
-        crate::keys::read_or_generate(keys, 2048).map_err(|error| Failure::keys(error.to_string()))?.0
-    } else {
-        PrivateKey::generate("a throw-away key", 2048).map_err(Failure::keys)?
+    let server = match keys::read(keys).map_err(|error| Failure::keys(error.to_string()))? {
+        Some(key) => key,
+        None => PrivateKey::generate("a throw-away key", 2048).map_err(Failure::keys)?,
     };
     let ring = KeyRing::new(server, Some(keys.to_owned()));
     fixtures::load(directory, ring, &PolicySpec::default()).map_err(|problems| Failure::fixtures(&problems))
+}
+
+/// Candidates as a table, the best first.
+fn candidates_table(mut rows: Vec<(&str, f64)>) -> String {
+    rows.sort_by(|(_, a), (_, b)| b.total_cmp(a));
+    let lines = rows.iter().map(|(nik, score)| format!("\n{nik:<20} {score:.3}"));
+    format!("{:<20} score{}", "NIK", lines.collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_no_secret_that_was_typed() {
+        for arguments in [
+            &["x", "--admin-token", "geheim"][..],
+            &["x", "serve", "--admin-token", "geheim"],
+            &["x", "call", "--user", "geheim", "--password", "geheim", "--admin-token", "geheim"],
+            &["x", "encrypt", "geheim"],
+        ] {
+            let shown = format!("{:?}", Cli::try_parse_from(arguments).unwrap());
+            assert!(shown.contains("Secret(..)") && !shown.contains("geheim"), "{shown}");
+        }
+    }
 }

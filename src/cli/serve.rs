@@ -1,6 +1,5 @@
 //! `serve`: the endpoint and the admin API, until SIGTERM or SIGINT.
 
-use std::io::Write;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -9,11 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
-use clap::{ArgAction, Args, ValueEnum};
+use clap::parser::ValueSource;
+use clap::{ArgAction, ArgMatches, Args, ValueEnum};
 use serde_json::json;
 
 use super::console::Console;
-use super::{Failure, fixture_directory};
+use super::secret::Secret;
+use super::{Failure, fixture_directory, terminal};
 use crate::clock::ClockStart;
 use crate::fixtures::Size;
 use crate::keys::KEY_BITS;
@@ -32,7 +33,7 @@ pub struct ServeArgs {
     admin_listen: AdminListen,
     /// Token that the admin API asks for
     #[arg(long, value_name = "T", env = "FRSIM_ADMIN_TOKEN", hide_env_values = true)]
-    admin_token: Option<String>,
+    admin_token: Option<Secret>,
     /// Directory whose files replace the built-in fixtures [default: ./fixtures when it exists]
     #[arg(long, value_name = "DIR", env = "FRSIM_FIXTURES")]
     fixtures: Option<PathBuf>,
@@ -75,9 +76,21 @@ pub struct ServeArgs {
     /// Say more: hints and warnings of each request
     #[arg(short, long, value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue, env = "FRSIM_VERBOSE")]
     verbose: bool,
-    /// Say only what is wrong
-    #[arg(short, long, value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue, conflicts_with = "verbose", env = "FRSIM_QUIET")]
+    /// Say only what is wrong; the last of -v and -q counts
+    #[arg(short, long, value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue, env = "FRSIM_QUIET")]
     quiet: bool,
+}
+
+impl ServeArgs {
+    /// These, with one of -v and -q: the one typed last, over what the other's variable says.
+    pub fn over_environment(mut self, matches: &ArgMatches) -> ServeArgs {
+        let is_typed = |name| matches.value_source(name) == Some(ValueSource::CommandLine);
+        let place = |name| matches.index_of(name).filter(|_| is_typed(name));
+        let (quiet, verbose) = (place("quiet"), place("verbose"));
+        self.quiet &= quiet >= verbose;
+        self.verbose &= verbose >= quiet;
+        self
+    }
 }
 
 /// How the log is written.
@@ -115,20 +128,27 @@ fn key_bits(text: &str) -> Result<usize, String> {
 }
 
 pub fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
-    let console = Arc::new(Console::new(args.log, args.verbose, args.quiet));
+    let console = Console::new(args.log, args.verbose, args.quiet).map_err(refused)?;
+    let console = Arc::new(console);
+    let served = serve(args, &console);
+    console.end();
+    served
+}
+
+fn refused(error: std::io::Error) -> Failure {
+    Failure::bad_input(format!("the system refuses: {error}"))
+}
+
+fn serve(args: ServeArgs, console: &Arc<Console>) -> Result<ExitCode, Failure> {
     let port_file = args.port_file.clone();
     let log = args.log;
     let directory = fixture_directory(args.fixtures.as_deref())?;
     let keys = args.keys.clone();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::bad_input(format!("the system refuses: {error}")))?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(refused)?;
     let _guard = runtime.enter();
     // Before the ready line: a signal that comes right after it must not kill the process.
-    let signals =
-        Signals::listen().map_err(|error| Failure::bad_input(format!("the system refuses: {error}")))?;
-    let simulator = builder(args, directory.clone(), Arc::clone(&console) as _)?.start()?;
+    let signals = Signals::listen().map_err(refused)?;
+    let simulator = builder(args, directory.clone(), Arc::clone(console) as _)?.start()?;
     console.banner(&simulator, directory.as_deref(), &keys);
     announce(&simulator, log, port_file.as_deref())?;
     runtime.block_on(signals.wait(&simulator));
@@ -141,8 +161,8 @@ fn builder(
     directory: Option<PathBuf>,
     observer: Arc<dyn crate::observer::Observer>,
 ) -> Result<Builder, Failure> {
-    // Compose files set variables to nothing where they mean none.
-    let token = args.admin_token.filter(|token| !token.is_empty());
+    // --admin-token "$TOKEN" without a TOKEN means none.
+    let token = args.admin_token.map(|token| token.reveal().to_owned()).filter(|token| !token.is_empty());
     let admin = match args.admin_listen {
         AdminListen::Off => None,
         AdminListen::At(address) => Some(address),
@@ -187,8 +207,7 @@ fn announce(simulator: &Simulator, log: LogFormat, port_file: Option<&Path>) -> 
         }
     };
     // Nobody may be listening to stdout; the simulator serves all the same.
-    let mut stdout = std::io::stdout().lock();
-    let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
+    let _ = terminal::say(line);
     Ok(())
 }
 

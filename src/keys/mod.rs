@@ -11,8 +11,9 @@ mod store;
 pub use diagnose::{Misfit, diagnose};
 pub use open::{Decryptor, Refusal};
 pub use ring::KeyRing;
-pub use store::{KeyError, Origin, read_or_generate};
+pub use store::{KeyError, Opened, Origin, read, read_or_generate};
 
+use std::fmt;
 use std::sync::Arc;
 
 use rsa::pkcs8::{EncodePublicKey, LineEnding};
@@ -23,13 +24,22 @@ use rsa::{RsaPrivateKey, RsaPublicKey};
 pub const KEY_BITS: std::ops::RangeInclusive<usize> = 1024..=8192;
 
 /// A private key, ready to open ciphertexts.
-#[derive(Debug)]
 pub struct PrivateKey {
     /// What to call it: the file's name, or what it was made for.
     name: String,
     rsa: Arc<RsaPrivateKey>,
     decryptor: Box<dyn Decryptor>,
     public_pem: String,
+}
+
+// Whatever the implementations below print of themselves.
+impl fmt::Debug for PrivateKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PrivateKey")
+            .field("name", &self.name)
+            .field("bits", &self.bits())
+            .finish_non_exhaustive()
+    }
 }
 
 impl PrivateKey {

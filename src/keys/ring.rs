@@ -1,6 +1,7 @@
 //! All keys of a simulator: the server's own, and those that customers name.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,12 +9,21 @@ use std::sync::Arc;
 use super::{PrivateKey, store};
 
 /// The server's key and the customers'.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct KeyRing {
     server: Arc<PrivateKey>,
     directory: Option<PathBuf>,
     /// By file name, with the PEM text each was made from, so that a reload parses only what changed.
     named: BTreeMap<String, (String, Arc<PrivateKey>)>,
+}
+
+// A derived Debug would print the PEM texts.
+impl fmt::Debug for KeyRing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let keys: Vec<_> =
+            std::iter::once(&self.server).chain(self.named.values().map(|(_, key)| key)).collect();
+        f.debug_struct("KeyRing").field("directory", &self.directory).field("keys", &keys).finish()
+    }
 }
 
 impl KeyRing {
@@ -57,5 +67,23 @@ impl KeyRing {
         std::iter::once(&self.server)
             .chain(self.named.values().map(|(_, key)| key))
             .filter(|key| key.public_pem() != but.public_pem())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_no_private_key() {
+        let directory = tempfile::tempdir().unwrap();
+        store::read_or_generate(directory.path(), 1024).unwrap();
+        let server = PrivateKey::generate("the server's key", 1024).unwrap();
+        let mut ring = KeyRing::new(server, Some(directory.path().to_owned()));
+        ring.named("private.pem").unwrap();
+        let pem = fs::read_to_string(directory.path().join("private.pem")).unwrap();
+        let shown = format!("{ring:?}");
+        assert!(shown.contains("private.pem") && shown.contains("1024"), "{shown}");
+        assert!(!shown.contains("PRIVATE KEY") && pem.lines().all(|line| !shown.contains(line)), "{shown}");
     }
 }

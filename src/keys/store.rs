@@ -1,7 +1,9 @@
 //! The keys directory: `private.pem` (PKCS#8, for its owner only) and `public.pem` (SPKI).
+//!
+//! Several simulators may start on one empty directory at once: the first who publishes a key wins, the others read it.
 
-use std::fs;
-use std::io::Write;
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use rsa::RsaPrivateKey;
@@ -37,28 +39,46 @@ pub enum Origin {
     Generated,
 }
 
-/// Reads `private.pem`, or makes it and `public.pem` when it is missing.
+/// How the server's key was come by.
+#[derive(Debug)]
+pub struct Opened {
+    pub origin: Origin,
+    /// Why `public.pem` is not the public half of the key; the key itself is good all the same.
+    pub warning: Option<KeyError>,
+}
+
+/// What the server's key is called in messages.
+const SERVERS_KEY: &str = "the server's key";
+
+/// Reads `private.pem` and writes nothing; `None` when there is none.
 ///
 /// # Errors
-/// When a file cannot be read, written or used; the message names it.
-pub fn read_or_generate(directory: &Path, bits: usize) -> Result<(PrivateKey, Origin), KeyError> {
+/// When it cannot be read or used; the message names it.
+pub fn read(directory: &Path) -> Result<Option<PrivateKey>, KeyError> {
     let path = directory.join(PRIVATE);
-    let (key, origin) = if path.exists() {
-        (read_private(&path, "the server's key")?, Origin::Read)
-    } else {
-        (generate(directory, &path, bits)?, Origin::Generated)
+    match fs::read_to_string(&path) {
+        Ok(pem) => {
+            parse_private(&pem, SERVERS_KEY).map(Some).map_err(|message| KeyError::new(&path, message))
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(KeyError::new(&path, format!("cannot be read: {error}"))),
+    }
+}
+
+/// Reads `private.pem`, or makes it when it is missing; makes `public.pem` its public half.
+///
+/// # Errors
+/// When `private.pem` cannot be read, written or used; the message names it.
+pub fn read_or_generate(directory: &Path, bits: usize) -> Result<(PrivateKey, Opened), KeyError> {
+    let (key, origin) = match read(directory)? {
+        Some(key) => (key, Origin::Read),
+        None => generate(directory, bits, publish)?,
     };
-    write_public(&directory.join(PUBLIC), key.public_pem())?;
-    Ok((key, origin))
+    let warning = write_public(&directory.join(PUBLIC), key.public_pem()).err();
+    Ok((key, Opened { origin, warning }))
 }
 
 /// Reads one private key: PKCS#8 or PKCS#1, PEM.
-pub fn read_private(path: &Path, name: &str) -> Result<PrivateKey, KeyError> {
-    let pem =
-        fs::read_to_string(path).map_err(|error| KeyError::new(path, format!("cannot be read: {error}")))?;
-    parse_private(&pem, name).map_err(|message| KeyError::new(path, message))
-}
-
 pub fn parse_private(pem: &str, name: &str) -> Result<PrivateKey, String> {
     if pem.contains("PUBLIC KEY-----") {
         return Err(
@@ -81,18 +101,48 @@ pub fn parse_private(pem: &str, name: &str) -> Result<PrivateKey, String> {
     PrivateKey::new(name, rsa)
 }
 
-fn generate(directory: &Path, path: &Path, bits: usize) -> Result<PrivateKey, KeyError> {
-    let key =
-        PrivateKey::generate("the server's key", bits).map_err(|message| KeyError::new(path, message))?;
+/// Makes a key and publishes it, or reads the one that was published first.
+fn generate(
+    directory: &Path,
+    bits: usize,
+    publish: fn(&Path, &Path) -> io::Result<()>,
+) -> Result<(PrivateKey, Origin), KeyError> {
+    let path = directory.join(PRIVATE);
+    let failed = |message: String| KeyError::new(&path, message);
+    let key = PrivateKey::generate(SERVERS_KEY, bits).map_err(failed)?;
     let pem = key
         .rsa
         .to_pkcs8_pem(LineEnding::LF)
-        .map_err(|error| KeyError::new(path, format!("cannot be encoded: {error}")))?;
+        .map_err(|error| failed(format!("cannot be encoded: {error}")))?;
     fs::create_dir_all(directory)
         .map_err(|error| KeyError::new(directory, format!("cannot be made: {error}")))?;
-    write_whole(path, pem.as_bytes(), true)
-        .map_err(|error| KeyError::new(path, format!("cannot be written: {error}")))?;
-    Ok(key)
+    match write_whole(&path, pem.as_bytes(), true, publish) {
+        Ok(()) => Ok((key, Origin::Generated)),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => match read(directory)? {
+            Some(winner) => Ok((winner, Origin::Read)),
+            None => Err(failed("is a link to nowhere".to_owned())),
+        },
+        Err(error) => Err(failed(format!("cannot be written: {error}"))),
+    }
+}
+
+/// Gives a whole file its name, unless the name is taken.
+fn publish(beside: &Path, path: &Path) -> io::Result<()> {
+    match fs::hard_link(beside, path) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => rename_under_lock(beside, path),
+        linked => linked,
+    }
+}
+
+/// [`publish`] where there are no hard links, as on FAT: a lock on the directory stands for them. Where that cannot be locked
+/// either, two first starts at the same instant are not told apart.
+fn rename_under_lock(beside: &Path, path: &Path) -> io::Result<()> {
+    let directory = File::open(path.parent().unwrap_or(path));
+    let _locked = directory.and_then(|directory| directory.lock().map(|()| directory));
+    if path.symlink_metadata().is_ok() {
+        return Err(ErrorKind::AlreadyExists.into());
+    }
+    fs::rename(beside, path)
 }
 
 /// Keeps `public.pem` the public half of `private.pem`, also when a user brings only the latter.
@@ -100,14 +150,19 @@ fn write_public(path: &Path, pem: &str) -> Result<(), KeyError> {
     if fs::read_to_string(path).is_ok_and(|existing| existing == pem) {
         return Ok(());
     }
-    write_whole(path, pem.as_bytes(), false)
+    write_whole(path, pem.as_bytes(), false, |beside, path| fs::rename(beside, path))
         .map_err(|error| KeyError::new(path, format!("cannot be written: {error}")))
 }
 
-/// Writes beside the file and renames, so that nobody ever reads half a key.
-fn write_whole(path: &Path, bytes: &[u8], owner_only: bool) -> std::io::Result<()> {
+/// Writes beside the file, then gives it its name, so that nobody ever reads half a key.
+fn write_whole(
+    path: &Path,
+    bytes: &[u8],
+    owner_only: bool,
+    give_name: fn(&Path, &Path) -> io::Result<()>,
+) -> io::Result<()> {
     let mut options = fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
+    options.write(true).create_new(true);
     #[cfg(unix)]
     if owner_only {
         use std::os::unix::fs::OpenOptionsExt;
@@ -115,14 +170,15 @@ fn write_whole(path: &Path, bytes: &[u8], owner_only: bool) -> std::io::Result<(
     }
     #[cfg(not(unix))]
     let _ = owner_only;
-    let beside = path.with_extension(format!("{}.tmp", std::process::id()));
+    let beside = path.with_extension(format!("{:016x}.tmp", rand::random::<u64>()));
     let written = options.open(&beside).and_then(|mut file| {
         file.write_all(bytes)?;
         file.sync_all()
     });
-    written.and_then(|()| fs::rename(&beside, path)).inspect_err(|_| {
-        let _ = fs::remove_file(&beside);
-    })
+    let named = written.and_then(|()| give_name(&beside, path));
+    // Gone already when it was renamed.
+    let _ = fs::remove_file(&beside);
+    named
 }
 
 #[cfg(test)]
@@ -133,10 +189,10 @@ mod tests {
     fn a_key_is_made_once_and_then_reused() {
         let directory = tempfile::tempdir().unwrap();
         let keys = directory.path().join("keys");
-        let (made, origin) = read_or_generate(&keys, 1024).unwrap();
-        assert_eq!(origin, Origin::Generated);
-        let (read, origin) = read_or_generate(&keys, 2048).unwrap();
-        assert_eq!(origin, Origin::Read);
+        let (made, opened) = read_or_generate(&keys, 1024).unwrap();
+        assert_eq!(opened.origin, Origin::Generated);
+        let (read, opened) = read_or_generate(&keys, 2048).unwrap();
+        assert_eq!(opened.origin, Origin::Read);
         assert_eq!(made.public_pem(), read.public_pem());
         assert_eq!(fs::read_to_string(keys.join(PUBLIC)).unwrap(), made.public_pem());
         let private = fs::read_to_string(keys.join(PRIVATE)).unwrap();
@@ -152,6 +208,55 @@ mod tests {
         read_or_generate(directory.path(), 1024).unwrap();
         let mode = fs::metadata(directory.path().join(PRIVATE)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn parallel_first_starts_end_with_one_key() {
+        type Start = fn(&Path) -> String;
+        let starts: [Start; 2] = [
+            |directory| read_or_generate(directory, 1024).unwrap().0.public_pem().to_owned(),
+            // As where there are no hard links.
+            |directory| generate(directory, 1024, rename_under_lock).unwrap().0.public_pem().to_owned(),
+        ];
+        for start in starts {
+            let directory = tempfile::tempdir().unwrap();
+            let together = std::sync::Barrier::new(8);
+            let keys: std::collections::BTreeSet<String> = std::thread::scope(|scope| {
+                let begin = || {
+                    together.wait();
+                    start(directory.path())
+                };
+                let starts: Vec<_> = (0..8).map(|_| scope.spawn(begin)).collect();
+                starts.into_iter().map(|start| start.join().unwrap()).collect()
+            });
+            assert_eq!(keys.len(), 1);
+            let (kept, _) = read_or_generate(directory.path(), 1024).unwrap();
+            assert!(keys.contains(kept.public_pem()));
+            assert_eq!(fs::read_to_string(directory.path().join(PUBLIC)).unwrap(), kept.public_pem());
+            assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 2, "no temporary file is left");
+        }
+    }
+
+    #[test]
+    fn reading_alone_writes_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        assert!(read(&directory.path().join("none")).unwrap().is_none());
+        read_or_generate(directory.path(), 1024).unwrap();
+        fs::remove_file(directory.path().join(PUBLIC)).unwrap();
+        assert!(read(directory.path()).unwrap().is_some());
+        assert!(!directory.path().join(PUBLIC).exists());
+    }
+
+    #[test]
+    fn a_public_file_that_cannot_be_written_is_a_warning() {
+        let directory = tempfile::tempdir().unwrap();
+        // No user may rename a file over a directory.
+        fs::create_dir_all(directory.path().join(PUBLIC).join("x")).unwrap();
+        for origin in [Origin::Generated, Origin::Read] {
+            let (_, opened) = read_or_generate(directory.path(), 1024).unwrap();
+            assert_eq!(opened.origin, origin);
+            assert!(opened.warning.unwrap().to_string().contains("public.pem: cannot be written"));
+        }
     }
 
     #[test]

@@ -155,33 +155,90 @@ fn without_an_admin_listener_the_line_says_off_and_the_file_null() {
     assert_eq!(ports["admin"], Value::Null);
 }
 
+/// The flags of `serve` as its help lists them, each with its part of the text.
+fn flags_of_serve() -> Vec<(String, String)> {
+    let help = run(&["serve", "--help"]);
+    let mut flags: Vec<(String, String)> = Vec::new();
+    for line in text(&help.stdout).lines().map(str::trim) {
+        let long = line.split(' ').find_map(|word| word.strip_prefix("--"));
+        if let (true, Some(name)) = (line.starts_with('-'), long) {
+            flags.push((name.to_owned(), String::new()));
+        }
+        if let Some((_, part)) = flags.last_mut() {
+            part.push_str(line);
+            part.push(' ');
+        }
+    }
+    flags
+}
+
 #[test]
 fn every_flag_has_an_environment_variable() {
-    let help = run(&["serve", "--help"]);
-    let help = text(&help.stdout);
-    for flag in [
-        "listen",
-        "admin-listen",
-        "admin-token",
-        "fixtures",
-        "keys",
-        "key-bits",
-        "clock",
-        "seed",
-        "layout",
-        "port-file",
-        "max-body",
-        "grace",
-        "journal",
-        "journal-file",
-        "show-nik",
-        "log",
-        "verbose",
-        "quiet",
+    let flags = flags_of_serve();
+    assert!(flags.len() > 15 && flags.iter().any(|(name, _)| name == "show-nik"), "{flags:?}");
+    for (name, part) in flags {
+        // These two only print something.
+        if name != "help" && name != "version" {
+            let variable = format!("[env: FRSIM_{}", name.to_uppercase().replace('-', "_"));
+            assert!(part.contains(&variable), "--{name} has no {variable}: {part}");
+        }
+    }
+}
+
+#[test]
+fn an_empty_variable_counts_as_not_set() {
+    let keys = KEYS.path().to_str().unwrap();
+    let mut with_nothing = command(&["--listen", "127.0.0.1:0", "--admin-listen", "off", "--keys", keys]);
+    for (name, _) in flags_of_serve() {
+        with_nothing.env(format!("FRSIM_{}", name.to_uppercase().replace('-', "_")), "");
+    }
+    let served = Served::from(with_nothing);
+    assert!(served.ready.starts_with("ready endpoint="), "{}", served.ready);
+    for args in [&["check", "--keys", keys][..], &["serve", "--help"], &["encrypt", "--help"]] {
+        let out = command(args).env("FRSIM_FIXTURES", "").env("FRSIM_KEYS", "").output().unwrap();
+        assert!(out.status.success(), "{args:?}: {}", text(&out.stderr));
+    }
+}
+
+#[test]
+fn what_is_set_wrongly_for_serve_stops_no_other_command() {
+    let keys = KEYS.path().to_str().unwrap();
+    for (name, value) in [("FRSIM_LOG", "x"), ("FRSIM_LISTEN", "nowhere"), ("FRSIM_QUIET", "perhaps")] {
+        let checked = command(&["check", "--keys", keys]).env(name, value).output().unwrap();
+        assert!(checked.status.success(), "{name}: {}", text(&checked.stderr));
+        for serve in [&["serve"][..], &["--seed", "1"]] {
+            let refused = command(serve).env(name, value).output().unwrap();
+            assert_eq!(refused.status.code(), Some(2), "{serve:?} {name}");
+        }
+    }
+}
+
+#[test]
+fn verbose_and_quiet_override_each_other_and_each_others_variables() {
+    for (name, value, args, lines) in [
+        ("FRSIM_QUIET", "true", &["-v"][..], "hint: "),
+        ("FRSIM_VERBOSE", "false", &["-q"], ""),
+        ("FRSIM_VERBOSE", "true", &["--quiet"], ""),
+        ("FRSIM_QUIET", "true", &["-q", "-v"], "hint: "),
+        ("FRSIM_QUIET", "true", &[], ""),
+        ("FRSIM_VERBOSE", "true", &["-v", "-q"], ""),
+        ("FRSIM_VERBOSE", "true", &[], "hint: "),
     ] {
-        assert!(help.contains(&format!("--{flag}")), "--{flag}");
-        let variable = format!("FRSIM_{}", flag.to_uppercase().replace('-', "_"));
-        assert!(help.contains(&format!("[env: {variable}")), "{variable}");
+        for serve in [&["serve"][..], &[]] {
+            let keys = KEYS.path().to_str().unwrap();
+            let plain = ["--listen", "127.0.0.1:0", "--admin-listen", "off", "--keys", keys];
+            let mut command = command(&[serve, &plain, args].concat());
+            command.env(name, value);
+            let served = Served::from(command);
+            exchange(
+                address(&served.value("endpoint")),
+                &http("POST", "/api/face-recognition/demo/X", "", b"{}"),
+            );
+            served.signal("TERM");
+            let (code, _, err) = served.end();
+            assert_eq!(code, Some(0));
+            assert!(err.contains(lines) && err.is_empty() == lines.is_empty(), "{name} {args:?}: {err}");
+        }
     }
 }
 
@@ -258,6 +315,91 @@ fn an_address_in_use_exits_3() {
         let out = run(&args);
         assert_eq!(out.status.code(), Some(3), "{}", text(&out.stderr));
         assert!(text(&out.stderr).contains(&address));
+    }
+}
+
+/// Requests on one connection, each answered before the next; none may take long.
+fn many_requests(endpoint: std::net::SocketAddr, count: usize) {
+    let mut stream = std::net::TcpStream::connect(endpoint).unwrap();
+    stream.set_read_timeout(Some(std::time::Duration::from_secs(10))).unwrap();
+    let request =
+        b"POST /api/face-recognition/sample-6014/X HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}";
+    for number in 0..count {
+        stream.write_all(request).unwrap();
+        let mut bytes = Vec::new();
+        let mut chunk = [0; 4096];
+        while !bytes.ends_with(b"\n}") {
+            let read = stream.read(&mut chunk).unwrap_or_else(|error| panic!("answer {number}: {error}"));
+            assert_ne!(read, 0);
+            bytes.extend_from_slice(&chunk[..read]);
+        }
+    }
+}
+
+#[test]
+fn a_log_that_nobody_reads_stops_neither_the_endpoint_nor_its_end() {
+    let mut served = Served::plain(&["-v"]);
+    let unread = served.child.stderr.take().unwrap();
+    many_requests(address(&served.value("endpoint")), 3000);
+    served.signal("TERM");
+    assert_eq!(served.child.wait().unwrap().code(), Some(0));
+    drop(unread);
+}
+
+#[test]
+fn a_log_that_is_read_has_every_request_in_order() {
+    let mut served = Served::plain(&["--log", "json"]);
+    let ready: Value = serde_json::from_str(&served.ready).unwrap();
+    let mut stderr = served.child.stderr.take().unwrap();
+    let log = std::thread::spawn(move || {
+        let mut log = String::new();
+        stderr.read_to_string(&mut log).unwrap();
+        log
+    });
+    many_requests(address(ready["endpoint"].as_str().unwrap()), 1000);
+    served.signal("TERM");
+    let log = log.join().unwrap();
+    let events = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let ids: Vec<_> = events.filter_map(|event| event["id"].as_u64()).collect();
+    assert_eq!(ids, (1..=1000).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_public_key_that_cannot_be_written_is_a_warning() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::copy(KEYS.path().join("private.pem"), directory.path().join("private.pem")).unwrap();
+    // Not even root renames a file over a directory.
+    std::fs::create_dir_all(directory.path().join("public.pem/x")).unwrap();
+    let keys = directory.path().to_str().unwrap();
+    let served = Served::start(&["-q", "--listen", "127.0.0.1:0", "--admin-listen", "off", "--keys", keys]);
+    served.signal("TERM");
+    let (code, _, err) = served.end();
+    assert_eq!(code, Some(0));
+    assert!(err.starts_with("warning: ") && err.contains("public.pem: cannot be written"), "{err}");
+}
+
+#[test]
+fn offline_commands_write_nothing_into_the_keys_directory() {
+    let directory = tempfile::tempdir().unwrap();
+    let private = directory.path().join("private.pem");
+    std::fs::copy(KEYS.path().join("private.pem"), &private).unwrap();
+    let keys = directory.path().to_str().unwrap();
+    // What is explained does not matter.
+    let body = private.to_str().unwrap();
+    for args in [&["check", "--keys", keys][..], &["explain", body, "--keys", keys]] {
+        let out = run(args);
+        assert!(out.status.success(), "{args:?}: {}", text(&out.stderr));
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1, "{args:?}");
+    }
+}
+
+#[test]
+fn output_that_nobody_reads_ends_quietly() {
+    for args in [&["check", "--policy"][..], &["check", "--keys", KEYS.path().to_str().unwrap()]] {
+        let mut child = command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        let out = child.wait_with_output().unwrap();
+        assert_eq!((out.status.code(), text(&out.stderr)), (Some(0), ""), "{args:?}");
     }
 }
 
@@ -384,11 +526,25 @@ fn explain_says_offline_what_would_be_answered() {
     assert!(out.starts_with("5005  threshold 0.0 is not within 1 to 20\n"), "{out}");
     assert!(out.contains("account     passed"), "{out}");
 
+    std::fs::write(&file, body.text()).unwrap();
+    let masked = format!("{}XXXXXXXXXX", &SITIS_NIK[..6]);
+    for (flags, shown, hidden) in
+        [(&[][..], masked.as_str(), SITIS_NIK), (&["--show-nik"], SITIS_NIK, &masked)]
+    {
+        let out = run(&[&["explain", file.to_str().unwrap(), "--keys", keys], flags].concat());
+        let out = text(&out.stdout);
+        assert!(out.contains(&format!("\nNIK                  score\n{shown}     20.000\n")), "{out}");
+        assert!(out.contains("\"errorCode\": \"6018\"") && out.matches(shown).count() == 2, "{out}");
+        assert!(!out.contains(hidden), "{out}");
+    }
+
     let mut piped = command(&["explain", "-", "--keys", keys, "--json"]);
     let mut child = piped.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(body.text().as_bytes()).unwrap();
     let explanation: Value = serde_json::from_slice(&child.wait_with_output().unwrap().stdout).unwrap();
     assert_eq!((explanation["code"].as_str(), explanation["outcome"].as_str()), (Some("6018"), Some("6018")));
+    assert_eq!(explanation["candidates"][0]["nik"], masked);
+    assert!(explanation["body"].as_str().unwrap().contains(SITIS_NIK), "the body as it would be sent");
     assert_eq!(run(&["explain", "/no/such/file"]).status.code(), Some(2));
 }
 

@@ -80,3 +80,20 @@ fn counts_and_what_the_api_set_survive_a_reload() {
     sim.call("c", sim.request().text());
     assert_eq!(sim.last()["ordinal"], 2);
 }
+
+#[test]
+fn a_directory_that_goes_is_refused_and_in_force_when_it_comes_back() {
+    let watched = Watched::start("extends = 'demo'\npolicy = { max_results = 3 }");
+    let most = || watched.sim.call("c", watched.sim.request().text()).json()["maxResults"].clone();
+    let heard = |wanted: &dyn Fn(&Result<usize, String>) -> bool| {
+        let news = watched.news.lock().unwrap();
+        while !wanted(&news.recv_timeout(Duration::from_secs(30)).expect("news within half a minute")) {}
+    };
+    std::fs::remove_dir_all(watched.directory.path()).unwrap();
+    heard(&|news| news.as_ref().is_err_and(|problem| problem.contains("cannot be read")));
+    for results in [4, 5] {
+        let text = format!("extends = 'demo'\npolicy = {{ max_results = {results} }}");
+        write_fixture(watched.directory.path(), "customers/c.toml", &text);
+        heard(&|news| news.is_ok() && most() == results);
+    }
+}

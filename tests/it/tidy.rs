@@ -78,14 +78,74 @@ fn the_committed_pictures_are_those_that_the_project_draws() {
 }
 
 #[test]
+fn only_few_files_write_to_the_terminal() {
+    for path in sources("src") {
+        let text = fs::read_to_string(&path).unwrap();
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        // The nik commands stream a million lines through a buffer of their own, beside a progress bar.
+        let places = ["src/cli/terminal.rs", "src/cli/nik/output.rs", "src/cli/nik/progress.rs"];
+        let is_the_place = places.iter().any(|place| path.ends_with(place));
+        for forbidden in ["println!(", "print!(", "eprintln!(", "eprint!(", "io::stdout()", "io::stderr()"] {
+            let may = is_the_place && forbidden.starts_with("io::");
+            assert!(may || !code.contains(forbidden), "{forbidden} in {}", path.display());
+        }
+    }
+}
+
+/// Whether a PEM of a private key stands in a text: as a file has it, with any line ends, or in a literal of any language.
+fn holds_private_key(text: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(text);
+    text.split("-----BEGIN ").skip(1).any(|behind| {
+        let Some((kind, behind)) = behind.split_once("-----") else { return false };
+        let base64 = behind
+            .replace("\\n", "")
+            .replace("\\r", "")
+            .chars()
+            .filter(|c| !c.is_whitespace() && !matches!(c, '\\' | '"' | '\'' | ','))
+            .take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '='))
+            .take(32)
+            .count();
+        // Encrypted PKCS#1 has headers before its base64.
+        kind.ends_with("PRIVATE KEY") && (base64 == 32 || behind.trim_start().starts_with("Proc-Type"))
+    })
+}
+
+#[test]
+fn every_form_of_a_private_key_is_known() {
+    let base64 = ["MIIEvQIBADANBgkqhkiG9w0BAQEFAASC"; 2];
+    for kind in ["", "RSA ", "EC ", "ENCRYPTED ", "OPENSSH "] {
+        for line_end in ["\n", "\r\n", "\r", "\\n", "\\r\\n", "\\n\\\n    ", "\",\n  \""] {
+            let pem = format!("x = \"-----BEGIN {kind}PRIVATE KEY-----{line_end}{}", base64.join(line_end));
+            assert!(holds_private_key(pem.as_bytes()), "{pem}");
+        }
+    }
+    let headed = format!("-----BEGIN RSA PRIVATE KEY{}\nProc-Type: 4,ENCRYPTED\n", "-----");
+    assert!(holds_private_key(headed.as_bytes()));
+    for harmless in [
+        "-----BEGIN PUBLIC KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASCMIIEvQ",
+        "-----BEGIN PRIVATE KEY-----",
+        "-----BEGIN RSA PRIVATE KEY-----\nAAAA\n-----END RSA PRIVATE KEY-----",
+    ] {
+        assert!(!holds_private_key(harmless.as_bytes()), "{harmless}");
+    }
+}
+
+#[test]
 fn no_private_key_is_committed() {
-    let listed = std::process::Command::new("git").args(["ls-files"]).current_dir(root()).output();
     // A packaged tree has no git.
-    let Ok(listed) = listed else { return };
-    for name in String::from_utf8_lossy(&listed.stdout).lines() {
+    if !root().join(".git").exists() {
+        return;
+    }
+    let listed = std::process::Command::new("git").args(["ls-files", "-z"]).current_dir(root()).output();
+    let listed = listed.expect("git in a checkout");
+    assert!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
+    let names = String::from_utf8(listed.stdout).unwrap();
+    let names: Vec<_> = names.split_terminator('\0').collect();
+    assert!(names.contains(&"Cargo.toml"), "git lists the tree");
+    for name in names {
+        // A file may be deleted and not yet committed so.
         let text = fs::read(root().join(name)).unwrap_or_default();
-        let marker = b"-----BEGIN PRIVATE KEY-----\nMI";
-        assert!(!text.windows(marker.len()).any(|window| window == marker), "{name} holds a private key");
+        assert!(!holds_private_key(&text), "{name} holds a private key");
     }
 }
 

@@ -118,7 +118,7 @@ fn judge(args: &ReadArgs, format: Format) -> io::Result<ExitCode> {
     })?;
     output.end()?;
     if count > 1 {
-        eprintln!("{count} NIKs, {invalid} invalid");
+        crate::cli::terminal::complain(format_args!("{count} NIKs, {invalid} invalid"));
     }
     Ok(if invalid == 0 { ExitCode::SUCCESS } else { ExitCode::from(Failure::NO) })
 }
