@@ -16,7 +16,7 @@ use serde_json::Value;
 use crate::checks::Finding;
 use crate::clock;
 use crate::evidence::{Photo, PhotoFormat};
-use crate::nik::District;
+use crate::nik::{District, Nik};
 use crate::protocol::{Body, Candidate, Code, Field, Shape};
 use crate::rules::Firing;
 
@@ -178,6 +178,22 @@ impl Request {
     }
 }
 
+impl Entry {
+    /// Masks the NIKs that a client put where they do not belong.
+    #[must_use]
+    pub fn discreet(mut self) -> Entry {
+        let mask = |text: &mut String| *text = without_niks(text);
+        let request = &mut self.request;
+        let texts = [&mut request.transaction_id, &mut request.transaction_source, &mut request.user_agent];
+        texts.into_iter().flatten().for_each(mask);
+        mask(&mut self.answer.reason);
+        for finding in &mut self.findings {
+            finding.reason = without_niks(&finding.reason).into();
+        }
+        self
+    }
+}
+
 impl Image {
     fn of(photo: &Photo) -> Option<Image> {
         Some(Image {
@@ -202,6 +218,29 @@ impl Found {
         let region = District::of_nik(&candidate.nik).map(ToString::to_string);
         Found { nik, region, score: candidate.score }
     }
+}
+
+/// A text without whole NIKs: sixteen digits that can be one are masked. Other numbers, such as a time as a transactionId, stay.
+#[must_use]
+pub fn without_niks(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for run in runs(text) {
+        let is_nik = run.len() == 16 && run.parse::<Nik>().is_ok() && District::of_nik(run).is_some();
+        shown.push_str(&if is_nik { masked(run) } else { run.to_owned() });
+    }
+    shown
+}
+
+/// Runs of ASCII digits, and what stands between them.
+fn runs(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let digits = rest.starts_with(|c: char| c.is_ascii_digit());
+        let end = rest.find(|c: char| c.is_ascii_digit() != digits).unwrap_or(rest.len());
+        let (run, behind) = rest.split_at(end);
+        rest = behind;
+        (!run.is_empty()).then_some(run)
+    })
 }
 
 /// `317503XXXXXXXXXX`: the region stays, every later digit goes.
@@ -405,6 +444,14 @@ mod tests {
         let line: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
         assert_eq!((line["state"].as_str(), line["elapsed_us"].as_u64()), (Some("done"), Some(42)));
         assert_eq!(line["at"].as_str(), Some("2026-11-21T10:00:00.000+07:00"));
+    }
+
+    #[test]
+    fn niks_in_free_text_are_masked_and_other_numbers_are_not() {
+        assert_eq!(without_niks("id 3174055708909001!"), "id 317405XXXXXXXXXX!");
+        for text in ["2026112110000001", "31740557089090011", "317405570890900", "9999999999999999", ""] {
+            assert_eq!(without_niks(text), text);
+        }
     }
 
     #[test]

@@ -56,6 +56,10 @@ pub struct CallArgs {
     timeout: Duration,
 }
 
+/// Everything but RFC 3986's unreserved characters.
+const PATH_SEGMENT: &percent_encoding::AsciiSet =
+    &percent_encoding::NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
 /// The built-in picture that is sent when none is named.
 const DEMO_PICTURE: &str = "gallery/siti.jpg";
 
@@ -87,9 +91,7 @@ fn endpoint(args: &CallArgs) -> String {
     let url = args.url.trim_end_matches('/');
     let has_path = url.split_once("://").is_some_and(|(_, rest)| rest.contains('/'));
     let prefix = if has_path { "" } else { "/api/face-recognition" };
-    let encoded = |text: &str| {
-        percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
-    };
+    let encoded = |text: &str| percent_encoding::utf8_percent_encode(text, PATH_SEGMENT).to_string();
     format!("{url}{prefix}/{}/{}", encoded(&args.customer), encoded(&args.methode))
 }
 

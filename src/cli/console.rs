@@ -148,6 +148,30 @@ impl Observer for Console {
         }
     }
 
+    fn stray(&self, status: u16, method: &str, path: &str) {
+        let shown = plain(&crate::protocol::body::cut(path, 100));
+        match self.format {
+            _ if self.quiet => {}
+            LogFormat::Text => {
+                self.log.write(format!("HTTP {status} to {method} {shown}: not a path of the endpoint"))
+            }
+            LogFormat::Json => {
+                let event = json!({ "event": "stray", "status": status, "method": method, "path": shown });
+                self.log.write(event.to_string());
+            }
+        }
+    }
+
+    fn full(&self, peer: std::net::IpAddr) {
+        self.warned(&format!("too many connections: one of {peer} was closed at once (limits.connections, connections_per_peer)"));
+    }
+
+    fn counters_overflow(&self, customer_id: &str) {
+        self.warned(&format!(
+            "{customer_id} counts its rules by more keys than limits.rule_counters: the oldest are forgotten"
+        ));
+    }
+
     fn reloaded(&self, customers: usize) {
         match self.format {
             _ if self.quiet => {}

@@ -148,6 +148,8 @@ fn serve(args: ServeArgs, console: &Arc<Console>) -> Result<ExitCode, Failure> {
     let _guard = runtime.enter();
     // Before the ready line: a signal that comes right after it must not kill the process.
     let signals = Signals::listen().map_err(refused)?;
+    // A thousand hanging connections need a thousand descriptors. Where it is refused, the system's limit holds.
+    let _ = rlimit::increase_nofile_limit(u64::MAX);
     let simulator = builder(args, directory.clone(), Arc::clone(console) as _)?.start()?;
     console.banner(&simulator, directory.as_deref(), &keys);
     announce(&simulator, log, port_file.as_deref())?;

@@ -1,7 +1,7 @@
 //! One encrypted field: base64, then RSA PKCS#1 v1.5, then UTF-8 (doc 2, `user_id` and `password`).
 
 use crate::keys::{KeyRing, PrivateKey, diagnose};
-use crate::protocol::encoding::{self, Base64Mode};
+use crate::protocol::encoding::{self, Base64Fault, Base64Mode};
 
 /// What became of an encrypted field. What was sent is never kept, neither plain nor encrypted.
 #[derive(Clone, PartialEq, Eq)]
@@ -52,8 +52,13 @@ fn attempt(
     key: &PrivateKey,
     ring: &KeyRing,
 ) -> Result<Credential, (String, String)> {
-    let decoded =
-        encoding::decode(text, mode).map_err(|fault| (fault.to_string(), fault.hint().to_owned()))?;
+    let decoded = encoding::decode(text, mode).map_err(|fault| match fault {
+        // What stands before the comma may be part of a password sent in clear.
+        Base64Fault::DataUri(_) => {
+            ("is not base64: it starts like a data URI".to_owned(), fault.hint().to_owned())
+        }
+        fault => (fault.to_string(), fault.hint().to_owned()),
+    })?;
     let plain = key.open(&decoded.bytes).map_err(|refusal| {
         let misfit = diagnose(&decoded.bytes, refusal, key, ring);
         (misfit.to_string(), misfit.hint().to_owned())
@@ -94,7 +99,7 @@ mod tests {
         match open_strict(text) {
             Credential::Refused { reason, hint } => {
                 assert!(reason.contains(expected), "{reason}");
-                assert!(!hint.is_empty());
+                assert!(!hint.is_empty() && !reason.contains("geheim") && !reason.contains("image/png"));
             }
             other => panic!("{other:?}"),
         }
@@ -113,6 +118,7 @@ mod tests {
         check_refused("demo-user", "was sent unencrypted");
         check_refused(&encoding::encode(b"demo-user"), "was sent unencrypted");
         check_refused(&encoding::encode(b"demo-user\n"), "was sent unencrypted");
+        check_refused("data:image/png;base64,geheim", "starts like a data URI");
         check_refused("some*body", "is not base64: '*' at character 5");
         check_refused(&encoding::encode(b"somebody"), "wrong length for the key: 8 bytes");
         check_refused(

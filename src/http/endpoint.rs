@@ -34,7 +34,8 @@ pub async fn serve(req: HttpRequest, mut payload: web::Payload, shared: web::Dat
         return wrong_method();
     }
     let wire = req.conn_data::<Wire>().cloned();
-    let visit = Visit::begin(&shared, head(&req, route, fixtures.peer), wire);
+    let visit =
+        Visit::begin(&shared, head(&req, route, fixtures.peer), wire).closing_if(req.head().upgrade());
     let most = shared.settings.max_body;
     let read = match visit.upload() {
         None => body::read(&req, &mut payload, most).await,
@@ -139,8 +140,11 @@ fn headers(req: &HttpRequest) -> Headers {
 }
 
 fn unknown_path(fixtures: &Fixtures) -> HttpResponse {
-    let paths: Vec<_> =
-        fixtures.prefixes.iter().map(|prefix| format!("{prefix}/{{customer_id}}/{{methode}}")).collect();
+    let paths: Vec<_> = fixtures
+        .prefixes
+        .iter()
+        .map(|prefix| format!("{}/{{customer_id}}/{{methode}}", prefix.replace(' ', "%20")))
+        .collect();
     error(
         StatusCode::NOT_FOUND,
         "not_found",

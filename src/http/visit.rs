@@ -44,6 +44,7 @@ pub struct Visit {
     started: Instant,
     entry: Option<Arc<Entry>>,
     state: State,
+    closes: bool,
     /// Dropped last of all: the entry is journaled before the server thinks that nothing is under way.
     _under_way: UnderWay,
 }
@@ -63,6 +64,7 @@ impl Visit {
             started,
             entry: None,
             state: State::Aborted,
+            closes: false,
             _under_way: under_way,
         }
     }
@@ -71,6 +73,14 @@ impl Visit {
     #[must_use]
     pub fn upload(&self) -> Option<Upload> {
         self.arrival.upload()
+    }
+
+    /// Says that the connection ends with the answer. A client that offers to upgrade it (Java's does, to HTTP/2) is answered in
+    /// HTTP/1.1, and actix ends such a connection: unsaid, the client's next request would fail.
+    #[must_use]
+    pub fn closing_if(mut self, closes: bool) -> Visit {
+        self.closes = closes;
+        self
     }
 
     /// Answers a body: waits, and does on the wire what rules say.
@@ -96,6 +106,9 @@ impl Visit {
     fn send(self, answer: HttpAnswer) -> HttpResponse {
         let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
         let mut response = HttpResponse::build(status);
+        if self.closes {
+            response.force_close();
+        }
         for (name, value) in answer.headers {
             // Names and values were found good when the rule was read.
             if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {

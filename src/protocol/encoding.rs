@@ -139,8 +139,10 @@ fn without_line_breaks(text: &str) -> Cow<'_, str> {
 
 /// The first character outside the standard alphabet, with its place from 1.
 fn foreign_character(text: &str) -> Option<(usize, char)> {
-    let standard = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=');
-    text.chars().enumerate().find(|(_, c)| !standard(*c)).map(|(index, c)| (index + 1, c))
+    // Padding stands at the end and nowhere else.
+    let body = text.trim_end_matches('=').len();
+    let standard = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/');
+    text[..body].chars().enumerate().find(|(_, c)| !standard(*c)).map(|(index, c)| (index + 1, c))
 }
 
 fn unpadded(text: &str) -> bool {
@@ -233,7 +235,8 @@ mod tests {
         check("AAé-", Base64Fault::Character { character: 'é', place: 3 });
         check("AAA", Base64Fault::Unpadded { length: 3 });
         check("AAAAA", Base64Fault::Broken { length: 5 });
-        check("AA==AAAA", Base64Fault::Broken { length: 8 });
+        check("AA==AAAA", Base64Fault::Character { character: '=', place: 3 });
+        check("AAAA====", Base64Fault::Broken { length: 8 });
         check("AB==", Base64Fault::Broken { length: 4 });
     }
 

@@ -99,7 +99,8 @@ impl Answer {
         let q = |text: &str| format!("{}{text}{}", quotes.open, quotes.close);
         let key = |text: &str| format!("{}{text}{}", quotes.key_open, quotes.key_close);
         let WhiteSpace { line, tab, message_tab, blank, colon } = white;
-        let code = if self.code.as_str().bytes().all(|b| b.is_ascii_digit()) {
+        // A made-up code that JSON would not take as a number stays a string.
+        let code = if number::is_json_number(self.code.as_str()) {
             self.code.as_str().to_owned()
         } else {
             q(self.code.as_str())

@@ -150,6 +150,22 @@ fn an_entry_has_everything_but_the_photo_and_the_credentials() {
 }
 
 #[test]
+fn a_nik_sent_where_none_belongs_is_masked_too() {
+    let sim = Sim::start();
+    sim.call(
+        "demo",
+        sim.request()
+            .set("transactionId", SITIS_NIK)
+            .set("transactionSource", format!("x {SITIS_NIK}"))
+            .text(),
+    );
+    assert!(!sim.last().to_string().contains(SITIS_NIK), "{}", sim.last());
+    assert_eq!(sim.last()["request"]["transaction_id"], "317405XXXXXXXXXX");
+    sim.call("demo", sim.request().set("transactionId", format!("{SITIS_NIK}-too-long")).text());
+    assert!(!sim.last().to_string().contains(SITIS_NIK), "{}", sim.last());
+}
+
+#[test]
 fn niks_are_shown_whole_only_when_asked_for() {
     let sim = Sim::with(|builder| builder.show_nik(true));
     sim.call("demo", sim.request().text());

@@ -167,6 +167,16 @@ fn a_client_that_sends_a_body_far_too_large_still_sees_the_413() {
 }
 
 #[test]
+fn a_client_that_offers_an_upgrade_is_told_that_the_connection_closes() {
+    let sim = Sim::start();
+    let offer = b"POST /api/face-recognition/sample-6014/X HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nUpgrade: h2c\r\n\
+                  Connection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n\r\n{}";
+    let answer = exchange(sim.address(), offer);
+    assert_eq!((answer.status, answer.code().as_str()), (200, "6014"));
+    assert!(answer.head.contains("\r\nconnection: close"), "{}", answer.head);
+}
+
+#[test]
 fn a_connection_is_kept_and_numbered() {
     let sim = Sim::start();
     let mut stream = TcpStream::connect(sim.address()).unwrap();

@@ -178,6 +178,16 @@ fn both_readmes_have_every_customer_code_policy_key_and_field() {
         assert_eq!(listed, customers, "{name}");
         let keys: Vec<_> = table_behind(&text, headings[2]).into_iter().map(|row| row[0].clone()).collect();
         assert_eq!(keys, policy::KEYS.iter().map(|key| key.name).collect::<Vec<_>>(), "{name}");
+        let faults: Vec<_> =
+            table_behind(&text, if name == "README.md" { "## Faults" } else { "## Fault\n" })
+                .into_iter()
+                .map(|row| row[0].clone())
+                .collect();
+        assert_eq!(
+            faults,
+            dukcapil_fr_sim::faults::KINDS.iter().map(|kind| kind.name).collect::<Vec<_>>(),
+            "{name}"
+        );
         for outcome in &OUTCOMES {
             assert!(text.contains(outcome.code), "{name} lacks {}", outcome.code);
         }

@@ -7,6 +7,7 @@ mod explain;
 mod keys;
 mod quota;
 mod requests;
+mod rules;
 mod status;
 
 pub use error::ApiError;
@@ -40,6 +41,23 @@ pub fn routes(config: &mut ServiceConfig) {
                 .route(web::put().to(quota::change)),
         )
         .service(at("/customers/{customer_id}/public.pem", "GET").route(web::get().to(keys::of_customer)))
+        .service(
+            at("/customers/{customer_id}/rules", "GET, DELETE")
+                .route(web::get().to(rules::list))
+                .route(web::delete().to(rules::remove_all)),
+        )
+        .service(
+            at("/customers/{customer_id}/rules/{name}", "GET, PUT, DELETE")
+                .route(web::get().to(rules::one))
+                .route(web::put().to(rules::put))
+                .route(web::delete().to(rules::remove)),
+        )
+        .service(
+            at("/customers/{customer_id}/state", "GET, PUT")
+                .route(web::get().to(rules::read_state))
+                .route(web::put().to(rules::change_state)),
+        )
+        .service(at("/faults/preview", "POST").route(web::post().to(rules::preview)))
         .service(at("/keys/public.pem", "GET").route(web::get().to(keys::of_server)))
         .service(at("/requests", "GET").route(web::get().to(requests::list)))
         .service(at("/requests/{id}", "GET").route(web::get().to(requests::one)))

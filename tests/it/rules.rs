@@ -1,0 +1,232 @@
+//! Rules on a running simulator: the shipped scripts, rules by file and by API, previews, and what is told of them.
+
+use serde_json::{Value, json};
+
+use crate::support::{Sim, exchange, http};
+
+fn codes(sim: &Sim, customer: &str, transactions: &[&str]) -> Vec<String> {
+    let body = |id: &&str| sim.request().set("transactionId", *id).text();
+    transactions.iter().map(|id| sim.call(customer, body(id)).code()).collect()
+}
+
+#[test]
+fn busy_then_ok_is_busy_twice_for_each_transaction() {
+    let sim = Sim::start();
+    assert_eq!(
+        codes(&sim, "busy-then-ok", &["a", "b", "a", "a", "b", "b"]),
+        ["6014", "6014", "6014", "6018", "6014", "6018"]
+    );
+    let entry = sim.last();
+    assert_eq!(entry["rule"], Value::Null);
+    let (_, listing) = sim.admin("GET", "/requests?code=6014&limit=1", "");
+    let busy = &listing["requests"][0];
+    assert_eq!(busy["rule"], "busy twice per transaction");
+    assert_eq!(
+        busy["rules"],
+        json!([{
+            "rule": "busy twice per transaction", "ordinal": 2, "decides": ["reply"],
+            "draw": { "ordinal": 4, "fires": true, "rate": null },
+        }])
+    );
+}
+
+#[test]
+fn the_other_scripts_do_what_they_are_named_for() {
+    let sim = Sim::start();
+    let body = sim.request().text();
+    assert_eq!(codes(&sim, "quota-one-left", &["a", "b"]), ["6018", "5002"]);
+    assert_eq!(sim.call("gateway-down", &body).status, 502);
+    let cut = sim.call("truncated", &body);
+    assert!(cut.head.contains("content-length: ") && serde_json::from_slice::<Value>(&cut.body).is_err());
+    let path = |customer: &str| {
+        http("POST", &format!("/api/face-recognition/{customer}/CALL_FN"), "", body.as_bytes())
+    };
+    let mut stream = std::net::TcpStream::connect(sim.address()).unwrap();
+    std::io::Write::write_all(&mut stream, &path("reset")).unwrap();
+    let error = std::io::Read::read_to_end(&mut stream, &mut Vec::new()).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+    let explain = |customer: &str| {
+        let question = json!({ "customer_id": customer, "body": body });
+        sim.admin("POST", "/explain", &question.to_string()).1
+    };
+    assert_eq!(explain("hang")["fault"], json!({ "kind": "hang", "rule": "hang" }));
+    assert_eq!(explain("slow")["delay"]["rule"], "slow");
+    assert!(explain("slow")["delay"]["us"].as_u64().unwrap() > 0);
+    assert_eq!(explain("flaky")["code"].as_str().map(str::len), Some(4));
+}
+
+#[test]
+fn flaky_fails_as_often_as_it_says() {
+    let sim = Sim::start();
+    let (_, preview) = sim.admin("POST", "/faults/preview", r#"{"customer_id":"flaky","count":100}"#);
+    for rule in preview["rules"].as_array().unwrap() {
+        let fires = rule["draws"].as_array().unwrap().iter().filter(|draw| draw["fires"] == true).count();
+        assert_eq!(fires, 10, "{}", rule["name"]);
+    }
+}
+
+#[test]
+fn a_rule_is_put_listed_previewed_and_taken_back() {
+    let sim = Sim::start();
+    let rule = r#"{"when":{"outcome":"6018"},"times":2,"per":"transaction_id","reply":{"code":"6014"}}"#;
+    let path = "/customers/demo/rules/twice";
+    let (status, put) = sim.admin("PUT", path, rule);
+    assert_eq!((status, put["name"].as_str(), put["times"].as_u64()), (200, Some("twice"), Some(2)));
+    assert_eq!(codes(&sim, "demo", &["a", "a", "a"]), ["6014", "6014", "6018"]);
+    assert_eq!(sim.admin("PUT", path, rule).0, 200);
+    assert_eq!(codes(&sim, "demo", &["a"]), ["6018"], "the same rule put again counts on");
+    assert_eq!(sim.admin("GET", path, "").1, put);
+    assert_eq!(sim.admin("GET", "/customers/demo/rules", "").1["rules"], json!([put]));
+    assert_eq!(sim.admin("DELETE", path, ""), (200, json!({ "removed": 1 })));
+    assert_eq!(sim.admin("DELETE", path, "").0, 404);
+    assert_eq!(codes(&sim, "demo", &["b"]), ["6018"]);
+}
+
+#[test]
+fn rules_put_come_before_the_fixtures_and_expire() {
+    let sim = Sim::start();
+    let rule = r#"{"checks":"skip","reply":{"code":"5000"},"ttl":"60s"}"#;
+    assert_eq!(sim.admin("PUT", "/customers/always-6014/rules/first", rule).0, 200);
+    assert_eq!(sim.call("always-6014", "{}").code(), "5000");
+    sim.admin("PUT", "/clock", r#"{"advance":"60s"}"#);
+    assert_eq!(sim.call("always-6014", "{}").code(), "6014");
+    let (status, error) = sim.admin("DELETE", "/customers/always-6014/rules/always%206014", "");
+    assert_eq!((status, error["error"]["code"].as_str()), (400, Some("invalid")), "{error}");
+}
+
+#[test]
+fn a_wrong_rule_is_refused_with_a_pointer_and_a_hint() {
+    let sim = Sim::start();
+    for (rule, path, hint) in [
+        (r#"{"repyl":{"code":"6014"}}"#, Some("/repyl"), Some("did you mean `reply`?")),
+        (r#"{"reply":{"code":"6014"},"when":{"threshold":"9..1"}}"#, Some("/when/threshold"), None),
+        (r#"{"delay":"-1s"}"#, Some("/delay"), None),
+        (r#"{"fault":{"kind":"rest"}}"#, None, None),
+        (r#"{"name":"other","delay":"1s"}"#, Some("/name"), None),
+        ("{}", None, None),
+    ] {
+        let (status, error) = sim.admin("PUT", "/customers/demo/rules/x", rule);
+        assert_eq!(
+            (status, error["error"]["path"].as_str(), error["error"]["hint"].as_str()),
+            (400, path, hint),
+            "{error}"
+        );
+    }
+    assert_eq!(sim.admin("GET", "/customers/demo/rules", "").1["rules"], json!([]));
+    assert_eq!(sim.admin("PUT", "/customers/nobody/rules/x", r#"{"delay":"1s"}"#).0, 404);
+}
+
+#[test]
+fn a_run_is_the_same_after_a_restart_beside_other_traffic_and_on_many_threads() {
+    let fixture = (
+        "customers/c.toml",
+        "extends = 'load'\n[[rules]]\nname = 'r'\nrate = 0.5\nreply = { code = '6014' }",
+    );
+    let run = |disturbed: bool| {
+        let (sim, _directory) = Sim::over(&[fixture]);
+        std::thread::scope(|scope| {
+            if disturbed {
+                scope
+                    .spawn(|| (0..20).for_each(|_| assert_eq!(sim.call("sample-6014", "{}").code(), "6014")));
+            }
+            codes(&sim, "c", &["t"; 20])
+        })
+    };
+    let first = run(false);
+    assert!(first.contains(&"6014".to_owned()) && first.contains(&"6018".to_owned()), "{first:?}");
+    assert_eq!(run(false), first);
+    assert_eq!(run(true), first);
+    let (sim, _directory) = Sim::over(&[fixture]);
+    let body = sim.request().text();
+    let busy = std::sync::atomic::AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..20 {
+            scope.spawn(|| {
+                let is_busy = sim.call("c", &body).code() == "6014";
+                busy.fetch_add(usize::from(is_busy), std::sync::atomic::Ordering::Relaxed);
+            });
+        }
+    });
+    assert_eq!(busy.into_inner(), first.iter().filter(|code| *code == "6014").count());
+}
+
+#[test]
+fn candidates_messages_shapes_and_free_answers_are_as_given() {
+    let rules = "extends = 'demo'
+[[rules]]
+when = { transaction_id = 'candidates' }
+reply = { code = '6018', candidates = [{ nik = 'low', score = 7.5 }, { nik = '317503XXXXXXXXXX', score = 9.88261890411377 }] }
+[[rules]]
+when = { transaction_id = 'message' }
+reply = { code = '7777', error = 'Halo', shape = 'verification' }
+[[rules]]
+when = { transaction_id = 'free' }
+reply = { status = 404, headers = { X-Why = 'because' }, body = 'nothing' }
+";
+    let (sim, _directory) = Sim::over(&[("customers/c.toml", rules)]);
+    let call = |id: &str| sim.call("c", sim.request().set("transactionId", id).text());
+    let given = call("candidates");
+    assert!(
+        given.text().contains(r#"{\"low\":7.5,\"317503XXXXXXXXXX\":9.88261890411377}"#),
+        "{}",
+        given.text()
+    );
+    assert_eq!(call("message").json()["error"], json!({ "errorCode": 7777, "errorMessage": "Halo" }));
+    let free = call("free");
+    assert_eq!((free.status, free.text()), (404, "nothing"));
+    assert!(free.head.to_lowercase().contains("\r\nx-why: because"), "{}", free.head);
+    assert_eq!(sim.admin("GET", "/customers/c/quota", "").1["used"], 1, "only the 6018 was charged");
+}
+
+#[test]
+fn the_state_is_read_and_set_over_the_api() {
+    let rules = "extends = 'demo'\n[[rules]]\nwhen = { state = 'down' }\nreply = { code = '6014' }";
+    let (sim, _directory) = Sim::over(&[("customers/c.toml", rules)]);
+    assert_eq!(sim.admin("GET", "/customers/c/state", "").1, json!({ "state": "" }));
+    assert_eq!(codes(&sim, "c", &["a"]), ["6018"]);
+    assert_eq!(sim.admin("PUT", "/customers/c/state", r#"{"state":"down"}"#).0, 200);
+    assert_eq!(codes(&sim, "c", &["a"]), ["6014"]);
+}
+
+#[test]
+fn previews_are_bounded_and_name_known_rules() {
+    let sim = Sim::start();
+    for (body, expected) in [
+        (r#"{"customer_id":"flaky","count":0}"#, 400),
+        (r#"{"customer_id":"flaky","count":10001}"#, 400),
+        (r#"{"customer_id":"flaky","rule":"rest"}"#, 404),
+        (r#"{"customer_id":"nobody"}"#, 404),
+        (r#"{"customer_id":"flaky","rule":"reset","count":3}"#, 200),
+    ] {
+        assert_eq!(sim.admin("POST", "/faults/preview", body).0, expected, "{body}");
+    }
+}
+
+#[test]
+fn a_rule_of_a_fixture_that_makes_no_sense_is_found_by_its_line() {
+    let directory = tempfile::tempdir().unwrap();
+    let text = "extends = 'demo'\n[[rules]]\ndelay = '1s'\n[[rules]]\nreply = { code = '6014' }\nwhen = { request = '<1' }\n";
+    crate::support::write_fixture(directory.path(), "customers/x.toml", text);
+    let checked = std::process::Command::new(env!("CARGO_BIN_EXE_dukcapil-fr-sim"))
+        .args(["check", directory.path().to_str().unwrap()])
+        .output()
+        .unwrap();
+    let said = String::from_utf8([checked.stdout, checked.stderr].concat()).unwrap();
+    assert_eq!(checked.status.code(), Some(2));
+    assert!(said.contains("x.toml:4:1: rule \"rule 2\": it can never match: request"), "{said}");
+}
+
+#[test]
+fn a_fault_of_one_customer_does_not_touch_admin_or_others() {
+    let sim = Sim::start();
+    let body = sim.request().text();
+    let hanging = std::net::TcpStream::connect(sim.address()).unwrap();
+    std::io::Write::write_all(
+        &mut (&hanging),
+        &http("POST", "/api/face-recognition/hang/CALL_FN", "", body.as_bytes()),
+    )
+    .unwrap();
+    while sim.admin("GET", "/ready", "").1["in_flight"] != 1 {}
+    assert_eq!(sim.call("demo", &body).code(), "6018");
+    assert_eq!(exchange(sim.admin_address(), &http("GET", "/health", "", b"")).status, 200);
+}
