@@ -13,6 +13,7 @@ mod nik_commands;
 mod openssl;
 mod quotas;
 mod rules;
+mod scenarios;
 mod settings;
 mod support;
 mod tidy;
