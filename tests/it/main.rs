@@ -11,6 +11,7 @@ mod nik;
 mod nik_commands;
 mod openssl;
 mod quotas;
+mod schema;
 mod settings;
 mod support;
 mod tidy;
