@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::checks::Check;
@@ -11,7 +12,7 @@ use crate::protocol::encoding::Base64Mode;
 use crate::protocol::{Code, Layout, Shape, Standing};
 
 /// `transactionId` of the verification shape.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum TransactionIdPolicy {
     /// The request's.
@@ -22,7 +23,7 @@ pub enum TransactionIdPolicy {
 }
 
 /// Which answers use up quota.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum QuotaCounts {
     /// Every answer from the matcher: 6018, 6019, 6014.
@@ -127,8 +128,9 @@ impl Policy {
 }
 
 /// `[policy]` as a fixture or the admin API writes it: any of the keys.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(transform = crate::fixtures::schema::describe_policy)]
 pub struct PolicySpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub precedence: Option<Precedence>,
@@ -223,15 +225,19 @@ macro_rules! one_of_codes {
         #[serde(try_from = "Code")]
         pub struct $name(Code);
 
+        impl $name {
+            /// The codes that it can be.
+            pub const CODES: &[Code] = &[$($code),*];
+        }
+
         impl TryFrom<Code> for $name {
             type Error = String;
 
             fn try_from(code: Code) -> Result<Self, String> {
-                let known = [$($code),*];
-                if known.contains(&code) {
+                if Self::CODES.contains(&code) {
                     return Ok($name(code));
                 }
-                let names: Vec<_> = known.iter().map(|code| format!("\"{code}\"")).collect();
+                let names: Vec<_> = Self::CODES.iter().map(|code| format!("\"{code}\"")).collect();
                 Err(format!("{} is {}, not \"{code}\"", $key, names.join(" or ")))
             }
         }

@@ -12,6 +12,7 @@ mod threshold;
 use std::borrow::Cow;
 use std::net::IpAddr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::evidence::{Credential, Photo};
@@ -20,7 +21,7 @@ use crate::policy::Policy;
 use crate::protocol::{Body, Code};
 
 /// A check, in the default order of answering (SPEC 3; assumed, after a look-alike of the 1:1 sibling).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Check {
     Parameters,

@@ -11,6 +11,7 @@ mod healthcheck;
 mod init;
 mod log;
 mod nik;
+mod schema;
 mod secret;
 mod serve;
 mod terminal;
@@ -49,6 +50,8 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// Validate fixtures, or print the policy table
     Check(check::CheckArgs),
+    /// Print the JSON Schema of the fixture files, for editors
+    Schema(schema::SchemaArgs),
     /// Parse, validate and generate NIKs, the numbers of identity cards
     Nik(nik::NikArgs),
     /// Exit 0 when the server is ready, 1 when it is not
@@ -72,6 +75,7 @@ pub fn main() -> ExitCode {
         Some(Command::Encrypt(args)) => encrypt::run(&args),
         Some(Command::Explain(args)) => explain::run(&args),
         Some(Command::Check(args)) => check::run(&args),
+        Some(Command::Schema(args)) => schema::run(&args),
         Some(Command::Nik(args)) => nik::run(&args),
         Some(Command::Healthcheck(args)) => healthcheck::run(&args),
     };

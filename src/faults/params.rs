@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use rand::rngs::ChaCha8Rng;
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::{HttpAnswer, KINDS, Kind, Plan, Step, Upload};
@@ -11,42 +12,65 @@ use crate::fixtures::did_you_mean;
 use crate::protocol::encoding::{self, Base64Mode};
 use crate::rules::Span;
 
-/// A fault as written. Which parameters a kind takes stands in [`KINDS`].
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+// Which parameters a kind takes stands in `KINDS`.
+/// A fault: its kind, and the parameters that this kind takes.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = crate::fixtures::schema::kinds_of_fault)]
 pub struct FaultSpec {
+    /// What goes wrong.
     pub kind: String,
+    /// How far the body gets: bytes, or a fraction.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<At>,
+    /// How the connection ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<End>,
+    /// How long.
     #[serde(default, rename = "for", skip_serializing_if = "Option::is_none")]
     pub time: Option<Span>,
+    /// When.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<Span>,
+    /// How many bytes of garbage.
+    #[schemars(range(min = 1, max = MOST_BYTES))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes: Option<u32>,
+    /// The bytes that are sent, in base64.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base64: Option<String>,
+    /// The bytes that are sent, as text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
+    /// How many bytes Content-Length is too long or, negative, too short.
+    #[schemars(extend("not" = { "const": 0 }))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<i64>,
+    /// Into how many parts the answer is cut.
+    #[schemars(range(min = 1))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chunks: Option<u32>,
+    /// How fast.
+    #[schemars(range(min = 1))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes_per_second: Option<u64>,
+    /// How many bits are flipped.
+    #[schemars(range(min = 1))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bits: Option<u32>,
+    /// The page's status.
+    #[schemars(extend("enum" = [502, 503, 504]))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
 }
 
 /// How a connection ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum End {
+    /// Orderly.
     Fin,
+    /// With a reset.
     Rst,
 }
 

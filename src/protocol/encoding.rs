@@ -5,10 +5,11 @@ use std::fmt;
 use std::sync::LazyLock;
 
 use base64::engine::{DecodePaddingMode, Engine, GeneralPurpose, GeneralPurposeConfig, Simd};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How base64 is read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Base64Mode {
     /// Standard alphabet, padded, no white space.

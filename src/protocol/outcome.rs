@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// How far a fact about the endpoint can be relied on.
@@ -32,7 +33,7 @@ impl fmt::Display for Standing {
 }
 
 /// Which of the document's two bodies an answer has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Shape {
     /// Flat, `errorCode` a string (doc 4.1, 4.2, 4.4, 4.5, 4.7 and the second 4.1).

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rand::Rng;
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::chance::uniform;
@@ -71,15 +72,20 @@ impl<'de> Deserialize<'de> for DelaySpec {
 }
 
 /// A delay by chance: exactly one of these.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(extend("minProperties" = 1, "maxProperties" = 1))]
 pub struct Drawn {
+    /// The least and the most.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub uniform: Option<(Span, Span)>,
+    /// As measured latencies mostly are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lognormal: Option<Lognormal>,
+    /// Never below zero.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub normal: Option<Normal>,
+    /// As the time between independent events is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exponential: Option<Exponential>,
     /// A CSV file of the fixture directory; the last column of each line is a time, in milliseconds or with a unit.
@@ -87,21 +93,21 @@ pub struct Drawn {
     pub from: Option<String>,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Lognormal {
     pub median: Span,
     pub p99: Span,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Normal {
     pub mean: Span,
     pub sd: Span,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Exponential {
     pub mean: Span,

@@ -11,13 +11,13 @@ mod spec;
 mod when;
 
 pub use chance::{Chance, Draw, Purpose, Source};
-pub use delay::{Delay, DelaySpec, Span};
+pub use delay::{Delay, DelaySpec, Drawn, Span};
 pub use pattern::Pattern;
 pub use range::Range;
 pub use reply::{Reply, ReplySpec};
 pub use scenario::{Counting, Firing, Scenario, Stage};
 pub use spec::{Checks, FileReader, Per, Rule, RuleSpec};
-pub use when::{Facts, When, since};
+pub use when::{Facts, IpPattern, TimeOfDay, When, Window, since};
 
 /// When a rule is tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

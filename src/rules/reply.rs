@@ -2,14 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::protocol::{Candidate, Code, Shape, sample};
 
-/// A reply as written: one of its three forms.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+/// A reply: { code, candidates, error, shape }, { sample } or { status, headers, body or body_file }.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(transform = crate::fixtures::schema::one_form_of_reply)]
 pub struct ReplySpec {
+    /// An answer with this code, echoing the request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<Code>,
     /// As given: any text as NIK, neither filtered nor sorted.
@@ -18,14 +21,20 @@ pub struct ReplySpec {
     /// The message, in place of the code's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// Which of the two bodies, in place of the code's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shape: Option<Shape>,
+    /// The document's sample answer, byte for byte.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sample: Option<Code>,
+    /// Any HTTP answer with this status.
+    #[schemars(range(min = 200, max = 599))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
+    /// Its headers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub headers: Option<BTreeMap<String, String>>,
+    /// Its body.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
     /// A file of the fixture directory.
@@ -34,10 +43,12 @@ pub struct ReplySpec {
 }
 
 /// One of `candidates`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CandidateSpec {
+    /// Any text.
     pub nik: String,
+    /// From 0 to 20, as the matcher scores.
     pub score: f32,
 }
 

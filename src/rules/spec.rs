@@ -1,6 +1,7 @@
 //! One of `[[rules]]`, as written and ready to be used.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::chance::Chance;
@@ -10,41 +11,54 @@ use super::when::When;
 use super::{Effect, Phase};
 use crate::faults::{Fault, FaultSpec};
 
-/// A rule as written.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+/// A rule: when it fires, and what is then done. It has at least one of reply, delay, fault and set_state.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(transform = crate::fixtures::schema::rule_decides)]
 pub struct RuleSpec {
     /// For journal and API; default: `rule 1` and so on.
+    #[schemars(length(min = 1, max = 64), regex(pattern = r"^[^/\n]*$"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// What must hold of the request; without it, the rule is for all.
     pub when: When,
     /// The first so many pass.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub skip: Option<u64>,
     /// At most so many fire.
+    #[schemars(range(min = 1))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub times: Option<u64>,
     /// Only every so-manieth is drawn.
+    #[schemars(range(min = 1))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub every: Option<u64>,
     /// What is counted by itself.
     pub per: Per,
+    /// The chance that it fires, above 0 and up to 1.
+    #[schemars(range(max = 1), extend("exclusiveMinimum" = 0))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate: Option<f64>,
-    /// `"7/10"`.
+    /// `"7/10"`: exactly seven of every ten fire.
+    #[schemars(regex(pattern = r"^\s*\d+\s*/\s*\d{1,5}\s*$"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exact: Option<String>,
+    /// A chance that changes with time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ramp: Option<RampSpec>,
     /// `"skip"`: answer without the checks. Nobody is authenticated then, so nothing is charged.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checks: Option<Checks>,
+    /// What is answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reply: Option<ReplySpec>,
+    /// How long the answer waits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delay: Option<DelaySpec>,
+    /// What goes wrong on the wire.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fault: Option<FaultSpec>,
+    /// The state that the customer is in from then on; see when.state.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub set_state: Option<String>,
     /// Only for rules put over the admin API.
@@ -53,7 +67,7 @@ pub struct RuleSpec {
 }
 
 /// What a rule counts by itself.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Per {
     #[default]
@@ -64,18 +78,23 @@ pub enum Per {
 }
 
 /// Whether the checks are made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Checks {
     Skip,
 }
 
-/// `ramp = { from = 0.0, to = 0.5, over = "60s" }`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// `ramp = { from = 0.0, to = 0.5, over = "60s" }`: a chance that changes from one rate to another, and stays there.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RampSpec {
+    /// The rate at first.
+    #[schemars(range(min = 0, max = 1))]
     pub from: f64,
+    /// The rate at last.
+    #[schemars(range(min = 0, max = 1))]
     pub to: f64,
+    /// How long it takes.
     pub over: Span,
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use jiff::Timestamp;
 use jiff::civil::Time;
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::delay::Span;
@@ -18,21 +19,25 @@ use crate::clock::jakarta;
 use crate::protocol::Code;
 
 /// `when`: all that is set must hold; nothing set always holds.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct When {
     /// What the checks would answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Code>,
+    /// The request's `transaction_id`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub transaction_id: Option<Pattern>,
+    /// The request's `transaction_source`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub transaction_source: Option<Pattern>,
     /// A pattern, or a network such as `10.0.0.0/8`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ip: Option<IpPattern>,
+    /// The request's `threshold`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub threshold: Option<Range>,
+    /// The photo.
     #[serde(skip_serializing_if = "ImageWhen::is_empty")]
     pub image: ImageWhen,
     /// Headers by name, in any case.
@@ -56,10 +61,11 @@ pub struct When {
 }
 
 /// Conditions on the photo.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ImageWhen {
     /// Of the file, in hexadecimal.
+    #[schemars(regex(pattern = "^[0-9A-Fa-f]{64}$"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
     /// The NIK of somebody whom the matcher finds in it, at whatever score.

@@ -14,6 +14,7 @@ mod openssl;
 mod quotas;
 mod rules;
 mod scenarios;
+mod schema;
 mod settings;
 mod support;
 mod tidy;
