@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 
 use actix_rt::net::TcpStream;
@@ -14,7 +14,7 @@ use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::listener::Seat;
-use super::wire::Wire;
+use super::wire::{TakeOver, Wire};
 use super::{Shared, proxy};
 use crate::fixtures::PeerSource;
 
@@ -24,8 +24,7 @@ pub struct Connection {
     stream: Arc<TcpStream>,
     number: u64,
     early: Bytes,
-    /// A fault writes to the socket itself: what HTTP writes is swallowed.
-    taken_over: Arc<AtomicBool>,
+    take_over: Arc<TakeOver>,
     _seat: Seat,
 }
 
@@ -53,18 +52,14 @@ impl Connection {
             early = header.rest;
         }
         let connection =
-            Connection { stream: Arc::new(stream), number, early, taken_over: Arc::default(), _seat: seat };
+            Connection { stream: Arc::new(stream), number, early, take_over: Arc::default(), _seat: seat };
         Ok((connection, peer))
     }
 
     /// Leaves what handlers may know in the connection's extensions.
     pub fn introduce(&self, extensions: &mut Extensions) {
         extensions.insert(Number(self.number));
-        extensions.insert(Wire::new(&self.stream, &self.taken_over));
-    }
-
-    fn is_taken_over(&self) -> bool {
-        self.taken_over.load(Ordering::Relaxed)
+        extensions.insert(Wire::new(&self.stream, &self.take_over));
     }
 }
 
@@ -74,6 +69,10 @@ impl AsyncRead for Connection {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        // Nothing read is the end of what the client sends.
+        if self.take_over.has_ended() {
+            return Poll::Ready(Ok(()));
+        }
         if self.early.has_remaining() {
             let count = self.early.remaining().min(buf.remaining());
             buf.put_slice(&self.early.split_to(count));
@@ -95,7 +94,7 @@ impl AsyncRead for Connection {
 
 impl AsyncWrite for Connection {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        if self.is_taken_over() {
+        if self.take_over.has_begun() {
             return Poll::Ready(Ok(bytes.len()));
         }
         loop {
@@ -113,7 +112,7 @@ impl AsyncWrite for Connection {
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         // A fault has ended the connection its own way, or leaves it to the close.
-        if self.is_taken_over() {
+        if self.take_over.has_begun() {
             return Poll::Ready(Ok(()));
         }
         Poll::Ready(SockRef::from(&*self.stream).shutdown(std::net::Shutdown::Write))

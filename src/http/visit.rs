@@ -132,6 +132,9 @@ impl Visit {
     pub async fn cut_off(mut self, end: End) -> HttpResponse {
         let reason = "a rule ended the connection during the upload";
         self.entry = Some(self.shared.engine.turn_away(&self.head, &self.arrival, None, reason));
+        if let Some(wire) = &self.wire {
+            wire.hang_up();
+        }
         self.perform(vec![end.step()]).await
     }
 

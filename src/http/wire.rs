@@ -11,17 +11,43 @@ use socket2::SockRef;
 use super::Shared;
 use crate::faults::Step;
 
+/// What the connection has to know of a take-over.
+#[derive(Debug, Default)]
+pub struct TakeOver {
+    /// What HTTP writes is swallowed.
+    begun: AtomicBool,
+    /// The connection is to be closed at once, whatever the client still sends.
+    ended: AtomicBool,
+}
+
+impl TakeOver {
+    /// Whether a fault writes to the socket instead of HTTP.
+    pub fn has_begun(&self) -> bool {
+        self.begun.load(Ordering::Relaxed)
+    }
+
+    /// Whether nothing more is to be read either.
+    pub fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Relaxed)
+    }
+}
+
 /// A handle on a connection's socket, for whoever handles its requests. It does not keep the socket open.
 #[derive(Clone, Debug)]
 pub struct Wire {
     stream: Weak<TcpStream>,
-    taken_over: Arc<AtomicBool>,
+    take_over: Arc<TakeOver>,
 }
 
 impl Wire {
-    /// A handle on `stream`; `taken_over` tells the connection to swallow what HTTP writes.
-    pub fn new(stream: &Arc<TcpStream>, taken_over: &Arc<AtomicBool>) -> Wire {
-        Wire { stream: Arc::downgrade(stream), taken_over: Arc::clone(taken_over) }
+    /// A handle on `stream`; `take_over` is shared with the connection.
+    pub fn new(stream: &Arc<TcpStream>, take_over: &Arc<TakeOver>) -> Wire {
+        Wire { stream: Arc::downgrade(stream), take_over: Arc::clone(take_over) }
+    }
+
+    /// Lets the connection close at once, instead of reading on until the client has sent all.
+    pub fn hang_up(&self) {
+        self.take_over.ended.store(true, Ordering::Relaxed);
     }
 
     /// Takes the steps. From the first on, nothing that HTTP writes reaches the socket.
@@ -29,7 +55,7 @@ impl Wire {
     /// # Errors
     /// When the client has gone before all was sent.
     pub async fn perform(&self, steps: Vec<Step>, shared: &Shared) -> io::Result<()> {
-        self.taken_over.store(true, Ordering::Relaxed);
+        self.take_over.begun.store(true, Ordering::Relaxed);
         for step in steps {
             match step {
                 Step::Send(bytes) => self.send(&bytes).await?,
@@ -69,6 +95,7 @@ impl Wire {
             }
             tokio::time::sleep(POLL).await;
         }
+        self.hang_up();
         SockRef::from(&*stream).set_linger(Some(Duration::ZERO))
     }
 }
