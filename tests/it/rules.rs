@@ -230,3 +230,58 @@ fn a_fault_of_one_customer_does_not_touch_admin_or_others() {
     assert_eq!(sim.call("demo", &body).code(), "6018");
     assert_eq!(exchange(sim.admin_address(), &http("GET", "/health", "", b"")).status, 200);
 }
+
+#[test]
+fn conditions_hold_on_real_requests() {
+    let rules = format!(
+        "extends = 'load'
+[[rules]]
+when = {{ image = {{ similar_to = '{}', size = '>1000' }}, header = {{ x-test = 'a*' }}, request = '2..' }}
+reply = {{ code = '6014' }}
+[[rules]]
+when = {{ ip = '10.9.0.0/16', threshold = '>=15' }}
+reply = {{ code = '5000' }}
+",
+        crate::support::SITIS_NIK
+    );
+    let (sim, _directory) = Sim::over(&[("customers/c.toml", &rules)]);
+    let with_header = |header: &str| {
+        let body = sim.request().text();
+        let bytes = http("POST", "/api/face-recognition/c/CALL_FN", header, body.as_bytes());
+        exchange(sim.address(), &bytes).code()
+    };
+    assert_eq!(with_header("X-Test: abc\r\n"), "6018", "the first request is not the second");
+    assert_eq!(with_header("X-Test: abc\r\n"), "6014");
+    assert_eq!(with_header("X-Test: bc\r\n"), "6018");
+    let stranger = dukcapil_fr_sim::protocol::encoding::encode(&crate::support::stranger());
+    let body = sim.request().set("image", stranger).set("ip", "10.9.1.1").set("threshold", 15);
+    assert_eq!(sim.call("c", body.text()).code(), "5000");
+}
+
+#[test]
+fn a_window_of_a_rule_put_begins_when_it_is_put() {
+    let sim = Sim::start();
+    sim.admin("PUT", "/clock", r#"{"advance":"1h"}"#);
+    let rule = r#"{"when":{"window":"10s..20s"},"reply":{"code":"6014"}}"#;
+    assert_eq!(sim.admin("PUT", "/customers/demo/rules/soon", rule).0, 200);
+    let mut seen = Vec::new();
+    for _ in 0..3 {
+        seen.extend(codes(&sim, "demo", &["a"]));
+        sim.admin("PUT", "/clock", r#"{"advance":"10s"}"#);
+    }
+    assert_eq!(seen, ["6018", "6014", "6018"]);
+}
+
+#[test]
+fn rules_read_pages_and_recorded_times_from_files_beside_the_customers() {
+    let rules = "extends = 'load'\n[[rules]]\nreply = { status = 503, body_file = 'page.html' }\ndelay = { from = 'times.csv' }";
+    let files = [
+        ("customers/c.toml", rules),
+        ("customers/page.html", "<p>tutup</p>"),
+        ("customers/times.csv", "0\n"),
+    ];
+    let (sim, _directory) = Sim::over(&files);
+    let answer = sim.call("c", "{}");
+    assert_eq!((answer.status, answer.text()), (503, "<p>tutup</p>"));
+    assert_eq!(sim.last()["delay"], json!({ "rule": "rule 1", "us": 0 }));
+}
