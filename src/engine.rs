@@ -35,7 +35,7 @@ pub struct Engine {
     pub journal: Journal,
     settings: Settings,
     /// Rules put over the admin API, by customer; they come before the fixtures' and survive a reload.
-    put_rules: RwLock<HashMap<String, Vec<Rule>>>,
+    put_rules: RwLock<HashMap<String, Vec<Arc<Rule>>>>,
 }
 
 /// What the command line says about answering.
@@ -215,7 +215,7 @@ impl Engine {
         let state = book.scenario.state.clone();
         let facts = head_facts(head, &arrival, self.clock.now(), &state);
         let stage = self.stage(customer, &fixtures, Counting::Count);
-        let rules: Vec<_> = rules.iter().collect();
+        let rules: Vec<_> = rules.iter().map(Arc::as_ref).collect();
         book.scenario.decide(&rules, Phase::Head, &facts, stage, &mut arrival.decided);
         arrival
     }
@@ -233,7 +233,7 @@ impl Engine {
 
     /// The rules of a customer: first those put over the admin API that have not expired, then the fixtures'.
     #[must_use]
-    pub fn rules(&self, customer: &Customer) -> Vec<Rule> {
+    pub fn rules(&self, customer: &Customer) -> Vec<Arc<Rule>> {
         let now = self.clock.now();
         let put = self.put_rules.read().unwrap_or_else(PoisonError::into_inner);
         let put = put.get(&customer.id).into_iter().flatten();
@@ -248,8 +248,8 @@ impl Engine {
         match rules.iter_mut().find(|known| known.name == rule.name) {
             // The same rule put again changes nothing: its counts and its window go on.
             Some(known) if known.fingerprint == rule.fingerprint && rule.expires.is_none() => {}
-            Some(known) => *known = rule,
-            None => rules.push(rule),
+            Some(known) => *known = Arc::new(rule),
+            None => rules.push(Arc::new(rule)),
         }
     }
 
@@ -439,7 +439,7 @@ struct Desk<'a> {
     arrival: &'a Arrival,
     body_bytes: usize,
     body: &'a Body<'a>,
-    rules: Vec<Rule>,
+    rules: Vec<Arc<Rule>>,
     now: Timestamp,
     counting: Counting,
 }
@@ -521,7 +521,7 @@ impl Desk<'_> {
         phase: Phase,
         decided: &mut Decided,
     ) {
-        let rules: Vec<_> = self.rules.iter().collect();
+        let rules: Vec<_> = self.rules.iter().map(Arc::as_ref).collect();
         let similar = self.similar(photo);
         let mut book = ledger::open(book);
         let state = book.scenario.state.clone();
@@ -578,7 +578,7 @@ impl Desk<'_> {
         candidates: Vec<Candidate>,
         decided: &mut Decided,
     ) -> Decision {
-        let rules: Vec<_> = self.rules.iter().collect();
+        let rules: Vec<_> = self.rules.iter().map(Arc::as_ref).collect();
         let similar = self.similar(case.photo.as_ref());
         let day = clock::jakarta_day(self.now);
         let book = self.engine.ledger.book(&customer.id);

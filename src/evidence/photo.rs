@@ -19,7 +19,7 @@ pub enum PhotoFormat {
 }
 
 /// A photo as far as it could be read.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Photo {
     /// The file's bytes; empty when the base64 could not be decoded.
     pub bytes: Vec<u8>,
@@ -58,6 +58,13 @@ pub enum PhotoFault {
         height: u32,
         most: u64,
     },
+}
+
+// A derived Debug would print the photo.
+impl fmt::Debug for Photo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Photo({} bytes, {:?}, {:?})", self.bytes.len(), self.format, self.fault)
+    }
 }
 
 impl Photo {

@@ -1,18 +1,13 @@
 //! `POST /api/nik`: the NIK identification API, on the data listener. Reads the clock and the policy; the rest is `nik::api`.
 
-use std::pin::Pin;
-use std::task::{Context, Poll};
-
-use actix_web::body::{BodySize, MessageBody};
 use actix_web::http::{Method, header};
 use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
-use bytes::Bytes;
 use percent_encoding::percent_decode_str;
 
 use super::Shared;
 use super::admin::ApiError;
 use super::body::{self, Unread};
-use super::visit::UnderWay;
+use super::visit::{Answer, UnderWay};
 use crate::clock;
 use crate::nik::Terms;
 use crate::nik::api::{self, Refusal};
@@ -51,7 +46,7 @@ fn answer(body: &[u8], shared: &Shared, under_way: UnderWay) -> Result<HttpRespo
         min_age: shared.engine.fixtures().policy.nik_min_age,
     };
     let bytes = api::answer(body, &terms).map_err(ApiError::from)?;
-    let answer = Answer { length: bytes.len() as u64, bytes: Some(bytes.into()), _under_way: under_way };
+    let answer = Answer::new(bytes, under_way);
     Ok(HttpResponse::Ok().insert_header(header::ContentType::json()).body(answer))
 }
 
@@ -75,25 +70,6 @@ fn turn_away(unread: &Unread, most: usize) -> HttpResponse {
     let mut response = error.error_response();
     response.head_mut().set_connection_type(actix_http::ConnectionType::Close);
     response
-}
-
-/// An answer on its way out; the request is under way until it is sent or dropped.
-struct Answer {
-    bytes: Option<Bytes>,
-    length: u64,
-    _under_way: UnderWay,
-}
-
-impl MessageBody for Answer {
-    type Error = std::convert::Infallible;
-
-    fn size(&self) -> BodySize {
-        BodySize::Sized(self.length)
-    }
-
-    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
-        Poll::Ready(self.bytes.take().map(Ok))
-    }
 }
 
 #[cfg(test)]

@@ -115,8 +115,7 @@ impl Visit {
                 response.append_header((name, value));
             }
         }
-        let length = answer.body.len() as u64;
-        response.body(Answer { length, bytes: Some(answer.body.into()), visit: self })
+        response.body(Answer::new(answer.body, self))
     }
 
     /// Takes the steps of a fault. What is returned to HTTP never reaches the socket.
@@ -171,14 +170,34 @@ impl Drop for Visit {
     }
 }
 
-/// An answer on its way out.
-struct Answer {
+/// An answer on its way out, with whoever is told when it is sent or dropped.
+pub struct Answer<G> {
     bytes: Option<Bytes>,
     length: u64,
-    visit: Visit,
+    guard: G,
 }
 
-impl MessageBody for Answer {
+/// Whoever is told that an answer was sent whole.
+pub trait Guard: Unpin {
+    fn sent(&mut self) {}
+}
+
+impl Guard for UnderWay {}
+
+impl Guard for Visit {
+    fn sent(&mut self) {
+        self.state = State::Done;
+    }
+}
+
+impl<G> Answer<G> {
+    /// An answer with this body.
+    pub fn new(bytes: Vec<u8>, guard: G) -> Answer<G> {
+        Answer { length: bytes.len() as u64, bytes: Some(bytes.into()), guard }
+    }
+}
+
+impl<G: Guard> MessageBody for Answer<G> {
     type Error = std::convert::Infallible;
 
     fn size(&self) -> BodySize {
@@ -188,7 +207,7 @@ impl MessageBody for Answer {
     fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
         let bytes = self.bytes.take();
         if bytes.is_none() {
-            self.visit.state = State::Done;
+            self.guard.sent();
         }
         Poll::Ready(bytes.map(Ok))
     }

@@ -48,12 +48,19 @@ static URL_SAFE: GeneralPurpose = GeneralPurpose::new(
 );
 
 /// What was decoded, and whether line breaks were let pass.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 pub struct Decoded {
     /// The bytes.
     pub bytes: Vec<u8>,
     /// Line breaks were skipped (only in [`Base64Mode::Mime`]).
     pub line_breaks: bool,
+}
+
+// A derived Debug would print the bytes, which are a photo's or a ciphertext's.
+impl fmt::Debug for Decoded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Decoded({} bytes)", self.bytes.len())
+    }
 }
 
 /// Decodes base64.

@@ -16,7 +16,7 @@ pub async fn list(
 ) -> Result<HttpResponse, ApiError> {
     let fixtures = shared.engine.fixtures();
     let rules = shared.engine.rules(customer(&fixtures, &customer_id)?);
-    Ok(json(&json!({ "rules": rules.iter().map(shown).collect::<Vec<_>>() })))
+    Ok(json(&json!({ "rules": rules.iter().map(|rule| shown(rule)).collect::<Vec<_>>() })))
 }
 
 pub async fn one(
