@@ -317,7 +317,8 @@ struct Ring {
 pub struct Journal {
     ring: Mutex<Ring>,
     most_bytes: usize,
-    file: Option<Mutex<File>>,
+    /// Whether writing to it failed the last time.
+    file: Option<Mutex<(File, bool)>>,
 }
 
 impl Journal {
@@ -326,7 +327,8 @@ impl Journal {
     /// # Errors
     /// When the file cannot be opened.
     pub fn new(most_bytes: usize, file: Option<&Path>) -> io::Result<Journal> {
-        let open = |path| File::options().create(true).append(true).open(path).map(Mutex::new);
+        let open =
+            |path| File::options().create(true).append(true).open(path).map(|file| Mutex::new((file, false)));
         Ok(Journal { ring: Mutex::default(), most_bytes, file: file.map(open).transpose()? })
     }
 
@@ -346,13 +348,17 @@ impl Journal {
         entry
     }
 
-    /// Appends an ended entry to the file, also one that the ring has lost.
-    pub fn append(&self, entry: &Entry) {
-        let Some(file) = &self.file else { return };
+    /// Appends an ended entry to the file, also one that the ring has lost. Gives the error when that begins to fail: a full disk
+    /// does not stop the endpoint, and is told once.
+    pub fn append(&self, entry: &Entry) -> Option<io::Error> {
+        let file = self.file.as_ref()?;
         let mut line = serde_json::to_vec(entry).unwrap_or_default();
         line.push(b'\n');
-        // A full disk must not stop the endpoint.
-        let _ = file.lock().unwrap_or_else(PoisonError::into_inner).write_all(&line);
+        let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+        let failed = file.0.write_all(&line).err();
+        let news = failed.is_some() && !file.1;
+        file.1 = failed.is_some();
+        failed.filter(|_| news)
     }
 
     /// The entries that `filter` takes, newest first, at most `limit`; and how many the ring has lost.
@@ -440,10 +446,18 @@ mod tests {
         assert!(journal.get(added.id).is_none());
         added.end(State::Done, 42);
         added.end(State::Aborted, 43);
-        journal.append(&added);
+        assert!(journal.append(&added).is_none());
         let line: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
         assert_eq!((line["state"].as_str(), line["elapsed_us"].as_u64()), (Some("done"), Some(42)));
         assert_eq!(line["at"].as_str(), Some("2026-11-21T10:00:00.000+07:00"));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_full_disk_is_told_once() {
+        let journal = Journal::new(0, Some(Path::new("/dev/full"))).unwrap();
+        let entry = journal.add(entry("a", Code::FOUND));
+        assert_eq!([journal.append(&entry).is_some(), journal.append(&entry).is_some()], [true, false]);
     }
 
     #[test]

@@ -162,7 +162,11 @@ impl Drop for Visit {
             )
         });
         entry.end(self.state, u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX));
-        engine.journal.append(&entry);
+        if let Some(error) = engine.journal.append(&entry) {
+            self.shared
+                .observer
+                .warned(&format!("the journal file cannot be written: {error}; entries are missing there"));
+        }
         self.shared.observer.request(&entry);
         if engine.leave(&self.head, &self.arrival) {
             self.shared.observer.counters_overflow(&self.head.customer_id);
