@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -20,7 +20,7 @@ use crate::evidence::{Credential, Photo, credential};
 use crate::faults::{HttpAnswer, Listener, Upload, Way};
 use crate::fixtures::{Customer, Fixtures};
 use crate::journal::{self, Entry, Found, Journal};
-use crate::ledger::{self, Book, Ledger};
+use crate::ledger::{self, Ledger};
 use crate::policy::{Policy, QuotaCounts};
 use crate::protocol::{Body, Candidate, Code, Field, Layout, Shape, Value, body, sample};
 use crate::rules::{Counting, Decided, Facts, Firing, Phase, Purpose, Reply, Rule, Source, Stage};
@@ -37,6 +37,9 @@ pub struct Engine {
     /// Rules put over the admin API, by customer; they come before the fixtures' and survive a reload.
     put_rules: RwLock<HashMap<String, Vec<Arc<Rule>>>>,
 }
+
+/// Rules of one customer that are put over the admin API, at most.
+const MOST_PUT_RULES: usize = 1000;
 
 /// What the command line says about answering.
 #[derive(Clone, Copy, Debug, Default)]
@@ -204,19 +207,29 @@ impl Engine {
     /// Counts a request whose head has come, and asks the rules that are decided before the body.
     #[must_use]
     pub fn arrive(&self, head: &Head) -> Arrival {
+        self.arrive_as(head, Counting::Count)
+    }
+
+    fn arrive_as(&self, head: &Head, counting: Counting) -> Arrival {
         let fixtures = self.fixtures.load();
         let Some(customer) = fixtures.customers.get(&head.customer_id) else { return Arrival::default() };
         let rules = self.rules(customer);
         let book = self.ledger.book(&customer.id);
         let mut book = ledger::open(&book);
-        book.in_flight += 1;
-        let mut arrival =
-            Arrival { ordinal: Some(book.arrive()), in_flight: book.in_flight, ..Arrival::default() };
+        let (ordinal, in_flight) = match counting {
+            Counting::Count => {
+                book.in_flight += 1;
+                (book.arrive(), book.in_flight)
+            }
+            Counting::Look => (book.next_ordinal(), book.in_flight + 1),
+        };
+        let mut arrival = Arrival { ordinal: Some(ordinal), in_flight, ..Arrival::default() };
         let state = book.scenario.state.clone();
         let facts = head_facts(head, &arrival, self.clock.now(), &state);
-        let stage = self.stage(customer, &fixtures, Counting::Count);
-        let rules: Vec<_> = rules.iter().map(Arc::as_ref).collect();
-        book.scenario.decide(&rules, Phase::Head, &facts, stage, &mut arrival.decided);
+        let stage = self.stage(customer, &fixtures, counting);
+        let rules: Vec<_> =
+            rules.iter().map(Arc::as_ref).filter(|rule| rule.phase() == Phase::Head).collect();
+        book.scenario.decide(&rules, &facts, stage, &mut arrival.decided);
         arrival
     }
 
@@ -242,24 +255,50 @@ impl Engine {
     }
 
     /// Puts a rule, in place of the one of the same name that was put before.
-    pub fn put_rule(&self, customer_id: &str, rule: Rule) {
+    ///
+    /// # Errors
+    /// When the customer has too many.
+    pub fn put_rule(&self, customer_id: &str, rule: Rule) -> Result<(), String> {
         let mut all = self.put_rules.write().unwrap_or_else(PoisonError::into_inner);
         let rules = all.entry(customer_id.to_owned()).or_default();
-        match rules.iter_mut().find(|known| known.name == rule.name) {
-            // The same rule put again changes nothing: its counts and its window go on.
-            Some(known) if known.fingerprint == rule.fingerprint && rule.expires.is_none() => {}
-            Some(known) => *known = Arc::new(rule),
+        let now = self.clock.now();
+        let expired = rules.extract_if(.., |known| known.expires.is_some_and(|expires| expires <= now));
+        self.forget(customer_id, expired.collect());
+        match rules.iter().position(|known| known.name == rule.name) {
+            // The same rule put again changes nothing but its end: its counts and its window go on.
+            Some(index) if rules[index].fingerprint == rule.fingerprint => {
+                rules[index] = Arc::new(Rule { put: rules[index].put, ..rule });
+            }
+            Some(index) => {
+                let replaced = std::mem::replace(&mut rules[index], Arc::new(rule));
+                self.forget(customer_id, vec![replaced]);
+            }
+            None if rules.len() >= MOST_PUT_RULES => {
+                return Err(format!(
+                    "{customer_id} has {MOST_PUT_RULES} rules put over the admin API; take some back"
+                ));
+            }
             None => rules.push(Arc::new(rule)),
         }
+        Ok(())
     }
 
     /// Takes back a rule that was put, or all of them. Gives how many.
     pub fn remove_rules(&self, customer_id: &str, name: Option<&str>) -> usize {
         let mut all = self.put_rules.write().unwrap_or_else(PoisonError::into_inner);
         let Some(rules) = all.get_mut(customer_id) else { return 0 };
-        let before = rules.len();
-        rules.retain(|rule| name.is_some_and(|name| rule.name != name));
-        before - rules.len()
+        let removed: Vec<_> =
+            rules.extract_if(.., |rule| name.is_none_or(|name| rule.name == name)).collect();
+        let count = removed.len();
+        self.forget(customer_id, removed);
+        count
+    }
+
+    /// Forgets what was counted for rules that are gone.
+    fn forget(&self, customer_id: &str, gone: Vec<Arc<Rule>>) {
+        let book = self.ledger.book(customer_id);
+        let mut book = ledger::open(&book);
+        gone.iter().for_each(|rule| book.scenario.forget(rule.fingerprint));
     }
 
     /// Where and how a customer's rules are counted.
@@ -313,7 +352,7 @@ impl Engine {
     /// What [`Engine::answer`] would answer now. Consumes nothing.
     #[must_use]
     pub fn explain(&self, head: &Head, body: &[u8]) -> Verdict {
-        let arrival = Arrival { ordinal: Some(1), in_flight: 1, ..Arrival::default() };
+        let arrival = self.arrive_as(head, Counting::Look);
         self.judge(&self.fixtures.load(), head, &arrival, body, (self.clock.now(), Counting::Look))
     }
 
@@ -351,26 +390,14 @@ impl Engine {
             counting,
         };
         let mut decided = arrival.decided.clone();
-        if let Some(customer) = customer.filter(|_| desk.rules.iter().any(|rule| rule.phase() == Phase::Door))
-        {
+        if let Some(customer) = customer.filter(|_| !desk.before_the_checks().is_empty()) {
             let photo = desk.photo(&customer.policy);
-            desk.decide(
-                customer,
-                &mut self.open_book(customer),
-                None,
-                photo.as_ref(),
-                Phase::Door,
-                &mut decided,
-            );
-            if decided.reply.is_some() {
+            desk.decide(customer, photo.as_ref(), &desk.before_the_checks(), &mut decided);
+            if decided.skips_checks {
                 return desk.without_checks(customer, photo, decided);
             }
         }
         desk.with_checks(customer, decided)
-    }
-
-    fn open_book(&self, customer: &Customer) -> OpenBook {
-        OpenBook(self.ledger.book(&customer.id))
     }
 
     /// Whether NIKs are shown whole in the journal and in explanations.
@@ -444,9 +471,6 @@ struct Desk<'a> {
     counting: Counting,
 }
 
-/// A customer's book, not yet locked.
-struct OpenBook(Arc<Mutex<Book>>);
-
 impl Desk<'_> {
     fn with_checks(&self, customer: Option<&Customer>, mut decided: Decided) -> Verdict {
         let mut case = self.open_case(customer);
@@ -511,22 +535,26 @@ impl Desk<'_> {
             .unwrap_or_default()
     }
 
-    /// Tries the rules of one phase.
-    fn decide(
-        &self,
-        customer: &Customer,
-        OpenBook(book): &mut OpenBook,
-        outcome: Option<&Code>,
-        photo: Option<&Photo>,
-        phase: Phase,
-        decided: &mut Decided,
-    ) {
-        let rules: Vec<_> = self.rules.iter().map(Arc::as_ref).collect();
+    /// The rules that skip the checks, as far as none stands before them that does not.
+    fn before_the_checks(&self) -> Vec<&Rule> {
+        let body = self.rules.iter().map(Arc::as_ref).filter(|rule| rule.phase() != Phase::Head);
+        body.take_while(|rule| rule.phase() == Phase::Door).collect()
+    }
+
+    /// All other rules but those of the upload, in order.
+    fn after_the_checks(&self) -> Vec<&Rule> {
+        let body = self.rules.iter().map(Arc::as_ref).filter(|rule| rule.phase() != Phase::Head);
+        body.skip_while(|rule| rule.phase() == Phase::Door).collect()
+    }
+
+    /// Tries rules without an outcome.
+    fn decide(&self, customer: &Customer, photo: Option<&Photo>, rules: &[&Rule], decided: &mut Decided) {
         let similar = self.similar(photo);
-        let mut book = ledger::open(book);
+        let book = self.engine.ledger.book(&customer.id);
+        let mut book = ledger::open(&book);
         let state = book.scenario.state.clone();
-        let facts = self.facts(outcome, photo, similar, &state);
-        book.scenario.decide(&rules, phase, &facts, self.stage(customer), decided);
+        let facts = self.facts(None, photo, similar, &state);
+        book.scenario.decide(rules, &facts, self.stage(customer), decided);
     }
 
     fn stage<'a>(&self, customer: &'a Customer) -> Stage<'a> {
@@ -578,7 +606,7 @@ impl Desk<'_> {
         candidates: Vec<Candidate>,
         decided: &mut Decided,
     ) -> Decision {
-        let rules: Vec<_> = self.rules.iter().map(Arc::as_ref).collect();
+        let rules = self.after_the_checks();
         let similar = self.similar(case.photo.as_ref());
         let day = clock::jakarta_day(self.now);
         let book = self.engine.ledger.book(&customer.id);
@@ -588,11 +616,12 @@ impl Desk<'_> {
         let mut decision = Decision::of_checks(case, findings, candidates);
         let state = book.scenario.state.clone();
         let facts = self.facts(Some(&decision.outcome), case.photo.as_ref(), similar, &state);
-        book.scenario.decide(&rules, Phase::Checked, &facts, self.stage(customer), decided);
+        book.scenario.decide(&rules, &facts, self.stage(customer), decided);
         if let Some((reply, rule)) = &decided.reply {
             decision.overrule(reply, rule);
         }
-        if decision.counts(case.policy.quota_counts, findings) && self.counting == Counting::Count {
+        let counts = !decided.skips_checks && decision.counts(case.policy.quota_counts, findings);
+        if counts && self.counting == Counting::Count {
             decision.charged = book.charge(day, customer.per_day);
             case.quota = book.quota(day, customer.per_day);
         }
@@ -628,14 +657,7 @@ impl Desk<'_> {
 
     /// A rule's answer to whatever came. Nobody is authenticated, so nothing is charged.
     fn without_checks(&self, customer: &Customer, photo: Option<Photo>, mut decided: Decided) -> Verdict {
-        self.decide(
-            customer,
-            &mut self.engine.open_book(customer),
-            None,
-            photo.as_ref(),
-            Phase::Checked,
-            &mut decided,
-        );
+        self.decide(customer, photo.as_ref(), &self.after_the_checks(), &mut decided);
         let policy = &customer.policy;
         let reply =
             decided.reply.as_ref().map_or_else(|| Reply::of_code(Code::FOUND), |(reply, _)| reply.clone());

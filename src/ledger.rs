@@ -32,6 +32,12 @@ impl Book {
         self.requests
     }
 
+    /// The ordinal that the next request will have.
+    #[must_use]
+    pub fn next_ordinal(&self) -> u64 {
+        self.requests + 1
+    }
+
     /// The quota of `day`; `fixture` is the limit that the fixtures set.
     #[must_use]
     pub fn quota(&self, day: Date, fixture: Option<u64>) -> QuotaView {

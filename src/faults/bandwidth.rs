@@ -10,9 +10,11 @@ pub fn plan(params: &Params, answer: &HttpAnswer, _: &mut ChaCha8Rng) -> Plan {
     let rate = params.bytes_per_second.unwrap_or(64);
     let portion = usize::try_from(rate / 10).unwrap_or(usize::MAX).max(1);
     let mut steps = vec![Step::Send(answer.head(answer.body.len() as i64, true))];
-    for bytes in answer.body.chunks(portion) {
+    for (number, bytes) in answer.body.chunks(portion).enumerate() {
+        if number > 0 {
+            steps.push(Step::Wait(Duration::from_secs_f64(portion as f64 / rate as f64)));
+        }
         steps.push(Step::Send(bytes.to_vec()));
-        steps.push(Step::Wait(Duration::from_secs_f64(bytes.len() as f64 / rate as f64)));
     }
     steps.push(Step::Fin);
     Plan::steps(steps).note("bytes_per_second", rate)

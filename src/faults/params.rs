@@ -175,6 +175,9 @@ pub struct Fault {
     params: Params,
 }
 
+/// Most bits that are flipped.
+const MOST_BITS: u32 = 4096;
+
 /// Most bytes of garbage.
 const MOST_BYTES: u32 = 16 << 20;
 
@@ -260,6 +263,9 @@ fn params(spec: &FaultSpec) -> Result<Params, String> {
     positive("bytes", spec.bytes == Some(0))?;
     if spec.bytes.is_some_and(|bytes| bytes > MOST_BYTES) {
         return Err(format!("bytes is at most {MOST_BYTES}"));
+    }
+    if spec.bits.is_some_and(|bits| bits > MOST_BITS) {
+        return Err(format!("bits is at most {MOST_BITS}: the journal lists every one"));
     }
     if spec.by == Some(0) {
         return Err("by = 0 makes the length right: write how many bytes too long, or, negative, too short"

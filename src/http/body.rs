@@ -73,12 +73,12 @@ where
     read(req, &mut Box::pin(paced), most).await
 }
 
-/// Reads a body as far as `at`, of what Content-Length announces, and no further.
-pub async fn read_part<P>(req: &HttpRequest, payload: &mut P, at: At)
+/// Reads a body as far as `at`, of what Content-Length announces, and no further than `most` bytes.
+pub async fn read_part<P>(req: &HttpRequest, payload: &mut P, at: At, most: usize)
 where
     P: Stream<Item = Result<Bytes, PayloadError>> + Unpin,
 {
-    let wanted = at.of(announced(req).unwrap_or(usize::MAX));
+    let wanted = at.of(announced(req).unwrap_or(most)).min(most);
     let mut count = 0;
     while count < wanted {
         match payload.next().await {

@@ -42,7 +42,7 @@ pub async fn serve(req: HttpRequest, mut payload: web::Payload, shared: web::Dat
         Some(Upload::Unread) => Ok(Vec::new()),
         Some(Upload::Slowly(rate)) => body::read_slowly(&req, &mut payload, most, rate, &*shared.timer).await,
         Some(Upload::CloseAt(at, end)) => {
-            body::read_part(&req, &mut payload, at).await;
+            body::read_part(&req, &mut payload, at, most).await;
             return visit.cut_off(end).await;
         }
     };

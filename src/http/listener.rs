@@ -115,13 +115,17 @@ pub async fn accept(
     let mut turn = 0usize;
     loop {
         tokio::select! {
-            Some(command) = commands.recv() => match command {
+            Some(command) = commands.recv() => {
+                match command {
                 Listener::Refuse(time) => {
                     drop(listener);
                     shared.timer.sleep(time).await;
                     listener = reopen(address).await;
                 }
                 Listener::CloseOnAccept(time) => close_all(&listener, shared.timer.sleep(time)).await,
+                }
+                // Requests that fired at the same time asked for the same: it is done.
+                while commands.try_recv().is_ok() {}
             },
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => {

@@ -118,11 +118,17 @@ impl Visit {
         response.body(Answer::new(answer.body, self))
     }
 
-    /// Takes the steps of a fault. What is returned to HTTP never reaches the socket.
-    async fn perform(&mut self, steps: Vec<Step>) -> HttpResponse {
-        if let Some(wire) = &self.wire {
-            let done = wire.perform(steps, &self.shared).await;
-            self.state = if done.is_ok() { State::Done } else { State::Aborted };
+    /// Takes the steps of a fault. What is returned to HTTP never reaches the socket. Once the last byte is sent the request is
+    /// done: a client that has what it wants need not stay for the end.
+    async fn perform(&mut self, mut steps: Vec<Step>) -> HttpResponse {
+        let Some(wire) = self.wire.clone() else { return closing() };
+        let last_sent = steps.iter().rposition(|step| matches!(step, Step::Send(_)));
+        let ending = steps.split_off(last_sent.map_or(steps.len(), |last| last + 1));
+        for part in [steps, ending] {
+            if wire.perform(part, &self.shared).await.is_err() {
+                break;
+            }
+            self.state = State::Done;
         }
         closing()
     }
@@ -131,7 +137,8 @@ impl Visit {
     pub async fn cut_off(mut self, end: End) -> HttpResponse {
         let reason = "a rule ended the connection during the upload";
         self.entry = Some(self.shared.engine.turn_away(&self.head, &self.arrival, None, reason));
-        if let Some(wire) = &self.wire {
+        // For an RST the wire hangs up itself, when all is ready for it.
+        if let (End::Fin, Some(wire)) = (end, &self.wire) {
             wire.hang_up();
         }
         self.perform(vec![end.step()]).await

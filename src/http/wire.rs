@@ -55,6 +55,8 @@ impl Wire {
     /// # Errors
     /// When the client has gone before all was sent.
     pub async fn perform(&self, steps: Vec<Step>, shared: &Shared) -> io::Result<()> {
+        // An answer to an earlier request of the same connection may still wait for HTTP to write it.
+        tokio::task::yield_now().await;
         self.take_over.begun.store(true, Ordering::Relaxed);
         for step in steps {
             match step {

@@ -169,8 +169,8 @@ impl Delay {
         let seconds = match self {
             Delay::Fixed(time) => return *time,
             Delay::Uniform(least, most) => {
-                let (least, most) = (least.as_secs_f64(), most.as_secs_f64());
-                least + (most - least) * uniform(random)
+                let part = (*most - *least).as_secs_f64() * uniform(random);
+                return *least + Duration::from_micros((part * 1e6).round() as u64);
             }
             Delay::Lognormal { median, sigma } => median.as_secs_f64() * (sigma * normal(random)).exp(),
             Delay::Normal { mean, sd } => mean.as_secs_f64() + sd.as_secs_f64() * normal(random),

@@ -24,9 +24,9 @@ pub use when::{Facts, IpPattern, TimeOfDay, When, Window, since};
 pub enum Phase {
     /// Before the body is read: rules whose fault is of the upload.
     Head,
-    /// Before the checks: rules that skip them.
+    /// Before the checks, as far as no other rule stands before them: rules that skip the checks.
     Door,
-    /// After the checks: all others.
+    /// After the checks: all others, in order.
     Checked,
 }
 
@@ -44,6 +44,8 @@ pub enum Effect {
 #[derive(Clone, Debug, Default)]
 pub struct Decided {
     pub reply: Option<(Reply, String)>,
+    /// Whether the rule that decided the reply skips the checks.
+    pub skips_checks: bool,
     pub delay: Option<(Delay, String)>,
     pub fault: Option<(crate::faults::Fault, String)>,
     pub set_state: Option<String>,
@@ -64,7 +66,10 @@ impl Decided {
     fn take(&mut self, rule: &Rule, effect: Effect) {
         let name = || rule.name.clone();
         match effect {
-            Effect::Reply => self.reply = rule.reply.clone().map(|reply| (reply, name())),
+            Effect::Reply => {
+                self.reply = rule.reply.clone().map(|reply| (reply, name()));
+                self.skips_checks = rule.spec.checks == Some(Checks::Skip);
+            }
             Effect::Delay => self.delay = rule.delay.clone().map(|delay| (delay, name())),
             Effect::Fault => self.fault = rule.fault.clone().map(|fault| (fault, name())),
             Effect::SetState => self.set_state.clone_from(&rule.set_state),

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 
 use super::chance::{Draw, Source};
-use super::spec::{Per, Rule};
+use super::spec::{Fingerprint, Per, Rule};
 use super::when::{Facts, since};
-use super::{Decided, Effect, Phase};
+use super::{Decided, Effect};
 
 /// What changes while a scenario runs.
 #[derive(Debug, Default)]
@@ -18,10 +19,10 @@ pub struct Scenario {
     pub began: Timestamp,
     pub state: String,
     counters: HashMap<Key, Counter>,
-    /// The keys, oldest first.
+    /// The keys of what is counted per transaction_id and so on, oldest first.
     order: VecDeque<Key>,
-    /// Draws of each rule, by its fingerprint.
-    draws: HashMap<String, u64>,
+    /// Draws of each rule.
+    draws: HashMap<Fingerprint, u64>,
     /// Whether a counter had to go, and whether that was told.
     overflowed: bool,
     told: bool,
@@ -37,8 +38,8 @@ pub struct Stage<'a> {
     pub counting: Counting,
 }
 
-/// A rule's fingerprint, and what it is counted by.
-type Key = (String, String);
+/// A rule's fingerprint, and the digest of what it is counted by: a client's transactionId may be a megabyte.
+type Key = (Fingerprint, [u8; 16]);
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Counter {
@@ -71,19 +72,13 @@ impl Scenario {
         Scenario { began, ..Scenario::default() }
     }
 
-    /// Tries the rules of one phase, in order, and adds to what is decided.
-    pub fn decide(
-        &mut self,
-        rules: &[&Rule],
-        phase: Phase,
-        facts: &Facts,
-        stage: Stage,
-        decided: &mut Decided,
-    ) {
-        for rule in rules.iter().filter(|rule| rule.phase() == phase) {
+    /// Tries rules in order, and adds to what is decided.
+    pub fn decide(&mut self, rules: &[&Rule], facts: &Facts, stage: Stage, decided: &mut Decided) {
+        let had_state = decided.set_state.is_some();
+        for rule in rules {
             let effects: Vec<_> =
                 rule.effects().into_iter().filter(|effect| decided.is_open(*effect)).collect();
-            let began = rule.put.unwrap_or(self.began);
+            let began = self.began_for(rule);
             if effects.is_empty() || !rule.spec.when.holds(facts, began) {
                 continue;
             }
@@ -92,15 +87,27 @@ impl Scenario {
                 decided.firings.push(Firing { rule: rule.name.clone(), ordinal, draw, decides: effects });
             }
         }
-        if let (Counting::Count, Some(state)) = (stage.counting, &decided.set_state) {
+        if let (Counting::Count, false, Some(state)) = (stage.counting, had_state, &decided.set_state) {
             self.state.clone_from(state);
         }
+    }
+
+    /// When a rule's window begins: with the scenario, or when it was put, whichever is later.
+    fn began_for(&self, rule: &Rule) -> Timestamp {
+        rule.put.map_or(self.began, |put| put.max(self.began))
+    }
+
+    /// Forgets how often a rule was met.
+    pub fn forget(&mut self, fingerprint: Fingerprint) {
+        self.counters.retain(|(rule, _), _| *rule != fingerprint);
+        self.order.retain(|(rule, _)| *rule != fingerprint);
+        self.draws.remove(&fingerprint);
     }
 
     /// Counts a request that meets the rule; gives the winning draw when it fires.
     fn turn(&mut self, rule: &Rule, facts: &Facts, stage: Stage, elapsed: Duration) -> Option<(u64, Draw)> {
         let source = Source { seed: stage.seed, customer_id: stage.customer_id, rule: &rule.name };
-        let key = (rule.fingerprint.clone(), counted_by(rule.spec.per, facts));
+        let key = (rule.fingerprint, counted_by(rule.spec.per, facts));
         let mut counter = self.counters.get(&key).copied().unwrap_or_default();
         counter.met += 1;
         let behind = counter.met.checked_sub(rule.spec.skip.unwrap_or(0)).filter(|behind| *behind > 0);
@@ -113,18 +120,19 @@ impl Scenario {
         counter.fired += u64::from(draw.is_some_and(|draw| draw.fires));
         if stage.counting == Counting::Count {
             if let Some(draw) = draw {
-                self.draws.insert(rule.fingerprint.clone(), draw.ordinal);
+                self.draws.insert(rule.fingerprint, draw.ordinal);
             }
-            self.keep(key, counter, stage.most_counters);
+            self.keep(key, counter, rule.spec.per, stage.most_counters);
         }
         draw.filter(|draw| draw.fires).map(|draw| (counter.met, draw))
     }
 
-    fn keep(&mut self, key: Key, counter: Counter, most: usize) {
-        if self.counters.insert(key.clone(), counter).is_none() {
+    fn keep(&mut self, key: Key, counter: Counter, per: Per, most: usize) {
+        // A rule that counts all requests has one counter, which never goes.
+        if self.counters.insert(key, counter).is_none() && per != Per::Customer {
             self.order.push_back(key);
         }
-        if self.counters.len() > most {
+        while self.order.len() > most {
             self.overflowed = true;
             let oldest = self.order.pop_front();
             oldest.and_then(|oldest| self.counters.remove(&oldest));
@@ -149,20 +157,28 @@ impl Scenario {
     ) -> Vec<Draw> {
         let source = Source { seed, customer_id, rule: &rule.name };
         let drawn = self.draws.get(&rule.fingerprint).copied().unwrap_or(0);
-        let elapsed = since(rule.put.unwrap_or(self.began), now);
+        let elapsed = since(self.began_for(rule), now);
         (drawn + 1..=drawn.saturating_add(count))
             .map(|ordinal| rule.chance.draw(source, ordinal, elapsed))
             .collect()
     }
 }
 
-fn counted_by(per: Per, facts: &Facts) -> String {
+fn counted_by(per: Per, facts: &Facts) -> [u8; 16] {
     match per {
-        Per::Customer => String::new(),
-        Per::TransactionId => facts.transaction_id.unwrap_or_default().to_owned(),
-        Per::Image => facts.sha256.map(|digest| format!("{digest:02x?}")).unwrap_or_default(),
-        Per::Peer => facts.peer.map(|peer| peer.to_string()).unwrap_or_default(),
+        Per::Customer => [0; 16],
+        Per::TransactionId => digest(facts.transaction_id.unwrap_or_default().as_bytes()),
+        Per::Image => digest(facts.sha256.map_or(&[], |sha256| sha256.as_slice())),
+        Per::Peer => digest(facts.peer.map(|peer| peer.to_string()).unwrap_or_default().as_bytes()),
     }
+}
+
+/// Half a SHA-256.
+#[must_use]
+pub fn digest(bytes: &[u8]) -> [u8; 16] {
+    let mut half = [0; 16];
+    half.copy_from_slice(&Sha256::digest(bytes)[..16]);
+    half
 }
 
 #[cfg(test)]
@@ -206,7 +222,7 @@ mod tests {
                 ..Facts::default()
             };
             let mut decided = Decided::default();
-            scenario.decide(&rules, Phase::Checked, &facts, stage(Counting::Count), &mut decided);
+            scenario.decide(&rules, &facts, stage(Counting::Count), &mut decided);
             let code = decided.reply.and_then(|(reply, _)| reply.code().map(ToString::to_string));
             answers.push(code.unwrap_or_else(|| "-".to_owned()));
         }
@@ -262,7 +278,7 @@ mod tests {
         let mut scenario = Scenario::default();
         for _ in 0..3 {
             let mut decided = Decided::default();
-            scenario.decide(&all, Phase::Checked, &Facts::default(), stage(Counting::Look), &mut decided);
+            scenario.decide(&all, &Facts::default(), stage(Counting::Look), &mut decided);
             assert!(decided.reply.is_some());
         }
         assert_eq!((scenario.counters.len(), scenario.state.as_str()), (0, ""));
@@ -277,6 +293,21 @@ mod tests {
         let happened = run(&rules, &mut scenario, &["a"; 30]);
         let previewed: Vec<_> = preview.iter().map(|draw| if draw.fires { "6014" } else { "-" }).collect();
         assert_eq!(happened, previewed);
+    }
+
+    #[test]
+    fn a_forgotten_rule_begins_again() {
+        let rules = rules("[[rules]]\nreply = { code = '6014' }\ntimes = 1");
+        let mut scenario = Scenario::default();
+        assert_eq!(run(&rules, &mut scenario, &["a", "a"]), ["6014", "-"]);
+        scenario.forget(rules[0].fingerprint);
+        assert_eq!(run(&rules, &mut scenario, &["a"]), ["6014"]);
+    }
+
+    #[test]
+    fn two_equal_rules_without_names_count_by_themselves() {
+        let toml = "[[rules]]\nreply = { code = '6014' }\ntimes = 1\n[[rules]]\nreply = { code = '6014' }\ntimes = 1";
+        check(toml, &["a"; 3], &["6014", "6014", "-"]);
     }
 
     #[test]

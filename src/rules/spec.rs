@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 use super::chance::Chance;
 use super::delay::{Delay, DelaySpec, Span};
 use super::reply::{Reply, ReplySpec};
+use super::scenario::digest;
 use super::when::When;
 use super::{Effect, Phase};
-use crate::faults::{Fault, FaultSpec};
+use crate::faults::{Fault, FaultSpec, Upload};
 
 /// A rule: when it fires, and what is then done. It has at least one of reply, delay, fault and set_state.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -98,12 +99,15 @@ pub struct RampSpec {
     pub over: Span,
 }
 
+/// What a rule is known by to its counts.
+pub type Fingerprint = [u8; 16];
+
 /// A rule, found in order.
 #[derive(Clone, Debug)]
 pub struct Rule {
     pub name: String,
-    /// The rule's whole text: counts go on while it stays the same.
-    pub fingerprint: String,
+    /// Of its name and whole text: counts go on while it stays the same.
+    pub fingerprint: Fingerprint,
     pub spec: RuleSpec,
     pub chance: Chance,
     pub reply: Option<Reply>,
@@ -136,7 +140,9 @@ impl Rule {
             delay: spec.delay.as_ref().map(|delay| Delay::new(delay, text)).transpose().map_err(wrong)?,
             fault: spec.fault.as_ref().map(Fault::new).transpose().map_err(wrong)?,
             set_state: spec.set_state.clone(),
-            fingerprint: serde_json::to_string(spec).unwrap_or_default(),
+            fingerprint: digest(
+                format!("{name}\n{}", serde_json::to_string(spec).unwrap_or_default()).as_bytes(),
+            ),
             spec: spec.clone(),
             put: None,
             expires: None,
@@ -175,6 +181,10 @@ impl Rule {
                 "it is decided before the body is read, so it cannot be counted per transaction_id or image"
                     .to_owned(),
             ),
+            Phase::Head if self.answers_nothing() && (self.reply.is_some() || self.delay.is_some()) => Some(
+                "close_during_upload answers nothing, so reply and delay have no place in its rule"
+                    .to_owned(),
+            ),
             Phase::Head if spec.checks.is_some() => Some(
                 "it is decided before the body is read; checks = \"skip\" belongs into a rule of its own"
                     .to_owned(),
@@ -185,6 +195,11 @@ impl Rule {
             Phase::Door if self.reply.is_none() => Some("checks = \"skip\" needs a reply".to_owned()),
             _ => None,
         }
+    }
+
+    fn answers_nothing(&self) -> bool {
+        let upload = self.fault.as_ref().and_then(Fault::upload);
+        matches!(upload, Some(Upload::CloseAt(..)))
     }
 
     /// When it is tried.
@@ -242,6 +257,9 @@ fn chance(spec: &RuleSpec) -> Result<Chance, String> {
         (None, Some(text), None) => exact(text),
         (None, None, Some(ramp)) => {
             let (from, to) = (rate_fits("ramp.from", ramp.from)?, rate_fits("ramp.to", ramp.to)?);
+            if from == 0.0 && to == 0.0 {
+                return Err("it can never fire: the ramp stays at 0".to_owned());
+            }
             if ramp.over.0.is_zero() {
                 return Err("ramp.over is above 0".to_owned());
             }
@@ -256,7 +274,7 @@ fn exact(text: &str) -> Result<Chance, String> {
         .split_once('/')
         .and_then(|(hits, of)| Some((hits.trim().parse().ok()?, of.trim().parse().ok()?)));
     match parts {
-        Some((hits, of)) if (1..=of).contains(&hits) && of <= 10_000 => Ok(Chance::Exact { hits, of }),
+        Some((hits, of)) if (1..=of).contains(&hits) && of <= 1000 => Ok(Chance::Exact { hits, of }),
         _ => Err(format!("exact = {text:?} is no share: write \"7/10\" for seven of every ten")),
     }
 }
@@ -289,6 +307,9 @@ mod tests {
             ("checks = 'skip'\ndelay = '1s'", "needs a reply"),
             ("fault = { kind = 'slow_read' }\nwhen = { outcome = '6018' }", "cannot depend on outcome"),
             ("fault = { kind = 'early_response' }\nper = 'image'", "cannot be counted per"),
+            ("fault = { kind = 'close_during_upload' }\ndelay = '1s'", "have no place"),
+            ("reply = { code = '6014' }\nramp = { from = 0.0, to = 0.0, over = '9s' }", "can never fire"),
+            ("fault = { kind = 'bitflip', bits = 5000 }", "at most 4096"),
             ("fault = { kind = 'rest' }", "did you mean \"reset\"?"),
             ("fault = { kind = 'reset', at = 5 }", "the fault reset takes after, not at"),
             ("fault = { kind = 'hang', for = '1s' }", "takes no parameter, not for"),

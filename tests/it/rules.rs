@@ -95,6 +95,54 @@ fn rules_put_come_before_the_fixtures_and_expire() {
 }
 
 #[test]
+fn rules_are_tried_in_order_whether_they_skip_the_checks_or_not() {
+    let sim = Sim::start();
+    let put =
+        |customer: &str, rule: &str| sim.admin("PUT", &format!("/customers/{customer}/rules/x"), rule).0;
+    assert_eq!(put("always-6018", r#"{"reply":{"code":"6014"}}"#), 200);
+    assert_eq!(sim.call("always-6018", "{}").code(), "6014", "what was put comes before the fixture's rule");
+    let rules = "extends = 'demo'
+[[rules]]
+when = { outcome = '5004' }
+reply = { code = '5000' }
+[[rules]]
+checks = 'skip'
+reply = { code = '6014' }
+";
+    let (sim, _directory) = Sim::over(&[("customers/c.toml", rules)]);
+    assert_eq!(sim.call("c", "{}").code(), "5000");
+    assert_eq!(sim.call("c", sim.request().text()).code(), "6014");
+    assert_eq!(sim.admin("GET", "/customers/c/quota", "").1["used"], 0, "the checks were skipped");
+}
+
+#[test]
+fn a_rule_taken_back_and_put_again_begins_again() {
+    let sim = Sim::start();
+    let rule = r#"{"reply":{"code":"6014"},"times":1}"#;
+    for _ in 0..2 {
+        sim.admin("PUT", "/customers/demo/rules/x", rule);
+        assert_eq!(codes(&sim, "demo", &["a", "a"]), ["6014", "6018"]);
+        sim.admin("DELETE", "/customers/demo/rules", "");
+    }
+}
+
+#[test]
+fn an_explanation_sees_faults_of_the_upload_and_the_next_ordinal() {
+    let rules = "extends = 'demo'
+[[rules]]
+when = { request = '2' }
+fault = { kind = 'slow_read' }
+";
+    let (sim, _directory) = Sim::over(&[("customers/c.toml", rules)]);
+    let question = json!({ "customer_id": "c", "body": {} }).to_string();
+    let fault = || sim.admin("POST", "/explain", &question).1["fault"].clone();
+    assert_eq!(fault(), Value::Null);
+    sim.call("c", "{}");
+    assert_eq!(fault()["kind"], "slow_read");
+    assert_eq!(fault()["kind"], "slow_read", "it consumes nothing");
+}
+
+#[test]
 fn a_wrong_rule_is_refused_with_a_pointer_and_a_hint() {
     let sim = Sim::start();
     for (rule, path, hint) in [
@@ -193,7 +241,7 @@ fn previews_are_bounded_and_name_known_rules() {
     let sim = Sim::start();
     for (body, expected) in [
         (r#"{"customer_id":"flaky","count":0}"#, 400),
-        (r#"{"customer_id":"flaky","count":10001}"#, 400),
+        (r#"{"customer_id":"flaky","count":1001}"#, 400),
         (r#"{"customer_id":"flaky","rule":"rest"}"#, 404),
         (r#"{"customer_id":"nobody"}"#, 404),
         (r#"{"customer_id":"flaky","rule":"reset","count":3}"#, 200),

@@ -56,7 +56,7 @@ pub async fn put(
         None => None,
     };
     let answer = shown(&rule);
-    shared.engine.put_rule(&customer.id, rule);
+    shared.engine.put_rule(&customer.id, rule).map_err(ApiError::invalid)?;
     Ok(json(&answer))
 }
 
@@ -111,7 +111,7 @@ pub struct Preview {
     customer_id: String,
     /// Default: every rule.
     rule: Option<String>,
-    /// How many draws: 1 to 10,000.
+    /// How many draws: 1 to 1000.
     #[serde(default = "ten")]
     count: u64,
 }
@@ -125,8 +125,8 @@ pub async fn preview(
     shared: web::Data<Shared>,
     Json(wanted): Json<Preview>,
 ) -> Result<HttpResponse, ApiError> {
-    if !(1..=10_000).contains(&wanted.count) {
-        return Err(ApiError::invalid("count is 1 to 10000").path("/count"));
+    if !(1..=1000).contains(&wanted.count) {
+        return Err(ApiError::invalid("count is 1 to 1000").path("/count"));
     }
     let engine = &shared.engine;
     let fixtures = engine.fixtures();
