@@ -390,9 +390,10 @@ impl Engine {
             counting,
         };
         let mut decided = arrival.decided.clone();
-        if let Some(customer) = customer.filter(|_| !desk.before_the_checks().is_empty()) {
+        let skipping = desk.before_the_checks();
+        if let Some(customer) = customer.filter(|_| !skipping.is_empty()) {
             let photo = desk.photo(&customer.policy);
-            desk.decide(customer, photo.as_ref(), &desk.before_the_checks(), &mut decided);
+            desk.decide(customer, photo.as_ref(), &skipping, &mut decided);
             if decided.skips_checks {
                 return desk.without_checks(customer, photo, decided);
             }
@@ -668,10 +669,15 @@ impl Desk<'_> {
         };
         let quota = self.engine.quota(&customer.id).unwrap_or_default();
         let (http, shape) = self.http_of(&reply, policy, quota, &candidates);
-        self.bare_verdict(&reply, policy, http, shape, candidates, decided, photo.as_ref())
+        let shown = reply.code().map_or_else(|| format!("status {}", http.status), ToString::to_string);
+        Verdict {
+            warnings: warnings::of(self.head.headers.as_ref(), self.body, &[]),
+            reason: format!("{} answers {shown} without any check", self.head.customer_id),
+            ..self.bare_verdict(&reply, policy, http, shape, candidates, decided, photo.as_ref())
+        }
     }
 
-    /// A verdict with what a reply alone says.
+    /// A verdict with what a reply alone says; the warnings and the reason are the caller's.
     #[expect(clippy::too_many_arguments, reason = "they are the parts of the verdict, and named like them")]
     fn bare_verdict(
         &self,
@@ -684,7 +690,6 @@ impl Desk<'_> {
         photo: Option<&Photo>,
     ) -> Verdict {
         let code = reply.code().cloned();
-        let shown = code.as_ref().map_or_else(|| format!("status {}", http.status), ToString::to_string);
         Verdict {
             delay: decided
                 .delay
@@ -701,9 +706,9 @@ impl Desk<'_> {
             outcome: None,
             candidates,
             findings: Vec::new(),
-            warnings: warnings::of(self.head.headers.as_ref(), self.body, &[]),
+            warnings: Vec::new(),
             charged: false,
-            reason: format!("{} answers {shown} without any check", self.head.customer_id),
+            reason: String::new(),
             hint: None,
             decided,
             request: journal::Request::of(self.body, self.body_bytes, photo),

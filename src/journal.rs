@@ -206,7 +206,9 @@ impl Image {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Bytes as the journal writes them: two lower-case digits each.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

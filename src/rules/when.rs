@@ -16,6 +16,7 @@ use super::delay::Span;
 use super::pattern::Pattern;
 use super::range::Range;
 use crate::clock::jakarta;
+use crate::journal::hex;
 use crate::protocol::Code;
 
 /// `when`: all that is set must hold; nothing set always holds.
@@ -166,7 +167,6 @@ impl When {
 
 impl ImageWhen {
     fn holds(&self, facts: &Facts) -> bool {
-        let hex = |digest: &[u8; 32]| digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         let sha256 =
             |wanted: &String| facts.sha256.is_some_and(|digest| hex(digest).eq_ignore_ascii_case(wanted));
         self.sha256.as_ref().is_none_or(sha256)
