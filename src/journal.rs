@@ -307,7 +307,7 @@ impl Filter {
 
 #[derive(Debug, Default)]
 struct Ring {
-    /// With their weights; ids are consecutive.
+    /// With their weights; ids rise, and have gaps where one customer's were cleared.
     entries: VecDeque<(usize, Arc<Entry>)>,
     bytes: usize,
     last_id: u64,
@@ -375,9 +375,18 @@ impl Journal {
     #[must_use]
     pub fn get(&self, id: u64) -> Option<Arc<Entry>> {
         let ring = self.lock();
-        let (_, oldest) = ring.entries.front()?;
-        let index = usize::try_from(id.checked_sub(oldest.id)?).ok()?;
+        let index = ring.entries.binary_search_by_key(&id, |(_, entry)| entry.id).ok()?;
         ring.entries.get(index).map(|(_, entry)| Arc::clone(entry))
+    }
+
+    /// Forgets every entry, or one customer's, also those in flight. Gives how many. Ids go on counting, and what was cleared
+    /// does not count as dropped.
+    pub fn clear(&self, customer_id: Option<&str>) -> usize {
+        let mut ring = self.lock();
+        let before = ring.entries.len();
+        ring.entries.retain(|(_, entry)| customer_id.is_some_and(|cleared| entry.customer_id != cleared));
+        ring.bytes = ring.entries.iter().map(|(weight, _)| weight).sum();
+        before - ring.entries.len()
     }
 
     fn lock(&self) -> MutexGuard<'_, Ring> {
@@ -437,6 +446,23 @@ mod tests {
         assert_eq!(kept.iter().map(|entry| entry.id).collect::<Vec<_>>(), [5, 4, 3]);
         assert_eq!(dropped, 2);
         assert!(journal.get(1).is_none() && journal.get(4).is_some());
+    }
+
+    #[test]
+    fn what_is_cleared_is_gone_and_the_ids_go_on() {
+        let journal = Journal::new(1 << 20, None).unwrap();
+        for customer in ["a", "b", "a", "b"] {
+            journal.add(entry(customer, Code::FOUND));
+        }
+        assert_eq!((journal.clear(Some("nobody")), journal.clear(Some("a"))), (0, 2));
+        let ids = || journal.list(&Filter::default(), 10).0.iter().map(|entry| entry.id).collect::<Vec<_>>();
+        assert_eq!(ids(), [4, 2]);
+        assert!(journal.get(1).is_none() && journal.get(3).is_none());
+        assert_eq!(journal.get(2).map(|entry| entry.customer_id.clone()).as_deref(), Some("b"));
+        assert_eq!(journal.clear(None), 2);
+        assert_eq!(journal.lock().bytes, 0);
+        assert_eq!(journal.add(entry("a", Code::FOUND)).id, 5);
+        assert_eq!(journal.list(&Filter::default(), 10).1, 0, "cleared is not dropped");
     }
 
     #[test]

@@ -97,6 +97,22 @@ fn the_journal_is_listed_newest_first_and_filtered() {
 }
 
 #[test]
+fn entries_are_cleared_of_one_customer_or_all() {
+    let sim = Sim::start();
+    for customer in ["demo", "load", "demo"] {
+        sim.call(customer, sim.request().text());
+    }
+    let clear = |query: &str| sim.admin("DELETE", &format!("/requests{query}"), "");
+    assert_eq!(clear("?custmer_id=demo").0, 400);
+    assert_eq!(clear("?customer_id=demo"), (200, json!({ "removed": 2 })));
+    assert_eq!(sim.last()["id"], 2);
+    assert_eq!(sim.admin("GET", "/requests/1", "").0, 404);
+    assert_eq!(clear(""), (200, json!({ "removed": 1 })));
+    sim.call("demo", sim.request().text());
+    assert_eq!((sim.last()["id"].as_u64(), sim.last()["ordinal"].as_u64()), (Some(4), Some(3)));
+}
+
+#[test]
 fn an_entry_has_everything_but_the_photo_and_the_credentials() {
     let sim = Sim::start();
     let body = sim.request();

@@ -59,7 +59,11 @@ pub fn routes(config: &mut ServiceConfig) {
         )
         .service(at("/faults/preview", "POST").route(web::post().to(rules::preview)))
         .service(at("/keys/public.pem", "GET").route(web::get().to(keys::of_server)))
-        .service(at("/requests", "GET").route(web::get().to(requests::list)))
+        .service(
+            at("/requests", "GET, DELETE")
+                .route(web::get().to(requests::list))
+                .route(web::delete().to(requests::clear)),
+        )
         .service(at("/requests/{id}", "GET").route(web::get().to(requests::one)))
         .service(at("/explain", "POST").route(web::post().to(explain::explain)))
         .default_service(web::to(no_route));

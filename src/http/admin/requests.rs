@@ -1,7 +1,9 @@
-//! `GET /requests`, `GET /requests/{id}`.
+//! `GET|DELETE /requests`, `GET /requests/{id}`.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{ApiError, json};
@@ -26,7 +28,7 @@ const DEFAULT_LIMIT: usize = 100;
 const LIMITS: std::ops::RangeInclusive<usize> = 1..=10_000;
 
 pub async fn list(shared: web::Data<Shared>, req: HttpRequest) -> Result<HttpResponse, ApiError> {
-    let query = query(&req)?;
+    let query: Query = query(&req)?;
     let limit = query.limit.unwrap_or(DEFAULT_LIMIT);
     if !LIMITS.contains(&limit) {
         let message = format!("limit is {} to {}, not {limit}", LIMITS.start(), LIMITS.end());
@@ -47,8 +49,29 @@ pub async fn one(shared: web::Data<Shared>, id: web::Path<String>) -> Result<Htt
     Ok(json(&entry))
 }
 
-fn query(req: &HttpRequest) -> Result<Query, ApiError> {
-    web::Query::<Query>::from_query(req.query_string()).map(web::Query::into_inner).map_err(|error| {
+/// The query of `DELETE /requests`.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ClearQuery {
+    /// Whose entries; default: everybody's.
+    customer_id: Option<String>,
+}
+
+/// What `DELETE /requests` answers.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Cleared {
+    /// How many entries were forgotten.
+    removed: usize,
+}
+
+/// Forgets entries. Also those of a customer that exists no more.
+pub async fn clear(shared: web::Data<Shared>, req: HttpRequest) -> Result<HttpResponse, ApiError> {
+    let query: ClearQuery = query(&req)?;
+    Ok(json(&Cleared { removed: shared.engine.journal.clear(query.customer_id.as_deref()) }))
+}
+
+fn query<T: DeserializeOwned>(req: &HttpRequest) -> Result<T, ApiError> {
+    web::Query::<T>::from_query(req.query_string()).map(web::Query::into_inner).map_err(|error| {
         let message = error.to_string();
         match did_you_mean::hint(&message) {
             Some(hint) => ApiError::invalid(message).hint(hint),
