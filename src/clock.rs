@@ -1,4 +1,5 @@
-//! The simulator's clock: the system's, moved or stopped on request. Quotas and journal times follow it.
+//! The simulator's clock: the system's, moved or stopped on request; and customers' own, which follow it until they are changed.
+//! Quotas, windows, ends of rules and journal times follow them.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -27,28 +28,50 @@ impl std::str::FromStr for ClockStart {
     }
 }
 
-/// Where the clock stands.
+/// Where a clock stands, seen from the clock that it follows: the simulator's follows the system's, a customer's the simulator's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Mode {
-    /// The system's time plus an offset.
+pub enum Mode {
+    /// As far ahead of the clock that it follows; stands still when that one does.
+    Following(SignedDuration),
+    /// As far ahead of the system's clock, whatever the clock that it follows does.
     Running(SignedDuration),
+    /// Stands still.
     Frozen(Timestamp),
 }
 
-/// A clock that can be stopped, set and advanced. Jakarta time is UTC+7 all year, since 1964.
-#[derive(Debug)]
-pub struct Clock {
-    start: ClockStart,
-    mode: Mutex<Mode>,
+impl Default for Mode {
+    fn default() -> Mode {
+        Mode::Following(SignedDuration::ZERO)
+    }
 }
 
-/// What the clock shows.
+/// What can be done to a clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Forward; one that stands still stands at the later instant then.
+    Advance(std::time::Duration),
+    /// To an instant, where it stands still.
+    Set(Timestamp),
+    /// Stops it where it is, or lets it go on from there.
+    Freeze(bool),
+    /// Back to how it started.
+    Reset,
+}
+
+/// What a clock shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reading {
     /// The instant.
     pub now: Timestamp,
     /// Whether it stands still.
     pub frozen: bool,
+}
+
+/// The simulator's clock. Jakarta time is UTC+7 all year, since 1964.
+#[derive(Debug)]
+pub struct Clock {
+    start: ClockStart,
+    mode: Mutex<Mode>,
 }
 
 impl Clock {
@@ -67,47 +90,17 @@ impl Clock {
     /// The present instant, and whether the clock stands still.
     #[must_use]
     pub fn read(&self) -> Reading {
-        self.lock().read()
+        self.lock().read(system())
     }
 
-    /// Moves the clock forward; a stopped one stands still at the later instant.
+    /// Changes the clock, and shows it.
     ///
     /// # Errors
-    /// When that leaves the range of instants (until the end of year 9999).
-    pub fn advance(&self, by: std::time::Duration) -> Result<Reading, String> {
-        let too_far = |_| "the clock cannot go beyond the year 9999".to_owned();
-        let by = SignedDuration::try_from(by)
-            .map_err(|_| "the clock cannot go beyond the year 9999".to_owned())?;
+    /// When that leaves the range of instants (until the end of year 9999); the clock is unchanged then.
+    pub fn change(&self, change: Change) -> Result<Reading, String> {
         let mut mode = self.lock();
-        let later = mode.read().now.checked_add(by).map_err(too_far)?;
-        *mode = match *mode {
-            Mode::Running(_) => Mode::Running(later.duration_since(Timestamp::now())),
-            Mode::Frozen(_) => Mode::Frozen(later),
-        };
-        Ok(mode.read())
-    }
-
-    /// Stops the clock at an instant.
-    pub fn set(&self, now: Timestamp) -> Reading {
-        self.replace(Mode::Frozen(now))
-    }
-
-    /// Stops the clock where it is, or lets it go on from there.
-    pub fn freeze(&self, frozen: bool) -> Reading {
-        let mut mode = self.lock();
-        let now = mode.read().now;
-        *mode = if frozen { Mode::Frozen(now) } else { Mode::Running(now.duration_since(Timestamp::now())) };
-        mode.read()
-    }
-
-    /// Back to how the simulator started.
-    pub fn reset(&self) -> Reading {
-        self.replace(Mode::of(self.start))
-    }
-
-    fn replace(&self, mode: Mode) -> Reading {
-        *self.lock() = mode;
-        mode.read()
+        *mode = mode.changed(change, system(), Mode::of(self.start))?;
+        Ok(mode.read(system()))
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Mode> {
@@ -115,24 +108,57 @@ impl Clock {
     }
 }
 
+/// The system's clock, in milliseconds: that is what journal and log print; nothing finer means anything here.
+fn system() -> Reading {
+    let now = Timestamp::now();
+    Reading { now: Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now), frozen: false }
+}
+
 impl Mode {
     fn of(start: ClockStart) -> Mode {
         match start {
-            ClockStart::System => Mode::Running(SignedDuration::ZERO),
+            ClockStart::System => Mode::default(),
             ClockStart::At(instant) => Mode::Frozen(instant),
         }
     }
 
-    fn read(self) -> Reading {
+    /// What a clock in this mode shows while the one that it follows shows `lead`.
+    #[must_use]
+    pub fn read(self, lead: Reading) -> Reading {
+        let ahead_of = |now: Timestamp, by| now.checked_add(by).unwrap_or(Timestamp::MAX);
         match self {
-            Mode::Running(offset) => {
-                let now = Timestamp::now().checked_add(offset).unwrap_or(Timestamp::MAX);
-                // Milliseconds are what journal and log print; nothing finer means anything here.
-                let now = Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now);
-                Reading { now, frozen: false }
-            }
+            Mode::Following(ahead) => Reading { now: ahead_of(lead.now, ahead), ..lead },
+            Mode::Running(ahead) => Reading { now: ahead_of(system().now, ahead), frozen: false },
             Mode::Frozen(now) => Reading { now, frozen: true },
         }
+    }
+
+    /// The mode after a change. `start` is what a reset returns to.
+    ///
+    /// # Errors
+    /// When that leaves the range of instants.
+    pub fn changed(self, change: Change, lead: Reading, start: Mode) -> Result<Mode, String> {
+        let Reading { now, frozen } = self.read(lead);
+        match change {
+            Change::Advance(by) => self.advanced(by, now),
+            Change::Set(now) => Ok(Mode::Frozen(now)),
+            Change::Freeze(true) => Ok(Mode::Frozen(now)),
+            Change::Freeze(false) if frozen => Ok(Mode::Running(now.duration_since(system().now))),
+            Change::Freeze(false) => Ok(self),
+            Change::Reset => Ok(start),
+        }
+    }
+
+    fn advanced(self, by: std::time::Duration, now: Timestamp) -> Result<Mode, String> {
+        let too_far = || "the clock cannot go beyond the year 9999".to_owned();
+        let by = SignedDuration::try_from(by).map_err(|_| too_far())?;
+        let later = now.checked_add(by).map_err(|_| too_far())?;
+        let farther = |ahead: SignedDuration| ahead.checked_add(by).ok_or_else(too_far);
+        Ok(match self {
+            Mode::Following(ahead) => Mode::Following(farther(ahead)?),
+            Mode::Running(ahead) => Mode::Running(farther(ahead)?),
+            Mode::Frozen(_) => Mode::Frozen(later),
+        })
     }
 }
 
@@ -183,30 +209,45 @@ mod tests {
     fn a_clock_given_an_instant_stands_still_until_advanced_or_let_go() {
         let clock = Clock::new("2026-11-21T10:00:00+07:00".parse().unwrap());
         assert_eq!(clock.read(), Reading { now: at("2026-11-21T03:00:00Z"), frozen: true });
-        let later = clock.advance(Duration::from_secs(25 * 3600)).unwrap();
+        let later = clock.change(Change::Advance(Duration::from_secs(25 * 3600))).unwrap();
         assert_eq!(later, Reading { now: at("2026-11-22T11:00:00+07:00"), frozen: true });
-        assert!(!clock.freeze(false).frozen);
+        assert!(!clock.change(Change::Freeze(false)).unwrap().frozen);
         assert!(clock.now() >= later.now);
-        assert_eq!(clock.reset(), Reading { now: at("2026-11-21T03:00:00Z"), frozen: true });
+        let start = Reading { now: at("2026-11-21T03:00:00Z"), frozen: true };
+        assert_eq!(clock.change(Change::Reset).unwrap(), start);
     }
 
     #[test]
     fn a_running_clock_keeps_running_when_advanced() {
         let clock = Clock::new(ClockStart::System);
         let before = clock.now();
-        let reading = clock.advance(Duration::from_secs(3600)).unwrap();
+        let reading = clock.change(Change::Advance(Duration::from_secs(3600))).unwrap();
         assert!(!reading.frozen && reading.now >= before + Duration::from_secs(3600));
-        assert!(clock.freeze(true).frozen);
+        assert!(clock.change(Change::Freeze(true)).unwrap().frozen);
         assert_eq!(clock.now(), clock.now());
     }
 
     #[test]
     fn the_clock_refuses_to_leave_its_range() {
         let clock = Clock::new(ClockStart::At(Timestamp::MAX));
-        assert!(clock.advance(Duration::from_secs(1)).is_err());
-        assert!(clock.advance(Duration::MAX).is_err());
+        assert!(clock.change(Change::Advance(Duration::from_secs(1))).is_err());
+        assert!(clock.change(Change::Advance(Duration::MAX)).is_err());
         assert_eq!(clock.now(), Timestamp::MAX);
         assert!(rfc3339(clock.now()).starts_with("9999-12-31"));
+    }
+
+    #[test]
+    fn a_customers_clock_follows_until_it_is_stopped_and_again_after_a_reset() {
+        let (noon, one) = (at("2026-11-21T12:00:00+07:00"), at("2026-11-21T13:00:00+07:00"));
+        let lead = |now| Reading { now, frozen: true };
+        let changed =
+            |mode: Mode, change| mode.changed(change, lead(noon), Mode::default()).expect("in the range");
+        let hour_ahead = changed(Mode::default(), Change::Advance(Duration::from_secs(3600)));
+        assert_eq!(hour_ahead.read(lead(noon)), lead(one));
+        let stopped = changed(hour_ahead, Change::Freeze(true));
+        assert_eq!(stopped.read(lead(at("2026-12-01T00:00:00Z"))), lead(one));
+        assert!(!changed(stopped, Change::Freeze(false)).read(lead(noon)).frozen);
+        assert_eq!(changed(stopped, Change::Reset).read(lead(noon)), lead(noon));
     }
 
     #[test]

@@ -3,13 +3,17 @@
 //! What decides is pure and lives elsewhere; here the clock is read, quota and rules are booked under one short lock, and the
 //! journal is written. The engine knows no socket and waits for nothing.
 
-use std::collections::HashMap;
+mod steering;
+
+pub use steering::Scope;
+
 use std::net::IpAddr;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use jiff::Timestamp;
+use jiff::civil::Date;
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 
@@ -20,26 +24,24 @@ use crate::evidence::{Credential, Photo, credential};
 use crate::faults::{HttpAnswer, Listener, Upload, Way};
 use crate::fixtures::{Customer, Fixtures};
 use crate::journal::{self, Entry, Found, Journal};
-use crate::ledger::{self, Ledger};
+use crate::ledger::{self, Book, Ledger};
 use crate::policy::{Policy, QuotaCounts};
 use crate::protocol::{Body, Candidate, Code, Field, Layout, Shape, Value, body, sample};
+use crate::roster::Roster;
 use crate::rules::{Counting, Decided, Facts, Firing, Phase, Purpose, Reply, Rule, Source, Stage};
 use crate::warnings::{self, Headers};
 
 /// What requests share.
 #[derive(Debug)]
 pub struct Engine {
-    fixtures: ArcSwap<Fixtures>,
+    pub roster: Roster,
     pub clock: Clock,
     pub ledger: Ledger,
     pub journal: Journal,
     settings: Settings,
-    /// Rules put over the admin API, by customer; they come before the fixtures' and survive a reload.
-    put_rules: RwLock<HashMap<String, Vec<Arc<Rule>>>>,
+    /// Customers made so far, which makes the next one's id and account.
+    made: AtomicU64,
 }
-
-/// Rules of one customer that are put over the admin API, at most.
-const MOST_PUT_RULES: usize = 1000;
 
 /// What the command line says about answering.
 #[derive(Clone, Copy, Debug, Default)]
@@ -66,11 +68,22 @@ pub struct Head {
 /// A request that was counted, and what rules have decided before its body was read.
 #[derive(Clone, Debug, Default)]
 pub struct Arrival {
+    /// Who calls; `None` for a customer nobody knows.
+    caller: Option<Caller>,
     /// The how manieth request of the customer; `None` for a customer nobody knows.
     ordinal: Option<u64>,
     /// The customer's requests under way, this one included.
     in_flight: u64,
     decided: Decided,
+}
+
+/// Whoever calls, as it was when the request came: what is changed or removed meanwhile is for the requests after it.
+#[derive(Clone, Debug)]
+struct Caller {
+    customer: Arc<Customer>,
+    book: ledger::Shared,
+    /// The rules in force, in the order in which they are tried.
+    rules: Vec<Arc<Rule>>,
 }
 
 impl Arrival {
@@ -183,25 +196,33 @@ impl Engine {
     #[must_use]
     pub fn new(fixtures: Fixtures, clock: Clock, journal: Journal, settings: Settings) -> Engine {
         let ledger = Ledger::new(clock.now());
-        Engine {
-            fixtures: ArcSwap::from_pointee(fixtures),
-            clock,
-            ledger,
-            journal,
-            settings,
-            put_rules: RwLock::default(),
-        }
+        Engine { roster: Roster::new(fixtures), clock, ledger, journal, settings, made: AtomicU64::default() }
     }
 
     /// The fixtures in force.
     #[must_use]
     pub fn fixtures(&self) -> Arc<Fixtures> {
-        self.fixtures.load_full()
+        self.roster.fixtures()
     }
 
-    /// Puts other fixtures in force, as a whole.
-    pub fn replace_fixtures(&self, fixtures: Fixtures) {
-        self.fixtures.store(Arc::new(fixtures));
+    /// The customer with this id, from the fixtures or put over the admin API.
+    #[must_use]
+    pub fn customer(&self, id: &str) -> Option<Arc<Customer>> {
+        self.roster.customer(id, self.clock.now())
+    }
+
+    /// The present instant on a customer's clock.
+    #[must_use]
+    pub fn now_of(&self, book: &Book) -> Timestamp {
+        book.clock.read(self.clock.read()).now
+    }
+
+    /// The present instant for a request.
+    fn now_for(&self, arrival: &Arrival) -> Timestamp {
+        match &arrival.caller {
+            Some(caller) => self.now_of(&ledger::open(&caller.book)),
+            None => self.clock.now(),
+        }
     }
 
     /// Counts a request whose head has come, and asks the rules that are decided before the body.
@@ -211,11 +232,9 @@ impl Engine {
     }
 
     fn arrive_as(&self, head: &Head, counting: Counting) -> Arrival {
-        let fixtures = self.fixtures.load();
-        let Some(customer) = fixtures.customers.get(&head.customer_id) else { return Arrival::default() };
-        let rules = self.rules(customer);
-        let book = self.ledger.book(&customer.id);
-        let mut book = ledger::open(&book);
+        let Some(customer) = self.customer(&head.customer_id) else { return Arrival::default() };
+        let shared = self.ledger.book(&customer.id);
+        let mut book = ledger::open(&shared);
         let (ordinal, in_flight) = match counting {
             Counting::Count => {
                 book.in_flight += 1;
@@ -223,82 +242,25 @@ impl Engine {
             }
             Counting::Look => (book.next_ordinal(), book.in_flight + 1),
         };
+        let now = self.now_of(&book);
+        let rules = book.rules(&customer.rules, now);
         let mut arrival = Arrival { ordinal: Some(ordinal), in_flight, ..Arrival::default() };
         let state = book.scenario.state.clone();
-        let facts = head_facts(head, &arrival, self.clock.now(), &state);
-        let stage = self.stage(customer, &fixtures, counting);
-        let rules: Vec<_> =
+        let facts = head_facts(head, &arrival, now, &state);
+        let stage = self.stage(&customer, &self.roster.glance(), counting);
+        let of_head: Vec<_> =
             rules.iter().map(Arc::as_ref).filter(|rule| rule.phase() == Phase::Head).collect();
-        book.scenario.decide(&rules, &facts, stage, &mut arrival.decided);
-        arrival
+        book.scenario.decide(&of_head, &facts, stage, &mut arrival.decided);
+        drop(book);
+        Arrival { caller: Some(Caller { customer, book: shared, rules }), ..arrival }
     }
 
-    /// The request is over, however it ended. Gives the customer whose counters overflowed with it, if that is news.
-    pub fn leave(&self, head: &Head, arrival: &Arrival) -> bool {
-        if arrival.ordinal.is_none() {
-            return false;
-        }
-        let book = self.ledger.book(&head.customer_id);
-        let mut book = ledger::open(&book);
+    /// The request is over, however it ended. Whether the customer's counters overflowed with it, if that is news.
+    pub fn leave(&self, arrival: &Arrival) -> bool {
+        let Some(caller) = &arrival.caller else { return false };
+        let mut book = ledger::open(&caller.book);
         book.in_flight = book.in_flight.saturating_sub(1);
         book.scenario.tells_overflow()
-    }
-
-    /// The rules of a customer: first those put over the admin API that have not expired, then the fixtures'.
-    #[must_use]
-    pub fn rules(&self, customer: &Customer) -> Vec<Arc<Rule>> {
-        let now = self.clock.now();
-        let put = self.put_rules.read().unwrap_or_else(PoisonError::into_inner);
-        let put = put.get(&customer.id).into_iter().flatten();
-        let alive = put.filter(|rule| rule.expires.is_none_or(|expires| now < expires));
-        alive.chain(&customer.rules).cloned().collect()
-    }
-
-    /// Puts a rule, in place of the one of the same name that was put before.
-    ///
-    /// # Errors
-    /// When the customer has too many.
-    pub fn put_rule(&self, customer_id: &str, rule: Rule) -> Result<(), String> {
-        let mut all = self.put_rules.write().unwrap_or_else(PoisonError::into_inner);
-        let rules = all.entry(customer_id.to_owned()).or_default();
-        let now = self.clock.now();
-        let expired = rules.extract_if(.., |known| known.expires.is_some_and(|expires| expires <= now));
-        self.forget(customer_id, expired.collect());
-        match rules.iter().position(|known| known.name == rule.name) {
-            // The same rule put again changes nothing but its end: its counts and its window go on.
-            Some(index) if rules[index].fingerprint == rule.fingerprint => {
-                rules[index] = Arc::new(Rule { put: rules[index].put, ..rule });
-            }
-            Some(index) => {
-                let replaced = std::mem::replace(&mut rules[index], Arc::new(rule));
-                self.forget(customer_id, vec![replaced]);
-            }
-            None if rules.len() >= MOST_PUT_RULES => {
-                return Err(format!(
-                    "{customer_id} has {MOST_PUT_RULES} rules put over the admin API; take some back"
-                ));
-            }
-            None => rules.push(Arc::new(rule)),
-        }
-        Ok(())
-    }
-
-    /// Takes back a rule that was put, or all of them. Gives how many.
-    pub fn remove_rules(&self, customer_id: &str, name: Option<&str>) -> usize {
-        let mut all = self.put_rules.write().unwrap_or_else(PoisonError::into_inner);
-        let Some(rules) = all.get_mut(customer_id) else { return 0 };
-        let removed: Vec<_> =
-            rules.extract_if(.., |rule| name.is_none_or(|name| rule.name == name)).collect();
-        let count = removed.len();
-        self.forget(customer_id, removed);
-        count
-    }
-
-    /// Forgets what was counted for rules that are gone.
-    fn forget(&self, customer_id: &str, gone: Vec<Arc<Rule>>) {
-        let book = self.ledger.book(customer_id);
-        let mut book = ledger::open(&book);
-        gone.iter().for_each(|rule| book.scenario.forget(rule.fingerprint));
     }
 
     /// Where and how a customer's rules are counted.
@@ -311,8 +273,8 @@ impl Engine {
     /// Answers a request: charges quota, counts rules and adds to the journal. Gives the entry, to be ended, and what is to be
     /// done.
     pub fn answer(&self, head: &Head, arrival: &Arrival, body: &[u8]) -> (Arc<Entry>, Deed) {
-        let now = self.clock.now();
-        let verdict = self.judge(&self.fixtures.load(), head, arrival, body, (now, Counting::Count));
+        let now = self.now_for(arrival);
+        let verdict = self.judge(&self.roster.glance(), head, arrival, body, (now, Counting::Count));
         let blank = blank_entry(head, arrival, now);
         let journal::Request { peer, user_agent, .. } = blank.request;
         let (rule, delay, fault) = (verdict.rule(), verdict.told_delay(), verdict.told_fault());
@@ -353,7 +315,8 @@ impl Engine {
     #[must_use]
     pub fn explain(&self, head: &Head, body: &[u8]) -> Verdict {
         let arrival = self.arrive_as(head, Counting::Look);
-        self.judge(&self.fixtures.load(), head, &arrival, body, (self.clock.now(), Counting::Look))
+        let now = self.now_for(&arrival);
+        self.judge(&self.roster.glance(), head, &arrival, body, (now, Counting::Look))
     }
 
     /// Journals a request that never came to an answer of the document: its body was refused or broke off. `status` is what
@@ -364,7 +327,13 @@ impl Engine {
             arrival.decided.fault.as_ref().map(|(fault, rule)| json!({ "kind": fault.name(), "rule": rule }));
         let rules = arrival.decided.firings.clone();
         let rule = rules.first().map(|firing| firing.rule.clone());
-        self.journal.add(Entry { answer, rule, rules, fault, ..blank_entry(head, arrival, self.clock.now()) })
+        self.journal.add(Entry {
+            answer,
+            rule,
+            rules,
+            fault,
+            ..blank_entry(head, arrival, self.now_for(arrival))
+        })
     }
 
     fn judge(
@@ -376,8 +345,9 @@ impl Engine {
         (now, counting): (Timestamp, Counting),
     ) -> Verdict {
         let body = Body::decode(bytes);
-        let customer = fixtures.customers.get(&head.customer_id).map(Arc::as_ref);
-        let rules = customer.map(|customer| self.rules(customer)).unwrap_or_default();
+        let caller = arrival.caller.as_ref();
+        let customer = caller.map(|caller| &*caller.customer);
+        let rules = caller.map_or(&[][..], |caller| &caller.rules);
         let desk = Desk {
             engine: self,
             fixtures,
@@ -413,14 +383,26 @@ impl Engine {
         self.settings.seed
     }
 
-    /// Today's quota of a customer; `None` when nobody has the id.
+    /// Today's quota of a customer, and which day today is; `None` when nobody has the id.
     #[must_use]
-    pub fn quota(&self, customer_id: &str) -> Option<QuotaView> {
-        let fixtures = self.fixtures.load();
-        let customer = fixtures.customers.get(customer_id)?;
-        let day = clock::jakarta_day(self.clock.now());
-        Some(ledger::open(&self.ledger.book(&customer.id)).quota(day, customer.per_day))
+    pub fn quota(&self, customer_id: &str) -> Option<(QuotaView, Date)> {
+        let customer = self.customer(customer_id)?;
+        let book = self.ledger.book(&customer.id);
+        let book = ledger::open(&book);
+        Some(quota_on(&book, &customer, self.now_of(&book)))
     }
+}
+
+impl Caller {
+    fn quota(&self, now: Timestamp) -> (QuotaView, Date) {
+        quota_on(&ledger::open(&self.book), &self.customer, now)
+    }
+}
+
+/// The quota of the Jakarta day of `now`, and that day.
+fn quota_on(book: &Book, customer: &Customer, now: Timestamp) -> (QuotaView, Date) {
+    let day = clock::jakarta_day(now);
+    (book.quota(day, customer.per_day), day)
 }
 
 /// An entry with what is known before the body.
@@ -467,7 +449,7 @@ struct Desk<'a> {
     arrival: &'a Arrival,
     body_bytes: usize,
     body: &'a Body<'a>,
-    rules: Vec<Arc<Rule>>,
+    rules: &'a [Arc<Rule>],
     now: Timestamp,
     counting: Counting,
 }
@@ -480,8 +462,8 @@ impl Desk<'_> {
             None => self.search(case.photo.as_ref(), case.policy),
             Some(_) => Vec::new(),
         };
-        let decision = match customer {
-            Some(customer) => self.book(customer, &mut case, &mut findings, candidates, &mut decided),
+        let decision = match &self.arrival.caller {
+            Some(caller) => self.book(caller, &mut case, &mut findings, candidates, &mut decided),
             None => Decision::of_checks(&case, &findings, candidates),
         };
         self.verdict(&case, findings, decision, decided)
@@ -517,15 +499,16 @@ impl Desk<'_> {
     }
 
     /// Whose the user_id is, when it is not the customer's own.
-    fn owner_of(&self, user_id: &Credential, customer: Option<&Customer>) -> Option<&str> {
+    fn owner_of(&self, user_id: &Credential, customer: Option<&Customer>) -> Option<String> {
         let Credential::Opened { plain, .. } = user_id else { return None };
         if customer?.account.user_id == *plain {
             return None;
         }
-        let mut owners = self.fixtures.customers.values().filter(|other| other.account.user_id == *plain);
+        let all = self.engine.roster.customers(self.engine.clock.now());
+        let mut owners = all.iter().filter(|other| other.account.user_id == *plain);
         // The shipped scripts share demo's account for convenience; nobody means them.
         let plain_one = owners.clone().find(|other| other.rules.is_empty());
-        plain_one.or_else(|| owners.next()).map(|owner| owner.id.as_str())
+        plain_one.or_else(|| owners.next()).map(|owner| owner.id.clone())
     }
 
     fn search(&self, photo: Option<&Photo>, policy: &Policy) -> Vec<Candidate> {
@@ -551,8 +534,8 @@ impl Desk<'_> {
     /// Tries rules without an outcome.
     fn decide(&self, customer: &Customer, photo: Option<&Photo>, rules: &[&Rule], decided: &mut Decided) {
         let similar = self.similar(photo);
-        let book = self.engine.ledger.book(&customer.id);
-        let mut book = ledger::open(&book);
+        let Some(caller) = &self.arrival.caller else { return };
+        let mut book = ledger::open(&caller.book);
         let state = book.scenario.state.clone();
         let facts = self.facts(None, photo, similar, &state);
         book.scenario.decide(rules, &facts, self.stage(customer), decided);
@@ -601,7 +584,7 @@ impl Desk<'_> {
     /// succeed as the quota allows and rules count every request once.
     fn book(
         &self,
-        customer: &Customer,
+        caller: &Caller,
         case: &mut Case,
         findings: &mut [Finding],
         candidates: Vec<Candidate>,
@@ -610,8 +593,8 @@ impl Desk<'_> {
         let rules = self.after_the_checks();
         let similar = self.similar(case.photo.as_ref());
         let day = clock::jakarta_day(self.now);
-        let book = self.engine.ledger.book(&customer.id);
-        let mut book = ledger::open(&book);
+        let customer = &*caller.customer;
+        let mut book = ledger::open(&caller.book);
         case.quota = book.quota(day, customer.per_day);
         checks::reassess_quota(case, findings);
         let mut decision = Decision::of_checks(case, findings, candidates);
@@ -667,7 +650,8 @@ impl Desk<'_> {
             Reply::Code { code, .. } if *code == Code::FOUND => self.search(photo.as_ref(), policy),
             _ => Vec::new(),
         };
-        let quota = self.engine.quota(&customer.id).unwrap_or_default();
+        let caller = self.arrival.caller.as_ref();
+        let quota = caller.map(|caller| caller.quota(self.now).0).unwrap_or_default();
         let (http, shape) = self.http_of(&reply, policy, quota, &candidates);
         let shown = reply.code().map_or_else(|| format!("status {}", http.status), ToString::to_string);
         Verdict {

@@ -1,4 +1,4 @@
-//! What changes while customers call: their quotas, day by day, and how often they called.
+//! What changes while customers call: their quotas, day by day, their rules' counts, their clocks, and how often they called.
 //! One short lock a customer; nothing is computed under it.
 
 use std::collections::{BTreeMap, HashMap};
@@ -8,7 +8,8 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 
 use crate::checks::QuotaView;
-use crate::rules::Scenario;
+use crate::clock;
+use crate::rules::{Rule, Scenario};
 
 /// Days whose counts are kept, so that a clock set back finds them again.
 const DAYS_KEPT: usize = 400;
@@ -23,6 +24,10 @@ pub struct Book {
     /// Requests under way.
     pub in_flight: u64,
     pub scenario: Scenario,
+    /// The customer's own clock.
+    pub clock: clock::Mode,
+    /// Rules put over the admin API; they come before the customer's own and survive a reload.
+    pub put_rules: Vec<Arc<Rule>>,
 }
 
 impl Book {
@@ -69,13 +74,42 @@ impl Book {
     pub fn set_per_day(&mut self, per_day: Option<u64>) {
         self.per_day = Some(per_day);
     }
+
+    /// Nothing is used on any day, and the fixtures' limit holds again.
+    pub fn reset_quota(&mut self) {
+        self.used.clear();
+        self.per_day = None;
+    }
+
+    /// The scenario begins again: state, counts of rules and ordinals of requests.
+    pub fn reset_scenario(&mut self, began: Timestamp) {
+        self.requests = 0;
+        self.scenario = Scenario::begin(began);
+    }
+
+    /// Takes back the rules that were put and that `goes` names; what was counted for them goes with them. Gives how many.
+    pub fn remove_rules(&mut self, goes: impl Fn(&Rule) -> bool) -> usize {
+        let gone: Vec<_> = self.put_rules.extract_if(.., |rule| goes(rule)).collect();
+        gone.iter().for_each(|rule| self.scenario.forget(rule.fingerprint));
+        gone.len()
+    }
+
+    /// The rules in force: those put that have not expired, then the customer's own.
+    #[must_use]
+    pub fn rules(&self, own: &[Arc<Rule>], now: Timestamp) -> Vec<Arc<Rule>> {
+        let alive = |rule: &&Arc<Rule>| rule.expires.is_none_or(|expires| now < expires);
+        self.put_rules.iter().chain(own).filter(alive).cloned().collect()
+    }
 }
+
+/// A customer's running state, shared by its requests.
+pub type Shared = Arc<Mutex<Book>>;
 
 /// The books of all customers.
 #[derive(Debug)]
 pub struct Ledger {
-    books: RwLock<HashMap<String, Arc<Mutex<Book>>>>,
-    /// When the simulator started, which is when every scenario begins.
+    books: RwLock<HashMap<String, Shared>>,
+    /// When the simulator started, which is when every scenario of a fixture begins.
     began: Timestamp,
 }
 
@@ -88,13 +122,29 @@ impl Ledger {
 
     /// The book of a customer that exists.
     #[must_use]
-    pub fn book(&self, customer_id: &str) -> Arc<Mutex<Book>> {
+    pub fn book(&self, customer_id: &str) -> Shared {
+        self.book_since(customer_id, self.began)
+    }
+
+    /// The book of a customer whose scenario began at `began`, unless it has a book already.
+    pub fn book_since(&self, customer_id: &str, began: Timestamp) -> Shared {
         let known = self.books.read().unwrap_or_else(PoisonError::into_inner).get(customer_id).cloned();
         known.unwrap_or_else(|| {
             let mut books = self.books.write().unwrap_or_else(PoisonError::into_inner);
-            let book = || Book { scenario: Scenario::begin(self.began), ..Book::default() };
+            let book = || Book { scenario: Scenario::begin(began), ..Book::default() };
             Arc::clone(books.entry(customer_id.to_owned()).or_insert_with(|| Arc::new(Mutex::new(book()))))
         })
+    }
+
+    /// The books that were opened so far.
+    #[must_use]
+    pub fn opened(&self) -> Vec<Shared> {
+        self.books.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// Forgets a customer. Its requests under way keep the book that they began with.
+    pub fn close(&self, customer_id: &str) {
+        self.books.write().unwrap_or_else(PoisonError::into_inner).remove(customer_id);
     }
 }
 

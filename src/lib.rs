@@ -16,6 +16,7 @@
 //! | [`checks`] | one file a check; each gives a finding |
 //! | [`policy`] | what the document leaves open, as one table |
 //! | [`fixtures`] | customers, policy and gallery from files |
+//! | [`roster`] | who may call: the fixtures' customers and those of the admin API |
 //! | [`gallery`] | who can be found |
 //! | [`rules`] | scenarios: conditions, counts, chance, replies, delays |
 //! | [`faults`] | one file a fault; each plans what happens on the wire |
@@ -43,6 +44,8 @@ pub mod nik;
 pub mod observer;
 pub mod policy;
 pub mod protocol;
+mod reloading;
+pub mod roster;
 pub mod rules;
 pub mod simulator;
 pub mod timer;

@@ -38,7 +38,7 @@ pub enum QuotaCounts {
 }
 
 /// What the endpoint does where it could do otherwise, resolved for one customer.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Policy {
     pub precedence: Vec<Check>,
     pub layout: Layout,

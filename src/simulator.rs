@@ -4,23 +4,24 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Notify, oneshot, watch};
 
 use crate::clock::{Clock, ClockStart};
 use crate::engine::{Engine, Settings as EngineSettings};
 use crate::faults::Listener;
 use crate::fixtures::{self, Problem};
 use crate::http::listener::Worker;
-use crate::http::{self, Settings, Shared};
+use crate::http::{self, Settings, Shared, Start};
 use crate::journal::Journal;
 use crate::keys::{self, KeyError, KeyRing, PrivateKey};
 use crate::observer::{Observer, Silent};
 use crate::policy::PolicySpec;
+use crate::reloading::Reloader;
 use crate::timer::{RealTimer, Timer};
 use crate::watching::Watch;
 
@@ -243,13 +244,12 @@ impl Builder {
         })?;
         let settings = EngineSettings { seed: self.seed, show_nik: self.show_nik };
         let engine = Arc::new(Engine::new(fixtures, Clock::new(self.clock), journal, settings));
-        let reloader = Arc::new(Reloader {
-            directory: self.fixtures.clone(),
-            policy: self.policy,
-            engine: Arc::clone(&engine),
-            observer: Arc::clone(&self.observer),
-            one_at_a_time: Mutex::new(()),
-        });
+        let reloader = Arc::new(Reloader::new(
+            self.fixtures.clone(),
+            self.policy,
+            Arc::clone(&engine),
+            Arc::clone(&self.observer),
+        ));
         let watching = match (&self.fixtures, self.watch) {
             (Some(directory), true) => {
                 let reloader = Arc::clone(&reloader);
@@ -267,10 +267,21 @@ impl Builder {
             connections: AtomicU64::new(0),
             gate,
             stopping: watch::Sender::new(false),
+            shutdown: Notify::new(),
+            reloader,
+            start: Start {
+                endpoint: addresses.0,
+                admin: addresses.1,
+                seed: self.seed,
+                keys: self.keys,
+                journal_bytes: self.journal_bytes,
+                journal_file: self.journal_file,
+                grace: self.grace,
+            },
         });
         let running = Running::start(listener, admin_listener, (Arc::clone(&shared), commands), self.grace)?;
         let (endpoint, admin) = addresses;
-        Ok(Simulator { endpoint, admin, origin, shared, reloader, _watching: watching, running })
+        Ok(Simulator { endpoint, admin, origin, shared, _watching: watching, running })
     }
 
     fn key_ring(&self) -> Result<(KeyRing, Option<keys::Origin>), StartError> {
@@ -295,41 +306,12 @@ fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
     TcpListener::bind(address).map_err(|source| StartError::Address { address, source })
 }
 
-/// Puts edited fixtures in force, as a whole or not at all.
-struct Reloader {
-    directory: Option<PathBuf>,
-    policy: PolicySpec,
-    engine: Arc<Engine>,
-    observer: Arc<dyn Observer>,
-    one_at_a_time: Mutex<()>,
-}
-
-impl Reloader {
-    fn reload(&self) -> Result<usize, Vec<Problem>> {
-        let _turn = self.one_at_a_time.lock().unwrap_or_else(PoisonError::into_inner);
-        let ring = self.engine.fixtures().keys.clone();
-        match fixtures::load(self.directory.as_deref(), ring, &self.policy) {
-            Ok(fixtures) => {
-                let customers = fixtures.customers.len();
-                self.engine.replace_fixtures(fixtures);
-                self.observer.reloaded(customers);
-                Ok(customers)
-            }
-            Err(problems) => {
-                self.observer.refused(&problems);
-                Err(problems)
-            }
-        }
-    }
-}
-
 /// A running simulator. Dropping it stops it and closes its ports.
 pub struct Simulator {
     endpoint: SocketAddr,
     admin: Option<SocketAddr>,
     origin: Option<keys::Origin>,
     shared: Arc<Shared>,
-    reloader: Arc<Reloader>,
     _watching: Option<Watch>,
     running: Running,
 }
@@ -376,7 +358,14 @@ impl Simulator {
     /// # Errors
     /// Everything that is wrong with them; the old ones stay in force then.
     pub fn reload(&self) -> Result<usize, Vec<Problem>> {
-        self.reloader.reload()
+        self.shared.reloader.reload()
+    }
+
+    /// Done when the simulator stops, because it was asked to over the admin API.
+    pub async fn stopping(&self) {
+        let mut stopping = self.shared.stopping.subscribe();
+        // The sender is in `shared`.
+        let _ = stopping.wait_for(|stopping| *stopping).await;
     }
 
     /// Stops: no new connections, answers under way finish within the grace.
@@ -443,6 +432,7 @@ async fn serve(
         // Dropped when told to stop: the port is closed then, whatever a fault was doing with it.
         _ = http::listener::accept(listener, &workers, gate, &shared) => {}
         _ = stopped => {}
+        () = shared.shutdown.notified() => {}
     }
     shared.stopping.send_replace(true);
     let mut in_flight = shared.in_flight.subscribe();

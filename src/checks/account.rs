@@ -64,7 +64,7 @@ fn misfit(
 }
 
 fn with_owner(case: &Case, reason: String) -> String {
-    match case.owner_of_user_id {
+    match &case.owner_of_user_id {
         Some(owner) => format!("{reason}; user_id is that of customer {owner}"),
         None => reason,
     }

@@ -93,7 +93,7 @@ pub struct Case<'a> {
     /// Today's quota, as it stands now.
     pub quota: QuotaView,
     /// The customer whose account the opened user_id is, when it is not this one's.
-    pub owner_of_user_id: Option<&'a str>,
+    pub owner_of_user_id: Option<String>,
 }
 
 /// A customer's quota of one day.

@@ -10,6 +10,7 @@ static KEY: LazyLock<Arc<PrivateKey>> =
 
 fn customer() -> Customer {
     Customer {
+        spec: crate::fixtures::CustomerSpec::default(),
         id: "demo".to_owned(),
         methode: vec!["CALL_FN".to_owned()],
         account: Account { user_id: "demo-user".to_owned(), password: "demo-password".to_owned() },
@@ -152,7 +153,7 @@ fn account() {
     failed("demo-user", "geheim", "password was opened, but is not this customer's");
     let other = judge(GOOD, Some(&demo), |case| {
         case.user_id = opened("bank");
-        case.owner_of_user_id = Some("bank");
+        case.owner_of_user_id = Some("bank".to_owned());
     });
     expect(&other, Check::Account, Status::Failed, Some("5001"), "user_id is that of customer bank");
     let wrong_user = judge(GOOD, Some(&demo), |case| {

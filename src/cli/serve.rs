@@ -247,6 +247,7 @@ impl Signals {
             tokio::select! {
                 _ = self.terminate.recv() => return,
                 _ = self.interrupt.recv() => return,
+                () = simulator.stopping() => return,
                 // Whether it worked is told to the observer, which is the console.
                 _ = self.hangup.recv() => drop(simulator.reload()),
             }
@@ -263,7 +264,10 @@ impl Signals {
         Ok(Signals)
     }
 
-    async fn wait(self, _: &Simulator) {
-        let _ = tokio::signal::ctrl_c().await;
+    async fn wait(self, simulator: &Simulator) {
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            () = simulator.stopping() => {}
+        }
     }
 }

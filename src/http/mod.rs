@@ -10,6 +10,8 @@ mod proxy;
 mod visit;
 mod wire;
 
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -23,11 +25,12 @@ use actix_service::{IntoServiceFactory, Service, ServiceFactory, ServiceFactoryE
 use actix_web::dev::AppConfig;
 use actix_web::{App, HttpServer, web};
 use tokio::sync::mpsc::UnboundedSender;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::engine::Engine;
 use crate::faults::Listener;
 use crate::observer::Observer;
+use crate::reloading::Reloader;
 use crate::timer::Timer;
 use connection::Connection;
 use listener::Seat;
@@ -46,6 +49,22 @@ pub struct Shared {
     pub gate: UnboundedSender<Listener>,
     /// Whether the simulator is stopping: no new connections, and what hangs is cut.
     pub stopping: watch::Sender<bool>,
+    /// Asks for the stop.
+    pub shutdown: Notify,
+    pub reloader: Arc<Reloader>,
+    /// What the simulator was started with, for those who ask.
+    pub start: Start,
+}
+
+/// What a simulator was started with, as far as nothing else here has it.
+pub struct Start {
+    pub endpoint: SocketAddr,
+    pub admin: Option<SocketAddr>,
+    pub seed: u64,
+    pub keys: Option<PathBuf>,
+    pub journal_bytes: usize,
+    pub journal_file: Option<PathBuf>,
+    pub grace: Duration,
 }
 
 /// What the command line says about the listeners.
@@ -67,7 +86,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 const LINGER: Duration = Duration::from_secs(2);
 
 /// What serves one connection of the data listener.
-type ConnectionService = Rc<BoxService<(Connection, Protocol, Option<std::net::SocketAddr>), (), ()>>;
+type ConnectionService = Rc<BoxService<(Connection, Protocol, Option<SocketAddr>), (), ()>>;
 
 /// The HTTP service of one worker.
 async fn service(shared: &Arc<Shared>) -> Option<ConnectionService> {

@@ -175,7 +175,7 @@ impl Drop for Visit {
                 .warned(&format!("the journal file cannot be written: {error}; entries are missing there"));
         }
         self.shared.observer.request(&entry);
-        if engine.leave(&self.head, &self.arrival) {
+        if engine.leave(&self.arrival) {
             self.shared.observer.counters_overflow(&self.head.customer_id);
         }
     }

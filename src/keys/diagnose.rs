@@ -46,6 +46,7 @@ pub fn diagnose(ciphertext: &[u8], refusal: Refusal, key: &PrivateKey, ring: &Ke
 
 fn opened_by_another(ciphertext: &[u8], key: &PrivateKey, ring: &KeyRing) -> Option<String> {
     ring.others(key)
+        .into_iter()
         .filter(|other| other.size() == ciphertext.len())
         .take(OTHER_KEYS_TRIED)
         .find(|other| other.open(ciphertext).is_ok())

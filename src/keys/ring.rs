@@ -4,25 +4,39 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{PrivateKey, store};
 
-/// The server's key and the customers'.
+/// The server's key and the customers'. Clones share what they know.
 #[derive(Clone)]
 pub struct KeyRing {
     server: Arc<PrivateKey>,
     directory: Option<PathBuf>,
+    others: Arc<Mutex<Others>>,
+}
+
+/// The keys that only some customers use.
+#[derive(Default)]
+struct Others {
     /// By file name, with the PEM text each was made from, so that a reload parses only what changed.
     named: BTreeMap<String, (String, Arc<PrivateKey>)>,
+    /// Made for a customer of the admin API, by its id.
+    made: BTreeMap<String, Arc<PrivateKey>>,
 }
 
 // A derived Debug would print the PEM texts.
 impl fmt::Debug for KeyRing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let keys: Vec<_> =
-            std::iter::once(&self.server).chain(self.named.values().map(|(_, key)| key)).collect();
+        let others = self.lock();
+        let keys: Vec<_> = std::iter::once(&self.server).chain(others.all()).collect();
         f.debug_struct("KeyRing").field("directory", &self.directory).field("keys", &keys).finish()
+    }
+}
+
+impl Others {
+    fn all(&self) -> impl Iterator<Item = &Arc<PrivateKey>> {
+        self.named.values().map(|(_, key)| key).chain(self.made.values())
     }
 }
 
@@ -30,7 +44,7 @@ impl KeyRing {
     /// A ring with the server's key. `directory` is where customers' keys are looked for.
     #[must_use]
     pub fn new(server: PrivateKey, directory: Option<PathBuf>) -> KeyRing {
-        KeyRing { server: Arc::new(server), directory, named: BTreeMap::new() }
+        KeyRing { server: Arc::new(server), directory, others: Arc::default() }
     }
 
     /// The key that customers without one of their own use.
@@ -43,14 +57,14 @@ impl KeyRing {
     ///
     /// # Errors
     /// When `name` is no plain file name, or the file is missing or unusable.
-    pub fn named(&mut self, name: &str) -> Result<Arc<PrivateKey>, String> {
+    pub fn named(&self, name: &str) -> Result<Arc<PrivateKey>, String> {
         if name.is_empty() || name.contains(['/', '\\']) || name.starts_with('.') {
             return Err(format!("{name:?} is no file name in the keys directory, such as \"bank.pem\""));
         }
         let directory = self.directory.as_ref().ok_or("there is no keys directory to read it from")?;
         let path = directory.join(name);
         let pem = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-        if let Some((known, key)) = self.named.get(name)
+        if let Some((known, key)) = self.lock().named.get(name)
             && *known == pem
         {
             return Ok(Arc::clone(key));
@@ -58,15 +72,38 @@ impl KeyRing {
         let key =
             store::parse_private(&pem, name).map_err(|message| format!("{} {message}", path.display()))?;
         let key = Arc::new(key);
-        self.named.insert(name.to_owned(), (pem, Arc::clone(&key)));
+        self.lock().named.insert(name.to_owned(), (pem, Arc::clone(&key)));
         Ok(key)
     }
 
+    /// The key made for a customer, made now when there is none: as long as the server's.
+    ///
+    /// # Errors
+    /// When no key can be made.
+    pub fn made_for(&self, customer_id: &str) -> Result<Arc<PrivateKey>, String> {
+        if let Some(key) = self.lock().made.get(customer_id) {
+            return Ok(Arc::clone(key));
+        }
+        // Without the lock: this takes tens of milliseconds.
+        let made = Arc::new(PrivateKey::generate(format!("the key of {customer_id}"), self.server.bits())?);
+        Ok(Arc::clone(self.lock().made.entry(customer_id.to_owned()).or_insert(made)))
+    }
+
+    /// Forgets the key made for a customer, if any.
+    pub fn forget(&self, customer_id: &str) {
+        self.lock().made.remove(customer_id);
+    }
+
     /// Every known key but `but`, the server's first.
-    pub fn others<'a>(&'a self, but: &'a PrivateKey) -> impl Iterator<Item = &'a Arc<PrivateKey>> {
-        std::iter::once(&self.server)
-            .chain(self.named.values().map(|(_, key)| key))
-            .filter(|key| key.public_pem() != but.public_pem())
+    #[must_use]
+    pub fn others(&self, but: &PrivateKey) -> Vec<Arc<PrivateKey>> {
+        let others = self.lock();
+        let all = std::iter::once(&self.server).chain(others.all());
+        all.filter(|key| key.public_pem() != but.public_pem()).cloned().collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Others> {
+        self.others.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -79,7 +116,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         store::read_or_generate(directory.path(), 1024).unwrap();
         let server = PrivateKey::generate("the server's key", 1024).unwrap();
-        let mut ring = KeyRing::new(server, Some(directory.path().to_owned()));
+        let ring = KeyRing::new(server, Some(directory.path().to_owned()));
         ring.named("private.pem").unwrap();
         let pem = fs::read_to_string(directory.path().join("private.pem")).unwrap();
         let shown = format!("{ring:?}");

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use rand::rngs::ChaCha8Rng;
 use rand::{Rng, RngExt, SeedableRng};
+use schemars::JsonSchema;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -18,6 +19,8 @@ pub enum Purpose {
     Delay,
     /// The bytes of a fault.
     Fault,
+    /// A made-up customer's id and account.
+    Customer,
 }
 
 /// Where all draws of one rule come from.
@@ -69,7 +72,7 @@ pub enum Chance {
 }
 
 /// One draw, for the journal.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Draw {
     /// From 1, among the draws of this rule.
     pub ordinal: u64,

@@ -104,6 +104,13 @@ impl Scenario {
         self.draws.remove(&fingerprint);
     }
 
+    /// Forgets how often each rule was met.
+    pub fn forget_all(&mut self) {
+        self.counters.clear();
+        self.order.clear();
+        self.draws.clear();
+    }
+
     /// Counts a request that meets the rule; gives the winning draw when it fires.
     fn turn(&mut self, rule: &Rule, facts: &Facts, stage: Stage, elapsed: Duration) -> Option<(u64, Draw)> {
         let source = Source { seed: stage.seed, customer_id: stage.customer_id, rule: &rule.name };

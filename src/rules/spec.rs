@@ -154,6 +154,19 @@ impl Rule {
         }
     }
 
+    /// The rule as put over the admin API at an instant: its window begins there, and its ttl.
+    ///
+    /// # Errors
+    /// When it would end beyond the year 9999.
+    pub fn put_at(&mut self, now: Timestamp) -> Result<(), String> {
+        self.put = Some(now);
+        let end = |ttl: &Span| {
+            now.checked_add(ttl.0).map_err(|_| format!("rule {:?}: ttl goes beyond the year 9999", self.name))
+        };
+        self.expires = self.spec.ttl.as_ref().map(end).transpose()?;
+        Ok(())
+    }
+
     /// Why the rule makes no sense, if it makes none.
     fn contradiction(&self) -> Option<String> {
         let spec = &self.spec;

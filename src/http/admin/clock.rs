@@ -1,55 +1,101 @@
-//! `GET|PUT /clock`.
+//! `GET|PUT /clock`, `GET|PUT /customers/{customer_id}/clock`.
 
 use actix_web::{HttpResponse, web};
-use serde::Deserialize;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-use super::{ApiError, Json, json};
-use crate::clock::{self, Reading};
+use super::{ApiError, Json, customer, json};
+use crate::clock::{self, Change, Reading};
 use crate::http::Shared;
 
-/// What `PUT /clock` takes: one of these.
-#[derive(Debug, Default, Deserialize)]
+/// What is done to a clock: one of these.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct Change {
+#[schemars(extend("minProperties" = 1, "maxProperties" = 1))]
+pub struct ClockChange {
     /// How far forward, such as `"25h"`.
+    #[schemars(with = "String")]
     advance: Option<String>,
-    /// RFC 3339; the clock stands still there.
+    /// An instant (RFC 3339); the clock stands still there.
+    #[schemars(with = "String")]
     now: Option<String>,
+    /// Stops it where it is, or lets it go on from there.
+    #[schemars(with = "bool")]
     freeze: Option<bool>,
+    /// Back to how the simulator started; a customer's clock follows the simulator's again.
+    #[schemars(with = "bool", extend("const" = true))]
     reset: Option<bool>,
+}
+
+/// What a clock shows.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ClockView {
+    /// RFC 3339 in Jakarta time.
+    now: String,
+    /// Whether it stands still.
+    frozen: bool,
 }
 
 pub async fn read(shared: web::Data<Shared>) -> HttpResponse {
     shown(shared.engine.clock.read())
 }
 
-pub async fn change(shared: web::Data<Shared>, Json(change): Json<Change>) -> Result<HttpResponse, ApiError> {
-    let clock = &shared.engine.clock;
-    let reading = match change {
-        Change { advance: Some(text), now: None, freeze: None, reset: None } => advance(clock, &text)?,
-        Change { advance: None, now: Some(text), freeze: None, reset: None } => {
-            clock.set(clock::parse_instant(&text).map_err(|message| ApiError::invalid(message).path("/now"))?)
-        }
-        Change { advance: None, now: None, freeze: Some(frozen), reset: None } => clock.freeze(frozen),
-        Change { advance: None, now: None, freeze: None, reset: Some(true) } => clock.reset(),
-        _ => {
-            return Err(ApiError::invalid("exactly one change at a time")
-                .hint(r#"{"advance":"25h"}, {"now":"2026-11-21T23:59:00+07:00"}, {"freeze":true} or {"reset":true}"#));
-        }
-    };
+pub async fn change(
+    shared: web::Data<Shared>,
+    Json(wanted): Json<ClockChange>,
+) -> Result<HttpResponse, ApiError> {
+    let reading = shared.engine.clock.change(wanted.change()?).map_err(too_far)?;
     Ok(shown(reading))
 }
 
-fn advance(clock: &clock::Clock, text: &str) -> Result<Reading, ApiError> {
-    let by = humantime::parse_duration(text).map_err(|error| {
-        ApiError::invalid(format!("{text:?} is no duration: {error}"))
-            .path("/advance")
-            .hint("such as \"25h\" or \"90s\"")
-    })?;
-    clock.advance(by).map_err(|message| ApiError::invalid(message).path("/advance"))
+pub async fn read_of(
+    shared: web::Data<Shared>,
+    customer_id: web::Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    let customer = customer(&shared, &customer_id)?;
+    Ok(shown(shared.engine.clock_of(&customer.id)))
+}
+
+pub async fn change_of(
+    shared: web::Data<Shared>,
+    customer_id: web::Path<String>,
+    Json(wanted): Json<ClockChange>,
+) -> Result<HttpResponse, ApiError> {
+    let customer = customer(&shared, &customer_id)?;
+    let reading = shared.engine.change_clock_of(&customer.id, wanted.change()?).map_err(too_far)?;
+    Ok(shown(reading))
+}
+
+impl ClockChange {
+    fn change(self) -> Result<Change, ApiError> {
+        match self {
+            ClockChange { advance: Some(text), now: None, freeze: None, reset: None } => {
+                let by = humantime::parse_duration(&text).map_err(|error| {
+                    ApiError::invalid(format!("{text:?} is no duration: {error}"))
+                        .path("/advance")
+                        .hint("such as \"25h\" or \"90s\"")
+                })?;
+                Ok(Change::Advance(by))
+            }
+            ClockChange { advance: None, now: Some(text), freeze: None, reset: None } => {
+                let now = clock::parse_instant(&text).map_err(|message| ApiError::invalid(message).path("/now"))?;
+                Ok(Change::Set(now))
+            }
+            ClockChange { advance: None, now: None, freeze: Some(frozen), reset: None } => {
+                Ok(Change::Freeze(frozen))
+            }
+            ClockChange { advance: None, now: None, freeze: None, reset: Some(true) } => Ok(Change::Reset),
+            _ => Err(ApiError::invalid("exactly one change at a time").hint(
+                r#"{"advance":"25h"}, {"now":"2026-11-21T23:59:00+07:00"}, {"freeze":true} or {"reset":true}"#,
+            )),
+        }
+    }
+}
+
+fn too_far(message: String) -> ApiError {
+    ApiError::invalid(message).path("/advance")
 }
 
 fn shown(reading: Reading) -> HttpResponse {
-    json(&json!({ "now": clock::rfc3339(reading.now), "frozen": reading.frozen }))
+    json(&ClockView { now: clock::rfc3339(reading.now), frozen: reading.frozen })
 }

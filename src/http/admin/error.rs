@@ -6,10 +6,13 @@ use std::fmt;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, ResponseError};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
+use super::config::ProblemView;
 use crate::fixtures::did_you_mean;
+use crate::roster::Refusal;
 
 /// An error on its way to the caller.
 #[derive(Debug)]
@@ -22,11 +25,13 @@ pub struct ApiError {
     hint: Option<String>,
     /// The methods that a 405 names.
     allow: Option<&'static str>,
+    /// What stands beside `error` in the answer.
+    beside: Option<Box<Map<String, Value>>>,
 }
 
 impl ApiError {
     fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> ApiError {
-        ApiError { status, code, message: message.into(), path: None, hint: None, allow: None }
+        ApiError { status, code, message: message.into(), path: None, hint: None, allow: None, beside: None }
     }
 
     pub fn not_found(message: impl Into<String>) -> ApiError {
@@ -52,6 +57,15 @@ impl ApiError {
         ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message)
     }
 
+    pub fn conflict(code: &'static str, message: impl Into<String>) -> ApiError {
+        ApiError::new(StatusCode::CONFLICT, code, message)
+    }
+
+    /// The simulator ends before the work is done.
+    pub fn stopping() -> ApiError {
+        ApiError::conflict("stopping", "the simulator is stopping")
+    }
+
     pub fn unauthorized() -> ApiError {
         ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", "the admin token is missing or wrong")
             .hint("send Authorization: Bearer followed by the token of --admin-token")
@@ -71,6 +85,29 @@ impl ApiError {
             .hint("call it as localhost, by a loopback address or by the bound address, or start it with --admin-token")
     }
 
+    /// Fixtures that cannot be put in force.
+    pub fn wrong_fixtures(message: impl Into<String>, problems: Vec<ProblemView>) -> ApiError {
+        let error = ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "wrong_fixtures", message);
+        error.beside("problems", problems).hint("mend the files; dukcapil-fr-sim check says the same")
+    }
+
+    /// JSON pointer to what is wrong in the body, or the name of the parameter.
+    pub fn pointer(&self) -> Option<&str> {
+        self.path.as_deref()
+    }
+
+    /// What to do about it.
+    pub fn what_to_do(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
+    /// Puts a member beside `error` into the answer.
+    pub fn beside(mut self, name: &str, value: impl Serialize) -> ApiError {
+        let value = serde_json::to_value(value).unwrap_or_default();
+        self.beside.get_or_insert_default().insert(name.to_owned(), value);
+        self
+    }
+
     pub fn path(mut self, path: impl Into<String>) -> ApiError {
         self.path = Some(path.into());
         self
@@ -81,6 +118,17 @@ impl ApiError {
         self
     }
 
+    /// Reads a value; an error points into it.
+    pub fn read<T: DeserializeOwned>(value: serde_json::Value) -> Result<T, ApiError> {
+        serde_path_to_error::deserialize(value).map_err(ApiError::in_json)
+    }
+
+    fn in_json(error: serde_path_to_error::Error<serde_json::Error>) -> ApiError {
+        let message = error.inner().to_string();
+        let hint = did_you_mean::hint(&message);
+        ApiError { hint, ..ApiError::invalid(message).path(pointer(error.path())) }
+    }
+
     /// Reads a JSON object; an error points into it.
     pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
         // serde would take an array as an object without keys.
@@ -88,11 +136,7 @@ impl ApiError {
             return Err(ApiError::invalid("the body is not a JSON object").path(""));
         }
         let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-        let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-            let message = error.inner().to_string();
-            let hint = did_you_mean::hint(&message);
-            ApiError { hint, ..ApiError::invalid(message).path(pointer(error.path())) }
-        })?;
+        let value = serde_path_to_error::deserialize(&mut deserializer).map_err(ApiError::in_json)?;
         deserializer.end()?;
         Ok(value)
     }
@@ -104,17 +148,43 @@ impl From<serde_json::Error> for ApiError {
     }
 }
 
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> ApiError {
+        match refusal {
+            Refusal::Wrong((path, message)) => {
+                ApiError::invalid(message).path(path.iter().map(|key| format!("/{}", escaped(key))).collect::<String>())
+            }
+            Refusal::Dependent { other, message } => {
+                ApiError::conflict("in_use", format!("{other} extends it, and would be wrong: {message}"))
+                    .hint(format!("change or delete {other} first"))
+            }
+            Refusal::Full(most) => ApiError::conflict("too_many_customers", format!("there are {most} customers"))
+                .hint("DELETE /customers/{customer_id} or POST /reset?scope=customers; a ttl does it by itself; limits.customers in simulator.toml"),
+            Refusal::Taken => ApiError::conflict("taken", "the customer_id is taken").path("/customer_id").hint(
+                "leave it out and one is made up; PUT /customers/{customer_id} replaces",
+            ),
+            Refusal::Unknown => ApiError::not_found("no customer has this id").hint("GET /customers lists them"),
+            Refusal::InFile => ApiError::conflict("in_fixtures", "the customer is the fixtures', and nothing was put over it")
+                .hint("edit or delete its file; PUT puts one over it"),
+        }
+    }
+}
+
 /// A JSON pointer (RFC 6901).
 fn pointer(path: &serde_path_to_error::Path) -> String {
     use serde_path_to_error::Segment;
     path.iter()
         .map(|segment| match segment {
-            Segment::Map { key } => format!("/{}", key.replace('~', "~0").replace('/', "~1")),
+            Segment::Map { key } => format!("/{}", escaped(key)),
             Segment::Seq { index } => format!("/{index}"),
             Segment::Enum { variant } => format!("/{variant}"),
             Segment::Unknown => String::new(),
         })
         .collect()
+}
+
+pub fn escaped(key: &str) -> String {
+    key.replace('~', "~0").replace('/', "~1")
 }
 
 impl fmt::Display for ApiError {
@@ -129,7 +199,7 @@ impl ResponseError for ApiError {
     }
 
     fn error_response(&self) -> HttpResponse {
-        let ApiError { code, message, path, hint, .. } = self;
+        let ApiError { code, message, path, hint, beside, .. } = self;
         let mut response = HttpResponse::build(self.status);
         if let Some(methods) = self.allow {
             response.insert_header(("Allow", methods));
@@ -137,7 +207,11 @@ impl ResponseError for ApiError {
         if self.status == StatusCode::UNAUTHORIZED {
             response.insert_header(("WWW-Authenticate", "Bearer"));
         }
-        response.json(json!({ "error": { "code": code, "message": message, "path": path, "hint": hint } }))
+        let mut told = json!({ "error": { "code": code, "message": message, "path": path, "hint": hint } });
+        if let (Some(members), Some(beside)) = (told.as_object_mut(), beside) {
+            members.extend(beside.iter().map(|(name, value)| (name.clone(), value.clone())));
+        }
+        response.json(told)
     }
 }
 

@@ -14,8 +14,7 @@ pub async fn of_customer(
     shared: web::Data<Shared>,
     customer_id: web::Path<String>,
 ) -> Result<HttpResponse, ApiError> {
-    let fixtures = shared.engine.fixtures();
-    let customer = super::customer(&fixtures, &customer_id)?;
+    let customer = super::customer(&shared, &customer_id)?;
     Ok(pem(&customer.key))
 }
 

@@ -2,11 +2,14 @@
 
 pub mod access;
 mod clock;
+mod config;
+mod customers;
 mod error;
 mod explain;
 mod keys;
 mod quota;
 mod requests;
+mod reset;
 mod rules;
 mod status;
 
@@ -18,10 +21,13 @@ use actix_web::dev::Payload;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{FromRequest, HttpRequest, HttpResponse};
 use futures_util::future::LocalBoxFuture;
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::Shared;
 use super::body::{self, Unread};
-use crate::fixtures::{Customer, Fixtures};
+use crate::fixtures::{Customer, did_you_mean};
 
 /// Largest body of an admin request, in bytes: an explanation carries a whole request of the endpoint.
 pub const MAX_BODY: usize = 32 << 20;
@@ -34,6 +40,28 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(at("/version", "GET").route(web::get().to(status::version)))
         .service(
             at("/clock", "GET, PUT").route(web::get().to(clock::read)).route(web::put().to(clock::change)),
+        )
+        .service(at("/shutdown", "POST").route(web::post().to(status::shutdown)))
+        .service(at("/reset", "POST").route(web::post().to(reset::reset)))
+        .service(at("/config", "GET").route(web::get().to(config::read)))
+        .service(at("/config/reload", "POST").route(web::post().to(config::reload)))
+        .service(at("/config/validate", "POST").route(web::post().to(config::validate)))
+        .service(
+            at("/customers", "GET, POST")
+                .route(web::get().to(customers::list))
+                .route(web::post().to(customers::make)),
+        )
+        .service(
+            at("/customers/{customer_id}", "GET, PUT, PATCH, DELETE")
+                .route(web::get().to(customers::one))
+                .route(web::put().to(customers::put))
+                .route(web::patch().to(customers::patch))
+                .route(web::delete().to(customers::remove)),
+        )
+        .service(
+            at("/customers/{customer_id}/clock", "GET, PUT")
+                .route(web::get().to(clock::read_of))
+                .route(web::put().to(clock::change_of)),
         )
         .service(
             at("/customers/{customer_id}/quota", "GET, PUT")
@@ -83,12 +111,14 @@ async fn no_route(req: HttpRequest) -> ApiError {
 }
 
 /// The customer with this id.
-fn customer<'a>(fixtures: &'a Fixtures, customer_id: &str) -> Result<&'a Customer, ApiError> {
-    fixtures
-        .customers
-        .get(customer_id)
-        .map(Arc::as_ref)
-        .ok_or_else(|| ApiError::unknown_customer(customer_id))
+fn customer(shared: &Shared, customer_id: &str) -> Result<Arc<Customer>, ApiError> {
+    shared.engine.customer(customer_id).ok_or_else(|| ApiError::unknown_customer(customer_id))
+}
+
+/// How many were taken away.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Removed {
+    removed: usize,
 }
 
 /// The JSON object in a request's body.
@@ -99,15 +129,48 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
     type Future = LocalBoxFuture<'static, Result<Json<T>, ApiError>>;
 
     fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let (req, mut payload) = (req.clone(), payload.take());
+        let bytes = read(req, payload);
+        Box::pin(async move { ApiError::parse(&bytes.await?).map(Json) })
+    }
+}
+
+/// The JSON object in a request's body; an empty body is an empty object.
+pub struct JsonOrNothing<T>(T);
+
+impl<T: DeserializeOwned + 'static> FromRequest for JsonOrNothing<T> {
+    type Error = ApiError;
+    type Future = LocalBoxFuture<'static, Result<JsonOrNothing<T>, ApiError>>;
+
+    fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let bytes = read(req, payload);
         Box::pin(async move {
-            let bytes = body::read(&req, &mut payload, MAX_BODY).await.map_err(|unread| match unread {
-                Unread::TooLarge => ApiError::too_large(format!("the body has more than {MAX_BODY} bytes")),
-                Unread::Broken => ApiError::invalid("the body ended early"),
-            })?;
-            ApiError::parse(&bytes).map(Json)
+            let bytes = bytes.await?;
+            let text = if bytes.trim_ascii().is_empty() { b"{}" } else { bytes.as_slice() };
+            ApiError::parse(text).map(JsonOrNothing)
         })
     }
+}
+
+/// A body, within [`MAX_BODY`].
+fn read(req: &HttpRequest, payload: &mut Payload) -> LocalBoxFuture<'static, Result<Vec<u8>, ApiError>> {
+    let (req, mut payload) = (req.clone(), payload.take());
+    Box::pin(async move {
+        body::read(&req, &mut payload, MAX_BODY).await.map_err(|unread| match unread {
+            Unread::TooLarge => ApiError::too_large(format!("the body has more than {MAX_BODY} bytes")),
+            Unread::Broken => ApiError::invalid("the body ended early"),
+        })
+    })
+}
+
+/// The query of a request; unknown names are refused with the one that was meant.
+fn query<T: DeserializeOwned>(req: &HttpRequest) -> Result<T, ApiError> {
+    web::Query::<T>::from_query(req.query_string()).map(web::Query::into_inner).map_err(|error| {
+        let message = error.to_string();
+        match did_you_mean::hint(&message) {
+            Some(hint) => ApiError::invalid(message).hint(hint),
+            None => ApiError::invalid(message),
+        }
+    })
 }
 
 fn json(value: &impl serde::Serialize) -> HttpResponse {

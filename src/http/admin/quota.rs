@@ -1,8 +1,9 @@
 //! `GET|PUT /customers/{customer_id}/quota`.
 
 use actix_web::{HttpResponse, web};
-use serde::{Deserialize, Deserializer};
-use serde_json::json;
+use jiff::civil::Date;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::{ApiError, Json, json};
 use crate::checks::QuotaView;
@@ -10,51 +11,59 @@ use crate::clock;
 use crate::http::Shared;
 use crate::ledger;
 
-/// What `PUT` takes: either or both.
-#[derive(Debug, Default, Deserialize)]
+/// What is set: either or both.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct Change {
+pub struct QuotaChange {
     /// `null` lifts the limit; absent leaves it.
-    #[serde(deserialize_with = "present")]
+    #[schemars(with = "Option<u64>")]
+    #[serde(deserialize_with = "crate::fixtures::model::present")]
     per_day: Option<Option<u64>>,
+    /// Charged so far today.
+    #[schemars(with = "u64")]
     used: Option<u64>,
 }
 
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<u64>>, D::Error> {
-    Option::deserialize(deserializer).map(Some)
+/// A customer's quota today, on its clock.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct QuotaOfDay {
+    /// null: no limit.
+    per_day: Option<u64>,
+    used: u64,
+    /// null: no limit.
+    left: Option<u64>,
+    /// The day in Jakarta, such as 2026-11-21.
+    day: String,
 }
 
 pub async fn read(
     shared: web::Data<Shared>,
     customer_id: web::Path<String>,
 ) -> Result<HttpResponse, ApiError> {
-    let quota = shared.engine.quota(&customer_id).ok_or_else(|| ApiError::unknown_customer(&customer_id))?;
-    Ok(shown(&shared, quota))
+    let quota = shared.engine.quota(&customer_id);
+    Ok(shown(quota.ok_or_else(|| ApiError::unknown_customer(&customer_id))?))
 }
 
 pub async fn change(
     shared: web::Data<Shared>,
     customer_id: web::Path<String>,
-    Json(change): Json<Change>,
+    Json(change): Json<QuotaChange>,
 ) -> Result<HttpResponse, ApiError> {
     let engine = &shared.engine;
-    let fixtures = engine.fixtures();
-    let customer = super::customer(&fixtures, &customer_id)?;
-    let day = clock::jakarta_day(engine.clock.now());
+    let customer = super::customer(&shared, &customer_id)?;
     let book = engine.ledger.book(&customer.id);
     let mut book = ledger::open(&book);
+    let day = clock::jakarta_day(engine.now_of(&book));
     if let Some(per_day) = change.per_day {
         book.set_per_day(per_day);
     }
     if let Some(used) = change.used {
         book.set_used(day, used);
     }
-    Ok(shown(&shared, book.quota(day, customer.per_day)))
+    Ok(shown((book.quota(day, customer.per_day), day)))
 }
 
-fn shown(shared: &Shared, quota: QuotaView) -> HttpResponse {
-    let day = clock::jakarta_day(shared.engine.clock.now());
-    json(
-        &json!({ "per_day": quota.per_day, "used": quota.used, "left": quota.left(), "day": day.to_string() }),
-    )
+fn shown((quota, day): (QuotaView, Date)) -> HttpResponse {
+    let QuotaView { per_day, used } = quota;
+    json(&QuotaOfDay { per_day, used, left: quota.left(), day: day.to_string() })
 }

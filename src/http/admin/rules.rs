@@ -1,22 +1,28 @@
 //! `GET|PUT|DELETE /customers/{customer_id}/rules[/{name}]`, `POST /faults/preview`, `GET|PUT /customers/{customer_id}/state`.
 
 use actix_web::{HttpResponse, web};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-use super::{ApiError, Json, customer, json};
+use super::{ApiError, Json, Removed, customer, json};
 use crate::http::Shared;
 use crate::ledger;
-use crate::rules::{Rule, RuleSpec};
+use crate::rules::{Draw, Rule, RuleSpec};
+
+/// A customer's rules.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct RuleList {
+    /// In the order in which they are tried.
+    rules: Vec<RuleSpec>,
+}
 
 /// All rules in force, in the order in which they are tried.
 pub async fn list(
     shared: web::Data<Shared>,
     customer_id: web::Path<String>,
 ) -> Result<HttpResponse, ApiError> {
-    let fixtures = shared.engine.fixtures();
-    let rules = shared.engine.rules(customer(&fixtures, &customer_id)?);
-    Ok(json(&json!({ "rules": rules.iter().map(|rule| shown(rule)).collect::<Vec<_>>() })))
+    let customer = customer(&shared, &customer_id)?;
+    Ok(json(&RuleList { rules: shared.engine.rules(&customer).iter().map(|rule| shown(rule)).collect() }))
 }
 
 pub async fn one(
@@ -24,8 +30,7 @@ pub async fn one(
     path: web::Path<(String, String)>,
 ) -> Result<HttpResponse, ApiError> {
     let (customer_id, name) = path.into_inner();
-    let fixtures = shared.engine.fixtures();
-    let rules = shared.engine.rules(customer(&fixtures, &customer_id)?);
+    let rules = shared.engine.rules(&*customer(&shared, &customer_id)?);
     let rule =
         rules.iter().find(|rule| rule.name == name).ok_or_else(|| unknown_rule(&customer_id, &name))?;
     Ok(json(&shown(rule)))
@@ -38,23 +43,14 @@ pub async fn put(
     Json(mut spec): Json<RuleSpec>,
 ) -> Result<HttpResponse, ApiError> {
     let (customer_id, name) = path.into_inner();
-    let fixtures = shared.engine.fixtures();
-    let customer = customer(&fixtures, &customer_id)?;
+    let customer = customer(&shared, &customer_id)?;
     if spec.name.as_ref().is_some_and(|own| *own != name) {
         return Err(ApiError::invalid("the name in the body is not the one in the path").path("/name"));
     }
     spec.name = Some(name);
+    let fixtures = shared.engine.fixtures();
     let file = |name: &str| fixtures.file_beside_customers(name);
-    let mut rule = Rule::new(&spec, 1, &file).map_err(ApiError::invalid)?;
-    let now = shared.engine.clock.now();
-    rule.put = Some(now);
-    rule.expires = match spec.ttl {
-        Some(ttl) => Some(
-            now.checked_add(ttl.0)
-                .map_err(|_| ApiError::invalid("ttl goes beyond the year 9999").path("/ttl"))?,
-        ),
-        None => None,
-    };
+    let rule = Rule::new(&spec, 1, &file).map_err(ApiError::invalid)?;
     let answer = shown(&rule);
     shared.engine.put_rule(&customer.id, rule).map_err(ApiError::invalid)?;
     Ok(json(&answer))
@@ -66,10 +62,9 @@ pub async fn remove(
     path: web::Path<(String, String)>,
 ) -> Result<HttpResponse, ApiError> {
     let (customer_id, name) = path.into_inner();
-    let fixtures = shared.engine.fixtures();
-    let customer = customer(&fixtures, &customer_id)?;
+    let customer = customer(&shared, &customer_id)?;
     if shared.engine.remove_rules(&customer.id, Some(&name)) > 0 {
-        return Ok(json(&json!({ "removed": 1 })));
+        return Ok(json(&Removed { removed: 1 }));
     }
     if customer.rules.iter().any(|rule| rule.name == name) {
         return Err(ApiError::invalid(format!("the rule {name:?} is the fixture's")).hint(
@@ -84,9 +79,8 @@ pub async fn remove_all(
     shared: web::Data<Shared>,
     customer_id: web::Path<String>,
 ) -> Result<HttpResponse, ApiError> {
-    let fixtures = shared.engine.fixtures();
-    let removed = shared.engine.remove_rules(&customer(&fixtures, &customer_id)?.id, None);
-    Ok(json(&json!({ "removed": removed })))
+    let removed = shared.engine.remove_rules(&customer(&shared, &customer_id)?.id, None);
+    Ok(json(&Removed { removed }))
 }
 
 fn unknown_rule(customer_id: &str, name: &str) -> ApiError {
@@ -96,22 +90,19 @@ fn unknown_rule(customer_id: &str, name: &str) -> ApiError {
 }
 
 /// A rule as written, with its name.
-fn shown(rule: &Rule) -> Value {
-    let mut value = serde_json::to_value(&rule.spec).unwrap_or_default();
-    if let Some(members) = value.as_object_mut() {
-        members.insert("name".to_owned(), rule.name.clone().into());
-    }
-    value
+fn shown(rule: &Rule) -> RuleSpec {
+    RuleSpec { name: Some(rule.name.clone()), ..rule.spec.clone() }
 }
 
-/// What `POST /faults/preview` takes.
-#[derive(Debug, Deserialize)]
+/// Which draws are looked at.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Preview {
+pub struct PreviewQuestion {
     customer_id: String,
-    /// Default: every rule.
+    /// The rule's name; default: every rule.
     rule: Option<String>,
-    /// How many draws: 1 to 1000.
+    /// How many draws.
+    #[schemars(range(min = 1, max = 1000))]
     #[serde(default = "ten")]
     count: u64,
 }
@@ -120,18 +111,31 @@ fn ten() -> u64 {
     10
 }
 
+/// The next draws of a customer's rules.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Preview {
+    customer_id: String,
+    rules: Vec<RulePreview>,
+}
+
+/// The next draws of one rule.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct RulePreview {
+    name: String,
+    draws: Vec<Draw>,
+}
+
 /// The next draws of rules, as they will fall; nothing is counted.
 pub async fn preview(
     shared: web::Data<Shared>,
-    Json(wanted): Json<Preview>,
+    Json(wanted): Json<PreviewQuestion>,
 ) -> Result<HttpResponse, ApiError> {
     if !(1..=1000).contains(&wanted.count) {
         return Err(ApiError::invalid("count is 1 to 1000").path("/count"));
     }
     let engine = &shared.engine;
-    let fixtures = engine.fixtures();
-    let customer = customer(&fixtures, &wanted.customer_id)?;
-    let rules = engine.rules(customer);
+    let customer = customer(&shared, &wanted.customer_id).map_err(|error| error.path("/customer_id"))?;
+    let rules = engine.rules(&customer);
     let chosen: Vec<_> =
         rules.iter().filter(|rule| wanted.rule.as_ref().is_none_or(|name| *name == rule.name)).collect();
     if let (Some(name), true) = (&wanted.rule, chosen.is_empty()) {
@@ -139,19 +143,20 @@ pub async fn preview(
     }
     let book = engine.ledger.book(&customer.id);
     let book = ledger::open(&book);
-    let now = engine.clock.now();
+    let now = engine.now_of(&book);
     let seed = (engine.seed(), customer.id.as_str());
-    let previews: Vec<_> = chosen
-        .into_iter()
-        .map(|rule| json!({ "name": rule.name, "draws": book.scenario.preview(rule, seed, now, wanted.count) }))
-        .collect();
-    Ok(json(&json!({ "customer_id": customer.id, "rules": previews })))
+    let draws = |rule: &Rule| book.scenario.preview(rule, seed, now, wanted.count);
+    let rules =
+        chosen.into_iter().map(|rule| RulePreview { name: rule.name.clone(), draws: draws(rule) }).collect();
+    Ok(json(&Preview { customer_id: customer.id.clone(), rules }))
 }
 
-/// What `PUT /customers/{customer_id}/state` takes.
-#[derive(Debug, Deserialize)]
+/// The state of a customer's scenario.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct State {
+pub struct ScenarioState {
+    /// What `when.state` is compared with; at first it is empty.
+    #[schemars(length(max = 256))]
     state: String,
 }
 
@@ -159,22 +164,20 @@ pub async fn read_state(
     shared: web::Data<Shared>,
     customer_id: web::Path<String>,
 ) -> Result<HttpResponse, ApiError> {
-    let fixtures = shared.engine.fixtures();
-    let book = shared.engine.ledger.book(&customer(&fixtures, &customer_id)?.id);
+    let book = shared.engine.ledger.book(&customer(&shared, &customer_id)?.id);
     let state = ledger::open(&book).scenario.state.clone();
-    Ok(json(&json!({ "state": state })))
+    Ok(json(&ScenarioState { state }))
 }
 
 pub async fn change_state(
     shared: web::Data<Shared>,
     customer_id: web::Path<String>,
-    Json(State { state }): Json<State>,
+    Json(wanted): Json<ScenarioState>,
 ) -> Result<HttpResponse, ApiError> {
-    let fixtures = shared.engine.fixtures();
-    let book = shared.engine.ledger.book(&customer(&fixtures, &customer_id)?.id);
-    if state.len() > 256 {
+    let book = shared.engine.ledger.book(&customer(&shared, &customer_id)?.id);
+    if wanted.state.len() > 256 {
         return Err(ApiError::invalid("a state has at most 256 bytes").path("/state"));
     }
-    ledger::open(&book).scenario.state.clone_from(&state);
-    Ok(json(&json!({ "state": state })))
+    ledger::open(&book).scenario.state.clone_from(&wanted.state);
+    Ok(json(&wanted))
 }

@@ -1,23 +1,54 @@
-//! `GET /health`, `/ready`, `/version`.
+//! `GET /health`, `/ready`, `/version`, `POST /shutdown`.
 
 use actix_web::{HttpResponse, web};
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::json;
 use crate::http::Shared;
 
+/// How the simulator is.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Health {
+    status: &'static str,
+}
+
+/// What the simulator is ready with.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Readiness {
+    status: &'static str,
+    /// How many customers there are.
+    customers: usize,
+    /// Answers of the endpoint under way.
+    in_flight: usize,
+}
+
+/// Which program this is.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Version {
+    name: &'static str,
+    version: &'static str,
+}
+
 /// The process answers.
 pub async fn health() -> HttpResponse {
-    json(&json!({ "status": "ok" }))
+    json(&Health { status: "ok" })
 }
 
 /// Both listeners listen and everything is loaded: the admin listener is opened last, so that it answers says so.
 pub async fn ready(shared: web::Data<Shared>) -> HttpResponse {
-    let customers = shared.engine.fixtures().customers.len();
-    json(&json!({ "status": "ready", "customers": customers, "in_flight": *shared.in_flight.borrow() }))
+    let engine = &shared.engine;
+    let customers = engine.roster.customers(engine.clock.now()).len();
+    json(&Readiness { status: "ready", customers, in_flight: *shared.in_flight.borrow() })
 }
 
-/// Which program this is.
 pub async fn version() -> HttpResponse {
-    json(&json!({ "name": env!("CARGO_PKG_NAME"), "version": env!("CARGO_PKG_VERSION") }))
+    json(&Version { name: env!("CARGO_PKG_NAME"), version: env!("CARGO_PKG_VERSION") })
+}
+
+/// Stops the simulator as a signal does. The answer leaves first: this thread goes on to what it was given last only when it has
+/// written what it can.
+pub async fn shutdown(shared: web::Data<Shared>) -> HttpResponse {
+    actix_web::rt::spawn(async move { shared.shutdown.notify_one() });
+    json(&Health { status: "stopping" })
 }

@@ -1,0 +1,309 @@
+//! What is steered from outside: customers, rules, clocks and quotas, and the way back to the beginning.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rand::RngExt;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Engine, Purpose, Source};
+use crate::clock::{Change, Reading};
+use crate::fixtures::{Customer, CustomerId, CustomerSpec, Fixtures};
+use crate::ledger::{self, Book};
+use crate::roster::Refusal;
+use crate::rules::Rule;
+
+/// Rules of one customer that are put over the admin API, at most.
+const MOST_PUT_RULES: usize = 1000;
+
+/// The customer that a made-up one extends when it names none.
+const DEFAULT_BASE: &str = "demo";
+
+/// What `POST /reset` takes back to the beginning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Scope {
+    /// All of the below.
+    All,
+    /// The journal's entries.
+    Journal,
+    /// Rules put over the admin API, and what was counted for all others.
+    Rules,
+    /// What was used, and limits set over the admin API.
+    Quota,
+    /// The scenario: its state, its windows, what rules have counted, and the ordinals of requests.
+    State,
+    /// The clock, back to how the simulator started; a customer's follows it again.
+    Clock,
+    /// Identities enrolled over the admin API.
+    Gallery,
+    /// Customers put over the admin API, with all that was put for them.
+    Customers,
+}
+
+impl Engine {
+    /// Puts a customer that goes by itself after `ttl`, in place of the one with its id. The counts of rules that stay the same
+    /// go on, and so does its quota.
+    ///
+    /// # Errors
+    /// Why it is not put; nothing is changed then.
+    pub fn put_customer(
+        &self,
+        id: &CustomerId,
+        spec: CustomerSpec,
+        ttl: Option<Duration>,
+    ) -> Result<(), Refusal> {
+        let expires = self.end_of_life(ttl)?;
+        self.steered(id, |now| self.roster.put(id, (spec, expires), now))
+    }
+
+    /// Changes a customer: `change` gets what is written of it and how long it still lives, and gives what is to be.
+    ///
+    /// # Errors
+    /// Those of `change`, and why it is not put; nothing is changed then.
+    pub fn change_customer<E: From<Refusal>>(
+        &self,
+        id: &CustomerId,
+        change: impl FnOnce(CustomerSpec, Option<Duration>) -> Result<(CustomerSpec, Option<Duration>), E>,
+    ) -> Result<(), E> {
+        let left = |expires: Timestamp| {
+            Duration::try_from(expires.duration_since(self.clock.now())).unwrap_or_default()
+        };
+        self.steered(id, |now| {
+            self.roster.change(id, now, |(spec, expires)| {
+                let (spec, ttl) = change(spec, expires.map(left))?;
+                Ok((spec, self.end_of_life(ttl)?))
+            })
+        })
+    }
+
+    /// Puts a customer that was not there: with a made-up id and account where `spec` names none. Without `extends` it extends
+    /// demo, and has no quota unless it says so. The same calls after a start give the same ids.
+    ///
+    /// # Errors
+    /// Why it is not put.
+    pub fn make_customer(
+        &self,
+        mut spec: CustomerSpec,
+        ttl: Option<Duration>,
+    ) -> Result<CustomerId, Refusal> {
+        let id = spec.customer_id.take().unwrap_or_else(|| self.unused_id());
+        if spec.extends.is_none() {
+            spec.extends = DEFAULT_BASE.parse().ok();
+            spec.quota.per_day.get_or_insert(None);
+            let (user_id, password) = self.account_for(&id);
+            spec.account.user_id.get_or_insert(user_id);
+            spec.account.password.get_or_insert(password);
+        }
+        let expires = self.end_of_life(ttl)?;
+        self.steered(&id, |now| self.roster.add(&id, (spec, expires), now))?;
+        Ok(id)
+    }
+
+    /// Puts a customer by `put`, and looks after what was counted: a new one begins with nothing, rules that are gone leave
+    /// nothing. `put` is told the instant on the customer's clock.
+    fn steered<E>(&self, id: &CustomerId, put: impl FnOnce(Timestamp) -> Result<(), E>) -> Result<(), E> {
+        self.sweep();
+        let before = self.customer(id.as_str());
+        let now = match &before {
+            Some(customer) => self.now_of(&ledger::open(&self.ledger.book(&customer.id))),
+            None => self.clock.now(),
+        };
+        let done = put(now);
+        if done.is_err() && before.is_none() {
+            self.fixtures().keys.forget(id.as_str());
+        }
+        done?;
+        let book = self.ledger.book_since(id.as_str(), now);
+        if let (Some(before), Some(after)) = (before, self.customer(id.as_str())) {
+            forget_the_gone(&mut ledger::open(&book), &before, &after);
+        }
+        Ok(())
+    }
+
+    fn end_of_life(&self, ttl: Option<Duration>) -> Result<Option<Timestamp>, Refusal> {
+        let wrong = |_| Refusal::Wrong((vec!["ttl".to_owned()], "ttl goes beyond the year 9999".to_owned()));
+        ttl.map(|ttl| self.clock.now().checked_add(ttl).map_err(wrong)).transpose()
+    }
+
+    fn unused_id(&self) -> CustomerId {
+        loop {
+            let number = self.made.fetch_add(1, Ordering::Relaxed);
+            let mut random = self.random_for("", number);
+            // Always a good id: letters, a hyphen and hexadecimal digits.
+            if let Ok(id) = format!("test-{:08x}", random.random::<u32>()).parse::<CustomerId>()
+                && self.customer(id.as_str()).is_none()
+            {
+                return id;
+            }
+        }
+    }
+
+    fn account_for(&self, id: &CustomerId) -> (String, String) {
+        let mut random = self.random_for(id.as_str(), 0);
+        (format!("user-{:08x}", random.random::<u32>()), format!("pass-{:016x}", random.random::<u64>()))
+    }
+
+    fn random_for(&self, customer_id: &str, ordinal: u64) -> rand::rngs::ChaCha8Rng {
+        Source { seed: self.settings.seed, customer_id, rule: "" }.random(Purpose::Customer, ordinal)
+    }
+
+    /// Takes back a customer that was put, with all that was counted and put for it.
+    ///
+    /// # Errors
+    /// When none was put, or another extends it.
+    pub fn remove_customer(&self, id: &CustomerId) -> Result<(), Refusal> {
+        self.sweep();
+        self.roster.remove(id, self.clock.now())?;
+        self.forget_customer(id);
+        Ok(())
+    }
+
+    /// Takes back the customers whose time is over.
+    fn sweep(&self) {
+        self.roster.sweep(self.clock.now()).iter().for_each(|id| self.forget_customer(id));
+    }
+
+    fn forget_customer(&self, id: &CustomerId) {
+        self.ledger.close(id.as_str());
+        self.fixtures().keys.forget(id.as_str());
+    }
+
+    /// Puts other fixtures in force, as a whole; what was put over the admin API stays. Gives a line for each customer of which
+    /// that is not possible.
+    pub fn replace_fixtures(&self, fixtures: Fixtures) -> Vec<String> {
+        self.roster.replace_fixtures(fixtures, self.clock.now())
+    }
+
+    /// The rules of a customer in force, in the order in which they are tried.
+    #[must_use]
+    pub fn rules(&self, customer: &Customer) -> Vec<Arc<Rule>> {
+        let book = self.ledger.book(&customer.id);
+        let book = ledger::open(&book);
+        book.rules(&customer.rules, self.now_of(&book))
+    }
+
+    /// Puts a rule, in place of the one of the same name that was put before.
+    ///
+    /// # Errors
+    /// When the customer has too many, or the rule would end beyond the year 9999.
+    pub fn put_rule(&self, customer_id: &str, mut rule: Rule) -> Result<(), String> {
+        let book = self.ledger.book(customer_id);
+        let mut book = ledger::open(&book);
+        let now = self.now_of(&book);
+        rule.put_at(now)?;
+        book.remove_rules(|known| known.expires.is_some_and(|expires| expires <= now));
+        match book.put_rules.iter().position(|known| known.name == rule.name) {
+            // The same rule put again changes nothing but its end: its counts and its window go on.
+            Some(index) if book.put_rules[index].fingerprint == rule.fingerprint => {
+                rule.put = book.put_rules[index].put;
+                book.put_rules[index] = Arc::new(rule);
+            }
+            Some(index) => {
+                let replaced = std::mem::replace(&mut book.put_rules[index], Arc::new(rule));
+                book.scenario.forget(replaced.fingerprint);
+            }
+            None if book.put_rules.len() >= MOST_PUT_RULES => {
+                return Err(format!(
+                    "{customer_id} has {MOST_PUT_RULES} rules put over the admin API; take some back"
+                ));
+            }
+            None => book.put_rules.push(Arc::new(rule)),
+        }
+        Ok(())
+    }
+
+    /// Takes back a rule that was put, or all of them. Gives how many.
+    pub fn remove_rules(&self, customer_id: &str, name: Option<&str>) -> usize {
+        let book = self.ledger.book(customer_id);
+        let mut book = ledger::open(&book);
+        book.remove_rules(|rule| name.is_none_or(|name| rule.name == name))
+    }
+
+    /// What a customer's clock shows.
+    #[must_use]
+    pub fn clock_of(&self, customer_id: &str) -> Reading {
+        let book = self.ledger.book(customer_id);
+        let mode = ledger::open(&book).clock;
+        mode.read(self.clock.read())
+    }
+
+    /// Changes a customer's own clock, and shows it. A reset lets it follow the simulator's again.
+    ///
+    /// # Errors
+    /// When that leaves the range of instants.
+    pub fn change_clock_of(&self, customer_id: &str, change: Change) -> Result<Reading, String> {
+        let book = self.ledger.book(customer_id);
+        let mut book = ledger::open(&book);
+        let lead = self.clock.read();
+        book.clock = book.clock.changed(change, lead, crate::clock::Mode::default())?;
+        Ok(book.clock.read(lead))
+    }
+
+    /// Takes something back to the beginning, for one customer or for all. [`Scope::All`] of one customer keeps the customer.
+    ///
+    /// # Errors
+    /// When the customer to be taken back is the fixtures', or another one extends it.
+    pub fn reset(&self, scope: Scope, customer_id: Option<&CustomerId>) -> Result<(), Refusal> {
+        let includes = |part| scope == Scope::All || scope == part;
+        match customer_id {
+            Some(id) if scope == Scope::Customers => return self.remove_customer(id),
+            None if includes(Scope::Customers) => {
+                self.roster.clear().iter().for_each(|id| self.forget_customer(id));
+            }
+            _ => {}
+        }
+        let customer_id = customer_id.map(CustomerId::as_str);
+        if includes(Scope::Clock) {
+            self.reset_clocks(customer_id);
+        }
+        for (book, now) in self.books(customer_id) {
+            let mut book = ledger::open(&book);
+            if includes(Scope::Rules) {
+                book.remove_rules(|_| true);
+                book.scenario.forget_all();
+            }
+            if includes(Scope::Quota) {
+                book.reset_quota();
+            }
+            if includes(Scope::State) {
+                book.reset_scenario(now);
+            }
+        }
+        if includes(Scope::Journal) {
+            self.journal.clear(customer_id);
+        }
+        Ok(())
+    }
+
+    /// The books of all, or of one customer, with the instant on each one's clock.
+    fn books(&self, customer_id: Option<&str>) -> Vec<(ledger::Shared, Timestamp)> {
+        let books = match customer_id {
+            Some(id) => {
+                self.customer(id).map(|customer| self.ledger.book(&customer.id)).into_iter().collect()
+            }
+            None => self.ledger.opened(),
+        };
+        let now = |book: &ledger::Shared| self.now_of(&ledger::open(book));
+        books.into_iter().map(|book| (Arc::clone(&book), now(&book))).collect()
+    }
+
+    fn reset_clocks(&self, customer_id: Option<&str>) {
+        if customer_id.is_none() {
+            // A reset cannot leave the range of instants.
+            let _ = self.clock.change(Change::Reset);
+        }
+        for (book, _) in self.books(customer_id) {
+            ledger::open(&book).clock = crate::clock::Mode::default();
+        }
+    }
+}
+
+/// What was counted for rules that a customer has no longer.
+fn forget_the_gone(book: &mut Book, before: &Customer, after: &Customer) {
+    let stays = |rule: &Rule| after.rules.iter().any(|after| after.fingerprint == rule.fingerprint);
+    before.rules.iter().filter(|rule| !stays(rule)).for_each(|rule| book.scenario.forget(rule.fingerprint));
+}

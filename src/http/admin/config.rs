@@ -1,0 +1,185 @@
+//! `GET /config`, `POST /config/reload`, `POST /config/validate`.
+
+use std::collections::BTreeMap;
+
+use actix_web::{HttpResponse, web};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{ApiError, JsonOrNothing, json};
+use crate::fixtures::{CustomerId, CustomerSpec, Limits, PeerSource, Problem, SimulatorSpec};
+use crate::http::Shared;
+use crate::policy::Policy;
+
+/// What the simulator was started with, and what holds for every customer. Secrets are told only as being there.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ConfigView {
+    version: &'static str,
+    /// Base of the data listener.
+    endpoint: String,
+    /// Base of the admin listener.
+    admin: Option<String>,
+    /// Whether the admin API asks for a token.
+    admin_token: bool,
+    /// The directory whose files replace built-in ones.
+    fixtures: Option<String>,
+    /// The keys directory; null: the key is kept nowhere.
+    keys: Option<String>,
+    /// Size of the server's key.
+    key_bits: usize,
+    seed: u64,
+    /// Largest body of a request, in bytes.
+    max_body: usize,
+    /// How long answers under way may take when the simulator stops.
+    grace_ms: u64,
+    /// Size of the journal, in bytes.
+    journal: usize,
+    journal_file: Option<String>,
+    show_nik: bool,
+    /// Threads of the data listener.
+    workers: usize,
+    prefixes: Vec<String>,
+    peer: PeerSource,
+    limits: Limits,
+    /// The global policy.
+    policy: Policy,
+    /// How many customers there are.
+    customers: usize,
+}
+
+pub async fn read(shared: web::Data<Shared>) -> HttpResponse {
+    let (engine, start, settings) = (&shared.engine, &shared.start, &shared.settings);
+    let fixtures = engine.fixtures();
+    let path = |path: &Option<std::path::PathBuf>| path.as_ref().map(|path| path.display().to_string());
+    json(&ConfigView {
+        version: env!("CARGO_PKG_VERSION"),
+        endpoint: format!("http://{}", start.endpoint),
+        admin: start.admin.map(|address| format!("http://{address}")),
+        admin_token: settings.admin_token.is_some(),
+        fixtures: path(&shared.reloader.directory),
+        keys: path(&start.keys),
+        key_bits: fixtures.keys.server().bits(),
+        seed: start.seed,
+        max_body: settings.max_body,
+        grace_ms: u64::try_from(start.grace.as_millis()).unwrap_or(u64::MAX),
+        journal: start.journal_bytes,
+        journal_file: path(&start.journal_file),
+        show_nik: engine.shows_nik(),
+        workers: settings.workers,
+        prefixes: fixtures.prefixes.clone(),
+        peer: fixtures.peer,
+        limits: fixtures.limits.clone(),
+        policy: fixtures.policy.clone(),
+        customers: engine.roster.customers(engine.clock.now()).len(),
+    })
+}
+
+/// Something wrong in the fixtures or in what was to be one.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ProblemView {
+    /// The file; null for what came in the body.
+    file: Option<String>,
+    /// From 1; null for a problem of the file as a whole.
+    line: Option<usize>,
+    /// In characters, from 1.
+    column: Option<usize>,
+    /// JSON pointer, for what came in the body.
+    path: Option<String>,
+    message: String,
+    hint: Option<String>,
+}
+
+/// The fixtures as they are.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Validation {
+    valid: bool,
+    /// How many customers the files have; null when they are wrong.
+    customers: Option<usize>,
+    problems: Vec<ProblemView>,
+}
+
+/// The fixtures that are now in force.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Reloaded {
+    /// How many customers the files have.
+    customers: usize,
+}
+
+/// Fixtures to be looked at, over those that there are.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Draft {
+    /// What `simulator.toml` would say.
+    #[schemars(with = "SimulatorSpec")]
+    simulator: Option<Value>,
+    /// What the files of customers would say, by their ids.
+    #[schemars(with = "BTreeMap<CustomerId, CustomerSpec>")]
+    customers: BTreeMap<String, Value>,
+}
+
+/// Puts the files as they are now in force, as a whole or not at all.
+pub async fn reload(shared: web::Data<Shared>) -> Result<HttpResponse, ApiError> {
+    let reloader = shared.reloader.clone();
+    let reloaded = web::block(move || reloader.reload()).await.map_err(|_| ApiError::stopping())?;
+    match reloaded {
+        Ok(customers) => Ok(json(&Reloaded { customers })),
+        Err(problems) => {
+            let first = problems.first().map(ToString::to_string).unwrap_or_default();
+            let message = format!("the fixtures are wrong, the old ones stay in force: {first}");
+            Err(ApiError::wrong_fixtures(message, problems.into_iter().map(ProblemView::of).collect()))
+        }
+    }
+}
+
+/// Looks at the files as they are now and at what the body holds. Nothing is put in force.
+pub async fn validate(
+    shared: web::Data<Shared>,
+    JsonOrNothing(draft): JsonOrNothing<Draft>,
+) -> Result<HttpResponse, ApiError> {
+    let found = web::block(move || {
+        let read = shared.reloader.read();
+        let (customers, mut problems) = match read {
+            Ok(fixtures) => (Some(fixtures.customers.len()), Vec::new()),
+            Err(problems) => (None, problems.into_iter().map(ProblemView::of).collect()),
+        };
+        problems.extend(draft.problems(&shared));
+        Validation { valid: problems.is_empty(), customers, problems }
+    });
+    Ok(json(&found.await.map_err(|_| ApiError::stopping())?))
+}
+
+impl Draft {
+    fn problems(self, shared: &Shared) -> Vec<ProblemView> {
+        let simulator = self.simulator.map(|value| {
+            ApiError::read::<SimulatorSpec>(value)
+                .err()
+                .map(|error| ProblemView::in_body("/simulator", &error))
+        });
+        let customers = self.customers.into_iter().filter_map(|(id, value)| {
+            let at = format!("/customers/{}", super::error::escaped(&id));
+            looked_at(shared, &id, value).err().map(|error| ProblemView::in_body(&at, &error))
+        });
+        simulator.flatten().into_iter().chain(customers).collect()
+    }
+}
+
+fn looked_at(shared: &Shared, id: &str, value: Value) -> Result<(), ApiError> {
+    let id = id.parse::<CustomerId>().map_err(ApiError::invalid)?;
+    let engine = &shared.engine;
+    Ok(engine.roster.look_at(&id, &ApiError::read::<CustomerSpec>(value)?, engine.clock.now())?)
+}
+
+impl ProblemView {
+    fn of(problem: Problem) -> ProblemView {
+        let Problem { file, place, message, hint } = problem;
+        let (line, column) = place.unzip();
+        ProblemView { file: Some(file), line, column, path: None, message, hint }
+    }
+
+    fn in_body(at: &str, error: &ApiError) -> ProblemView {
+        let path = Some(format!("{at}{}", error.pointer().unwrap_or_default()));
+        let (message, hint) = (error.to_string(), error.what_to_do().map(str::to_owned));
+        ProblemView { file: None, line: None, column: None, path, message, hint }
+    }
+}

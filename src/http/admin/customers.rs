@@ -1,0 +1,217 @@
+//! `GET|POST /customers`, `GET|PUT|PATCH|DELETE /customers/{customer_id}`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::http::header::LOCATION;
+use actix_web::{HttpResponse, web};
+use percent_encoding::{AsciiSet, utf8_percent_encode};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::{ApiError, Json, Removed, json};
+use crate::clock;
+use crate::engine::Engine;
+use crate::fixtures::{CustomerId, CustomerSpec};
+use crate::http::Shared;
+use crate::roster::Listed;
+use crate::rules::Span;
+
+/// Where a customer comes from.
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum Source {
+    /// A fixture file, or built in.
+    Fixtures,
+    /// The admin API.
+    Api,
+}
+
+/// A customer with everything that it inherits, as it can be put again, and what a caller of it needs.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct CustomerView {
+    #[serde(flatten)]
+    customer: CustomerSpec,
+    /// Where its requests go, on the data listener: the path of the first methode under the first prefix.
+    path: String,
+    /// What `user_id` and `password` are encrypted with: SPKI PEM.
+    public_key_pem: String,
+    source: Source,
+    /// When it goes by itself: RFC 3339 in Jakarta time.
+    expires: Option<String>,
+}
+
+/// The keys of a [`CustomerView`] that say how things are; putting them back changes nothing.
+const READ_ONLY: [&str; 4] = ["path", "public_key_pem", "source", "expires"];
+
+/// What cannot stand in a path as it is.
+const IN_A_PATH: &AsciiSet =
+    &percent_encoding::CONTROLS.add(b' ').add(b'"').add(b'#').add(b'%').add(b'<').add(b'>').add(b'?');
+
+/// A customer in the list.
+#[derive(Debug, Serialize, JsonSchema)]
+struct CustomerLine {
+    customer_id: String,
+    methode: Vec<String>,
+    extends: Option<String>,
+    source: Source,
+    /// Rules of its own; `GET /customers/{customer_id}/rules` has those put for it as well.
+    rules: usize,
+    /// When it goes by itself: RFC 3339 in Jakarta time.
+    expires: Option<String>,
+}
+
+/// All customers, in the order of their ids.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct CustomerList {
+    customers: Vec<CustomerLine>,
+}
+
+pub async fn list(shared: web::Data<Shared>) -> HttpResponse {
+    let engine = &shared.engine;
+    let line = |listed: Listed| CustomerLine {
+        customer_id: listed.customer.id.clone(),
+        methode: listed.customer.methode.clone(),
+        extends: listed.customer.spec.extends.as_ref().map(ToString::to_string),
+        source: source(&listed),
+        rules: listed.customer.rules.len(),
+        expires: listed.expires.map(clock::rfc3339),
+    };
+    json(&CustomerList { customers: engine.roster.all(engine.clock.now()).into_iter().map(line).collect() })
+}
+
+pub async fn one(
+    shared: web::Data<Shared>,
+    customer_id: web::Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    view(&shared.engine, &customer_id).map(|view| json(&view))
+}
+
+/// Makes a customer with an id and an account of its own.
+pub async fn make(shared: web::Data<Shared>, Json(wanted): Json<Value>) -> Result<HttpResponse, ApiError> {
+    let (spec, ttl) = read(wanted)?;
+    let id = aside(&shared, move |engine| Ok(engine.make_customer(spec, ttl.flatten())?)).await?;
+    let view = view(&shared.engine, id.as_str())?;
+    Ok(HttpResponse::Created().insert_header((LOCATION, format!("/customers/{id}"))).json(view))
+}
+
+/// Creates or replaces a customer.
+pub async fn put(
+    shared: web::Data<Shared>,
+    customer_id: web::Path<String>,
+    Json(wanted): Json<Value>,
+) -> Result<HttpResponse, ApiError> {
+    let id = id_of(&customer_id)?;
+    let (spec, ttl) = read(wanted)?;
+    let (changed, spec) = (id.clone(), named(spec, &customer_id)?);
+    aside(&shared, move |engine| Ok(engine.put_customer(&changed, spec, ttl.flatten())?)).await?;
+    view(&shared.engine, id.as_str()).map(|view| json(&view))
+}
+
+/// Changes a customer: a JSON merge patch (RFC 7396) of what was written of it. One of the fixtures is overlaid.
+pub async fn patch(
+    shared: web::Data<Shared>,
+    customer_id: web::Path<String>,
+    Json(patch): Json<Value>,
+) -> Result<HttpResponse, ApiError> {
+    let id = id_of(&customer_id)?;
+    let merged = move |spec: CustomerSpec, left| {
+        let mut merged = serde_json::to_value(&spec).unwrap_or_default();
+        merge(&mut merged, patch);
+        let (spec, ttl) = read(merged)?;
+        Ok::<_, ApiError>((named(spec, &customer_id)?, ttl.unwrap_or(left)))
+    };
+    let changed = id.clone();
+    aside(&shared, move |engine| engine.change_customer(&changed, merged)).await?;
+    view(&shared.engine, id.as_str()).map(|view| json(&view))
+}
+
+/// Takes back a customer that was put. One of the fixtures that has its id is in force again.
+pub async fn remove(
+    shared: web::Data<Shared>,
+    customer_id: web::Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    let engine = &shared.engine;
+    let known = engine.customer(&customer_id).ok_or_else(|| ApiError::unknown_customer(&customer_id))?;
+    engine.remove_customer(&id_of(&known.id)?)?;
+    Ok(json(&Removed { removed: 1 }))
+}
+
+/// What a body says of the customer in the path.
+fn named(mut spec: CustomerSpec, customer_id: &str) -> Result<CustomerSpec, ApiError> {
+    match spec.customer_id.take() {
+        Some(own) if own.as_str() != customer_id => {
+            let message = "the customer_id in the body is not the one in the path";
+            Err(ApiError::invalid(message).path("/customer_id"))
+        }
+        _ => Ok(spec),
+    }
+}
+
+/// Does something that may make a key, which takes long, away from the thread that answers.
+async fn aside<T: Send + 'static>(
+    shared: &web::Data<Shared>,
+    work: impl FnOnce(&Engine) -> Result<T, ApiError> + Send + 'static,
+) -> Result<T, ApiError> {
+    let engine = Arc::clone(&shared.engine);
+    web::block(move || work(&engine)).await.unwrap_or_else(|_| Err(ApiError::stopping()))
+}
+
+fn id_of(text: &str) -> Result<CustomerId, ApiError> {
+    text.parse().map_err(|message: String| ApiError::invalid(message).path("customer_id"))
+}
+
+/// A customer as a caller writes it, and its ttl: absent, null or a duration.
+fn read(mut wanted: Value) -> Result<(CustomerSpec, Option<Option<Duration>>), ApiError> {
+    let members = wanted.as_object_mut();
+    let ttl = members.and_then(|members| {
+        READ_ONLY.iter().for_each(|key| drop(members.shift_remove(*key)));
+        members.shift_remove("ttl")
+    });
+    let ttl =
+        ttl.map(|ttl| ApiError::read::<Option<Span>>(ttl).map_err(|error| error.path("/ttl"))).transpose()?;
+    Ok((ApiError::read(wanted)?, ttl.map(|ttl| ttl.map(|Span(ttl)| ttl))))
+}
+
+/// RFC 7396.
+fn merge(target: &mut Value, patch: Value) {
+    let Value::Object(patch) = patch else { return *target = patch };
+    if !target.is_object() {
+        *target = Value::Object(Map::new());
+    }
+    let Some(members) = target.as_object_mut() else { return };
+    for (key, value) in patch {
+        if value.is_null() {
+            members.shift_remove(&key);
+        } else {
+            merge(members.entry(key).or_insert(Value::Null), value);
+        }
+    }
+}
+
+fn source(listed: &Listed) -> Source {
+    if listed.is_put { Source::Api } else { Source::Fixtures }
+}
+
+fn view(engine: &Engine, customer_id: &str) -> Result<CustomerView, ApiError> {
+    let listed = engine.roster.listed(customer_id, engine.clock.now());
+    let listed = listed.ok_or_else(|| ApiError::unknown_customer(customer_id))?;
+    let customer = &listed.customer;
+    let mut spec = customer.spec.clone();
+    spec.customer_id = customer.id.parse().ok();
+    spec.methode = customer.methode.iter().map(|name| name.parse().ok()).collect();
+    spec.quota.per_day = Some(customer.per_day);
+    spec.rules.get_or_insert_default();
+    let fixtures = engine.fixtures();
+    let prefix = fixtures.prefixes.first().map_or("", String::as_str);
+    let methode = customer.methode.first().map_or("", String::as_str);
+    let path = format!("{prefix}/{}/{methode}", customer.id);
+    Ok(CustomerView {
+        path: utf8_percent_encode(&path, IN_A_PATH).to_string(),
+        public_key_pem: customer.key.public_pem().to_owned(),
+        source: source(&listed),
+        expires: listed.expires.map(clock::rfc3339),
+        customer: spec,
+    })
+}
