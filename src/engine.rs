@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 
+use crate::capacity::{CapacityGauge, Door, Matcher, Matchers, Place, Room};
 use crate::checks::{self, Case, Check, Finding, QuotaView, Status};
 use crate::clock::{self, Clock};
 use crate::compose::{Echo, Said, compose};
@@ -34,6 +35,7 @@ pub struct Engine {
     pub ledger: Ledger,
     pub journal: Journal,
     settings: Settings,
+    matchers: Matchers,
     /// Rules put over the admin API, by customer; they come before the fixtures' and survive a reload.
     put_rules: RwLock<HashMap<String, Vec<Arc<Rule>>>>,
 }
@@ -84,6 +86,8 @@ impl Arrival {
 /// What is to be done on the wire.
 #[derive(Debug)]
 pub struct Deed {
+    /// A place at the matcher. The request waits for its turn and for the work before anything else is done.
+    pub place: Option<Place>,
     /// Before anything is sent.
     pub delay: Option<Duration>,
     pub way: Way,
@@ -108,6 +112,7 @@ pub struct Verdict {
     pub hint: Option<String>,
     /// What rules decided.
     decided: Decided,
+    place: Option<Place>,
     delay: Option<Duration>,
     plan: Option<crate::faults::Plan>,
     request: journal::Request,
@@ -189,6 +194,7 @@ impl Engine {
             ledger,
             journal,
             settings,
+            matchers: Matchers::default(),
             put_rules: RwLock::default(),
         }
     }
@@ -199,9 +205,18 @@ impl Engine {
         self.fixtures.load_full()
     }
 
-    /// Puts other fixtures in force, as a whole.
+    /// Puts other fixtures in force, as a whole. Whoever is inside a matcher stays; its new numbers hold for the next.
     pub fn replace_fixtures(&self, fixtures: Fixtures) {
-        self.fixtures.store(Arc::new(fixtures));
+        let fixtures = Arc::new(fixtures);
+        self.fixtures.store(Arc::clone(&fixtures));
+        self.matchers.follow(fixtures.capacities());
+    }
+
+    /// How full the matchers are whose capacity is limited: the shared one first, then the customers' own by their ids.
+    #[must_use]
+    pub fn capacities(&self) -> Vec<CapacityGauge> {
+        let fixtures = self.fixtures.load();
+        fixtures.capacities().map(|(owner, capacity)| self.matchers.gauge(owner, capacity)).collect()
     }
 
     /// Counts a request whose head has come, and asks the rules that are decided before the body.
@@ -341,10 +356,11 @@ impl Engine {
             answer,
             ..blank
         };
-        let deed = match verdict.plan {
-            Some(plan) => Deed { delay: verdict.delay, way: plan.way, listener: plan.listener },
-            None => Deed { delay: verdict.delay, way: Way::Answer(verdict.http), listener: None },
+        let (way, listener) = match verdict.plan {
+            Some(plan) => (plan.way, plan.listener),
+            None => (Way::Answer(verdict.http), None),
         };
+        let deed = Deed { place: verdict.place, delay: verdict.delay, way, listener };
         let entry = if self.settings.show_nik { entry } else { entry.discreet() };
         (self.journal.add(entry), deed)
     }
@@ -509,6 +525,7 @@ impl Desk<'_> {
             password,
             photo: self.photo(policy),
             quota: QuotaView::default(),
+            room: None,
         }
     }
 
@@ -597,8 +614,8 @@ impl Desk<'_> {
         }
     }
 
-    /// Looks at the quota, decides, asks the rules and charges, all under the customer's lock, so that exactly as many requests
-    /// succeed as the quota allows and rules count every request once.
+    /// Looks at the quota and the matcher, decides, asks the rules, charges and takes a place, all under the customer's lock, so
+    /// that exactly as many requests succeed as the quota allows and rules count every request once.
     fn book(
         &self,
         customer: &Customer,
@@ -610,10 +627,12 @@ impl Desk<'_> {
         let rules = self.after_the_checks();
         let similar = self.similar(case.photo.as_ref());
         let day = clock::jakarta_day(self.now);
+        let (matcher, service_time) = self.matcher(customer).unzip();
         let book = self.engine.ledger.book(&customer.id);
         let mut book = ledger::open(&book);
         case.quota = book.quota(day, customer.per_day);
         checks::reassess_quota(case, findings);
+        let door = step_up(matcher.as_ref(), case, findings);
         let mut decision = Decision::of_checks(case, findings, candidates);
         let state = book.scenario.state.clone();
         let facts = self.facts(Some(&decision.outcome), case.photo.as_ref(), similar, &state);
@@ -626,7 +645,18 @@ impl Desk<'_> {
             decision.charged = book.charge(day, customer.per_day);
             case.quota = book.quota(day, customer.per_day);
         }
+        if !decided.skips_checks && self.counting == Counting::Count {
+            decision.place = door.and_then(|door| door.enter(service_time.unwrap_or_default()));
+        }
         decision
+    }
+
+    /// The matcher that a customer's request goes to, and how long it works on it; `None` where capacity has no limit.
+    fn matcher(&self, customer: &Customer) -> Option<(Arc<Matcher>, Duration)> {
+        let (owner, capacity) = self.fixtures.capacity_of(customer)?;
+        let ordinal = self.arrival.ordinal.unwrap_or_default();
+        let time = capacity.time_for(self.engine.settings.seed, &customer.id, ordinal);
+        Some((self.engine.matchers.of(owner, capacity), time))
     }
 
     fn verdict(&self, case: &Case, findings: Vec<Finding>, decision: Decision, decided: Decided) -> Verdict {
@@ -642,6 +672,7 @@ impl Desk<'_> {
             findings,
             warnings: warnings::of(self.head.headers.as_ref(), self.body, &line_breaks),
             charged: decision.charged,
+            place: decision.place,
             reason: decision.reason,
             hint: decision.hint,
             ..self.bare_verdict(
@@ -711,6 +742,7 @@ impl Desk<'_> {
             reason: String::new(),
             hint: None,
             decided,
+            place: None,
             request: journal::Request::of(self.body, self.body_bytes, photo),
         }
     }
@@ -756,6 +788,22 @@ impl Desk<'_> {
     }
 }
 
+/// Asks the matcher for room when nothing failed. The door stays held until the request has gone through it or turned round, so
+/// that what was found still holds then.
+fn step_up<'a>(
+    matcher: Option<&'a Arc<Matcher>>,
+    case: &mut Case,
+    findings: &mut [Finding],
+) -> Option<Door<'a>> {
+    if checks::first_failed(findings, &case.policy.precedence).is_some() {
+        return None;
+    }
+    let door = matcher.map(Matcher::door);
+    case.room = Some(door.as_ref().map_or(Room::Endless, Door::room));
+    checks::reassess_capacity(case, findings);
+    door
+}
+
 /// What is answered, and why.
 struct Decision {
     /// What the checks say.
@@ -763,6 +811,7 @@ struct Decision {
     reply: Reply,
     candidates: Vec<Candidate>,
     charged: bool,
+    place: Option<Place>,
     reason: String,
     hint: Option<String>,
 }
@@ -789,6 +838,7 @@ impl Decision {
             outcome: code,
             candidates,
             charged: false,
+            place: None,
             reason,
             hint,
         }

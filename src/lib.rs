@@ -17,6 +17,7 @@
 //! | [`policy`] | what the document leaves open, as one table |
 //! | [`fixtures`] | customers, policy and gallery from files |
 //! | [`gallery`] | who can be found |
+//! | [`capacity`] | how many requests the matcher takes: who is served, who waits, who is refused |
 //! | [`rules`] | scenarios: conditions, counts, chance, replies, delays |
 //! | [`faults`] | one file a fault; each plans what happens on the wire |
 //! | [`nik`] | identity numbers: parse, validate, generate; their API |
@@ -26,6 +27,7 @@
 //! | [`simulator`] | starting and stopping |
 //! | [`cli`] | the command line |
 
+pub mod capacity;
 pub mod checks;
 pub mod cli;
 pub mod clock;

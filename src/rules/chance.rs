@@ -18,6 +18,8 @@ pub enum Purpose {
     Delay,
     /// The bytes of a fault.
     Fault,
+    /// How long a matcher's worker takes.
+    Service,
 }
 
 /// Where all draws of one rule come from.
