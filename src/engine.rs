@@ -17,6 +17,7 @@ use jiff::civil::Date;
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 
+use crate::capacity::{CapacityGauge, Door, Matcher, Matchers, Place, Room};
 use crate::checks::{self, Case, Check, Finding, QuotaView, Status};
 use crate::clock::{self, Clock};
 use crate::compose::{Echo, Said, compose};
@@ -41,6 +42,7 @@ pub struct Engine {
     settings: Settings,
     /// Customers made so far, which makes the next one's id and account.
     made: AtomicU64,
+    matchers: Matchers,
 }
 
 /// What the command line says about answering.
@@ -97,6 +99,8 @@ impl Arrival {
 /// What is to be done on the wire.
 #[derive(Debug)]
 pub struct Deed {
+    /// A place at the matcher. The request waits for its turn and for the work before anything else is done.
+    pub place: Option<Place>,
     /// Before anything is sent.
     pub delay: Option<Duration>,
     pub way: Way,
@@ -121,6 +125,7 @@ pub struct Verdict {
     pub hint: Option<String>,
     /// What rules decided.
     decided: Decided,
+    place: Option<Place>,
     delay: Option<Duration>,
     plan: Option<crate::faults::Plan>,
     request: journal::Request,
@@ -196,7 +201,15 @@ impl Engine {
     #[must_use]
     pub fn new(fixtures: Fixtures, clock: Clock, journal: Journal, settings: Settings) -> Engine {
         let ledger = Ledger::new(clock.now());
-        Engine { roster: Roster::new(fixtures), clock, ledger, journal, settings, made: AtomicU64::default() }
+        Engine {
+            roster: Roster::new(fixtures),
+            clock,
+            ledger,
+            journal,
+            settings,
+            matchers: Matchers::default(),
+            made: AtomicU64::default(),
+        }
     }
 
     /// The fixtures in force.
@@ -223,6 +236,16 @@ impl Engine {
             Some(caller) => self.now_of(&ledger::open(&caller.book)),
             None => self.clock.now(),
         }
+    }
+
+    /// How full the matchers are whose capacity is limited: the shared one first, then the customers' own by their ids.
+    #[must_use]
+    pub fn capacities(&self) -> Vec<CapacityGauge> {
+        let (fixtures, customers) = (self.fixtures(), self.roster.customers(self.clock.now()));
+        fixtures
+            .capacities(&customers)
+            .map(|(owner, capacity)| self.matchers.gauge(owner, capacity))
+            .collect()
     }
 
     /// Counts a request whose head has come, and asks the rules that are decided before the body.
@@ -303,10 +326,11 @@ impl Engine {
             answer,
             ..blank
         };
-        let deed = match verdict.plan {
-            Some(plan) => Deed { delay: verdict.delay, way: plan.way, listener: plan.listener },
-            None => Deed { delay: verdict.delay, way: Way::Answer(verdict.http), listener: None },
+        let (way, listener) = match verdict.plan {
+            Some(plan) => (plan.way, plan.listener),
+            None => (Way::Answer(verdict.http), None),
         };
+        let deed = Deed { place: verdict.place, delay: verdict.delay, way, listener };
         let entry = if self.settings.show_nik { entry } else { entry.discreet() };
         (self.journal.add(entry), deed)
     }
@@ -491,6 +515,7 @@ impl Desk<'_> {
             password,
             photo: self.photo(policy),
             quota: QuotaView::default(),
+            room: None,
         }
     }
 
@@ -580,8 +605,8 @@ impl Desk<'_> {
         }
     }
 
-    /// Looks at the quota, decides, asks the rules and charges, all under the customer's lock, so that exactly as many requests
-    /// succeed as the quota allows and rules count every request once.
+    /// Looks at the quota and the matcher, decides, asks the rules, charges and takes a place, all under the customer's lock, so
+    /// that exactly as many requests succeed as the quota allows and rules count every request once.
     fn book(
         &self,
         caller: &Caller,
@@ -594,9 +619,11 @@ impl Desk<'_> {
         let similar = self.similar(case.photo.as_ref());
         let day = clock::jakarta_day(self.now);
         let customer = &*caller.customer;
+        let (matcher, service_time) = self.matcher(customer).unzip();
         let mut book = ledger::open(&caller.book);
         case.quota = book.quota(day, customer.per_day);
         checks::reassess_quota(case, findings);
+        let door = step_up(matcher.as_ref(), case, findings);
         let mut decision = Decision::of_checks(case, findings, candidates);
         let state = book.scenario.state.clone();
         let facts = self.facts(Some(&decision.outcome), case.photo.as_ref(), similar, &state);
@@ -609,7 +636,18 @@ impl Desk<'_> {
             decision.charged = book.charge(day, customer.per_day);
             case.quota = book.quota(day, customer.per_day);
         }
+        if !decided.skips_checks && self.counting == Counting::Count {
+            decision.place = door.and_then(|door| door.enter(service_time.unwrap_or_default()));
+        }
         decision
+    }
+
+    /// The matcher that a customer's request goes to, and how long it works on it; `None` where capacity has no limit.
+    fn matcher(&self, customer: &Customer) -> Option<(Arc<Matcher>, Duration)> {
+        let (owner, capacity) = self.fixtures.capacity_of(customer)?;
+        let ordinal = self.arrival.ordinal.unwrap_or_default();
+        let time = capacity.time_for(self.engine.settings.seed, &customer.id, ordinal);
+        Some((self.engine.matchers.of(owner, capacity), time))
     }
 
     fn verdict(&self, case: &Case, findings: Vec<Finding>, decision: Decision, decided: Decided) -> Verdict {
@@ -625,6 +663,7 @@ impl Desk<'_> {
             findings,
             warnings: warnings::of(self.head.headers.as_ref(), self.body, &line_breaks),
             charged: decision.charged,
+            place: decision.place,
             reason: decision.reason,
             hint: decision.hint,
             ..self.bare_verdict(
@@ -695,6 +734,7 @@ impl Desk<'_> {
             reason: String::new(),
             hint: None,
             decided,
+            place: None,
             request: journal::Request::of(self.body, self.body_bytes, photo),
         }
     }
@@ -740,6 +780,22 @@ impl Desk<'_> {
     }
 }
 
+/// Asks the matcher for room when nothing failed. The door stays held until the request has gone through it or turned round, so
+/// that what was found still holds then.
+fn step_up<'a>(
+    matcher: Option<&'a Arc<Matcher>>,
+    case: &mut Case,
+    findings: &mut [Finding],
+) -> Option<Door<'a>> {
+    if checks::first_failed(findings, &case.policy.precedence).is_some() {
+        return None;
+    }
+    let door = matcher.map(Matcher::door);
+    case.room = Some(door.as_ref().map_or(Room::Endless, Door::room));
+    checks::reassess_capacity(case, findings);
+    door
+}
+
 /// What is answered, and why.
 struct Decision {
     /// What the checks say.
@@ -747,6 +803,7 @@ struct Decision {
     reply: Reply,
     candidates: Vec<Candidate>,
     charged: bool,
+    place: Option<Place>,
     reason: String,
     hint: Option<String>,
 }
@@ -773,6 +830,7 @@ impl Decision {
             outcome: code,
             candidates,
             charged: false,
+            place: None,
             reason,
             hint,
         }

@@ -18,6 +18,7 @@
 //! | [`fixtures`] | customers, policy and gallery from files |
 //! | [`roster`] | who may call: the fixtures' customers and those of the admin API |
 //! | [`gallery`] | who can be found |
+//! | [`capacity`] | how many requests the matcher takes: who is served, who waits, who is refused |
 //! | [`rules`] | scenarios: conditions, counts, chance, replies, delays |
 //! | [`faults`] | one file a fault; each plans what happens on the wire |
 //! | [`nik`] | identity numbers: parse, validate, generate; their API |
@@ -27,6 +28,7 @@
 //! | [`simulator`] | starting and stopping |
 //! | [`cli`] | the command line |
 
+pub mod capacity;
 pub mod checks;
 pub mod cli;
 pub mod clock;

@@ -2,6 +2,7 @@
 //! the code.
 
 mod account;
+mod capacity;
 mod decryption;
 mod image;
 mod ip;
@@ -15,6 +16,7 @@ use std::net::IpAddr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::capacity::Room;
 use crate::evidence::{Credential, Photo};
 use crate::fixtures::Customer;
 use crate::policy::Policy;
@@ -64,7 +66,7 @@ impl Check {
 }
 
 /// The checks' judgements, in the default order.
-const ASSESSORS: [fn(&Case) -> Finding; 7] = [
+const ASSESSORS: [fn(&Case) -> Finding; 8] = [
     parameters::check,
     decryption::check,
     account::check,
@@ -72,6 +74,7 @@ const ASSESSORS: [fn(&Case) -> Finding; 7] = [
     ip::check,
     threshold::check,
     image::check,
+    capacity::check,
 ];
 
 /// Everything a check may look at. No clock, no file, no lock.
@@ -92,6 +95,8 @@ pub struct Case<'a> {
     pub photo: Option<Photo>,
     /// Today's quota, as it stands now.
     pub quota: QuotaView,
+    /// What there is of the matcher's capacity; `None` where nobody asked, because something else failed.
+    pub room: Option<Room>,
     /// The customer whose account the opened user_id is, when it is not this one's.
     pub owner_of_user_id: Option<String>,
 }
@@ -156,8 +161,7 @@ impl Finding {
     }
 }
 
-/// The finding of every check, in the default order. Capacity has none: it is judged only when nothing else failed, and the
-/// matcher takes any number of requests.
+/// The finding of every check, in the default order.
 #[must_use]
 pub fn assess(case: &Case) -> Vec<Finding> {
     ASSESSORS.iter().map(|check| check(case)).collect()
@@ -165,8 +169,17 @@ pub fn assess(case: &Case) -> Vec<Finding> {
 
 /// Judges the quota again, for a case whose quota has moved since.
 pub fn reassess_quota(case: &Case, findings: &mut [Finding]) {
-    for finding in findings.iter_mut().filter(|finding| finding.check == Check::Quota) {
-        *finding = quota::check(case);
+    replace(findings, quota::check(case));
+}
+
+/// Judges the capacity, for a case in which nothing else failed.
+pub fn reassess_capacity(case: &Case, findings: &mut [Finding]) {
+    replace(findings, capacity::check(case));
+}
+
+fn replace(findings: &mut [Finding], by: Finding) {
+    if let Some(finding) = findings.iter_mut().find(|finding| finding.check == by.check) {
+        *finding = by;
     }
 }
 

@@ -19,6 +19,7 @@ fn customer() -> Customer {
         per_day: Some(80),
         policy: Policy::default(),
         key: Arc::clone(&KEY),
+        capacity: None,
         rules: Vec::new(),
     }
 }
@@ -44,6 +45,7 @@ fn judge(json: &str, customer: Option<&Customer>, change: impl Fn(&mut Case)) ->
         password: opened("demo-password"),
         photo: Some(photo()),
         quota: QuotaView { per_day: Some(80), used: 0 },
+        room: Some(Room::Endless),
         owner_of_user_id: None,
     };
     change(&mut case);
@@ -73,10 +75,34 @@ fn a_good_case_passes_every_check() {
 }
 
 #[test]
-fn there_is_a_finding_for_every_check_but_capacity_in_the_default_order() {
+fn there_is_a_finding_for_every_check_in_the_default_order() {
     let findings = judge("", None, |_| {});
     let checks: Vec<_> = findings.iter().map(|finding| finding.check).collect();
-    assert_eq!(checks, Check::ALL[..7]);
+    assert_eq!(checks, Check::ALL);
+}
+
+#[test]
+fn capacity() {
+    let demo = customer();
+    for (room, status, reason) in [
+        (None, Status::Unknown, "judged only when nothing else failed"),
+        (Some(Room::Endless), Status::Passed, "any number"),
+        (Some(Room::Worker { busy: 1, workers: 4 }), Status::Passed, "1 of 4 workers are busy"),
+        (
+            Some(Room::Queue { workers: 1, waiting: 0 }),
+            Status::Passed,
+            "the only worker is busy; nobody waits",
+        ),
+        (Some(Room::Queue { workers: 4, waiting: 1 }), Status::Passed, "1 request waits before it"),
+        (
+            Some(Room::Full { workers: 4, waiting: 16 }),
+            Status::Failed,
+            "all 4 workers are busy and 16 requests wait",
+        ),
+    ] {
+        let code = (status == Status::Failed).then_some("6014");
+        expect(&judge(GOOD, Some(&demo), |case| case.room = room), Check::Capacity, status, code, reason);
+    }
 }
 
 #[test]

@@ -169,13 +169,18 @@ impl Engine {
 
     fn forget_customer(&self, id: &CustomerId) {
         self.ledger.close(id.as_str());
+        self.matchers.forget(id.as_str());
         self.fixtures().keys.forget(id.as_str());
     }
 
-    /// Puts other fixtures in force, as a whole; what was put over the admin API stays. Gives a line for each customer of which
+    /// Puts other fixtures in force, as a whole; what was put over the admin API stays. Whoever is inside a matcher stays; its
+    /// new numbers hold for the next. Gives a line for each customer of which
     /// that is not possible.
     pub fn replace_fixtures(&self, fixtures: Fixtures) -> Vec<String> {
-        self.roster.replace_fixtures(fixtures, self.clock.now())
+        let warnings = self.roster.replace_fixtures(fixtures, self.clock.now());
+        let (fixtures, customers) = (self.fixtures(), self.roster.customers(self.clock.now()));
+        self.matchers.follow(fixtures.capacities(&customers));
+        warnings
     }
 
     /// The rules of a customer in force, in the order in which they are tried.

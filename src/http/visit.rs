@@ -13,6 +13,7 @@ use bytes::Bytes;
 
 use super::Shared;
 use super::wire::Wire;
+use crate::capacity::Place;
 use crate::engine::{Arrival, Head};
 use crate::faults::{End, HttpAnswer, Step, Upload, Way};
 use crate::journal::{Entry, State};
@@ -87,6 +88,9 @@ impl Visit {
     pub async fn answer(mut self, body: &[u8]) -> HttpResponse {
         let (entry, deed) = self.shared.engine.answer(&self.head, &self.arrival, body);
         self.entry = Some(entry);
+        if let Some(place) = deed.place {
+            self.be_matched(place).await;
+        }
         if let Some(delay) = deed.delay {
             self.shared.timer.sleep(delay).await;
         }
@@ -101,6 +105,18 @@ impl Visit {
                 response
             }
         }
+    }
+
+    /// Waits for a worker of the matcher and for its work. Both go on when the client goes: a matcher does not notice that nobody
+    /// waits for its answer any more, which is what makes impatient clients a load.
+    async fn be_matched(&self, place: Place) {
+        let timer = Arc::clone(&self.shared.timer);
+        let work = actix_rt::spawn(async move {
+            place.turn().await;
+            timer.sleep(place.service_time()).await;
+        });
+        // It ends otherwise only with the simulator, and this then too.
+        let _ = work.await;
     }
 
     fn send(self, answer: HttpAnswer) -> HttpResponse {

@@ -21,6 +21,8 @@ pub enum Purpose {
     Fault,
     /// A made-up customer's id and account.
     Customer,
+    /// How long a matcher's worker takes.
+    Service,
 }
 
 /// Where all draws of one rule come from.

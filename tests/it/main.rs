@@ -4,6 +4,7 @@
 mod admin;
 mod binary;
 mod bodies;
+mod capacity;
 mod documented;
 mod faults;
 mod fixture_files;
@@ -18,3 +19,4 @@ mod schema;
 mod settings;
 mod support;
 mod tidy;
+mod virtual_time;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use dukcapil_fr_sim::timer::Timer;
 use futures_util::future::BoxFuture;
 
+use crate::capacity;
 use crate::support::{Answer, Body, SITIS_NIK, Sim, http, parse, write_fixture};
 
 const COOKBOOK: &str = include_str!("../../docs/scenarios.md");
@@ -40,8 +41,8 @@ macro_rules! recipes_tested {
 }
 
 recipes_tested! {
-    busy_twice, overload, quota_at_midnight, flaky_network, gateway_page, half_an_upload, slow_gpu, stale_keepalive, broken_answers,
-    maintenance, outage, new_release,
+    busy_twice, rush_hour, quota_at_midnight, flaky_network, gateway_page, half_an_upload, slow_gpu, stale_keepalive, broken_answers,
+    maintenance, outage, new_release, overload,
 }
 
 fn id_of(name: &str) -> String {
@@ -49,13 +50,13 @@ fn id_of(name: &str) -> String {
 }
 
 #[test]
-fn there_are_twelve_recipes_and_each_is_tested() {
+fn there_are_thirteen_recipes_and_each_is_tested() {
     let written: Vec<_> = recipes().into_iter().map(|(id, _)| id.to_owned()).collect();
     let tested: Vec<_> = TESTED.iter().copied().map(id_of).collect();
     assert_eq!(written, tested);
-    assert_eq!(written.iter().collect::<BTreeSet<_>>().len(), 12);
-    assert_eq!(COOKBOOK.matches("\n## ").count(), 12);
-    assert_eq!(COOKBOOK.matches("\nSee it: ").count(), 12);
+    assert_eq!(written.iter().collect::<BTreeSet<_>>().len(), 13);
+    assert_eq!(COOKBOOK.matches("\n## ").count(), 13);
+    assert_eq!(COOKBOOK.matches("\nSee it: ").count(), 13);
     assert_eq!(COOKBOOK.matches("\n```toml\n").count() * 2, COOKBOOK.matches("\n```").count());
 }
 
@@ -179,7 +180,7 @@ fn busy_twice(scene: &Scene) {
     }
 }
 
-fn overload(scene: &Scene) {
+fn rush_hour(scene: &Scene) {
     let mut rising = Vec::new();
     for _ in 0..4 {
         rising.push(scene.busy(40));
@@ -348,5 +349,30 @@ fn new_release(scene: &Scene) {
         let found = scene.call(&from(ip));
         assert_eq!(found.code(), "6018");
         assert!(found.candidates().contains_key(SITIS_NIK));
+    }
+}
+
+/// On a timer that stands still: the scene's own lets nobody wait, so there would never be an overload.
+fn overload(scene: &Scene) {
+    let recipes = recipes();
+    let (id, text) = recipes.iter().find(|(id, _)| *id == scene.customer).unwrap();
+    let rig = capacity::Rig::start(&[(&format!("customers/{id}.toml"), text)]);
+    let ten_at_once = || {
+        let mut inside: Vec<_> = (0..10).map(|_| rig.good(id)).collect();
+        for refused in inside.split_off(6) {
+            assert_eq!(refused.code(), "6014");
+        }
+        inside
+    };
+    for _ in 0..2 {
+        let mut inside = ten_at_once();
+        while !inside.is_empty() {
+            rig.time.wait_for_sleepers(2);
+            rig.time.advance(Duration::from_secs(1));
+            for served in inside.drain(..2) {
+                assert_eq!(served.code(), "6018");
+            }
+        }
+        rig.until_empty(id);
     }
 }

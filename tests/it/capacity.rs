@@ -1,0 +1,270 @@
+//! The matcher's capacity over HTTP: who is served when, 6014 when all is full, and that no place is ever lost. Time is the tests' own.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dukcapil_fr_sim::capacity::CapacityGauge;
+use dukcapil_fr_sim::timer::Timer;
+use serde_json::{Value, json};
+
+use crate::support::{Answer, Body, Sim, http, parse, write_fixture};
+use crate::virtual_time::VirtualTime;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A customer of its own matcher: one worker, two places, a second each.
+const SMALL: (&str, &str) =
+    ("customers/c.toml", "extends = 'load'\ncapacity = { workers = 1, queue = 2, service_time = '1s' }");
+
+pub struct Rig {
+    pub sim: Sim,
+    pub time: Arc<VirtualTime>,
+    directory: tempfile::TempDir,
+}
+
+/// A request that was sent and not yet answered.
+pub struct Sent(TcpStream);
+
+impl Sent {
+    /// The answer, when it comes.
+    pub fn answer(mut self) -> Answer {
+        let mut all = Vec::new();
+        self.0.read_to_end(&mut all).unwrap();
+        parse(&all)
+    }
+
+    pub fn code(self) -> String {
+        self.answer().code()
+    }
+}
+
+impl Rig {
+    pub fn start(files: &[(&str, &str)]) -> Rig {
+        let directory = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            write_fixture(directory.path(), name, text);
+        }
+        let (time, path) = (Arc::new(VirtualTime::default()), directory.path().to_owned());
+        // No grace: a test leaves requests behind whose time never comes.
+        let sim = Sim::with(|builder| {
+            builder.fixtures(Some(path)).grace(Duration::ZERO).timer(Arc::clone(&time) as Arc<dyn Timer>)
+        });
+        Rig { sim, time, directory }
+    }
+
+    fn edit(&self, name: &str, text: &str) {
+        write_fixture(self.directory.path(), name, text);
+        self.sim.0.reload().unwrap();
+    }
+
+    /// Sends a request, and does not go on before the engine has decided about it.
+    pub fn send(&self, customer: &str, body: &Body) -> Sent {
+        let before = self.journaled();
+        let mut stream = TcpStream::connect(self.sim.address()).unwrap();
+        // Only so that a mistake does not hang.
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        let path = format!("/api/face-recognition/{customer}/CALL_FN");
+        stream.write_all(&http("POST", &path, "", body.text().as_bytes())).unwrap();
+        while self.journaled() == before {
+            std::thread::yield_now();
+        }
+        Sent(stream)
+    }
+
+    fn journaled(&self) -> usize {
+        let (_, listing) = self.sim.admin("GET", "/requests?limit=1000", "");
+        listing["requests"].as_array().unwrap().len()
+    }
+
+    /// Sends a request that fails no check.
+    pub fn good(&self, customer: &str) -> Sent {
+        self.send(customer, &self.sim.request())
+    }
+
+    fn gauge(&self, customer: Option<&str>) -> CapacityGauge {
+        let mut all = self.sim.0.engine().capacities().into_iter();
+        all.find(|gauge| gauge.customer_id.as_deref() == customer).expect("a matcher")
+    }
+
+    /// Busy workers, requests that wait, served, refused.
+    fn counts(&self, customer: Option<&str>) -> (usize, usize, u64, u64) {
+        let gauge = self.gauge(customer);
+        (gauge.busy, gauge.waiting, gauge.served, gauge.refused)
+    }
+
+    /// Until the matcher looks like this: what gives places back runs beside the test.
+    fn until(&self, customer: Option<&str>, counts: (usize, usize, u64, u64)) {
+        while self.counts(customer) != counts {
+            std::thread::yield_now();
+        }
+    }
+
+    /// Until a customer's own matcher has nobody inside.
+    pub fn until_empty(&self, customer: &str) {
+        let inside = || {
+            let gauge = self.gauge(Some(customer));
+            gauge.busy + gauge.waiting
+        };
+        while inside() > 0 {
+            std::thread::yield_now();
+        }
+    }
+
+    fn finding(&self) -> Value {
+        self.sim.last()["findings"].as_array().unwrap().last().unwrap().clone()
+    }
+}
+
+#[test]
+fn requests_are_served_in_order_and_6014_comes_when_all_is_full_and_goes_away() {
+    let rig = Rig::start(&[SMALL]);
+    let first = rig.good("c");
+    rig.time.wait_for_sleepers(1);
+    assert_eq!(rig.finding()["reason"], "0 of 1 workers are busy; another takes it at once");
+    let (second, third) = (rig.good("c"), rig.good("c"));
+    assert_eq!(rig.finding()["reason"], "the only worker is busy; 1 request waits before it");
+    assert_eq!(rig.counts(Some("c")), (1, 2, 0, 0));
+
+    let refused = rig.good("c").answer();
+    assert_eq!((refused.code().as_str(), &refused.json()["faceThreshold"]), ("6014", &json!("7.0")));
+    let finding = rig.finding();
+    assert_eq!((&finding["check"], &finding["status"]), (&json!("capacity"), &json!("failed")));
+    assert_eq!(finding["reason"], "the only worker is busy and 2 requests wait");
+    assert_eq!(rig.counts(Some("c")), (1, 2, 0, 1));
+
+    for (sent, left) in [(first, (1, 1, 1, 1)), (second, (1, 0, 2, 1)), (third, (0, 0, 3, 1))] {
+        rig.time.wait_for_sleepers(1);
+        rig.time.advance(SECOND);
+        assert_eq!(sent.code(), "6018", "the next in order, while the others still wait");
+        rig.until(Some("c"), left);
+    }
+    let later = rig.good("c");
+    rig.time.wait_for_sleepers(1);
+    rig.time.advance(SECOND);
+    assert_eq!(later.code(), "6018");
+}
+
+#[test]
+fn a_request_that_fails_another_check_takes_no_place() {
+    let rig = Rig::start(&[SMALL]);
+    let wrong = rig.sim.request().set("threshold", "0");
+    for _ in 0..5 {
+        assert_eq!(rig.send("c", &wrong).code(), "5005");
+    }
+    let finding = rig.finding();
+    assert_eq!((&finding["check"], &finding["status"]), (&json!("capacity"), &json!("unknown")));
+    let _busy = [rig.good("c"), rig.good("c"), rig.good("c")];
+    assert_eq!(rig.send("c", &wrong).code(), "5005", "what the checks refuse is told in an overload, too");
+    assert_eq!(rig.counts(Some("c")), (1, 2, 0, 0));
+}
+
+#[test]
+fn nor_does_an_explanation_or_a_rule_that_skips_the_checks() {
+    let text = format!("{}\n[[rules]]\nchecks = 'skip'\nreply = {{ code = '6018' }}", SMALL.1);
+    let rig = Rig::start(&[SMALL, ("customers/s.toml", &text)]);
+    assert_eq!(rig.good("s").code(), "6018");
+    assert_eq!(rig.counts(Some("s")), (0, 0, 0, 0));
+    let question = json!({ "customer_id": "c", "body": rig.sim.request().text() }).to_string();
+    let explain = || rig.sim.admin("POST", "/explain", &question).1;
+    for _ in 0..5 {
+        assert_eq!(explain()["code"], "6018");
+    }
+    assert_eq!(rig.counts(Some("c")), (0, 0, 0, 0));
+    let _busy = [rig.good("c"), rig.good("c"), rig.good("c")];
+    assert_eq!(explain()["code"], "6014", "an explanation says what would be answered now");
+    assert_eq!(rig.counts(Some("c")), (1, 2, 0, 0), "looking refuses nobody");
+}
+
+#[test]
+fn a_client_that_goes_keeps_its_place_to_the_end_and_no_place_is_lost() {
+    let rig = Rig::start(&[SMALL]);
+    let [served, waits, behind] = [rig.good("c"), rig.good("c"), rig.good("c")];
+    drop((served, waits));
+    while rig.sim.admin("GET", "/requests?state=aborted", "").1["requests"].as_array().unwrap().len() < 2 {
+        std::thread::yield_now();
+    }
+    assert_eq!(rig.counts(Some("c")), (1, 2, 0, 0), "the matcher does not notice");
+    assert_eq!(rig.good("c").code(), "6014");
+    for left in [(1, 1, 1, 1), (1, 0, 2, 1), (0, 0, 3, 1)] {
+        rig.time.wait_for_sleepers(1);
+        rig.time.advance(SECOND);
+        rig.until(Some("c"), left);
+    }
+    assert_eq!(behind.code(), "6018");
+}
+
+#[test]
+fn customers_without_a_matcher_of_their_own_share_one() {
+    let rig = Rig::start(&[("simulator.toml", "[capacity]\nworkers = 2\nservice_time = '1s'"), SMALL]);
+    let [first, second] = [rig.good("demo"), rig.good("load")];
+    assert_eq!(rig.counts(None), (2, 0, 0, 0));
+    assert_eq!(rig.good("demo").code(), "6014");
+    let own = rig.good("c");
+    assert_eq!((rig.counts(None), rig.counts(Some("c"))), ((2, 0, 0, 1), (1, 0, 0, 0)));
+    rig.time.wait_for_sleepers(3);
+    rig.time.advance(SECOND);
+    assert_eq!([first, second, own].map(Sent::code), ["6018"; 3]);
+    rig.until(None, (0, 0, 2, 1));
+}
+
+#[test]
+fn a_6014_is_charged_as_an_answer_of_the_matcher() {
+    let rig = Rig::start(&[("customers/c.toml", "extends = 'demo'\ncapacity = { workers = 1 }")]);
+    let _served = rig.good("c");
+    assert_eq!(rig.good("c").code(), "6014");
+    assert_eq!(rig.sim.last()["answer"]["charged"], true);
+    assert_eq!(rig.sim.admin("GET", "/customers/c/quota", "").1["used"], 2);
+}
+
+#[test]
+fn rules_see_the_6014_and_their_delay_comes_after_the_work() {
+    let rules = "[[rules]]\nwhen = { outcome = '6014' }\nreply = { status = 503, body = 'later' }\n\
+                 [[rules]]\nwhen = { outcome = '6018' }\ndelay = '3s'";
+    let rig =
+        Rig::start(&[("customers/c.toml", &format!("{}\n{rules}", SMALL.1.replace("queue = 2, ", "")))]);
+    let first = rig.good("c");
+    let refused = rig.good("c").answer();
+    assert_eq!((refused.status, refused.text()), (503, "later"));
+    rig.time.wait_for_sleepers(1);
+    rig.time.advance(SECOND);
+    rig.time.wait_for_sleepers(1);
+    assert_eq!(rig.counts(Some("c")), (0, 0, 1, 1), "the delay occupies no worker");
+    rig.time.advance(3 * SECOND);
+    assert_eq!(first.code(), "6018");
+}
+
+#[test]
+fn other_numbers_hold_for_the_next_and_those_inside_finish() {
+    let rig = Rig::start(&[SMALL]);
+    let [first, second, third] = [rig.good("c"), rig.good("c"), rig.good("c")];
+    rig.edit("simulator.toml", "");
+    assert_eq!(rig.counts(Some("c")), (1, 2, 0, 0), "another file's edit changes nothing");
+    rig.edit("customers/c.toml", &SMALL.1.replace("workers = 1, queue = 2", "workers = 2, queue = 0"));
+    rig.time.wait_for_sleepers(2);
+    assert_eq!(rig.counts(Some("c")), (2, 1, 0, 0), "nobody who waits is sent away");
+    assert_eq!(rig.good("c").code(), "6014");
+    rig.time.advance(SECOND);
+    assert_eq!([first, second].map(Sent::code), ["6018"; 2]);
+    rig.time.wait_for_sleepers(1);
+    rig.edit("customers/c.toml", "extends = 'load'");
+    assert_eq!(rig.sim.0.engine().capacities(), []);
+    assert_eq!(rig.good("c").code(), "6018", "no limit any more");
+    rig.time.advance(SECOND);
+    assert_eq!(third.code(), "6018");
+}
+
+#[test]
+fn a_simulator_that_stops_cuts_those_who_wait() {
+    let rig = Rig::start(&[SMALL]);
+    let sent = [rig.good("c"), rig.good("c")];
+    let Rig { sim, .. } = rig;
+    sim.0.stop();
+    for mut request in sent {
+        let mut all = Vec::new();
+        // FIN or RST, but no answer.
+        let _ = request.0.read_to_end(&mut all);
+        assert_eq!(all, b"");
+    }
+}

@@ -1,0 +1,68 @@
+//! A timer on which time passes when a test says so.
+
+use std::collections::BTreeMap;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use dukcapil_fr_sim::timer::Timer;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use tokio::sync::oneshot;
+
+/// Time that stands still between the test's steps.
+#[derive(Default)]
+pub struct VirtualTime {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    now: Duration,
+    begun: u64,
+    /// Who is to be woken when, in this order.
+    sleepers: BTreeMap<(Duration, u64), oneshot::Sender<()>>,
+}
+
+impl VirtualTime {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Until so many sleep. The bound in real time is only there so that a mistake does not hang.
+    pub fn wait_for_sleepers(&self, count: usize) {
+        let patience = Duration::from_secs(60);
+        let waiting = |state: &mut State| state.sleepers.len() != count;
+        let (state, over) = self
+            .changed
+            .wait_timeout_while(self.state(), patience, waiting)
+            .unwrap_or_else(PoisonError::into_inner);
+        assert!(!over.timed_out(), "{} sleep, not {count}", state.sleepers.len());
+    }
+
+    /// Lets time pass; wakes whose time has come.
+    pub fn advance(&self, time: Duration) {
+        let mut state = self.state();
+        state.now += time;
+        let later = (state.now + Duration::from_nanos(1), 0);
+        let asleep = state.sleepers.split_off(&later);
+        let due = std::mem::replace(&mut state.sleepers, asleep);
+        drop(state);
+        for sleeper in due.into_values() {
+            // One whose task was dropped needs no waking.
+            let _ = sleeper.send(());
+        }
+    }
+}
+
+impl Timer for VirtualTime {
+    fn sleep(&self, time: Duration) -> BoxFuture<'static, ()> {
+        let (wake, woken) = oneshot::channel();
+        let mut state = self.state();
+        state.begun += 1;
+        let key = (state.now + time, state.begun);
+        state.sleepers.insert(key, wake);
+        self.changed.notify_all();
+        woken.map(drop).boxed()
+    }
+}
