@@ -100,13 +100,13 @@ read_answer() {
   jq -er '(if .error | type == "object" then .error else {errorCode, errorMessage: .error} end)
     | [.errorCode, .errorMessage]
     | if all(. != null) then . else error("not an answer of the endpoint") end
-    | map(tostring | gsub("^\\s+|\\s+$"; "")) | @tsv' "$work/answer" >"$work/outcome" || return 1
+    | map(tostring | gsub("^\\s+|\\s+$"; "")) | @tsv' <"$work/answer" >"$work/outcome" || return 1
   IFS=$'\t' read -r code message <"$work/outcome"
   : >"$work/candidates"
   [[ $code == "$SUCCESS" ]] || return 0
   # JSON inside a string. 5004 has no "response" at all, so it is read only after 6018.
   jq -r '.response | fromjson | .face.FACE_T5 | to_entries | sort_by(-.value)[]
-    | [(.key | gsub("^\\s+|\\s+$"; "")), .value] | @tsv' "$work/answer" >"$work/candidates" || return 1
+    | [(.key | gsub("^\\s+|\\s+$"; "")), .value] | @tsv' <"$work/answer" >"$work/candidates" || return 1
 }
 
 # One id for all tries, at most 20 characters: a try whose answer was lost may have been counted, and this id is how you and
