@@ -1,0 +1,3 @@
+module example.com/dukcapil-client
+
+go 1.19
