@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
@@ -23,7 +23,9 @@ use crate::journal::{self, Entry, Found, Journal};
 use crate::ledger::{self, Ledger};
 use crate::policy::{Policy, QuotaCounts};
 use crate::protocol::{Body, Candidate, Code, Field, Layout, Shape, Value, body, sample};
+use crate::recent::Sent;
 use crate::rules::{Counting, Decided, Facts, Firing, Phase, Purpose, Reply, Rule, Source, Stage};
+use crate::timing::{Part, Stopwatch, Times};
 use crate::warnings::{self, Headers};
 
 /// What requests share.
@@ -70,10 +72,18 @@ pub struct Arrival {
     ordinal: Option<u64>,
     /// The customer's requests under way, this one included.
     in_flight: u64,
+    /// When it came, in real time; `None` where nobody says.
+    came: Option<Instant>,
     decided: Decided,
 }
 
 impl Arrival {
+    /// Says when it came, in real time.
+    #[must_use]
+    pub fn at(self, came: Instant) -> Arrival {
+        Arrival { came: Some(came), ..self }
+    }
+
     /// What happens to the upload, where a rule says so.
     #[must_use]
     pub fn upload(&self) -> Option<Upload> {
@@ -88,6 +98,8 @@ pub struct Deed {
     pub delay: Option<Duration>,
     pub way: Way,
     pub listener: Option<Listener>,
+    /// What the stages took so far.
+    pub times: Times,
 }
 
 /// What is sent back, and why.
@@ -111,6 +123,7 @@ pub struct Verdict {
     delay: Option<Duration>,
     plan: Option<crate::faults::Plan>,
     request: journal::Request,
+    times: Times,
 }
 
 /// A verdict for a person: what the endpoint would answer, and why.
@@ -233,14 +246,14 @@ impl Engine {
         arrival
     }
 
-    /// The request is over, however it ended. Gives the customer whose counters overflowed with it, if that is news.
-    pub fn leave(&self, head: &Head, arrival: &Arrival) -> bool {
-        if arrival.ordinal.is_none() {
-            return false;
-        }
+    /// The request is over, however it ended; `now` in real time. Gives the customer whose counters overflowed with it, if that is
+    /// news.
+    pub fn leave(&self, head: &Head, arrival: &Arrival, entry: &Entry, now: Instant) -> bool {
+        let Some(ordinal) = arrival.ordinal else { return false };
         let book = self.ledger.book(&head.customer_id);
         let mut book = ledger::open(&book);
         book.in_flight = book.in_flight.saturating_sub(1);
+        book.recent.ended(ordinal, entry, now);
         book.scenario.tells_overflow()
     }
 
@@ -341,18 +354,23 @@ impl Engine {
             answer,
             ..blank
         };
+        let (delay, times) = (verdict.delay, verdict.times);
         let deed = match verdict.plan {
-            Some(plan) => Deed { delay: verdict.delay, way: plan.way, listener: plan.listener },
-            None => Deed { delay: verdict.delay, way: Way::Answer(verdict.http), listener: None },
+            Some(plan) => Deed { delay, way: plan.way, listener: plan.listener, times },
+            None => Deed { delay, way: Way::Answer(verdict.http), listener: None, times },
         };
         let entry = if self.settings.show_nik { entry } else { entry.discreet() };
-        (self.journal.add(entry), deed)
+        let entry = self.journal.add(entry);
+        if let Some(ordinal) = arrival.ordinal {
+            ledger::open(&self.ledger.book(&head.customer_id)).recent.journaled(ordinal, entry.id);
+        }
+        (entry, deed)
     }
 
     /// What [`Engine::answer`] would answer now. Consumes nothing.
     #[must_use]
     pub fn explain(&self, head: &Head, body: &[u8]) -> Verdict {
-        let arrival = self.arrive_as(head, Counting::Look);
+        let arrival = self.arrive_as(head, Counting::Look).at(Instant::now());
         self.judge(&self.fixtures.load(), head, &arrival, body, (self.clock.now(), Counting::Look))
     }
 
@@ -375,7 +393,8 @@ impl Engine {
         bytes: &[u8],
         (now, counting): (Timestamp, Counting),
     ) -> Verdict {
-        let body = Body::decode(bytes);
+        let stopwatch = Stopwatch::default();
+        let body = stopwatch.time(Part::Decode, || Body::decode(bytes));
         let customer = fixtures.customers.get(&head.customer_id).map(Arc::as_ref);
         let rules = customer.map(|customer| self.rules(customer)).unwrap_or_default();
         let desk = Desk {
@@ -388,6 +407,7 @@ impl Engine {
             rules,
             now,
             counting,
+            stopwatch,
         };
         let mut decided = arrival.decided.clone();
         let skipping = desk.before_the_checks();
@@ -470,6 +490,7 @@ struct Desk<'a> {
     rules: Vec<Arc<Rule>>,
     now: Timestamp,
     counting: Counting,
+    stopwatch: Stopwatch,
 }
 
 impl Desk<'_> {
@@ -492,7 +513,10 @@ impl Desk<'_> {
         let policy = customer.map_or(&self.fixtures.policy, |customer| &customer.policy);
         let key = customer.map_or_else(|| self.fixtures.keys.server(), |customer| &customer.key);
         let open = |field, expected| {
-            credential::open(self.body.text(field), expected, policy.base64, key, &self.fixtures.keys)
+            let text = self.body.text(field);
+            self.stopwatch.time(Part::Decrypt, || {
+                credential::open(text, expected, policy.base64, key, &self.fixtures.keys)
+            })
         };
         let user_id = open(Field::UserId, customer.map(|customer| customer.account.user_id.as_str()));
         let password = open(Field::Password, customer.map(|customer| customer.account.password.as_str()));
@@ -513,7 +537,9 @@ impl Desk<'_> {
     }
 
     fn photo(&self, policy: &Policy) -> Option<Photo> {
-        self.body.text(Field::Image).map(|text| Photo::read(text, policy.base64, &self.fixtures.limits))
+        let text = self.body.text(Field::Image)?;
+        let read = || Photo::read(text, policy.base64, &self.fixtures.limits);
+        Some(self.stopwatch.time(Part::Image, read))
     }
 
     /// Whose the user_id is, when it is not the customer's own.
@@ -530,9 +556,10 @@ impl Desk<'_> {
 
     fn search(&self, photo: Option<&Photo>, policy: &Policy) -> Vec<Candidate> {
         let threshold = self.body.threshold().unwrap_or_default();
+        let search = |photo| self.fixtures.gallery.search(photo, threshold, policy.max_results);
         photo
             .filter(|photo| photo.is_fit())
-            .map(|photo| self.fixtures.gallery.search(photo, threshold, policy.max_results))
+            .map(|photo| self.stopwatch.time(Part::Match, || search(photo)))
             .unwrap_or_default()
     }
 
@@ -640,7 +667,7 @@ impl Desk<'_> {
         Verdict {
             outcome: Some(decision.outcome),
             findings,
-            warnings: warnings::of(self.head.headers.as_ref(), self.body, &line_breaks),
+            warnings: self.warnings(case.customer, photo, &line_breaks),
             charged: decision.charged,
             reason: decision.reason,
             hint: decision.hint,
@@ -654,6 +681,32 @@ impl Desk<'_> {
                 photo,
             )
         }
+    }
+
+    fn warnings(
+        &self,
+        customer: Option<&Customer>,
+        photo: Option<&Photo>,
+        line_breaks: &[&'static str],
+    ) -> Vec<journal::Warning> {
+        let mut warnings = warnings::of(self.head.headers.as_ref(), self.body, line_breaks);
+        warnings.extend(customer.and_then(|customer| self.recall(customer, photo)));
+        warnings
+    }
+
+    /// Compares the request with what the customer sent lately, and remembers it.
+    fn recall(&self, customer: &Customer, photo: Option<&Photo>) -> Option<journal::Warning> {
+        let image = photo.and_then(|photo| photo.sha256);
+        let transaction_id = self.body.text(Field::TransactionId);
+        let Arrival { ordinal, came, .. } = *self.arrival;
+        let sent = Sent::new(ordinal.unwrap_or_default(), transaction_id, image, self.now, came);
+        let book = self.engine.ledger.book(&customer.id);
+        let mut book = ledger::open(&book);
+        let warning = book.recent.judge(&sent);
+        if self.counting == Counting::Count {
+            book.recent.remember(sent);
+        }
+        warning
     }
 
     /// A rule's answer to whatever came. Nobody is authenticated, so nothing is charged.
@@ -671,7 +724,7 @@ impl Desk<'_> {
         let (http, shape) = self.http_of(&reply, policy, quota, &candidates);
         let shown = reply.code().map_or_else(|| format!("status {}", http.status), ToString::to_string);
         Verdict {
-            warnings: warnings::of(self.head.headers.as_ref(), self.body, &[]),
+            warnings: self.warnings(Some(customer), photo.as_ref(), &[]),
             reason: format!("{} answers {shown} without any check", self.head.customer_id),
             ..self.bare_verdict(&reply, policy, http, shape, candidates, decided, photo.as_ref())
         }
@@ -712,6 +765,7 @@ impl Desk<'_> {
             hint: None,
             decided,
             request: journal::Request::of(self.body, self.body_bytes, photo),
+            times: self.stopwatch.read(),
         }
     }
 
@@ -739,7 +793,8 @@ impl Desk<'_> {
             Reply::Code { code, error, shape, .. } => {
                 let said = Said { error: error.as_deref(), shape: *shape };
                 let answer = compose(code, self.echo(), policy, quota, candidates.to_vec(), said);
-                (documented(answer.render(policy.layout)), Some(answer.shape))
+                let body = self.stopwatch.time(Part::Render, || answer.render(policy.layout));
+                (documented(body), Some(answer.shape))
             }
             Reply::Free { status, headers, body } => {
                 (HttpAnswer { status: *status, headers: headers.clone(), body: body.clone() }, None)

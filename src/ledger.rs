@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 
 use crate::checks::QuotaView;
+use crate::recent::Recent;
 use crate::rules::Scenario;
 
 /// Days whose counts are kept, so that a clock set back finds them again.
@@ -23,6 +24,8 @@ pub struct Book {
     /// Requests under way.
     pub in_flight: u64,
     pub scenario: Scenario,
+    /// What it sent lately.
+    pub recent: Recent,
 }
 
 impl Book {

@@ -69,7 +69,7 @@ pub enum Chance {
 }
 
 /// One draw, for the journal.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct Draw {
     /// From 1, among the draws of this rule.
     pub ordinal: u64,

@@ -1,15 +1,35 @@
 //! Errors of the admin API: `{"error":{"code","message","path","hint"}}`, made by constructors only.
 //!
-//! A 4xx says what is wrong with the request and changes nothing. There is no 5xx.
+//! A 4xx says what is wrong with the request and changes nothing. The only 5xx is 503, while the simulator stops.
 
 use std::fmt;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, ResponseError};
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::json;
 
 use crate::fixtures::did_you_mean;
+
+/// What every error says.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct ErrorBody {
+    /// For programs.
+    pub code: &'static str,
+    /// For people.
+    pub message: String,
+    /// JSON pointer to what is wrong in the body, or the name of the parameter.
+    pub path: Option<String>,
+    /// What to do.
+    pub hint: Option<String>,
+}
+
+/// The one shape of errors.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct ErrorAnswer {
+    pub error: ErrorBody,
+}
 
 /// An error on its way to the caller.
 #[derive(Debug)]
@@ -71,6 +91,31 @@ impl ApiError {
             .hint("call it as localhost, by a loopback address or by the bound address, or start it with --admin-token")
     }
 
+    pub fn too_many(message: impl Into<String>) -> ApiError {
+        ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too_many", message)
+            .hint("end some of them, or wait until one has ended")
+    }
+
+    pub fn stopping() -> ApiError {
+        ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", "the simulator is stopping")
+    }
+
+    /// What was asked for has not come true.
+    pub fn unmet(status: StatusCode, code: &'static str, message: impl Into<String>) -> ApiError {
+        ApiError::new(status, code, message)
+    }
+
+    /// Its status.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// What it says.
+    pub fn body(&self) -> ErrorBody {
+        let ApiError { code, message, path, hint, .. } = self;
+        ErrorBody { code, message: message.clone(), path: path.clone(), hint: hint.clone() }
+    }
+
     pub fn path(mut self, path: impl Into<String>) -> ApiError {
         self.path = Some(path.into());
         self
@@ -129,7 +174,6 @@ impl ResponseError for ApiError {
     }
 
     fn error_response(&self) -> HttpResponse {
-        let ApiError { code, message, path, hint, .. } = self;
         let mut response = HttpResponse::build(self.status);
         if let Some(methods) = self.allow {
             response.insert_header(("Allow", methods));
@@ -137,7 +181,7 @@ impl ResponseError for ApiError {
         if self.status == StatusCode::UNAUTHORIZED {
             response.insert_header(("WWW-Authenticate", "Bearer"));
         }
-        response.json(json!({ "error": { "code": code, "message": message, "path": path, "hint": hint } }))
+        response.json(ErrorAnswer { error: self.body() })
     }
 }
 

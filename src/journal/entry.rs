@@ -1,15 +1,12 @@
-//! The journal: what was asked, what was found, what was answered. A ring bounded in bytes, the oldest out first.
+//! One entry of the journal: what was asked, what was found, what was answered.
 //!
 //! Never a photo, never a credential, neither plain nor encrypted; NIKs are masked unless asked for.
 
-use std::collections::VecDeque;
-use std::fs::File;
-use std::io::{self, Write};
 use std::net::IpAddr;
-use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::OnceLock;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
@@ -21,7 +18,7 @@ use crate::protocol::{Body, Candidate, Code, Field, Shape};
 use crate::rules::Firing;
 
 /// How far a request has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, serde::Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
     /// The answer is decided; its first byte may not have left yet.
@@ -33,11 +30,13 @@ pub enum State {
 }
 
 /// One request.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Entry {
     /// From 1, in order of arrival.
     pub id: u64,
+    /// By the simulator's clock, RFC 3339 in Asia/Jakarta.
     #[serde(serialize_with = "instant")]
+    #[schemars(with = "String", extend("format" = "date-time"))]
     pub at: Timestamp,
     pub customer_id: String,
     pub methode: String,
@@ -45,6 +44,7 @@ pub struct Entry {
     pub connection: u64,
     /// The how manieth request of the customer; null for a customer nobody knows.
     pub ordinal: Option<u64>,
+    #[schemars(with = "State")]
     pub state: Ended,
     pub request: Request,
     pub findings: Vec<Finding>,
@@ -60,6 +60,7 @@ pub struct Entry {
     pub fault: Option<Value>,
     pub answer: Reply,
     /// From the end of the request's head to the end of the answer, in real microseconds; 0 while it is in flight.
+    #[schemars(with = "u64")]
     pub elapsed_us: Elapsed,
 }
 
@@ -100,7 +101,7 @@ impl Serialize for Elapsed {
 }
 
 /// What was asked, without photo and credentials.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
 pub struct Request {
     pub peer: Option<IpAddr>,
     pub body_bytes: usize,
@@ -114,7 +115,7 @@ pub struct Request {
 }
 
 /// A photo, as far as it may be remembered.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Image {
     pub sha256: String,
     pub bytes: usize,
@@ -124,7 +125,7 @@ pub struct Image {
 }
 
 /// What was answered.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
 pub struct Reply {
     /// HTTP status; null when nothing was sent.
     pub status: Option<u16>,
@@ -142,7 +143,7 @@ pub struct Reply {
 }
 
 /// A candidate, its NIK masked unless asked for.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Found {
     pub nik: String,
     /// Where it was first issued; null when no district has its first six digits.
@@ -151,7 +152,7 @@ pub struct Found {
 }
 
 /// Something that was let pass though it should not be relied on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Warning {
     pub name: &'static str,
     pub message: String,
@@ -253,13 +254,13 @@ pub fn masked(nik: &str) -> String {
 
 impl Entry {
     /// Says how the request ended. Only the first word counts.
-    pub fn end(&self, state: State, elapsed_us: u64) {
+    pub(crate) fn end(&self, state: State, elapsed_us: u64) {
         let _ = self.elapsed_us.0.set(elapsed_us);
         let _ = self.state.0.set(state);
     }
 
     /// About how many bytes of memory the entry takes: its own size and that of its texts.
-    fn weight(&self) -> usize {
+    pub(super) fn weight(&self) -> usize {
         let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
         let finding = |finding: &Finding| {
             120 + finding.reason.len() + finding.hint.as_ref().map_or(0, |hint| hint.len())
@@ -285,208 +286,9 @@ impl Entry {
     }
 }
 
-/// Which entries to give. All that is set must hold.
-#[derive(Clone, Debug, Default)]
-pub struct Filter {
-    pub customer_id: Option<String>,
-    pub code: Option<String>,
-    /// Only entries at or after this instant.
-    pub since: Option<Timestamp>,
-    pub state: Option<State>,
-}
-
-impl Filter {
-    fn takes(&self, entry: &Entry) -> bool {
-        let code = entry.answer.code.as_ref().map(Code::as_str);
-        self.customer_id.as_ref().is_none_or(|wanted| *wanted == entry.customer_id)
-            && self.code.as_deref().is_none_or(|wanted| Some(wanted) == code)
-            && self.since.is_none_or(|since| entry.at >= since)
-            && self.state.is_none_or(|state| entry.state.get() == state)
-    }
-}
-
-#[derive(Debug, Default)]
-struct Ring {
-    /// With their weights; ids rise, and have gaps where one customer's were cleared.
-    entries: VecDeque<(usize, Arc<Entry>)>,
-    bytes: usize,
-    last_id: u64,
-    dropped: u64,
-}
-
-/// The ring, and the file that finished entries are appended to.
-#[derive(Debug)]
-pub struct Journal {
-    ring: Mutex<Ring>,
-    most_bytes: usize,
-    /// Whether writing to it failed the last time.
-    file: Option<Mutex<(File, bool)>>,
-}
-
-impl Journal {
-    /// A journal of at most `most_bytes`, and a file that every finished entry is appended to, one JSON object a line.
-    ///
-    /// # Errors
-    /// When the file cannot be opened.
-    pub fn new(most_bytes: usize, file: Option<&Path>) -> io::Result<Journal> {
-        let open =
-            |path| File::options().create(true).append(true).open(path).map(|file| Mutex::new((file, false)));
-        Ok(Journal { ring: Mutex::default(), most_bytes, file: file.map(open).transpose()? })
-    }
-
-    /// Adds an entry, gives it its id, and hands it back to be ended.
-    pub fn add(&self, mut entry: Entry) -> Arc<Entry> {
-        let mut ring = self.lock();
-        ring.last_id += 1;
-        entry.id = ring.last_id;
-        let (weight, entry) = (entry.weight(), Arc::new(entry));
-        ring.bytes += weight;
-        ring.entries.push_back((weight, Arc::clone(&entry)));
-        while ring.bytes > self.most_bytes {
-            let Some((weight, _)) = ring.entries.pop_front() else { break };
-            ring.bytes -= weight;
-            ring.dropped += 1;
-        }
-        entry
-    }
-
-    /// Appends an ended entry to the file, also one that the ring has lost. Gives the error when that begins to fail: a full disk
-    /// does not stop the endpoint, and is told once.
-    pub fn append(&self, entry: &Entry) -> Option<io::Error> {
-        let file = self.file.as_ref()?;
-        let mut line = serde_json::to_vec(entry).unwrap_or_default();
-        line.push(b'\n');
-        let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
-        let failed = file.0.write_all(&line).err();
-        let news = failed.is_some() && !file.1;
-        file.1 = failed.is_some();
-        failed.filter(|_| news)
-    }
-
-    /// The entries that `filter` takes, newest first, at most `limit`; and how many the ring has lost.
-    #[must_use]
-    pub fn list(&self, filter: &Filter, limit: usize) -> (Vec<Arc<Entry>>, u64) {
-        let ring = self.lock();
-        let newest_first = ring.entries.iter().rev().map(|(_, entry)| entry);
-        (newest_first.filter(|entry| filter.takes(entry)).take(limit).cloned().collect(), ring.dropped)
-    }
-
-    /// One entry.
-    #[must_use]
-    pub fn get(&self, id: u64) -> Option<Arc<Entry>> {
-        let ring = self.lock();
-        let index = ring.entries.binary_search_by_key(&id, |(_, entry)| entry.id).ok()?;
-        ring.entries.get(index).map(|(_, entry)| Arc::clone(entry))
-    }
-
-    /// Forgets every entry, or one customer's, also those in flight. Gives how many. Ids go on counting, and what was cleared
-    /// does not count as dropped.
-    pub fn clear(&self, customer_id: Option<&str>) -> usize {
-        let mut ring = self.lock();
-        let before = ring.entries.len();
-        ring.entries.retain(|(_, entry)| customer_id.is_some_and(|cleared| entry.customer_id != cleared));
-        ring.bytes = ring.entries.iter().map(|(weight, _)| weight).sum();
-        before - ring.entries.len()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Ring> {
-        self.ring.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn entry(customer: &str, code: Code) -> Entry {
-        Entry {
-            id: 0,
-            at: "2026-11-21T03:00:00Z".parse().unwrap(),
-            customer_id: customer.to_owned(),
-            methode: "CALL_FN".to_owned(),
-            connection: 1,
-            ordinal: Some(1),
-            state: Ended::default(),
-            request: Request::default(),
-            findings: Vec::new(),
-            warnings: Vec::new(),
-            rule: None,
-            rules: Vec::new(),
-            delay: None,
-            fault: None,
-            answer: Reply { status: Some(200), code: Some(code), ..Reply::default() },
-            elapsed_us: Elapsed::default(),
-        }
-    }
-
-    #[test]
-    fn entries_come_newest_first_and_filtered() {
-        let journal = Journal::new(1 << 20, None).unwrap();
-        journal.add(entry("a", Code::FOUND));
-        journal.add(entry("b", Code::BUSY));
-        journal.add(entry("a", Code::BUSY));
-        let ids =
-            |filter: Filter| journal.list(&filter, 10).0.iter().map(|entry| entry.id).collect::<Vec<_>>();
-        assert_eq!(ids(Filter::default()), [3, 2, 1]);
-        assert_eq!(ids(Filter { customer_id: Some("a".into()), ..Filter::default() }), [3, 1]);
-        assert_eq!(ids(Filter { code: Some("6014".into()), ..Filter::default() }), [3, 2]);
-        let later = "2026-11-21T03:00:01Z".parse().ok();
-        assert!(ids(Filter { since: later, ..Filter::default() }).is_empty());
-        assert_eq!(journal.list(&Filter::default(), 1).0.len(), 1);
-    }
-
-    #[test]
-    fn the_ring_is_bounded_in_bytes_and_counts_what_it_lost() {
-        let weight = entry("a", Code::FOUND).weight();
-        let journal = Journal::new(3 * weight, None).unwrap();
-        for _ in 0..5 {
-            journal.add(entry("a", Code::FOUND));
-        }
-        let (kept, dropped) = journal.list(&Filter::default(), 10);
-        assert_eq!(kept.iter().map(|entry| entry.id).collect::<Vec<_>>(), [5, 4, 3]);
-        assert_eq!(dropped, 2);
-        assert!(journal.get(1).is_none() && journal.get(4).is_some());
-    }
-
-    #[test]
-    fn what_is_cleared_is_gone_and_the_ids_go_on() {
-        let journal = Journal::new(1 << 20, None).unwrap();
-        for customer in ["a", "b", "a", "b"] {
-            journal.add(entry(customer, Code::FOUND));
-        }
-        assert_eq!((journal.clear(Some("nobody")), journal.clear(Some("a"))), (0, 2));
-        let ids = || journal.list(&Filter::default(), 10).0.iter().map(|entry| entry.id).collect::<Vec<_>>();
-        assert_eq!(ids(), [4, 2]);
-        assert!(journal.get(1).is_none() && journal.get(3).is_none());
-        assert_eq!(journal.get(2).map(|entry| entry.customer_id.clone()).as_deref(), Some("b"));
-        assert_eq!(journal.clear(None), 2);
-        assert_eq!(journal.lock().bytes, 0);
-        assert_eq!(journal.add(entry("a", Code::FOUND)).id, 5);
-        assert_eq!(journal.list(&Filter::default(), 10).1, 0, "cleared is not dropped");
-    }
-
-    #[test]
-    fn an_ended_entry_is_appended_to_the_file_even_when_the_ring_has_lost_it() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("journal.jsonl");
-        let journal = Journal::new(0, Some(&path)).unwrap();
-        let added = journal.add(entry("a", Code::FOUND));
-        assert!(journal.get(added.id).is_none());
-        added.end(State::Done, 42);
-        added.end(State::Aborted, 43);
-        assert!(journal.append(&added).is_none());
-        let line: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
-        assert_eq!((line["state"].as_str(), line["elapsed_us"].as_u64()), (Some("done"), Some(42)));
-        assert_eq!(line["at"].as_str(), Some("2026-11-21T10:00:00.000+07:00"));
-    }
-
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn a_full_disk_is_told_once() {
-        let journal = Journal::new(0, Some(Path::new("/dev/full"))).unwrap();
-        let entry = journal.add(entry("a", Code::FOUND));
-        assert_eq!([journal.append(&entry).is_some(), journal.append(&entry).is_some()], [true, false]);
-    }
 
     #[test]
     fn niks_in_free_text_are_masked_and_other_numbers_are_not() {
