@@ -19,7 +19,7 @@ use crate::compose::{Echo, Said, compose};
 use crate::evidence::{Credential, Photo, credential};
 use crate::faults::{HttpAnswer, Listener, Upload, Way};
 use crate::fixtures::{Customer, Fixtures};
-use crate::journal::{self, Entry, Found, Journal};
+use crate::journal::{self, Discretion, Entry, Found, Journal};
 use crate::ledger::{self, Ledger};
 use crate::policy::{Policy, QuotaCounts};
 use crate::protocol::{Body, Candidate, Code, Field, Layout, Shape, Value, body, sample};
@@ -170,6 +170,15 @@ impl Verdict {
             status: self.http.status,
             body: String::from_utf8_lossy(&self.http.body).into_owned(),
         }
+    }
+
+    /// Hides what may not be shown in what is told about the request; the answer stays.
+    fn discreet(mut self, discretion: &Discretion) -> Verdict {
+        discretion.findings(&mut self.findings);
+        discretion.warnings(&mut self.warnings);
+        self.reason = discretion.message(&self.reason);
+        self.request = discretion.request(self.request);
+        self
     }
 
     fn rule(&self) -> Option<String> {
@@ -326,7 +335,7 @@ impl Engine {
     pub fn answer(&self, head: &Head, arrival: &Arrival, body: &[u8]) -> (Arc<Entry>, Deed) {
         let now = self.clock.now();
         let verdict = self.judge(&self.fixtures.load(), head, arrival, body, (now, Counting::Count));
-        let blank = blank_entry(head, arrival, now);
+        let blank = self.blank_entry(head, arrival, now);
         let journal::Request { peer, user_agent, .. } = blank.request;
         let (rule, delay, fault) = (verdict.rule(), verdict.told_delay(), verdict.told_fault());
         let answer = journal::Reply {
@@ -359,7 +368,6 @@ impl Engine {
             Some(plan) => Deed { delay, way: plan.way, listener: plan.listener, times },
             None => Deed { delay, way: Way::Answer(verdict.http), listener: None, times },
         };
-        let entry = if self.settings.show_nik { entry } else { entry.discreet() };
         let entry = self.journal.add(entry);
         if let Some(ordinal) = arrival.ordinal {
             ledger::open(&self.ledger.book(&head.customer_id)).recent.journaled(ordinal, entry.id);
@@ -382,7 +390,13 @@ impl Engine {
             arrival.decided.fault.as_ref().map(|(fault, rule)| json!({ "kind": fault.name(), "rule": rule }));
         let rules = arrival.decided.firings.clone();
         let rule = rules.first().map(|firing| firing.rule.clone());
-        self.journal.add(Entry { answer, rule, rules, fault, ..blank_entry(head, arrival, self.clock.now()) })
+        self.journal.add(Entry {
+            answer,
+            rule,
+            rules,
+            fault,
+            ..self.blank_entry(head, arrival, self.clock.now())
+        })
     }
 
     fn judge(
@@ -415,10 +429,12 @@ impl Engine {
             let photo = desk.photo(&customer.policy);
             desk.decide(customer, photo.as_ref(), &skipping, &mut decided);
             if decided.skips_checks {
-                return desk.without_checks(customer, photo, decided);
+                return desk
+                    .without_checks(customer, photo, decided)
+                    .discreet(&self.discretion(Some(customer)));
             }
         }
-        desk.with_checks(customer, decided)
+        desk.with_checks(customer, decided).discreet(&self.discretion(customer))
     }
 
     /// Whether NIKs are shown whole in the journal and in explanations.
@@ -441,28 +457,46 @@ impl Engine {
         let day = clock::jakarta_day(self.clock.now());
         Some(ledger::open(&self.ledger.book(&customer.id)).quota(day, customer.per_day))
     }
-}
 
-/// An entry with what is known before the body.
-fn blank_entry(head: &Head, arrival: &Arrival, now: Timestamp) -> Entry {
-    let user_agent = head.headers.as_ref().and_then(|headers| headers.user_agent().map(str::to_owned));
-    Entry {
-        id: 0,
-        at: now,
-        customer_id: body::cut(&head.customer_id, 64),
-        methode: body::cut(head.methode.as_deref().unwrap_or_default(), 64),
-        connection: head.connection,
-        ordinal: arrival.ordinal,
-        state: journal::Ended::default(),
-        request: journal::Request { peer: head.peer, user_agent, ..journal::Request::default() },
-        findings: Vec::new(),
-        warnings: Vec::new(),
-        rule: None,
-        rules: Vec::new(),
-        delay: None,
-        fault: None,
-        answer: journal::Reply::default(),
-        elapsed_us: journal::Elapsed::default(),
+    /// An entry with what is known before the body.
+    fn blank_entry(&self, head: &Head, arrival: &Arrival, now: Timestamp) -> Entry {
+        let fixtures = self.fixtures.load();
+        let customer = fixtures.customers.get(&head.customer_id).map(Arc::as_ref);
+        let discretion = self.discretion(customer);
+        let methode = head.methode.as_deref().unwrap_or_default();
+        let user_agent = head.headers.as_ref().and_then(|headers| headers.user_agent().map(str::to_owned));
+        let request = journal::Request { peer: head.peer, user_agent, ..journal::Request::default() };
+        Entry {
+            id: 0,
+            at: now,
+            // A customer's own id is no secret, whatever it looks like.
+            customer_id: customer.map_or_else(
+                || discretion.value(&body::cut(&head.customer_id, 64)),
+                |customer| customer.id.clone(),
+            ),
+            methode: discretion.value(&body::cut(methode, 64)),
+            connection: head.connection,
+            ordinal: arrival.ordinal,
+            state: journal::Ended::default(),
+            request: discretion.request(request),
+            findings: Vec::new(),
+            warnings: Vec::new(),
+            rule: None,
+            rules: Vec::new(),
+            delay: None,
+            fault: None,
+            answer: journal::Reply::default(),
+            elapsed_us: journal::Elapsed::default(),
+        }
+    }
+
+    /// What is hidden of a customer's request, in journal and explanations.
+    fn discretion(&self, customer: Option<&Customer>) -> Discretion {
+        let account = customer.map(|customer| &customer.account);
+        let credentials = account.into_iter().flat_map(|account| [&*account.user_id, &*account.password]);
+        // A user_id that is the customer's id stands in every path.
+        let secret = credentials.filter(|text| customer.is_none_or(|customer| customer.id != **text));
+        Discretion::new(secret, self.settings.show_nik)
     }
 }
 

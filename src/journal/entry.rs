@@ -166,7 +166,7 @@ impl Request {
     /// What may be remembered of a body.
     #[must_use]
     pub fn of(body: &Body, body_bytes: usize, photo: Option<&Photo>) -> Request {
-        let text = |field: Field| body.text(field).map(|text| crate::protocol::body::cut(text, 100));
+        let text = |field: Field| body.text(field).map(|text| crate::protocol::body::excerpt(text, 100));
         Request {
             body_bytes,
             transaction_id: text(Field::TransactionId),
@@ -176,22 +176,6 @@ impl Request {
             image: photo.and_then(Image::of),
             ..Request::default()
         }
-    }
-}
-
-impl Entry {
-    /// Masks the NIKs that a client put where they do not belong.
-    #[must_use]
-    pub fn discreet(mut self) -> Entry {
-        let mask = |text: &mut String| *text = without_niks(text);
-        let request = &mut self.request;
-        let texts = [&mut request.transaction_id, &mut request.transaction_source, &mut request.user_agent];
-        texts.into_iter().flatten().for_each(mask);
-        mask(&mut self.answer.reason);
-        for finding in &mut self.findings {
-            finding.reason = without_niks(&finding.reason).into();
-        }
-        self
     }
 }
 

@@ -1,10 +1,12 @@
 //! The journal: what was asked, what was found, what was answered; and how to find and count it.
 
+mod discretion;
 mod entry;
 mod matching;
 mod ring;
 mod tally;
 
+pub use discretion::Discretion;
 pub use entry::{
     Elapsed, Ended, Entry, Found, Image, Reply, Request, State, Warning, hex, masked, without_niks,
 };

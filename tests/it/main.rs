@@ -16,6 +16,7 @@ mod quotas;
 mod rules;
 mod scenarios;
 mod schema;
+mod secrets;
 mod settings;
 mod support;
 mod tidy;
