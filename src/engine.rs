@@ -10,7 +10,7 @@ pub use steering::Scope;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -24,12 +24,14 @@ use crate::compose::{Echo, Said, compose};
 use crate::evidence::{Credential, Photo, credential};
 use crate::faults::{HttpAnswer, Listener, Upload, Way};
 use crate::fixtures::{Customer, Fixtures};
-use crate::journal::{self, Entry, Found, Journal};
+use crate::journal::{self, Discretion, Entry, Found, Journal};
 use crate::ledger::{self, Book, Ledger};
 use crate::policy::{Policy, QuotaCounts};
 use crate::protocol::{Body, Candidate, Code, Field, Layout, Shape, Value, body, sample};
+use crate::recent::Sent;
 use crate::roster::Roster;
 use crate::rules::{Counting, Decided, Facts, Firing, Phase, Purpose, Reply, Rule, Source, Stage};
+use crate::timing::{Part, Stopwatch, Times};
 use crate::warnings::{self, Headers};
 
 /// What requests share.
@@ -76,6 +78,8 @@ pub struct Arrival {
     ordinal: Option<u64>,
     /// The customer's requests under way, this one included.
     in_flight: u64,
+    /// When it came, in real time; `None` where nobody says.
+    came: Option<Instant>,
     decided: Decided,
 }
 
@@ -89,6 +93,12 @@ struct Caller {
 }
 
 impl Arrival {
+    /// Says when it came, in real time.
+    #[must_use]
+    pub fn at(self, came: Instant) -> Arrival {
+        Arrival { came: Some(came), ..self }
+    }
+
     /// What happens to the upload, where a rule says so.
     #[must_use]
     pub fn upload(&self) -> Option<Upload> {
@@ -105,6 +115,8 @@ pub struct Deed {
     pub delay: Option<Duration>,
     pub way: Way,
     pub listener: Option<Listener>,
+    /// What the stages took so far.
+    pub times: Times,
 }
 
 /// What is sent back, and why.
@@ -129,6 +141,7 @@ pub struct Verdict {
     delay: Option<Duration>,
     plan: Option<crate::faults::Plan>,
     request: journal::Request,
+    times: Times,
 }
 
 /// A verdict for a person: what the endpoint would answer, and why.
@@ -175,6 +188,15 @@ impl Verdict {
             status: self.http.status,
             body: String::from_utf8_lossy(&self.http.body).into_owned(),
         }
+    }
+
+    /// Hides what may not be shown in what is told about the request; the answer stays.
+    fn discreet(mut self, discretion: &Discretion) -> Verdict {
+        discretion.findings(&mut self.findings);
+        discretion.warnings(&mut self.warnings);
+        self.reason = discretion.message(&self.reason);
+        self.request = discretion.request(self.request);
+        self
     }
 
     fn rule(&self) -> Option<String> {
@@ -278,11 +300,13 @@ impl Engine {
         Arrival { caller: Some(Caller { customer, book: shared, rules }), ..arrival }
     }
 
-    /// The request is over, however it ended. Whether the customer's counters overflowed with it, if that is news.
-    pub fn leave(&self, arrival: &Arrival) -> bool {
-        let Some(caller) = &arrival.caller else { return false };
+    /// The request is over, however it ended; `now` in real time. Whether the customer's counters overflowed with it, if that is
+    /// news.
+    pub fn leave(&self, arrival: &Arrival, entry: &Entry, now: Instant) -> bool {
+        let (Some(caller), Some(ordinal)) = (&arrival.caller, arrival.ordinal) else { return false };
         let mut book = ledger::open(&caller.book);
         book.in_flight = book.in_flight.saturating_sub(1);
+        book.recent.ended(ordinal, entry, now);
         book.scenario.tells_overflow()
     }
 
@@ -298,7 +322,7 @@ impl Engine {
     pub fn answer(&self, head: &Head, arrival: &Arrival, body: &[u8]) -> (Arc<Entry>, Deed) {
         let now = self.now_for(arrival);
         let verdict = self.judge(&self.roster.glance(), head, arrival, body, (now, Counting::Count));
-        let blank = blank_entry(head, arrival, now);
+        let blank = self.blank_entry(head, arrival, now);
         let journal::Request { peer, user_agent, .. } = blank.request;
         let (rule, delay, fault) = (verdict.rule(), verdict.told_delay(), verdict.told_fault());
         let answer = journal::Reply {
@@ -330,15 +354,18 @@ impl Engine {
             Some(plan) => (plan.way, plan.listener),
             None => (Way::Answer(verdict.http), None),
         };
-        let deed = Deed { place: verdict.place, delay: verdict.delay, way, listener };
-        let entry = if self.settings.show_nik { entry } else { entry.discreet() };
-        (self.journal.add(entry), deed)
+        let deed = Deed { place: verdict.place, delay: verdict.delay, way, listener, times: verdict.times };
+        let entry = self.journal.add(entry);
+        if let (Some(caller), Some(ordinal)) = (&arrival.caller, arrival.ordinal) {
+            ledger::open(&caller.book).recent.journaled(ordinal, entry.id);
+        }
+        (entry, deed)
     }
 
     /// What [`Engine::answer`] would answer now. Consumes nothing.
     #[must_use]
     pub fn explain(&self, head: &Head, body: &[u8]) -> Verdict {
-        let arrival = self.arrive_as(head, Counting::Look);
+        let arrival = self.arrive_as(head, Counting::Look).at(Instant::now());
         let now = self.now_for(&arrival);
         self.judge(&self.roster.glance(), head, &arrival, body, (now, Counting::Look))
     }
@@ -356,7 +383,7 @@ impl Engine {
             rule,
             rules,
             fault,
-            ..blank_entry(head, arrival, self.now_for(arrival))
+            ..self.blank_entry(head, arrival, self.now_for(arrival))
         })
     }
 
@@ -368,7 +395,8 @@ impl Engine {
         bytes: &[u8],
         (now, counting): (Timestamp, Counting),
     ) -> Verdict {
-        let body = Body::decode(bytes);
+        let stopwatch = Stopwatch::default();
+        let body = stopwatch.time(Part::Decode, || Body::decode(bytes));
         let caller = arrival.caller.as_ref();
         let customer = caller.map(|caller| &*caller.customer);
         let rules = caller.map_or(&[][..], |caller| &caller.rules);
@@ -382,6 +410,7 @@ impl Engine {
             rules,
             now,
             counting,
+            stopwatch,
         };
         let mut decided = arrival.decided.clone();
         let skipping = desk.before_the_checks();
@@ -389,10 +418,12 @@ impl Engine {
             let photo = desk.photo(&customer.policy);
             desk.decide(customer, photo.as_ref(), &skipping, &mut decided);
             if decided.skips_checks {
-                return desk.without_checks(customer, photo, decided);
+                return desk
+                    .without_checks(customer, photo, decided)
+                    .discreet(&self.discretion(Some(customer)));
             }
         }
-        desk.with_checks(customer, decided)
+        desk.with_checks(customer, decided).discreet(&self.discretion(customer))
     }
 
     /// Whether NIKs are shown whole in the journal and in explanations.
@@ -415,6 +446,46 @@ impl Engine {
         let book = ledger::open(&book);
         Some(quota_on(&book, &customer, self.now_of(&book)))
     }
+
+    /// An entry with what is known before the body.
+    fn blank_entry(&self, head: &Head, arrival: &Arrival, now: Timestamp) -> Entry {
+        let customer = arrival.caller.as_ref().map(|caller| &*caller.customer);
+        let discretion = self.discretion(customer);
+        let methode = head.methode.as_deref().unwrap_or_default();
+        let user_agent = head.headers.as_ref().and_then(|headers| headers.user_agent().map(str::to_owned));
+        let request = journal::Request { peer: head.peer, user_agent, ..journal::Request::default() };
+        Entry {
+            id: 0,
+            at: now,
+            // A customer's own id is no secret, whatever it looks like.
+            customer_id: customer.map_or_else(
+                || discretion.value(&body::cut(&head.customer_id, 64)),
+                |customer| customer.id.clone(),
+            ),
+            methode: discretion.value(&body::cut(methode, 64)),
+            connection: head.connection,
+            ordinal: arrival.ordinal,
+            state: journal::Ended::default(),
+            request: discretion.request(request),
+            findings: Vec::new(),
+            warnings: Vec::new(),
+            rule: None,
+            rules: Vec::new(),
+            delay: None,
+            fault: None,
+            answer: journal::Reply::default(),
+            elapsed_us: journal::Elapsed::default(),
+        }
+    }
+
+    /// What is hidden of a customer's request, in journal and explanations.
+    fn discretion(&self, customer: Option<&Customer>) -> Discretion {
+        let account = customer.map(|customer| &customer.account);
+        let credentials = account.into_iter().flat_map(|account| [&*account.user_id, &*account.password]);
+        // A user_id that is the customer's id stands in every path.
+        let secret = credentials.filter(|text| customer.is_none_or(|customer| customer.id != **text));
+        Discretion::new(secret, self.settings.show_nik)
+    }
 }
 
 impl Caller {
@@ -427,29 +498,6 @@ impl Caller {
 fn quota_on(book: &Book, customer: &Customer, now: Timestamp) -> (QuotaView, Date) {
     let day = clock::jakarta_day(now);
     (book.quota(day, customer.per_day), day)
-}
-
-/// An entry with what is known before the body.
-fn blank_entry(head: &Head, arrival: &Arrival, now: Timestamp) -> Entry {
-    let user_agent = head.headers.as_ref().and_then(|headers| headers.user_agent().map(str::to_owned));
-    Entry {
-        id: 0,
-        at: now,
-        customer_id: body::cut(&head.customer_id, 64),
-        methode: body::cut(head.methode.as_deref().unwrap_or_default(), 64),
-        connection: head.connection,
-        ordinal: arrival.ordinal,
-        state: journal::Ended::default(),
-        request: journal::Request { peer: head.peer, user_agent, ..journal::Request::default() },
-        findings: Vec::new(),
-        warnings: Vec::new(),
-        rule: None,
-        rules: Vec::new(),
-        delay: None,
-        fault: None,
-        answer: journal::Reply::default(),
-        elapsed_us: journal::Elapsed::default(),
-    }
 }
 
 /// What conditions can be compared with before the body is read.
@@ -476,6 +524,7 @@ struct Desk<'a> {
     rules: &'a [Arc<Rule>],
     now: Timestamp,
     counting: Counting,
+    stopwatch: Stopwatch,
 }
 
 impl Desk<'_> {
@@ -498,7 +547,10 @@ impl Desk<'_> {
         let policy = customer.map_or(&self.fixtures.policy, |customer| &customer.policy);
         let key = customer.map_or_else(|| self.fixtures.keys.server(), |customer| &customer.key);
         let open = |field, expected| {
-            credential::open(self.body.text(field), expected, policy.base64, key, &self.fixtures.keys)
+            let text = self.body.text(field);
+            self.stopwatch.time(Part::Decrypt, || {
+                credential::open(text, expected, policy.base64, key, &self.fixtures.keys)
+            })
         };
         let user_id = open(Field::UserId, customer.map(|customer| customer.account.user_id.as_str()));
         let password = open(Field::Password, customer.map(|customer| customer.account.password.as_str()));
@@ -520,7 +572,9 @@ impl Desk<'_> {
     }
 
     fn photo(&self, policy: &Policy) -> Option<Photo> {
-        self.body.text(Field::Image).map(|text| Photo::read(text, policy.base64, &self.fixtures.limits))
+        let text = self.body.text(Field::Image)?;
+        let read = || Photo::read(text, policy.base64, &self.fixtures.limits);
+        Some(self.stopwatch.time(Part::Image, read))
     }
 
     /// Whose the user_id is, when it is not the customer's own.
@@ -538,9 +592,10 @@ impl Desk<'_> {
 
     fn search(&self, photo: Option<&Photo>, policy: &Policy) -> Vec<Candidate> {
         let threshold = self.body.threshold().unwrap_or_default();
+        let search = |photo| self.fixtures.gallery.search(photo, threshold, policy.max_results);
         photo
             .filter(|photo| photo.is_fit())
-            .map(|photo| self.fixtures.gallery.search(photo, threshold, policy.max_results))
+            .map(|photo| self.stopwatch.time(Part::Match, || search(photo)))
             .unwrap_or_default()
     }
 
@@ -661,7 +716,7 @@ impl Desk<'_> {
         Verdict {
             outcome: Some(decision.outcome),
             findings,
-            warnings: warnings::of(self.head.headers.as_ref(), self.body, &line_breaks),
+            warnings: self.warnings(case.customer, photo, &line_breaks),
             charged: decision.charged,
             place: decision.place,
             reason: decision.reason,
@@ -676,6 +731,32 @@ impl Desk<'_> {
                 photo,
             )
         }
+    }
+
+    fn warnings(
+        &self,
+        customer: Option<&Customer>,
+        photo: Option<&Photo>,
+        line_breaks: &[&'static str],
+    ) -> Vec<journal::Warning> {
+        let mut warnings = warnings::of(self.head.headers.as_ref(), self.body, line_breaks);
+        warnings.extend(customer.and_then(|customer| self.recall(customer, photo)));
+        warnings
+    }
+
+    /// Compares the request with what the customer sent lately, and remembers it.
+    fn recall(&self, customer: &Customer, photo: Option<&Photo>) -> Option<journal::Warning> {
+        let image = photo.and_then(|photo| photo.sha256);
+        let transaction_id = self.body.text(Field::TransactionId);
+        let Arrival { ordinal, came, .. } = *self.arrival;
+        let sent = Sent::new(ordinal.unwrap_or_default(), transaction_id, image, self.now, came);
+        let book = self.engine.ledger.book(&customer.id);
+        let mut book = ledger::open(&book);
+        let warning = book.recent.judge(&sent);
+        if self.counting == Counting::Count {
+            book.recent.remember(sent);
+        }
+        warning
     }
 
     /// A rule's answer to whatever came. Nobody is authenticated, so nothing is charged.
@@ -694,7 +775,7 @@ impl Desk<'_> {
         let (http, shape) = self.http_of(&reply, policy, quota, &candidates);
         let shown = reply.code().map_or_else(|| format!("status {}", http.status), ToString::to_string);
         Verdict {
-            warnings: warnings::of(self.head.headers.as_ref(), self.body, &[]),
+            warnings: self.warnings(Some(customer), photo.as_ref(), &[]),
             reason: format!("{} answers {shown} without any check", self.head.customer_id),
             ..self.bare_verdict(&reply, policy, http, shape, candidates, decided, photo.as_ref())
         }
@@ -736,6 +817,7 @@ impl Desk<'_> {
             decided,
             place: None,
             request: journal::Request::of(self.body, self.body_bytes, photo),
+            times: self.stopwatch.read(),
         }
     }
 
@@ -763,7 +845,8 @@ impl Desk<'_> {
             Reply::Code { code, error, shape, .. } => {
                 let said = Said { error: error.as_deref(), shape: *shape };
                 let answer = compose(code, self.echo(), policy, quota, candidates.to_vec(), said);
-                (documented(answer.render(policy.layout)), Some(answer.shape))
+                let body = self.stopwatch.time(Part::Render, || answer.render(policy.layout));
+                (documented(body), Some(answer.shape))
             }
             Reply::Free { status, headers, body } => {
                 (HttpAnswer { status: *status, headers: headers.clone(), body: body.clone() }, None)

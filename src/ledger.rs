@@ -9,6 +9,7 @@ use jiff::civil::Date;
 
 use crate::checks::QuotaView;
 use crate::clock;
+use crate::recent::Recent;
 use crate::rules::{Rule, Scenario};
 
 /// Days whose counts are kept, so that a clock set back finds them again.
@@ -28,6 +29,8 @@ pub struct Book {
     pub clock: clock::Mode,
     /// Rules put over the admin API; they come before the customer's own and survive a reload.
     pub put_rules: Vec<Arc<Rule>>,
+    /// What it sent lately.
+    pub recent: Recent,
 }
 
 impl Book {

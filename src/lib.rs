@@ -42,15 +42,18 @@ pub mod http;
 pub mod journal;
 pub mod keys;
 pub mod ledger;
+pub mod metrics;
 pub mod nik;
 pub mod observer;
 pub mod policy;
 pub mod protocol;
+pub mod recent;
 mod reloading;
 pub mod roster;
 pub mod rules;
 pub mod simulator;
 pub mod timer;
+pub mod timing;
 pub mod warnings;
 mod watching;
 

@@ -16,14 +16,22 @@ use crate::engine::{Engine, Settings as EngineSettings};
 use crate::faults::Listener;
 use crate::fixtures::{self, Problem};
 use crate::http::listener::Worker;
+use crate::http::places::Places;
 use crate::http::{self, Settings, Shared, Start};
 use crate::journal::Journal;
 use crate::keys::{self, KeyError, KeyRing, PrivateKey};
+use crate::metrics::Metrics;
 use crate::observer::{Observer, Silent};
 use crate::policy::PolicySpec;
 use crate::reloading::Reloader;
 use crate::timer::{RealTimer, Timer};
 use crate::watching::Watch;
+
+/// Calls of the admin API that wait for requests at the same time, at most.
+const MOST_WAITS: usize = 256;
+
+/// Those who follow the events at the same time, at most.
+const MOST_READERS: usize = 64;
 
 /// Why a simulator does not start.
 #[derive(Debug, thiserror::Error)]
@@ -266,6 +274,9 @@ impl Builder {
             in_flight: watch::Sender::new(0),
             connections: AtomicU64::new(0),
             gate,
+            waits: Places::new(MOST_WAITS),
+            readers: Places::new(MOST_READERS),
+            metrics: Metrics::default(),
             stopping: watch::Sender::new(false),
             shutdown: Notify::new(),
             reloader,

@@ -1,6 +1,6 @@
 //! Real time for delays and faults, and a place where the project's own tests put another.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -9,6 +9,11 @@ use futures_util::future::BoxFuture;
 pub trait Timer: Send + Sync {
     /// Done after `time`.
     fn sleep(&self, time: Duration) -> BoxFuture<'static, ()>;
+
+    /// Real time now.
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
 }
 
 /// Waits in real time.

@@ -11,7 +11,7 @@ use crate::fixtures::Limits;
 use crate::protocol::encoding::{self, Base64Fault, Base64Mode};
 
 /// The two formats of the document.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum PhotoFormat {
     Jpeg,

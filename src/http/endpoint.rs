@@ -16,6 +16,7 @@ use super::wire::Wire;
 use crate::engine::Head;
 use crate::faults::Upload;
 use crate::fixtures::{Fixtures, PeerSource};
+use crate::journal::without_niks;
 use crate::protocol::body as body_text;
 use crate::warnings::Headers;
 
@@ -26,11 +27,11 @@ pub async fn serve(req: HttpRequest, mut payload: web::Payload, shared: web::Dat
     }
     let fixtures = shared.engine.fixtures();
     let Some(route) = Route::of(req.path(), &fixtures.prefixes) else {
-        shared.observer.stray(StatusCode::NOT_FOUND.as_u16(), req.method().as_str(), req.path());
+        stray(&shared, StatusCode::NOT_FOUND, &req);
         return unknown_path(&fixtures);
     };
     if req.method() != Method::POST {
-        shared.observer.stray(StatusCode::METHOD_NOT_ALLOWED.as_u16(), req.method().as_str(), req.path());
+        stray(&shared, StatusCode::METHOD_NOT_ALLOWED, &req);
         return wrong_method();
     }
     let wire = req.conn_data::<Wire>().cloned();
@@ -50,6 +51,11 @@ pub async fn serve(req: HttpRequest, mut payload: web::Payload, shared: web::Dat
         Ok(bytes) => visit.answer(&bytes).await,
         Err(unread) => turn_away(unread, visit, most),
     }
+}
+
+fn stray(shared: &Shared, status: StatusCode, req: &HttpRequest) {
+    let path = if shared.engine.shows_nik() { req.path().to_owned() } else { without_niks(req.path()) };
+    shared.observer.stray(status.as_u16(), req.method().as_str(), &path);
 }
 
 fn turn_away(unread: Unread, visit: Visit, most: usize) -> HttpResponse {

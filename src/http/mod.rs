@@ -6,6 +6,7 @@ mod connection;
 mod endpoint;
 pub mod listener;
 mod nik;
+pub mod places;
 mod proxy;
 mod visit;
 mod wire;
@@ -29,11 +30,13 @@ use tokio::sync::{Notify, watch};
 
 use crate::engine::Engine;
 use crate::faults::Listener;
+use crate::metrics::Metrics;
 use crate::observer::Observer;
 use crate::reloading::Reloader;
 use crate::timer::Timer;
 use connection::Connection;
 use listener::Seat;
+use places::Places;
 
 /// What both listeners share.
 pub struct Shared {
@@ -47,6 +50,11 @@ pub struct Shared {
     pub connections: AtomicU64,
     /// Tells the data listener to close its port for a while.
     pub gate: UnboundedSender<Listener>,
+    /// Calls of the admin API that wait for requests.
+    pub waits: Places,
+    /// Those who follow the events.
+    pub readers: Places,
+    pub metrics: Metrics,
     /// Whether the simulator is stopping: no new connections, and what hangs is cut.
     pub stopping: watch::Sender<bool>,
     /// Asks for the stop.

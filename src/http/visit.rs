@@ -55,7 +55,7 @@ impl Visit {
     #[must_use]
     pub fn begin(shared: &web::Data<Shared>, head: Head, wire: Option<Wire>) -> Visit {
         let under_way = UnderWay::start(shared);
-        let arrival = shared.engine.arrive(&head);
+        let arrival = shared.engine.arrive(&head).at(shared.timer.now());
         let started = Instant::now();
         Visit {
             shared: shared.clone(),
@@ -88,6 +88,7 @@ impl Visit {
     pub async fn answer(mut self, body: &[u8]) -> HttpResponse {
         let (entry, deed) = self.shared.engine.answer(&self.head, &self.arrival, body);
         self.entry = Some(entry);
+        self.shared.metrics.took(&deed.times);
         if let Some(place) = deed.place {
             self.be_matched(place).await;
         }
@@ -184,14 +185,15 @@ impl Drop for Visit {
                 "the connection ended before the whole body came",
             )
         });
-        entry.end(self.state, u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX));
-        if let Some(error) = engine.journal.append(&entry) {
+        let elapsed_us = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        if let Some(error) = engine.journal.end(&entry, self.state, elapsed_us) {
             self.shared
                 .observer
                 .warned(&format!("the journal file cannot be written: {error}; entries are missing there"));
         }
+        self.shared.metrics.ended(&entry);
         self.shared.observer.request(&entry);
-        if engine.leave(&self.arrival) {
+        if engine.leave(&self.arrival, &entry, self.shared.timer.now()) {
             self.shared.observer.counters_overflow(&self.head.customer_id);
         }
     }

@@ -221,14 +221,26 @@ fn too_long(rule: &FieldRule, text: &str) -> Option<String> {
 
 fn remember(keys: &mut Vec<String>, key: &str) {
     if keys.len() < KEYS_KEPT && !keys.iter().any(|known| known == key) {
-        keys.push(cut(key, KEY_CHARS));
+        keys.push(excerpt(key, KEY_CHARS));
     }
 }
 
 /// A value seen, quoted, escaped and cut, fit for a log line.
 #[must_use]
 pub fn shown(text: &str) -> String {
-    format!("{:?}", cut(text, KEY_CHARS))
+    if is_long_base64(text) { excerpt(text, KEY_CHARS) } else { format!("{:?}", cut(text, KEY_CHARS)) }
+}
+
+/// A value seen, cut. Of what is a photo or a ciphertext by its looks not even the beginning is given: it is in another field's
+/// place.
+#[must_use]
+pub fn excerpt(text: &str, chars: usize) -> String {
+    if is_long_base64(text) { format!("({} characters of base64)", text.len()) } else { cut(text, chars) }
+}
+
+/// Longer than any text of the document, and shorter than any ciphertext: of the shortest key, 1024 bits, it has 172 characters.
+fn is_long_base64(text: &str) -> bool {
+    text.len() >= 80 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/-_=\r\n".contains(&b))
 }
 
 /// The first `chars` characters, with an ellipsis where something was cut off.

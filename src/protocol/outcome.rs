@@ -187,6 +187,12 @@ impl Code {
         }
     }
 
+    /// Whether it says that the system is busy, so that the same may go well later.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        Outcome::find(self).is_some_and(|outcome| outcome.message == Code::BUSY.message())
+    }
+
     /// Whether the identification shape of this code has the key `response`.
     #[must_use]
     pub fn has_response(&self) -> bool {

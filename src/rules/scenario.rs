@@ -48,7 +48,7 @@ struct Counter {
 }
 
 /// A rule that decided something, for the journal.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct Firing {
     pub rule: String,
     /// How often the rule was met, this time included, counted per its `per`.

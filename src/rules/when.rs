@@ -200,7 +200,9 @@ pub enum IpPattern {
 }
 
 impl IpPattern {
-    fn matches(&self, ip: &str) -> bool {
+    /// Whether an address fits.
+    #[must_use]
+    pub fn matches(&self, ip: &str) -> bool {
         match self {
             IpPattern::Net(net) => {
                 ip.parse::<IpAddr>().is_ok_and(|address| net.contains(&address.to_canonical()))

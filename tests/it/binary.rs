@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Body, KEYS, MORNING, SITIS_NIK, exchange, http, write_fixture};
 
-fn command(args: &[&str]) -> Command {
+pub fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_dukcapil-fr-sim"));
     command.args(args).env_remove("CI").stdin(Stdio::null());
     command
@@ -24,7 +24,7 @@ fn text(bytes: &[u8]) -> &str {
 }
 
 /// A serving binary; killed when dropped.
-struct Served {
+pub struct Served {
     child: Child,
     ready: String,
     stdout: BufReader<std::process::ChildStdout>,
@@ -35,7 +35,7 @@ impl Served {
         Served::from(command(args))
     }
 
-    fn from(mut command: Command) -> Served {
+    pub fn from(mut command: Command) -> Served {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut ready = String::new();
@@ -55,14 +55,14 @@ impl Served {
         part.unwrap_or_else(|| panic!("no {name} in {:?}", self.ready)).to_owned()
     }
 
-    fn signal(&self, name: &str) {
+    pub fn signal(&self, name: &str) {
         let status =
             Command::new("kill").args([format!("-{name}"), self.child.id().to_string()]).status().unwrap();
         assert!(status.success());
     }
 
     /// Waits for the end; gives exit code, the rest of stdout, and stderr.
-    fn end(mut self) -> (Option<i32>, String, String) {
+    pub fn end(mut self) -> (Option<i32>, String, String) {
         let (mut out, mut err) = (String::new(), String::new());
         self.child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
         self.stdout.read_to_string(&mut out).unwrap();
@@ -77,7 +77,7 @@ impl Drop for Served {
     }
 }
 
-fn address(url: &str) -> std::net::SocketAddr {
+pub fn address(url: &str) -> std::net::SocketAddr {
     url.trim_start_matches("http://").parse().unwrap()
 }
 

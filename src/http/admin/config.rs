@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::error::ErrorBody;
 use super::{ApiError, JsonOrNothing, json};
 use crate::fixtures::{CustomerId, CustomerSpec, Limits, PeerSource, Problem, SimulatorSpec};
 use crate::http::Shared;
@@ -99,6 +101,14 @@ pub struct Validation {
     problems: Vec<ProblemView>,
 }
 
+/// Why fixtures are not put in force.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct WrongFixtures {
+    error: ErrorBody,
+    /// Everything that is wrong with them.
+    problems: Vec<ProblemView>,
+}
+
 /// The fixtures that are now in force.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Reloaded {
@@ -127,7 +137,10 @@ pub async fn reload(shared: web::Data<Shared>) -> Result<HttpResponse, ApiError>
         Err(problems) => {
             let first = problems.first().map(ToString::to_string).unwrap_or_default();
             let message = format!("the fixtures are wrong, the old ones stay in force: {first}");
-            Err(ApiError::wrong_fixtures(message, problems.into_iter().map(ProblemView::of).collect()))
+            let error = ApiError::unmet(StatusCode::UNPROCESSABLE_ENTITY, "wrong_fixtures", message)
+                .hint("mend the files; dukcapil-fr-sim check says the same");
+            let problems = problems.into_iter().map(ProblemView::of).collect();
+            Ok(HttpResponse::build(error.status()).json(WrongFixtures { error: error.body(), problems }))
         }
     }
 }
@@ -179,7 +192,7 @@ impl ProblemView {
 
     fn in_body(at: &str, error: &ApiError) -> ProblemView {
         let path = Some(format!("{at}{}", error.pointer().unwrap_or_default()));
-        let (message, hint) = (error.to_string(), error.what_to_do().map(str::to_owned));
+        let ErrorBody { message, hint, .. } = error.body();
         ProblemView { file: None, line: None, column: None, path, message, hint }
     }
 }

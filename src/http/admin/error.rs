@@ -1,18 +1,36 @@
 //! Errors of the admin API: `{"error":{"code","message","path","hint"}}`, made by constructors only.
 //!
-//! A 4xx says what is wrong with the request and changes nothing. There is no 5xx.
+//! A 4xx says what is wrong with the request and changes nothing. The only 5xx is 503, while the simulator stops.
 
 use std::fmt;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, ResponseError};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value, json};
 
-use super::config::ProblemView;
 use crate::fixtures::did_you_mean;
 use crate::roster::Refusal;
+
+/// What every error says.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct ErrorBody {
+    /// For programs.
+    pub code: &'static str,
+    /// For people.
+    pub message: String,
+    /// JSON pointer to what is wrong in the body, or the name of the parameter.
+    pub path: Option<String>,
+    /// What to do.
+    pub hint: Option<String>,
+}
+
+/// The one shape of errors.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct ErrorAnswer {
+    pub error: ErrorBody,
+}
 
 /// An error on its way to the caller.
 #[derive(Debug)]
@@ -25,13 +43,11 @@ pub struct ApiError {
     hint: Option<String>,
     /// The methods that a 405 names.
     allow: Option<&'static str>,
-    /// What stands beside `error` in the answer.
-    beside: Option<Box<Map<String, Value>>>,
 }
 
 impl ApiError {
     fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> ApiError {
-        ApiError { status, code, message: message.into(), path: None, hint: None, allow: None, beside: None }
+        ApiError { status, code, message: message.into(), path: None, hint: None, allow: None }
     }
 
     pub fn not_found(message: impl Into<String>) -> ApiError {
@@ -61,11 +77,6 @@ impl ApiError {
         ApiError::new(StatusCode::CONFLICT, code, message)
     }
 
-    /// The simulator ends before the work is done.
-    pub fn stopping() -> ApiError {
-        ApiError::conflict("stopping", "the simulator is stopping")
-    }
-
     pub fn unauthorized() -> ApiError {
         ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", "the admin token is missing or wrong")
             .hint("send Authorization: Bearer followed by the token of --admin-token")
@@ -85,27 +96,34 @@ impl ApiError {
             .hint("call it as localhost, by a loopback address or by the bound address, or start it with --admin-token")
     }
 
-    /// Fixtures that cannot be put in force.
-    pub fn wrong_fixtures(message: impl Into<String>, problems: Vec<ProblemView>) -> ApiError {
-        let error = ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "wrong_fixtures", message);
-        error.beside("problems", problems).hint("mend the files; dukcapil-fr-sim check says the same")
-    }
-
     /// JSON pointer to what is wrong in the body, or the name of the parameter.
     pub fn pointer(&self) -> Option<&str> {
         self.path.as_deref()
     }
 
-    /// What to do about it.
-    pub fn what_to_do(&self) -> Option<&str> {
-        self.hint.as_deref()
+    pub fn too_many(message: impl Into<String>) -> ApiError {
+        ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too_many", message)
+            .hint("end some of them, or wait until one has ended")
     }
 
-    /// Puts a member beside `error` into the answer.
-    pub fn beside(mut self, name: &str, value: impl Serialize) -> ApiError {
-        let value = serde_json::to_value(value).unwrap_or_default();
-        self.beside.get_or_insert_default().insert(name.to_owned(), value);
-        self
+    pub fn stopping() -> ApiError {
+        ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", "the simulator is stopping")
+    }
+
+    /// What was asked for has not come true.
+    pub fn unmet(status: StatusCode, code: &'static str, message: impl Into<String>) -> ApiError {
+        ApiError::new(status, code, message)
+    }
+
+    /// Its status.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// What it says.
+    pub fn body(&self) -> ErrorBody {
+        let ApiError { code, message, path, hint, .. } = self;
+        ErrorBody { code, message: message.clone(), path: path.clone(), hint: hint.clone() }
     }
 
     pub fn path(mut self, path: impl Into<String>) -> ApiError {
@@ -199,7 +217,6 @@ impl ResponseError for ApiError {
     }
 
     fn error_response(&self) -> HttpResponse {
-        let ApiError { code, message, path, hint, beside, .. } = self;
         let mut response = HttpResponse::build(self.status);
         if let Some(methods) = self.allow {
             response.insert_header(("Allow", methods));
@@ -207,11 +224,7 @@ impl ResponseError for ApiError {
         if self.status == StatusCode::UNAUTHORIZED {
             response.insert_header(("WWW-Authenticate", "Bearer"));
         }
-        let mut told = json!({ "error": { "code": code, "message": message, "path": path, "hint": hint } });
-        if let (Some(members), Some(beside)) = (told.as_object_mut(), beside) {
-            members.extend(beside.iter().map(|(name, value)| (name.clone(), value.clone())));
-        }
-        response.json(told)
+        response.json(ErrorAnswer { error: self.body() })
     }
 }
 

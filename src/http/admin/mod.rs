@@ -4,14 +4,18 @@ pub mod access;
 mod clock;
 mod config;
 mod customers;
-mod error;
+pub mod error;
+pub mod events;
 mod explain;
 mod keys;
+mod metrics;
 mod quota;
-mod requests;
+pub mod requests;
 mod reset;
 mod rules;
 mod status;
+pub mod verify;
+pub mod wait;
 
 pub use error::ApiError;
 
@@ -92,7 +96,11 @@ pub fn routes(config: &mut ServiceConfig) {
                 .route(web::get().to(requests::list))
                 .route(web::delete().to(requests::clear)),
         )
+        .service(at("/requests/verify", "POST").route(web::post().to(verify::verify)))
+        .service(at("/requests/wait", "POST").route(web::post().to(wait::wait)))
         .service(at("/requests/{id}", "GET").route(web::get().to(requests::one)))
+        .service(at("/metrics", "GET").route(web::get().to(metrics::metrics)))
+        .service(at("/events", "GET").route(web::get().to(events::events)))
         .service(at("/explain", "POST").route(web::post().to(explain::explain)))
         .default_service(web::to(no_route));
 }

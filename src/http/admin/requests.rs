@@ -1,26 +1,39 @@
 //! `GET|DELETE /requests`, `GET /requests/{id}`.
 
+use std::sync::Arc;
+
 use actix_web::{HttpRequest, HttpResponse, web};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
 use super::{ApiError, json};
 use crate::clock;
 use crate::fixtures::did_you_mean;
 use crate::http::Shared;
-use crate::journal::{Filter, State};
+use crate::journal::{Entry, Match, Since, State};
+use crate::rules::Pattern;
 
 /// The query of `GET /requests`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-struct Query {
-    customer_id: Option<String>,
-    code: Option<String>,
+pub struct Query {
+    customer_id: Option<Pattern>,
+    code: Option<Pattern>,
+    /// RFC 3339.
     since: Option<String>,
+    /// How many at most: 1 to 10,000; default 100.
     limit: Option<usize>,
     state: Option<State>,
+}
+
+/// What `GET /requests` answers.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Listing {
+    /// Newest first.
+    requests: Vec<Arc<Entry>>,
+    /// How many entries were lost for want of room.
+    dropped: u64,
 }
 
 /// Entries given when the query names no limit, and at most.
@@ -35,9 +48,15 @@ pub async fn list(shared: web::Data<Shared>, req: HttpRequest) -> Result<HttpRes
         return Err(ApiError::invalid(message).path("limit"));
     }
     let since = query.since.as_deref().map(instant).transpose()?;
-    let filter = Filter { customer_id: query.customer_id, code: query.code, since, state: query.state };
-    let (requests, dropped) = shared.engine.journal.list(&filter, limit);
-    Ok(json(&json!({ "requests": requests, "dropped": dropped })))
+    let wanted = Match {
+        customer_id: query.customer_id,
+        code: query.code,
+        since: since.map(Since),
+        state: query.state,
+        ..Match::default()
+    };
+    let (requests, dropped) = shared.engine.journal.list(&wanted, limit);
+    Ok(json(&Listing { requests, dropped }))
 }
 
 pub async fn one(shared: web::Data<Shared>, id: web::Path<String>) -> Result<HttpResponse, ApiError> {
@@ -70,7 +89,8 @@ pub async fn clear(shared: web::Data<Shared>, req: HttpRequest) -> Result<HttpRe
     Ok(json(&Cleared { removed: shared.engine.journal.clear(query.customer_id.as_deref()) }))
 }
 
-fn query<T: DeserializeOwned>(req: &HttpRequest) -> Result<T, ApiError> {
+/// The query of a request.
+pub fn query<T: DeserializeOwned>(req: &HttpRequest) -> Result<T, ApiError> {
     web::Query::<T>::from_query(req.query_string()).map(web::Query::into_inner).map_err(|error| {
         let message = error.to_string();
         match did_you_mean::hint(&message) {

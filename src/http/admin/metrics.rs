@@ -1,0 +1,43 @@
+//! `GET /metrics`, in the OpenMetrics text format.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use actix_web::{HttpResponse, web};
+
+use crate::capacity::CapacityGauge;
+use crate::engine::Engine;
+use crate::fixtures::Customer;
+use crate::http::Shared;
+use crate::metrics::{CONTENT_TYPE, Capacity, Now};
+
+pub async fn metrics(shared: web::Data<Shared>) -> HttpResponse {
+    let now = Now {
+        in_flight: *shared.in_flight.borrow(),
+        connections: shared.connections.load(Ordering::Relaxed),
+        waiting_calls: shared.waits.taken(),
+        event_readers: shared.readers.taken(),
+        journal: Some(shared.engine.journal.fill()),
+        quota_left: quota_left(&shared.engine),
+        capacities: shared.engine.capacities().into_iter().map(capacity).collect(),
+    };
+    HttpResponse::Ok().content_type(CONTENT_TYPE).body(shared.metrics.scrape(&now))
+}
+
+/// Of the customers that have a quota.
+fn quota_left(engine: &Engine) -> Vec<(String, u64)> {
+    let customers = engine.roster.customers(engine.clock.now());
+    let left = |customer: &Arc<Customer>| Some((customer.id.clone(), engine.quota(&customer.id)?.0.left()?));
+    customers.iter().filter_map(left).collect()
+}
+
+fn capacity(gauge: CapacityGauge) -> Capacity {
+    let CapacityGauge { customer_id, workers, busy, waiting, .. } = gauge;
+    Capacity {
+        // No customer can have this name.
+        matcher: customer_id.unwrap_or_else(|| "(shared)".to_owned()),
+        workers: workers as u64,
+        busy: busy as u64,
+        waiting: waiting as u64,
+    }
+}

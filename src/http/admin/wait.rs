@@ -1,0 +1,133 @@
+//! `POST /requests/wait`: answers once the journal has enough entries, or when the time is over. Woken by news, never by a clock.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, web};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
+
+use super::verify::{Unmet, hint, requests, tally, told};
+use super::{ApiError, Json, json};
+use crate::engine::Engine;
+use crate::http::Shared;
+use crate::journal::{Entry, Match, News, Tally};
+use crate::rules::Span;
+
+/// What `POST /requests/wait` takes.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Question {
+    /// Which entries are meant; default: all.
+    #[serde(default)]
+    r#match: Match,
+    /// How many there must be at least: 1 to 1000.
+    #[serde(default = "one")]
+    #[schemars(range(min = 1, max = 1000))]
+    count: usize,
+    /// How long to wait in real time, at most ten minutes.
+    #[serde(default = "ten_seconds")]
+    timeout: Span,
+}
+
+fn one() -> usize {
+    1
+}
+
+fn ten_seconds() -> Span {
+    Span(Duration::from_secs(10))
+}
+
+const MOST_COUNT: usize = 1000;
+const LONGEST: Duration = Duration::from_secs(600);
+
+/// What is answered once there are enough.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Waited {
+    /// Every entry that is meant, newest first.
+    requests: Vec<Arc<Entry>>,
+}
+
+pub async fn wait(shared: web::Data<Shared>, body: Json<Question>) -> Result<HttpResponse, ApiError> {
+    let Json(Question { r#match: wanted, count, timeout: Span(timeout) }) = body;
+    if !(1..=MOST_COUNT).contains(&count) {
+        return Err(ApiError::invalid(format!("count is 1 to {MOST_COUNT}, not {count}")).path("/count"));
+    }
+    if timeout > LONGEST {
+        return Err(ApiError::invalid("timeout is at most 10 minutes").path("/timeout"));
+    }
+    let most = shared.waits.most();
+    let _place =
+        shared.waits.take().ok_or_else(|| ApiError::too_many(format!("{most} calls are waiting already")))?;
+    let mut time_is_over = shared.timer.sleep(timeout);
+    let mut gathering = Gathering::begin(&shared.engine, wanted).await?;
+    while gathering.found.len() < count {
+        tokio::select! {
+            () = &mut time_is_over => return in_vain(&shared, gathering, count, timeout).await,
+            heard = gathering.listen() => heard?,
+        }
+    }
+    Ok(json(&Waited { requests: gathering.found.into_values().rev().collect() }))
+}
+
+async fn in_vain(
+    shared: &Shared,
+    gathering: Gathering,
+    count: usize,
+    timeout: Duration,
+) -> Result<HttpResponse, ApiError> {
+    let Gathering { wanted, found, .. } = gathering;
+    let timeout = humantime::format_duration(timeout);
+    let message = format!("{} of {count} came within {timeout}", requests(found.len() as u64));
+    let hint = hint(shared, &wanted);
+    let (tally, dropped) = tally(&shared.engine, wanted).await?;
+    let error = ApiError::unmet(StatusCode::REQUEST_TIMEOUT, "timeout", message).hint(told(hint, dropped));
+    let matched = found.keys().rev().copied().take(Tally::MATCHED).collect();
+    Ok(Unmet::answer(&error, Tally { count: found.len() as u64, matched, ..tally }))
+}
+
+/// The entries that are meant, kept up to date by news.
+struct Gathering {
+    engine: Arc<Engine>,
+    wanted: Match,
+    news: Receiver<News>,
+    found: BTreeMap<u64, Arc<Entry>>,
+}
+
+impl Gathering {
+    async fn begin(engine: &Arc<Engine>, wanted: Match) -> Result<Gathering, ApiError> {
+        // News first: what comes in while the journal is looked through is heard as well.
+        let news = engine.journal.news();
+        let mut gathering = Gathering { engine: Arc::clone(engine), wanted, news, found: BTreeMap::new() };
+        gathering.look_through().await?;
+        Ok(gathering)
+    }
+
+    async fn look_through(&mut self) -> Result<(), ApiError> {
+        let (engine, wanted) = (Arc::clone(&self.engine), self.wanted.clone());
+        let taken = move || engine.journal.list(&wanted, usize::MAX).0;
+        let taken = web::block(taken).await.map_err(|_| ApiError::stopping())?;
+        self.found = taken.into_iter().map(|entry| (entry.id, entry)).collect();
+        Ok(())
+    }
+
+    /// Waits for one piece of news and takes it in.
+    async fn listen(&mut self) -> Result<(), ApiError> {
+        match self.news.recv().await {
+            Ok(News::Added(entry) | News::Ended(entry)) => {
+                if self.wanted.takes(&entry) {
+                    self.found.insert(entry.id, entry);
+                } else {
+                    self.found.remove(&entry.id);
+                }
+                Ok(())
+            }
+            Ok(News::Cleared) | Err(RecvError::Lagged(_)) => self.look_through().await,
+            Err(RecvError::Closed) => Err(ApiError::stopping()),
+        }
+    }
+}

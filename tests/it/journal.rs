@@ -1,0 +1,399 @@
+//! What programs learn from the journal while requests come: counts that are verified, calls that wait, and the stream of events.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use dukcapil_fr_sim::journal::{Elapsed, Ended, Entry, Reply, Request};
+use dukcapil_fr_sim::timer::Timer;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use serde_json::{Value, json};
+
+use crate::support::{SITIS_NIK, Sim, exchange, http};
+
+/// A timer whose sleeps end when told.
+#[derive(Default)]
+struct Held(Mutex<Vec<(Duration, tokio::sync::oneshot::Sender<()>)>>);
+
+impl Timer for Held {
+    fn sleep(&self, time: Duration) -> BoxFuture<'static, ()> {
+        let (release, held) = tokio::sync::oneshot::channel();
+        self.0.lock().unwrap().push((time, release));
+        held.map(drop).boxed()
+    }
+}
+
+impl Held {
+    /// Ends a sleep of this length, once there is one.
+    fn release(&self, time: Duration) {
+        loop {
+            let mut held = self.0.lock().unwrap();
+            if let Some(index) = held.iter().position(|(length, _)| *length == time) {
+                let _ = held.remove(index).1.send(());
+                return;
+            }
+            drop(held);
+            thread::yield_now();
+        }
+    }
+
+    /// Returns when a sleep of this length has begun.
+    fn awaited(&self, time: Duration) {
+        while !self.0.lock().unwrap().iter().any(|(length, _)| *length == time) {
+            thread::yield_now();
+        }
+    }
+}
+
+fn held() -> (Sim, Arc<Held>) {
+    let timer = Arc::new(Held::default());
+    (Sim::with(|builder| builder.timer(Arc::clone(&timer) as Arc<dyn Timer>)), timer)
+}
+
+fn verify(sim: &Sim, question: Value) -> (u16, Value) {
+    sim.admin("POST", "/requests/verify", &question.to_string())
+}
+
+/// Asks to wait, on a thread of its own.
+fn waiting(sim: &Sim, question: Value) -> thread::JoinHandle<(u16, Value)> {
+    let (address, body) = (sim.admin_address(), question.to_string());
+    thread::spawn(move || {
+        let answer = exchange(address, &http("POST", "/requests/wait", "", body.as_bytes()));
+        (answer.status, answer.json())
+    })
+}
+
+fn gauge(sim: &Sim, name: &str) -> u64 {
+    let answer = exchange(sim.admin_address(), &http("GET", "/metrics", "", b""));
+    let line =
+        answer.text().lines().find_map(|line| line.strip_prefix(&format!("{name} "))).map(str::to_owned);
+    line.unwrap_or_else(|| panic!("no {name} in {}", answer.text())).parse().unwrap()
+}
+
+#[test]
+fn a_right_count_is_confirmed_and_a_wrong_one_comes_with_what_came_near() {
+    let sim = Sim::start();
+    for (id, threshold) in [("T-1", "7"), ("T-2", "0"), ("X-1", "7")] {
+        sim.call("demo", sim.request().set("transactionId", id).set("threshold", threshold).text());
+    }
+    sim.call("load", sim.request().text());
+    let question = |count: Value| json!({ "match": { "customer_id": "demo", "code": "6018", "transaction_id": "T*" }, "count": count });
+    for right in [
+        json!({ "exactly": 1 }),
+        json!({ "at_least": 1 }),
+        json!({ "at_most": 3 }),
+        json!({ "at_least": 0, "at_most": 1 }),
+    ] {
+        assert_eq!(verify(&sim, question(right.clone())), (200, json!({ "count": 1 })), "{right}");
+    }
+    let (status, unmet) = verify(&sim, question(json!({ "exactly": 2 })));
+    assert_eq!(status, 409);
+    assert_eq!(unmet["error"]["code"], "count_differs");
+    assert_eq!(unmet["error"]["message"], "1 request found, expected exactly 2");
+    assert_eq!((&unmet["count"], &unmet["matched"]), (&json!(1), &json!([1])));
+    let code = json!({ "code": { "want": "6018", "got": "5005" } });
+    assert_eq!(
+        unmet["nearest"][1],
+        json!({ "id": 3, "differs": {
+        "transaction_id": { "want": "T*", "got": "X-1" } } })
+    );
+    assert_eq!(unmet["nearest"][2], json!({ "id": 2, "differs": code }));
+    assert_eq!(unmet["nearest"][0]["id"], 4, "one difference as well, and newer");
+    let (status, unmet) = verify(&sim, json!({ "count": { "at_most": 2 } }));
+    assert_eq!((status, &unmet["count"], &unmet["matched"]), (409, &json!(4), &json!([4, 3, 2, 1])));
+    assert_eq!(unmet["nearest"], json!([]), "too many have no near misses");
+}
+
+#[test]
+fn wrong_questions_are_refused_with_the_place_and_what_was_meant() {
+    let sim = Sim::start();
+    let check = |route: &str, question: Value, path: &str, hint: Option<&str>| {
+        let (status, answer) = sim.admin("POST", &format!("/requests/{route}"), &question.to_string());
+        let error = &answer["error"];
+        assert_eq!((status, error["path"].as_str()), (400, Some(path)), "{question}: {answer}");
+        assert!(hint.is_none() || error["hint"].as_str() == hint, "{question}: {answer}");
+    };
+    let one = json!({ "exactly": 1 });
+    check(
+        "verify",
+        json!({ "match": { "custmer_id": "x" }, "count": one }),
+        "/match/custmer_id",
+        Some("did you mean `customer_id`?"),
+    );
+    check(
+        "verify",
+        json!({ "match": { "image": { "sha25": "x" } }, "count": one }),
+        "/match/image/sha25",
+        Some("did you mean `sha256`?"),
+    );
+    check("verify", json!({ "match": { "code": "/(/" }, "count": one }), "/match/code", None);
+    check("verify", json!({ "match": { "ordinal": "5..1" }, "count": one }), "/match/ordinal", None);
+    check("verify", json!({ "match": { "since": "yesterday" }, "count": one }), "/match/since", None);
+    check("verify", json!({ "match": { "state": "over" }, "count": one }), "/match/state", None);
+    check("verify", json!({ "match": {} }), "", None);
+    for count in [json!({}), json!({ "exactly": 1, "at_least": 1 }), json!({ "at_least": 2, "at_most": 1 })] {
+        check("verify", json!({ "count": count }), "/count", None);
+    }
+    check("verify", json!({ "count": { "exactly": -1 } }), "/count/exactly", None);
+    check("wait", json!({ "count": 0 }), "/count", None);
+    check("wait", json!({ "count": 1001 }), "/count", None);
+    check("wait", json!({ "timeout": "11m" }), "/timeout", None);
+    check("wait", json!({ "timeout": "soon" }), "/timeout", None);
+    check("wait", json!({ "timout": "1s" }), "/timout", Some("did you mean `timeout`?"));
+}
+
+#[test]
+fn a_nik_is_matched_as_the_journal_shows_it() {
+    let sim = Sim::start();
+    sim.call("demo", sim.request().set("transactionId", SITIS_NIK).text());
+    let question = |id: &str| json!({ "match": { "transaction_id": id }, "count": { "exactly": 1 } });
+    let (status, unmet) = verify(&sim, question(SITIS_NIK));
+    assert_eq!(status, 409);
+    assert!(unmet["error"]["hint"].as_str().is_some_and(|hint| hint.contains("--show-nik")), "{unmet}");
+    assert_eq!(verify(&sim, question("317405XXXXXXXXXX")).0, 200);
+}
+
+#[test]
+fn waiting_counts_what_came_before_and_ends_with_the_request_that_was_missing() {
+    let (sim, timer) = held();
+    sim.call("demo", sim.request().set("transactionId", "first").text());
+    let question = json!({ "match": { "customer_id": "demo", "code": "6018" }, "count": 2, "timeout": "5s" });
+    let waiter = waiting(&sim, question.clone());
+    timer.awaited(Duration::from_secs(5));
+    sim.call("load", sim.request().text());
+    sim.call("demo", sim.request().set("threshold", "0").text());
+    assert!(!waiter.is_finished());
+    sim.call("demo", sim.request().set("transactionId", "second").text());
+    let (status, waited) = waiter.join().unwrap();
+    let ids: Vec<_> =
+        waited["requests"].as_array().unwrap().iter().map(|entry| entry["id"].clone()).collect();
+    assert_eq!((status, ids), (200, vec![json!(4), json!(1)]));
+    assert_eq!(waiting(&sim, question).join().unwrap().0, 200, "everything is there already");
+}
+
+#[test]
+fn waiting_hears_of_ends_and_of_clearing() {
+    let (sim, timer) = held();
+    sim.call("demo", sim.request().text());
+    let question = json!({ "match": { "state": "aborted" }, "timeout": "5s" });
+    let waiter = waiting(&sim, question);
+    timer.awaited(Duration::from_secs(5));
+    let entry = sim.0.engine().journal.add(entry("demo"));
+    sim.0.engine().journal.end(&entry, dukcapil_fr_sim::journal::State::Aborted, 1);
+    assert_eq!(waiter.join().unwrap().1["requests"][0]["id"], 2);
+    let waiter = waiting(&sim, json!({ "count": 3, "timeout": "6s" }));
+    timer.awaited(Duration::from_secs(6));
+    sim.admin("DELETE", "/requests", "");
+    sim.call("demo", sim.request().text());
+    timer.release(Duration::from_secs(6));
+    let (status, unmet) = waiter.join().unwrap();
+    assert_eq!((status, &unmet["count"], &unmet["matched"]), (408, &json!(1), &json!([3])));
+}
+
+#[test]
+fn waiting_ends_with_its_time_and_says_what_came_near() {
+    let (sim, timer) = held();
+    sim.call("demo", sim.request().set("threshold", "0").text());
+    let waiter = waiting(&sim, json!({ "match": { "code": "6018" }, "count": 2, "timeout": "5s" }));
+    timer.release(Duration::from_secs(5));
+    let (status, unmet) = waiter.join().unwrap();
+    assert_eq!((status, unmet["error"]["code"].as_str()), (408, Some("timeout")));
+    assert_eq!(unmet["error"]["message"], "0 requests of 2 came within 5s");
+    assert_eq!(unmet["nearest"][0]["differs"]["code"], json!({ "want": "6018", "got": "5005" }));
+}
+
+#[test]
+fn a_client_that_goes_away_frees_its_place_and_too_many_are_refused() {
+    let (sim, _timer) = held();
+    let body = br#"{"count":1000,"timeout":"5s"}"#;
+    let ask = || {
+        let mut stream = TcpStream::connect(sim.admin_address()).unwrap();
+        stream.write_all(&http("POST", "/requests/wait", "", body)).unwrap();
+        stream
+    };
+    let mut waiters: Vec<_> = (0..256).map(|_| ask()).collect();
+    while gauge(&sim, "frsim_waiting_calls") < 256 {}
+    let answer = exchange(sim.admin_address(), &http("POST", "/requests/wait", "", body));
+    assert_eq!((answer.status, answer.json()["error"]["code"].as_str()), (429, Some("too_many")));
+    waiters.pop();
+    while gauge(&sim, "frsim_waiting_calls") == 256 {}
+    waiters.push(ask());
+    while gauge(&sim, "frsim_waiting_calls") < 256 {}
+    drop(waiters);
+    while gauge(&sim, "frsim_waiting_calls") > 0 {}
+}
+
+/// A reader of the events.
+struct Events {
+    reader: BufReader<TcpStream>,
+    head: String,
+}
+
+/// An event's kind, id and data.
+type Event = (String, Option<u64>, Value);
+
+impl Events {
+    fn follow(sim: &Sim, query: &str, headers: &str) -> Events {
+        let mut stream = TcpStream::connect(sim.admin_address()).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        let request = format!("GET /events{query} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut reader = BufReader::new(stream);
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            assert_ne!(reader.read_line(&mut head).unwrap(), 0, "{head}");
+        }
+        Events { reader, head }
+    }
+
+    /// The next line of the stream; every event is one chunk, whose length is passed over.
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        assert_ne!(self.reader.read_line(&mut line).unwrap(), 0, "the stream ended");
+        line.trim_end().to_owned()
+    }
+
+    fn next(&mut self) -> Event {
+        let (mut kind, mut id) = (String::new(), None);
+        loop {
+            let line = self.line();
+            match line.split_once(": ") {
+                Some(("event", name)) => kind = name.to_owned(),
+                Some(("id", text)) => id = Some(text.parse().unwrap()),
+                Some(("data", data)) => return (kind, id, serde_json::from_str(data).unwrap()),
+                _ => {}
+            }
+        }
+    }
+
+    /// The next event, in short.
+    fn told(&mut self) -> (String, u64) {
+        let (kind, id, data) = self.next();
+        assert_eq!(id.is_some(), kind == "request", "only what was added has an id");
+        assert!(id.is_none_or(|id| data["id"] == id));
+        (kind, data["id"].as_u64().unwrap())
+    }
+}
+
+fn told(kind: &str, id: u64) -> (String, u64) {
+    (kind.to_owned(), id)
+}
+
+#[test]
+fn events_tell_of_requests_as_they_come_and_end() {
+    let sim = Sim::start();
+    let mut all = Events::follow(&sim, "", "");
+    let head = all.head.to_lowercase();
+    for line in
+        ["200 ok", "content-type: text/event-stream", "cache-control: no-cache", "x-accel-buffering: no"]
+    {
+        assert!(head.contains(line), "{line} in {head}");
+    }
+    let mut of_demo = Events::follow(&sim, "?customer_id=demo", "");
+    sim.call("load", sim.request().text());
+    sim.call("demo", sim.request().text());
+    let expected = [told("request", 1), told("done", 1), told("request", 2), told("done", 2)];
+    assert_eq!([(); 4].map(|()| all.told()), expected);
+    assert_eq!([(); 2].map(|()| of_demo.told()), expected[2..]);
+    assert_eq!(sim.admin("GET", "/events?customer=demo", "").0, 400);
+}
+
+#[test]
+fn a_reader_that_comes_back_goes_on_where_it_left_off() {
+    let sim = Sim::start();
+    for _ in 0..3 {
+        sim.call("demo", sim.request().text());
+    }
+    let mut back = Events::follow(&sim, "", "Last-Event-ID: 1\r\n");
+    sim.call("demo", sim.request().text());
+    let expected: Vec<_> =
+        [2, 3, 4].into_iter().flat_map(|id| [told("request", id), told("done", id)]).collect();
+    assert_eq!((0..6).map(|_| back.told()).collect::<Vec<_>>(), expected);
+    let headers = "Last-Event-ID: x\r\n";
+    let answer = exchange(sim.admin_address(), &http("GET", "/events", headers, b""));
+    assert_eq!((answer.status, answer.json()["error"]["path"].as_str()), (400, Some("Last-Event-ID")));
+}
+
+/// An entry that no request has made.
+fn entry(customer_id: &str) -> Entry {
+    Entry {
+        id: 0,
+        at: "2026-11-21T03:00:00Z".parse().unwrap(),
+        customer_id: customer_id.to_owned(),
+        methode: String::new(),
+        connection: 1,
+        ordinal: None,
+        state: Ended::default(),
+        request: Request::default(),
+        findings: Vec::new(),
+        warnings: Vec::new(),
+        rule: None,
+        rules: Vec::new(),
+        delay: None,
+        fault: None,
+        answer: Reply::default(),
+        elapsed_us: Elapsed::default(),
+    }
+}
+
+#[test]
+fn a_slow_reader_is_told_how_much_it_missed() {
+    let sim = Sim::start();
+    let mut events = Events::follow(&sim, "", "");
+    const ADDED: u64 = 30_000;
+    for _ in 0..ADDED {
+        sim.0.engine().journal.add(entry("demo"));
+    }
+    let (mut heard, mut lost) = (0, 0);
+    while heard + lost < ADDED {
+        let (kind, id, data) = events.next();
+        if kind == "lagged" {
+            lost += data["lost"].as_u64().unwrap();
+        } else {
+            heard += 1;
+            assert_eq!(id, Some(heard + lost), "none is left out unsaid");
+        }
+    }
+    assert!(heard > 0 && lost > 0, "{heard} heard, {lost} lost");
+}
+
+#[test]
+fn a_silent_stream_says_that_it_is_alive() {
+    let (sim, timer) = held();
+    let mut events = Events::follow(&sim, "", "");
+    for _ in 0..2 {
+        timer.release(Duration::from_secs(15));
+        while events.line() != ": ping" {}
+    }
+    sim.call("demo", sim.request().text());
+    assert_eq!(events.told(), told("request", 1));
+}
+
+#[test]
+fn readers_are_bounded_and_free_their_place() {
+    let sim = Sim::start();
+    let mut readers: Vec<_> = (0..64).map(|_| Events::follow(&sim, "", "")).collect();
+    let answer = exchange(sim.admin_address(), &http("GET", "/events", "", b""));
+    assert_eq!((answer.status, answer.json()["error"]["code"].as_str()), (429, Some("too_many")));
+    readers.pop();
+    while gauge(&sim, "frsim_event_readers") == 64 {}
+    readers.push(Events::follow(&sim, "", ""));
+}
+
+#[test]
+fn neither_a_waiting_call_nor_a_reader_holds_up_the_end() {
+    let (sim, timer) = held();
+    let _events = Events::follow(&sim, "", "");
+    let mut waiter = TcpStream::connect(sim.admin_address()).unwrap();
+    waiter.write_all(&http("POST", "/requests/wait", "", br#"{"timeout":"5s"}"#)).unwrap();
+    timer.awaited(Duration::from_secs(5));
+    let (ended, end) = mpsc::channel();
+    thread::spawn(move || {
+        drop(sim);
+        let _ = ended.send(());
+    });
+    assert_eq!(end.recv_timeout(Duration::from_secs(10)), Ok(()), "dropping hangs");
+}
