@@ -423,6 +423,15 @@ mod tests {
     }
 
     #[test]
+    fn of_a_photo_or_ciphertext_in_a_wrong_place_nothing_is_shown() {
+        let ciphertext = format!("{}+/==", "Ab1".repeat(50));
+        assert_eq!(shown(&ciphertext), "(154 characters of base64)");
+        assert_eq!(excerpt(&ciphertext, 100), "(154 characters of base64)");
+        assert_eq!(shown(&"a ".repeat(50)), format!("\"{}…\"", "a ".repeat(20)));
+        assert_eq!(excerpt("T-1", 100), "T-1");
+    }
+
+    #[test]
     fn a_credential_of_the_wrong_type_is_not_shown() {
         let body = decode(r#"{"password":123456}"#);
         assert_eq!(body.field_fault(Field::Password).as_deref(), Some("password is a number, not a string"));

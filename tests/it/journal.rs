@@ -2,14 +2,17 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use dukcapil_fr_sim::http::admin::{error, requests, verify, wait};
 use dukcapil_fr_sim::journal::{Elapsed, Ended, Entry, Reply, Request};
 use dukcapil_fr_sim::timer::Timer;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use schemars::schema_for;
 use serde_json::{Value, json};
 
 use crate::support::{SITIS_NIK, Sim, exchange, http};
@@ -53,7 +56,7 @@ fn held() -> (Sim, Arc<Held>) {
     (Sim::with(|builder| builder.timer(Arc::clone(&timer) as Arc<dyn Timer>)), timer)
 }
 
-fn verify(sim: &Sim, question: Value) -> (u16, Value) {
+fn verified(sim: &Sim, question: Value) -> (u16, Value) {
     sim.admin("POST", "/requests/verify", &question.to_string())
 }
 
@@ -87,9 +90,9 @@ fn a_right_count_is_confirmed_and_a_wrong_one_comes_with_what_came_near() {
         json!({ "at_most": 3 }),
         json!({ "at_least": 0, "at_most": 1 }),
     ] {
-        assert_eq!(verify(&sim, question(right.clone())), (200, json!({ "count": 1 })), "{right}");
+        assert_eq!(verified(&sim, question(right.clone())), (200, json!({ "count": 1 })), "{right}");
     }
-    let (status, unmet) = verify(&sim, question(json!({ "exactly": 2 })));
+    let (status, unmet) = verified(&sim, question(json!({ "exactly": 2 })));
     assert_eq!(status, 409);
     assert_eq!(unmet["error"]["code"], "count_differs");
     assert_eq!(unmet["error"]["message"], "1 request found, expected exactly 2");
@@ -102,7 +105,7 @@ fn a_right_count_is_confirmed_and_a_wrong_one_comes_with_what_came_near() {
     );
     assert_eq!(unmet["nearest"][2], json!({ "id": 2, "differs": code }));
     assert_eq!(unmet["nearest"][0]["id"], 4, "one difference as well, and newer");
-    let (status, unmet) = verify(&sim, json!({ "count": { "at_most": 2 } }));
+    let (status, unmet) = verified(&sim, json!({ "count": { "at_most": 2 } }));
     assert_eq!((status, &unmet["count"], &unmet["matched"]), (409, &json!(4), &json!([4, 3, 2, 1])));
     assert_eq!(unmet["nearest"], json!([]), "too many have no near misses");
 }
@@ -150,10 +153,10 @@ fn a_nik_is_matched_as_the_journal_shows_it() {
     let sim = Sim::start();
     sim.call("demo", sim.request().set("transactionId", SITIS_NIK).text());
     let question = |id: &str| json!({ "match": { "transaction_id": id }, "count": { "exactly": 1 } });
-    let (status, unmet) = verify(&sim, question(SITIS_NIK));
+    let (status, unmet) = verified(&sim, question(SITIS_NIK));
     assert_eq!(status, 409);
     assert!(unmet["error"]["hint"].as_str().is_some_and(|hint| hint.contains("--show-nik")), "{unmet}");
-    assert_eq!(verify(&sim, question("317405XXXXXXXXXX")).0, 200);
+    assert_eq!(verified(&sim, question("317405XXXXXXXXXX")).0, 200);
 }
 
 #[test]
@@ -396,4 +399,78 @@ fn neither_a_waiting_call_nor_a_reader_holds_up_the_end() {
         let _ = ended.send(());
     });
     assert_eq!(end.recv_timeout(Duration::from_secs(10)), Ok(()), "dropping hangs");
+}
+
+/// Real time that stands still until a test moves it.
+struct Stepped {
+    start: Instant,
+    millis: AtomicU64,
+}
+
+impl Timer for Stepped {
+    fn sleep(&self, _: Duration) -> BoxFuture<'static, ()> {
+        std::future::ready(()).boxed()
+    }
+
+    fn now(&self) -> Instant {
+        self.start + Duration::from_millis(self.millis.load(Ordering::Relaxed))
+    }
+}
+
+#[test]
+fn a_hasty_retry_and_a_repeated_transaction_id_are_warnings() {
+    let timer = Arc::new(Stepped { start: Instant::now(), millis: AtomicU64::new(0) });
+    let sim = Sim::with(|builder| builder.timer(Arc::clone(&timer) as Arc<dyn Timer>));
+    let sends_after = |millis: u64| {
+        timer.millis.fetch_add(millis, Ordering::Relaxed);
+        let code = sim.call("busy-then-ok", sim.request().text()).code();
+        (code, sim.last()["warnings"].clone())
+    };
+    let retry = "the same transactionId comes 10 ms after request 1 ended with 6014; wait before a retry, and longer each time";
+    let retry = json!([{ "name": "retry_without_backoff", "message": retry }]);
+    assert_eq!(sends_after(0), ("6014".to_owned(), json!([])));
+    assert_eq!(sends_after(10), ("6014".to_owned(), retry));
+    assert_eq!(sends_after(1000), ("6018".to_owned(), json!([])));
+    let question = json!({ "customer_id": "busy-then-ok", "body": sim.request().text() });
+    for _ in 0..2 {
+        let (_, explanation) = sim.admin("POST", "/explain", &question.to_string());
+        let message = explanation["warnings"][0]["message"].as_str().unwrap();
+        assert!(
+            message.contains("3 times, last in request 3 at 2026-11-21T10:00:00.000+07:00"),
+            "{explanation}"
+        );
+    }
+    assert_eq!(sends_after(5000).1[0]["name"], "repeated_transaction_id");
+    let wanted = json!({ "match": { "warning": "retry_*" }, "count": { "exactly": 1 } });
+    assert_eq!(verified(&sim, wanted).0, 200);
+    sim.call("demo", sim.request().text());
+    assert_eq!(sim.last()["warnings"], json!([]), "another customer is another client");
+}
+
+/// Answers have the shape that their types promise.
+#[test]
+fn answers_are_as_their_schemas_say() {
+    let (sim, timer) = held();
+    sim.call("demo", sim.request().text());
+    sim.call("flaky", sim.request().set("threshold", "0").text());
+    sim.call("truncated", sim.request().text());
+    sim.call("nobody", "{}");
+    let check = |schema: schemars::Schema, value: &Value| {
+        let validator = jsonschema::validator_for(schema.as_value()).unwrap();
+        let errors: Vec<_> = validator.iter_errors(value).map(|error| error.to_string()).collect();
+        assert!(errors.is_empty(), "{errors:?} in {value}");
+    };
+    let listing = sim.admin("GET", "/requests", "").1;
+    assert_eq!(listing["requests"].as_array().unwrap().len(), 4);
+    check(schema_for!(requests::Listing), &listing);
+    check(schema_for!(Entry), &listing["requests"][0]);
+    let unmet = verified(&sim, json!({ "match": { "code": "1*" }, "count": { "exactly": 1 } })).1;
+    check(schema_for!(verify::Unmet), &unmet);
+    check(schema_for!(verify::Verified), &verified(&sim, json!({ "count": { "at_least": 0 } })).1);
+    check(schema_for!(error::ErrorAnswer), &verified(&sim, json!({})).1);
+    check(schema_for!(wait::Waited), &waiting(&sim, json!({ "count": 4 })).join().unwrap().1);
+    let waiter = waiting(&sim, json!({ "count": 5, "timeout": "5s" }));
+    timer.release(Duration::from_secs(5));
+    check(schema_for!(verify::Unmet), &waiter.join().unwrap().1);
+    check(schema_for!(requests::Cleared), &sim.admin("DELETE", "/requests", "").1);
 }

@@ -9,6 +9,7 @@ mod documented;
 mod faults;
 mod fixture_files;
 mod journal;
+mod metrics;
 mod mistakes;
 mod nik;
 mod nik_commands;
