@@ -59,6 +59,7 @@ sealed class Client
         image = File.ReadAllBytes(options["--image"]);
         key.ImportFromPem(File.ReadAllText(options["--public-key"]));
         http.Timeout = TimeSpan.FromSeconds(Number(options["--timeout"])); // of the whole call; the default is 100 s
+        http.DefaultRequestHeaders.Add("Accept", "application/json");
     }
 
     static Dictionary<string, string> Options(string[] args)

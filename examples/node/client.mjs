@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Asks the Dukcapil face recognition 1:N endpoint who is in a picture. Needs Node 18.3 or newer and no package.
+// Asks the Dukcapil face recognition 1:N endpoint who is in a picture. Needs Node 18.11 or newer and no package.
 //
 //     node client.mjs --url http://127.0.0.1:8080 --customer demo --image siti.jpg --public-key public.pem
 //
