@@ -21,6 +21,7 @@ use crate::faults::{HttpAnswer, Listener, Upload, Way};
 use crate::fixtures::{Customer, Fixtures};
 use crate::journal::{self, Entry, Found, Journal};
 use crate::ledger::{self, Ledger};
+use crate::matcher::{self, Matcher, Scope};
 use crate::policy::{Policy, QuotaCounts};
 use crate::protocol::{Body, Candidate, Code, Field, Layout, Shape, Value, body, sample};
 use crate::rules::{Counting, Decided, Facts, Firing, Phase, Purpose, Reply, Rule, Source, Stage};
@@ -33,6 +34,7 @@ pub struct Engine {
     pub clock: Clock,
     pub ledger: Ledger,
     pub journal: Journal,
+    pub matcher: Matcher,
     settings: Settings,
     /// Rules put over the admin API, by customer; they come before the fixtures' and survive a reload.
     put_rules: RwLock<HashMap<String, Vec<Arc<Rule>>>>,
@@ -188,6 +190,7 @@ impl Engine {
             clock,
             ledger,
             journal,
+            matcher: Matcher::new(settings.seed),
             settings,
             put_rules: RwLock::default(),
         }
@@ -401,6 +404,11 @@ impl Engine {
         desk.with_checks(customer, decided)
     }
 
+    /// Takes out who was enrolled over the admin API: everybody, or those of one customer. Gives how many.
+    pub fn reset_gallery(&self, customer_id: Option<&str>) -> usize {
+        self.matcher.enrolled_mut().reset(customer_id)
+    }
+
     /// Whether NIKs are shown whole in the journal and in explanations.
     #[must_use]
     pub fn shows_nik(&self) -> bool {
@@ -477,7 +485,7 @@ impl Desk<'_> {
         let mut case = self.open_case(customer);
         let mut findings = checks::assess(&case);
         let candidates = match checks::first_failed(&findings, &case.policy.precedence) {
-            None => self.search(case.photo.as_ref(), case.policy),
+            None => self.search(customer, case.photo.as_ref()),
             Some(_) => Vec::new(),
         };
         let decision = match customer {
@@ -528,12 +536,30 @@ impl Desk<'_> {
         plain_one.or_else(|| owners.next()).map(|owner| owner.id.as_str())
     }
 
-    fn search(&self, photo: Option<&Photo>, policy: &Policy) -> Vec<Candidate> {
-        let threshold = self.body.threshold().unwrap_or_default();
-        photo
-            .filter(|photo| photo.is_fit())
-            .map(|photo| self.fixtures.gallery.search(photo, threshold, policy.max_results))
-            .unwrap_or_default()
+    /// Who reaches the request's threshold; where none can be read, who is the same person.
+    fn search(&self, customer: Option<&Customer>, photo: Option<&Photo>) -> Vec<Candidate> {
+        let (Some(customer), Some(photo)) = (customer, photo.filter(|photo| photo.is_fit())) else {
+            return Vec::new();
+        };
+        let threshold = self.body.threshold().unwrap_or_else(|| f64::from(matcher::score::SAME_PERSON));
+        let most = customer.policy.max_results;
+        let mut found = self.engine.matcher.find(&self.scope(customer), photo, threshold);
+        let digest = photo.sha256.unwrap_or_default();
+        for stranger in
+            matcher::look_alikes(self.engine.settings.seed, &digest, customer.population, threshold, most)
+        {
+            found.see(&stranger.nik, stranger.score);
+        }
+        found.candidates(most)
+    }
+
+    fn scope<'a>(&'a self, customer: &'a Customer) -> Scope<'a> {
+        Scope {
+            customer_id: &customer.id,
+            own: &customer.gallery,
+            shared: customer.shared_gallery.then_some(&self.fixtures.gallery),
+            perceptual: self.fixtures.perceptual,
+        }
     }
 
     /// The rules that skip the checks, as far as none stands before them that does not.
@@ -550,7 +576,7 @@ impl Desk<'_> {
 
     /// Tries rules without an outcome.
     fn decide(&self, customer: &Customer, photo: Option<&Photo>, rules: &[&Rule], decided: &mut Decided) {
-        let similar = self.similar(photo);
+        let similar = self.similar(customer, photo);
         let book = self.engine.ledger.book(&customer.id);
         let mut book = ledger::open(&book);
         let state = book.scenario.state.clone();
@@ -562,19 +588,14 @@ impl Desk<'_> {
         self.engine.stage(customer, self.fixtures, self.counting)
     }
 
-    /// Everybody the matcher finds in the photo, where a rule asks.
-    fn similar(&self, photo: Option<&Photo>) -> Vec<String> {
+    /// Everybody of the galleries whom the photo shows, where a rule asks.
+    fn similar(&self, customer: &Customer, photo: Option<&Photo>) -> Vec<String> {
         let asks = self.rules.iter().any(|rule| rule.spec.when.image.similar_to.is_some());
-        match photo.filter(|photo| asks && photo.is_fit()) {
-            Some(photo) => self
-                .fixtures
-                .gallery
-                .search(photo, 0.0, usize::MAX)
-                .into_iter()
-                .map(|found| found.nik)
-                .collect(),
-            None => Vec::new(),
-        }
+        let least = f64::from(matcher::score::SAME_PERSON);
+        photo
+            .filter(|photo| asks && photo.is_fit())
+            .map(|photo| self.engine.matcher.find(&self.scope(customer), photo, least).niks())
+            .unwrap_or_default()
     }
 
     fn facts<'a>(
@@ -608,7 +629,7 @@ impl Desk<'_> {
         decided: &mut Decided,
     ) -> Decision {
         let rules = self.after_the_checks();
-        let similar = self.similar(case.photo.as_ref());
+        let similar = self.similar(customer, case.photo.as_ref());
         let day = clock::jakarta_day(self.now);
         let book = self.engine.ledger.book(&customer.id);
         let mut book = ledger::open(&book);
@@ -664,7 +685,7 @@ impl Desk<'_> {
             decided.reply.as_ref().map_or_else(|| Reply::of_code(Code::FOUND), |(reply, _)| reply.clone());
         let candidates = match &reply {
             Reply::Code { candidates: Some(given), .. } => given.clone(),
-            Reply::Code { code, .. } if *code == Code::FOUND => self.search(photo.as_ref(), policy),
+            Reply::Code { code, .. } if *code == Code::FOUND => self.search(Some(customer), photo.as_ref()),
             _ => Vec::new(),
         };
         let quota = self.engine.quota(&customer.id).unwrap_or_default();

@@ -16,7 +16,7 @@
 //! | [`checks`] | one file a check; each gives a finding |
 //! | [`policy`] | what the document leaves open, as one table |
 //! | [`fixtures`] | customers, policy and gallery from files |
-//! | [`gallery`] | who can be found |
+//! | [`matcher`] | who a photo shows: galleries, perceptual hash, scores, look-alikes |
 //! | [`rules`] | scenarios: conditions, counts, chance, replies, delays |
 //! | [`faults`] | one file a fault; each plans what happens on the wire |
 //! | [`nik`] | identity numbers: parse, validate, generate; their API |
@@ -34,11 +34,11 @@ pub mod engine;
 pub mod evidence;
 pub mod faults;
 pub mod fixtures;
-pub mod gallery;
 pub mod http;
 pub mod journal;
 pub mod keys;
 pub mod ledger;
+pub mod matcher;
 pub mod nik;
 pub mod observer;
 pub mod policy;

@@ -307,8 +307,8 @@ struct Reloader {
 impl Reloader {
     fn reload(&self) -> Result<usize, Vec<Problem>> {
         let _turn = self.one_at_a_time.lock().unwrap_or_else(PoisonError::into_inner);
-        let ring = self.engine.fixtures().keys.clone();
-        match fixtures::load(self.directory.as_deref(), ring, &self.policy) {
+        let before = self.engine.fixtures();
+        match fixtures::reload(self.directory.as_deref(), &self.policy, &before) {
             Ok(fixtures) => {
                 let customers = fixtures.customers.len();
                 self.engine.replace_fixtures(fixtures);

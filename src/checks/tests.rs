@@ -19,6 +19,9 @@ fn customer() -> Customer {
         policy: Policy::default(),
         key: Arc::clone(&KEY),
         rules: Vec::new(),
+        gallery: crate::matcher::Gallery::default(),
+        shared_gallery: true,
+        population: 0,
     }
 }
 
