@@ -4,7 +4,7 @@
 //! is integer arithmetic, so that every machine computes the same. What was measured stands in `docs/matching.md`.
 
 use std::f64::consts::PI;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 /// Width and height of the small picture.
 pub const SIDE: usize = 48;
@@ -51,11 +51,13 @@ pub struct Template {
 }
 
 /// What a probe is compared by.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Print {
+    small: Box<Small>,
     whole: Hash,
-    /// Where the inner part of the picture lies, for each way in which the probe may have been cropped.
-    inner: Box<[Hash]>,
+    /// Where the inner part of the picture lies, for each way in which the probe may have been cropped. Made when a picture is near
+    /// enough for it to matter.
+    inner: OnceLock<Box<[Hash]>>,
 }
 
 impl Template {
@@ -72,14 +74,11 @@ impl Print {
     /// The print of a probe; `None` for one without contrast.
     #[must_use]
     pub fn of(small: &Small) -> Option<Print> {
-        let tables = &*TABLES;
-        let hashes = |vertical: &Axis| {
-            let rows = rows(small, vertical);
-            tables.cropped.iter().map(move |horizontal| hash(&rows, horizontal))
-        };
+        let whole = &TABLES.whole;
         has_contrast(small).then(|| Print {
-            whole: hash(&rows(small, &tables.whole), &tables.whole),
-            inner: tables.cropped.iter().flat_map(hashes).collect(),
+            whole: hash(&rows(small, whole), whole),
+            small: Box::new(*small),
+            inner: OnceLock::new(),
         })
     }
 
@@ -88,10 +87,21 @@ impl Print {
     #[must_use]
     pub fn distance(&self, template: &Template) -> u32 {
         let whole = self.whole.distance(&template.whole);
-        if whole > NEAR {
+        if whole == 0 || whole > NEAR {
             return whole;
         }
-        self.inner.iter().map(|inner| inner.distance(&template.inner)).fold(whole, u32::min)
+        self.inner().iter().map(|inner| inner.distance(&template.inner)).fold(whole, u32::min)
+    }
+
+    fn inner(&self) -> &[Hash] {
+        self.inner.get_or_init(|| {
+            let cropped = &TABLES.cropped;
+            let hashes = |vertical: &Axis| {
+                let rows = rows(&self.small, vertical);
+                cropped.iter().map(move |horizontal| hash(&rows, horizontal))
+            };
+            cropped.iter().flat_map(hashes).collect()
+        })
     }
 }
 
@@ -240,13 +250,13 @@ mod tests {
     fn a_picture_without_contrast_has_no_template() {
         for grey in [0, 128, 255] {
             assert_eq!(Template::of(&[grey; SIDE * SIDE]), None);
-            assert_eq!(Print::of(&[grey; SIDE * SIDE]), None);
+            assert!(Print::of(&[grey; SIDE * SIDE]).is_none());
         }
     }
 
     #[test]
     fn every_way_to_crop_is_looked_for() {
-        assert_eq!(Print::of(&waves(11.0, [0.0; 4])).unwrap().inner.len(), 3_usize.pow(4));
+        assert_eq!(Print::of(&waves(11.0, [0.0; 4])).unwrap().inner().len(), 3_usize.pow(4));
         assert_eq!(TABLES.frequencies.len(), 128);
     }
 }
