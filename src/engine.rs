@@ -404,6 +404,17 @@ impl Engine {
         desk.with_checks(customer, decided)
     }
 
+    /// Enrols somebody, or adds to who is enrolled.
+    ///
+    /// # Errors
+    /// Why it cannot be done; nothing has changed then.
+    pub fn enrol(&self, new: matcher::Enrolment) -> Result<matcher::Identity, matcher::Refused> {
+        let fixtures = self.fixtures();
+        let customer_id = new.customer_id.clone();
+        let owner = |nik: &str| fixtures.whose(nik, customer_id.as_deref());
+        self.matcher.enrolled_mut().enrol(new, owner)
+    }
+
     /// Takes out who was enrolled over the admin API: everybody, or those of one customer. Gives how many.
     pub fn reset_gallery(&self, customer_id: Option<&str>) -> usize {
         self.matcher.enrolled_mut().reset(customer_id)

@@ -7,6 +7,7 @@ mod bodies;
 mod documented;
 mod faults;
 mod fixture_files;
+mod gallery;
 mod matching;
 mod mistakes;
 mod nik;

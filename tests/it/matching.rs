@@ -11,7 +11,7 @@ use image::{DynamicImage, RgbImage};
 use crate::support::{SITI, SITIS_NIK};
 
 #[path = "../../examples/measure_matching/changes.rs"]
-mod changes;
+pub mod changes;
 
 /// The built-in set.
 fn fixtures() -> Fixtures {

@@ -4,6 +4,7 @@ pub mod access;
 mod clock;
 mod error;
 mod explain;
+pub mod gallery;
 mod keys;
 mod quota;
 mod requests;
@@ -58,6 +59,18 @@ pub fn routes(config: &mut ServiceConfig) {
                 .route(web::put().to(rules::change_state)),
         )
         .service(at("/faults/preview", "POST").route(web::post().to(rules::preview)))
+        .service(
+            at("/gallery", "GET, POST, DELETE")
+                .route(web::get().to(gallery::list))
+                .route(web::post().to(gallery::enrol))
+                .route(web::delete().to(gallery::remove_all)),
+        )
+        .service(
+            at("/gallery/{nik}", "GET, DELETE")
+                .route(web::get().to(gallery::one))
+                .route(web::delete().to(gallery::remove)),
+        )
+        .service(at("/gallery/{nik}/thumbnail", "GET").route(web::get().to(gallery::thumbnail)))
         .service(at("/keys/public.pem", "GET").route(web::get().to(keys::of_server)))
         .service(at("/requests", "GET").route(web::get().to(requests::list)))
         .service(at("/requests/{id}", "GET").route(web::get().to(requests::one)))
@@ -97,12 +110,16 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
     fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let (req, mut payload) = (req.clone(), payload.take());
         Box::pin(async move {
-            let bytes = body::read(&req, &mut payload, MAX_BODY).await.map_err(|unread| match unread {
-                Unread::TooLarge => ApiError::too_large(format!("the body has more than {MAX_BODY} bytes")),
-                Unread::Broken => ApiError::invalid("the body ended early"),
-            })?;
+            let bytes = body::read(&req, &mut payload, MAX_BODY).await.map_err(unread)?;
             ApiError::parse(&bytes).map(Json)
         })
+    }
+}
+
+fn unread(why: Unread) -> ApiError {
+    match why {
+        Unread::TooLarge => ApiError::too_large(format!("the body has more than {MAX_BODY} bytes")),
+        Unread::Broken => ApiError::invalid("the body ended early"),
     }
 }
 
