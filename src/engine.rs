@@ -17,7 +17,7 @@ use jiff::civil::Date;
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 
-use crate::capacity::{CapacityGauge, Door, Matcher, Matchers, Place, Room};
+use crate::capacity::{CapacityGauge, Door, Place, Room, Station, Stations};
 use crate::checks::{self, Case, Check, Finding, QuotaView, Status};
 use crate::clock::{self, Clock};
 use crate::compose::{Echo, Said, compose};
@@ -26,6 +26,7 @@ use crate::faults::{HttpAnswer, Listener, Upload, Way};
 use crate::fixtures::{Customer, Fixtures};
 use crate::journal::{self, Discretion, Entry, Found, Journal};
 use crate::ledger::{self, Book, Ledger};
+use crate::matcher::{self, Matcher, Scope as Reach};
 use crate::policy::{Policy, QuotaCounts};
 use crate::protocol::{Body, Candidate, Code, Field, Layout, Shape, Value, body, sample};
 use crate::recent::Sent;
@@ -41,10 +42,11 @@ pub struct Engine {
     pub clock: Clock,
     pub ledger: Ledger,
     pub journal: Journal,
+    pub matcher: Matcher,
     settings: Settings,
     /// Customers made so far, which makes the next one's id and account.
     made: AtomicU64,
-    matchers: Matchers,
+    stations: Stations,
 }
 
 /// What the command line says about answering.
@@ -228,8 +230,9 @@ impl Engine {
             clock,
             ledger,
             journal,
+            matcher: Matcher::new(settings.seed),
             settings,
-            matchers: Matchers::default(),
+            stations: Stations::default(),
             made: AtomicU64::default(),
         }
     }
@@ -266,7 +269,7 @@ impl Engine {
         let (fixtures, customers) = (self.fixtures(), self.roster.customers(self.clock.now()));
         fixtures
             .capacities(&customers)
-            .map(|(owner, capacity)| self.matchers.gauge(owner, capacity))
+            .map(|(owner, capacity)| self.stations.gauge(owner, capacity))
             .collect()
     }
 
@@ -532,7 +535,7 @@ impl Desk<'_> {
         let mut case = self.open_case(customer);
         let mut findings = checks::assess(&case);
         let candidates = match checks::first_failed(&findings, &case.policy.precedence) {
-            None => self.search(case.photo.as_ref(), case.policy),
+            None => self.search(customer, case.photo.as_ref()),
             Some(_) => Vec::new(),
         };
         let decision = match &self.arrival.caller {
@@ -590,13 +593,30 @@ impl Desk<'_> {
         plain_one.or_else(|| owners.next()).map(|owner| owner.id.clone())
     }
 
-    fn search(&self, photo: Option<&Photo>, policy: &Policy) -> Vec<Candidate> {
-        let threshold = self.body.threshold().unwrap_or_default();
-        let search = |photo| self.fixtures.gallery.search(photo, threshold, policy.max_results);
-        photo
-            .filter(|photo| photo.is_fit())
-            .map(|photo| self.stopwatch.time(Part::Match, || search(photo)))
-            .unwrap_or_default()
+    /// Who reaches the request's threshold; where none can be read, who is the same person.
+    fn search(&self, customer: Option<&Customer>, photo: Option<&Photo>) -> Vec<Candidate> {
+        let (Some(customer), Some(photo)) = (customer, photo.filter(|photo| photo.is_fit())) else {
+            return Vec::new();
+        };
+        let threshold = self.body.threshold().unwrap_or_else(|| f64::from(matcher::score::SAME_PERSON));
+        let most = customer.policy.max_results;
+        let mut found = self.engine.matcher.find(&self.scope(customer), photo, threshold);
+        let digest = photo.sha256.unwrap_or_default();
+        for stranger in
+            matcher::look_alikes(self.engine.settings.seed, &digest, customer.population, threshold, most)
+        {
+            found.see(&stranger.nik, stranger.score);
+        }
+        found.candidates(most)
+    }
+
+    fn scope<'a>(&'a self, customer: &'a Customer) -> Reach<'a> {
+        Reach {
+            customer_id: &customer.id,
+            own: &customer.gallery,
+            shared: customer.shared_gallery.then_some(&self.fixtures.gallery),
+            perceptual: self.fixtures.perceptual,
+        }
     }
 
     /// The rules that skip the checks, as far as none stands before them that does not.
@@ -613,7 +633,7 @@ impl Desk<'_> {
 
     /// Tries rules without an outcome.
     fn decide(&self, customer: &Customer, photo: Option<&Photo>, rules: &[&Rule], decided: &mut Decided) {
-        let similar = self.similar(photo);
+        let similar = self.similar(customer, photo);
         let Some(caller) = &self.arrival.caller else { return };
         let mut book = ledger::open(&caller.book);
         let state = book.scenario.state.clone();
@@ -625,19 +645,14 @@ impl Desk<'_> {
         self.engine.stage(customer, self.fixtures, self.counting)
     }
 
-    /// Everybody the matcher finds in the photo, where a rule asks.
-    fn similar(&self, photo: Option<&Photo>) -> Vec<String> {
+    /// Everybody of the galleries whom the photo shows, where a rule asks.
+    fn similar(&self, customer: &Customer, photo: Option<&Photo>) -> Vec<String> {
         let asks = self.rules.iter().any(|rule| rule.spec.when.image.similar_to.is_some());
-        match photo.filter(|photo| asks && photo.is_fit()) {
-            Some(photo) => self
-                .fixtures
-                .gallery
-                .search(photo, 0.0, usize::MAX)
-                .into_iter()
-                .map(|found| found.nik)
-                .collect(),
-            None => Vec::new(),
-        }
+        let least = f64::from(matcher::score::SAME_PERSON);
+        photo
+            .filter(|photo| asks && photo.is_fit())
+            .map(|photo| self.engine.matcher.find(&self.scope(customer), photo, least).niks())
+            .unwrap_or_default()
     }
 
     fn facts<'a>(
@@ -670,15 +685,15 @@ impl Desk<'_> {
         candidates: Vec<Candidate>,
         decided: &mut Decided,
     ) -> Decision {
-        let rules = self.after_the_checks();
-        let similar = self.similar(case.photo.as_ref());
-        let day = clock::jakarta_day(self.now);
         let customer = &*caller.customer;
-        let (matcher, service_time) = self.matcher(customer).unzip();
+        let rules = self.after_the_checks();
+        let similar = self.similar(customer, case.photo.as_ref());
+        let day = clock::jakarta_day(self.now);
+        let (station, service_time) = self.station(customer).unzip();
         let mut book = ledger::open(&caller.book);
         case.quota = book.quota(day, customer.per_day);
         checks::reassess_quota(case, findings);
-        let door = step_up(matcher.as_ref(), case, findings);
+        let door = step_up(station.as_ref(), case, findings);
         let mut decision = Decision::of_checks(case, findings, candidates);
         let state = book.scenario.state.clone();
         let facts = self.facts(Some(&decision.outcome), case.photo.as_ref(), similar, &state);
@@ -698,11 +713,11 @@ impl Desk<'_> {
     }
 
     /// The matcher that a customer's request goes to, and how long it works on it; `None` where capacity has no limit.
-    fn matcher(&self, customer: &Customer) -> Option<(Arc<Matcher>, Duration)> {
+    fn station(&self, customer: &Customer) -> Option<(Arc<Station>, Duration)> {
         let (owner, capacity) = self.fixtures.capacity_of(customer)?;
         let ordinal = self.arrival.ordinal.unwrap_or_default();
         let time = capacity.time_for(self.engine.settings.seed, &customer.id, ordinal);
-        Some((self.engine.matchers.of(owner, capacity), time))
+        Some((self.engine.stations.of(owner, capacity), time))
     }
 
     fn verdict(&self, case: &Case, findings: Vec<Finding>, decision: Decision, decided: Decided) -> Verdict {
@@ -767,7 +782,7 @@ impl Desk<'_> {
             decided.reply.as_ref().map_or_else(|| Reply::of_code(Code::FOUND), |(reply, _)| reply.clone());
         let candidates = match &reply {
             Reply::Code { candidates: Some(given), .. } => given.clone(),
-            Reply::Code { code, .. } if *code == Code::FOUND => self.search(photo.as_ref(), policy),
+            Reply::Code { code, .. } if *code == Code::FOUND => self.search(Some(customer), photo.as_ref()),
             _ => Vec::new(),
         };
         let caller = self.arrival.caller.as_ref();
@@ -866,14 +881,14 @@ impl Desk<'_> {
 /// Asks the matcher for room when nothing failed. The door stays held until the request has gone through it or turned round, so
 /// that what was found still holds then.
 fn step_up<'a>(
-    matcher: Option<&'a Arc<Matcher>>,
+    station: Option<&'a Arc<Station>>,
     case: &mut Case,
     findings: &mut [Finding],
 ) -> Option<Door<'a>> {
     if checks::first_failed(findings, &case.policy.precedence).is_some() {
         return None;
     }
-    let door = matcher.map(Matcher::door);
+    let door = station.map(Station::door);
     case.room = Some(door.as_ref().map_or(Room::Endless, Door::room));
     checks::reassess_capacity(case, findings);
     door

@@ -17,7 +17,7 @@
 //! | [`policy`] | what the document leaves open, as one table |
 //! | [`fixtures`] | customers, policy and gallery from files |
 //! | [`roster`] | who may call: the fixtures' customers and those of the admin API |
-//! | [`gallery`] | who can be found |
+//! | [`matcher`] | who a photo shows: galleries, perceptual hash, scores, look-alikes |
 //! | [`capacity`] | how many requests the matcher takes: who is served, who waits, who is refused |
 //! | [`rules`] | scenarios: conditions, counts, chance, replies, delays |
 //! | [`faults`] | one file a fault; each plans what happens on the wire |
@@ -37,11 +37,11 @@ pub mod engine;
 pub mod evidence;
 pub mod faults;
 pub mod fixtures;
-pub mod gallery;
 pub mod http;
 pub mod journal;
 pub mod keys;
 pub mod ledger;
+pub mod matcher;
 pub mod metrics;
 pub mod nik;
 pub mod observer;

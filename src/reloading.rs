@@ -57,7 +57,6 @@ impl Reloader {
     /// # Errors
     /// Everything that is wrong with them.
     pub fn read(&self) -> Result<Fixtures, Vec<Problem>> {
-        let ring = self.engine.fixtures().keys.clone();
-        fixtures::load(self.directory.as_deref(), ring, &self.policy)
+        fixtures::reload(self.directory.as_deref(), &self.policy, &self.engine.fixtures())
     }
 }

@@ -2,12 +2,12 @@
 //! who waits and who is refused is decided by [`Line`], purely; [`Place`] is what a request holds while it is inside.
 
 mod line;
-mod matcher;
 #[cfg(test)]
 mod simulation;
+mod station;
 
 pub use line::{Line, Room, Ticket};
-pub use matcher::{CapacityGauge, Door, Matcher, Matchers, Place};
+pub use station::{CapacityGauge, Door, Place, Station, Stations};
 
 use std::num::NonZeroU32;
 use std::time::Duration;

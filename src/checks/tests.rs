@@ -21,6 +21,9 @@ fn customer() -> Customer {
         key: Arc::clone(&KEY),
         capacity: None,
         rules: Vec::new(),
+        gallery: crate::matcher::Gallery::default(),
+        shared_gallery: true,
+        population: 0,
     }
 }
 

@@ -13,6 +13,7 @@ use super::{Engine, Purpose, Source};
 use crate::clock::{Change, Reading};
 use crate::fixtures::{Customer, CustomerId, CustomerSpec, Fixtures};
 use crate::ledger::{self, Book};
+use crate::matcher;
 use crate::roster::Refusal;
 use crate::rules::Rule;
 
@@ -169,8 +170,25 @@ impl Engine {
 
     fn forget_customer(&self, id: &CustomerId) {
         self.ledger.close(id.as_str());
-        self.matchers.forget(id.as_str());
+        self.stations.forget(id.as_str());
+        self.reset_gallery(Some(id.as_str()));
         self.fixtures().keys.forget(id.as_str());
+    }
+
+    /// Enrols somebody, or adds to who is enrolled.
+    ///
+    /// # Errors
+    /// Why it cannot be done; nothing has changed then.
+    pub fn enrol(&self, new: matcher::Enrolment) -> Result<matcher::Identity, matcher::Refused> {
+        let (fixtures, customers) = (self.fixtures(), self.roster.customers(self.clock.now()));
+        let customer_id = new.customer_id.clone();
+        let owner = |nik: &str| fixtures.whose(&customers, nik, customer_id.as_deref());
+        self.matcher.enrolled_mut().enrol(new, owner)
+    }
+
+    /// Takes out who was enrolled over the admin API: everybody, or those of one customer. Gives how many.
+    pub fn reset_gallery(&self, customer_id: Option<&str>) -> usize {
+        self.matcher.enrolled_mut().reset(customer_id)
     }
 
     /// Puts other fixtures in force, as a whole; what was put over the admin API stays. Whoever is inside a matcher stays; its
@@ -179,7 +197,7 @@ impl Engine {
     pub fn replace_fixtures(&self, fixtures: Fixtures) -> Vec<String> {
         let warnings = self.roster.replace_fixtures(fixtures, self.clock.now());
         let (fixtures, customers) = (self.fixtures(), self.roster.customers(self.clock.now()));
-        self.matchers.follow(fixtures.capacities(&customers));
+        self.stations.follow(fixtures.capacities(&customers));
         warnings
     }
 
@@ -277,6 +295,9 @@ impl Engine {
             if includes(Scope::State) {
                 book.reset_scenario(now);
             }
+        }
+        if includes(Scope::Gallery) {
+            self.reset_gallery(customer_id);
         }
         if includes(Scope::Journal) {
             self.journal.clear(customer_id);

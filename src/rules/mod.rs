@@ -10,7 +10,7 @@ mod scenario;
 mod spec;
 mod when;
 
-pub use chance::{Chance, Draw, Purpose, Source};
+pub use chance::{Chance, Draw, Purpose, Source, uniform};
 pub use delay::{Delay, DelaySpec, Drawn, Span};
 pub use pattern::Pattern;
 pub use range::Range;

@@ -7,6 +7,7 @@ mod customers;
 pub mod error;
 pub mod events;
 mod explain;
+pub mod gallery;
 mod keys;
 mod metrics;
 mod quota;
@@ -90,6 +91,18 @@ pub fn routes(config: &mut ServiceConfig) {
                 .route(web::put().to(rules::change_state)),
         )
         .service(at("/faults/preview", "POST").route(web::post().to(rules::preview)))
+        .service(
+            at("/gallery", "GET, POST, DELETE")
+                .route(web::get().to(gallery::list))
+                .route(web::post().to(gallery::enrol))
+                .route(web::delete().to(gallery::remove_all)),
+        )
+        .service(
+            at("/gallery/{nik}", "GET, DELETE")
+                .route(web::get().to(gallery::one))
+                .route(web::delete().to(gallery::remove)),
+        )
+        .service(at("/gallery/{nik}/thumbnail", "GET").route(web::get().to(gallery::thumbnail)))
         .service(at("/keys/public.pem", "GET").route(web::get().to(keys::of_server)))
         .service(
             at("/requests", "GET, DELETE")
@@ -162,12 +175,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for JsonOrNothing<T> {
 /// A body, within [`MAX_BODY`].
 fn read(req: &HttpRequest, payload: &mut Payload) -> LocalBoxFuture<'static, Result<Vec<u8>, ApiError>> {
     let (req, mut payload) = (req.clone(), payload.take());
-    Box::pin(async move {
-        body::read(&req, &mut payload, MAX_BODY).await.map_err(|unread| match unread {
-            Unread::TooLarge => ApiError::too_large(format!("the body has more than {MAX_BODY} bytes")),
-            Unread::Broken => ApiError::invalid("the body ended early"),
-        })
-    })
+    Box::pin(async move { body::read(&req, &mut payload, MAX_BODY).await.map_err(unread) })
 }
 
 /// The query of a request; unknown names are refused with the one that was meant.
@@ -179,6 +187,13 @@ fn query<T: DeserializeOwned>(req: &HttpRequest) -> Result<T, ApiError> {
             None => ApiError::invalid(message),
         }
     })
+}
+
+fn unread(why: Unread) -> ApiError {
+    match why {
+        Unread::TooLarge => ApiError::too_large(format!("the body has more than {MAX_BODY} bytes")),
+        Unread::Broken => ApiError::invalid("the body ended early"),
+    }
 }
 
 fn json(value: &impl serde::Serialize) -> HttpResponse {

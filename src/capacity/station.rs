@@ -12,7 +12,7 @@ use super::{Capacity, Line, Room, Ticket};
 
 /// A matcher: its line, and who is to be told when a turn comes.
 #[derive(Debug)]
-pub struct Matcher(Mutex<Inside>);
+pub struct Station(Mutex<Inside>);
 
 #[derive(Debug)]
 struct Inside {
@@ -20,12 +20,12 @@ struct Inside {
     wakers: HashMap<Ticket, Waker>,
 }
 
-impl Matcher {
+impl Station {
     /// A matcher with nobody inside.
     #[must_use]
-    pub fn new(workers: usize, queue: usize) -> Arc<Matcher> {
+    pub fn new(workers: usize, queue: usize) -> Arc<Station> {
         let line = Line::new(workers, queue);
-        Arc::new(Matcher(Mutex::new(Inside { line, wakers: HashMap::new() })))
+        Arc::new(Station(Mutex::new(Inside { line, wakers: HashMap::new() })))
     }
 
     fn inside(&self) -> MutexGuard<'_, Inside> {
@@ -35,7 +35,7 @@ impl Matcher {
     /// Steps up to the door. Nobody else enters or leaves until the door is let go of, so it is held shortly.
     #[must_use]
     pub fn door(self: &Arc<Self>) -> Door<'_> {
-        Door { matcher: self, inside: self.inside() }
+        Door { station: self, inside: self.inside() }
     }
 
     fn resize(&self, workers: usize, queue: usize) {
@@ -66,7 +66,7 @@ impl Matcher {
 /// A matcher's door: what the next request finds, and the way in.
 #[derive(Debug)]
 pub struct Door<'a> {
-    matcher: &'a Arc<Matcher>,
+    station: &'a Arc<Station>,
     inside: MutexGuard<'a, Inside>,
 }
 
@@ -81,14 +81,14 @@ impl Door<'_> {
     #[must_use]
     pub fn enter(mut self, service_time: Duration) -> Option<Place> {
         let ticket = self.inside.line.enter()?;
-        Some(Place { matcher: Arc::clone(self.matcher), ticket, service_time })
+        Some(Place { station: Arc::clone(self.station), ticket, service_time })
     }
 }
 
 /// A request's place at a matcher, given back when dropped.
 #[derive(Debug)]
 pub struct Place {
-    matcher: Arc<Matcher>,
+    station: Arc<Station>,
     ticket: Ticket,
     service_time: Duration,
 }
@@ -100,7 +100,7 @@ impl Place {
     }
 
     fn poll_turn(&self, context: &Context<'_>) -> Poll<()> {
-        let mut inside = self.matcher.inside();
+        let mut inside = self.station.inside();
         if !inside.line.waits(self.ticket) {
             return Poll::Ready(());
         }
@@ -117,7 +117,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut inside = self.matcher.inside();
+        let mut inside = self.station.inside();
         inside.wakers.remove(&self.ticket);
         let next = inside.line.leave(self.ticket);
         let waker = next.and_then(|next| inside.wakers.remove(&next));
@@ -144,37 +144,37 @@ pub struct CapacityGauge {
     pub refused: u64,
 }
 
-/// All matchers: the shared one, and the customers' own.
+/// All stations: the shared one, and the customers' own.
 #[derive(Debug, Default)]
-pub struct Matchers(Mutex<HashMap<Option<String>, Arc<Matcher>>>);
+pub struct Stations(Mutex<HashMap<Option<String>, Arc<Station>>>);
 
-impl Matchers {
+impl Stations {
     /// The matcher of this owner (`None` is everybody), with these numbers from now on.
     #[must_use]
-    pub fn of(&self, owner: Option<&str>, capacity: &Capacity) -> Arc<Matcher> {
-        let mut matchers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let fresh = || Matcher::new(capacity.workers, capacity.queue);
-        let matcher = Arc::clone(matchers.entry(owner.map(str::to_owned)).or_insert_with(fresh));
-        drop(matchers);
-        matcher.resize(capacity.workers, capacity.queue);
-        matcher
+    pub fn of(&self, owner: Option<&str>, capacity: &Capacity) -> Arc<Station> {
+        let mut stations = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh = || Station::new(capacity.workers, capacity.queue);
+        let station = Arc::clone(stations.entry(owner.map(str::to_owned)).or_insert_with(fresh));
+        drop(stations);
+        station.resize(capacity.workers, capacity.queue);
+        station
     }
 
-    /// Brings the matchers in line with what the fixtures say now. One that they no longer name is forgotten; whoever is inside
+    /// Brings the stations in line with what the fixtures say now. One that they no longer name is forgotten; whoever is inside
     /// keeps it until it leaves.
     pub fn follow<'a>(&self, all: impl Iterator<Item = (Option<&'a str>, &'a Capacity)>) {
         let named: Vec<_> = all.collect();
         for (owner, capacity) in &named {
             let _ = self.of(*owner, capacity);
         }
-        let mut matchers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        matchers.retain(|owner, _| named.iter().any(|(name, _)| *name == owner.as_deref()));
+        let mut stations = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        stations.retain(|owner, _| named.iter().any(|(name, _)| *name == owner.as_deref()));
     }
 
     /// Forgets a customer's matcher; whoever is inside keeps it until it leaves.
     pub fn forget(&self, customer_id: &str) {
-        let mut matchers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        matchers.remove(&Some(customer_id.to_owned()));
+        let mut stations = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        stations.remove(&Some(customer_id.to_owned()));
     }
 
     /// How full the matcher of this owner is.
@@ -191,56 +191,56 @@ mod tests {
     use super::*;
     use crate::rules::Delay;
 
-    fn enter(matcher: &Arc<Matcher>) -> Option<Place> {
-        matcher.door().enter(Duration::ZERO)
+    fn enter(station: &Arc<Station>) -> Option<Place> {
+        station.door().enter(Duration::ZERO)
     }
 
     fn is_served(place: &Place) -> bool {
         place.turn().now_or_never().is_some()
     }
 
-    fn counts(matcher: &Matcher) -> (usize, usize, u64, u64) {
-        let gauge = matcher.gauge(None);
+    fn counts(station: &Station) -> (usize, usize, u64, u64) {
+        let gauge = station.gauge(None);
         (gauge.busy, gauge.waiting, gauge.served, gauge.refused)
     }
 
     #[test]
     fn a_dropped_place_is_the_next_ones_turn() {
-        let matcher = Matcher::new(1, 1);
-        let (first, second) = (enter(&matcher).unwrap(), enter(&matcher).unwrap());
-        assert!(is_served(&first) && !is_served(&second) && enter(&matcher).is_none());
+        let station = Station::new(1, 1);
+        let (first, second) = (enter(&station).unwrap(), enter(&station).unwrap());
+        assert!(is_served(&first) && !is_served(&second) && enter(&station).is_none());
         drop(first);
         assert!(is_served(&second));
         drop(second);
-        assert_eq!((counts(&matcher), matcher.inside().wakers.len()), ((0, 0, 2, 1), 0));
+        assert_eq!((counts(&station), station.inside().wakers.len()), ((0, 0, 2, 1), 0));
     }
 
     #[test]
     fn who_waits_is_woken() {
-        let matcher = Matcher::new(1, 1);
-        let (first, second) = (enter(&matcher).unwrap(), enter(&matcher).unwrap());
+        let station = Station::new(1, 1);
+        let (first, second) = (enter(&station).unwrap(), enter(&station).unwrap());
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let waiting = std::thread::spawn(move || runtime.block_on(second.turn()));
-        while matcher.inside().wakers.is_empty() {
+        while station.inside().wakers.is_empty() {
             std::thread::yield_now();
         }
         drop(first);
         waiting.join().unwrap();
-        assert_eq!(counts(&matcher), (0, 0, 2, 0));
+        assert_eq!(counts(&station), (0, 0, 2, 0));
     }
 
     #[test]
     fn changed_numbers_wake_too_and_the_counts_go_on() {
-        let matchers = Matchers::default();
+        let stations = Stations::default();
         let capacity = |workers| Capacity { workers, queue: 1, service_time: Delay::Fixed(Duration::ZERO) };
-        let matcher = matchers.of(None, &capacity(1));
-        let places = (enter(&matcher).unwrap(), enter(&matcher).unwrap(), enter(&matcher));
+        let station = stations.of(None, &capacity(1));
+        let places = (enter(&station).unwrap(), enter(&station).unwrap(), enter(&station));
         assert!(!is_served(&places.1));
-        matchers.follow([(None, &capacity(2))].into_iter());
+        stations.follow([(None, &capacity(2))].into_iter());
         assert!(is_served(&places.1));
-        assert_eq!(matchers.gauge(None, &capacity(2)).refused, 1);
-        matchers.follow(std::iter::empty());
-        assert_eq!(matchers.gauge(None, &capacity(2)).refused, 0, "another one");
-        assert_eq!(counts(&matcher), (2, 0, 0, 1), "those inside stay where they are");
+        assert_eq!(stations.gauge(None, &capacity(2)).refused, 1);
+        stations.follow(std::iter::empty());
+        assert_eq!(stations.gauge(None, &capacity(2)).refused, 0, "another one");
+        assert_eq!(counts(&station), (2, 0, 0, 1), "those inside stay where they are");
     }
 }
