@@ -19,7 +19,7 @@ use crate::compose::{Echo, Said, compose};
 use crate::evidence::{Credential, Photo, credential};
 use crate::faults::{HttpAnswer, Listener, Upload, Way};
 use crate::fixtures::{Customer, Fixtures};
-use crate::journal::{self, Discretion, Entry, Found, Journal};
+use crate::journal::{self, Discretion, Entry, Found, Journal, State};
 use crate::ledger::{self, Ledger};
 use crate::policy::{Policy, QuotaCounts};
 use crate::protocol::{Body, Candidate, Code, Field, Layout, Shape, Value, body, sample};
@@ -255,14 +255,14 @@ impl Engine {
         arrival
     }
 
-    /// The request is over, however it ended; `now` in real time. Gives the customer whose counters overflowed with it, if that is
-    /// news.
-    pub fn leave(&self, head: &Head, arrival: &Arrival, entry: &Entry, now: Instant) -> bool {
+    /// The request is over, and `ended` like that; `now` in real time. Whether the customer's counters overflowed with it, if that
+    /// is news.
+    pub fn leave(&self, head: &Head, arrival: &Arrival, ended: (&Entry, State), now: Instant) -> bool {
         let Some(ordinal) = arrival.ordinal else { return false };
         let book = self.ledger.book(&head.customer_id);
         let mut book = ledger::open(&book);
         book.in_flight = book.in_flight.saturating_sub(1);
-        book.recent.ended(ordinal, entry, now);
+        book.recent.ended(ordinal, ended, now);
         book.scenario.tells_overflow()
     }
 
