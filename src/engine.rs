@@ -24,7 +24,7 @@ use crate::compose::{Echo, Said, compose};
 use crate::evidence::{Credential, Photo, credential};
 use crate::faults::{HttpAnswer, Listener, Upload, Way};
 use crate::fixtures::{Customer, Fixtures};
-use crate::journal::{self, Discretion, Entry, Found, Journal};
+use crate::journal::{self, Discretion, Entry, Found, Journal, State};
 use crate::ledger::{self, Book, Ledger};
 use crate::matcher::{self, Matcher, Scope as Reach};
 use crate::policy::{Policy, QuotaCounts};
@@ -303,13 +303,13 @@ impl Engine {
         Arrival { caller: Some(Caller { customer, book: shared, rules }), ..arrival }
     }
 
-    /// The request is over, however it ended; `now` in real time. Whether the customer's counters overflowed with it, if that is
-    /// news.
-    pub fn leave(&self, arrival: &Arrival, entry: &Entry, now: Instant) -> bool {
+    /// The request is over, and `ended` like that; `now` in real time. Whether the customer's counters overflowed with it, if that
+    /// is news.
+    pub fn leave(&self, arrival: &Arrival, ended: (&Entry, State), now: Instant) -> bool {
         let (Some(caller), Some(ordinal)) = (&arrival.caller, arrival.ordinal) else { return false };
         let mut book = ledger::open(&caller.book);
         book.in_flight = book.in_flight.saturating_sub(1);
-        book.recent.ended(ordinal, entry, now);
+        book.recent.ended(ordinal, ended, now);
         book.scenario.tells_overflow()
     }
 

@@ -24,6 +24,8 @@
 //! | [`nik`] | identity numbers: parse, validate, generate; their API |
 //! | [`compose`] | from a code to an answer's values |
 //! | [`engine`] | one request from bytes to verdict; quota, journal, clock |
+//! | [`journal`] | what was asked, found and answered; how to find and count it |
+//! | [`metrics`] | numbers for a monitoring system |
 //! | [`http`] | both listeners |
 //! | [`simulator`] | starting and stopping |
 //! | [`cli`] | the command line |

@@ -207,11 +207,11 @@ fn whole(number: u64) -> i64 {
 }
 
 impl Metrics {
-    /// Counts a request that has ended.
-    pub fn ended(&self, entry: &Entry) {
+    /// Counts a request that has ended after so long.
+    pub fn ended(&self, entry: &Entry, elapsed: Duration) {
         let customer = self.customer(entry);
         self.requests.get_or_create(&Answered { customer, code: code(entry) }).inc();
-        self.answers.observe(Duration::from_micros(entry.elapsed_us.micros()).as_secs_f64());
+        self.answers.observe(elapsed.as_secs_f64());
         if let Some(kind) = fault(entry) {
             self.faults.get_or_create(&Kind { kind }).inc();
         }
@@ -282,12 +282,15 @@ mod tests {
     fn labels_are_bounded_whatever_comes() {
         let metrics = Metrics::default();
         for number in 0..MOST_CUSTOMERS + 50 {
-            metrics.ended(&entry(&format!("c{number}"), Code::FOUND));
+            metrics.ended(&entry(&format!("c{number}"), Code::FOUND), Duration::ZERO);
         }
         for number in 0..100 {
             let code = Code::new(&format!("X{number}")).unwrap();
-            metrics.ended(&entry("c0", code));
-            metrics.ended(&Entry { ordinal: None, ..entry(&format!("u{number}"), Code::ACCOUNT) });
+            metrics.ended(&entry("c0", code), Duration::ZERO);
+            metrics.ended(
+                &Entry { ordinal: None, ..entry(&format!("u{number}"), Code::ACCOUNT) },
+                Duration::ZERO,
+            );
         }
         let text = scrape(&metrics);
         let series = text.lines().filter(|line| line.starts_with("frsim_requests_total")).count();
@@ -308,7 +311,7 @@ mod tests {
         let mut hanging = entry("demo", Code::FOUND);
         hanging.fault = Some(json!({ "kind": "hang", "rule": "h" }));
         hanging.answer.code = None;
-        metrics.ended(&hanging);
+        metrics.ended(&hanging, Duration::ZERO);
         let text = scrape(&metrics);
         assert!(text.contains("frsim_faults_total{kind=\"hang\"} 1\n"), "{text}");
         assert!(text.contains("frsim_requests_total{customer=\"demo\",code=\"none\"} 1\n"), "{text}");

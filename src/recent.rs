@@ -74,9 +74,9 @@ struct Failure {
 }
 
 impl Failure {
-    fn of(entry: &Entry) -> Option<Failure> {
+    fn of(entry: &Entry, state: State) -> Option<Failure> {
         let failed = |told: String, passing| Some(Failure { told, passing });
-        if entry.state.get() == State::Aborted {
+        if state == State::Aborted {
             return failed("no whole answer".to_owned(), true);
         }
         match (&entry.answer.code, entry.answer.status) {
@@ -157,10 +157,10 @@ impl Recent {
         }
     }
 
-    /// A request has ended, however.
-    pub fn ended(&mut self, ordinal: u64, entry: &Entry, now: Instant) {
+    /// A request has ended, with this answer and like that.
+    pub fn ended(&mut self, ordinal: u64, (entry, state): (&Entry, State), now: Instant) {
         if let Some(known) = self.find(ordinal) {
-            known.ended = Some((now, Failure::of(entry)));
+            known.ended = Some((now, Failure::of(entry, state)));
         }
     }
 
@@ -212,8 +212,7 @@ mod tests {
         }
 
         fn ends_with(&mut self, millis: u64, entry: &Entry, state: State) {
-            entry.end(state, 0);
-            self.recent.ended(self.ordinal, entry, self.start + Duration::from_millis(millis));
+            self.recent.ended(self.ordinal, (entry, state), self.start + Duration::from_millis(millis));
         }
     }
 

@@ -185,15 +185,19 @@ impl Drop for Visit {
                 "the connection ended before the whole body came",
             )
         });
-        let elapsed_us = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let elapsed = self.started.elapsed();
+        // The journal last: who learns from it that the request is over finds everything booked.
+        self.shared.metrics.ended(&entry, elapsed);
+        let now = self.shared.timer.now();
+        let overflows = engine.leave(&self.arrival, (&entry, self.state), now);
+        let elapsed_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
         if let Some(error) = engine.journal.end(&entry, self.state, elapsed_us) {
             self.shared
                 .observer
                 .warned(&format!("the journal file cannot be written: {error}; entries are missing there"));
         }
-        self.shared.metrics.ended(&entry);
         self.shared.observer.request(&entry);
-        if engine.leave(&self.arrival, &entry, self.shared.timer.now()) {
+        if overflows {
             self.shared.observer.counters_overflow(&self.head.customer_id);
         }
     }

@@ -238,7 +238,7 @@ pub fn masked(nik: &str) -> String {
 
 impl Entry {
     /// Says how the request ended. Only the first word counts.
-    pub(crate) fn end(&self, state: State, elapsed_us: u64) {
+    pub(super) fn end(&self, state: State, elapsed_us: u64) {
         let _ = self.elapsed_us.0.set(elapsed_us);
         let _ = self.state.0.set(state);
     }

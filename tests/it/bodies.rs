@@ -50,11 +50,26 @@ proptest! {
     }
 
     #[test]
-    fn any_admin_body(body in proptest::collection::vec(any::<u8>(), 0..200), route in 0usize..3) {
-        let (method, path) = [("PUT", "/clock"), ("PUT", "/customers/demo/quota"), ("POST", "/explain")][route];
+    fn any_admin_body(body in proptest::collection::vec(any::<u8>(), 0..200), route in 0usize..4) {
+        let routes = [("PUT", "/clock"), ("PUT", "/customers/demo/quota"), ("POST", "/explain"), ("POST", "/requests/verify")];
+        let (method, path) = routes[route];
         let answer = exchange(SIM.admin_address(), &http(method, path, "", &body));
         // 200 where the bytes happen to ask for something: `{}` sets no quota.
         prop_assert!(matches!(answer.status, 200 | 400), "{}", answer.head);
+    }
+
+    #[test]
+    fn any_match(text in "(/?[ -~]{0,30}/?)|(-?[0-9.e]{0,9}\\.\\.[0-9.]{0,9})", name in 0usize..6) {
+        let name = ["transaction_id", "ip", "threshold", "since", "state", "fault"][name];
+        let wanted = serde_json::json!({ name: text });
+        for (route, question) in [
+            ("verify", serde_json::json!({ "match": wanted, "count": { "at_least": 0 } })),
+            ("wait", serde_json::json!({ "match": wanted, "timeout": "0s" })),
+        ] {
+            let path = format!("/requests/{route}");
+            let answer = exchange(SIM.admin_address(), &http("POST", &path, "", question.to_string().as_bytes()));
+            prop_assert!(matches!(answer.status, 200 | 400 | 408), "{}", answer.head);
+        }
     }
 
     #[test]

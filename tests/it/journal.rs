@@ -277,6 +277,7 @@ impl Events {
         let (kind, id, data) = self.next();
         assert_eq!(id.is_some(), kind == "request", "only what was added has an id");
         assert!(id.is_none_or(|id| data["id"] == id));
+        assert_eq!(data["state"], if kind == "request" { "in_flight" } else { kind.as_str() });
         (kind, data["id"].as_u64().unwrap())
     }
 }

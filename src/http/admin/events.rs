@@ -141,8 +141,13 @@ impl Reader {
 }
 
 /// Only `request` has an id: ends come in another order, and a reader that connects again goes on behind the last id it saw.
+/// It shows the entry as it came in, though it may have ended before its news are told.
 fn event(entry: &Entry, ended: bool) -> String {
-    let data = serde_json::to_string(entry).unwrap_or_default();
+    let mut data = serde_json::to_value(entry).unwrap_or_default();
+    if !ended {
+        data["state"] = serde_json::to_value(State::InFlight).unwrap_or_default();
+        data["elapsed_us"] = 0.into();
+    }
     match (ended, entry.state.get()) {
         (false, _) => format!("event: request\nid: {}\ndata: {data}\n\n", entry.id),
         (true, State::Aborted) => format!("event: aborted\ndata: {data}\n\n"),

@@ -48,7 +48,7 @@ const LONGEST: Duration = Duration::from_secs(600);
 /// What is answered once there are enough.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Waited {
-    /// Every entry that is meant, newest first.
+    /// The entries that are meant, newest first, at most 1000.
     requests: Vec<Arc<Entry>>,
 }
 
@@ -71,7 +71,7 @@ pub async fn wait(shared: web::Data<Shared>, body: Json<Question>) -> Result<Htt
             heard = gathering.listen() => heard?,
         }
     }
-    Ok(json(&Waited { requests: gathering.found.into_values().rev().collect() }))
+    Ok(json(&Waited { requests: gathering.found.into_values().rev().take(MOST_COUNT).collect() }))
 }
 
 async fn in_vain(
