@@ -180,6 +180,10 @@ fn loading_and_the_schema_agree() {
                 "capacity = { service_time = { exponential = { mean = '1s' } } }",
                 "policy = { precedence = ['ip', 'account'], max_results = 1000, shape.5001 = 'identification' }",
                 "policy = { not_found = '6019', bad_image = '6015', unknown_customer = 'X-1' }",
+                "population = 285_000_000",
+                "population = 0",
+                "gallery = { shared = false }",
+                "[[gallery.identities]]\nnik = '3174055708909001'\nname = 'A'\npictures = ['a.jpg']",
                 "policy = { layout = 'as-printed', base64 = 'mime', quota_counts = 'all', nik_min_age = 0 }",
             ],
             vec![
@@ -219,6 +223,13 @@ fn loading_and_the_schema_agree() {
                 "policy = { unknown_customer = 'a b' }",
                 "policy = { trim_message = true }",
                 "policy = { trim_messages = 1 }",
+                "population = -1",
+                "population = 1.5",
+                "population = 10_000_000_001",
+                "population = 'Indonesia'",
+                "gallery = { shared = 'yes' }",
+                "gallery = { people = [] }",
+                "[[gallery.identities]]\nnik = '3174055708909001'\npictures = ['a.jpg']",
                 "rules = 1",
                 "[[rules]]",
             ],
@@ -226,6 +237,8 @@ fn loading_and_the_schema_agree() {
         (
             Simulator,
             vec![
+                "population = 285_000_000",
+                "matcher = { perceptual = false }",
                 "prefixes = ['/api/face-recognition', '/api%20/x/']",
                 "peer = 'proxy-protocol'",
                 "limits = { image_bytes = 5, image_pixels = 1, connections_per_peer = 3 }",
@@ -235,6 +248,9 @@ fn loading_and_the_schema_agree() {
                 "capacity = { workers = 4, queue = 16, service_time = { uniform = ['1s', '2s'] } }",
             ],
             vec![
+                "population = '285 million'",
+                "matcher = { perceptual = 0 }",
+                "matcher = { hash = 'dhash' }",
                 "prefixes = ['api']",
                 "prefixes = ['/']",
                 "prefixes = ['/a//b']",
@@ -255,8 +271,13 @@ fn loading_and_the_schema_agree() {
             vec![
                 "identities = []",
                 "[[identities]]\nnik = '3174055708909001'\nname = 'A'\npictures = ['a.jpg', 'b/..c.png', '.d.jpg']",
+                "[[identities]]\nnik = '3174055708909001'\nname = 'A'\npictures = []\nsimilar = [{ nik = '3174055708909002', score = 6.5 }, { nik = '3174055708909003', score = 20 }]",
             ],
             vec![
+                "[[identities]]\nnik = '3174055708909001'\nname = 'A'\npictures = []\nsimilar = [{ nik = '317405570890900', score = 5 }]",
+                "[[identities]]\nnik = '3174055708909001'\nname = 'A'\npictures = []\nsimilar = [{ nik = '3174055708909002', score = 0 }]",
+                "[[identities]]\nnik = '3174055708909001'\nname = 'A'\npictures = []\nsimilar = [{ nik = '3174055708909002', score = 20.5 }]",
+                "[[identities]]\nnik = '3174055708909001'\nname = 'A'\npictures = []\nsimilar = [{ nik = '3174055708909002' }]",
                 "people = []",
                 "[[identities]]\nnik = '3174055708909001'\nname = 'A'",
                 "[[identities]]\nnik = '317405570890900'\nname = 'A'\npictures = []",
