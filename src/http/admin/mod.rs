@@ -100,6 +100,8 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
             let bytes = body::read(&req, &mut payload, MAX_BODY).await.map_err(|unread| match unread {
                 Unread::TooLarge => ApiError::too_large(format!("the body has more than {MAX_BODY} bytes")),
                 Unread::Broken => ApiError::invalid("the body ended early"),
+                Unread::TooSlow => ApiError::too_slow(),
+                Unread::Encoded(encoding) => ApiError::encoded(&encoding),
             })?;
             ApiError::parse(&bytes).map(Json)
         })
