@@ -115,14 +115,14 @@ impl Watch {
         }
     }
 
-    /// Bytes came. Gives what was owed when that is overdue: a client that never stops sending is not waited for, either.
+    /// Bytes came. Gives what is owed when that is overdue: a client that never stops sending is not waited for, either.
     pub fn came(&mut self) -> Option<Owed> {
         if self.owed() == Owed::Request {
             self.head_of = Some(self.handled.begun.get());
         }
         let owed = self.owed();
-        let (waited_for, sleep) = self.waiting.as_ref()?;
-        (*waited_for == owed && owed != Owed::Request && sleep.deadline() <= Instant::now()).then_some(owed)
+        let timer = self.timer(owed)?;
+        (timer.deadline() <= Instant::now()).then_some(owed)
     }
 
     /// Bytes went: the client reads its answer, and only then owes the next request, or to go.
@@ -132,23 +132,27 @@ impl Watch {
 
     /// Nothing came. Ready with what is owed when that is overdue.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Owed> {
+        self.handled.waker.replace(Some(cx.waker().clone()));
         let owed = self.owed();
+        match self.timer(owed) {
+            Some(timer) => timer.as_mut().poll(cx).map(|()| owed),
+            None => Poll::Pending,
+        }
+    }
+
+    /// The timer of what is owed, begun now if it was something else before; `None` when it is nothing.
+    fn timer(&mut self, owed: Owed) -> Option<&mut Pin<Box<Sleep>>> {
         let limit = match owed {
             Owed::Nothing => {
                 self.waiting = None;
-                self.handled.waker.replace(Some(cx.waker().clone()));
-                return Poll::Pending;
+                return None;
             }
             Owed::Request => self.patience.idle,
             Owed::Head => self.patience.head,
             Owed::Leave => LINGER,
         };
-        if self.waiting.as_ref().is_none_or(|(waited_for, _)| *waited_for != owed) {
-            self.waiting = Some((owed, Box::pin(sleep(limit))));
-        }
-        match &mut self.waiting {
-            Some((_, sleep)) => sleep.as_mut().poll(cx).map(|()| owed),
-            None => Poll::Pending,
-        }
+        self.waiting.take_if(|(waited_for, _)| *waited_for != owed);
+        let (_, timer) = self.waiting.get_or_insert_with(|| (owed, Box::pin(sleep(limit))));
+        Some(timer)
     }
 }

@@ -161,6 +161,11 @@ fn so_is_one_that_is_idle_after_an_answer() {
         Some(rest(&mut stream)).filter(|all| !all.is_empty())
     });
     assert_eq!(whole(&all), Some(all.len()), "one answer and the end");
+    let all = first_success(|| {
+        let get = request("", "").replace("POST", "GET");
+        Some(rest(&mut sent(sim.address(), get))).filter(|all| !all.is_empty())
+    });
+    assert_eq!((whole(&all), parse(&all).status), (Some(all.len()), 405), "answered without a pause");
 }
 
 #[test]
