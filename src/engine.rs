@@ -589,7 +589,7 @@ impl Desk<'_> {
         let all = self.engine.roster.customers(self.engine.clock.now());
         let mut owners = all.iter().filter(|other| other.account.user_id == *plain);
         // The shipped scripts share demo's account for convenience; nobody means them.
-        let plain_one = owners.clone().find(|other| other.rules.is_empty());
+        let plain_one = owners.clone().find(|other| other.rules.is_empty() && other.spec.extends.is_none());
         plain_one.or_else(|| owners.next()).map(|owner| owner.id.clone())
     }
 
@@ -598,6 +598,10 @@ impl Desk<'_> {
         let (Some(customer), Some(photo)) = (customer, photo.filter(|photo| photo.is_fit())) else {
             return Vec::new();
         };
+        self.stopwatch.time(Part::Match, || self.matched(customer, photo))
+    }
+
+    fn matched(&self, customer: &Customer, photo: &Photo) -> Vec<Candidate> {
         let threshold = self.body.threshold().unwrap_or_else(|| f64::from(matcher::score::SAME_PERSON));
         let most = customer.policy.max_results;
         let mut found = self.engine.matcher.find(&self.scope(customer), photo, threshold);

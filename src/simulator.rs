@@ -8,6 +8,7 @@ use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use socket2::SockRef;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::{Notify, oneshot, watch};
 
@@ -16,6 +17,7 @@ use crate::engine::{Engine, Settings as EngineSettings};
 use crate::faults::Listener;
 use crate::fixtures::{self, Problem};
 use crate::http::listener::Worker;
+use crate::http::patience::Patience;
 use crate::http::places::Places;
 use crate::http::{self, Settings, Shared, Start};
 use crate::journal::Journal;
@@ -95,7 +97,12 @@ impl Default for Builder {
             clock: ClockStart::System,
             seed: 0,
             policy: PolicySpec::default(),
-            settings: Settings { max_body: 10 << 20, admin_token: None, workers: cores.min(512) },
+            settings: Settings {
+                max_body: 10 << 20,
+                admin_token: None,
+                workers: cores.min(512),
+                patience: Patience::default(),
+            },
             grace: Duration::from_secs(2),
             journal_bytes: 32 << 20,
             journal_file: None,
@@ -225,6 +232,14 @@ impl Builder {
     #[must_use]
     pub fn timer(mut self, timer: Arc<dyn Timer>) -> Builder {
         self.timer = timer;
+        self
+    }
+
+    /// How long clients of the endpoint may take for what they owe; for tests, which would have to wait else.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn patience(mut self, patience: Patience) -> Builder {
+        self.settings.patience = patience;
         self
     }
 
@@ -455,12 +470,18 @@ async fn serve(
     }
 }
 
+/// Connections that may wait to be accepted. With std's 128, of a thousand that come at once most wait a second and more: for the kernel
+/// to ask again.
+const BACKLOG: i32 = 4096;
+
 fn start_servers(
     listener: &TcpListener,
     admin_listener: Option<TcpListener>,
     shared: &Arc<Shared>,
 ) -> io::Result<(Vec<Worker>, Option<actix_server::Server>)> {
     listener.set_nonblocking(true)?;
+    // Where listening again does not change the queue's length, the shorter one does.
+    let _ = SockRef::from(listener).listen(BACKLOG);
     let workers = (1..=shared.settings.workers).map(|number| Worker::start(number, Arc::clone(shared)));
     let workers = workers.collect::<io::Result<Vec<_>>>()?;
     Ok((workers, admin_listener.map(|listener| http::admin(listener, shared)).transpose()?))

@@ -10,8 +10,11 @@ use image::{DynamicImage, ImageEncoder, ImageFormat};
 pub struct Change {
     pub kind: &'static str,
     pub name: String,
-    make: Box<dyn Fn(&DynamicImage) -> Vec<u8>>,
+    make: Make,
 }
+
+/// Gives the changed picture's file.
+type Make = Box<dyn Fn(&DynamicImage) -> Vec<u8>>;
 
 impl Change {
     fn new(

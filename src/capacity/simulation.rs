@@ -15,6 +15,8 @@ use crate::rules::{Delay, Purpose, Source};
 enum Event {
     /// A client tries for this time, from 1.
     Attempt(u32),
+    /// A client has waited long enough.
+    Impatience(Ticket),
     /// A worker is done.
     Done(Ticket),
 }
@@ -35,6 +37,8 @@ struct Tally {
     clients: u64,
     attempts: u64,
     served: u64,
+    /// Of these, those whose client still waited in the end.
+    useful: u64,
     waited: Duration,
 }
 
@@ -62,6 +66,10 @@ fn exponential(mean: f64, random: &mut ChaCha8Rng) -> Duration {
 struct World {
     line: Line,
     retry: Retry,
+    /// How long a client waits for its answer.
+    patience: Option<Duration>,
+    /// Clients that wait for an answer, and their attempts.
+    clients: HashMap<Ticket, u32>,
     random: ChaCha8Rng,
     now: Duration,
     /// The soonest first; equal ones in the order in which they were planned.
@@ -89,14 +97,18 @@ impl World {
     fn attempt(&mut self, number: u32) {
         self.tally.clients += u64::from(number == 1);
         self.tally.attempts += 1;
-        let Some(ticket) = self.line.enter() else { return self.refused(number) };
+        let Some(ticket) = self.line.enter() else { return self.try_again(number) };
         self.since.insert(ticket, self.now);
+        self.clients.insert(ticket, number);
+        if let Some(patience) = self.patience {
+            self.plan(patience, Event::Impatience(ticket));
+        }
         if !self.line.waits(ticket) {
             self.begin_service(ticket);
         }
     }
 
-    fn refused(&mut self, number: u32) {
+    fn try_again(&mut self, number: u32) {
         let pause = match self.retry {
             Retry::AtOnce(most) if number < most => Duration::from_millis(50),
             Retry::BackOff(most) if number < most => {
@@ -111,7 +123,14 @@ impl World {
     fn happen(&mut self, event: Event) {
         match event {
             Event::Attempt(number) => self.attempt(number),
+            // The place is kept, as the real one is: see `Place`.
+            Event::Impatience(ticket) => {
+                if let Some(number) = self.clients.remove(&ticket) {
+                    self.try_again(number);
+                }
+            }
             Event::Done(ticket) => {
+                self.tally.useful += u64::from(self.clients.remove(&ticket).is_some());
                 if let Some(next) = self.line.leave(ticket) {
                     self.begin_service(next);
                 }
@@ -123,10 +142,22 @@ impl World {
 /// Lets `clients` clients come to `workers` workers and `queue` places, as a Poisson stream whose load (1.0: as much as the
 /// workers can do) is a function of the time in seconds.
 fn run(workers: usize, queue: usize, load: impl Fn(f64) -> f64, clients: u32, retry: Retry) -> Tally {
+    run_with_patience(None, (workers, queue), load, clients, retry)
+}
+
+fn run_with_patience(
+    patience: Option<Duration>,
+    (workers, queue): (usize, usize),
+    load: impl Fn(f64) -> f64,
+    clients: u32,
+    retry: Retry,
+) -> Tally {
     let source = Source { seed: 7, customer_id: "simulation", rule: "capacity" };
     let mut world = World {
         line: Line::new(workers, queue),
         retry,
+        patience,
+        clients: HashMap::new(),
         random: source.random(Purpose::Service, 1),
         now: Duration::ZERO,
         agenda: BinaryHeap::new(),
@@ -219,4 +250,13 @@ fn clients_that_retry_at_once_make_it_worse_than_those_that_back_off() {
     assert!(at_once.served_clients() < never.served_clients() + 0.02);
     // ... while those who come back later meet the quiet after the rush.
     assert!(back_off.served_clients() > 0.93, "{}", back_off.served_clients());
+}
+
+/// What a client that goes leaves behind is worked on all the same, and its next attempt comes on top.
+#[test]
+fn clients_that_give_up_and_retry_turn_a_load_that_was_borne_into_an_overload() {
+    let of = |retry| run_with_patience(Some(5 * MEAN), (4, 24), |_| 0.9, 50_000, retry);
+    let (never, at_once) = (of(Retry::Never), of(Retry::AtOnce(5)));
+    assert!(never.useful > 42_000 && never.refused_share() < 0.01, "{}", never.useful);
+    assert!(at_once.useful < 20_000 && at_once.refused_share() > 0.5, "{}", at_once.useful);
 }

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use actix_web::HttpRequest;
 use actix_web::error::PayloadError;
-use actix_web::http::header::CONTENT_LENGTH;
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap};
+use actix_web::{HttpRequest, web};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 
+use super::Shared;
+use super::patience::Patience;
 use crate::faults::At;
 use crate::timer::Timer;
 
@@ -18,34 +20,74 @@ pub enum Unread {
     TooLarge,
     /// The connection ended, or what came is no HTTP body.
     Broken,
+    /// It did not come in time.
+    TooSlow,
+    /// It is compressed or otherwise encoded, as this `Content-Encoding` says.
+    Encoded(String),
 }
 
-/// Reads a body of at most `most` bytes. Room is made at once for what Content-Length announces: growing a buffer of a
-/// megabyte step by step costs more than everything else that is done with it.
+/// What a request's head alone says against reading its body: no more than `most` bytes are taken, and nothing is unpacked, so
+/// that a few bytes cannot become many.
+#[must_use]
+pub fn unwanted(headers: &HeaderMap, most: usize) -> Option<Unread> {
+    let mut encodings = headers.get_all(CONTENT_ENCODING).map(|value| value.as_bytes());
+    if let Some(encoding) = encodings.find(|encoding| !encoding.eq_ignore_ascii_case(b"identity")) {
+        return Some(Unread::Encoded(String::from_utf8_lossy(encoding).into_owned()));
+    }
+    announced(headers).is_some_and(|length| length > most).then_some(Unread::TooLarge)
+}
+
+/// Reads a body of at most `most` bytes, within the time that a client has for it.
 ///
 /// # Errors
-/// When it is too large or breaks off.
+/// When it is too large, encoded, too slow or breaks off.
 pub async fn read<P>(req: &HttpRequest, payload: &mut P, most: usize) -> Result<Vec<u8>, Unread>
 where
     P: Stream<Item = Result<Bytes, PayloadError>> + Unpin,
 {
-    let announced =
-        req.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    if announced.is_some_and(|length| length > most) {
-        return Err(Unread::TooLarge);
+    in_time(patience(req), read_whole(req, payload, most)).await
+}
+
+async fn in_time(
+    time: Duration,
+    read: impl Future<Output = Result<Vec<u8>, Unread>>,
+) -> Result<Vec<u8>, Unread> {
+    tokio::time::timeout(time, read).await.unwrap_or(Err(Unread::TooSlow))
+}
+
+fn patience(req: &HttpRequest) -> Duration {
+    let shared = req.app_data::<web::Data<Shared>>();
+    shared.map_or_else(Patience::default, |shared| shared.settings.patience).body
+}
+
+/// Room is made at once for what Content-Length announces: growing a buffer of a megabyte step by step costs more than everything
+/// else that is done with it.
+async fn read_whole<P>(req: &HttpRequest, payload: &mut P, most: usize) -> Result<Vec<u8>, Unread>
+where
+    P: Stream<Item = Result<Bytes, PayloadError>> + Unpin,
+{
+    if let Some(unread) = unwanted(req.headers(), most) {
+        return Err(unread);
     }
+    let announced = announced(req.headers());
     let mut bytes = Vec::with_capacity(announced.unwrap_or(8 << 10));
-    while let Some(chunk) = payload.next().await {
+    // With `Upgrade: websocket` HTTP would read on until the connection ends, whatever is announced.
+    while announced.is_none_or(|length| bytes.len() < length) {
+        let Some(chunk) = payload.next().await else { break };
         let chunk = chunk.map_err(|_| Unread::Broken)?;
         if bytes.len() + chunk.len() > most {
             return Err(Unread::TooLarge);
         }
         bytes.extend_from_slice(&chunk);
     }
-    if announced.is_some_and(|length| bytes.len() < length) {
-        return Err(Unread::Broken);
+    match announced {
+        Some(length) if bytes.len() < length => Err(Unread::Broken),
+        Some(length) => {
+            bytes.truncate(length);
+            Ok(bytes)
+        }
+        None => Ok(bytes),
     }
-    Ok(bytes)
 }
 
 /// Reads a body at so many bytes a second: the socket is left alone meanwhile, so that the client feels it.
@@ -70,7 +112,10 @@ where
             chunk
         }
     });
-    read(req, &mut Box::pin(paced), most).await
+    // The pauses are not the client's.
+    let pauses = announced(req.headers()).unwrap_or(most) as f64 / rate as f64;
+    let time = patience(req).saturating_add(Duration::try_from_secs_f64(pauses).unwrap_or(Duration::MAX));
+    in_time(time, read_whole(req, &mut Box::pin(paced), most)).await
 }
 
 /// Reads a body as far as `at`, of what Content-Length announces, and no further than `most` bytes.
@@ -78,16 +123,20 @@ pub async fn read_part<P>(req: &HttpRequest, payload: &mut P, at: At, most: usiz
 where
     P: Stream<Item = Result<Bytes, PayloadError>> + Unpin,
 {
-    let wanted = at.of(announced(req).unwrap_or(most)).min(most);
-    let mut count = 0;
-    while count < wanted {
-        match payload.next().await {
-            Some(Ok(chunk)) => count += chunk.len(),
-            _ => return,
+    let wanted = at.of(announced(req.headers()).unwrap_or(most)).min(most);
+    let read = async {
+        let mut count = 0;
+        while count < wanted {
+            match payload.next().await {
+                Some(Ok(chunk)) => count += chunk.len(),
+                _ => return,
+            }
         }
-    }
+    };
+    // Whoever sends no more is cut off all the same.
+    let _ = tokio::time::timeout(patience(req), read).await;
 }
 
-fn announced(req: &HttpRequest) -> Option<usize> {
-    req.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok())
+fn announced(headers: &HeaderMap) -> Option<usize> {
+    headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.trim().parse().ok())
 }

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
@@ -14,6 +15,7 @@ use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::listener::Seat;
+use super::patience::{Handled, Owed, Watch};
 use super::wire::{TakeOver, Wire};
 use super::{Shared, proxy};
 use crate::fixtures::PeerSource;
@@ -25,6 +27,9 @@ pub struct Connection {
     number: u64,
     early: Bytes,
     take_over: Arc<TakeOver>,
+    watch: Watch,
+    /// Whether the client has not read what was written.
+    stalled: bool,
     _seat: Seat,
 }
 
@@ -51,8 +56,15 @@ impl Connection {
             peer = header.source.or(peer);
             early = header.rest;
         }
-        let connection =
-            Connection { stream: Arc::new(stream), number, early, take_over: Arc::default(), _seat: seat };
+        let connection = Connection {
+            stream: Arc::new(stream),
+            number,
+            early,
+            take_over: Arc::default(),
+            watch: Watch::new(shared.settings.patience),
+            stalled: false,
+            _seat: seat,
+        };
         Ok((connection, peer))
     }
 
@@ -60,19 +72,10 @@ impl Connection {
     pub fn introduce(&self, extensions: &mut Extensions) {
         extensions.insert(Number(self.number));
         extensions.insert(Wire::new(&self.stream, &self.take_over));
+        extensions.insert::<Rc<Handled>>(Rc::clone(self.watch.handled()));
     }
-}
 
-impl AsyncRead for Connection {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        // Nothing read is the end of what the client sends.
-        if self.take_over.has_ended() {
-            return Poll::Ready(Ok(()));
-        }
+    fn poll_bytes(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.early.has_remaining() {
             let count = self.early.remaining().min(buf.remaining());
             buf.put_slice(&self.early.split_to(count));
@@ -90,18 +93,54 @@ impl AsyncRead for Connection {
             }
         }
     }
+
+    /// Ends the connection: the client had time enough. Half a head is answered; who sent nothing expects nothing.
+    fn give_up(&mut self, owed: Owed) -> io::Error {
+        if owed == Owed::Head && !self.stalled {
+            // There is room for these few bytes, or nobody who reads them.
+            let _ = self.stream.try_write(LATE_HEAD);
+        }
+        io::ErrorKind::TimedOut.into()
+    }
+}
+
+/// What is said to a head that does not end.
+const LATE_HEAD: &[u8] = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        // Nothing read is the end of what the client sends.
+        if self.take_over.has_ended() {
+            return Poll::Ready(Ok(()));
+        }
+        let overdue = match self.poll_bytes(cx, buf) {
+            Poll::Ready(Ok(())) => self.watch.came(),
+            Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+            Poll::Pending => Some(ready!(self.watch.poll(cx))),
+        };
+        Poll::Ready(overdue.map_or(Ok(()), |owed| Err(self.give_up(owed))))
+    }
 }
 
 impl AsyncWrite for Connection {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         if self.take_over.has_begun() {
             return Poll::Ready(Ok(bytes.len()));
         }
         loop {
+            self.stalled = true;
             ready!(self.stream.poll_write_ready(cx))?;
             match self.stream.try_write(bytes) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                written => return Poll::Ready(written),
+                written => {
+                    self.stalled = false;
+                    self.watch.went();
+                    return Poll::Ready(written);
+                }
             }
         }
     }

@@ -1,7 +1,9 @@
 //! The data listener: finds the customer in the path, reads the body, hands it to the engine, sends the answer.
 
 use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
 
+use actix_http::ConnectionType;
 use actix_web::http::{Method, StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, web};
 use percent_encoding::percent_decode_str;
@@ -11,6 +13,7 @@ use super::Shared;
 use super::body::{self, Unread};
 use super::connection::Number;
 use super::nik;
+use super::patience::Handled;
 use super::visit::Visit;
 use super::wire::Wire;
 use crate::engine::Head;
@@ -22,28 +25,45 @@ use crate::warnings::Headers;
 
 /// Answers everything that comes to the data listener.
 pub async fn serve(req: HttpRequest, mut payload: web::Payload, shared: web::Data<Shared>) -> HttpResponse {
+    let handling = req.conn_data::<Rc<Handled>>().cloned().map(Handled::begin);
+    let answer = answer(&req, &mut payload, &shared).await;
+    if let (ConnectionType::Close, Some(handling)) = (answer.head().connection_type(), handling) {
+        handling.close();
+    }
+    answer
+}
+
+/// Whether a request's body is to be read, judged by its head.
+#[must_use]
+pub fn wants_body(req: &actix_http::Request, shared: &Shared) -> bool {
+    let is_route = || Route::of(req.path(), &shared.engine.fixtures().prefixes).is_some();
+    *req.method() == Method::POST
+        && (nik::is_path(req.path()) || is_route())
+        && body::unwanted(&req.head().headers, shared.settings.max_body).is_none()
+}
+
+async fn answer(req: &HttpRequest, payload: &mut web::Payload, shared: &web::Data<Shared>) -> HttpResponse {
     if nik::is_path(req.path()) {
-        return nik::serve(&req, &mut payload, &shared).await;
+        return nik::serve(req, payload, shared).await;
     }
     let fixtures = shared.engine.fixtures();
     let Some(route) = Route::of(req.path(), &fixtures.prefixes) else {
-        stray(&shared, StatusCode::NOT_FOUND, &req);
+        stray(shared, StatusCode::NOT_FOUND, req);
         return unknown_path(&fixtures);
     };
     if req.method() != Method::POST {
-        stray(&shared, StatusCode::METHOD_NOT_ALLOWED, &req);
+        stray(shared, StatusCode::METHOD_NOT_ALLOWED, req);
         return wrong_method();
     }
     let wire = req.conn_data::<Wire>().cloned();
-    let visit =
-        Visit::begin(&shared, head(&req, route, fixtures.peer), wire).closing_if(req.head().upgrade());
+    let visit = Visit::begin(shared, head(req, route, fixtures.peer), wire).closing_if(req.head().upgrade());
     let most = shared.settings.max_body;
     let read = match visit.upload() {
-        None => body::read(&req, &mut payload, most).await,
+        None => body::read(req, payload, most).await,
         Some(Upload::Unread) => Ok(Vec::new()),
-        Some(Upload::Slowly(rate)) => body::read_slowly(&req, &mut payload, most, rate, &*shared.timer).await,
+        Some(Upload::Slowly(rate)) => body::read_slowly(req, payload, most, rate, &*shared.timer).await,
         Some(Upload::CloseAt(at, end)) => {
-            body::read_part(&req, &mut payload, at, most).await;
+            body::read_part(req, payload, at, most).await;
             return visit.cut_off(end).await;
         }
     };
@@ -65,6 +85,17 @@ fn turn_away(unread: Unread, visit: Visit, most: usize) -> HttpResponse {
             visit.turn_away(StatusCode::PAYLOAD_TOO_LARGE.as_u16(), &message);
             let hint = "send a smaller image, or start the simulator with a larger --max-body";
             error(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", &message, hint)
+        }
+        Unread::TooSlow => {
+            let message = "the body did not come in time";
+            visit.turn_away(StatusCode::REQUEST_TIMEOUT.as_u16(), message);
+            let hint = "send the body without pauses, or a smaller image";
+            error(StatusCode::REQUEST_TIMEOUT, "body_too_slow", message, hint)
+        }
+        Unread::Encoded(encoding) => {
+            let message = format!("the body is encoded: Content-Encoding is {}", body_text::shown(&encoding));
+            visit.turn_away(StatusCode::UNSUPPORTED_MEDIA_TYPE.as_u16(), &message);
+            error(StatusCode::UNSUPPORTED_MEDIA_TYPE, "encoded_body", &message, "send the JSON as it is")
         }
         // Dropping the visit journals it as aborted. Mostly nobody is there any more to read this.
         Unread::Broken => error(

@@ -6,6 +6,7 @@ mod connection;
 mod endpoint;
 pub mod listener;
 mod nik;
+pub mod patience;
 pub mod places;
 mod proxy;
 mod visit;
@@ -18,13 +19,16 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use actix_http::{HttpService, KeepAlive, Protocol};
+use actix_http::{HttpService, HttpServiceBuilder, KeepAlive, Protocol, Request};
 use actix_rt::net::TcpStream;
 use actix_server::Server;
 use actix_service::boxed::{self, BoxService};
-use actix_service::{IntoServiceFactory, Service, ServiceFactory, ServiceFactoryExt, map_config};
-use actix_web::dev::AppConfig;
-use actix_web::{App, HttpServer, web};
+use actix_service::{
+    IntoServiceFactory, Service, ServiceFactory, ServiceFactoryExt, apply_fn_factory, map_config,
+};
+use actix_web::dev::{AppConfig, ServiceResponse};
+use actix_web::{App, HttpResponse, HttpServer, web};
+use futures_util::future::{Either, ready};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{Notify, watch};
 
@@ -36,6 +40,7 @@ use crate::reloading::Reloader;
 use crate::timer::Timer;
 use connection::Connection;
 use listener::Seat;
+use patience::Patience;
 use places::Places;
 
 /// What both listeners share.
@@ -84,9 +89,11 @@ pub struct Settings {
     pub admin_token: Option<String>,
     /// Threads of the data listener.
     pub workers: usize,
+    /// How long clients of the data listener may take.
+    pub patience: Patience,
 }
 
-/// How long an idle connection is kept, as proxies commonly do.
+/// How long an idle connection of the admin listener is kept.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
 /// How long what a client still sends is read after a body was refused: closing at once would reset the connection, and the
@@ -98,21 +105,42 @@ type ConnectionService = Rc<BoxService<(Connection, Protocol, Option<SocketAddr>
 
 /// The HTTP service of one worker.
 async fn service(shared: &Arc<Shared>) -> Option<ConnectionService> {
-    let app = App::new()
-        .app_data(web::Data::from(Arc::clone(shared)))
-        .default_service(web::to(endpoint::serve))
-        .into_factory()
-        .map_err(|error: actix_web::Error| error.error_response());
-    let factory = HttpService::build()
-        .keep_alive(KeepAlive::Timeout(KEEP_ALIVE))
-        .client_request_timeout(KEEP_ALIVE)
+    let app = || {
+        let app = App::new()
+            .app_data(web::Data::from(Arc::clone(shared)))
+            .default_service(web::to(endpoint::serve))
+            .into_factory()
+            .map_err(|error: actix_web::Error| error.error_response());
+        map_config(app, |()| AppConfig::default())
+    };
+    let judge = Arc::clone(shared);
+    // A client that asks before it sends its body is told at once when nobody wants it, by the same handler.
+    let expect = apply_fn_factory(app(), move |req: Request, app| match endpoint::wants_body(&req, &judge) {
+        true => Either::Left(ready(Ok(req))),
+        false => Either::Right(refusal(app.call(req))),
+    });
+    let builder = HttpService::build()
+        // Who waits how long for a client is the connection's own affair, see [`patience`].
+        .keep_alive(KeepAlive::Os)
+        .client_request_timeout(Duration::ZERO)
         .client_disconnect_timeout(LINGER)
         .h1_allow_half_closed(false)
-        .on_connect_ext(|connection: &Connection, extensions| connection.introduce(extensions))
-        .finish(map_config(app, |()| AppConfig::default()))
+        .on_connect_ext(|connection: &Connection, extensions| connection.introduce(extensions));
+    let factory = HttpServiceBuilder::expect(builder, expect)
+        .finish(app())
         // A broken connection is the client's affair; its requests are journaled as aborted.
         .map_err(|_| ());
     factory.new_service(()).await.ok().map(|service| Rc::new(boxed::service(service)))
+}
+
+/// The answer to a request whose body is not wanted.
+async fn refusal(
+    answer: impl Future<Output = Result<ServiceResponse, HttpResponse>>,
+) -> Result<Request, HttpResponse> {
+    match answer.await {
+        Ok(answer) => Err(answer.into_parts().1),
+        Err(answer) => Err(answer),
+    }
 }
 
 /// Serves one connection to its end.

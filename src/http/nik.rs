@@ -66,6 +66,8 @@ fn turn_away(unread: &Unread, most: usize) -> HttpResponse {
         Unread::TooLarge => ApiError::too_large(format!("the body has more than {most} bytes"))
             .hint("send fewer NIKs at once, or start the simulator with a larger --max-body"),
         Unread::Broken => ApiError::invalid("the body ended early").hint(HINT),
+        Unread::TooSlow => ApiError::too_slow(),
+        Unread::Encoded(encoding) => ApiError::encoded(encoding),
     };
     let mut response = error.error_response();
     response.head_mut().set_connection_type(actix_http::ConnectionType::Close);

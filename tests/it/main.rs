@@ -1,6 +1,7 @@
 //! The integration tests: one binary, one file an area. They start what users start, through [`support::Sim`], or the built
 //! binary itself.
 
+mod abuse;
 mod admin;
 mod binary;
 mod bodies;

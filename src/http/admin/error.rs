@@ -77,6 +77,18 @@ impl ApiError {
         ApiError::new(StatusCode::CONFLICT, code, message)
     }
 
+    pub fn too_slow() -> ApiError {
+        ApiError::new(StatusCode::REQUEST_TIMEOUT, "body_too_slow", "the body did not come in time")
+            .hint("send the body without pauses")
+    }
+
+    pub fn encoded(encoding: &str) -> ApiError {
+        let shown = crate::protocol::body::shown(encoding);
+        let message = format!("the body is encoded: Content-Encoding is {shown}");
+        ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "encoded_body", message)
+            .hint("send the JSON as it is")
+    }
+
     pub fn unauthorized() -> ApiError {
         ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", "the admin token is missing or wrong")
             .hint("send Authorization: Bearer followed by the token of --admin-token")

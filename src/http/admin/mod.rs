@@ -193,6 +193,8 @@ fn unread(why: Unread) -> ApiError {
     match why {
         Unread::TooLarge => ApiError::too_large(format!("the body has more than {MAX_BODY} bytes")),
         Unread::Broken => ApiError::invalid("the body ended early"),
+        Unread::TooSlow => ApiError::too_slow(),
+        Unread::Encoded(encoding) => ApiError::encoded(&encoding),
     }
 }
 

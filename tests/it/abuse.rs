@@ -1,0 +1,445 @@
+//! Clients that misbehave, on raw sockets: what `docs/abuse.md` says of each happens, and the others are served meanwhile.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::time::Duration;
+
+use dukcapil_fr_sim::http::patience::Patience;
+use serde_json::json;
+
+use crate::support::{Answer, Sim, parse};
+
+const PATH: &str = "/api/face-recognition/sample-6014/X";
+
+/// A short time, so that a client's is over at once; what it ends waits for it without measuring.
+const AT_ONCE: Duration = Duration::from_millis(1);
+
+/// A time that no test sees the end of.
+const LONG: Duration = Duration::from_secs(3600);
+
+const PATIENT: Patience = Patience { idle: LONG, head: LONG, body: LONG };
+
+fn with(patience: Patience) -> Sim {
+    Sim::with(|builder| builder.patience(patience))
+}
+
+fn connect(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).unwrap();
+    // Only so that a mistake does not hang.
+    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    stream
+}
+
+/// A connection on which this was sent.
+fn sent(address: SocketAddr, bytes: impl AsRef<[u8]>) -> TcpStream {
+    let mut stream = connect(address);
+    // The server may have answered and closed before it has read everything.
+    let _ = stream.write_all(bytes.as_ref());
+    stream
+}
+
+/// Everything until the server ends the connection, with FIN or RST.
+fn rest(stream: &mut TcpStream) -> Vec<u8> {
+    let (mut all, mut chunk) = (Vec::new(), [0; 4096]);
+    loop {
+        match stream.read(&mut chunk) {
+            Ok(0) => return all,
+            Ok(count) => all.extend_from_slice(&chunk[..count]),
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => return all,
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+/// The one answer to these bytes, after which the connection ends.
+fn answer(address: SocketAddr, bytes: impl AsRef<[u8]>) -> Answer {
+    parse(&rest(&mut sent(address, bytes)))
+}
+
+/// Reads so many answers from a connection that stays open.
+fn answers(stream: &mut TcpStream, count: usize) -> Vec<Answer> {
+    let (mut all, mut answers) = (Vec::new(), Vec::new());
+    while answers.len() < count {
+        while let Some(end) = whole(&all) {
+            answers.push(parse(&all[..end]));
+            all.drain(..end);
+        }
+        if answers.len() < count {
+            let mut chunk = [0; 4096];
+            let read = stream.read(&mut chunk).unwrap();
+            assert_ne!(read, 0, "{} of {count} answers", answers.len());
+            all.extend_from_slice(&chunk[..read]);
+        }
+    }
+    assert_eq!(all, b"");
+    answers
+}
+
+/// Where the first answer ends, when it is all there.
+fn whole(bytes: &[u8]) -> Option<usize> {
+    let head = bytes.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
+    let text = std::str::from_utf8(&bytes[..head]).unwrap();
+    let length = text.lines().find_map(|line| line.strip_prefix("content-length: "))?;
+    let end = head + length.parse::<usize>().unwrap();
+    (bytes.len() >= end).then_some(end)
+}
+
+/// A request's bytes, with these lines in its head.
+fn request(lines: &str, body: &str) -> String {
+    format!("POST {PATH} HTTP/1.1\r\nHost: x\r\n{lines}\r\n{body}")
+}
+
+/// That the simulator serves.
+#[track_caller]
+fn serves(sim: &Sim) {
+    assert_eq!(sim.call("sample-6014", "{}").code(), "6014");
+    assert_eq!(sim.admin("GET", "/health", "").0, 200);
+}
+
+/// That a request with these lines is answered so, and told that its connection ends.
+#[track_caller]
+fn refused(sim: &Sim, lines: &str, body: &str, status: u16) -> Answer {
+    let answer = answers(&mut sent(sim.address(), request(lines, body)), 1).remove(0);
+    assert_eq!(answer.status, status, "{lines:?}: {}", answer.head);
+    assert!(answer.head.to_lowercase().contains("\r\nconnection: close"), "{}", answer.head);
+    serves(sim);
+    answer
+}
+
+#[test]
+fn a_head_that_does_not_end_is_answered_408() {
+    let sim = with(Patience { head: AT_ONCE, ..PATIENT });
+    for bytes in ["P", "POST /x HTTP/1.1\r\n", "POST /x HTTP/1.1\r\nHost: x\r\nX: "] {
+        let answer = answer(sim.address(), bytes);
+        assert_eq!((answer.status, answer.body.len()), (408, 0), "{bytes:?}");
+    }
+    serves(&sim);
+}
+
+#[test]
+fn nor_may_the_second_head_of_a_connection_take_for_ever() {
+    let sim = with(Patience { head: Duration::from_millis(50), ..PATIENT });
+    let mut stream = sent(sim.address(), request("Content-Length: 2\r\n", "{}"));
+    assert_eq!(answers(&mut stream, 1)[0].code(), "6014");
+    stream.write_all(b"POST /x HTTP/1.1\r\nHos").unwrap();
+    assert_eq!(parse(&rest(&mut stream)).status, 408);
+}
+
+#[test]
+fn a_slow_head_is_not_saved_by_sending_a_little_all_the_time() {
+    let sim = with(Patience { head: Duration::from_millis(50), ..PATIENT });
+    let mut stream = sent(sim.address(), "POST /x HTTP/1.1\r\nX: ");
+    stream.set_nonblocking(true).unwrap();
+    let mut chunk = [0; 512];
+    let ended = loop {
+        let _ = stream.write(b"x");
+        match stream.read(&mut chunk) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => std::thread::yield_now(),
+            ended => break ended,
+        }
+    };
+    assert!(chunk[..ended.unwrap()].starts_with(b"HTTP/1.1 408 "));
+    serves(&sim);
+}
+
+#[test]
+fn a_connection_that_says_nothing_is_closed_without_a_byte() {
+    let sim = with(Patience { idle: AT_ONCE, ..PATIENT });
+    assert_eq!(rest(&mut connect(sim.address())), b"");
+}
+
+/// Until the first try in which the machine was quick enough to send before the connection counted as idle.
+fn first_success<T>(mut attempt: impl FnMut() -> Option<T>) -> T {
+    (0..1000).find_map(|_| attempt()).expect("one of a thousand")
+}
+
+#[test]
+fn so_is_one_that_is_idle_after_an_answer() {
+    let sim = with(Patience { idle: Duration::from_millis(50), ..PATIENT });
+    let all = first_success(|| {
+        let mut stream = sent(sim.address(), request("Content-Length: 2\r\n", "{}"));
+        Some(rest(&mut stream)).filter(|all| !all.is_empty())
+    });
+    assert_eq!(whole(&all), Some(all.len()), "one answer and the end");
+    let all = first_success(|| {
+        let get = request("", "").replace("POST", "GET");
+        Some(rest(&mut sent(sim.address(), get))).filter(|all| !all.is_empty())
+    });
+    assert_eq!((whole(&all), parse(&all).status), (Some(all.len()), 405), "answered without a pause");
+}
+
+#[test]
+fn a_client_that_does_not_read_its_answer_is_not_waited_for() {
+    let sim = with(Patience { idle: Duration::from_millis(50), ..PATIENT });
+    let niks: Vec<_> =
+        (0..20_000).map(|number| format!("{:016}", 3_174_055_708_900_000_u64 + number)).collect();
+    let body = json!({ "nik": niks, "process": "full" }).to_string();
+    let bytes = format!("POST /api/nik HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    let mut stream = first_success(|| {
+        let stream = sent(sim.address(), &bytes);
+        let begun = stream.peek(&mut [0]).is_ok_and(|count| count == 1);
+        begun.then_some(stream)
+    });
+    while sim.admin("GET", "/ready", "").1["in_flight"] != 0 {
+        std::thread::yield_now();
+    }
+    let all = rest(&mut stream);
+    assert!(all.len() > 1000 && whole(&all).is_none(), "cut after {} bytes", all.len());
+}
+
+#[test]
+fn a_body_that_does_not_come_is_answered_408_and_journaled() {
+    let sim = with(Patience { body: AT_ONCE, ..PATIENT });
+    for lines in ["Content-Length: 100\r\n", "Transfer-Encoding: chunked\r\n"] {
+        let answer = refused(&sim, lines, "", 408);
+        assert_eq!(answer.json()["error"]["code"], "body_too_slow");
+        let entry = &sim.admin("GET", "/requests?limit=2", "").1["requests"][1];
+        assert_eq!((&entry["answer"]["status"], &entry["state"]), (&json!(408), &json!("done")));
+    }
+    let admin =
+        sent(sim.admin_address(), "PUT /clock HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{");
+    assert_eq!(answers(&mut { admin }, 1)[0].status, 408, "the admin listener is no more patient");
+}
+
+#[test]
+fn a_half_open_connection_takes_no_request_with_it() {
+    let sim = with(PATIENT);
+    let stream = sent(sim.address(), request("Content-Length: 2\r\n", "{}"));
+    stream.shutdown(Shutdown::Write).unwrap();
+    rest(&mut { stream });
+    let stream = sent(sim.address(), request("Content-Length: 2\r\n", "{"));
+    stream.shutdown(Shutdown::Write).unwrap();
+    rest(&mut { stream });
+    while sim.admin("GET", "/ready", "").1["in_flight"] != 0 {
+        std::thread::yield_now();
+    }
+    assert_eq!(sim.last()["state"], "aborted");
+    serves(&sim);
+}
+
+#[test]
+fn pipelined_requests_are_answered_in_order() {
+    let sim = Sim::start();
+    let requests: String = ["6014", "6018", "5004"]
+        .iter()
+        .cycle()
+        .take(60)
+        .map(|code| request("Content-Length: 2\r\n", "{}").replace("6014", code))
+        .collect();
+    let codes: Vec<_> = answers(&mut sent(sim.address(), requests), 60).iter().map(Answer::code).collect();
+    assert_eq!(codes, ["6014", "6018", "5004"].repeat(20));
+}
+
+#[test]
+fn heads_are_bounded_in_bytes_and_in_lines() {
+    let sim = Sim::start();
+    refused(&sim, &format!("X: {}\r\n", "x".repeat(200_000)), "", 431);
+    refused(&sim, &"X: x\r\n".repeat(200), "", 431);
+    let long = format!("POST /{} HTTP/1.1\r\nHost: x\r\n\r\n", "x".repeat(70_000));
+    assert_eq!(answers(&mut sent(sim.address(), long), 1)[0].status, 400);
+    let many = format!("Connection: close\r\nContent-Length: 2\r\n{}", "X: x\r\n".repeat(90));
+    assert_eq!(answer(sim.address(), request(&many, "{}")).code(), "6014");
+}
+
+#[test]
+fn chunked_bodies_end_at_the_limit_and_so_does_their_connection() {
+    let sim = Sim::with(|builder| builder.max_body(10_000));
+    let mut stream = sent(sim.address(), request("Transfer-Encoding: chunked\r\n", ""));
+    let chunk = [b"1000\r\n".as_slice(), &[b' '; 0x1000], b"\r\n"].concat();
+    // It would send for ever: here, four gigabytes.
+    assert!((0..1_000_000).any(|_| stream.write_all(&chunk).is_err()));
+    serves(&sim);
+    let entry = &sim.admin("GET", "/requests?limit=2", "").1["requests"][1];
+    assert_eq!((&entry["answer"]["status"], &entry["state"]), (&json!(413), &json!("done")));
+}
+
+#[test]
+fn chunks_that_are_none_are_refused() {
+    let sim = Sim::start();
+    for body in
+        ["x\r\n{}\r\n0\r\n\r\n", "-2\r\n{}\r\n0\r\n\r\n", "FFFFFFFFFFFFFFFFF\r\n{}\r\n0\r\n\r\n", "2\r\n{}x"]
+    {
+        refused(&sim, "Transfer-Encoding: chunked\r\n", body, 400);
+    }
+    let good = answer(
+        sim.address(),
+        request("Connection: close\r\nTransfer-Encoding: chunked\r\n", "1\r\n{\r\n1;x=y\r\n}\r\n0\r\n\r\n"),
+    );
+    assert_eq!(good.code(), "6014");
+}
+
+#[test]
+fn a_content_length_too_small_leaves_the_rest_to_be_the_next_request() {
+    let sim = Sim::start();
+    let mut stream = sent(sim.address(), request("Content-Length: 2\r\n", "{}{}\r\n\r\n"));
+    let both = rest(&mut stream);
+    let first = whole(&both).unwrap();
+    assert_eq!(parse(&both[..first]).code(), "6014");
+    assert_eq!(parse(&both[first..]).status, 400, "the rest is no request");
+    serves(&sim);
+}
+
+#[test]
+fn a_content_length_too_large_is_a_body_that_breaks_off() {
+    let sim = Sim::start();
+    let stream = sent(sim.address(), request("Content-Length: 20000000000000\r\n", "{}"));
+    assert_eq!(parse(&rest(&mut { stream })).status, 413, "it is not even waited for");
+    let stream = sent(sim.address(), request("Content-Length: 200\r\n", "{}"));
+    stream.shutdown(Shutdown::Write).unwrap();
+    rest(&mut { stream });
+    while sim.admin("GET", "/ready", "").1["in_flight"] != 0 {
+        std::thread::yield_now();
+    }
+    assert_eq!((&sim.last()["state"], &sim.last()["answer"]["status"]), (&json!("aborted"), &json!(null)));
+}
+
+#[test]
+fn what_could_be_read_in_two_ways_is_refused() {
+    let sim = Sim::start();
+    for lines in [
+        "Content-Length: 2\r\nContent-Length: 3\r\n",
+        "Content-Length: 2\r\nContent-Length: 2\r\n",
+        "Content-Length: 2, 2\r\n",
+        "Content-Length: -2\r\n",
+        "Content-Length: +2\r\n",
+        "Content-Length: two\r\n",
+        "Content-Length: 0x2\r\n",
+        "Content-Length:\r\n",
+        "Content-Length: 99999999999999999999999\r\n",
+        "Content-Length: 2\r\nTransfer-Encoding: chunked\r\n",
+        "Transfer-Encoding: chunked\r\nContent-Length: 2\r\n",
+        "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
+        "Transfer-Encoding: gzip, chunked\r\n",
+        "Transfer-Encoding: xchunked\r\n",
+        "Transfer-Encoding : chunked\r\n",
+        "X: y\r\n folded\r\nContent-Length: 2\r\n",
+        "X\r\nContent-Length: 2\r\n",
+        "X\0: y\r\nContent-Length: 2\r\n",
+        "Host: y\r\nContent-Length: 2\r\n",
+    ] {
+        refused(&sim, lines, "{}", 400);
+    }
+    let admin = answer(
+        sim.admin_address(),
+        "PUT /clock HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n{}",
+    );
+    assert_eq!(admin.status, 400);
+    assert_eq!(sim.admin("GET", "/requests?customer_id=demo", "").1["requests"], json!([]));
+}
+
+#[test]
+fn an_encoded_body_is_refused_and_never_unpacked() {
+    let sim = Sim::start();
+    for (lines, shown) in [
+        ("Content-Encoding: gzip\r\n", "gzip"),
+        ("Content-Encoding: gzip, br\r\n", "gzip, br"),
+        ("Content-Encoding: identity\r\nContent-Encoding: zstd\r\n", "zstd"),
+    ] {
+        let refusal = refused(&sim, &format!("{lines}Content-Length: 20\r\n"), &"\u{1f}".repeat(20), 415);
+        let error = &refusal.json()["error"];
+        assert_eq!(error["code"], "encoded_body");
+        assert!(error["message"].as_str().unwrap().contains(shown), "{error}");
+        let entry = &sim.admin("GET", "/requests?limit=2", "").1["requests"][1];
+        assert_eq!((&entry["answer"]["status"], &entry["answer"]["code"]), (&json!(415), &json!(null)));
+    }
+    let lines = "Connection: close\r\nContent-Encoding: Identity\r\nContent-Length: 2\r\n";
+    assert_eq!(answer(sim.address(), request(lines, "{}")).code(), "6014");
+    for (address, start) in [
+        (sim.address(), "POST /api/nik HTTP/1.1\r\nHost: x"),
+        (sim.admin_address(), "PUT /clock HTTP/1.1\r\nHost: localhost"),
+    ] {
+        let bytes = format!(
+            "{start}\r\nConnection: close\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{{}}"
+        );
+        let refusal = answer(address, bytes);
+        assert_eq!((refusal.status, &refusal.json()["error"]["code"]), (415, &json!("encoded_body")));
+    }
+}
+
+#[test]
+fn http_1_0_is_served_and_its_connection_ends() {
+    let sim = Sim::start();
+    let old = format!("POST {PATH} HTTP/1.0\r\nContent-Length: 2\r\n\r\n{{}}");
+    assert_eq!(answer(sim.address(), old).code(), "6014");
+    let no_length = format!("POST {PATH} HTTP/1.0\r\n\r\n{{}}");
+    assert_eq!(answer(sim.address(), no_length).status, 400);
+    for other in [
+        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        "POST / HTTP/3.0\r\n\r\n",
+        "POST /\r\n\r\n",
+        "\x16\x03\x01\x02\0\x01",
+    ] {
+        let refusal = rest(&mut sent(sim.address(), format!("{other}\r\n\r\n")));
+        assert_eq!(parse(&refusal).status, 400, "{other:?}");
+    }
+    serves(&sim);
+}
+
+#[test]
+fn every_form_of_target_leads_somewhere() {
+    let sim = Sim::start();
+    let get = |target: &str, method: &str| {
+        let lines = format!(
+            "{method} {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{{}}"
+        );
+        answer(sim.address(), lines)
+    };
+    assert_eq!(get(&format!("http://elsewhere.example{PATH}"), "POST").code(), "6014");
+    assert_eq!(get(&format!("{PATH}?query=x"), "POST").code(), "6014");
+    for (target, method) in
+        [("*", "OPTIONS"), ("x:80", "CONNECT"), ("//", "POST"), ("/../..", "POST"), ("/%00", "POST")]
+    {
+        assert_eq!(get(target, method).status, 404, "{method} {target}");
+    }
+    serves(&sim);
+}
+
+#[test]
+fn an_offer_of_websocket_does_not_make_the_body_endless() {
+    let sim = with(PATIENT);
+    let lines = "Upgrade: websocket\r\nConnection: Upgrade\r\nContent-Length: 2\r\n";
+    assert_eq!(answers(&mut sent(sim.address(), request(lines, "{}")), 1)[0].code(), "6014");
+}
+
+#[test]
+fn who_asks_before_sending_is_told_to_go_on_only_when_the_body_is_wanted() {
+    let sim = Sim::start();
+    let ask = |lines: &str| request(&format!("Expect: 100-continue\r\n{lines}"), "");
+    for (lines, status) in
+        [("Content-Length: 20000000\r\n", 413), ("Content-Length: 2\r\nContent-Encoding: gzip\r\n", 415)]
+    {
+        let refusal = answers(&mut sent(sim.address(), ask(lines)), 1).remove(0);
+        assert_eq!(refusal.status, status, "at once: {}", refusal.head);
+        let entry = sim.last();
+        assert_eq!((&entry["answer"]["status"], &entry["state"]), (&json!(status), &json!("done")));
+    }
+    let unknown = ask("Content-Length: 2\r\n").replace(PATH, "/nowhere");
+    assert_eq!(answers(&mut sent(sim.address(), unknown), 1)[0].status, 404);
+    let put = ask("Content-Length: 2\r\n").replace("POST", "PUT");
+    assert_eq!(answers(&mut sent(sim.address(), put), 1)[0].status, 405);
+
+    let mut stream = sent(sim.address(), ask("Connection: close\r\nContent-Length: 2\r\n"));
+    let mut go_on = [0; 25];
+    stream.read_exact(&mut go_on).unwrap();
+    assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
+    stream.write_all(b"{}").unwrap();
+    assert_eq!(parse(&rest(&mut stream)).code(), "6014");
+    assert_eq!(sim.last()["ordinal"], 3, "each was counted once");
+}
+
+/// As many as the descriptors allow, each of which takes two in one process: 2,000 where that is possible.
+#[test]
+fn idle_connections_disturb_nobody() {
+    let sim = with(PATIENT);
+    let descriptors = rlimit::increase_nofile_limit(20_000).unwrap();
+    let count = 2_000.min(usize::try_from(descriptors).unwrap().saturating_sub(1_000) / 2);
+    let idle: Vec<_> = (0..count).map(|_| connect(sim.address())).collect();
+    let slow: Vec<_> = (0..50).map(|_| sent(sim.address(), "POST /x HTTP/1.1\r\n")).collect();
+    serves(&sim);
+    for mut stream in idle.into_iter().step_by(100) {
+        stream.write_all(request("Content-Length: 2\r\n", "{}").as_bytes()).unwrap();
+        assert_eq!(answers(&mut stream, 1)[0].code(), "6014", "an idle one is still good");
+    }
+    drop(slow);
+    serves(&sim);
+}
