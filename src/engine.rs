@@ -543,7 +543,7 @@ impl Desk<'_> {
         }
         let mut owners = self.fixtures.customers.values().filter(|other| other.account.user_id == *plain);
         // The shipped scripts share demo's account for convenience; nobody means them.
-        let plain_one = owners.clone().find(|other| other.rules.is_empty());
+        let plain_one = owners.clone().find(|other| other.rules.is_empty() && other.population == 0);
         plain_one.or_else(|| owners.next()).map(|owner| owner.id.as_str())
     }
 

@@ -6,11 +6,13 @@ use image::codecs::jpeg::JpegEncoder;
 use image::imageops::FilterType;
 use image::{DynamicImage, ImageEncoder, ImageFormat};
 
+type Make = Box<dyn Fn(&DynamicImage) -> Vec<u8>>;
+
 /// A change: what it is called in tables, its kind, and how it is made.
 pub struct Change {
     pub kind: &'static str,
     pub name: String,
-    make: Box<dyn Fn(&DynamicImage) -> Vec<u8>>,
+    make: Make,
 }
 
 impl Change {

@@ -76,7 +76,7 @@ mod tests {
     use crate::matcher::hash::SIDE;
 
     fn print(kind: u8) -> Option<Print> {
-        Print::of(&std::array::from_fn(|at| (at / SIDE) as u8 * 5 ^ kind))
+        Print::of(&std::array::from_fn(|at| ((at / SIDE) as u8 * 5) ^ kind))
     }
 
     #[test]
