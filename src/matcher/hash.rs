@@ -173,20 +173,34 @@ type Rows = [[i32; SIDE]; FREQUENCIES + PARTS];
 
 /// The picture with its columns weighed: first half of the transform. Below 2^14.
 fn rows(small: &Small, vertical: &Axis) -> Rows {
-    vertical.0.map(|weights| {
-        let mut sums = [0; SIDE];
-        for (weight, row) in weights.iter().zip(small.chunks_exact(SIDE)) {
-            for (sum, grey) in sums.iter_mut().zip(row) {
-                *sum += weight * i32::from(*grey);
+    // Indices instead of iterators: a debug build, in which everybody's tests run, is five times faster with them.
+    let mut out = [[0; SIDE]; FREQUENCIES + PARTS];
+    for (row, weights) in out.iter_mut().zip(&vertical.0) {
+        for y in 0..SIDE {
+            let weight = weights[y];
+            if weight == 0 {
+                continue;
+            }
+            for x in 0..SIDE {
+                row[x] += weight * small[y * SIDE + x] as i32;
             }
         }
-        sums.map(|sum| sum >> 10)
-    })
+        for sum in row {
+            *sum >>= 10;
+        }
+    }
+    out
 }
 
 fn hash(rows: &Rows, horizontal: &Axis) -> Hash {
-    let at = |y: usize, x: usize| -> i32 {
-        rows[y].iter().zip(&horizontal.0[x]).map(|(shade, weight)| shade * weight).sum()
+    let at = |y: usize, x: usize| {
+        let (row, weights) = (&rows[y], &horizontal.0[x]);
+        let (mut sum, mut place) = (0, 0);
+        while place < SIDE {
+            sum += row[place] * weights[place];
+            place += 1;
+        }
+        sum
     };
     let parts: [[i32; PARTS]; PARTS] =
         std::array::from_fn(|y| std::array::from_fn(|x| at(FREQUENCIES + y, FREQUENCIES + x)));
