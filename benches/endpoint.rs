@@ -71,7 +71,7 @@ fn private_key_operations(threads: usize, time: Duration) -> f64 {
 
 fn requests(threads: usize, time: Duration) -> Result<f64, StartError> {
     let gallery = gallery();
-    let simulator = Simulator::builder().fixtures(Some(gallery.path().to_owned())).start()?;
+    let simulator = Simulator::builder().fixtures(Some(gallery.path().to_owned())).start_blocking()?;
     let bodies = bodies(&simulator);
     let address = simulator.url().trim_start_matches("http://").to_owned();
     Ok(per_second(2 * threads, time, |number, stop| {

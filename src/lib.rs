@@ -51,12 +51,18 @@ pub mod policy;
 pub mod protocol;
 pub mod recent;
 mod reloading;
+pub mod request;
 pub mod roster;
 pub mod rules;
 pub mod simulator;
+pub mod testing;
 pub mod timer;
 pub mod timing;
 pub mod warnings;
 mod watching;
 
+pub use engine::Scope;
+pub use journal::{Entry, Expected, Match};
+pub use request::Request;
 pub use simulator::{Builder, Simulator, StartError};
+pub use testing::{Refused, Unmet};

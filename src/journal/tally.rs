@@ -48,7 +48,7 @@ impl fmt::Display for Expected {
 }
 
 /// What a journal has of what is meant.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tally {
     /// How many entries are meant.
     pub count: u64,

@@ -11,6 +11,7 @@ mod faults;
 mod fixture_files;
 mod gallery;
 mod journal;
+mod library;
 mod matching;
 mod metrics;
 mod mistakes;

@@ -153,7 +153,8 @@ impl ApiError {
         serde_path_to_error::deserialize(value).map_err(ApiError::in_json)
     }
 
-    fn in_json(error: serde_path_to_error::Error<serde_json::Error>) -> ApiError {
+    /// JSON that is not what was to be; the error points into it.
+    pub fn in_json(error: serde_path_to_error::Error<serde_json::Error>) -> ApiError {
         let message = error.inner().to_string();
         let hint = did_you_mean::hint(&message);
         ApiError { hint, ..ApiError::invalid(message).path(pointer(error.path())) }
@@ -180,22 +181,25 @@ impl From<serde_json::Error> for ApiError {
 
 impl From<Refusal> for ApiError {
     fn from(refusal: Refusal) -> ApiError {
+        let message = refusal.to_string();
         match refusal {
-            Refusal::Wrong((path, message)) => {
-                ApiError::invalid(message).path(path.iter().map(|key| format!("/{}", escaped(key))).collect::<String>())
+            Refusal::Wrong((path, _)) => {
+                let pointer: String = path.iter().map(|key| format!("/{}", escaped(key))).collect();
+                ApiError::invalid(message).path(pointer)
             }
-            Refusal::Dependent { other, message } => {
-                ApiError::conflict("in_use", format!("{other} extends it, and would be wrong: {message}"))
-                    .hint(format!("change or delete {other} first"))
+            Refusal::Dependent { other, .. } => {
+                ApiError::conflict("in_use", message).hint(format!("change or delete {other} first"))
             }
-            Refusal::Full(most) => ApiError::conflict("too_many_customers", format!("there are {most} customers"))
-                .hint("DELETE /customers/{customer_id} or POST /reset?scope=customers; a ttl does it by itself; limits.customers in simulator.toml"),
-            Refusal::Taken => ApiError::conflict("taken", "the customer_id is taken").path("/customer_id").hint(
-                "leave it out and one is made up; PUT /customers/{customer_id} replaces",
+            Refusal::Full(_) => ApiError::conflict("too_many_customers", message).hint(
+                "DELETE /customers/{customer_id} or POST /reset?scope=customers; a ttl does it by itself; limits.customers in simulator.toml",
             ),
-            Refusal::Unknown => ApiError::not_found("no customer has this id").hint("GET /customers lists them"),
-            Refusal::InFile => ApiError::conflict("in_fixtures", "the customer is the fixtures', and nothing was put over it")
-                .hint("edit or delete its file; PUT puts one over it"),
+            Refusal::Taken => ApiError::conflict("taken", message)
+                .path("/customer_id")
+                .hint("leave it out and one is made up; PUT /customers/{customer_id} replaces"),
+            Refusal::Unknown => ApiError::not_found(message).hint("GET /customers lists them"),
+            Refusal::InFile => {
+                ApiError::conflict("in_fixtures", message).hint("edit or delete its file; PUT puts one over it")
+            }
         }
     }
 }
