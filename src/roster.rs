@@ -190,10 +190,8 @@ impl Roster {
     }
 
     /// What was written of a customer, without what it inherits; and when it goes by itself.
-    #[must_use]
-    pub fn written(&self, id: &str, now: Timestamp) -> Option<Entry> {
-        let put =
-            self.read().get(id).filter(|put| put.is_alive(now)).map(|put| (put.spec.clone(), put.expires));
+    fn written(&self, id: &str) -> Option<Entry> {
+        let put = self.read().get(id).map(|put| (put.spec.clone(), put.expires));
         put.or_else(|| Some((self.glance().spec(id)?.clone(), None)))
     }
 
@@ -239,7 +237,8 @@ impl Roster {
         self.enter(id, entry, now)
     }
 
-    /// Puts a customer made of what is written of the one with its id; nobody changes that one meanwhile.
+    /// Puts a customer made of what is written of the one with its id; nobody changes that one meanwhile. Customers whose time is
+    /// over are to be swept out before.
     ///
     /// # Errors
     /// Those of `change`, and those of [`Roster::put`]; [`Refusal::Unknown`] when nobody has the id.
@@ -250,7 +249,7 @@ impl Roster {
         change: impl FnOnce(Entry) -> Result<Entry, E>,
     ) -> Result<(), E> {
         let _turn = self.turn();
-        let written = self.written(id.as_str(), now).ok_or(Refusal::Unknown)?;
+        let written = self.written(id.as_str()).ok_or(Refusal::Unknown)?;
         Ok(self.enter(id, change(written)?, now)?)
     }
 

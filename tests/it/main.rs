@@ -6,6 +6,7 @@ mod admin;
 mod binary;
 mod bodies;
 mod capacity;
+mod customers;
 mod documented;
 mod faults;
 mod fixture_files;

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{ApiError, Json, Removed, json};
+use super::{ApiError, Json, JsonOrNothing, Removed, json};
 use crate::clock;
 use crate::engine::Engine;
 use crate::fixtures::{CustomerId, CustomerSpec};
@@ -79,7 +79,10 @@ pub async fn one(
 }
 
 /// Makes a customer with an id and an account of its own.
-pub async fn make(shared: web::Data<Shared>, Json(wanted): Json<Value>) -> Result<HttpResponse, ApiError> {
+pub async fn make(
+    shared: web::Data<Shared>,
+    JsonOrNothing(wanted): JsonOrNothing<Value>,
+) -> Result<HttpResponse, ApiError> {
     let wanted = read(wanted)?;
     let id = aside(&shared, move |engine| Ok(engine.make_customer(wanted)?)).await?;
     let view = view(&shared.engine, id.as_str())?;
