@@ -1,14 +1,15 @@
 //! `GET|POST /customers`, `GET|PUT|PATCH|DELETE /customers/{customer_id}`.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::header::LOCATION;
 use actix_web::{HttpResponse, web};
 use percent_encoding::{AsciiSet, utf8_percent_encode};
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json as value};
 
 use super::{ApiError, Json, Removed, json};
 use crate::clock;
@@ -44,6 +45,38 @@ pub struct CustomerView {
 
 /// The keys of a [`CustomerView`] that say how things are; putting them back changes nothing.
 const READ_ONLY: [&str; 4] = ["path", "public_key_pem", "source", "expires"];
+
+/// The body of `POST /customers` and `PUT /customers/{customer_id}`, which [`read`] takes apart: a [`CustomerSpec`] with a ttl and,
+/// so that what was shown can be put again, what a [`CustomerView`] shows besides.
+pub struct CustomerBody;
+
+impl JsonSchema for CustomerBody {
+    fn schema_name() -> Cow<'static, str> {
+        "CustomerBody".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut schema = CustomerSpec::json_schema(generator);
+        schema.insert(
+            "description".to_owned(),
+            "A customer as a fixture file has it. All of it is optional.".into(),
+        );
+        let ttl = value!({ "anyOf": [generator.subschema_for::<Span>(), { "type": "null" }], "description": "It goes by itself after so long; null: it stays." });
+        let ignored = READ_ONLY
+            .map(|key| (key, value!({ "description": "As GET shows it; putting it changes nothing." })));
+        if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
+            properties.extend(
+                [("ttl", ttl)].into_iter().chain(ignored).map(|(key, schema)| (key.to_owned(), schema)),
+            );
+        }
+        schema
+    }
+}
+
+/// The schema of the body of `PATCH /customers/{customer_id}`.
+pub fn patch_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "object", "description": "Keys of a customer with their new values; null takes one away." })
+}
 
 /// What cannot stand in a path as it is.
 const IN_A_PATH: &AsciiSet =
