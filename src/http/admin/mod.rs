@@ -31,8 +31,8 @@ use actix_web::{FromRequest, HttpRequest, HttpResponse};
 use futures_util::future::{LocalBoxFuture, ready};
 use operation::Operation;
 use schemars::JsonSchema;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::Shared;
 use super::body::{self, Unread};
@@ -111,6 +111,11 @@ impl<T: DeserializeOwned + 'static> FromRequest for JsonOrNothing<T> {
             ApiError::parse(text).map(JsonOrNothing)
         })
     }
+}
+
+/// A member that is there, and then not null: for changes, where null could be taken for one.
+fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
 }
 
 /// A body, within [`MAX_BODY`].

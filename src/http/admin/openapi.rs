@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use actix_web::{HttpResponse, web};
 use schemars::generate::SchemaSettings;
+use schemars::transform::RecursiveTransform;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value, json};
 
@@ -133,7 +134,9 @@ struct Schemas {
 impl Schemas {
     fn new() -> Schemas {
         let settings = |path: &'static str| {
-            SchemaSettings::draft2020_12().with(|settings| settings.definitions_path = path.into())
+            let settings =
+                SchemaSettings::draft2020_12().with(|settings| settings.definitions_path = path.into());
+            settings.with_transform(RecursiveTransform(without_empty_default))
         };
         Schemas {
             taken: settings("/components/schemas").for_deserialize().into_generator(),
@@ -274,6 +277,13 @@ impl Schemas {
         schemas.extend(given.into_iter().map(|(old, schema)| (name(&old), schema)));
         schemas.sort_keys();
         schemas.into()
+    }
+}
+
+/// That nothing is there by default needs no saying, and null would often be refused.
+fn without_empty_default(schema: &mut Schema) {
+    if schema.get("default").is_some_and(Value::is_null) {
+        schema.remove("default");
     }
 }
 

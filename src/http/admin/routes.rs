@@ -264,7 +264,8 @@ fn gallery() -> Vec<Operation> {
         "nik": "3273010101909777",
         "name": "Baru",
         "similar": [{ "nik": "3273010101909778", "score": 6.5 }],
-        "pictures": [],
+        // Two by two pixels.
+        "pictures": ["iVBORw0KGgoAAAANSUhEUgAAAAIAAAACCAAAAABX3VL4AAAADklEQVR42mNgiGKwmQYAAnwBLZwnIDsAAAAASUVORK5CYII="],
     });
     vec![
         get("/gallery", "gallery", gallery::list, "Lists who can be found.")
