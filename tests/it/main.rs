@@ -18,6 +18,7 @@ mod metrics;
 mod mistakes;
 mod nik;
 mod nik_commands;
+mod openapi;
 mod openssl;
 mod quotas;
 mod rules;

@@ -1,19 +1,21 @@
 //! `GET|POST /customers`, `GET|PUT|PATCH|DELETE /customers/{customer_id}`.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use actix_web::http::header::LOCATION;
 use actix_web::{HttpResponse, web};
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json as value};
 
 use super::{ApiError, Json, JsonOrNothing, Removed, json};
 use crate::clock;
 use crate::engine::Engine;
 use crate::fixtures::{CustomerId, CustomerSpec};
 use crate::http::Shared;
-use crate::roster::{Listed, Wanted};
+use crate::roster::{Listed, READ_ONLY, Wanted};
+use crate::rules::Span;
 
 /// Where a customer comes from.
 #[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
@@ -37,6 +39,38 @@ pub struct CustomerView {
     source: Source,
     /// When it goes by itself: RFC 3339 in Jakarta time.
     expires: Option<String>,
+}
+
+/// The body of `POST /customers` and `PUT /customers/{customer_id}`, which [`read`] takes apart: a [`CustomerSpec`] with a ttl and,
+/// so that what was shown can be put again, what a [`CustomerView`] shows besides.
+pub struct CustomerBody;
+
+impl JsonSchema for CustomerBody {
+    fn schema_name() -> Cow<'static, str> {
+        "CustomerBody".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut schema = CustomerSpec::json_schema(generator);
+        schema.insert(
+            "description".to_owned(),
+            "A customer as a fixture file has it. All of it is optional.".into(),
+        );
+        let ttl = value!({ "anyOf": [generator.subschema_for::<Span>(), { "type": "null" }], "description": "It goes by itself after so long; null: it stays." });
+        let ignored = READ_ONLY
+            .map(|key| (key, value!({ "description": "As GET shows it; putting it changes nothing." })));
+        if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
+            properties.extend(
+                [("ttl", ttl)].into_iter().chain(ignored).map(|(key, schema)| (key.to_owned(), schema)),
+            );
+        }
+        schema
+    }
+}
+
+/// The schema of the body of `PATCH /customers/{customer_id}`.
+pub fn patch_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "object", "description": "Keys of a customer with their new values; null takes one away." })
 }
 
 /// A customer in the list.

@@ -42,7 +42,7 @@ pub struct ApiError {
     path: Option<String>,
     hint: Option<String>,
     /// The methods that a 405 names.
-    allow: Option<&'static str>,
+    allow: Option<String>,
 }
 
 impl ApiError {
@@ -60,9 +60,9 @@ impl ApiError {
             .hint("ids are those of the fixtures, such as demo")
     }
 
-    pub fn wrong_method(message: impl Into<String>, allow: &'static str) -> ApiError {
+    pub fn wrong_method(message: impl Into<String>, allow: &str) -> ApiError {
         let error = ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message);
-        ApiError { allow: Some(allow), ..error }.hint(format!("it takes {allow}"))
+        ApiError { allow: Some(allow.to_owned()), ..error }.hint(format!("it takes {allow}"))
     }
 
     pub fn invalid(message: impl Into<String>) -> ApiError {
@@ -234,8 +234,8 @@ impl ResponseError for ApiError {
 
     fn error_response(&self) -> HttpResponse {
         let mut response = HttpResponse::build(self.status);
-        if let Some(methods) = self.allow {
-            response.insert_header(("Allow", methods));
+        if let Some(methods) = &self.allow {
+            response.insert_header(("Allow", methods.as_str()));
         }
         if self.status == StatusCode::UNAUTHORIZED {
             response.insert_header(("WWW-Authenticate", "Bearer"));
