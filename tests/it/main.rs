@@ -20,6 +20,7 @@ mod openssl;
 mod quotas;
 mod restarts;
 mod rules;
+mod samples;
 mod scenarios;
 mod schema;
 mod secrets;
