@@ -227,13 +227,13 @@ impl Match {
         missed.map(|field| (field.name, difference(field))).collect()
     }
 
-    /// The entries that are not meant and come nearest, at most `most`: those with the fewest differences first, and of equals
-    /// those that stand first.
+    /// The entries that are not meant and come nearest, at most `most`: the customer's before all others', because tests that run
+    /// in parallel share a journal; then those with the fewest differences, and of equals those that stand first.
     #[must_use]
     pub fn nearest(&self, entries: &[Arc<Entry>], most: usize) -> Vec<Miss> {
         let misses = entries.iter().map(|entry| (self.misses(entry), entry));
         let mut misses: Vec<_> = misses.filter(|(count, _)| *count > 0).collect();
-        misses.sort_by_key(|(count, _)| *count);
+        misses.sort_by_key(|(count, entry)| (!text(&self.customer_id, Some(&entry.customer_id)), *count));
         misses.truncate(most);
         misses.into_iter().map(|(_, entry)| Miss { id: entry.id, differs: self.differences(entry) }).collect()
     }
@@ -368,6 +368,18 @@ mod tests {
         let difference = Difference { want: json!("6018"), got: json!("6014") };
         assert_eq!(nearest[0].differs, BTreeMap::from([("code", difference)]));
         assert_eq!(wanted.nearest(&newest_first, 9).len(), 4);
+    }
+
+    #[test]
+    fn what_others_ask_for_is_further_than_anything_the_customer_asked_for() {
+        let numbered = |id, customer, code| Arc::new(Entry { id, ..entry(customer, code) });
+        let newest_first = [
+            numbered(3, "other-test", Code::FOUND),
+            numbered(2, "other-test", Code::FOUND),
+            numbered(1, "demo", Code::BUSY),
+        ];
+        let wanted = wanted(json!({ "customer_id": "demo", "code": "6018", "threshold": 1 }));
+        assert_eq!(wanted.nearest(&newest_first, 1)[0].id, 1, "two differences, and still the nearest");
     }
 
     #[test]

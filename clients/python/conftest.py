@@ -1,0 +1,1 @@
+pytest_plugins = ["dukcapil_fr_sim"]

@@ -1,0 +1,220 @@
+"""pytest fixtures for dukcapil-fr-sim, in one file to copy beside your tests. Standard library only; Python 3.8 or newer.
+
+In conftest.py: `pytest_plugins = ["dukcapil_fr_sim"]`. Then each test that asks for `customer` has a customer of its own on one
+simulator a session: its own account, rules, quota, clock and view of the journal, so tests that run in parallel never meet.
+The binary is FRSIM_BINARY, or `dukcapil-fr-sim` on the PATH, or the newest built in a `target` directory above this file.
+"""
+
+import contextlib
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
+import threading
+import urllib.error
+import urllib.parse
+import urllib.request
+
+import pytest
+
+START_LIMIT = 60  # seconds; what has not started by then is ended
+ANSWER_LIMIT = 30  # seconds for an answer of the admin API
+WAIT_LIMIT = 660  # seconds; the admin API itself ends a wait after ten minutes at most
+
+
+class ApiError(Exception):
+    """The admin API refuses. `path` points to what is wrong in the body, `hint` says what to do; either may be None."""
+
+    def __init__(self, status, answer):
+        error = answer["error"]
+        self.status, self.answer = status, answer
+        self.code, self.message = error["code"], error["message"]
+        self.path, self.hint = error.get("path"), error.get("hint")
+        at = f" (at {self.path})" if self.path else ""
+        hint = f"; {self.hint}" if self.hint else ""
+        super().__init__(f"{status} {self.code}: {self.message}{at}{hint}")
+
+
+class Simulator:
+    """A running simulator, whoever started it. The token is that of --admin-token."""
+
+    def __init__(self, endpoint, admin, token=None):
+        self.endpoint, self.admin = endpoint.rstrip("/"), admin.rstrip("/")
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+        # Never through a proxy of the environment.
+        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+    def ask(self, method, path, body=None, timeout=ANSWER_LIMIT):
+        """Calls the admin API; gives the JSON that it answers. Raises ApiError."""
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.admin + path, data, self._headers, method=method)
+        try:
+            with self._opener.open(request, timeout=timeout) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            with error:
+                raise ApiError(error.code, json.load(error)) from None
+
+    @contextlib.contextmanager
+    def customer(self, ttl="10m", **spec):
+        """A customer with a made-up id and account and no quota; `spec` is a customer's fixture file as JSON. Deleted afterwards."""
+        made = Customer(self, self.ask("POST", "/customers", {**spec, "ttl": ttl}))
+        try:
+            yield made
+        finally:
+            # It may have gone by itself: deleted by the test, or its ttl is over.
+            with contextlib.suppress(ApiError):
+                self.ask("DELETE", made.path)
+
+
+class Customer:
+    """A customer of the simulator: what a client under test is given, and what a test steers and asks."""
+
+    def __init__(self, simulator, view):
+        self.simulator = simulator
+        self.view = view
+        self.id = view["customer_id"]
+        self.path = f"/customers/{urllib.parse.quote(self.id, safe='')}"
+        self.url = simulator.endpoint + view["path"]
+        self.account = view["account"]
+        self.public_key_pem = view["public_key_pem"]
+
+    def rule(self, name, **spec):
+        """Puts a rule, before those of the fixtures: `rule("busy", times=2, reply={"code": "6014"})`."""
+        return self.simulator.ask("PUT", f"{self.path}/rules/{urllib.parse.quote(name, safe='')}", spec)
+
+    def quota(self, **change):
+        """Today's quota, after setting `per_day` or `used` where given."""
+        return self._read_or_change("quota", change)
+
+    def clock(self, **change):
+        """The customer's clock, after `advance="25h"`, `now="2026-11-21T23:59:00+07:00"`, `freeze=True` or `reset=True` where given."""
+        return self._read_or_change("clock", change)
+
+    def requests(self, **query):
+        """Its journal, newest first; `code`, `since`, `state` and `limit` narrow it."""
+        query = urllib.parse.urlencode({"limit": 10_000, **query, "customer_id": self.id})
+        return self.simulator.ask("GET", f"/requests?{query}")["requests"]
+
+    def verify(self, match=None, *, exactly=None, at_least=None, at_most=None):
+        """Asserts how many of its requests there were: at least one, unless told otherwise. The failure says what came near."""
+        count = {"exactly": exactly, "at_least": at_least, "at_most": at_most}
+        count = {name: number for name, number in count.items() if number is not None} or {"at_least": 1}
+        return self._assert("/requests/verify", match, {"count": count}, ANSWER_LIMIT)["count"]
+
+    def wait(self, match=None, count=1, timeout="10s"):
+        """Its requests, newest first, once there are `count`; those made before count too. An AssertionError when the time is over."""
+        return self._assert("/requests/wait", match, {"count": count, "timeout": timeout}, WAIT_LIMIT)["requests"]
+
+    def explain(self, body, **more):
+        """What would be answered to a body, and why; consumes nothing."""
+        return self.simulator.ask("POST", "/explain", {"customer_id": self.id, "body": body, **more})
+
+    def _read_or_change(self, what, change):
+        return self.simulator.ask("PUT" if change else "GET", f"{self.path}/{what}", change or None)
+
+    def _assert(self, path, match, more, timeout):
+        match = {**(match or {}), "customer_id": self.id}
+        try:
+            return self.simulator.ask("POST", path, {"match": match, **more}, timeout)
+        except ApiError as error:
+            if "nearest" not in error.answer:
+                raise
+            failure = self._failure(match, error)
+        raise AssertionError(failure)
+
+    def _failure(self, match, error):
+        matched = [f"  matched  #{id}  {self._answer(id)}" for id in error.answer["matched"]]
+        # What other tests did is no help.
+        misses = [miss for miss in error.answer["nearest"] if "customer_id" not in miss["differs"]]
+        nearest = [f"  nearest  #{miss['id']}  {self._answer(miss['id'])}{_differences(miss)}" for miss in misses]
+        seen = matched + nearest or [f"  the journal has nothing of {self.id}"]
+        return "\n".join([f"{error.message}: {json.dumps(match)}", *seen, f"  hint: {error.hint}"])
+
+    def _answer(self, id):
+        try:
+            answer = self.simulator.ask("GET", f"/requests/{id}")["answer"] or {}
+        except ApiError:  # the journal is a ring
+            return "no longer in the journal"
+        return f"{answer.get('code') or answer.get('status') or 'no answer'}: {answer.get('reason') or 'no reason given'}"
+
+
+def _differences(miss):
+    return "".join(f"\n           {field}: want {both['want']!r}, got {both['got']!r}" for field, both in miss["differs"].items())
+
+
+def find_binary():
+    name = "dukcapil-fr-sim"
+    found = os.environ.get("FRSIM_BINARY") or shutil.which(name)
+    if found:
+        return found
+    name += ".exe" if os.name == "nt" else ""
+    for directory in pathlib.Path(__file__).resolve().parents:
+        built = [directory / "target" / profile / name for profile in ("release", "debug")]
+        built = [path for path in built if path.is_file()]
+        if built:
+            return str(max(built, key=lambda path: path.stat().st_mtime))
+    raise FileNotFoundError(f"no {name}: set FRSIM_BINARY, put it on the PATH, or `cargo build` above {__file__}")
+
+
+@contextlib.contextmanager
+def start(*arguments):
+    """A simulator on free ports with keys of its own. `arguments` are more flags of `serve`, such as "--seed", "7"."""
+    with tempfile.TemporaryDirectory(prefix="frsim-") as directory:
+        directory = pathlib.Path(directory)
+        command = [find_binary(), "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--keys", directory / "keys"]
+        command += ["--port-file", directory / "ports"]
+        # Without this it would take a `fixtures` directory of the project under test for its own.
+        if "FRSIM_FIXTURES" not in os.environ and "--fixtures" not in arguments:
+            (directory / "fixtures").mkdir()
+            command += ["--fixtures", directory / "fixtures"]
+        with _process([*command, *arguments], directory / "log") as process:
+            ports = json.loads((directory / "ports").read_text(encoding="utf-8"))
+            simulator = Simulator(ports["endpoint"], ports["admin"], os.environ.get("FRSIM_ADMIN_TOKEN"))
+            yield simulator
+            simulator.ask("POST", "/shutdown")
+            process.wait(START_LIMIT)
+
+
+@contextlib.contextmanager
+def _process(command, log):
+    """A process that has said it is ready; gone when this is left, however that happens."""
+    with open(log, "wb") as stderr:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr)
+    try:
+        with process.stdout:
+            too_late = threading.Timer(START_LIMIT, process.kill)
+            too_late.start()
+            # One line, after the port file is written; nothing, when it ends before.
+            ready = process.stdout.readline()
+            too_late.cancel()
+            if not ready:
+                status = process.wait()
+                said = log.read_text(encoding="utf-8", errors="replace").strip()
+                raise RuntimeError(f"dukcapil-fr-sim did not start (exit status {status}): {said}")
+            yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture(scope="session")
+def frsim_arguments():
+    """More flags for the simulator; to be overridden, as in `return ["--fixtures", "tests/frsim"]`."""
+    return []
+
+
+@pytest.fixture(scope="session")
+def frsim(frsim_arguments):
+    """The session's simulator."""
+    with start(*frsim_arguments) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def customer(frsim):
+    """This test's own customer."""
+    with frsim.customer() as made:
+        yield made

@@ -1,0 +1,225 @@
+"""What the fixtures promise. Needs `pip install -r requirements.txt`; runs with `pytest` and with `pytest -n 4`."""
+
+import base64
+import concurrent.futures
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import urllib.request
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+import dukcapil_fr_sim
+
+# Not worth a picture in the tree: the checks before it are what these tests look at.
+PIXEL = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg==")
+
+
+def body(customer, **changed):
+    """A good request of the customer."""
+    key = load_pem_public_key(customer.public_key_pem.encode())
+
+    def seal(text):
+        return base64.b64encode(key.encrypt(text.encode(), padding.PKCS1v15())).decode()
+
+    fields = {
+        "transactionId": "T-1",
+        "transactionSource": "pytest",
+        "threshold": "7",
+        "image": base64.b64encode(PIXEL).decode(),
+        "user_id": seal(customer.account["user_id"]),
+        "password": seal(customer.account["password"]),
+        "ip": "10.0.0.1",
+    }
+    return {**fields, **changed}
+
+
+def post(customer, **changed):
+    """Posts a request as a client does; gives the code that it is answered with."""
+    headers = {"Content-Type": "application/json", "Accept": "application/json"}
+    request = urllib.request.Request(customer.url, json.dumps(body(customer, **changed)).encode(), headers)
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=30) as answer:
+        said = json.load(answer)
+    return str(said["error"]["errorCode"] if isinstance(said["error"], dict) else said["errorCode"])
+
+
+def test_a_good_request_is_answered_and_verified(customer):
+    assert post(customer) == "6018"
+    assert customer.verify({"code": "6018", "transaction_id": "T-*"}, exactly=1) == 1
+    assert customer.verify() == 1, "at least one, unless told otherwise"
+    assert customer.requests(code="6018")[0]["request"]["transaction_id"] == "T-1"
+    assert customer.requests(code="5001") == []
+
+
+@pytest.mark.parametrize("number", range(8))
+def test_parallel_tests_never_meet(customer, number):
+    """With `pytest -n` in several processes, and here in several threads beside each other."""
+    customer.quota(per_day=number, used=0)
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        codes = list(pool.map(lambda _: post(customer), range(number + 2)))
+    assert sorted(codes) == ["5002"] * 2 + ["6018"] * number
+    customer.verify({"code": "6018"}, exactly=number)
+    assert len(customer.requests()) == number + 2
+
+
+def test_customers_have_ids_and_accounts_of_their_own(frsim, customer):
+    with frsim.customer() as other:
+        assert other.id != customer.id and other.account != customer.account
+        assert post(other) == "6018"
+        assert customer.requests() == []
+    with pytest.raises(dukcapil_fr_sim.ApiError) as refused:
+        other.quota()
+    assert (refused.value.status, refused.value.code) == (404, "not_found"), "it is gone with its test"
+
+
+def test_a_rule_scripts_the_next_answers(customer):
+    customer.rule("busy twice", when={"outcome": "6018"}, times=2, reply={"code": "6014"})
+    assert [post(customer) for _ in range(3)] == ["6014", "6014", "6018"]
+    assert [entry["rule"] for entry in customer.requests()] == [None, "busy twice", "busy twice"]
+
+
+def test_quota_comes_back_when_the_clock_passes_midnight(customer):
+    customer.clock(now="2026-11-21T23:59:00+07:00")
+    assert customer.quota(per_day=1)["left"] == 1
+    assert [post(customer), post(customer)] == ["6018", "5002"]
+    assert customer.clock(advance="2m")["now"].startswith("2026-11-22T00:01:00")
+    assert post(customer) == "6018"
+    assert customer.quota()["used"] == 1
+
+
+def test_a_customer_may_be_specified_whole(frsim):
+    with frsim.customer(ttl="1m", access={"allow": ["192.168.0.0/16"]}, policy={"not_found": "6019"}) as customer:
+        assert post(customer, ip="10.0.0.1") == "5003"
+        assert post(customer, ip="192.168.7.7") == "6019"
+
+
+def test_explain_says_why_and_consumes_nothing(customer):
+    customer.quota(per_day=1)
+    told = customer.explain(body(customer, threshold="21"))
+    assert told["code"] == "5005" and "21" in next(f["reason"] for f in told["findings"] if f["check"] == "threshold")
+    assert customer.quota()["left"] == 1 and customer.requests() == []
+
+
+def test_a_failed_verify_says_what_came_near_and_why(customer):
+    post(customer, transactionId="T-2", password="AAAA")
+    with pytest.raises(AssertionError) as failure:
+        customer.verify({"code": "6018", "transaction_id": "T-1"}, exactly=1)
+    said = str(failure.value).splitlines()
+    number = customer.requests()[0]["id"]
+    assert said[0] == "0 requests found, expected exactly 1: " + json.dumps(
+        {"code": "6018", "transaction_id": "T-1", "customer_id": customer.id}
+    )
+    assert said[1].startswith(f"  nearest  #{number}  5006: password has the wrong length for the key: 3 bytes")
+    assert said[2:4] == ["           code: want '6018', got '5006'", "           transaction_id: want 'T-1', got 'T-2'"]
+    assert said[4].startswith("  hint: ")
+
+
+def test_a_failed_verify_names_what_matched_when_it_is_too_much(customer):
+    post(customer)
+    with pytest.raises(AssertionError, match=r"1 request found, expected at most 0.*\n  matched  #\d+  6018: "):
+        customer.verify(at_most=0)
+
+
+def test_a_failed_verify_shows_nothing_of_other_tests(frsim, customer):
+    with frsim.customer() as other:
+        post(other)
+        with pytest.raises(AssertionError, match=f"the journal has nothing of {customer.id}"):
+            customer.verify({"code": "6018"})
+
+
+def test_wait_is_for_requests_of_another_thread(customer):
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        waiting = pool.submit(customer.wait, {"state": "done"}, count=2)
+        pool.submit(post, customer).result()
+        pool.submit(post, customer).result()
+        assert [entry["ordinal"] for entry in waiting.result()] == [2, 1]
+    with pytest.raises(AssertionError, match="2 requests of 3 came within 1ms"):
+        customer.wait(count=3, timeout="1ms")
+
+
+def test_what_the_api_refuses_is_an_exception_that_says_what_to_do(customer):
+    with pytest.raises(dukcapil_fr_sim.ApiError) as refused:
+        customer.rule("x", tims=2)
+    error = refused.value
+    assert (error.status, error.code, error.path, error.hint) == (400, "invalid", "/tims", "did you mean `times`?")
+    assert str(error).startswith("400 invalid: unknown field `tims`") and "(at /tims); did you mean" in str(error)
+    with pytest.raises(dukcapil_fr_sim.ApiError, match="exactly stands alone"):
+        customer.verify(exactly=1, at_most=1)
+
+
+def test_nothing_is_left_of_a_simulator_that_was_stopped(tmp_path, monkeypatch):
+    monkeypatch.setattr(dukcapil_fr_sim.tempfile, "tempdir", str(tmp_path))
+    with dukcapil_fr_sim.start("--seed", "7") as simulator:
+        assert len(list(tmp_path.iterdir())) == 1
+        assert simulator.ask("GET", "/config")["seed"] == 7
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(OSError):
+        simulator.ask("GET", "/ready")
+
+
+def test_a_test_that_fails_leaves_nothing_either(tmp_path, monkeypatch):
+    monkeypatch.setattr(dukcapil_fr_sim.tempfile, "tempdir", str(tmp_path))
+    with pytest.raises(ZeroDivisionError), dukcapil_fr_sim.start() as simulator:
+        1 / 0
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(OSError):
+        simulator.ask("GET", "/ready")
+
+
+def test_a_simulator_that_does_not_start_says_why(tmp_path, monkeypatch):
+    monkeypatch.setattr(dukcapil_fr_sim.tempfile, "tempdir", str(tmp_path))
+    with pytest.raises(RuntimeError, match=r"did not start \(exit status 2\): .*--layout"), dukcapil_fr_sim.start("--layout", "pretty"):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_fixtures_directory_of_the_project_under_test_is_left_alone(tmp_path, monkeypatch):
+    (tmp_path / "fixtures").mkdir()
+    (tmp_path / "fixtures" / "simulator.toml").write_text("this is not the simulator's")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FRSIM_BINARY", os.path.abspath(dukcapil_fr_sim.find_binary()))
+    with dukcapil_fr_sim.start():
+        pass
+    with pytest.raises(RuntimeError, match="simulator.toml:1"), dukcapil_fr_sim.start("--fixtures", "fixtures"):
+        pass
+
+
+def test_an_admin_token_of_the_environment_is_used(monkeypatch):
+    monkeypatch.setenv("FRSIM_ADMIN_TOKEN", "secret")
+    with dukcapil_fr_sim.start() as simulator, simulator.customer() as customer:
+        customer.verify(exactly=0)
+        stranger = dukcapil_fr_sim.Simulator(simulator.endpoint, simulator.admin)
+        with pytest.raises(dukcapil_fr_sim.ApiError, match="401 unauthorized"):
+            stranger.ask("GET", "/customers")
+
+
+def test_a_binary_that_is_nowhere_is_named(tmp_path, monkeypatch):
+    monkeypatch.delenv("FRSIM_BINARY", raising=False)
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr(dukcapil_fr_sim, "__file__", str(tmp_path / "dukcapil_fr_sim.py"))
+    with pytest.raises(FileNotFoundError, match="set FRSIM_BINARY"):
+        dukcapil_fr_sim.find_binary()
+    built = tmp_path / "target" / "debug" / ("dukcapil-fr-sim.exe" if os.name == "nt" else "dukcapil-fr-sim")
+    built.parent.mkdir(parents=True)
+    built.touch()
+    assert dukcapil_fr_sim.find_binary() == str(built)
+
+
+def test_one_file_in_conftest_is_all_it_takes(tmp_path):
+    """A project of its own, as a reader of the documentation would make it, with flags for the simulator."""
+    here = pathlib.Path(dukcapil_fr_sim.__file__)
+    for path in (here, here.with_name("conftest.py")):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "test_theirs.py").write_text(
+        "import pytest\n\n"
+        "@pytest.fixture(scope='session')\ndef frsim_arguments():\n    return ['--clock', '2026-11-21T10:00:00+07:00']\n\n"
+        "def test_theirs(customer):\n    assert customer.clock()['frozen']\n    customer.verify(at_least=1)\n"
+    )
+    environment = {**os.environ, "FRSIM_BINARY": os.path.abspath(dukcapil_fr_sim.find_binary())}
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--no-header", "-q", tmp_path]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+    assert "1 failed" in done.stdout and "E       AssertionError: 0 requests found, expected at least 1" in done.stdout, done.stdout

@@ -1,0 +1,50 @@
+// Package payment shows the simulator as a container for go test.
+package payment
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/testcontainers/testcontainers-go"
+	"github.com/testcontainers/testcontainers-go/wait"
+)
+
+const token = "for-tests"
+
+func TestEachTestHasACustomerOfItsOwn(t *testing.T) {
+	ctx := context.Background()
+	frsim, err := testcontainers.Run(ctx, "dukcapil-fr-sim",
+		testcontainers.WithEnv(map[string]string{
+			"FRSIM_LISTEN":       "0.0.0.0:8080",
+			"FRSIM_ADMIN_LISTEN": "0.0.0.0:9090",
+			"FRSIM_ADMIN_TOKEN":  token,
+			"FRSIM_KEYS":         "/tmp/keys",
+		}),
+		testcontainers.WithExposedPorts("8080/tcp", "9090/tcp"),
+		testcontainers.WithWaitStrategy(wait.ForHTTP("/ready").WithPort("9090/tcp")),
+	)
+	testcontainers.CleanupContainer(t, frsim)
+	if err != nil {
+		t.Fatal(err)
+	}
+	admin, err := frsim.PortEndpoint(ctx, "9090/tcp", "http")
+	if err != nil {
+		t.Fatal(err)
+	}
+	wanted, err := http.NewRequest("POST", admin+"/customers", strings.NewReader(`{"ttl":"10m"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	wanted.Header.Set("Authorization", "Bearer "+token)
+	made, err := http.DefaultClient.Do(wanted)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer made.Body.Close()
+	// Its customer_id, account, path and public_key_pem are what the client under test is given.
+	if made.StatusCode != http.StatusCreated {
+		t.Fatal(made.Status)
+	}
+}
