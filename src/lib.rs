@@ -29,6 +29,7 @@
 //! | [`http`] | both listeners |
 //! | [`simulator`] | starting and stopping |
 //! | [`cli`] | the command line |
+//! | [`version`] | which build this is |
 
 pub mod capacity;
 pub mod checks;
@@ -56,6 +57,7 @@ pub mod rules;
 pub mod simulator;
 pub mod timer;
 pub mod timing;
+pub mod version;
 pub mod warnings;
 mod watching;
 
