@@ -66,6 +66,7 @@
 //! | [`http`] | both listeners |
 //! | [`simulator`] | starting and stopping |
 //! | [`cli`] | the command line |
+//! | [`version`] | which build this is |
 
 pub mod capacity;
 pub mod checks;
@@ -95,6 +96,7 @@ pub mod simulator;
 pub mod testing;
 pub mod timer;
 pub mod timing;
+pub mod version;
 pub mod warnings;
 mod watching;
 

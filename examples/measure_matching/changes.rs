@@ -13,6 +13,9 @@ pub struct Change {
     make: Make,
 }
 
+/// Gives the changed picture's file.
+type Make = Box<dyn Fn(&DynamicImage) -> Vec<u8>>;
+
 impl Change {
     fn new(
         kind: &'static str,

@@ -1,27 +1,75 @@
 //! `healthcheck`: for a container's health check.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
 
+use super::serve::AdminListen;
 use super::{Failure, client};
 
 #[derive(Debug, Args)]
 pub struct HealthcheckArgs {
-    /// The admin listener
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9090", env = "FRSIM_ADMIN")]
-    admin: String,
+    /// The admin listener [default: where --admin-listen is]
+    #[arg(long, value_name = "URL", env = "FRSIM_ADMIN")]
+    admin: Option<String>,
+    /// What serve was given: in a container it is the same variable
+    #[arg(long, value_name = "ADDR|off", default_value = "127.0.0.1:9090", env = "FRSIM_ADMIN_LISTEN")]
+    admin_listen: AdminListen,
     /// Give up after
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = humantime::parse_duration)]
     timeout: Duration,
 }
 
 pub fn run(args: &HealthcheckArgs) -> Result<ExitCode, Failure> {
-    let url = format!("{}/ready", args.admin.trim_end_matches('/'));
+    let admin = match &args.admin {
+        Some(url) => url.trim_end_matches('/').to_owned(),
+        None => from_here(args.admin_listen)?,
+    };
+    let url = format!("{admin}/ready");
     let answer = client::get(&client::agent(args.timeout), &url, None).map_err(Failure::no)?;
     if answer.status == 200 {
         return Ok(ExitCode::SUCCESS);
     }
     Err(Failure::no(format!("{url}: HTTP status {}", answer.status)))
+}
+
+/// How a listener on this machine is reached from this machine.
+fn from_here(listener: AdminListen) -> Result<String, Failure> {
+    let AdminListen::At(mut address) = listener else {
+        return Err(Failure::no(
+            "the admin listener is off, so nobody can be asked; let it listen on loopback",
+        ));
+    };
+    if address.port() == 0 {
+        return Err(Failure::no("the admin listener takes any free port; name the one it took with --admin"));
+    }
+    if address.ip().is_unspecified() {
+        address.set_ip(loopback(address));
+    }
+    Ok(format!("http://{address}"))
+}
+
+fn loopback(like: SocketAddr) -> IpAddr {
+    if like.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listener_on_all_addresses_is_asked_on_loopback() {
+        for (listener, url) in [
+            ("0.0.0.0:9090", Some("http://127.0.0.1:9090")),
+            ("[::]:9091", Some("http://[::1]:9091")),
+            ("127.0.0.1:9092", Some("http://127.0.0.1:9092")),
+            ("192.0.2.7:9093", Some("http://192.0.2.7:9093")),
+            ("0.0.0.0:0", None),
+            ("off", None),
+        ] {
+            assert_eq!(from_here(listener.parse().unwrap()).ok().as_deref(), url, "{listener}");
+        }
+    }
 }

@@ -3,6 +3,7 @@
 mod call;
 mod check;
 mod client;
+mod completions;
 mod console;
 mod encrypt;
 mod environment;
@@ -10,7 +11,9 @@ mod explain;
 mod healthcheck;
 mod init;
 mod log;
+mod man;
 mod nik;
+mod notices;
 mod schema;
 mod secret;
 mod serve;
@@ -25,10 +28,11 @@ use crate::StartError;
 use crate::fixtures::{self, Fixtures, Problem};
 use crate::keys::{self, KeyRing, PrivateKey};
 use crate::policy::PolicySpec;
+use crate::version::WITH_COMMIT;
 
 /// Simulator of the Dukcapil face recognition 1:N endpoint.
 #[derive(Debug, Parser)]
-#[command(name = "dukcapil-fr-sim", version, args_conflicts_with_subcommands = true)]
+#[command(name = "dukcapil-fr-sim", version = WITH_COMMIT, args_conflicts_with_subcommands = true)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -56,6 +60,12 @@ enum Command {
     Nik(nik::NikArgs),
     /// Exit 0 when the server is ready, 1 when it is not
     Healthcheck(healthcheck::HealthcheckArgs),
+    /// Print what makes a shell complete commands and flags
+    Completions(completions::CompletionsArgs),
+    /// Print the manual page, or that of a command
+    Man(man::ManArgs),
+    /// Print the notices of third parties
+    Notices(notices::NoticesArgs),
 }
 
 /// Runs the command line.
@@ -78,6 +88,9 @@ pub fn main() -> ExitCode {
         Some(Command::Schema(args)) => schema::run(&args),
         Some(Command::Nik(args)) => nik::run(&args),
         Some(Command::Healthcheck(args)) => healthcheck::run(&args),
+        Some(Command::Completions(args)) => completions::run(&args),
+        Some(Command::Man(args)) => man::run(&args),
+        Some(Command::Notices(args)) => notices::run(&args),
     };
     done.unwrap_or_else(|failure| {
         if !failure.message.is_empty() {

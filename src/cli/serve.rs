@@ -102,7 +102,7 @@ pub enum LogFormat {
 
 /// Where the admin API listens.
 #[derive(Clone, Copy, Debug)]
-enum AdminListen {
+pub enum AdminListen {
     Off,
     At(SocketAddr),
 }

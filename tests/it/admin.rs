@@ -9,7 +9,9 @@ fn health_readiness_and_version() {
     let sim = Sim::start();
     assert_eq!(sim.admin("GET", "/health", ""), (200, json!({ "status": "ok" })));
     assert_eq!(sim.admin("GET", "/ready", "").1["status"], "ready");
-    assert_eq!(sim.admin("GET", "/version", "").1["version"], env!("CARGO_PKG_VERSION"));
+    let version = sim.admin("GET", "/version", "").1;
+    assert_eq!(version["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(version["commit"], dukcapil_fr_sim::version::COMMIT);
 }
 
 #[test]

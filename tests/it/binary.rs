@@ -596,6 +596,18 @@ fn healthcheck_is_0_when_ready_and_1_when_not() {
     let served = Served::plain(&[]);
     let admin = served.value("admin");
     assert_eq!(run(&["healthcheck", "--admin", &admin]).status.code(), Some(0));
+    let listener = admin.strip_prefix("http://").unwrap();
+    let port = listener.rsplit(':').next().unwrap();
+    for (variable, value) in [
+        ("FRSIM_ADMIN", admin.clone()),
+        ("FRSIM_ADMIN_LISTEN", listener.to_owned()),
+        ("FRSIM_ADMIN_LISTEN", format!("0.0.0.0:{port}")),
+    ] {
+        let checked = command(&["healthcheck"]).env(variable, &value).output().unwrap();
+        assert_eq!(checked.status.code(), Some(0), "{variable}={value}: {}", text(&checked.stderr));
+    }
+    let off = command(&["healthcheck"]).env("FRSIM_ADMIN_LISTEN", "off").output().unwrap();
+    assert_eq!(off.status.code(), Some(1));
     served.signal("TERM");
     served.end();
     assert_eq!(run(&["healthcheck", "--admin", &admin]).status.code(), Some(1));

@@ -21,6 +21,7 @@ mod nik_commands;
 mod openapi;
 mod openssl;
 mod quotas;
+mod release;
 mod restarts;
 mod rules;
 mod samples;

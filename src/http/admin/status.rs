@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::json;
 use crate::http::Shared;
+use crate::version;
 
 /// How the simulator is.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -28,6 +29,8 @@ pub struct Readiness {
 pub struct Version {
     name: &'static str,
     version: &'static str,
+    /// The commit that it was built from, or `unknown`.
+    commit: &'static str,
 }
 
 /// The process answers.
@@ -43,7 +46,7 @@ pub async fn ready(shared: web::Data<Shared>) -> HttpResponse {
 }
 
 pub async fn version() -> HttpResponse {
-    json(&Version { name: env!("CARGO_PKG_NAME"), version: env!("CARGO_PKG_VERSION") })
+    json(&Version { name: env!("CARGO_PKG_NAME"), version: version::VERSION, commit: version::COMMIT })
 }
 
 /// Stops the simulator as a signal does. The answer leaves first: this thread goes on to what it was given last only when it has

@@ -1,0 +1,21 @@
+# The simulator alone: one static binary in an empty image, and a directory for its keys. docs/container.md says how to use it.
+
+FROM rust:1.91-bookworm AS build
+WORKDIR /source
+COPY . .
+RUN cargo static && mkdir -p /image/keys && cp target/*/release/dukcapil-fr-sim /image/
+
+FROM scratch
+COPY --from=build /image/dukcapil-fr-sim /dukcapil-fr-sim
+# The server's key is made here on the first start: a volume keeps it, and inherits the owner.
+COPY --from=build --chown=65532:65532 /image/keys /keys
+USER 65532:65532
+WORKDIR /
+# The admin API stays on the container's loopback: beyond it, it needs a token, which no image can bring.
+ENV FRSIM_LISTEN=0.0.0.0:8080
+EXPOSE 8080 9090
+HEALTHCHECK --interval=5s --timeout=3s --start-period=10s CMD ["/dukcapil-fr-sim", "healthcheck"]
+ENTRYPOINT ["/dukcapil-fr-sim"]
+LABEL org.opencontainers.image.title="dukcapil-fr-sim" \
+      org.opencontainers.image.description="Simulator of the Dukcapil face recognition 1:N endpoint" \
+      org.opencontainers.image.licenses="MIT OR Apache-2.0"

@@ -1,0 +1,105 @@
+//! What is delivered beside the simulator: version, completions, manual, package, notices, container files.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use dukcapil_fr_sim::version::{COMMIT, VERSION, WITH_COMMIT};
+
+use crate::binary::command;
+
+/// What a command that succeeds prints.
+fn printed(args: &[&str]) -> String {
+    let output = command(args).output().unwrap();
+    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn the_version_names_the_commit_that_was_built() {
+    assert_eq!(printed(&["--version"]), format!("dukcapil-fr-sim {WITH_COMMIT}\n"));
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    if root.join(".git").exists() {
+        let git = Command::new("git").args(["show", "-s", "--format=%H %cs"]).current_dir(root).output();
+        let said = String::from_utf8(git.unwrap().stdout).unwrap();
+        let (hash, day) = said.trim().split_once(' ').unwrap();
+        assert_eq!(COMMIT, hash);
+        assert_eq!(WITH_COMMIT, format!("{VERSION} ({} {day})", &hash[..7]));
+    } else {
+        // A package knows its commit, a mere copy does not.
+        assert_eq!(COMMIT != "unknown", root.join(".cargo_vcs_info.json").exists());
+    }
+}
+
+#[test]
+fn completions_know_commands_and_flags_in_every_shell() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = printed(&["completions", shell]);
+        for word in ["healthcheck", "admin-listen", "generate"] {
+            assert!(script.contains(word), "{shell} does not complete {word}");
+        }
+    }
+    let unknown = command(&["completions", "tcsh"]).output().unwrap();
+    assert_eq!(unknown.status.code(), Some(2));
+}
+
+#[test]
+fn bash_takes_its_completions() {
+    let script = printed(&["completions", "bash"]);
+    let asked = r#"
+        what=$(complete -p dukcapil-fr-sim | sed 's/.*-F \([^ ]*\).*/\1/')
+        COMP_WORDS=(dukcapil-fr-sim heal) COMP_CWORD=1
+        "$what" dukcapil-fr-sim heal dukcapil-fr-sim
+        echo "${COMPREPLY[@]}""#;
+    let output = Command::new("bash")
+        .args(["--norc", "-c", &format!("{script}\n{asked}")])
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(said.trim(), "healthcheck", "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn the_manual_has_a_page_for_every_command() {
+    let whole = printed(&["man"]);
+    assert!(
+        whole.contains(".TH dukcapil-fr-sim 1")
+            && whole.contains("FRSIM_ADMIN_TOKEN")
+            && whole.contains(VERSION),
+        "{whole}"
+    );
+    let help = printed(&["--help"]);
+    let commands: Vec<_> = help
+        .lines()
+        .skip_while(|line| *line != "Commands:")
+        .skip(1)
+        .take_while(|line| !line.is_empty())
+        .filter_map(|line| line.trim().split(' ').next())
+        .collect();
+    assert!(commands.contains(&"serve") && commands.contains(&"nik"), "{commands:?}");
+    for name in commands.into_iter().filter(|name| *name != "help") {
+        assert!(whole.contains(&format!("dukcapil\\-fr\\-sim\\-{name}(1)")), "{name} is not in the manual");
+        let page = printed(&["man", name]);
+        assert!(page.contains(&format!(".TH dukcapil-fr-sim-{name} 1")), "{name}: {page}");
+    }
+    assert!(printed(&["man", "nik", "parse"]).contains(".TH dukcapil-fr-sim-nik-parse 1"));
+    let unknown = command(&["man", "healtcheck"]).output().unwrap();
+    assert_eq!(unknown.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&unknown.stderr).contains("there is no command healtcheck"));
+}
+
+#[test]
+fn the_notices_name_what_the_binary_is_made_of() {
+    let notices = printed(&["notices"]);
+    assert!(
+        notices.contains("github.com/cahyadsn/wilayah")
+            && notices.contains("GNU LESSER GENERAL PUBLIC LICENSE")
+    );
+    let manifest = include_str!("../../Cargo.toml");
+    let dependencies = manifest.split("\n[dependencies]\n").nth(1).unwrap().split("\n[").next().unwrap();
+    let names: Vec<_> = dependencies.lines().filter_map(|line| Some(line.split_once(" =")?.0)).collect();
+    assert!(names.contains(&"rsa") && names.contains(&"actix-web"), "{names:?}");
+    for name in names {
+        assert!(notices.contains(&format!("\n| {name} | ")), "no notice of {name}");
+    }
+}
