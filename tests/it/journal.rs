@@ -99,12 +99,12 @@ fn a_right_count_is_confirmed_and_a_wrong_one_comes_with_what_came_near() {
     assert_eq!((&unmet["count"], &unmet["matched"]), (&json!(1), &json!([1])));
     let code = json!({ "code": { "want": "6018", "got": "5005" } });
     assert_eq!(
-        unmet["nearest"][1],
+        unmet["nearest"][0],
         json!({ "id": 3, "differs": {
         "transaction_id": { "want": "T*", "got": "X-1" } } })
     );
-    assert_eq!(unmet["nearest"][2], json!({ "id": 2, "differs": code }));
-    assert_eq!(unmet["nearest"][0]["id"], 4, "one difference as well, and newer");
+    assert_eq!(unmet["nearest"][1], json!({ "id": 2, "differs": code }));
+    assert_eq!(unmet["nearest"][2]["id"], 4, "one difference as well, and newer, but another customer's");
     let (status, unmet) = verified(&sim, json!({ "count": { "at_most": 2 } }));
     assert_eq!((status, &unmet["count"], &unmet["matched"]), (409, &json!(4), &json!([4, 3, 2, 1])));
     assert_eq!(unmet["nearest"], json!([]), "too many have no near misses");
