@@ -6,6 +6,7 @@ mod admin;
 mod binary;
 mod bodies;
 mod capacity;
+mod ci_example;
 mod customers;
 mod documented;
 mod faults;
