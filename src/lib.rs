@@ -51,6 +51,7 @@ pub mod policy;
 pub mod protocol;
 pub mod recent;
 mod reloading;
+mod remembered;
 pub mod roster;
 pub mod rules;
 pub mod simulator;

@@ -18,6 +18,7 @@ mod nik;
 mod nik_commands;
 mod openssl;
 mod quotas;
+mod remembered;
 mod rules;
 mod scenarios;
 mod schema;
