@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use jiff::civil::Date;
+use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::{Value as Json, json};
 
 use crate::capacity::{CapacityGauge, Door, Place, Room, Station, Stations};
 use crate::checks::{self, Case, Check, Finding, QuotaView, Status};
@@ -25,7 +25,7 @@ use crate::evidence::memory::Sealed;
 use crate::evidence::{Credential, Memory, Photo};
 use crate::faults::{HttpAnswer, Listener, Upload, Way};
 use crate::fixtures::{Customer, Fixtures};
-use crate::journal::{self, Discretion, Entry, Found, Journal, State};
+use crate::journal::{self, DelayTold, Discretion, Entry, FaultTold, Found, Journal, State};
 use crate::ledger::{self, Book, Ledger};
 use crate::matcher::{self, Matcher, Scope as Reach};
 use crate::policy::{Policy, QuotaCounts};
@@ -150,7 +150,7 @@ pub struct Verdict {
 }
 
 /// A verdict for a person: what the endpoint would answer, and why.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Explanation {
     pub code: Option<Code>,
     /// What the checks alone answer; null when a rule skips them.
@@ -159,8 +159,8 @@ pub struct Explanation {
     pub hint: Option<String>,
     pub rule: Option<String>,
     pub rules: Vec<Firing>,
-    pub delay: Option<Json>,
-    pub fault: Option<Json>,
+    pub delay: Option<DelayTold>,
+    pub fault: Option<FaultTold>,
     pub shape: Option<Shape>,
     pub layout: Layout,
     pub candidates: Vec<Found>,
@@ -208,18 +208,14 @@ impl Verdict {
         self.decided.firings.first().map(|firing| firing.rule.clone())
     }
 
-    fn told_delay(&self) -> Option<Json> {
+    fn told_delay(&self) -> Option<DelayTold> {
         let (_, rule) = self.decided.delay.as_ref()?;
-        Some(json!({ "rule": rule, "us": u64::try_from(self.delay?.as_micros()).unwrap_or(u64::MAX) }))
+        Some(DelayTold { rule: rule.clone(), us: u64::try_from(self.delay?.as_micros()).unwrap_or(u64::MAX) })
     }
 
-    fn told_fault(&self) -> Option<Json> {
+    fn told_fault(&self) -> Option<FaultTold> {
         let ((fault, rule), plan) = (self.decided.fault.as_ref()?, self.plan.as_ref()?);
-        let mut told = json!({ "kind": fault.name(), "rule": rule });
-        if let Some(members) = told.as_object_mut() {
-            members.extend(plan.note.clone());
-        }
-        Some(told)
+        Some(FaultTold { note: plan.note.clone(), ..FaultTold::new(fault.name(), rule) })
     }
 }
 
@@ -381,8 +377,7 @@ impl Engine {
     /// was answered instead, if anything.
     pub fn turn_away(&self, head: &Head, arrival: &Arrival, status: Option<u16>, reason: &str) -> Arc<Entry> {
         let answer = journal::Reply { status, reason: reason.to_owned(), ..journal::Reply::default() };
-        let fault =
-            arrival.decided.fault.as_ref().map(|(fault, rule)| json!({ "kind": fault.name(), "rule": rule }));
+        let fault = arrival.decided.fault.as_ref().map(|(fault, rule)| FaultTold::new(fault.name(), rule));
         let rules = arrival.decided.firings.clone();
         let rule = rules.first().map(|firing| firing.rule.clone());
         self.journal.add(Entry {

@@ -84,10 +84,11 @@ impl Book {
         self.per_day = None;
     }
 
-    /// The scenario begins again: state, counts of rules and ordinals of requests.
+    /// The scenario begins again: state, counts of rules, ordinals of requests, and what retries are told by.
     pub fn reset_scenario(&mut self, began: Timestamp) {
         self.requests = 0;
         self.scenario = Scenario::begin(began);
+        self.recent = Recent::default();
     }
 
     /// Takes back the rules that were put and that `goes` names; what was counted for them goes with them. Gives how many.

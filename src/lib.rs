@@ -9,6 +9,43 @@
 //!                    recognised
 //! ```
 //!
+//! # In a test suite
+//!
+//! ```
+//! use dukcapil_fr_sim::Simulator;
+//! use serde_json::json;
+//!
+//! # async fn test() -> Result<(), Box<dyn std::error::Error>> {
+//! let simulator = Simulator::builder()
+//!     .customer("bank", json!({ "extends": "demo", "quota": { "per_day": 2 } }))
+//!     .rule("bank", "busy once", json!({ "times": 1, "reply": { "code": "6014" } }))
+//!     .clock("2026-11-21T10:00:00+07:00".parse()?)
+//!     .seed(7)
+//! #   .key_bits(1024)
+//!     .start()
+//!     .await?;
+//!
+//! // Your own client goes here, with simulator.url() and simulator.public_key_pem().
+//! let request = simulator.request("bank")?.transaction_id("pay-1");
+//! let send = async || reqwest::Client::new().post(request.url()).body(request.body()).send().await?.text().await;
+//! assert!(send().await?.contains("6014"));
+//! assert!(send().await?.contains("6018"));
+//!
+//! simulator.verify(json!({ "customer_id": "bank", "transaction_id": "pay-*" }), 2)?;
+//! assert!(send().await?.contains("5002"), "both used up quota");
+//! simulator.advance(std::time::Duration::from_secs(24 * 3600))?;
+//! assert!(send().await?.contains("6018"), "a new day in Jakarta");
+//! assert_eq!(simulator.received().len(), 4);
+//! # Ok(())
+//! # }
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(test())?;
+//! # Ok::<_, Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Any number of simulators run in one process, each on free ports; a dropped one stops and closes them. There is no global state.
+//!
+//! # Inside
+//!
 //! | module | what it holds |
 //! | --- | --- |
 //! | [`protocol`] | the document: outcomes, request body, answers and their layouts; pure values |
@@ -52,12 +89,18 @@ pub mod protocol;
 pub mod recent;
 mod reloading;
 mod remembered;
+pub mod request;
 pub mod roster;
 pub mod rules;
 pub mod simulator;
+pub mod testing;
 pub mod timer;
 pub mod timing;
 pub mod warnings;
 mod watching;
 
+pub use engine::Scope;
+pub use journal::{Entry, Expected, Match};
+pub use request::Request;
 pub use simulator::{Builder, Simulator, StartError};
+pub use testing::{Refused, Unmet};

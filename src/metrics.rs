@@ -14,7 +14,6 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::faults;
 use crate::journal::{Entry, Fill};
 use crate::protocol::{Code, Outcome};
 use crate::timing::Times;
@@ -257,8 +256,7 @@ fn code(entry: &Entry) -> &'static str {
 }
 
 fn fault(entry: &Entry) -> Option<&'static str> {
-    let kind = entry.fault.as_ref()?.get("kind")?.as_str()?;
-    faults::KINDS.iter().map(|known| known.name).find(|known| *known == kind)
+    entry.fault.as_ref().map(|fault| fault.kind)
 }
 
 impl fmt::Debug for Metrics {
@@ -269,7 +267,7 @@ impl fmt::Debug for Metrics {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use crate::journal::FaultTold;
 
     use super::*;
     use crate::journal::tests::entry;
@@ -309,7 +307,7 @@ mod tests {
     fn faults_are_counted_by_kind_and_an_answer_without_a_code_as_none() {
         let metrics = Metrics::default();
         let mut hanging = entry("demo", Code::FOUND);
-        hanging.fault = Some(json!({ "kind": "hang", "rule": "h" }));
+        hanging.fault = Some(FaultTold::new("hang", "h"));
         hanging.answer.code = None;
         metrics.ended(&hanging, Duration::ZERO);
         let text = scrape(&metrics);

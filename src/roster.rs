@@ -4,13 +4,18 @@
 //! Customers in files extend those in files only.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
 use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::{Map, Value};
 
+use crate::fixtures::model::present;
 use crate::fixtures::{Customer, CustomerId, CustomerSpec, Fixtures, Wrong};
-use crate::rules::Rule;
+use crate::rules::{Rule, Span};
 
 /// The fixtures in force, and the customers put over them.
 #[derive(Debug)]
@@ -52,6 +57,62 @@ pub enum Refusal {
     Unknown,
     /// It is in the fixtures, and was not put.
     InFile,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refusal::Wrong((_, message)) => f.write_str(message),
+            Refusal::Dependent { other, message } => {
+                write!(f, "{other} extends it, and would be wrong: {message}")
+            }
+            Refusal::Full(most) => write!(f, "there are {most} customers"),
+            Refusal::Taken => f.write_str("the customer_id is taken"),
+            Refusal::Unknown => f.write_str("no customer has this id"),
+            Refusal::InFile => f.write_str("the customer is the fixtures', and nothing was put over it"),
+        }
+    }
+}
+
+/// A customer as a caller writes it: the fixture model as JSON, and how long it lives.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    pub spec: CustomerSpec,
+    /// Absent, null, or so long.
+    pub ttl: Option<Option<Duration>>,
+}
+
+/// The keys that a customer is shown with and that say how things are; putting them back changes nothing.
+pub const READ_ONLY: [&str; 4] = ["path", "public_key_pem", "source", "expires"];
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Life {
+    #[serde(deserialize_with = "present")]
+    ttl: Option<Option<Span>>,
+}
+
+impl Wanted {
+    /// Reads what a caller writes.
+    ///
+    /// # Errors
+    /// What is wrong, and where in it.
+    pub fn read(mut value: Value) -> Result<Wanted, serde_path_to_error::Error<serde_json::Error>> {
+        let mut life = Map::new();
+        if let Some(members) = value.as_object_mut() {
+            READ_ONLY.iter().for_each(|key| drop(members.shift_remove(*key)));
+            life.extend(members.shift_remove_entry("ttl"));
+        }
+        let Life { ttl } = serde_path_to_error::deserialize(Value::Object(life))?;
+        let spec = serde_path_to_error::deserialize(value)?;
+        Ok(Wanted { spec, ttl: ttl.map(|ttl| ttl.map(|Span(ttl)| ttl)) })
+    }
+
+    /// How long it lives; `None` until it is taken back.
+    #[must_use]
+    pub fn lives(&self) -> Option<Duration> {
+        self.ttl.flatten()
+    }
 }
 
 /// A customer of the roster, for a listing.
@@ -129,10 +190,8 @@ impl Roster {
     }
 
     /// What was written of a customer, without what it inherits; and when it goes by itself.
-    #[must_use]
-    pub fn written(&self, id: &str, now: Timestamp) -> Option<Entry> {
-        let put =
-            self.read().get(id).filter(|put| put.is_alive(now)).map(|put| (put.spec.clone(), put.expires));
+    fn written(&self, id: &str) -> Option<Entry> {
+        let put = self.read().get(id).map(|put| (put.spec.clone(), put.expires));
         put.or_else(|| Some((self.glance().spec(id)?.clone(), None)))
     }
 
@@ -178,7 +237,8 @@ impl Roster {
         self.enter(id, entry, now)
     }
 
-    /// Puts a customer made of what is written of the one with its id; nobody changes that one meanwhile.
+    /// Puts a customer made of what is written of the one with its id; nobody changes that one meanwhile. Customers whose time is
+    /// over are to be swept out before.
     ///
     /// # Errors
     /// Those of `change`, and those of [`Roster::put`]; [`Refusal::Unknown`] when nobody has the id.
@@ -189,7 +249,7 @@ impl Roster {
         change: impl FnOnce(Entry) -> Result<Entry, E>,
     ) -> Result<(), E> {
         let _turn = self.turn();
-        let written = self.written(id.as_str(), now).ok_or(Refusal::Unknown)?;
+        let written = self.written(id.as_str()).ok_or(Refusal::Unknown)?;
         Ok(self.enter(id, change(written)?, now)?)
     }
 

@@ -3,11 +3,13 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use serde::Serialize;
+use serde_json::Value;
 use socket2::SockRef;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::{Notify, oneshot, watch};
@@ -26,6 +28,7 @@ use crate::metrics::Metrics;
 use crate::observer::{Observer, Silent};
 use crate::policy::PolicySpec;
 use crate::reloading::Reloader;
+use crate::testing::{self, Refused};
 use crate::timer::{RealTimer, Timer};
 use crate::watching::Watch;
 
@@ -55,6 +58,9 @@ pub enum StartError {
         "an admin listener beyond loopback ({0}) needs --admin-token: anybody who reaches it could steer the simulator"
     )]
     OpenAdmin(SocketAddr),
+    /// A customer or a rule of the builder is wrong.
+    #[error("{what}: {refused}")]
+    Refused { what: String, refused: Refused },
     /// A file named on the command line cannot be used.
     #[error("{}: {source}", path.display())]
     File { path: PathBuf, source: io::Error },
@@ -82,6 +88,16 @@ pub struct Builder {
     watch: bool,
     observer: Arc<dyn Observer>,
     timer: Arc<dyn Timer>,
+    /// Put when it starts, in this order.
+    customers: Vec<(String, Value)>,
+    rules: Vec<Put>,
+}
+
+/// A rule that is put when the simulator starts.
+struct Put {
+    customer_id: String,
+    name: String,
+    rule: Value,
 }
 
 impl Default for Builder {
@@ -110,6 +126,8 @@ impl Default for Builder {
             watch: false,
             observer: Arc::new(Silent),
             timer: Arc::new(RealTimer),
+            customers: Vec::new(),
+            rules: Vec::new(),
         }
     }
 }
@@ -220,6 +238,25 @@ impl Builder {
         self
     }
 
+    /// A customer over those of the fixtures: the model of the fixture files as JSON.
+    ///
+    /// What is wrong with it is said when the simulator starts.
+    #[must_use]
+    pub fn customer(mut self, id: &str, customer: impl Serialize) -> Builder {
+        self.customers.push((id.to_owned(), as_json(customer)));
+        self
+    }
+
+    /// A rule of a customer, before those that it has: the model of the fixture files as JSON.
+    ///
+    /// What is wrong with it is said when the simulator starts.
+    #[must_use]
+    pub fn rule(mut self, customer_id: &str, name: &str, rule: impl Serialize) -> Builder {
+        let (customer_id, name) = (customer_id.to_owned(), name.to_owned());
+        self.rules.push(Put { customer_id, name, rule: as_json(rule) });
+        self
+    }
+
     /// Who is told what happens.
     #[must_use]
     pub fn observer(mut self, observer: Arc<dyn Observer>) -> Builder {
@@ -243,11 +280,26 @@ impl Builder {
         self
     }
 
-    /// Starts. When this returns, both listeners listen and everything is loaded.
+    /// Starts. When this is done, both listeners listen and everything is loaded. On any async runtime: the simulator has its
+    /// own threads.
     ///
     /// # Errors
     /// What is in the way; nothing is left running then.
-    pub fn start(self) -> Result<Simulator, StartError> {
+    pub async fn start(self) -> Result<Simulator, StartError> {
+        let (report, started) = oneshot::channel();
+        // Making a key takes longer than an async test may block.
+        std::thread::Builder::new().name("frsim-start".to_owned()).spawn(move || {
+            // Who awaited it may have gone; the simulator stops then.
+            let _ = report.send(self.start_blocking());
+        })?;
+        started.await.unwrap_or_else(|_| Err(io::Error::other("the starting thread ended").into()))
+    }
+
+    /// Starts, from code that is not async.
+    ///
+    /// # Errors
+    /// What is in the way; nothing is left running then.
+    pub fn start_blocking(self) -> Result<Simulator, StartError> {
         if let Some(address) = self.admin_listen.filter(|address| !address.ip().is_loopback())
             && self.settings.admin_token.is_none()
         {
@@ -267,6 +319,7 @@ impl Builder {
         })?;
         let settings = EngineSettings { seed: self.seed, show_nik: self.show_nik };
         let engine = Arc::new(Engine::new(fixtures, Clock::new(self.clock), journal, settings));
+        put(&engine, &self.customers, &self.rules)?;
         let reloader = Arc::new(Reloader::new(
             self.fixtures.clone(),
             self.policy,
@@ -307,7 +360,15 @@ impl Builder {
         });
         let running = Running::start(listener, admin_listener, (Arc::clone(&shared), commands), self.grace)?;
         let (endpoint, admin) = addresses;
-        Ok(Simulator { endpoint, admin, origin, shared, _watching: watching, running })
+        Ok(Simulator {
+            endpoint,
+            admin,
+            origin,
+            shared,
+            transactions: AtomicU64::new(0),
+            _watching: watching,
+            running,
+        })
     }
 
     fn key_ring(&self) -> Result<(KeyRing, Option<keys::Origin>), StartError> {
@@ -328,6 +389,25 @@ impl Builder {
     }
 }
 
+/// A value that cannot be written as JSON is null, which no customer and no rule is.
+fn as_json(value: impl Serialize) -> Value {
+    serde_json::to_value(value).unwrap_or_default()
+}
+
+fn put(engine: &Engine, customers: &[(String, Value)], rules: &[Put]) -> Result<(), StartError> {
+    for (id, customer) in customers {
+        testing::put_customer(engine, id, customer)
+            .map_err(|refused| StartError::Refused { what: format!("the customer {id}"), refused })?;
+    }
+    for Put { customer_id, name, rule } in rules {
+        testing::put_rule(engine, customer_id, name, rule).map_err(|refused| StartError::Refused {
+            what: format!("the rule {name:?} of {customer_id}"),
+            refused,
+        })?;
+    }
+    Ok(())
+}
+
 fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
     TcpListener::bind(address).map_err(|source| StartError::Address { address, source })
 }
@@ -338,6 +418,8 @@ pub struct Simulator {
     admin: Option<SocketAddr>,
     origin: Option<keys::Origin>,
     shared: Arc<Shared>,
+    /// Ready requests made so far.
+    transactions: AtomicU64,
     _watching: Option<Watch>,
     running: Running,
 }
@@ -371,6 +453,11 @@ impl Simulator {
     #[must_use]
     pub fn key_origin(&self) -> Option<keys::Origin> {
         self.origin
+    }
+
+    /// Number of the next ready request, from 1.
+    pub(crate) fn next_transaction(&self) -> u64 {
+        self.transactions.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     /// The engine behind the listeners.

@@ -69,7 +69,7 @@ fn argument(name: &str) -> Option<String> {
 impl Bench {
     fn start(time: Duration) -> Result<Bench, StartError> {
         let fixtures = bodies::fixtures();
-        let simulator = Simulator::builder().fixtures(Some(fixtures.path().to_owned())).start()?;
+        let simulator = Simulator::builder().fixtures(Some(fixtures.path().to_owned())).start_blocking()?;
         let threads = thread::available_parallelism().map_or(1, usize::from);
         let key = PrivateKey::generate("bench", 2048).expect("a key");
         let ends = bodies::ends(&simulator.public_key_pem());

@@ -6,8 +6,6 @@ use image::codecs::jpeg::JpegEncoder;
 use image::imageops::FilterType;
 use image::{DynamicImage, ImageEncoder, ImageFormat};
 
-type Make = Box<dyn Fn(&DynamicImage) -> Vec<u8>>;
-
 /// A change: what it is called in tables, its kind, and how it is made.
 pub struct Change {
     pub kind: &'static str,

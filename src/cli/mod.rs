@@ -130,6 +130,7 @@ impl From<StartError> for Failure {
             StartError::Address { .. } => Failure::ADDRESS_IN_USE,
             StartError::Keys(_) | StartError::NoKey(_) => Failure::KEYS_UNUSABLE,
             StartError::Fixtures(_)
+            | StartError::Refused { .. }
             | StartError::File { .. }
             | StartError::OpenAdmin(_)
             | StartError::System(_) => Failure::BAD_INPUT,

@@ -150,7 +150,7 @@ fn serve(args: ServeArgs, console: &Arc<Console>) -> Result<ExitCode, Failure> {
     let signals = Signals::listen().map_err(refused)?;
     // A thousand hanging connections need a thousand descriptors. Where it is refused, the system's limit holds.
     let _ = rlimit::increase_nofile_limit(u64::MAX);
-    let simulator = builder(args, directory.clone(), Arc::clone(console) as _)?.start()?;
+    let simulator = builder(args, directory.clone(), Arc::clone(console) as _)?.start_blocking()?;
     console.banner(&simulator, directory.as_deref(), &keys);
     announce(&simulator, log, port_file.as_deref())?;
     runtime.block_on(signals.wait(&simulator));

@@ -14,8 +14,8 @@ use crate::clock::{Change, Reading};
 use crate::fixtures::{Customer, CustomerId, CustomerSpec, Fixtures};
 use crate::ledger::{self, Book};
 use crate::matcher;
-use crate::roster::Refusal;
-use crate::rules::Rule;
+use crate::roster::{Refusal, Wanted};
+use crate::rules::{Rule, RuleSpec};
 
 /// Rules of one customer that are put over the admin API, at most.
 const MOST_PUT_RULES: usize = 1000;
@@ -46,19 +46,14 @@ pub enum Scope {
 }
 
 impl Engine {
-    /// Puts a customer that goes by itself after `ttl`, in place of the one with its id. The counts of rules that stay the same
+    /// Puts a customer, in place of the one with its id. The counts of rules that stay the same
     /// go on, and so does its quota.
     ///
     /// # Errors
     /// Why it is not put; nothing is changed then.
-    pub fn put_customer(
-        &self,
-        id: &CustomerId,
-        spec: CustomerSpec,
-        ttl: Option<Duration>,
-    ) -> Result<(), Refusal> {
-        let expires = self.end_of_life(ttl)?;
-        self.steered(id, |now| self.roster.put(id, (spec, expires), now))
+    pub fn put_customer(&self, id: &CustomerId, wanted: Wanted) -> Result<(), Refusal> {
+        let expires = self.end_of_life(wanted.lives())?;
+        self.steered(id, |now| self.roster.put(id, (wanted.spec, expires), now))
     }
 
     /// Changes a customer: `change` gets what is written of it and how long it still lives, and gives what is to be.
@@ -68,15 +63,16 @@ impl Engine {
     pub fn change_customer<E: From<Refusal>>(
         &self,
         id: &CustomerId,
-        change: impl FnOnce(CustomerSpec, Option<Duration>) -> Result<(CustomerSpec, Option<Duration>), E>,
+        change: impl FnOnce(CustomerSpec, Option<Duration>) -> Result<Wanted, E>,
     ) -> Result<(), E> {
         let left = |expires: Timestamp| {
             Duration::try_from(expires.duration_since(self.clock.now())).unwrap_or_default()
         };
         self.steered(id, |now| {
             self.roster.change(id, now, |(spec, expires)| {
-                let (spec, ttl) = change(spec, expires.map(left))?;
-                Ok((spec, self.end_of_life(ttl)?))
+                let wanted = change(spec, expires.map(left))?;
+                let expires = self.end_of_life(wanted.lives())?;
+                Ok((wanted.spec, expires))
             })
         })
     }
@@ -86,11 +82,9 @@ impl Engine {
     ///
     /// # Errors
     /// Why it is not put.
-    pub fn make_customer(
-        &self,
-        mut spec: CustomerSpec,
-        ttl: Option<Duration>,
-    ) -> Result<CustomerId, Refusal> {
+    pub fn make_customer(&self, wanted: Wanted) -> Result<CustomerId, Refusal> {
+        let expires = self.end_of_life(wanted.lives())?;
+        let mut spec = wanted.spec;
         let id = spec.customer_id.take().unwrap_or_else(|| self.unused_id());
         if spec.extends.is_none() {
             spec.extends = DEFAULT_BASE.parse().ok();
@@ -99,7 +93,6 @@ impl Engine {
             spec.account.user_id.get_or_insert(user_id);
             spec.account.password.get_or_insert(password);
         }
-        let expires = self.end_of_life(ttl)?;
         self.steered(&id, |now| self.roster.add(&id, (spec, expires), now))?;
         Ok(id)
     }
@@ -210,11 +203,14 @@ impl Engine {
         book.rules(&customer.rules, self.now_of(&book))
     }
 
-    /// Puts a rule, in place of the one of the same name that was put before.
+    /// Puts a rule of this name, in place of the one that was put before. It comes before the customer's own rules.
     ///
     /// # Errors
-    /// When the customer has too many, or the rule would end beyond the year 9999.
-    pub fn put_rule(&self, customer_id: &str, mut rule: Rule) -> Result<(), String> {
+    /// What is wrong with it, or that the customer has too many.
+    pub fn put_rule(&self, customer_id: &str, name: &str, spec: RuleSpec) -> Result<RuleSpec, String> {
+        let spec = RuleSpec { name: Some(name.to_owned()), ..spec };
+        let fixtures = self.fixtures();
+        let mut rule = Rule::new(&spec, 1, &|name| fixtures.file_beside_customers(name))?;
         let book = self.ledger.book(customer_id);
         let mut book = ledger::open(&book);
         let now = self.now_of(&book);
@@ -237,7 +233,7 @@ impl Engine {
             }
             None => book.put_rules.push(Arc::new(rule)),
         }
-        Ok(())
+        Ok(spec)
     }
 
     /// Takes back a rule that was put, or all of them. Gives how many.

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::checks::Finding;
 use crate::clock;
@@ -55,13 +55,48 @@ pub struct Entry {
     /// Every rule that decided something: how often it was met, its draw, and what it decided.
     pub rules: Vec<Firing>,
     /// By which rule, and how long.
-    pub delay: Option<Value>,
+    pub delay: Option<DelayTold>,
     /// Of which kind, by which rule, and what was done where.
-    pub fault: Option<Value>,
+    pub fault: Option<FaultTold>,
     pub answer: Reply,
     /// From the end of the request's head to the end of the answer, in real microseconds; 0 while it is in flight.
     #[schemars(with = "u64")]
     pub elapsed_us: Elapsed,
+}
+
+/// How long an answer was held back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct DelayTold {
+    /// The rule that decided it.
+    pub rule: String,
+    /// Microseconds.
+    pub us: u64,
+}
+
+/// What went wrong on the wire.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct FaultTold {
+    pub kind: &'static str,
+    /// The rule that decided it.
+    pub rule: String,
+    /// What was done where, by the fault's own words: `at`, `bits` and so on.
+    #[serde(flatten)]
+    pub note: Map<String, Value>,
+}
+
+impl FaultTold {
+    /// A fault of which no more is told.
+    #[must_use]
+    pub fn new(kind: &'static str, rule: impl Into<String>) -> FaultTold {
+        FaultTold { kind, rule: rule.into(), note: Map::new() }
+    }
+
+    /// About how many bytes it takes.
+    fn weight(&self) -> usize {
+        let note: usize =
+            self.note.iter().map(|(name, value)| name.len() + value.to_string().len() + 4).sum();
+        100 + self.rule.len() + note
+    }
 }
 
 /// An entry's state, which is set once without touching the journal.
@@ -265,7 +300,7 @@ impl Entry {
         let candidates: usize = self.answer.candidates.iter().map(candidate).sum();
         let names = self.customer_id.len() + self.methode.len() + self.answer.reason.len() + 64;
         let deeds = 200 * (self.rules.len() + usize::from(self.delay.is_some()))
-            + self.fault.as_ref().map_or(0, |fault| 100 + fault.to_string().len());
+            + self.fault.as_ref().map_or(0, FaultTold::weight);
         size_of::<Entry>() + deeds + findings + warnings + texts + names + candidates
     }
 }

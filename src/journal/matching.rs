@@ -190,7 +190,7 @@ fn peer(entry: &Entry) -> Option<String> {
 }
 
 fn fault(entry: &Entry) -> Option<&str> {
-    entry.fault.as_ref()?.get("kind")?.as_str()
+    entry.fault.as_ref().map(|fault| fault.kind)
 }
 
 fn rules(entry: &Entry) -> impl Iterator<Item = &str> {
@@ -253,6 +253,7 @@ mod tests {
     use super::super::tests::entry;
     use super::super::{Image, Reply, Request, Warning};
     use super::*;
+    use crate::journal::FaultTold;
     use crate::rules::{Draw, Firing};
 
     /// An entry that has everything.
@@ -280,7 +281,7 @@ mod tests {
             warnings: vec![Warning { name: "bom", message: String::new() }],
             rule: Some("slow".to_owned()),
             rules: vec![firing("slow"), firing("cut")],
-            fault: Some(json!({ "kind": "truncate", "rule": "cut" })),
+            fault: Some(FaultTold::new("truncate", "cut")),
             answer: Reply { status: Some(200), code: Some(Code::FOUND), ..Reply::default() },
             ..entry("demo", Code::FOUND)
         }

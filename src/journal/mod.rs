@@ -8,7 +8,8 @@ mod tally;
 
 pub use discretion::Discretion;
 pub use entry::{
-    Elapsed, Ended, Entry, Found, Image, Reply, Request, State, Warning, hex, masked, without_niks,
+    DelayTold, Elapsed, Ended, Entry, FaultTold, Found, Image, Reply, Request, State, Warning, hex, masked,
+    without_niks,
 };
 pub use matching::{Difference, ImageMatch, Match, Miss, Since};
 pub use ring::{Fill, Followed, Journal, News};

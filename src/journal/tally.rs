@@ -12,6 +12,7 @@ use super::{Entry, Match, Miss};
 /// How many entries are expected: exactly so many, or a range with one end or both.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(extend("minProperties" = 1))]
 pub struct Expected {
     pub exactly: Option<u64>,
     pub at_least: Option<u64>,
@@ -48,7 +49,7 @@ impl fmt::Display for Expected {
 }
 
 /// What a journal has of what is meant.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tally {
     /// How many entries are meant.
     pub count: u64,

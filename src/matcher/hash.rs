@@ -25,8 +25,13 @@ const ONE: f64 = 65536.0;
 /// Beyond this distance of the whole frames, crops are not looked for.
 const NEAR: u32 = 96;
 
+/// Beyond this distance of the nearest coarse crop, finer ones are not looked for.
+const NEAR_CROP: u32 = 72;
+
 /// What a probe may have lost at each side, in parts of the picture.
 const CROPS: [f64; 3] = [0.0, 0.025, 0.05];
+/// So many of all combinations have nothing or the most cut from each side: they come first.
+const COARSE: usize = 2_usize.pow(4);
 /// The most of [`CROPS`]: what lies farther inside is in every probe.
 const MARGIN: f64 = 0.05;
 
@@ -90,17 +95,27 @@ impl Print {
         if whole == 0 || whole > NEAR {
             return whole;
         }
-        self.inner().iter().map(|inner| inner.distance(&template.inner)).fold(whole, u32::min)
+        let nearest = |inner: &[Hash]| {
+            inner.iter().map(|inner| inner.distance(&template.inner)).min().unwrap_or(u32::MAX)
+        };
+        let (coarse, fine) = self.inner().split_at(COARSE);
+        let crop = nearest(coarse);
+        if crop > NEAR_CROP { whole.min(crop) } else { whole.min(crop).min(nearest(fine)) }
     }
 
     fn inner(&self) -> &[Hash] {
         self.inner.get_or_init(|| {
             let cropped = &TABLES.cropped;
-            let hashes = |vertical: &Axis| {
+            let hashes = |(vertical_is_coarse, vertical): &(bool, Axis)| {
                 let rows = rows(&self.small, vertical);
-                cropped.iter().map(move |horizontal| hash(&rows, horizontal))
+                let vertical_is_coarse = *vertical_is_coarse;
+                cropped.iter().map(move |(is_coarse, horizontal)| {
+                    (vertical_is_coarse && *is_coarse, hash(&rows, horizontal))
+                })
             };
-            cropped.iter().flat_map(hashes).collect()
+            let (coarse, fine): (Vec<_>, Vec<_>) =
+                cropped.iter().flat_map(hashes).partition(|(is_coarse, _)| *is_coarse);
+            coarse.into_iter().chain(fine).map(|(_, hash)| hash).collect()
         })
     }
 }
@@ -145,8 +160,8 @@ impl Axis {
 struct Tables {
     whole: Axis,
     inner: Axis,
-    /// Where the inner part lies in a probe, along one side.
-    cropped: Vec<Axis>,
+    /// Where the inner part lies in a probe, along one side; and whether nothing or the most is cut at both ends.
+    cropped: Vec<(bool, Axis)>,
     /// Pairs of frequencies, the lowest first.
     frequencies: Vec<(usize, usize)>,
 }
@@ -155,7 +170,8 @@ static TABLES: LazyLock<Tables> = LazyLock::new(|| {
     let crops = CROPS.iter().flat_map(|before| CROPS.iter().map(move |behind| (before, behind)));
     let cropped = crops.map(|(before, behind)| {
         let left = 1.0 - before - behind;
-        Axis::new((MARGIN - before) / left, 1.0 - (MARGIN - behind) / left)
+        let coarse = [before, behind].iter().all(|crop| **crop == 0.0 || **crop == MARGIN);
+        (coarse, Axis::new((MARGIN - before) / left, 1.0 - (MARGIN - behind) / left))
     });
     let mut frequencies: Vec<_> =
         (0..FREQUENCIES).flat_map(|y| (0..FREQUENCIES).map(move |x| (y, x))).skip(1).collect();
@@ -271,6 +287,7 @@ mod tests {
     #[test]
     fn every_way_to_crop_is_looked_for() {
         assert_eq!(Print::of(&waves(11.0, [0.0; 4])).unwrap().inner().len(), 3_usize.pow(4));
-        assert_eq!(TABLES.frequencies.len(), 128);
+        let coarse = TABLES.cropped.iter().filter(|(is_coarse, _)| *is_coarse).count();
+        assert_eq!((coarse * coarse, TABLES.frequencies.len()), (COARSE, 128));
     }
 }

@@ -107,6 +107,14 @@ fn an_interrupt_ends_it_as_well() {
 }
 
 #[test]
+fn a_shutdown_over_the_admin_api_is_answered_and_ends_it_as_well() {
+    let served = Served::plain(&["--quiet"]);
+    let answer = exchange(address(&served.value("admin")), &http("POST", "/shutdown", "", b""));
+    assert_eq!((answer.status, answer.text()), (200, r#"{"status":"stopping"}"#));
+    assert_eq!(served.end(), (Some(0), String::new(), String::new()));
+}
+
+#[test]
 fn the_ready_line_and_the_log_are_json_under_log_json() {
     let served = Served::plain(&["--log", "json"]);
     let ready: Value = serde_json::from_str(&served.ready).unwrap();

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use dukcapil_fr_sim::http::admin::{error, requests, verify, wait};
+use dukcapil_fr_sim::http::admin::{Removed, error, requests, verify, wait};
 use dukcapil_fr_sim::journal::{Elapsed, Ended, Entry, Reply, Request};
 use dukcapil_fr_sim::timer::Timer;
 use futures_util::FutureExt;
@@ -473,5 +473,5 @@ fn answers_are_as_their_schemas_say() {
     let waiter = waiting(&sim, json!({ "count": 5, "timeout": "5s" }));
     timer.release(Duration::from_secs(5));
     check(schema_for!(verify::Unmet), &waiter.join().unwrap().1);
-    check(schema_for!(requests::Cleared), &sim.admin("DELETE", "/requests", "").1);
+    check(schema_for!(Removed), &sim.admin("DELETE", "/requests", "").1);
 }

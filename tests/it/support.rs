@@ -37,7 +37,7 @@ impl Sim {
         let builder = Simulator::builder()
             .keys(Some(KEYS.path().to_owned()))
             .clock(MORNING.parse().expect("an instant"));
-        Sim(change(builder).start().expect("a simulator"))
+        Sim(change(builder).start_blocking().expect("a simulator"))
     }
 
     /// One with fixture files over the built-in ones.

@@ -188,6 +188,12 @@ fn both_readmes_have_every_customer_code_policy_key_and_field() {
             dukcapil_fr_sim::faults::KINDS.iter().map(|kind| kind.name).collect::<Vec<_>>(),
             "{name}"
         );
+        let routes = table_behind(&text, if name == "README.md" { "## Admin API" } else { "## API admin" });
+        let routes: Vec<_> = routes.iter().map(|row| format!("{} {}", row[0], row[1])).collect();
+        let served = dukcapil_fr_sim::http::admin::routes::operations();
+        let served: Vec<_> =
+            served.iter().map(|operation| format!("{} {}", operation.method, operation.path)).collect();
+        assert_eq!(routes, served, "{name}");
         for outcome in &OUTCOMES {
             assert!(text.contains(outcome.code), "{name} lacks {}", outcome.code);
         }

@@ -18,7 +18,7 @@ use crate::http::Shared;
 pub struct Bound(pub IpAddr);
 
 /// Routes that need no token: a container's health check has none.
-const OPEN_TO_ALL: [&str; 3] = ["/health", "/ready", "/version"];
+pub const OPEN_TO_ALL: [&str; 3] = ["/health", "/ready", "/version"];
 
 /// Lets a request pass or refuses it.
 pub async fn guard(

@@ -15,15 +15,19 @@ use crate::http::Shared;
 pub struct ClockChange {
     /// How far forward, such as `"25h"`.
     #[schemars(with = "String")]
+    #[serde(deserialize_with = "super::given")]
     advance: Option<String>,
     /// An instant (RFC 3339); the clock stands still there.
     #[schemars(with = "String")]
+    #[serde(deserialize_with = "super::given")]
     now: Option<String>,
     /// Stops it where it is, or lets it go on from there.
     #[schemars(with = "bool")]
+    #[serde(deserialize_with = "super::given")]
     freeze: Option<bool>,
     /// Back to how the simulator started; a customer's clock follows the simulator's again.
     #[schemars(with = "bool", extend("const" = true))]
+    #[serde(deserialize_with = "super::given")]
     reset: Option<bool>,
 }
 

@@ -1,21 +1,20 @@
 //! `GET|POST /customers`, `GET|PUT|PATCH|DELETE /customers/{customer_id}`.
 
+use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::Duration;
 
 use actix_web::http::header::LOCATION;
 use actix_web::{HttpResponse, web};
-use percent_encoding::{AsciiSet, utf8_percent_encode};
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json as value};
 
-use super::{ApiError, Json, Removed, json};
+use super::{ApiError, Json, JsonOrNothing, Removed, json};
 use crate::clock;
 use crate::engine::Engine;
 use crate::fixtures::{CustomerId, CustomerSpec};
 use crate::http::Shared;
-use crate::roster::Listed;
+use crate::roster::{Listed, READ_ONLY, Wanted};
 use crate::rules::Span;
 
 /// Where a customer comes from.
@@ -42,12 +41,37 @@ pub struct CustomerView {
     expires: Option<String>,
 }
 
-/// The keys of a [`CustomerView`] that say how things are; putting them back changes nothing.
-const READ_ONLY: [&str; 4] = ["path", "public_key_pem", "source", "expires"];
+/// The body of `POST /customers` and `PUT /customers/{customer_id}`, which [`read`] takes apart: a [`CustomerSpec`] with a ttl and,
+/// so that what was shown can be put again, what a [`CustomerView`] shows besides.
+pub struct CustomerBody;
 
-/// What cannot stand in a path as it is.
-const IN_A_PATH: &AsciiSet =
-    &percent_encoding::CONTROLS.add(b' ').add(b'"').add(b'#').add(b'%').add(b'<').add(b'>').add(b'?');
+impl JsonSchema for CustomerBody {
+    fn schema_name() -> Cow<'static, str> {
+        "CustomerBody".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut schema = CustomerSpec::json_schema(generator);
+        schema.insert(
+            "description".to_owned(),
+            "A customer as a fixture file has it. All of it is optional.".into(),
+        );
+        let ttl = value!({ "anyOf": [generator.subschema_for::<Span>(), { "type": "null" }], "description": "It goes by itself after so long; null: it stays." });
+        let ignored = READ_ONLY
+            .map(|key| (key, value!({ "description": "As GET shows it; putting it changes nothing." })));
+        if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
+            properties.extend(
+                [("ttl", ttl)].into_iter().chain(ignored).map(|(key, schema)| (key.to_owned(), schema)),
+            );
+        }
+        schema
+    }
+}
+
+/// The schema of the body of `PATCH /customers/{customer_id}`.
+pub fn patch_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "object", "description": "Keys of a customer with their new values; null takes one away." })
+}
 
 /// A customer in the list.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -89,9 +113,12 @@ pub async fn one(
 }
 
 /// Makes a customer with an id and an account of its own.
-pub async fn make(shared: web::Data<Shared>, Json(wanted): Json<Value>) -> Result<HttpResponse, ApiError> {
-    let (spec, ttl) = read(wanted)?;
-    let id = aside(&shared, move |engine| Ok(engine.make_customer(spec, ttl.flatten())?)).await?;
+pub async fn make(
+    shared: web::Data<Shared>,
+    JsonOrNothing(wanted): JsonOrNothing<Value>,
+) -> Result<HttpResponse, ApiError> {
+    let wanted = read(wanted)?;
+    let id = aside(&shared, move |engine| Ok(engine.make_customer(wanted)?)).await?;
     let view = view(&shared.engine, id.as_str())?;
     Ok(HttpResponse::Created().insert_header((LOCATION, format!("/customers/{id}"))).json(view))
 }
@@ -103,9 +130,8 @@ pub async fn put(
     Json(wanted): Json<Value>,
 ) -> Result<HttpResponse, ApiError> {
     let id = id_of(&customer_id)?;
-    let (spec, ttl) = read(wanted)?;
-    let (changed, spec) = (id.clone(), named(spec, &customer_id)?);
-    aside(&shared, move |engine| Ok(engine.put_customer(&changed, spec, ttl.flatten())?)).await?;
+    let (changed, wanted) = (id.clone(), named(read(wanted)?, &customer_id)?);
+    aside(&shared, move |engine| Ok(engine.put_customer(&changed, wanted)?)).await?;
     view(&shared.engine, id.as_str()).map(|view| json(&view))
 }
 
@@ -119,8 +145,8 @@ pub async fn patch(
     let merged = move |spec: CustomerSpec, left| {
         let mut merged = serde_json::to_value(&spec).unwrap_or_default();
         merge(&mut merged, patch);
-        let (spec, ttl) = read(merged)?;
-        Ok::<_, ApiError>((named(spec, &customer_id)?, ttl.unwrap_or(left)))
+        let wanted = named(read(merged)?, &customer_id)?;
+        Ok::<_, ApiError>(Wanted { ttl: wanted.ttl.or(Some(left)), ..wanted })
     };
     let changed = id.clone();
     aside(&shared, move |engine| engine.change_customer(&changed, merged)).await?;
@@ -139,13 +165,13 @@ pub async fn remove(
 }
 
 /// What a body says of the customer in the path.
-fn named(mut spec: CustomerSpec, customer_id: &str) -> Result<CustomerSpec, ApiError> {
-    match spec.customer_id.take() {
+fn named(mut wanted: Wanted, customer_id: &str) -> Result<Wanted, ApiError> {
+    match wanted.spec.customer_id.take() {
         Some(own) if own.as_str() != customer_id => {
             let message = "the customer_id in the body is not the one in the path";
             Err(ApiError::invalid(message).path("/customer_id"))
         }
-        _ => Ok(spec),
+        _ => Ok(wanted),
     }
 }
 
@@ -162,16 +188,8 @@ fn id_of(text: &str) -> Result<CustomerId, ApiError> {
     text.parse().map_err(|message: String| ApiError::invalid(message).path("customer_id"))
 }
 
-/// A customer as a caller writes it, and its ttl: absent, null or a duration.
-fn read(mut wanted: Value) -> Result<(CustomerSpec, Option<Option<Duration>>), ApiError> {
-    let members = wanted.as_object_mut();
-    let ttl = members.and_then(|members| {
-        READ_ONLY.iter().for_each(|key| drop(members.shift_remove(*key)));
-        members.shift_remove("ttl")
-    });
-    let ttl =
-        ttl.map(|ttl| ApiError::read::<Option<Span>>(ttl).map_err(|error| error.path("/ttl"))).transpose()?;
-    Ok((ApiError::read(wanted)?, ttl.map(|ttl| ttl.map(|Span(ttl)| ttl))))
+fn read(wanted: Value) -> Result<Wanted, ApiError> {
+    Wanted::read(wanted).map_err(ApiError::in_json)
 }
 
 /// RFC 7396.
@@ -203,12 +221,9 @@ fn view(engine: &Engine, customer_id: &str) -> Result<CustomerView, ApiError> {
     spec.methode = customer.methode.iter().map(|name| name.parse().ok()).collect();
     spec.quota.per_day = Some(customer.per_day);
     spec.rules.get_or_insert_default();
-    let fixtures = engine.fixtures();
-    let prefix = fixtures.prefixes.first().map_or("", String::as_str);
     let methode = customer.methode.first().map_or("", String::as_str);
-    let path = format!("{prefix}/{}/{methode}", customer.id);
     Ok(CustomerView {
-        path: utf8_percent_encode(&path, IN_A_PATH).to_string(),
+        path: engine.fixtures().path_of(&customer.id, methode),
         public_key_pem: customer.key.public_pem().to_owned(),
         source: source(&listed),
         expires: listed.expires.map(clock::rfc3339),

@@ -42,7 +42,7 @@ pub struct ApiError {
     path: Option<String>,
     hint: Option<String>,
     /// The methods that a 405 names.
-    allow: Option<&'static str>,
+    allow: Option<String>,
 }
 
 impl ApiError {
@@ -60,9 +60,9 @@ impl ApiError {
             .hint("ids are those of the fixtures, such as demo")
     }
 
-    pub fn wrong_method(message: impl Into<String>, allow: &'static str) -> ApiError {
+    pub fn wrong_method(message: impl Into<String>, allow: &str) -> ApiError {
         let error = ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message);
-        ApiError { allow: Some(allow), ..error }.hint(format!("it takes {allow}"))
+        ApiError { allow: Some(allow.to_owned()), ..error }.hint(format!("it takes {allow}"))
     }
 
     pub fn invalid(message: impl Into<String>) -> ApiError {
@@ -153,7 +153,8 @@ impl ApiError {
         serde_path_to_error::deserialize(value).map_err(ApiError::in_json)
     }
 
-    fn in_json(error: serde_path_to_error::Error<serde_json::Error>) -> ApiError {
+    /// JSON that is not what was to be; the error points into it.
+    pub fn in_json(error: serde_path_to_error::Error<serde_json::Error>) -> ApiError {
         let message = error.inner().to_string();
         let hint = did_you_mean::hint(&message);
         ApiError { hint, ..ApiError::invalid(message).path(pointer(error.path())) }
@@ -180,22 +181,25 @@ impl From<serde_json::Error> for ApiError {
 
 impl From<Refusal> for ApiError {
     fn from(refusal: Refusal) -> ApiError {
+        let message = refusal.to_string();
         match refusal {
-            Refusal::Wrong((path, message)) => {
-                ApiError::invalid(message).path(path.iter().map(|key| format!("/{}", escaped(key))).collect::<String>())
+            Refusal::Wrong((path, _)) => {
+                let pointer: String = path.iter().map(|key| format!("/{}", escaped(key))).collect();
+                ApiError::invalid(message).path(pointer)
             }
-            Refusal::Dependent { other, message } => {
-                ApiError::conflict("in_use", format!("{other} extends it, and would be wrong: {message}"))
-                    .hint(format!("change or delete {other} first"))
+            Refusal::Dependent { other, .. } => {
+                ApiError::conflict("in_use", message).hint(format!("change or delete {other} first"))
             }
-            Refusal::Full(most) => ApiError::conflict("too_many_customers", format!("there are {most} customers"))
-                .hint("DELETE /customers/{customer_id} or POST /reset?scope=customers; a ttl does it by itself; limits.customers in simulator.toml"),
-            Refusal::Taken => ApiError::conflict("taken", "the customer_id is taken").path("/customer_id").hint(
-                "leave it out and one is made up; PUT /customers/{customer_id} replaces",
+            Refusal::Full(_) => ApiError::conflict("too_many_customers", message).hint(
+                "DELETE /customers/{customer_id} or POST /reset?scope=customers; a ttl does it by itself; limits.customers in simulator.toml",
             ),
-            Refusal::Unknown => ApiError::not_found("no customer has this id").hint("GET /customers lists them"),
-            Refusal::InFile => ApiError::conflict("in_fixtures", "the customer is the fixtures', and nothing was put over it")
-                .hint("edit or delete its file; PUT puts one over it"),
+            Refusal::Taken => ApiError::conflict("taken", message)
+                .path("/customer_id")
+                .hint("leave it out and one is made up; PUT /customers/{customer_id} replaces"),
+            Refusal::Unknown => ApiError::not_found(message).hint("GET /customers lists them"),
+            Refusal::InFile => {
+                ApiError::conflict("in_fixtures", message).hint("edit or delete its file; PUT puts one over it")
+            }
         }
     }
 }
@@ -230,8 +234,8 @@ impl ResponseError for ApiError {
 
     fn error_response(&self) -> HttpResponse {
         let mut response = HttpResponse::build(self.status);
-        if let Some(methods) = self.allow {
-            response.insert_header(("Allow", methods));
+        if let Some(methods) = &self.allow {
+            response.insert_header(("Allow", methods.as_str()));
         }
         if self.status == StatusCode::UNAUTHORIZED {
             response.insert_header(("WWW-Authenticate", "Bearer"));

@@ -37,7 +37,7 @@ pub struct Lagged {
 const PING: Duration = Duration::from_secs(15);
 
 pub async fn events(shared: web::Data<Shared>, req: HttpRequest) -> Result<HttpResponse, ApiError> {
-    let query: Query = super::requests::query(&req)?;
+    let query: Query = super::query(&req)?;
     let after = last_event_id(&req)?;
     let most = shared.readers.most();
     let place = shared

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use actix_web::{HttpResponse, web};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -12,15 +13,22 @@ use crate::engine::Head;
 use crate::http::Shared;
 use crate::warnings::Headers;
 
-#[derive(Debug, Deserialize)]
+/// What `POST /explain` takes: a request of the endpoint.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "ExplainQuestion")]
 #[serde(deny_unknown_fields)]
 pub struct Question {
+    /// In the path of the request.
     customer_id: String,
+    /// In the path of the request; default: one that the customer has.
     methode: Option<String>,
+    /// Whom it comes from.
     peer: Option<IpAddr>,
+    /// None: nothing is known of them, and nothing is said.
     #[serde(default)]
     headers: BTreeMap<String, String>,
     /// An object, kept as written, or the raw text of a body in a string.
+    #[schemars(with = "serde_json::Value")]
     body: Box<RawValue>,
 }
 

@@ -9,11 +9,11 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use futures_util::stream;
 use multer::Multipart;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{ApiError, MAX_BODY, json, query, unread};
+use super::{ApiError, MAX_BODY, Removed, json, query, unread};
 use crate::evidence::PhotoFormat;
 use crate::fixtures::model::{Nik, SimilarSpec};
 use crate::fixtures::{Customer, Fixtures, Limits, PlantedScore};
@@ -54,10 +54,47 @@ pub struct EnrolRequest {
 pub struct GalleryQuery {
     /// Whom this customer can find; without one everybody. With `DELETE`: whom to take out, those enrolled for this customer.
     pub customer_id: Option<String>,
+}
+
+/// The query of `GET /gallery`.
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ListQuery {
+    /// Whom this customer can find; without one everybody.
+    pub customer_id: Option<String>,
     /// How many identities are listed: 1 to 100000, by default 1000.
+    #[schemars(range(min = 1, max = 100_000))]
     pub limit: Option<usize>,
-    /// Which picture a thumbnail shows, from 0; by default the first.
+}
+
+/// The query of `GET /gallery/{nik}/thumbnail`.
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ThumbnailQuery {
+    /// Whom this customer can find; without one everybody.
+    pub customer_id: Option<String>,
+    /// Which picture, from 0; by default the first.
     pub picture: Option<usize>,
+}
+
+/// The schema of an [`EnrolRequest`] that is a form.
+pub fn form_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "description": "The same as the JSON, in parts.",
+        "properties": {
+            "nik": { "type": "string" },
+            "name": { "type": "string" },
+            "customer_id": { "type": "string" },
+            "similar": { "type": "string", "contentMediaType": "application/json", "description": "As in the JSON." },
+            "picture": {
+                "type": "array",
+                "items": { "type": "string", "contentMediaType": "application/octet-stream" },
+                "description": "JPG or PNG files.",
+            },
+        },
+        "additionalProperties": false,
+    })
 }
 
 /// Where an identity comes from.
@@ -99,18 +136,12 @@ pub struct ListedPicture {
 
 /// What `GET /gallery` answers.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Gallery")]
 pub struct Listing {
     /// In the order in which they came, at most `limit`.
     pub identities: Vec<ListedIdentity>,
     /// How many there are without a limit.
     pub total: usize,
-}
-
-/// What `DELETE /gallery` and `DELETE /gallery/{nik}` answer.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
-pub struct Removed {
-    /// How many were taken out.
-    pub removed: usize,
 }
 
 /// A gallery with where it comes from, and for whom.
@@ -122,7 +153,7 @@ struct Source<'a> {
 
 /// Everybody, or those whom one customer can find.
 pub async fn list(shared: web::Data<Shared>, req: HttpRequest) -> Result<HttpResponse, ApiError> {
-    let query = query::<GalleryQuery>(&req)?;
+    let query = query::<ListQuery>(&req)?;
     let limit = query.limit.unwrap_or(DEFAULT_LIMIT);
     if !LIMITS.contains(&limit) {
         let message = format!("limit is {} to {}, not {limit}", LIMITS.start(), LIMITS.end());
@@ -157,7 +188,7 @@ pub async fn thumbnail(
     nik: web::Path<String>,
     req: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
-    let query = query::<GalleryQuery>(&req)?;
+    let query = query::<ThumbnailQuery>(&req)?;
     let (fixtures, customers) = known(&shared);
     let enrolled = shared.engine.matcher.enrolled();
     let sources = sources((&fixtures, &customers), &enrolled, query.customer_id.as_deref())?;

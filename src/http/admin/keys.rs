@@ -6,6 +6,9 @@ use super::ApiError;
 use crate::http::Shared;
 use crate::keys::PrivateKey;
 
+/// Of a PEM.
+pub const MEDIA_TYPE: &str = "application/x-pem-file";
+
 pub async fn of_server(shared: web::Data<Shared>) -> HttpResponse {
     pem(shared.engine.fixtures().keys.server())
 }
@@ -19,5 +22,5 @@ pub async fn of_customer(
 }
 
 fn pem(key: &PrivateKey) -> HttpResponse {
-    HttpResponse::Ok().content_type("application/x-pem-file").body(key.public_pem().to_owned())
+    HttpResponse::Ok().content_type(MEDIA_TYPE).body(key.public_pem().to_owned())
 }

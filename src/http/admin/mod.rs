@@ -1,4 +1,4 @@
-//! The admin API: its own listener, JSON in and out, errors of one shape. All routes stand in [`routes`].
+//! The admin API: its own listener, JSON in and out, errors of one shape. All routes stand in the table of `routes.rs`.
 
 pub mod access;
 mod clock;
@@ -10,9 +10,12 @@ mod explain;
 pub mod gallery;
 mod keys;
 mod metrics;
+pub mod openapi;
+pub mod operation;
 mod quota;
 pub mod requests;
 mod reset;
+pub mod routes;
 mod rules;
 mod status;
 pub mod verify;
@@ -25,10 +28,11 @@ use std::sync::Arc;
 use actix_web::dev::Payload;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{FromRequest, HttpRequest, HttpResponse};
-use futures_util::future::LocalBoxFuture;
+use futures_util::future::{LocalBoxFuture, ready};
+use operation::Operation;
 use schemars::JsonSchema;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::Shared;
 use super::body::{self, Unread};
@@ -37,98 +41,35 @@ use crate::fixtures::{Customer, did_you_mean};
 /// Largest body of an admin request, in bytes: an explanation carries a whole request of the endpoint.
 pub const MAX_BODY: usize = 32 << 20;
 
-/// Every route of the admin API.
+/// Serves every operation of [`routes::operations`]; other methods and paths are refused.
 pub fn routes(config: &mut ServiceConfig) {
-    config
-        .service(at("/health", "GET").route(web::get().to(status::health)))
-        .service(at("/ready", "GET").route(web::get().to(status::ready)))
-        .service(at("/version", "GET").route(web::get().to(status::version)))
-        .service(
-            at("/clock", "GET, PUT").route(web::get().to(clock::read)).route(web::put().to(clock::change)),
-        )
-        .service(at("/shutdown", "POST").route(web::post().to(status::shutdown)))
-        .service(at("/reset", "POST").route(web::post().to(reset::reset)))
-        .service(at("/config", "GET").route(web::get().to(config::read)))
-        .service(at("/config/reload", "POST").route(web::post().to(config::reload)))
-        .service(at("/config/validate", "POST").route(web::post().to(config::validate)))
-        .service(
-            at("/customers", "GET, POST")
-                .route(web::get().to(customers::list))
-                .route(web::post().to(customers::make)),
-        )
-        .service(
-            at("/customers/{customer_id}", "GET, PUT, PATCH, DELETE")
-                .route(web::get().to(customers::one))
-                .route(web::put().to(customers::put))
-                .route(web::patch().to(customers::patch))
-                .route(web::delete().to(customers::remove)),
-        )
-        .service(
-            at("/customers/{customer_id}/clock", "GET, PUT")
-                .route(web::get().to(clock::read_of))
-                .route(web::put().to(clock::change_of)),
-        )
-        .service(
-            at("/customers/{customer_id}/quota", "GET, PUT")
-                .route(web::get().to(quota::read))
-                .route(web::put().to(quota::change)),
-        )
-        .service(at("/customers/{customer_id}/public.pem", "GET").route(web::get().to(keys::of_customer)))
-        .service(
-            at("/customers/{customer_id}/rules", "GET, DELETE")
-                .route(web::get().to(rules::list))
-                .route(web::delete().to(rules::remove_all)),
-        )
-        .service(
-            at("/customers/{customer_id}/rules/{name}", "GET, PUT, DELETE")
-                .route(web::get().to(rules::one))
-                .route(web::put().to(rules::put))
-                .route(web::delete().to(rules::remove)),
-        )
-        .service(
-            at("/customers/{customer_id}/state", "GET, PUT")
-                .route(web::get().to(rules::read_state))
-                .route(web::put().to(rules::change_state)),
-        )
-        .service(at("/faults/preview", "POST").route(web::post().to(rules::preview)))
-        .service(
-            at("/gallery", "GET, POST, DELETE")
-                .route(web::get().to(gallery::list))
-                .route(web::post().to(gallery::enrol))
-                .route(web::delete().to(gallery::remove_all)),
-        )
-        .service(
-            at("/gallery/{nik}", "GET, DELETE")
-                .route(web::get().to(gallery::one))
-                .route(web::delete().to(gallery::remove)),
-        )
-        .service(at("/gallery/{nik}/thumbnail", "GET").route(web::get().to(gallery::thumbnail)))
-        .service(at("/keys/public.pem", "GET").route(web::get().to(keys::of_server)))
-        .service(
-            at("/requests", "GET, DELETE")
-                .route(web::get().to(requests::list))
-                .route(web::delete().to(requests::clear)),
-        )
-        .service(at("/requests/verify", "POST").route(web::post().to(verify::verify)))
-        .service(at("/requests/wait", "POST").route(web::post().to(wait::wait)))
-        .service(at("/requests/{id}", "GET").route(web::get().to(requests::one)))
-        .service(at("/metrics", "GET").route(web::get().to(metrics::metrics)))
-        .service(at("/events", "GET").route(web::get().to(events::events)))
-        .service(at("/explain", "POST").route(web::post().to(explain::explain)))
-        .default_service(web::to(no_route));
+    let mut paths: Vec<(&str, Vec<Operation>)> = Vec::new();
+    for operation in routes::operations() {
+        match paths.iter_mut().find(|(path, _)| *path == operation.path) {
+            Some((_, operations)) => operations.push(operation),
+            None => paths.push((operation.path, vec![operation])),
+        }
+    }
+    for (path, operations) in paths {
+        config.service(resource(path, &operations));
+    }
+    config.default_service(web::to(no_route));
 }
 
 /// A resource that tells other methods which ones it takes.
-fn at(path: &str, allow: &'static str) -> actix_web::Resource {
-    let no_method = move |req: HttpRequest| async move {
-        ApiError::wrong_method(format!("{} does not take {}", req.path(), req.method()), allow)
+fn resource(path: &str, operations: &[Operation]) -> actix_web::Resource {
+    let allow = operations.iter().map(|operation| operation.method.as_str()).collect::<Vec<_>>().join(", ");
+    let no_method = move |req: HttpRequest| {
+        let message = format!("{} does not take {}", req.path(), req.method());
+        ready(ApiError::wrong_method(message, &allow))
     };
-    web::resource(path).default_service(web::to(no_method))
+    let resource = web::resource(path).default_service(web::to(no_method));
+    operations.iter().fold(resource, |resource, operation| resource.route(operation.route()))
 }
 
 async fn no_route(req: HttpRequest) -> ApiError {
     ApiError::not_found(format!("there is no route {}", req.path()))
-        .hint("the routes are listed in the README")
+        .hint("GET /openapi.json lists the routes")
 }
 
 /// The customer with this id.
@@ -170,6 +111,11 @@ impl<T: DeserializeOwned + 'static> FromRequest for JsonOrNothing<T> {
             ApiError::parse(text).map(JsonOrNothing)
         })
     }
+}
+
+/// A member that is there, and then not null: for changes, where null could be taken for one.
+fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
 }
 
 /// A body, within [`MAX_BODY`].

@@ -4,12 +4,10 @@ use std::sync::Arc;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use schemars::JsonSchema;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{ApiError, json};
+use super::{ApiError, Removed, json, query};
 use crate::clock;
-use crate::fixtures::did_you_mean;
 use crate::http::Shared;
 use crate::journal::{Entry, Match, Since, State};
 use crate::rules::Pattern;
@@ -18,17 +16,23 @@ use crate::rules::Pattern;
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Query {
+    /// Whose.
     customer_id: Option<Pattern>,
+    /// What was answered.
     code: Option<Pattern>,
-    /// RFC 3339.
+    /// Only entries at or after this instant: RFC 3339.
+    #[schemars(extend("format" = "date-time"))]
     since: Option<String>,
     /// How many at most: 1 to 10,000; default 100.
+    #[schemars(range(min = 1, max = 10_000))]
     limit: Option<usize>,
+    /// How far they have come.
     state: Option<State>,
 }
 
 /// What `GET /requests` answers.
 #[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "RequestList")]
 pub struct Listing {
     /// Newest first.
     requests: Vec<Arc<Entry>>,
@@ -76,28 +80,10 @@ pub struct ClearQuery {
     customer_id: Option<String>,
 }
 
-/// What `DELETE /requests` answers.
-#[derive(Debug, Serialize, JsonSchema)]
-pub struct Cleared {
-    /// How many entries were forgotten.
-    removed: usize,
-}
-
 /// Forgets entries. Also those of a customer that exists no more.
 pub async fn clear(shared: web::Data<Shared>, req: HttpRequest) -> Result<HttpResponse, ApiError> {
     let query: ClearQuery = query(&req)?;
-    Ok(json(&Cleared { removed: shared.engine.journal.clear(query.customer_id.as_deref()) }))
-}
-
-/// The query of a request.
-pub fn query<T: DeserializeOwned>(req: &HttpRequest) -> Result<T, ApiError> {
-    web::Query::<T>::from_query(req.query_string()).map(web::Query::into_inner).map_err(|error| {
-        let message = error.to_string();
-        match did_you_mean::hint(&message) {
-            Some(hint) => ApiError::invalid(message).hint(hint),
-            None => ApiError::invalid(message),
-        }
-    })
+    Ok(json(&Removed { removed: shared.engine.journal.clear(query.customer_id.as_deref()) }))
 }
 
 /// An unescaped `+` in a query is a blank; nobody means a blank in an instant.

@@ -40,20 +40,14 @@ pub async fn one(
 pub async fn put(
     shared: web::Data<Shared>,
     path: web::Path<(String, String)>,
-    Json(mut spec): Json<RuleSpec>,
+    Json(spec): Json<RuleSpec>,
 ) -> Result<HttpResponse, ApiError> {
     let (customer_id, name) = path.into_inner();
     let customer = customer(&shared, &customer_id)?;
     if spec.name.as_ref().is_some_and(|own| *own != name) {
         return Err(ApiError::invalid("the name in the body is not the one in the path").path("/name"));
     }
-    spec.name = Some(name);
-    let fixtures = shared.engine.fixtures();
-    let file = |name: &str| fixtures.file_beside_customers(name);
-    let rule = Rule::new(&spec, 1, &file).map_err(ApiError::invalid)?;
-    let answer = shown(&rule);
-    shared.engine.put_rule(&customer.id, rule).map_err(ApiError::invalid)?;
-    Ok(json(&answer))
+    Ok(json(&shared.engine.put_rule(&customer.id, &name, spec).map_err(ApiError::invalid)?))
 }
 
 /// Takes back one rule that was put.

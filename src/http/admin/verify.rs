@@ -15,6 +15,7 @@ use crate::journal::{Expected, Match, Miss, Tally};
 
 /// What `POST /requests/verify` takes.
 #[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "VerifyQuestion")]
 #[serde(deny_unknown_fields)]
 pub struct Question {
     /// Which entries are meant; default: all.

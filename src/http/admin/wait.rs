@@ -20,6 +20,7 @@ use crate::rules::Span;
 
 /// What `POST /requests/wait` takes.
 #[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "WaitQuestion")]
 #[serde(deny_unknown_fields)]
 pub struct Question {
     /// Which entries are meant; default: all.

@@ -1,0 +1,434 @@
+//! Customers over the admin API: each test its own, on a server that all share; and what is steered for them.
+
+use std::thread;
+
+use serde_json::{Value, json};
+
+use crate::support::{Answer, Body, MORNING, SITIS_NIK, Sim};
+
+/// A request of a customer as the API shows it.
+fn request(customer: &Value) -> Body {
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    Body::sealed_with(&text(&customer["public_key_pem"]))
+        .sealed("user_id", &text(&customer["account"]["user_id"]))
+        .sealed("password", &text(&customer["account"]["password"]))
+}
+
+fn call(sim: &Sim, customer: &Value) -> Answer {
+    sim.post(customer["path"].as_str().unwrap(), request(customer).text())
+}
+
+fn make(sim: &Sim, wanted: &Value) -> Value {
+    let (status, customer) = sim.admin("POST", "/customers", &wanted.to_string());
+    assert_eq!(status, 201, "{customer}");
+    customer
+}
+
+fn id(customer: &Value) -> &str {
+    customer["customer_id"].as_str().unwrap()
+}
+
+/// Calls the admin API, expects success, gives the answer.
+#[track_caller]
+fn done(sim: &Sim, method: &str, path: &str, body: Value) -> Value {
+    let body = if body.is_null() { String::new() } else { body.to_string() };
+    let (status, answer) = sim.admin(method, path, &body);
+    assert_eq!(status, 200, "{method} {path}: {answer}");
+    answer
+}
+
+/// Calls the admin API, expects a refusal, gives its status, code and path.
+#[track_caller]
+fn refused(sim: &Sim, method: &str, path: &str, body: &str) -> (u16, String, Value) {
+    let (status, answer) = sim.admin(method, path, body);
+    assert!((400..500).contains(&status), "{method} {path}: {status} {answer}");
+    let error = &answer["error"];
+    assert!(error["message"].as_str().is_some_and(|message| !message.is_empty()), "{answer}");
+    (status, error["code"].as_str().unwrap().to_owned(), error["path"].clone())
+}
+
+#[test]
+fn a_made_customer_is_answered_whole_and_works_at_once() {
+    let sim = Sim::start();
+    let (status, customer) = sim.admin("POST", "/customers", "");
+    assert_eq!(status, 201);
+    assert_eq!(customer["methode"], json!(["CALL_FN"]));
+    assert_eq!((&customer["extends"], &customer["quota"]), (&json!("demo"), &json!({ "per_day": null })));
+    assert_eq!((&customer["source"], &customer["expires"]), (&json!("api"), &Value::Null));
+    assert_ne!(customer["account"]["user_id"], "demo-user");
+    assert_eq!(call(&sim, &customer).code(), "6018");
+    assert_eq!(sim.call(id(&customer), sim.request().text()).code(), "5001", "demo's account is not its own");
+    let all = done(&sim, "GET", "/customers", Value::Null);
+    let listed = all["customers"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|line| line["customer_id"] == customer["customer_id"]);
+    assert_eq!(listed.unwrap()["source"], "api");
+    assert_eq!(done(&sim, "GET", &format!("/customers/{}", id(&customer)), Value::Null), customer);
+}
+
+#[test]
+fn the_same_calls_after_a_start_give_the_same_customers() {
+    let made = |seed| {
+        let sim = Sim::with(|builder| builder.seed(seed));
+        let both = [make(&sim, &json!({})), make(&sim, &json!({ "ttl": "5m" }))];
+        both.map(|customer| (customer["customer_id"].clone(), customer["account"].clone()))
+    };
+    let first = made(1);
+    assert_eq!(first, made(1));
+    assert_ne!(first[0], first[1]);
+    assert_ne!(first, made(2));
+}
+
+#[test]
+fn fifty_parallel_tests_on_one_server_never_meet() {
+    let sim = Sim::start();
+    thread::scope(|scope| {
+        for number in 0..50_u64 {
+            let sim = &sim;
+            scope.spawn(move || one_of_fifty(sim, number));
+        }
+    });
+    assert_eq!(sim.call("demo", sim.request().text()).code(), "6018", "and the fixtures' are untouched");
+    assert_eq!(done(&sim, "GET", "/clock", Value::Null)["now"], MORNING);
+}
+
+/// A test with a quota, a rule, a state, a clock and a journal view that no other test may touch or see.
+fn one_of_fifty(sim: &Sim, number: u64) {
+    let quota = number % 4 + 1;
+    let customer = make(sim, &json!({ "quota": { "per_day": quota }, "ttl": "10m" }));
+    let at = |path: &str| format!("/customers/{}{path}", id(&customer));
+    let own_code = format!("X-{number}");
+    done(sim, "PUT", &at("/rules/own"), json!({ "times": 1, "reply": { "code": own_code } }));
+    done(sim, "PUT", &at("/state"), json!({ "state": own_code }));
+    assert_eq!(call(sim, &customer).code(), own_code);
+    for _ in 0..quota {
+        assert_eq!(call(sim, &customer).code(), "6018");
+    }
+    assert_eq!(call(sim, &customer).code(), "5002");
+    done(sim, "PUT", &at("/clock"), json!({ "advance": format!("{}h", 24 * (number + 1)) }));
+    assert_eq!(call(sim, &customer).code(), "6018", "a new day on this clock only");
+    assert_eq!(done(sim, "GET", &at("/state"), Value::Null)["state"], own_code);
+    assert_eq!(done(sim, "GET", &at("/quota"), Value::Null)["used"], 1);
+    let verify = json!({ "match": { "customer_id": id(&customer) }, "count": { "exactly": quota + 3 } });
+    assert_eq!(done(sim, "POST", "/requests/verify", verify)["count"], quota + 3);
+    done(sim, "DELETE", &at(""), Value::Null);
+    assert_eq!(call(sim, &customer).code(), "5001");
+}
+
+#[test]
+fn put_creates_and_replaces_and_is_idempotent() {
+    let sim = Sim::start();
+    let spec = json!({ "extends": "demo", "quota": { "per_day": 5 }, "rules": [{ "name": "h", "times": 1, "reply": { "code": "6014" } }] });
+    let first = done(&sim, "PUT", "/customers/bank", spec.clone());
+    assert_eq!(sim.call("bank", sim.request().text()).code(), "6014");
+    assert_eq!(done(&sim, "PUT", "/customers/bank", spec), first);
+    assert_eq!(sim.call("bank", sim.request().text()).code(), "6018", "the rule's count goes on");
+    assert_eq!(done(&sim, "GET", "/customers/bank/quota", Value::Null)["used"], 2, "and so does the quota");
+    let put_back = done(&sim, "PUT", "/customers/bank", first.clone());
+    assert_eq!(put_back, first, "what is shown can be put");
+    let other =
+        json!({ "extends": "demo", "rules": [{ "name": "h", "times": 1, "reply": { "code": "5000" } }] });
+    done(&sim, "PUT", "/customers/bank", other);
+    assert_eq!(sim.call("bank", sim.request().text()).code(), "5000", "another rule begins anew");
+}
+
+#[test]
+fn a_fixture_can_be_overlaid_and_is_back_when_that_is_deleted() {
+    let sim = Sim::start();
+    done(&sim, "PUT", "/customers/demo", json!({ "extends": "demo", "quota": { "per_day": 1 } }));
+    assert_eq!(sim.call("demo", sim.request().text()).code(), "6018");
+    assert_eq!(sim.call("demo", sim.request().text()).code(), "5002");
+    done(&sim, "DELETE", "/customers/demo", Value::Null);
+    assert_eq!(sim.call("demo", sim.request().text()).code(), "6018");
+    assert_eq!(done(&sim, "GET", "/customers/demo", Value::Null)["source"], "fixtures");
+    let (status, code, _) = refused(&sim, "DELETE", "/customers/demo", "");
+    assert_eq!((status, code.as_str()), (409, "in_fixtures"));
+    assert_eq!(refused(&sim, "DELETE", "/customers/nobody", "").0, 404);
+}
+
+#[test]
+fn patch_merges_into_what_was_written() {
+    let sim = Sim::start();
+    done(
+        &sim,
+        "PUT",
+        "/customers/bank",
+        json!({ "extends": "demo", "quota": { "per_day": 5 }, "access": { "peer": true } }),
+    );
+    let patched =
+        done(&sim, "PATCH", "/customers/bank", json!({ "quota": { "per_day": 6 }, "access": null }));
+    assert_eq!((&patched["quota"]["per_day"], &patched["access"]["peer"]), (&json!(6), &Value::Null));
+    let patched = done(&sim, "PATCH", "/customers/bank", json!({ "quota": { "per_day": null } }));
+    assert_eq!(patched["quota"]["per_day"], 80, "inherited again");
+    let of_fixture = done(&sim, "PATCH", "/customers/flaky", json!({ "quota": { "per_day": 3 } }));
+    assert_eq!((&of_fixture["source"], &of_fixture["quota"]["per_day"]), (&json!("api"), &json!(3)));
+    assert!(!of_fixture["rules"].as_array().unwrap().is_empty(), "its rules stay");
+    assert_eq!(refused(&sim, "PATCH", "/customers/nobody", "{}").0, 404);
+    let (status, _, path) = refused(&sim, "PATCH", "/customers/bank", r#"{"quota":{"per_dy":1}}"#);
+    assert_eq!((status, path), (400, json!("/quota/per_dy")));
+}
+
+#[test]
+fn a_customer_goes_when_its_time_is_over_on_the_simulators_clock() {
+    let sim = Sim::start();
+    let customer = make(&sim, &json!({ "ttl": "5m" }));
+    assert_eq!(customer["expires"], "2026-11-21T10:05:00+07:00");
+    done(&sim, "PUT", &format!("/customers/{}/clock", id(&customer)), json!({ "advance": "25h" }));
+    assert_eq!(call(&sim, &customer).code(), "6018", "its own clock does not end it");
+    let patched =
+        done(&sim, "PATCH", &format!("/customers/{}", id(&customer)), json!({ "quota": { "per_day": 9 } }));
+    assert_eq!(patched["expires"], customer["expires"], "a patch leaves its end");
+    done(&sim, "PUT", "/clock", json!({ "advance": "5m" }));
+    assert_eq!(call(&sim, &customer).code(), "5001");
+    assert_eq!(sim.admin("GET", &format!("/customers/{}", id(&customer)), "").0, 404);
+}
+
+#[test]
+fn a_key_can_be_made_for_a_customer() {
+    let sim = Sim::start();
+    let customer = make(&sim, &json!({ "key": "generate" }));
+    let server = sim.0.public_key_pem();
+    assert_ne!(customer["public_key_pem"].as_str(), Some(server.as_str()));
+    assert_eq!(call(&sim, &customer).code(), "6018");
+    let with_servers_key = sim.request().sealed("user_id", customer["account"]["user_id"].as_str().unwrap());
+    let answer = sim.post(customer["path"].as_str().unwrap(), with_servers_key.text());
+    assert_eq!(answer.code(), "5006");
+    let reason = sim.last()["answer"]["reason"].as_str().unwrap().to_owned();
+    assert!(reason.contains("was encrypted with another known key"), "{reason}");
+    let again =
+        done(&sim, "PATCH", &format!("/customers/{}", id(&customer)), json!({ "quota": { "per_day": 9 } }));
+    assert_eq!(again["public_key_pem"], customer["public_key_pem"], "it keeps its key");
+}
+
+#[test]
+fn customers_extend_each_other_and_follow_each_others_changes() {
+    let sim = Sim::start();
+    done(&sim, "PUT", "/customers/base", json!({ "extends": "demo", "quota": { "per_day": 5 } }));
+    done(&sim, "PUT", "/customers/child", json!({ "extends": "base" }));
+    done(&sim, "PUT", "/customers/base", json!({ "extends": "demo", "quota": { "per_day": 6 } }));
+    assert_eq!(done(&sim, "GET", "/customers/child", Value::Null)["quota"]["per_day"], 6);
+    let (status, code, _) = refused(&sim, "DELETE", "/customers/base", "");
+    assert_eq!((status, code.as_str()), (409, "in_use"));
+    let (status, _, path) = refused(&sim, "PUT", "/customers/base", r#"{"extends":"child"}"#);
+    assert_eq!((status, path), (400, json!("/extends")), "a circle");
+    assert_eq!(refused(&sim, "PUT", "/customers/other", r#"{"extends":"nobody"}"#).2, "/extends");
+    assert_eq!(done(&sim, "GET", "/customers/child", Value::Null)["quota"]["per_day"], 6, "nothing changed");
+}
+
+#[test]
+fn what_was_put_survives_a_reload_and_follows_it() {
+    let (sim, directory) = Sim::over(&[("customers/base.toml", "extends = 'demo'\nquota = { per_day = 1 }")]);
+    done(&sim, "PUT", "/customers/child", json!({ "extends": "base" }));
+    done(&sim, "PUT", "/customers/child/rules/own", json!({ "times": 1, "reply": { "code": "6014" } }));
+    let base = directory.path().join("customers/base.toml");
+    std::fs::write(&base, "extends = 'demo'\nquota = { per_day = 2 }").unwrap();
+    assert!(done(&sim, "POST", "/config/reload", Value::Null)["customers"].as_u64().unwrap() > 20);
+    assert_eq!(done(&sim, "GET", "/customers/child", Value::Null)["quota"]["per_day"], 2);
+    assert_eq!(sim.call("child", sim.request().text()).code(), "6014");
+    std::fs::remove_file(base).unwrap();
+    done(&sim, "POST", "/config/reload", Value::Null);
+    assert_eq!(sim.call("child", sim.request().text()).code(), "6018", "it stays as it was");
+}
+
+#[test]
+fn a_refused_reload_says_what_is_wrong_and_changes_nothing() {
+    let (sim, directory) = Sim::over(&[]);
+    std::fs::create_dir_all(directory.path().join("customers")).unwrap();
+    std::fs::write(directory.path().join("customers/bad.toml"), "extends = 'demo'\nquota = { per_dya = 2 }")
+        .unwrap();
+    let (status, answer) = sim.admin("POST", "/config/reload", "");
+    assert_eq!((status, &answer["error"]["code"]), (422, &json!("wrong_fixtures")));
+    let problem = &answer["problems"][0];
+    assert_eq!((&problem["line"], &problem["column"]), (&json!(2), &json!(11)));
+    assert!(problem["hint"].as_str().unwrap().contains("per_day"), "{problem}");
+    let found = done(&sim, "POST", "/config/validate", Value::Null);
+    assert_eq!((&found["valid"], &found["problems"][0]), (&json!(false), problem));
+    assert_eq!(sim.call("demo", sim.request().text()).code(), "6018");
+}
+
+#[test]
+fn drafts_are_looked_at_without_being_put() {
+    let sim = Sim::start();
+    let draft = json!({ "customers": { "bank": { "extends": "demo" }, "a b": {}, "x": { "extends": "nobody" } },
+        "simulator": { "policy": { "layuot": "compact" } } });
+    let found = done(&sim, "POST", "/config/validate", draft);
+    let paths: Vec<_> =
+        found["problems"].as_array().unwrap().iter().map(|problem| problem["path"].clone()).collect();
+    assert_eq!(
+        paths,
+        [json!("/simulator/policy/layuot"), json!("/customers/a b"), json!("/customers/x/extends")]
+    );
+    assert_eq!(found["valid"], false);
+    assert_eq!(sim.admin("GET", "/customers/bank", "").0, 404);
+    assert_eq!(
+        done(&sim, "POST", "/config/validate", json!({ "customers": { "bank": { "extends": "demo" } } }))["valid"],
+        true
+    );
+}
+
+#[test]
+fn the_configuration_is_told_without_secrets() {
+    let sim = Sim::with(|builder| builder.seed(42));
+    let config = done(&sim, "GET", "/config", Value::Null);
+    assert_eq!((&config["seed"], &config["admin_token"]), (&json!(42), &json!(false)));
+    assert_eq!(config["endpoint"], sim.0.url());
+    assert_eq!(
+        (&config["policy"]["layout"], &config["limits"]["customers"]),
+        (&json!("documented"), &json!(10_000))
+    );
+}
+
+#[test]
+fn a_reset_takes_back_what_its_scope_names_and_nothing_else() {
+    let sim = Sim::start();
+    let reset = |query: &str| done(&sim, "POST", &format!("/reset?{query}"), Value::Null);
+    let prepare = || {
+        done(&sim, "PUT", "/customers/demo/rules/r", json!({ "reply": { "code": "6014" } }));
+        done(&sim, "PUT", "/customers/demo/state", json!({ "state": "down" }));
+        done(&sim, "PUT", "/customers/demo/quota", json!({ "per_day": 7, "used": 3 }));
+        done(&sim, "PUT", "/customers/demo/clock", json!({ "advance": "1h" }));
+        done(&sim, "PUT", "/clock", json!({ "advance": "1m" }));
+        done(&sim, "PUT", "/customers/mine", json!({ "extends": "demo" }));
+        sim.call("load", sim.request().text());
+    };
+    let seen = || {
+        let get = |path: &str| done(&sim, "GET", path, Value::Null);
+        let quota = get("/customers/demo/quota");
+        (
+            get("/customers/demo/rules")["rules"].as_array().unwrap().len(),
+            get("/customers/demo/state")["state"].as_str().unwrap().to_owned(),
+            (quota["per_day"].as_u64().unwrap(), quota["used"].as_u64().unwrap()),
+            get("/clock")["now"] == MORNING,
+            sim.admin("GET", "/customers/mine", "").0,
+            get("/requests")["requests"].as_array().unwrap().len(),
+        )
+    };
+    let (down, up) = ("down".to_owned(), String::new());
+    prepare();
+    assert_eq!(seen(), (1, down.clone(), (7, 3), false, 200, 1));
+    reset("scope=rules");
+    assert_eq!(seen(), (0, down.clone(), (7, 3), false, 200, 1));
+    reset("scope=state&customer_id=load");
+    assert_eq!(seen().1, down, "of another customer");
+    reset("scope=state");
+    reset("scope=quota&customer_id=demo");
+    assert_eq!(seen(), (0, up.clone(), (80, 0), false, 200, 1));
+    reset("scope=journal&customer_id=demo");
+    assert_eq!(seen().5, 1, "of another customer");
+    reset("scope=journal");
+    reset("scope=clock");
+    assert_eq!(seen(), (0, up.clone(), (80, 0), true, 200, 0));
+    assert_eq!(done(&sim, "GET", "/customers/demo/clock", Value::Null)["now"], MORNING);
+    reset("scope=customers");
+    assert_eq!(seen().4, 404);
+    prepare();
+    reset("scope=all&customer_id=mine");
+    assert_eq!(seen().4, 200, "all of one customer keeps the customer");
+    assert_eq!(reset("scope=all"), json!({ "scope": "all", "customer_id": null }));
+    assert_eq!(seen(), (0, up, (80, 0), true, 404, 0));
+}
+
+#[test]
+fn a_reset_scenario_begins_again_with_counts_and_ordinals() {
+    let sim = Sim::start();
+    let play = || {
+        let codes: Vec<_> = (0..6).map(|_| sim.call("busy-then-ok", sim.request().text()).code()).collect();
+        codes
+    };
+    let first = play();
+    assert!(first.contains(&"6014".to_owned()) && first.contains(&"6018".to_owned()));
+    assert_ne!(play(), first);
+    done(&sim, "POST", "/reset?scope=state&customer_id=busy-then-ok", Value::Null);
+    assert_eq!(play(), first);
+}
+
+#[test]
+fn a_customers_clock_follows_the_simulators_until_it_is_changed() {
+    let sim = Sim::start();
+    let own = |body: Value| done(&sim, "PUT", "/customers/demo/clock", body);
+    done(&sim, "PUT", "/clock", json!({ "advance": "1h" }));
+    assert_eq!(done(&sim, "GET", "/customers/demo/clock", Value::Null)["now"], "2026-11-21T11:00:00+07:00");
+    assert_eq!(own(json!({ "advance": "13h" }))["now"], "2026-11-22T00:00:00+07:00");
+    sim.call("demo", sim.request().text());
+    assert_eq!(sim.last()["at"], "2026-11-22T00:00:00.000+07:00", "the journal shows the customer's time");
+    sim.call("load", sim.request().text());
+    assert_eq!(sim.last()["at"], "2026-11-21T11:00:00.000+07:00");
+    assert_eq!(own(json!({ "now": "2030-01-01T00:00:00Z" }))["now"], "2030-01-01T07:00:00+07:00");
+    assert_eq!(own(json!({ "reset": true }))["now"], "2026-11-21T11:00:00+07:00");
+    assert_eq!(own(json!({ "freeze": false }))["frozen"], false, "it goes on though the simulator's stands");
+    assert_eq!(done(&sim, "GET", "/clock", Value::Null)["frozen"], true);
+}
+
+#[test]
+fn nonsense_is_refused_with_its_place_and_changes_nothing() {
+    let sim = Sim::start();
+    let before = done(&sim, "GET", "/customers", Value::Null);
+    let huge = "x".repeat(1 << 20);
+    for (method, path, body, status, at) in [
+        ("POST", "/customers", "{", 400, json!("")),
+        ("POST", "/customers", "[]", 400, json!("")),
+        ("POST", "/customers", r#"{"ttl":"soon"}"#, 400, json!("/ttl")),
+        ("POST", "/customers", r#"{"ttl":"99999999 years"}"#, 400, json!("/ttl")),
+        ("POST", "/customers", r#"{"customer_id":"demo"}"#, 409, json!("/customer_id")),
+        ("POST", "/customers", r#"{"customer_id":"a/b"}"#, 400, json!("/customer_id")),
+        ("POST", "/customers", r#"{"quota":{"per_day":-1}}"#, 400, json!("/quota/per_day")),
+        ("POST", "/customers", r#"{"rules":[{"reply":{"code":"6014"},"times":0}]}"#, 400, json!("/rules/0")),
+        ("POST", "/customers", r#"{"key":"../private.pem"}"#, 400, json!("/key")),
+        ("PUT", "/customers/bank", "{}", 400, json!("/account/user_id")),
+        ("PUT", "/customers/bank", r#"{"customer_id":"other","extends":"demo"}"#, 400, json!("/customer_id")),
+        ("PUT", "/customers/.hidden", r#"{"extends":"demo"}"#, 400, json!("customer_id")),
+        ("POST", "/reset", "", 400, Value::Null),
+        ("POST", "/reset?scope=everything", "", 400, Value::Null),
+        ("POST", "/reset?scope=quota&customer_id=nobody", "", 404, json!("customer_id")),
+        ("PUT", "/customers/demo/clock", r#"{"now":"99999-01-01T00:00:00Z"}"#, 400, json!("/now")),
+        ("PUT", "/customers/demo/clock", r#"{"advance":"9000years"}"#, 400, json!("/advance")),
+        ("PUT", "/customers/nobody/clock", r#"{"advance":"1h"}"#, 404, Value::Null),
+    ] {
+        let (got, _, pointer) = refused(&sim, method, path, body);
+        assert_eq!((got, &pointer), (status, &at), "{method} {path} {body}");
+    }
+    let (status, answer) = sim.admin("POST", "/customers", &json!({ "customer_id": huge }).to_string());
+    assert_eq!(status, 400);
+    assert!(answer.to_string().len() < 2000, "it is not sent back whole");
+    assert_eq!(done(&sim, "GET", "/customers", Value::Null), before);
+    assert_eq!(done(&sim, "GET", "/customers/demo/clock", Value::Null)["now"], MORNING);
+}
+
+#[test]
+fn there_are_only_so_many_customers() {
+    let (sim, _directory) = Sim::over(&[("simulator.toml", "[limits]\ncustomers = 30")]);
+    let count = || done(&sim, "GET", "/customers", Value::Null)["customers"].as_array().unwrap().len();
+    while count() < 30 {
+        make(&sim, &json!({ "ttl": "1m" }));
+    }
+    let (status, code, _) = refused(&sim, "POST", "/customers", "{}");
+    assert_eq!((status, code.as_str()), (409, "too_many_customers"));
+    done(&sim, "PATCH", "/customers/demo", json!({ "quota": { "per_day": 1 } }));
+    assert_eq!(count(), 30, "one that is known can still be changed");
+    done(&sim, "PUT", "/clock", json!({ "advance": "1m" }));
+    make(&sim, &json!({}));
+}
+
+#[test]
+fn a_customer_that_is_gone_leaves_nothing_to_its_successor() {
+    let sim = Sim::start();
+    let put =
+        || done(&sim, "PUT", "/customers/bank", json!({ "extends": "demo", "quota": { "per_day": 1 } }));
+    put();
+    done(
+        &sim,
+        "PUT",
+        "/customers/bank/rules/r",
+        json!({ "when": { "request": 2 }, "reply": { "code": "6014" } }),
+    );
+    done(&sim, "PUT", "/customers/bank/state", json!({ "state": "x" }));
+    assert_eq!(sim.call("bank", sim.request().text()).candidates().keys().next().unwrap(), SITIS_NIK);
+    done(&sim, "DELETE", "/customers/bank", Value::Null);
+    put();
+    assert_eq!(done(&sim, "GET", "/customers/bank/rules", Value::Null)["rules"], json!([]));
+    assert_eq!(done(&sim, "GET", "/customers/bank/state", Value::Null)["state"], "");
+    assert_eq!(sim.call("bank", sim.request().text()).code(), "6018", "its quota is fresh");
+    assert_eq!(sim.last()["ordinal"], 1);
+}
