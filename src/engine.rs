@@ -21,7 +21,8 @@ use crate::capacity::{CapacityGauge, Door, Place, Room, Station, Stations};
 use crate::checks::{self, Case, Check, Finding, QuotaView, Status};
 use crate::clock::{self, Clock};
 use crate::compose::{Echo, Said, compose};
-use crate::evidence::{Credential, Photo, credential};
+use crate::evidence::memory::Sealed;
+use crate::evidence::{Credential, Memory, Photo};
 use crate::faults::{HttpAnswer, Listener, Upload, Way};
 use crate::fixtures::{Customer, Fixtures};
 use crate::journal::{self, DelayTold, Discretion, Entry, FaultTold, Found, Journal, State};
@@ -43,6 +44,8 @@ pub struct Engine {
     pub ledger: Ledger,
     pub journal: Journal,
     pub matcher: Matcher,
+    /// Ciphertexts and photos seen before.
+    pub memory: Memory,
     settings: Settings,
     /// Customers made so far, which makes the next one's id and account.
     made: AtomicU64,
@@ -227,6 +230,7 @@ impl Engine {
             ledger,
             journal,
             matcher: Matcher::new(settings.seed),
+            memory: Memory::default(),
             settings,
             stations: Stations::default(),
             made: AtomicU64::default(),
@@ -547,7 +551,8 @@ impl Desk<'_> {
         let open = |field, expected| {
             let text = self.body.text(field);
             self.stopwatch.time(Part::Decrypt, || {
-                credential::open(text, expected, policy.base64, key, &self.fixtures.keys)
+                let sealed = Sealed { text, expected, mode: policy.base64, key, ring: &self.fixtures.keys };
+                self.engine.memory.open(sealed, &self.fixtures.limits)
             })
         };
         let user_id = open(Field::UserId, customer.map(|customer| customer.account.user_id.as_str()));
@@ -569,9 +574,9 @@ impl Desk<'_> {
         }
     }
 
-    fn photo(&self, policy: &Policy) -> Option<Photo> {
+    fn photo(&self, policy: &Policy) -> Option<Photo<'_>> {
         let text = self.body.text(Field::Image)?;
-        let read = || Photo::read(text, policy.base64, &self.fixtures.limits);
+        let read = || self.engine.memory.photo(text, policy.base64, &self.fixtures.limits);
         Some(self.stopwatch.time(Part::Image, read))
     }
 
@@ -668,7 +673,7 @@ impl Desk<'_> {
             ip: self.body.text(Field::Ip),
             threshold: self.body.threshold(),
             sha256: photo.and_then(|photo| photo.sha256.as_ref()),
-            image_bytes: photo.filter(|photo| photo.sha256.is_some()).map(|photo| photo.bytes.len()),
+            image_bytes: photo.filter(|photo| photo.sha256.is_some()).map(|photo| photo.bytes),
             similar,
             ..head_facts(self.head, self.arrival, self.now, state)
         }

@@ -89,6 +89,7 @@ pub mod policy;
 pub mod protocol;
 pub mod recent;
 mod reloading;
+mod remembered;
 pub mod request;
 pub mod roster;
 pub mod rules;

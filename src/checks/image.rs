@@ -12,10 +12,9 @@ pub fn check(case: &Case) -> Finding {
         (Some(fault), ..) => {
             Finding::failed(THIS, case.policy.bad_image.clone(), format!("image {fault}"), fault.hint())
         }
-        (None, Some(format), Some((width, height))) => Finding::passed(
-            THIS,
-            format!("{format} of {width} x {height} pixels, {} bytes", photo.bytes.len()),
-        ),
+        (None, Some(format), Some((width, height))) => {
+            Finding::passed(THIS, format!("{format} of {width} x {height} pixels, {} bytes", photo.bytes))
+        }
         _ => Finding::unknown(THIS, "the image was not looked into"),
     }
 }

@@ -92,7 +92,7 @@ pub struct Case<'a> {
     pub user_id: Credential,
     pub password: Credential,
     /// `None` when `image` is missing or no string.
-    pub photo: Option<Photo>,
+    pub photo: Option<Photo<'a>>,
     /// Today's quota, as it stands now.
     pub quota: QuotaView,
     /// What there is of the matcher's capacity; `None` where nobody asked, because something else failed.

@@ -55,7 +55,7 @@ fn judge(json: &str, customer: Option<&Customer>, change: impl Fn(&mut Case)) ->
     assess(&case)
 }
 
-fn photo() -> Photo {
+fn photo() -> Photo<'static> {
     let mut png = std::io::Cursor::new(Vec::new());
     ::image::DynamicImage::new_rgb8(4, 4).write_to(&mut png, ::image::ImageFormat::Png).unwrap();
     Photo::of_file(png.into_inner(), &crate::fixtures::Limits::default())

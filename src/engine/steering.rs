@@ -191,6 +191,7 @@ impl Engine {
         let warnings = self.roster.replace_fixtures(fixtures, self.clock.now());
         let (fixtures, customers) = (self.fixtures(), self.roster.customers(self.clock.now()));
         self.stations.follow(fixtures.capacities(&customers));
+        self.memory.forget_ciphertexts();
         warnings
     }
 

@@ -1,5 +1,6 @@
 //! The photo: base64, then a whole jpg or png of a size that is allowed (doc 2, `image`). Pixels are not decoded here.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io::Cursor;
 
@@ -20,9 +21,19 @@ pub enum PhotoFormat {
 
 /// A photo as far as it could be read.
 #[derive(Clone, Default)]
-pub struct Photo {
-    /// The file's bytes; empty when the base64 could not be decoded.
-    pub bytes: Vec<u8>,
+pub struct Photo<'a> {
+    source: Source<'a>,
+    /// What was seen in it.
+    pub look: Look,
+    /// Why it is not fit for the matcher.
+    pub fault: Option<PhotoFault>,
+}
+
+/// What is seen in a photo, without the photo.
+#[derive(Clone, Default)]
+pub struct Look {
+    /// The file's length; 0 when the base64 could not be decoded.
+    pub bytes: usize,
     /// SHA-256 of the file.
     pub sha256: Option<[u8; 32]>,
     /// Its format, when it is one of the document's.
@@ -31,8 +42,28 @@ pub struct Photo {
     pub dimensions: Option<(u32, u32)>,
     /// Line breaks in the base64 were let pass.
     pub line_breaks: bool,
-    /// Why it is not fit for the matcher.
-    pub fault: Option<PhotoFault>,
+}
+
+/// Where the file's bytes are.
+#[derive(Clone)]
+enum Source<'a> {
+    File(Vec<u8>),
+    /// Not decoded: the photo was seen before.
+    Text(&'a str, Base64Mode),
+}
+
+impl Default for Source<'_> {
+    fn default() -> Self {
+        Source::File(Vec::new())
+    }
+}
+
+impl std::ops::Deref for Photo<'_> {
+    type Target = Look;
+
+    fn deref(&self) -> &Look {
+        &self.look
+    }
 }
 
 /// Why a photo is refused.
@@ -61,53 +92,50 @@ pub enum PhotoFault {
 }
 
 // A derived Debug would print the photo.
-impl fmt::Debug for Photo {
+impl fmt::Debug for Photo<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Photo({} bytes, {:?}, {:?})", self.bytes.len(), self.format, self.fault)
+        write!(f, "Photo({} bytes, {:?}, {:?})", self.bytes, self.format, self.fault)
     }
 }
 
-impl Photo {
+impl<'a> Photo<'a> {
     /// Reads the text of the field `image`.
     #[must_use]
-    pub fn read(text: &str, mode: Base64Mode, limits: &Limits) -> Photo {
+    pub fn read(text: &str, mode: Base64Mode, limits: &Limits) -> Photo<'a> {
         match encoding::decode(text, mode) {
             Err(fault) => Photo { fault: Some(PhotoFault::Base64(fault)), ..Photo::default() },
             Ok(decoded) => {
-                Photo { line_breaks: decoded.line_breaks, ..Photo::of_file(decoded.bytes, limits) }
+                let mut photo = Photo::of_file(decoded.bytes, limits);
+                photo.look.line_breaks = decoded.line_breaks;
+                photo
             }
         }
     }
 
+    /// A photo that was read before, from the same text in the same mode, and found fit.
+    #[must_use]
+    pub fn seen(text: &'a str, mode: Base64Mode, look: Look) -> Photo<'a> {
+        Photo { source: Source::Text(text, mode), look, fault: None }
+    }
+
     /// Looks at a file.
     #[must_use]
-    pub fn of_file(bytes: Vec<u8>, limits: &Limits) -> Photo {
-        let mut photo = Photo { sha256: Some(Sha256::digest(&bytes).into()), bytes, ..Photo::default() };
-        photo.fault = photo.look(limits).err();
-        photo
+    pub fn of_file(bytes: Vec<u8>, limits: &Limits) -> Photo<'a> {
+        let mut look =
+            Look { bytes: bytes.len(), sha256: Some(Sha256::digest(&bytes).into()), ..Look::default() };
+        let fault = look.at(&bytes, limits).err();
+        Photo { source: Source::File(bytes), look, fault }
     }
 
-    fn look(&mut self, limits: &Limits) -> Result<(), PhotoFault> {
-        let bytes = self.bytes.len();
-        if bytes as u64 > limits.image_bytes.0 {
-            return Err(PhotoFault::TooManyBytes { bytes, most: limits.image_bytes.0 });
-        }
-        let format = recognise(&self.bytes)?;
-        self.format = Some(format);
-        let (width, height) = dimensions(&self.bytes, format).ok_or(self.header_fault(format))?;
-        self.dimensions = Some((width, height));
-        if u64::from(width) * u64::from(height) > limits.image_pixels {
-            return Err(PhotoFault::TooManyPixels { width, height, most: limits.image_pixels });
-        }
-        if is_whole(&self.bytes, format) { Ok(()) } else { Err(PhotoFault::Truncated { format, bytes }) }
-    }
-
-    /// A header cut short is a truncated file; one that is all there is damaged.
-    fn header_fault(&self, format: PhotoFormat) -> PhotoFault {
-        if is_whole(&self.bytes, format) {
-            PhotoFault::Damaged(format)
-        } else {
-            PhotoFault::Truncated { format, bytes: self.bytes.len() }
+    /// The file; empty when the base64 could not be decoded. One that was seen before is decoded here.
+    #[must_use]
+    pub fn file(&self) -> Cow<'_, [u8]> {
+        match &self.source {
+            Source::File(bytes) => Cow::Borrowed(bytes),
+            // It was decoded before, in this mode.
+            Source::Text(text, mode) => {
+                Cow::Owned(encoding::decode(text, *mode).map(|decoded| decoded.bytes).unwrap_or_default())
+            }
         }
     }
 
@@ -115,6 +143,32 @@ impl Photo {
     #[must_use]
     pub fn is_fit(&self) -> bool {
         self.fault.is_none() && self.format.is_some()
+    }
+}
+
+impl Look {
+    fn at(&mut self, file: &[u8], limits: &Limits) -> Result<(), PhotoFault> {
+        let bytes = file.len();
+        if bytes as u64 > limits.image_bytes.0 {
+            return Err(PhotoFault::TooManyBytes { bytes, most: limits.image_bytes.0 });
+        }
+        let format = recognise(file)?;
+        self.format = Some(format);
+        let (width, height) = dimensions(file, format).ok_or_else(|| header_fault(file, format))?;
+        self.dimensions = Some((width, height));
+        if u64::from(width) * u64::from(height) > limits.image_pixels {
+            return Err(PhotoFault::TooManyPixels { width, height, most: limits.image_pixels });
+        }
+        if is_whole(file, format) { Ok(()) } else { Err(PhotoFault::Truncated { format, bytes }) }
+    }
+}
+
+/// A header cut short is a truncated file; one that is all there is damaged.
+fn header_fault(file: &[u8], format: PhotoFormat) -> PhotoFault {
+    if is_whole(file, format) {
+        PhotoFault::Damaged(format)
+    } else {
+        PhotoFault::Truncated { format, bytes: file.len() }
     }
 }
 
@@ -289,7 +343,7 @@ mod tests {
         out.into_inner()
     }
 
-    fn read(bytes: &[u8]) -> Photo {
+    fn read(bytes: &[u8]) -> Photo<'static> {
         Photo::read(&encoding::encode(bytes), Base64Mode::Strict, &Limits::default())
     }
 
@@ -309,7 +363,7 @@ mod tests {
             let photo = read(&bytes);
             assert!(photo.is_fit(), "{:?}", photo.fault);
             assert_eq!((photo.format, photo.dimensions), (Some(expected), Some((40, 30))));
-            assert_eq!(photo.bytes, bytes);
+            assert_eq!((photo.bytes, &*photo.file()), (bytes.len(), &*bytes));
         }
     }
 
@@ -372,7 +426,7 @@ mod tests {
     fn base64_mistakes_are_passed_on() {
         let text = format!("data:image/png;base64,{}", encoding::encode(&picture(ImageFormat::Png)));
         let photo = Photo::read(&text, Base64Mode::Strict, &Limits::default());
-        assert!(photo.fault.unwrap().to_string().contains("data-URI prefix"));
-        assert!(photo.sha256.is_none() && photo.bytes.is_empty());
+        assert!(photo.fault.as_ref().unwrap().to_string().contains("data-URI prefix"));
+        assert!(photo.sha256.is_none() && photo.bytes == 0 && photo.file().is_empty());
     }
 }

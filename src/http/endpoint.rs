@@ -68,7 +68,7 @@ async fn answer(req: &HttpRequest, payload: &mut web::Payload, shared: &web::Dat
         }
     };
     match read {
-        Ok(bytes) => visit.answer(&bytes).await,
+        Ok(bytes) => visit.answer(bytes).await,
         Err(unread) => turn_away(unread, visit, most),
     }
 }

@@ -84,9 +84,10 @@ impl Visit {
         self
     }
 
-    /// Answers a body: waits, and does on the wire what rules say.
-    pub async fn answer(mut self, body: &[u8]) -> HttpResponse {
-        let (entry, deed) = self.shared.engine.answer(&self.head, &self.arrival, body);
+    /// Answers a body: waits, and does on the wire what rules say. The body is not kept meanwhile.
+    pub async fn answer(mut self, body: Vec<u8>) -> HttpResponse {
+        let (entry, deed) = self.shared.engine.answer(&self.head, &self.arrival, &body);
+        drop(body);
         self.entry = Some(entry);
         self.shared.metrics.took(&deed.times);
         if let Some(place) = deed.place {

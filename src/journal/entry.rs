@@ -218,7 +218,7 @@ impl Image {
     fn of(photo: &Photo) -> Option<Image> {
         Some(Image {
             sha256: hex(&photo.sha256?),
-            bytes: photo.bytes.len(),
+            bytes: photo.bytes,
             format: photo.format,
             width: photo.dimensions.map(|(width, _)| width),
             height: photo.dimensions.map(|(_, height)| height),

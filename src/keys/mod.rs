@@ -19,6 +19,7 @@ use std::sync::Arc;
 use rsa::pkcs8::{EncodePublicKey, LineEnding};
 use rsa::traits::PublicKeyParts;
 use rsa::{RsaPrivateKey, RsaPublicKey};
+use sha2::{Digest, Sha256};
 
 /// Sizes of keys that are read or made, in bits (SPEC 2).
 pub const KEY_BITS: std::ops::RangeInclusive<usize> = 1024..=8192;
@@ -30,6 +31,7 @@ pub struct PrivateKey {
     rsa: Arc<RsaPrivateKey>,
     decryptor: Box<dyn Decryptor>,
     public_pem: String,
+    fingerprint: [u8; 32],
 }
 
 // Whatever the implementations below print of themselves.
@@ -60,7 +62,8 @@ impl PrivateKey {
         let public_pem = RsaPublicKey::from(&*rsa)
             .to_public_key_pem(LineEnding::LF)
             .map_err(|error| format!("its public half cannot be written: {error}"))?;
-        Ok(PrivateKey { name: name.into(), decryptor: open::decryptor(&rsa)?, rsa, public_pem })
+        let fingerprint = Sha256::digest(&public_pem).into();
+        Ok(PrivateKey { name: name.into(), decryptor: open::decryptor(&rsa)?, rsa, public_pem, fingerprint })
     }
 
     /// Makes a new key of `bits` bits from the operating system's randomness.
@@ -95,6 +98,12 @@ impl PrivateKey {
     #[must_use]
     pub fn public_pem(&self) -> &str {
         &self.public_pem
+    }
+
+    /// SHA-256 of [`PrivateKey::public_pem`], which tells keys apart.
+    #[must_use]
+    pub fn fingerprint(&self) -> &[u8; 32] {
+        &self.fingerprint
     }
 
     /// Opens an RSA PKCS#1 v1.5 ciphertext.

@@ -78,7 +78,7 @@ impl Matcher {
             }
             galleries.find_map(|gallery| gallery.picture(&sha256)).map(|picture| *picture.small())
         };
-        let small = || known.or_else(|| look(&photo.bytes, &self.turn));
+        let small = || known.or_else(|| look(&photo.file(), &self.turn));
         Probe { sha256, print: self.seen.print(&sha256, || Print::of(&small()?)) }
     }
 }

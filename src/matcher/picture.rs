@@ -63,11 +63,11 @@ impl Picture {
         else {
             return Err(photo.fault.map_or("is no photo".to_owned(), |fault| fault.to_string()));
         };
-        let (image, orientation) = decode(&photo.bytes, &Turn::default())?;
+        let (image, orientation) = decode(&photo.file(), &Turn::default())?;
         let small = small(&image, orientation);
         let thumbnail = thumbnail(&image, orientation)?;
         let template = Template::of(&small);
-        let bytes = photo.bytes.len();
+        let bytes = photo.bytes;
         Ok(Picture { sha256, format, dimensions, bytes, small: Box::new(small), template, thumbnail })
     }
 

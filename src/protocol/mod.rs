@@ -7,6 +7,7 @@ pub mod json_fault;
 pub mod layout;
 pub mod number;
 pub mod outcome;
+mod photo;
 pub mod sample;
 
 pub use body::{Body, Field, Value};

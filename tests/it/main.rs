@@ -23,6 +23,7 @@ mod openapi;
 mod openssl;
 mod quotas;
 mod release;
+mod remembered;
 mod restarts;
 mod rules;
 mod samples;

@@ -1,0 +1,120 @@
+//! Everything at once for a while: right and wrong requests, faults, aborted uploads, admin calls, reloads, clock jumps, new keys; then
+//! nothing may be left over. `cargo run --release --example soak -- --minutes N [--seed N]`, after `cargo build --release`.
+
+mod clients;
+mod program;
+
+use std::error::Error;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use clients::Caller;
+use program::{Program, State};
+
+/// Memory of the journal. It fills up early, so that it does not count as a leak.
+pub const JOURNAL_BYTES: u64 = 4 << 20;
+
+/// What memory may have grown by since the middle: the allocator's slack.
+const GROWTH: f64 = 1.15;
+const SLACK_MIB: f64 = 8.0;
+
+/// What the callers count.
+#[derive(Default)]
+pub struct Counts {
+    pub requests: AtomicU64,
+    /// Answers that must have used up quota of the customer `counted`.
+    pub charged: AtomicU64,
+    pub admin: AtomicU64,
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let minutes: f64 = argument("--minutes").map_or(Ok(1.0), |text| text.parse())?;
+    let seed: u64 = argument("--seed").map_or(Ok(0), |text| text.parse())?;
+    let time = Duration::from_secs_f64(minutes * 60.0);
+    let program = Program::start()?;
+    clients::prepare(&program)?;
+    let (counts, stop) = (Counts::default(), AtomicBool::new(false));
+    let (before, middle) = thread::scope(|scope| {
+        let caller = |number| Caller::new(&program, &counts, &stop, seed.wrapping_mul(1000) + number);
+        (0..4).for_each(|number| drop(scope.spawn(move || caller(number).requests())));
+        (4..6).for_each(|number| drop(scope.spawn(move || caller(number).administration())));
+        scope.spawn(move || caller(6).reloads());
+        let before = program.state();
+        let middle = watch(&program, &counts, time);
+        stop.store(true, Ordering::Relaxed);
+        (before, middle)
+    });
+    println!(
+        "{} requests and {} admin calls in {minutes} minutes",
+        counts.requests.load(Ordering::Relaxed),
+        counts.admin.load(Ordering::Relaxed)
+    );
+    let after = program.settled()?;
+    let wrong = verdict(&program, &counts, [before?, middle?, after])?;
+    wrong.iter().for_each(|wrong| eprintln!("WRONG: {wrong}"));
+    if wrong.is_empty() { Ok(()) } else { Err("something was left over".into()) }
+}
+
+/// The value of an option.
+fn argument(name: &str) -> Option<String> {
+    std::env::args().skip_while(|argument| argument != name).nth(1)
+}
+
+/// Waits, and tells now and then; gives the state in the middle, when everything has had its use.
+fn watch(program: &Program, counts: &Counts, time: Duration) -> Result<State, String> {
+    let (started, step) = (Instant::now(), (time / 10).min(Duration::from_secs(60)));
+    let mut middle = None;
+    while started.elapsed() < time {
+        thread::sleep(step.min(time.saturating_sub(started.elapsed())));
+        let state = program.state()?;
+        let requests = counts.requests.load(Ordering::Relaxed);
+        println!("{:>5.0} s: {requests:>8} requests, {state}", started.elapsed().as_secs_f64());
+        if middle.is_none() && started.elapsed() * 2 >= time {
+            middle = Some(state);
+        }
+    }
+    middle.map_or_else(|| program.state(), Ok)
+}
+
+/// What is wrong at the end.
+fn verdict(program: &Program, counts: &Counts, states: [State; 3]) -> Result<Vec<String>, Box<dyn Error>> {
+    let [before, middle, after] = states;
+    println!("before {before}\nmiddle {middle}\nafter  {after}");
+    let mut wrong = Vec::new();
+    let mut expect = |holds: bool, what: String| wrong.extend((!holds).then_some(what));
+    let most = middle.mib * GROWTH + SLACK_MIB;
+    expect(
+        after.mib <= most,
+        format!("memory: {:.1} MiB at the end, at most {most:.1} were expected", after.mib),
+    );
+    expect(
+        after.files <= before.files,
+        format!("descriptors: {} at the end, {} before", after.files, before.files),
+    );
+    expect(
+        after.threads <= before.threads,
+        format!("threads: {} at the end, {} before", after.threads, before.threads),
+    );
+    let in_flight = program.number("frsim_in_flight")?;
+    expect(in_flight == 0.0, format!("{in_flight} requests are still under way"));
+    let (waiting, readers) = (program.number("frsim_waiting_calls")?, program.number("frsim_event_readers")?);
+    expect(
+        waiting + readers == 0.0,
+        format!("{waiting} waiting calls, {readers} readers of events are left"),
+    );
+    let journal = program.number("frsim_journal_size_bytes")?;
+    expect(
+        journal <= JOURNAL_BYTES as f64,
+        format!("the journal holds {journal} bytes, at most {JOURNAL_BYTES}"),
+    );
+    let used = program.get("/customers/counted/quota")?["used"].as_u64();
+    let charged = counts.charged.load(Ordering::Relaxed);
+    expect(
+        used == Some(charged),
+        format!("quota: {used:?} used, {charged} requests were answered that use it up"),
+    );
+    let customers = program.get("/customers")?.to_string();
+    expect(!customers.contains("soak-"), "a customer that was removed is still there".to_owned());
+    Ok(wrong)
+}
