@@ -20,7 +20,8 @@ fn the_version_names_the_commit_that_was_built() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     if root.join(".git").exists() {
         // Not HEAD: somebody may have committed since this was built. .ci/run asks for that one.
-        let git = Command::new("git").args(["show", "-s", "--format=%H %cs", COMMIT]).current_dir(root).output();
+        let git =
+            Command::new("git").args(["show", "-s", "--format=%H %cs", COMMIT]).current_dir(root).output();
         let said = String::from_utf8(git.unwrap().stdout).unwrap();
         let (hash, day) = said.trim().split_once(' ').unwrap();
         assert_eq!(COMMIT, hash);
