@@ -67,6 +67,7 @@
 //! | [`simulator`] | starting and stopping |
 //! | [`cli`] | the command line |
 
+mod allocator;
 pub mod capacity;
 pub mod checks;
 pub mod cli;
