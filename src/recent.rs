@@ -1,6 +1,6 @@
 //! What a customer sent lately, to notice what looks like a mistake: a transactionId used twice, a retry without back-off.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::{Duration, Instant};
 
@@ -50,15 +50,26 @@ impl Sent {
         self.transaction.is_some() && self.transaction == other.transaction
     }
 
-    fn same_image(&self, other: &Sent) -> bool {
-        self.image.is_some() && self.image == other.image
+    /// What of it another request can have as well.
+    fn marks(&self) -> impl Iterator<Item = Mark> {
+        let transaction = self.transaction.map(Mark::Transaction);
+        transaction.into_iter().chain(self.image.map(Mark::Image))
     }
+}
+
+/// What tells that two requests have something in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Mark {
+    Transaction(u64),
+    Image([u8; 32]),
 }
 
 /// A request that is remembered.
 #[derive(Debug)]
 struct Known {
     sent: Sent,
+    /// How often its transactionId was used without a gap in what is remembered, with this time.
+    uses: usize,
     /// Its number in the journal, once it has one.
     id: Option<u64>,
     ended: Option<(Instant, Option<Failure>)>,
@@ -91,9 +102,16 @@ impl Failure {
     }
 }
 
-/// A customer's latest requests, oldest first.
+/// A customer's latest requests.
 #[derive(Debug, Default)]
-pub struct Recent(VecDeque<Known>);
+pub struct Recent {
+    /// Oldest first.
+    known: VecDeque<Known>,
+    /// How many were remembered before the oldest.
+    gone: usize,
+    /// The latest with each mark, as how manieth it was remembered.
+    latest: HashMap<Mark, usize>,
+}
 
 impl Recent {
     /// What looks like a mistake about a request, if anything: one warning at most. A retry after a failure may have the
@@ -104,8 +122,7 @@ impl Recent {
     }
 
     fn hasty(&self, sent: &Sent) -> Option<Warning> {
-        let same = |known: &&Known| sent.same_transaction(&known.sent) || sent.same_image(&known.sent);
-        let last = self.0.iter().rev().find(same)?;
+        let last = self.latest(sent.marks())?;
         let (ended, failure) = last.ended.as_ref()?;
         let failure = failure.as_ref()?;
         let after = sent.arrived?.saturating_duration_since(*ended);
@@ -123,14 +140,13 @@ impl Recent {
     }
 
     fn repeated(&self, sent: &Sent) -> Option<Warning> {
-        let mut uses = self.0.iter().rev().filter(|known| sent.same_transaction(&known.sent));
-        let last = uses.next()?;
+        let last = self.latest(sent.transaction.map(Mark::Transaction))?;
         if matches!(last.ended, Some((_, Some(_)))) {
             return None;
         }
-        let times = match uses.count() {
-            0 => "once".to_owned(),
-            more => format!("{} times", more + 1),
+        let times = match last.uses {
+            1 => "once".to_owned(),
+            times => format!("{times} times"),
         };
         let (request, at) = (last.name(), clock::rfc3339_millis(last.sent.at));
         let under_way = if last.ended.is_none() { ", which is still under way" } else { "" };
@@ -144,10 +160,29 @@ impl Recent {
         if sent.transaction.is_none() && sent.image.is_none() {
             return;
         }
-        if self.0.len() >= MOST {
-            self.0.pop_front();
+        if self.known.len() >= MOST {
+            self.forget_one();
         }
-        self.0.push_back(Known { sent, id: None, ended: None });
+        let before = self.latest(sent.transaction.map(Mark::Transaction)).map_or(0, |known| known.uses);
+        let number = self.gone + self.known.len();
+        self.latest.extend(sent.marks().map(|mark| (mark, number)));
+        self.known.push_back(Known { sent, uses: before + 1, id: None, ended: None });
+    }
+
+    fn forget_one(&mut self) {
+        let Some(oldest) = self.known.pop_front() else { return };
+        for mark in oldest.sent.marks() {
+            if self.latest.get(&mark) == Some(&self.gone) {
+                self.latest.remove(&mark);
+            }
+        }
+        self.gone += 1;
+    }
+
+    /// The latest request with one of these marks.
+    fn latest(&self, marks: impl IntoIterator<Item = Mark>) -> Option<&Known> {
+        let number = marks.into_iter().filter_map(|mark| self.latest.get(&mark)).max()?;
+        self.known.get(number - self.gone)
     }
 
     /// A request has its number in the journal.
@@ -166,7 +201,7 @@ impl Recent {
 
     /// It is mostly near the end.
     fn find(&mut self, ordinal: u64) -> Option<&mut Known> {
-        self.0.iter_mut().rev().find(|known| known.sent.ordinal == ordinal)
+        self.known.iter_mut().rev().find(|known| known.sent.ordinal == ordinal)
     }
 }
 
@@ -283,7 +318,7 @@ mod tests {
         for number in 0..=MOST {
             customer.sends(0, &format!("T-{number}"), 0);
         }
-        assert_eq!(customer.recent.0.len(), MOST);
+        assert_eq!((customer.recent.known.len(), customer.recent.latest.len()), (MOST, MOST + 1));
         assert_eq!(customer.sends(0, "T-0", 1), None);
         assert!(customer.sends(0, &format!("T-{MOST}"), 2).is_some());
     }

@@ -546,6 +546,7 @@ async fn serve(
         _ = http::listener::accept(listener, &workers, gate, &shared) => {}
         _ = stopped => {}
         () = shared.shutdown.notified() => {}
+        () = give_memory_back(&shared) => {}
     }
     shared.stopping.send_replace(true);
     let mut in_flight = shared.in_flight.subscribe();
@@ -554,6 +555,22 @@ async fn serve(
     if let (Some(handle), Some(admin)) = (handle, admin) {
         handle.stop(false).await;
         let _ = admin.await;
+    }
+}
+
+/// How often it is looked whether there is memory to give back.
+const QUIET: Duration = Duration::from_secs(1);
+
+/// Gives memory back whenever requests have come and none is under way any more. Ends with the server only.
+async fn give_memory_back(shared: &Shared) {
+    let mut given_back_at = None;
+    loop {
+        actix_rt::time::sleep(QUIET).await;
+        let fill = Some(shared.engine.journal.fill());
+        if *shared.in_flight.borrow() == 0 && fill != given_back_at {
+            crate::allocator::give_back();
+            given_back_at = fill;
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! A gallery: people with their pictures, in a form that is searched in one pass.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::hash::{Print, Template};
 use super::picture::Picture;
@@ -43,8 +43,8 @@ pub struct Gallery {
     identities: BTreeMap<u32, Identity>,
     by_nik: HashMap<String, u32>,
     by_file: HashMap<[u8; 32], Vec<u32>>,
-    /// All pictures, for one pass over them.
-    templates: Vec<(Template, u32)>,
+    /// All pictures, for one pass over them; made when they are first searched.
+    templates: OnceLock<Vec<(Template, u32)>>,
     next: u32,
 }
 
@@ -96,7 +96,9 @@ impl Gallery {
         };
         for picture in &identity.pictures {
             self.by_file.entry(picture.sha256).or_default().push(number);
-            self.templates.extend(picture.template().map(|template| (*template, number)));
+        }
+        if let Some(templates) = self.templates.get_mut() {
+            templates.extend(templates_of(&identity, number));
         }
         self.identities.insert(number, identity);
     }
@@ -109,11 +111,17 @@ impl Gallery {
     }
 
     fn forget_pictures(&mut self, number: u32) {
-        self.templates.retain(|(_, person)| *person != number);
+        self.templates.get_mut().into_iter().for_each(|all| all.retain(|(_, person)| *person != number));
         self.by_file.retain(|_, people| {
             people.retain(|person| *person != number);
             !people.is_empty()
         });
+    }
+
+    fn templates(&self) -> &[(Template, u32)] {
+        self.templates.get_or_init(|| {
+            self.identities.iter().flat_map(|(number, identity)| templates_of(identity, *number)).collect()
+        })
     }
 
     /// Adds everybody who reaches `least` to `found`, each with the best score; look-alikes planted beside them too.
@@ -127,7 +135,7 @@ impl Gallery {
         };
         self.by_file.get(&probe.sha256).into_iter().flatten().for_each(|person| see(*person, TOP));
         if let Some(print) = &probe.print {
-            self.templates
+            self.templates()
                 .iter()
                 .for_each(|(template, person)| see(*person, score(print.distance(template))));
         }
@@ -137,6 +145,10 @@ impl Gallery {
             identity.similar.iter().for_each(|twin| found.see(&twin.nik, twin.score.min(score)));
         }
     }
+}
+
+fn templates_of(identity: &Identity, number: u32) -> impl Iterator<Item = (Template, u32)> {
+    identity.pictures.iter().filter_map(move |picture| Some((*picture.template()?, number)))
 }
 
 /// Scores by NIK, each the best that was seen.

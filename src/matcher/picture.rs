@@ -1,9 +1,9 @@
-//! A picture, decoded once: small and grey for the hash, a thumbnail to look at. What is enormous is decoded with bounds or not at all.
+//! A picture, decoded once: small and grey for the hash, a thumbnail to look at. What is enormous is decoded with bounds or not at all,
+//! and what was shipped only when it is first needed.
 
 use std::fmt;
 use std::io::Cursor;
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use image::codecs::jpeg::JpegEncoder;
 use image::metadata::Orientation;
@@ -30,7 +30,7 @@ const THUMBNAIL_QUALITY: u8 = 70;
 pub struct Turn(Mutex<()>);
 
 /// A picture of an identity. The file itself is not kept.
-#[derive(Clone, PartialEq)]
+#[derive(Clone)]
 pub struct Picture {
     pub sha256: [u8; 32],
     pub format: PhotoFormat,
@@ -38,10 +38,25 @@ pub struct Picture {
     pub dimensions: (u32, u32),
     /// Of the file.
     pub bytes: usize,
+    seen: OnceLock<Seen>,
+    /// Empty for all but those that are part of the program.
+    shipped: &'static [u8],
+}
+
+/// What is kept of a picture's pixels.
+#[derive(Clone)]
+struct Seen {
     small: Box<Small>,
     template: Option<Template>,
     /// A JPEG.
-    pub thumbnail: Vec<u8>,
+    thumbnail: Vec<u8>,
+}
+
+/// The file says it all.
+impl PartialEq for Picture {
+    fn eq(&self, other: &Picture) -> bool {
+        self.sha256 == other.sha256
+    }
 }
 
 // A derived Debug would print the picture.
@@ -58,29 +73,63 @@ impl Picture {
     /// When it is neither, not whole, cannot be decoded or is beyond `limits`.
     pub fn new(bytes: Vec<u8>, limits: &Limits) -> Result<Picture, String> {
         let photo = Photo::of_file(bytes, limits);
+        let picture = Picture::unseen(&photo, &[])?;
+        let _ = picture.seen.set(Seen::of_file(&photo.file())?);
+        Ok(picture)
+    }
+
+    /// Takes a whole jpg or png that is part of the program. It is decoded when that is first needed, so that the program is ready
+    /// the sooner.
+    ///
+    /// # Errors
+    /// When it is neither, or not whole.
+    pub fn shipped(file: &'static [u8]) -> Result<Picture, String> {
+        Picture::unseen(&Photo::of_file(file.to_vec(), &Limits::NONE), file)
+    }
+
+    fn unseen(photo: &Photo, shipped: &'static [u8]) -> Result<Picture, String> {
         let (None, Some(sha256), Some(format), Some(dimensions)) =
             (&photo.fault, photo.sha256, photo.format, photo.dimensions)
         else {
-            return Err(photo.fault.map_or("is no photo".to_owned(), |fault| fault.to_string()));
+            return Err(photo.fault.as_ref().map_or("is no photo".to_owned(), |fault| fault.to_string()));
         };
-        let (image, orientation) = decode(&photo.file(), &Turn::default())?;
-        let small = small(&image, orientation);
-        let thumbnail = thumbnail(&image, orientation)?;
-        let template = Template::of(&small);
-        let bytes = photo.bytes;
-        Ok(Picture { sha256, format, dimensions, bytes, small: Box::new(small), template, thumbnail })
+        Ok(Picture { sha256, format, dimensions, bytes: photo.bytes, seen: OnceLock::new(), shipped })
+    }
+
+    fn seen(&self) -> &Seen {
+        // A test decodes all that are shipped; were one damaged, it would be found by its file alone.
+        self.seen.get_or_init(|| Seen::of_file(self.shipped).unwrap_or_else(|_| Seen::nothing()))
     }
 
     /// What it looks like, small.
     #[must_use]
     pub fn small(&self) -> &Small {
-        &self.small
+        &self.seen().small
     }
 
     /// What it is compared by; `None` for a picture without contrast, which is found by its file alone.
     #[must_use]
     pub fn template(&self) -> Option<&Template> {
-        self.template.as_ref()
+        self.seen().template.as_ref()
+    }
+
+    /// A JPEG of at most 96 pixels a side.
+    #[must_use]
+    pub fn thumbnail(&self) -> &[u8] {
+        &self.seen().thumbnail
+    }
+}
+
+impl Seen {
+    fn of_file(file: &[u8]) -> Result<Seen, String> {
+        let (image, orientation) = decode(file, &Turn::default())?;
+        let small = small(&image, orientation);
+        let (template, thumbnail) = (Template::of(&small), thumbnail(&image, orientation)?);
+        Ok(Seen { small: Box::new(small), template, thumbnail })
+    }
+
+    fn nothing() -> Seen {
+        Seen { small: Box::new([0; SIDE * SIDE]), template: None, thumbnail: Vec::new() }
     }
 }
 
@@ -126,4 +175,26 @@ fn thumbnail(image: &DynamicImage, orientation: Orientation) -> Result<Vec<u8>, 
         .encode_image(&thumbnail)
         .map_err(|error| format!("gives no thumbnail: {error}"))?;
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::source;
+
+    #[test]
+    fn every_shipped_picture_decodes_and_is_seen_as_any_other() {
+        let files = source::built_in();
+        let pictures = files.iter().filter(|(name, _)| name.ends_with(".jpg") || name.ends_with(".png"));
+        let mut count = 0;
+        for (name, file) in pictures {
+            let other = Picture::new(file.bytes.to_vec(), &Limits::NONE).unwrap();
+            let shipped = Picture::shipped(file.bytes.to_vec().leak()).unwrap();
+            assert!(shipped.seen.get().is_none(), "{name} is decoded too early");
+            assert!(shipped.small() == other.small() && shipped.thumbnail() == other.thumbnail(), "{name}");
+            assert!(shipped.template().is_some() && shipped.template() == other.template(), "{name}");
+            count += 1;
+        }
+        assert!(count > 10, "{count} pictures");
+    }
 }

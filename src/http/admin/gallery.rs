@@ -198,7 +198,7 @@ pub async fn thumbnail(
         ApiError::not_found(format!("{} has {} pictures, counted from 0", identity.nik, pictures.len()))
             .path("picture")
     })?;
-    Ok(HttpResponse::Ok().content_type("image/jpeg").body(picture.thumbnail.clone()))
+    Ok(HttpResponse::Ok().content_type("image/jpeg").body(picture.thumbnail().to_vec()))
 }
 
 /// Enrols somebody, or adds to who is enrolled.
