@@ -93,8 +93,9 @@ fn verdict(program: &Program, counts: &Counts, states: [State; 3]) -> Result<Vec
         format!("descriptors: {} at the end, {} before", after.files, before.files),
     );
     expect(
-        after.threads <= before.threads,
-        format!("threads: {} at the end, {} before", after.threads, before.threads),
+        // A pool keeps the threads that it once needed for a while; it needs no more of them later.
+        after.threads <= middle.threads.max(before.threads),
+        format!("threads: {} at the end, {} in the middle", after.threads, middle.threads),
     );
     let in_flight = program.number("frsim_in_flight")?;
     expect(in_flight == 0.0, format!("{in_flight} requests are still under way"));
