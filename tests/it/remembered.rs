@@ -62,6 +62,6 @@ fn a_customers_new_password_counts_at_once() {
         assert_eq!(sim.call("bank", &request).code(), "6018");
     }
     crate::support::write_fixture(directory.path(), "customers/bank.toml", &account("another"));
-    assert_eq!(sim.admin("POST", "/reload", "").0, 200);
+    assert_eq!(sim.admin("POST", "/config/reload", "").0, 200);
     assert_eq!(sim.call("bank", &request).code(), "5003");
 }
