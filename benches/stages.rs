@@ -1,5 +1,5 @@
 //! What each stage of an answer takes, without sockets: `cargo bench --bench stages`. With `--stage NAME --times N` one stage is done
-//! so often and nothing is measured, for `.ci/counts`, which counts instructions.
+//! so often and nothing is measured, for `.ci/counts`, which counts instructions, with the key of `--keys DIRECTORY`.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -115,6 +115,14 @@ fn argument(name: &str) -> Option<String> {
     std::env::args().skip_while(|argument| argument != name).nth(1)
 }
 
+/// That of `--keys DIRECTORY`, made there when there is none; else a new one.
+fn key() -> PrivateKey {
+    match argument("--keys") {
+        Some(directory) => keys::read_or_generate(directory.as_ref(), 2048).expect("a key").0,
+        None => PrivateKey::generate("bench", 2048).expect("a key"),
+    }
+}
+
 /// The best of many rounds: what else the machine does only ever adds.
 fn best(work: impl Fn()) -> Duration {
     const TURNS: u32 = 20;
@@ -128,7 +136,7 @@ fn best(work: impl Fn()) -> Duration {
 
 impl Desk {
     fn new() -> Desk {
-        let ring = KeyRing::new(PrivateKey::generate("bench", 2048).expect("a key"), None);
+        let ring = KeyRing::new(key(), None);
         let public = keys::read_public_pem(ring.server().public_pem()).expect("its public half");
         let seal = |text: &str| encode(&keys::encrypt(&public, text.as_bytes()).expect("a ciphertext"));
         let mut file = include_bytes!("../fixtures/gallery/siti.jpg").to_vec();
