@@ -1,5 +1,5 @@
 //! What each stage of an answer takes, without sockets: `cargo bench --bench stages`. With `--stage NAME --times N` one stage is done
-//! so often and nothing is measured, for `.ci/counts`, which counts instructions, with the key of `--keys DIRECTORY`.
+//! so often and nothing is measured, for a profiler, with the key of `--keys DIRECTORY`.
 
 use std::hint::black_box;
 use std::sync::Arc;

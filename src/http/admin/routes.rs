@@ -141,7 +141,7 @@ fn customers() -> Vec<Operation> {
             customers::make,
             "Makes a customer with an id and an account of its own, for one test.",
         )
-        .takes::<CustomerBody>(few(json!("5m")))
+        .may_take::<CustomerBody>(few(json!("5m")))
         .answers::<CustomerView>(201)
         .with_header("Location", "The customer's path.")
         .refuses(&[409, 503]),
