@@ -107,7 +107,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for JsonOrNothing<T> {
         let bytes = read(req, payload);
         Box::pin(async move {
             let bytes = bytes.await?;
-            let text = if bytes.trim_ascii().is_empty() { b"{}" } else { bytes.as_slice() };
+            let text = if bytes.is_empty() { b"{}" } else { bytes.as_slice() };
             ApiError::parse(text).map(JsonOrNothing)
         })
     }
