@@ -78,7 +78,7 @@ struct Known {
 /// How a request failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Failure {
-    /// A code, a status, or that it was aborted.
+    /// A code, a status, a fault, or that it was aborted.
     told: String,
     /// Whether the same may go well later.
     passing: bool,
@@ -89,6 +89,10 @@ impl Failure {
         let failed = |told: String, passing| Some(Failure { told, passing });
         if state == State::Aborted {
             return failed("no whole answer".to_owned(), true);
+        }
+        // What a fault leaves of a good answer may be of no use, so nobody is blamed for asking again.
+        if let Some(fault) = &entry.fault {
+            return failed(format!("the fault {}", fault.kind), true);
         }
         match (&entry.answer.code, entry.answer.status) {
             (Some(code), _) if code.is_busy() => failed(code.to_string(), true),
@@ -214,6 +218,7 @@ impl Known {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::journal::FaultTold;
     use crate::journal::tests::entry;
     use crate::protocol::Code;
 
@@ -301,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn broken_connections_and_statuses_are_failures_too() {
+    fn broken_connections_statuses_and_faults_are_failures_too() {
         let mut customer = Customer::new();
         customer.sends(0, "T-1", 1);
         customer.ends_with(10, &entry("demo", Code::FOUND), State::Aborted);
@@ -310,6 +315,14 @@ mod tests {
         (gateway.answer.code, gateway.answer.status) = (None, Some(502));
         customer.ends_with(30, &gateway, State::Done);
         assert!(customer.sends(40, "T-1", 1).unwrap().contains("HTTP 502"));
+        let mut damaged = entry("demo", Code::FOUND);
+        damaged.fault = Some(FaultTold::new("bitflip", "noise"));
+        customer.ends_with(50, &damaged, State::Done);
+        assert!(
+            customer.sends(60, "T-1", 1).unwrap().contains("after request 103 ended with the fault bitflip")
+        );
+        customer.ends_with(70, &damaged, State::Done);
+        assert_eq!(customer.sends(1070, "T-1", 1), None, "a second later");
     }
 
     #[test]
