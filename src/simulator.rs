@@ -561,15 +561,20 @@ async fn serve(
 /// How often it is looked whether there is memory to give back.
 const QUIET: Duration = Duration::from_secs(1);
 
+/// How often it is then given back: connections take a while to end after their last request.
+const TIMES: u32 = 4;
+
 /// Gives memory back whenever requests have come and none is under way any more. Ends with the server only.
 async fn give_memory_back(shared: &Shared) {
-    let mut given_back_at = None;
+    let (mut last, mut times) = (None, 0);
     loop {
         actix_rt::time::sleep(QUIET).await;
         let fill = Some(shared.engine.journal.fill());
-        if *shared.in_flight.borrow() == 0 && fill != given_back_at {
+        times = if fill == last { times } else { TIMES };
+        last = fill;
+        if times > 0 && *shared.in_flight.borrow() == 0 {
             crate::allocator::give_back();
-            given_back_at = fill;
+            times -= 1;
         }
     }
 }
