@@ -1,5 +1,6 @@
 //! What each stage of an answer takes, without sockets: `cargo bench --bench stages`. With `--stage NAME --times N` one stage is done
-//! so often and nothing is measured, for a profiler, with the key of `--keys DIRECTORY`.
+//! so often and nothing is measured, for a profiler, with the key of `--keys DIRECTORY`. With `--times N` alone every stage is, one
+//! after the other, and its name is printed before: `.ci/counts` counts its instructions.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -100,14 +101,26 @@ fn main() {
     // What is remembered is seen before.
     STAGES.iter().for_each(|(_, _, work)| work(&desk));
     match (argument("--stage"), argument("--times").and_then(|times| times.parse::<u64>().ok())) {
-        (Some(name), Some(times)) => {
-            let (_, _, work) = STAGES.iter().find(|(known, ..)| *known == name).expect("a stage");
-            (0..times).for_each(|_| work(&desk));
+        (only, Some(times)) => {
+            for (name, _, work) in
+                STAGES.iter().filter(|(name, ..)| only.as_deref().is_none_or(|only| only == *name))
+            {
+                println!("{name}");
+                (0..times).for_each(|_| one_turn(*work, &desk));
+            }
         }
         _ => STAGES.iter().for_each(|(name, what, work)| {
             println!("{name:<17} {what:<46} {:>10.2} us", best(|| work(&desk)).as_secs_f64() * 1e6);
         }),
     }
+}
+
+/// A function of its own, so that a profiler can tell it from what is around it.
+#[inline(never)]
+fn one_turn(work: fn(&Desk), desk: &Desk) {
+    work(desk);
+    // Not a tail call, which would leave this function before the work.
+    black_box(());
 }
 
 /// The value of an option; cargo adds `--bench`.

@@ -199,7 +199,7 @@ impl Verdict {
     fn discreet(mut self, discretion: &Discretion) -> Verdict {
         discretion.findings(&mut self.findings);
         discretion.warnings(&mut self.warnings);
-        self.reason = discretion.message(&self.reason);
+        self.reason = discretion.message(&self.reason).into_owned();
         self.request = discretion.request(self.request);
         self
     }
@@ -461,10 +461,10 @@ impl Engine {
             at: now,
             // A customer's own id is no secret, whatever it looks like.
             customer_id: customer.map_or_else(
-                || discretion.value(&body::cut(&head.customer_id, 64)),
+                || discretion.value(&body::cut(&head.customer_id, 64)).into_owned(),
                 |customer| customer.id.clone(),
             ),
-            methode: discretion.value(&body::cut(methode, 64)),
+            methode: discretion.value(&body::cut(methode, 64)).into_owned(),
             connection: head.connection,
             ordinal: arrival.ordinal,
             state: journal::Ended::default(),
@@ -481,7 +481,7 @@ impl Engine {
     }
 
     /// What is hidden of a customer's request, in journal and explanations.
-    fn discretion(&self, customer: Option<&Customer>) -> Discretion {
+    fn discretion<'a>(&self, customer: Option<&'a Customer>) -> Discretion<'a> {
         let account = customer.map(|customer| &customer.account);
         let credentials = account.into_iter().flat_map(|account| [&*account.user_id, &*account.password]);
         // A user_id that is the customer's id stands in every path.

@@ -68,7 +68,7 @@
 //! | [`cli`] | the command line |
 //! | [`version`] | which build this is |
 
-mod allocator;
+pub mod allocator;
 pub mod capacity;
 pub mod checks;
 pub mod cli;

@@ -43,6 +43,8 @@ struct Bench {
 }
 
 fn main() -> Result<(), StartError> {
+    // As the program does.
+    dukcapil_fr_sim::allocator::keep();
     let seconds = argument("--seconds").and_then(|text| text.parse().ok()).unwrap_or(5.0);
     let bench = Bench::start(Duration::from_secs_f64(seconds / ROUNDS as f64))?;
     println!(

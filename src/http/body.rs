@@ -1,14 +1,16 @@
 //! Reading a body whole, within a limit.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use actix_web::error::PayloadError;
-use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap};
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap, TRANSFER_ENCODING};
 use actix_web::{HttpRequest, web};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 
 use super::Shared;
+use super::intake::{Intake, Order};
 use super::patience::Patience;
 use crate::faults::At;
 use crate::timer::Timer;
@@ -45,7 +47,11 @@ pub async fn read<P>(req: &HttpRequest, payload: &mut P, most: usize) -> Result<
 where
     P: Stream<Item = Result<Bytes, PayloadError>> + Unpin,
 {
-    in_time(patience(req), read_whole(req, payload, most)).await
+    if let Some(unread) = unwanted(req.headers(), most) {
+        return Err(unread);
+    }
+    let order = req.conn_data::<Rc<Intake>>().and_then(Order::place);
+    in_time(patience(req), read_whole(req, payload, most, order)).await
 }
 
 async fn in_time(
@@ -61,33 +67,39 @@ fn patience(req: &HttpRequest) -> Duration {
 }
 
 /// Room is made at once for what Content-Length announces: growing a buffer of a megabyte step by step costs more than everything
-/// else that is done with it.
-async fn read_whole<P>(req: &HttpRequest, payload: &mut P, most: usize) -> Result<Vec<u8>, Unread>
+/// else that is done with it. Of what is ordered only the beginning is taken from `payload`, and the rest counted.
+async fn read_whole<P>(
+    req: &HttpRequest,
+    payload: &mut P,
+    most: usize,
+    order: Option<Order>,
+) -> Result<Vec<u8>, Unread>
 where
     P: Stream<Item = Result<Bytes, PayloadError>> + Unpin,
 {
-    if let Some(unread) = unwanted(req.headers(), most) {
-        return Err(unread);
-    }
     let announced = announced(req.headers());
-    let mut bytes = Vec::with_capacity(announced.unwrap_or(8 << 10));
+    let wanted = order.as_ref().map(|order| order.with_http);
+    let mut bytes = Vec::with_capacity(wanted.or(announced).unwrap_or(8 << 10));
+    let mut came = 0;
     // With `Upgrade: websocket` HTTP would read on until the connection ends, whatever is announced.
-    while announced.is_none_or(|length| bytes.len() < length) {
+    while announced.is_none_or(|length| came < length) {
         let Some(chunk) = payload.next().await else { break };
         let chunk = chunk.map_err(|_| Unread::Broken)?;
-        if bytes.len() + chunk.len() > most {
+        if came + chunk.len() > most {
             return Err(Unread::TooLarge);
         }
-        bytes.extend_from_slice(&chunk);
+        let part =
+            wanted.or(announced).map_or(chunk.len(), |wanted| chunk.len().min(wanted.saturating_sub(came)));
+        bytes.extend_from_slice(&chunk[..part]);
+        came += chunk.len();
     }
-    match announced {
-        Some(length) if bytes.len() < length => Err(Unread::Broken),
-        Some(length) => {
-            bytes.truncate(length);
-            Ok(bytes)
-        }
-        None => Ok(bytes),
+    if announced.is_some_and(|length| came < length) {
+        return Err(Unread::Broken);
     }
+    Ok(match order {
+        Some(order) => order.take(&bytes),
+        None => bytes,
+    })
 }
 
 /// Reads a body at so many bytes a second: the socket is left alone meanwhile, so that the client feels it.
@@ -104,6 +116,9 @@ pub async fn read_slowly<P>(
 where
     P: Stream<Item = Result<Bytes, PayloadError>> + Unpin,
 {
+    if let Some(unread) = unwanted(req.headers(), most) {
+        return Err(unread);
+    }
     let paced = payload.then(|chunk| {
         let bytes = chunk.as_ref().map_or(0, Bytes::len);
         let pause = timer.sleep(Duration::from_secs_f64(bytes as f64 / rate as f64));
@@ -115,7 +130,7 @@ where
     // The pauses are not the client's.
     let pauses = announced(req.headers()).unwrap_or(most) as f64 / rate as f64;
     let time = patience(req).saturating_add(Duration::try_from_secs_f64(pauses).unwrap_or(Duration::MAX));
-    in_time(time, read_whole(req, &mut Box::pin(paced), most)).await
+    in_time(time, read_whole(req, &mut Box::pin(paced), most, None)).await
 }
 
 /// Reads a body as far as `at`, of what Content-Length announces, and no further than `most` bytes.
@@ -135,6 +150,12 @@ where
     };
     // Whoever sends no more is cut off all the same.
     let _ = tokio::time::timeout(patience(req), read).await;
+}
+
+/// How long the body is, 0 when there is none; `None` when only its end will tell.
+#[must_use]
+pub fn length(headers: &HeaderMap) -> Option<usize> {
+    if headers.contains_key(TRANSFER_ENCODING) { None } else { Some(announced(headers).unwrap_or(0)) }
 }
 
 fn announced(headers: &HeaderMap) -> Option<usize> {

@@ -14,6 +14,7 @@ use bytes::{Buf, Bytes};
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::intake::Intake;
 use super::listener::Seat;
 use super::patience::{Handled, Owed, Watch};
 use super::wire::{TakeOver, Wire};
@@ -27,6 +28,7 @@ pub struct Connection {
     number: u64,
     early: Bytes,
     take_over: Arc<TakeOver>,
+    intake: Rc<Intake>,
     watch: Watch,
     /// Whether the client has not read what was written.
     stalled: bool,
@@ -63,6 +65,7 @@ impl Connection {
             number,
             early,
             take_over: Arc::default(),
+            intake: Rc::default(),
             watch: Watch::new(shared.settings.patience),
             stalled: false,
             burst: 0,
@@ -75,26 +78,39 @@ impl Connection {
     pub fn introduce(&self, extensions: &mut Extensions) {
         extensions.insert(Number(self.number));
         extensions.insert(Wire::new(&self.stream, &self.take_over));
+        extensions.insert::<Rc<Intake>>(Rc::clone(&self.intake));
         extensions.insert::<Rc<Handled>>(Rc::clone(self.watch.handled()));
     }
 
     fn poll_bytes(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.early.has_remaining() {
-            let count = self.early.remaining().min(buf.remaining());
-            buf.put_slice(&self.early.split_to(count));
+            let early = self.early.split_to(self.early.remaining().min(buf.remaining()));
+            self.intake.passed(&early);
+            buf.put_slice(&early);
+            return Poll::Ready(Ok(()));
+        }
+        if self.intake.pay(buf) {
             return Poll::Ready(Ok(()));
         }
         loop {
             ready!(self.stream.poll_read_ready(cx))?;
-            match self.stream.try_read(buf.initialize_unfilled()) {
-                Ok(count) => {
-                    buf.advance(count);
-                    return Poll::Ready(Ok(()));
-                }
+            match self.read_some(buf) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Poll::Ready(Err(error)),
+                read => return Poll::Ready(read),
             }
         }
+    }
+
+    fn read_some(&self, buf: &mut ReadBuf<'_>) -> io::Result<()> {
+        if let Some(read) = self.intake.read(|body| self.stream.try_read_buf(body)) {
+            read?;
+            self.intake.pay(buf);
+            return Ok(());
+        }
+        let before = buf.filled().len();
+        self.stream.try_read_buf(buf)?;
+        self.intake.passed(&buf.filled()[before..]);
+        Ok(())
     }
 
     /// Ends the connection: the client had time enough. Half a head is answered; who sent nothing expects nothing.

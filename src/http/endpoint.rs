@@ -1,5 +1,6 @@
 //! The data listener: finds the customer in the path, reads the body, hands it to the engine, sends the answer.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 
@@ -12,6 +13,7 @@ use serde_json::json;
 use super::Shared;
 use super::body::{self, Unread};
 use super::connection::Number;
+use super::intake::Intake;
 use super::nik;
 use super::patience::Handled;
 use super::visit::Visit;
@@ -25,6 +27,9 @@ use crate::warnings::Headers;
 
 /// Answers everything that comes to the data listener.
 pub async fn serve(req: HttpRequest, mut payload: web::Payload, shared: web::Data<Shared>) -> HttpResponse {
+    if let Some(intake) = req.conn_data::<Rc<Intake>>() {
+        intake.begin(body::length(req.headers()));
+    }
     let handling = req.conn_data::<Rc<Handled>>().cloned().map(Handled::begin);
     let answer = answer(&req, &mut payload, &shared).await;
     if let (ConnectionType::Close, Some(handling)) = (answer.head().connection_type(), handling) {
@@ -74,7 +79,7 @@ async fn answer(req: &HttpRequest, payload: &mut web::Payload, shared: &web::Dat
 }
 
 fn stray(shared: &Shared, status: StatusCode, req: &HttpRequest) {
-    let path = if shared.engine.shows_nik() { req.path().to_owned() } else { without_niks(req.path()) };
+    let path = if shared.engine.shows_nik() { Cow::Borrowed(req.path()) } else { without_niks(req.path()) };
     shared.observer.stray(status.as_u16(), req.method().as_str(), &path);
 }
 
@@ -172,7 +177,7 @@ fn headers(req: &HttpRequest) -> Headers {
     let text = |value: &header::HeaderValue| {
         body_text::cut(&String::from_utf8_lossy(value.as_bytes()), HEADER_CHARS)
     };
-    let all = req.headers().iter().map(|(name, value)| (name.to_string(), text(value))).collect();
+    let all = req.headers().iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect();
     Headers { all, no_forwarded_peer: false }
 }
 

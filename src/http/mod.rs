@@ -4,6 +4,7 @@ pub mod admin;
 mod body;
 mod connection;
 mod endpoint;
+mod intake;
 pub mod listener;
 mod nik;
 pub mod patience;

@@ -12,47 +12,58 @@ const HIDDEN: &str = "***";
 
 /// What is hidden in one request.
 #[derive(Clone, Default)]
-pub struct Discretion {
-    /// The customer's own credentials, plain and as base64.
-    credentials: Vec<String>,
+pub struct Discretion<'a> {
+    /// The customer's own, plain. They are hidden as base64 as well.
+    credentials: Vec<&'a str>,
     show_niks: bool,
 }
 
 // A derived Debug would print the password.
-impl std::fmt::Debug for Discretion {
+impl std::fmt::Debug for Discretion<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Discretion(..)")
     }
 }
 
-impl Discretion {
+impl<'a> Discretion<'a> {
     /// Hides these credentials, and NIKs unless they are to be shown.
     #[must_use]
-    pub fn new<'a>(credentials: impl IntoIterator<Item = &'a str>, show_niks: bool) -> Discretion {
-        let forms = |text: &str| [text.to_owned(), encoding::encode(text.as_bytes())];
-        let credentials = credentials.into_iter().filter(|text| !text.is_empty()).flat_map(forms);
-        Discretion { credentials: credentials.collect(), show_niks }
-    }
-
-    /// A value as it may be shown.
-    #[must_use]
-    pub fn value(&self, text: &str) -> String {
-        if self.credentials.iter().any(|credential| credential == text) {
-            return HIDDEN.to_owned();
+    pub fn new(credentials: impl IntoIterator<Item = &'a str>, show_niks: bool) -> Discretion<'a> {
+        Discretion {
+            credentials: credentials.into_iter().filter(|text| !text.is_empty()).collect(),
+            show_niks,
         }
-        self.niks(text)
     }
 
-    /// A message as it may be shown. Credentials are hidden where they are quoted: one that is a common word would otherwise
+    /// A value as it may be shown; borrowed when nothing has to be hidden.
+    #[must_use]
+    pub fn value<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        let is_credential = |credential: &&str| {
+            text == *credential
+                || text.len() >= credential.len() && text == encoding::encode(credential.as_bytes())
+        };
+        if self.credentials.iter().any(is_credential) {
+            Cow::Owned(HIDDEN.to_owned())
+        } else {
+            self.niks(text)
+        }
+    }
+
+    /// A message as it may be shown; borrowed when nothing has to be hidden. Credentials are hidden where they are quoted: one that is a common word would otherwise
     /// tear holes into sentences.
     #[must_use]
-    pub fn message(&self, text: &str) -> String {
-        let hide = |text: String, credential: &String| text.replace(&shown(credential), &shown(HIDDEN));
-        self.niks(&self.credentials.iter().fold(text.to_owned(), hide))
+    pub fn message<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        if self.credentials.is_empty() || !text.contains('"') {
+            return self.niks(text);
+        }
+        let forms =
+            self.credentials.iter().map(|text| [shown(text), shown(&encoding::encode(text.as_bytes()))]);
+        let hidden = forms.flatten().fold(text.to_owned(), |text, form| text.replace(&form, &shown(HIDDEN)));
+        Cow::Owned(self.niks(&hidden).into_owned())
     }
 
-    fn niks(&self, text: &str) -> String {
-        if self.show_niks { text.to_owned() } else { without_niks(text) }
+    fn niks<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        if self.show_niks { Cow::Borrowed(text) } else { without_niks(text) }
     }
 
     /// What was asked, as it may be shown. A threshold that is a NIK is none.
@@ -60,7 +71,9 @@ impl Discretion {
     pub fn request(&self, mut request: Request) -> Request {
         let Request { transaction_id, transaction_source, ip, user_agent, threshold, .. } = &mut request;
         for text in [transaction_id, transaction_source, ip, user_agent].into_iter().flatten() {
-            *text = self.value(text);
+            if let Some(hidden) = changed(self.value(text)) {
+                *text = hidden;
+            }
         }
         *threshold = threshold.filter(|number| {
             let digits = format!("{number:.0}");
@@ -72,15 +85,27 @@ impl Discretion {
     /// Findings as they may be shown.
     pub fn findings(&self, findings: &mut [Finding]) {
         for finding in findings {
-            finding.reason = Cow::Owned(self.message(&finding.reason));
+            if let Some(hidden) = changed(self.message(&finding.reason)) {
+                finding.reason = Cow::Owned(hidden);
+            }
         }
     }
 
     /// Warnings as they may be shown.
     pub fn warnings(&self, warnings: &mut [Warning]) {
         for warning in warnings {
-            warning.message = self.message(&warning.message);
+            if let Some(hidden) = changed(self.message(&warning.message)) {
+                warning.message = hidden;
+            }
         }
+    }
+}
+
+/// What is to be shown instead, if that differs.
+fn changed(text: Cow<str>) -> Option<String> {
+    match text {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(text) => Some(text),
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Never a photo, never a credential, neither plain nor encrypted; NIKs are masked unless asked for.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::OnceLock;
 
@@ -229,7 +230,8 @@ impl Image {
 /// Bytes as the journal writes them: two lower-case digits each.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let digit = |four: u8| char::from(b"0123456789abcdef"[usize::from(four)]);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 impl Found {
@@ -243,14 +245,15 @@ impl Found {
 }
 
 /// A text without whole NIKs: sixteen digits that can be one are masked. Other numbers, such as a time as a transactionId, stay.
+/// Borrowed when there is none.
 #[must_use]
-pub fn without_niks(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for run in runs(text) {
-        let is_nik = run.len() == 16 && run.parse::<Nik>().is_ok() && District::of_nik(run).is_some();
-        shown.push_str(&if is_nik { masked(run) } else { run.to_owned() });
+pub fn without_niks(text: &str) -> Cow<'_, str> {
+    let is_nik = |run: &str| run.len() == 16 && run.parse::<Nik>().is_ok() && District::of_nik(run).is_some();
+    if !runs(text).any(is_nik) {
+        return Cow::Borrowed(text);
     }
-    shown
+    let hidden = runs(text).map(|run| if is_nik(run) { Cow::Owned(masked(run)) } else { Cow::Borrowed(run) });
+    Cow::Owned(hidden.collect())
 }
 
 /// Runs of ASCII digits, and what stands between them.

@@ -167,7 +167,8 @@ impl<'a> Body<'a> {
             }
             _ => false,
         };
-        let text = std::str::from_utf8(&bytes[photo]).ok().filter(|_| is_there && body.fault.is_none())?;
+        let text =
+            simdutf8::basic::from_utf8(&bytes[photo]).ok().filter(|_| is_there && body.fault.is_none())?;
         let mut body = body.into_owned();
         body.values[Field::Image as usize] = Value::Text(Cow::Borrowed(text));
         Some(body)

@@ -5,8 +5,8 @@ use std::ops::Range;
 /// Shorter texts are not worth it.
 pub const LONG: usize = 4096;
 
-/// The inside of the quotes of what seems to be the value of `image`, when it is long and as JSON has it without an escape: printable
-/// ASCII. Whether it is that value, only JSON's reader can tell.
+/// The inside of the quotes of what seems to be the value of `image`, when it is long and as JSON has it without an escape: no control
+/// character and no backslash. Whether it is that value and UTF-8, others can tell.
 pub fn find(bytes: &[u8]) -> Option<Range<usize>> {
     const KEY: &[u8] = b"\"image\"";
     let behind_key = memchr::memmem::find(bytes, KEY)? + KEY.len();
@@ -19,21 +19,20 @@ pub fn find(bytes: &[u8]) -> Option<Range<usize>> {
     (length >= LONG).then_some(start..start + length)
 }
 
-/// How far it is to the closing quote, if everything before it is printable ASCII without a backslash. Block by block, so that each is
-/// in the nearest cache when it is looked at again.
+/// How far it is to the closing quote, if there is no control character and no backslash before it. Block by block, so that each is in
+/// the nearest cache when it is looked at again.
 fn plain_length(bytes: &[u8]) -> Option<usize> {
     let mut length = 0;
     for block in bytes.chunks(LONG) {
-        let quote = memchr::memchr(b'"', block);
-        let text = &block[..quote.unwrap_or(block.len())];
-        let (least, most) =
-            text.iter().fold((b' ', 0), |(least, most), byte| (least.min(*byte), most.max(*byte)));
-        if least < b' ' || !most.is_ascii() || memchr::memchr(b'\\', text).is_some() {
+        let end = memchr::memchr2(b'"', b'\\', block);
+        let text = &block[..end.unwrap_or(block.len())];
+        // A minimum, unlike a search for what is too small, is taken of many bytes at once.
+        if text.iter().fold(b' ', |least, byte| least.min(*byte)) < b' ' {
             return None;
         }
         length += text.len();
-        if quote.is_some() {
-            return Some(length);
+        if let Some(end) = end {
+            return (block[end] == b'"').then_some(length);
         }
     }
     None

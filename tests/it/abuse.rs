@@ -7,7 +7,8 @@ use std::time::Duration;
 use dukcapil_fr_sim::http::patience::Patience;
 use serde_json::json;
 
-use crate::support::{Answer, Sim, parse};
+use crate::binary::{Served, address};
+use crate::support::{Answer, Sim, exchange, http, parse};
 
 const PATH: &str = "/api/face-recognition/sample-6014/X";
 
@@ -57,7 +58,7 @@ fn answer(address: SocketAddr, bytes: impl AsRef<[u8]>) -> Answer {
 }
 
 /// Reads so many answers from a connection that stays open.
-fn answers(stream: &mut TcpStream, count: usize) -> Vec<Answer> {
+pub fn answers(stream: &mut TcpStream, count: usize) -> Vec<Answer> {
     let (mut all, mut answers) = (Vec::new(), Vec::new());
     while answers.len() < count {
         while let Some(end) = whole(&all) {
@@ -427,19 +428,26 @@ fn who_asks_before_sending_is_told_to_go_on_only_when_the_body_is_wanted() {
     assert_eq!(sim.last()["ordinal"], 3, "each was counted once");
 }
 
-/// As many as the descriptors allow, each of which takes two in one process: 2,000 where that is possible.
+/// Ten thousand, or as many as this process may have descriptors; the simulator is a process of its own and has as many.
 #[test]
 fn idle_connections_disturb_nobody() {
-    let sim = with(PATIENT);
+    let served = Served::plain(&["--quiet"]);
+    let data = address(&served.value("endpoint"));
     let descriptors = rlimit::increase_nofile_limit(20_000).unwrap();
-    let count = 2_000.min(usize::try_from(descriptors).unwrap().saturating_sub(1_000) / 2);
-    let idle: Vec<_> = (0..count).map(|_| connect(sim.address())).collect();
-    let slow: Vec<_> = (0..50).map(|_| sent(sim.address(), "POST /x HTTP/1.1\r\n")).collect();
-    serves(&sim);
+    let count = 10_000.min(usize::try_from(descriptors).unwrap().saturating_sub(1_000));
+    let idle: Vec<_> = (0..count).map(|_| connect(data)).collect();
+    let slow: Vec<_> = (0..50).map(|_| sent(data, "POST /x HTTP/1.1\r\n")).collect();
+    let ask = request("Content-Length: 2\r\n", "{}");
+    let serves = || {
+        assert_eq!(answers(&mut sent(data, &ask), 1)[0].code(), "6014");
+        let health = http("GET", "/health", "", b"");
+        assert_eq!(exchange(address(&served.value("admin")), &health).status, 200);
+    };
+    serves();
     for mut stream in idle.into_iter().step_by(100) {
-        stream.write_all(request("Content-Length: 2\r\n", "{}").as_bytes()).unwrap();
+        stream.write_all(ask.as_bytes()).unwrap();
         assert_eq!(answers(&mut stream, 1)[0].code(), "6014", "an idle one is still good");
     }
     drop(slow);
-    serves(&sim);
+    serves();
 }

@@ -44,13 +44,14 @@ impl Served {
     }
 
     /// Free ports, the shared keys, the built-in fixtures.
-    fn plain(more: &[&str]) -> Served {
+    pub fn plain(more: &[&str]) -> Served {
         let keys = KEYS.path().to_str().unwrap();
         let args = ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--keys", keys];
         Served::start(&[&args[..], more].concat())
     }
 
-    fn value(&self, name: &str) -> String {
+    /// What the ready line says behind this name.
+    pub fn value(&self, name: &str) -> String {
         let part = self.ready.split_whitespace().find_map(|part| part.strip_prefix(&format!("{name}=")));
         part.unwrap_or_else(|| panic!("no {name} in {:?}", self.ready)).to_owned()
     }

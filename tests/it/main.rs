@@ -14,6 +14,7 @@ mod fixture_files;
 mod gallery;
 mod journal;
 mod library;
+mod long_bodies;
 mod matching;
 mod metrics;
 mod mistakes;

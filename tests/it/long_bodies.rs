@@ -1,0 +1,135 @@
+//! Bodies that are read past HTTP: whatever comes before and behind them on a connection, and in whatever pieces, each arrives as it
+//! was sent.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::time::Duration;
+
+use dukcapil_fr_sim::http::patience::Patience;
+use dukcapil_fr_sim::protocol::encoding;
+use rand::rngs::ChaCha8Rng;
+use rand::{Rng, RngExt, SeedableRng};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::abuse::answers;
+use crate::support::{Answer, Body, SITI, Sim};
+
+const PATH: &str = "/api/face-recognition/load/CALL_FN";
+
+/// What is sent, and what must come of it.
+struct Sent {
+    bytes: Vec<u8>,
+    /// Status, and code where the endpoint answers.
+    answer: (u16, Option<&'static str>),
+    /// Digest of the photo and length of the body in the journal, by transactionId.
+    journaled: Option<(String, String, usize)>,
+}
+
+/// A request of one of several kinds, with CR LF or LF alone, and empty lines before it at times.
+fn any(good: &Body, number: usize, random: &mut ChaCha8Rng) -> Sent {
+    let end = if random.random_bool(0.3) { "\n" } else { "\r\n" };
+    let empty = if random.random_bool(0.2) { "\r\n\r\n" } else { "" };
+    let head =
+        |line: &str, more: &str| format!("{empty}{line} HTTP/1.1{end}Host: x{end}{more}{end}").into_bytes();
+    let post = format!("POST {PATH}");
+    match random.random_range(0..6) {
+        0 => Sent { bytes: head("GET /nowhere", ""), answer: (404, None), journaled: None },
+        1 => {
+            let mut bytes = head(&post, &format!("Content-Length: 2{end}"));
+            bytes.extend(b"{}");
+            Sent { bytes, answer: (200, Some("5004")), journaled: None }
+        }
+        kind => {
+            let mut photo = SITI.to_vec();
+            photo.resize(random.random_range(30_000..300_000), 0);
+            random.fill_bytes(&mut photo[SITI.len()..]);
+            let name = format!("T-{number}");
+            let body =
+                good.clone().set("image", encoding::encode(&photo)).set("transactionId", name.clone()).text();
+            let mut bytes = if kind == 2 {
+                let mut bytes = head(&post, &format!("Transfer-Encoding: chunked{end}"));
+                bytes.extend(format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len()).into_bytes());
+                bytes
+            } else {
+                head(&post, &format!("Content-Length: {}{end}", body.len()))
+            };
+            if kind != 2 {
+                bytes.extend(body.as_bytes());
+            }
+            let digest = Sha256::digest(&photo).iter().map(|byte| format!("{byte:02x}")).collect();
+            Sent { bytes, answer: (200, Some("6018")), journaled: Some((name, digest, body.len())) }
+        }
+    }
+}
+
+/// Sends bytes in pieces of any size.
+fn trickle(mut stream: &TcpStream, bytes: &[u8], random: &mut ChaCha8Rng) {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let most = if random.random_bool(0.5) { 200 } else { 200_000 };
+        let (piece, behind) = rest.split_at(random.random_range(1..=rest.len().min(most)));
+        stream.write_all(piece).unwrap();
+        rest = behind;
+    }
+}
+
+#[test]
+fn every_long_body_arrives_as_it_was_sent() {
+    let sim = Sim::with(|builder| builder.journal_bytes(64 << 20));
+    let good = sim.request();
+    let mut random = ChaCha8Rng::seed_from_u64(7);
+    for connection in 0..12 {
+        let all: Vec<_> = (0..8).map(|at| any(&good, connection * 100 + at, &mut random)).collect();
+        let mut stream = TcpStream::connect(sim.address()).unwrap();
+        stream.set_nodelay(true).unwrap();
+        let got: Vec<_> = all
+            .iter()
+            .map(|sent| {
+                trickle(&stream, &sent.bytes, &mut random);
+                answers(&mut stream, 1).remove(0)
+            })
+            .collect();
+        let (_, listing) = sim.admin("GET", "/requests?limit=20", "");
+        let journal: Vec<_> =
+            listing["requests"].as_array().unwrap().iter().map(|entry| &entry["request"]).collect();
+        for (sent, got) in all.iter().zip(got) {
+            let code = sent.answer.1.map(|_| got.code());
+            assert_eq!((got.status, code.as_deref()), sent.answer, "{}", got.text());
+            let Some((name, digest, length)) = &sent.journaled else { continue };
+            let request = journal.iter().find(|request| request["transaction_id"] == json!(name)).unwrap();
+            assert_eq!(request["image"]["sha256"], json!(digest), "{name}");
+            assert_eq!(request["body_bytes"], json!(length), "{name}");
+        }
+    }
+}
+
+/// A head that announces more than comes behind it.
+fn begun(sim: &Sim, body: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(sim.address()).unwrap();
+    let head = format!("POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", body.len() + 1);
+    stream.write_all(head.as_bytes()).unwrap();
+    stream.write_all(body.as_bytes()).unwrap();
+    stream
+}
+
+#[test]
+fn a_long_body_that_breaks_off_is_journaled_as_aborted() {
+    let sim = Sim::start();
+    let mut stream = begun(&sim, &" ".repeat(500_000));
+    stream.shutdown(Shutdown::Write).unwrap();
+    let _ = stream.read_to_end(&mut Vec::new());
+    let wanted = json!({ "match": { "customer_id": "load" }, "count": 1, "timeout": "60s" });
+    assert_eq!(sim.admin("POST", "/requests/wait", &wanted.to_string()).0, 200);
+    assert_eq!(sim.last()["state"], json!("aborted"));
+    assert_eq!(sim.call("load", sim.request().text()).code(), "6018");
+}
+
+#[test]
+fn a_long_body_that_does_not_come_in_time_is_answered_408() {
+    let patience = Patience { body: Duration::from_millis(20), ..Patience::default() };
+    let sim = Sim::with(|builder| builder.patience(patience));
+    let Answer { status, body, .. } = answers(&mut begun(&sim, &" ".repeat(500_000)), 1).remove(0);
+    let error: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!((status, &error["error"]["code"]), (408, &json!("body_too_slow")));
+}
