@@ -564,14 +564,14 @@ const QUIET: Duration = Duration::from_secs(1);
 /// How often it is then given back: connections take a while to end after their last request.
 const TIMES: u32 = 4;
 
-/// Gives memory back whenever requests have come and none is under way any more. Ends with the server only.
+/// Gives memory back whenever connections or requests have come and none is under way any more. Ends with the server only.
 async fn give_memory_back(shared: &Shared) {
     let (mut last, mut times) = (None, 0);
     loop {
         actix_rt::time::sleep(QUIET).await;
-        let fill = Some(shared.engine.journal.fill());
-        times = if fill == last { times } else { TIMES };
-        last = fill;
+        let now = Some((shared.engine.journal.fill(), shared.connections.load(Ordering::Relaxed)));
+        times = if now == last { times } else { TIMES };
+        last = now;
         if times > 0 && *shared.in_flight.borrow() == 0 {
             crate::allocator::give_back();
             times -= 1;

@@ -10,7 +10,7 @@ use std::task::{Context, Poll, ready};
 
 use actix_rt::net::TcpStream;
 use actix_web::dev::Extensions;
-use bytes::{Buf, Bytes};
+use bytes::{Buf, BufMut, Bytes};
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -32,8 +32,8 @@ pub struct Connection {
     watch: Watch,
     /// Whether the client has not read what was written.
     stalled: bool,
-    /// Bytes read since others last had a turn.
-    burst: usize,
+    /// Whether bytes were read since others last had a turn.
+    has_read: bool,
     _seat: Seat,
 }
 
@@ -68,7 +68,7 @@ impl Connection {
             intake: Rc::default(),
             watch: Watch::new(shared.settings.patience),
             stalled: false,
-            burst: 0,
+            has_read: false,
             _seat: seat,
         };
         Ok((connection, peer))
@@ -108,7 +108,7 @@ impl Connection {
             return Ok(());
         }
         let before = buf.filled().len();
-        self.stream.try_read_buf(buf)?;
+        self.stream.try_read_buf(&mut buf.limit(room(buf)))?;
         self.intake.passed(&buf.filled()[before..]);
         Ok(())
     }
@@ -123,9 +123,13 @@ impl Connection {
     }
 }
 
-/// So much is read before it is dealt with. Unlimited, HTTP would read 128 kB first: that is memory each connection keeps, it is out of
-/// the nearest cache when it is copied, and other connections wait.
-const MOST_BURST: usize = 16 << 10;
+/// How much is put into HTTP's buffer at once. When less than a kilobyte is left, HTTP makes it twice as large before it asks whether
+/// there is more, and copies what is in it.
+pub fn room(buf: &ReadBuf<'_>) -> usize {
+    const LEFT: usize = 1024;
+    let room = buf.remaining();
+    if room > LEFT { room - LEFT } else { room }
+}
 
 /// What is said to a head that does not end.
 const LATE_HEAD: &[u8] = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
@@ -140,22 +144,18 @@ impl AsyncRead for Connection {
         if self.take_over.has_ended() {
             return Poll::Ready(Ok(()));
         }
-        if self.burst >= MOST_BURST {
-            self.burst = 0;
+        // What was read is dealt with first. HTTP would read on for up to 128 kB: that is memory each connection keeps, and others wait.
+        if std::mem::take(&mut self.has_read) {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        let before = buf.filled().len();
         let overdue = match self.poll_bytes(cx, buf) {
             Poll::Ready(Ok(())) => {
-                self.burst += buf.filled().len() - before;
+                self.has_read = true;
                 self.watch.came()
             }
             Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-            Poll::Pending => {
-                self.burst = 0;
-                Some(ready!(self.watch.poll(cx)))
-            }
+            Poll::Pending => Some(ready!(self.watch.poll(cx))),
         };
         Poll::Ready(overdue.map_or(Ok(()), |owed| Err(self.give_up(owed))))
     }

@@ -13,6 +13,8 @@ use bytes::BufMut;
 use bytes::buf::Limit;
 use tokio::io::ReadBuf;
 
+use super::connection::room;
+
 /// Shorter bodies go through HTTP: they come with their head in one piece or two.
 const LONG: usize = 32 << 10;
 
@@ -102,7 +104,7 @@ impl Intake {
     /// Gives HTTP what it is owed, as far as there is room; whether it was owed anything.
     pub fn pay(&self, buf: &mut ReadBuf<'_>) -> bool {
         let mut inner = self.0.borrow_mut();
-        let part = inner.owed.min(buf.remaining());
+        let part = inner.owed.min(room(buf));
         inner.owed -= part;
         buf.initialize_unfilled_to(part);
         buf.advance(part);
