@@ -84,13 +84,14 @@ pub fn checks() {
     let program = Program::start(keys.path());
     let pem = fs::read_to_string(keys.path().join("public.pem")).expect("a public key");
     let body = Bodies::new(super::MEGABYTE, &bodies::ends(&pem)[..1]);
+    println!("memory when idle: {:.1} MiB (target: below 15)", settled(&program));
     // One request, so that what is made on first use is there.
     let mut stream = TcpStream::connect(&program.endpoint).expect("a connection");
     load::send(&mut stream, body.same());
     load::read_answer(&mut stream);
     drop(stream);
     let idle = settled(&program);
-    println!("memory when idle: {idle:.1} MiB (target: below 15)");
+    println!("memory when idle again, after a request: {idle:.1} MiB");
     let under = crowd(&program, &body);
     let bodies = (CONNECTIONS * body.length()) as f64 / MIB;
     println!(
