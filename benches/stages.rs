@@ -1,6 +1,6 @@
 //! What each stage of an answer takes, without sockets: `cargo bench --bench stages`. With `--stage NAME --times N` one stage is done
-//! so often and nothing is measured, for a profiler, with the key of `--keys DIRECTORY`. With `--times N` alone every stage is, one
-//! after the other, and its name is printed before: `.ci/counts` counts its instructions.
+//! so often and nothing is measured, for a profiler, with the key of `--keys DIRECTORY`. Without a name every stage
+//! is; each prints its name. `.ci/counts` learns the names by `--times 0`, and counts the instructions of each.
 
 use std::hint::black_box;
 use std::sync::Arc;

@@ -47,10 +47,7 @@ pub async fn read<P>(req: &HttpRequest, payload: &mut P, most: usize) -> Result<
 where
     P: Stream<Item = Result<Bytes, PayloadError>> + Unpin,
 {
-    if let Some(unread) = unwanted(req.headers(), most) {
-        return Err(unread);
-    }
-    let order = req.conn_data::<Rc<Intake>>().and_then(Order::place);
+    let order = || req.conn_data::<Rc<Intake>>().and_then(Order::place);
     in_time(patience(req), read_whole(req, payload, most, order)).await
 }
 
@@ -67,19 +64,23 @@ fn patience(req: &HttpRequest) -> Duration {
 }
 
 /// Room is made at once for what Content-Length announces: growing a buffer of a megabyte step by step costs more than everything
-/// else that is done with it. Of what is ordered only the beginning is taken from `payload`, and the rest counted.
+/// else that is done with it. Nothing is ordered of a body that is not wanted; of what is ordered only the beginning is taken from `payload`, and the rest counted.
 async fn read_whole<P>(
     req: &HttpRequest,
     payload: &mut P,
     most: usize,
-    order: Option<Order>,
+    order: impl FnOnce() -> Option<Order>,
 ) -> Result<Vec<u8>, Unread>
 where
     P: Stream<Item = Result<Bytes, PayloadError>> + Unpin,
 {
+    if let Some(unread) = unwanted(req.headers(), most) {
+        return Err(unread);
+    }
     let announced = announced(req.headers());
-    let wanted = order.as_ref().map(|order| order.with_http);
-    let mut bytes = Vec::with_capacity(wanted.or(announced).unwrap_or(8 << 10));
+    let order = order();
+    let wanted = order.as_ref().map(|order| order.with_http).or(announced);
+    let mut bytes = Vec::with_capacity(wanted.unwrap_or(8 << 10));
     let mut came = 0;
     // With `Upgrade: websocket` HTTP would read on until the connection ends, whatever is announced.
     while announced.is_none_or(|length| came < length) {
@@ -88,8 +89,7 @@ where
         if came + chunk.len() > most {
             return Err(Unread::TooLarge);
         }
-        let part =
-            wanted.or(announced).map_or(chunk.len(), |wanted| chunk.len().min(wanted.saturating_sub(came)));
+        let part = wanted.map_or(chunk.len(), |wanted| chunk.len().min(wanted.saturating_sub(came)));
         bytes.extend_from_slice(&chunk[..part]);
         came += chunk.len();
     }
@@ -116,9 +116,6 @@ pub async fn read_slowly<P>(
 where
     P: Stream<Item = Result<Bytes, PayloadError>> + Unpin,
 {
-    if let Some(unread) = unwanted(req.headers(), most) {
-        return Err(unread);
-    }
     let paced = payload.then(|chunk| {
         let bytes = chunk.as_ref().map_or(0, Bytes::len);
         let pause = timer.sleep(Duration::from_secs_f64(bytes as f64 / rate as f64));
@@ -130,7 +127,7 @@ where
     // The pauses are not the client's.
     let pauses = announced(req.headers()).unwrap_or(most) as f64 / rate as f64;
     let time = patience(req).saturating_add(Duration::try_from_secs_f64(pauses).unwrap_or(Duration::MAX));
-    in_time(time, read_whole(req, &mut Box::pin(paced), most, None)).await
+    in_time(time, read_whole(req, &mut Box::pin(paced), most, || None)).await
 }
 
 /// Reads a body as far as `at`, of what Content-Length announces, and no further than `most` bytes.

@@ -40,7 +40,8 @@ impl<'a> Discretion<'a> {
     pub fn value<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let is_credential = |credential: &&str| {
             text == *credential
-                || text.len() >= credential.len() && text == encoding::encode(credential.as_bytes())
+                || base64::encoded_len(credential.len(), true) == Some(text.len())
+                    && text == encoding::encode(credential.as_bytes())
         };
         if self.credentials.iter().any(is_credential) {
             Cow::Owned(HIDDEN.to_owned())

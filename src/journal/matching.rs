@@ -352,9 +352,12 @@ mod tests {
         }
     }
 
+    fn numbered(id: u64, customer: &str, code: Code) -> Arc<Entry> {
+        Arc::new(Entry { id, ..entry(customer, code) })
+    }
+
     #[test]
     fn the_nearest_misses_have_the_fewest_differences_and_of_equals_the_newest_is_first() {
-        let numbered = |id, customer, code| Arc::new(Entry { id, ..entry(customer, code) });
         let newest_first = [
             numbered(5, "load", Code::BUSY),
             numbered(4, "demo", Code::BUSY),
@@ -372,7 +375,6 @@ mod tests {
 
     #[test]
     fn what_others_ask_for_is_further_than_anything_the_customer_asked_for() {
-        let numbered = |id, customer, code| Arc::new(Entry { id, ..entry(customer, code) });
         let newest_first = [
             numbered(3, "other-test", Code::FOUND),
             numbered(2, "other-test", Code::FOUND),

@@ -47,16 +47,12 @@ fn any(good: &Body, number: usize, random: &mut ChaCha8Rng) -> Sent {
             let name = format!("T-{number}");
             let body =
                 good.clone().set("image", encoding::encode(&photo)).set("transactionId", name.clone()).text();
-            let mut bytes = if kind == 2 {
-                let mut bytes = head(&post, &format!("Transfer-Encoding: chunked{end}"));
-                bytes.extend(format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len()).into_bytes());
-                bytes
+            let (header, body_bytes) = if kind == 2 {
+                ("Transfer-Encoding: chunked".to_owned(), format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len()))
             } else {
-                head(&post, &format!("Content-Length: {}{end}", body.len()))
+                (format!("Content-Length: {}", body.len()), body.clone())
             };
-            if kind != 2 {
-                bytes.extend(body.as_bytes());
-            }
+            let bytes = [head(&post, &(header + end)), body_bytes.into_bytes()].concat();
             let digest = Sha256::digest(&photo).iter().map(|byte| format!("{byte:02x}")).collect();
             Sent { bytes, answer: (200, Some("6018")), journaled: Some((name, digest, body.len())) }
         }
