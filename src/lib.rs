@@ -64,11 +64,13 @@
 //! | [`journal`] | what was asked, found and answered; how to find and count it |
 //! | [`metrics`] | numbers for a monitoring system |
 //! | [`http`] | both listeners |
+//! | [`buffers`] | memory of long bodies |
 //! | [`simulator`] | starting and stopping |
 //! | [`cli`] | the command line |
 //! | [`version`] | which build this is |
 
-pub mod allocator;
+mod allocator;
+pub mod buffers;
 pub mod capacity;
 pub mod checks;
 pub mod cli;

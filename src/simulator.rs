@@ -340,6 +340,7 @@ impl Builder {
             settings: self.settings,
             timer: self.timer,
             in_flight: watch::Sender::new(0),
+            buffers: Arc::default(),
             connections: AtomicU64::new(0),
             gate,
             waits: Places::new(MOST_WAITS),
@@ -573,6 +574,7 @@ async fn give_memory_back(shared: &Shared) {
         times = if now == last { times } else { TIMES };
         last = now;
         if times > 0 && *shared.in_flight.borrow() == 0 {
+            shared.buffers.give_back();
             crate::allocator::give_back();
             times -= 1;
         }

@@ -140,7 +140,6 @@ fn refused(error: std::io::Error) -> Failure {
 }
 
 fn serve(args: ServeArgs, console: &Arc<Console>) -> Result<ExitCode, Failure> {
-    crate::allocator::keep();
     let port_file = args.port_file.clone();
     let log = args.log;
     let directory = fixture_directory(args.fixtures.as_deref())?;

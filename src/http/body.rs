@@ -1,17 +1,17 @@
 //! Reading a body whole, within a limit.
 
-use std::rc::Rc;
 use std::time::Duration;
 
 use actix_web::error::PayloadError;
-use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap, TRANSFER_ENCODING};
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap};
 use actix_web::{HttpRequest, web};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 
 use super::Shared;
-use super::intake::{Intake, Order};
+use super::intake::Aside;
 use super::patience::Patience;
+use crate::buffers::Buffer;
 use crate::faults::At;
 use crate::timer::Timer;
 
@@ -43,18 +43,28 @@ pub fn unwanted(headers: &HeaderMap, most: usize) -> Option<Unread> {
 ///
 /// # Errors
 /// When it is too large, encoded, too slow or breaks off.
-pub async fn read<P>(req: &HttpRequest, payload: &mut P, most: usize) -> Result<Vec<u8>, Unread>
+pub async fn read<P>(req: &HttpRequest, payload: &mut P, most: usize) -> Result<Buffer, Unread>
 where
     P: Stream<Item = Result<Bytes, PayloadError>> + Unpin,
 {
-    let order = || req.conn_data::<Rc<Intake>>().and_then(Order::place);
-    in_time(patience(req), read_whole(req, payload, most, order)).await
+    if let Some(unread) = unwanted(req.headers(), most) {
+        return Err(unread);
+    }
+    in_time(patience(req), async {
+        match (Aside::of(req), req.app_data::<web::Data<Shared>>()) {
+            (Some(aside), Some(shared)) => {
+                aside.read_whole(&shared.buffers).await.map_err(|_| Unread::Broken)
+            }
+            _ => read_pieces(req, payload, most).await,
+        }
+    })
+    .await
 }
 
 async fn in_time(
     time: Duration,
-    read: impl Future<Output = Result<Vec<u8>, Unread>>,
-) -> Result<Vec<u8>, Unread> {
+    read: impl Future<Output = Result<Buffer, Unread>>,
+) -> Result<Buffer, Unread> {
     tokio::time::timeout(time, read).await.unwrap_or(Err(Unread::TooSlow))
 }
 
@@ -64,42 +74,26 @@ fn patience(req: &HttpRequest) -> Duration {
 }
 
 /// Room is made at once for what Content-Length announces: growing a buffer of a megabyte step by step costs more than everything
-/// else that is done with it. Nothing is ordered of a body that is not wanted; of what is ordered only the beginning is taken from `payload`, and the rest counted.
-async fn read_whole<P>(
-    req: &HttpRequest,
-    payload: &mut P,
-    most: usize,
-    order: impl FnOnce() -> Option<Order>,
-) -> Result<Vec<u8>, Unread>
+/// else that is done with it.
+async fn read_pieces<P>(req: &HttpRequest, payload: &mut P, most: usize) -> Result<Buffer, Unread>
 where
     P: Stream<Item = Result<Bytes, PayloadError>> + Unpin,
 {
-    if let Some(unread) = unwanted(req.headers(), most) {
-        return Err(unread);
-    }
     let announced = announced(req.headers());
-    let order = order();
-    let wanted = order.as_ref().map(|order| order.with_http).or(announced);
-    let mut bytes = Vec::with_capacity(wanted.unwrap_or(8 << 10));
-    let mut came = 0;
+    let mut bytes = Vec::with_capacity(announced.unwrap_or(8 << 10));
     // With `Upgrade: websocket` HTTP would read on until the connection ends, whatever is announced.
-    while announced.is_none_or(|length| came < length) {
-        let Some(chunk) = payload.next().await else { break };
-        let chunk = chunk.map_err(|_| Unread::Broken)?;
-        if came + chunk.len() > most {
+    while announced.is_none_or(|length| bytes.len() < length) {
+        let Some(piece) = payload.next().await else { break };
+        let piece = piece.map_err(|_| Unread::Broken)?;
+        if bytes.len() + piece.len() > most {
             return Err(Unread::TooLarge);
         }
-        let part = wanted.map_or(chunk.len(), |wanted| chunk.len().min(wanted.saturating_sub(came)));
-        bytes.extend_from_slice(&chunk[..part]);
-        came += chunk.len();
+        bytes.extend_from_slice(&piece);
     }
-    if announced.is_some_and(|length| came < length) {
-        return Err(Unread::Broken);
+    match announced {
+        Some(length) if bytes.len() < length => Err(Unread::Broken),
+        _ => Ok(bytes.into()),
     }
-    Ok(match order {
-        Some(order) => order.take(&bytes),
-        None => bytes,
-    })
 }
 
 /// Reads a body at so many bytes a second: the socket is left alone meanwhile, so that the client feels it.
@@ -112,10 +106,13 @@ pub async fn read_slowly<P>(
     most: usize,
     rate: u64,
     timer: &dyn Timer,
-) -> Result<Vec<u8>, Unread>
+) -> Result<Buffer, Unread>
 where
     P: Stream<Item = Result<Bytes, PayloadError>> + Unpin,
 {
+    if let Some(unread) = unwanted(req.headers(), most) {
+        return Err(unread);
+    }
     let paced = payload.then(|chunk| {
         let bytes = chunk.as_ref().map_or(0, Bytes::len);
         let pause = timer.sleep(Duration::from_secs_f64(bytes as f64 / rate as f64));
@@ -127,7 +124,7 @@ where
     // The pauses are not the client's.
     let pauses = announced(req.headers()).unwrap_or(most) as f64 / rate as f64;
     let time = patience(req).saturating_add(Duration::try_from_secs_f64(pauses).unwrap_or(Duration::MAX));
-    in_time(time, read_whole(req, &mut Box::pin(paced), most, || None)).await
+    in_time(time, read_pieces(req, &mut Box::pin(paced), most)).await
 }
 
 /// Reads a body as far as `at`, of what Content-Length announces, and no further than `most` bytes.
@@ -147,12 +144,6 @@ where
     };
     // Whoever sends no more is cut off all the same.
     let _ = tokio::time::timeout(patience(req), read).await;
-}
-
-/// How long the body is, 0 when there is none; `None` when only its end will tell.
-#[must_use]
-pub fn length(headers: &HeaderMap) -> Option<usize> {
-    if headers.contains_key(TRANSFER_ENCODING) { None } else { Some(announced(headers).unwrap_or(0)) }
 }
 
 fn announced(headers: &HeaderMap) -> Option<usize> {

@@ -60,12 +60,13 @@ impl Connection {
             peer = header.source.or(peer);
             early = header.rest;
         }
+        let stream = Arc::new(stream);
         let connection = Connection {
-            stream: Arc::new(stream),
+            intake: Rc::new(Intake::new(&stream)),
+            stream,
             number,
             early,
             take_over: Arc::default(),
-            intake: Rc::default(),
             watch: Watch::new(shared.settings.patience),
             stalled: false,
             has_read: false,
@@ -83,34 +84,39 @@ impl Connection {
     }
 
     fn poll_bytes(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.intake.aside().is_some() {
+            return Poll::Pending;
+        }
+        let start = buf.filled().len();
         if self.early.has_remaining() {
             let early = self.early.split_to(self.early.remaining().min(buf.remaining()));
-            self.intake.passed(&early);
             buf.put_slice(&early);
-            return Poll::Ready(Ok(()));
+        } else {
+            ready!(self.poll_socket(cx, buf))?;
         }
-        if self.intake.pay(buf) {
-            return Poll::Ready(Ok(()));
-        }
+        self.intake.pass(buf, start);
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_socket(&self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<usize>> {
         loop {
             ready!(self.stream.poll_read_ready(cx))?;
-            match self.read_some(buf) {
+            match self.stream.try_read_buf(&mut buf.limit(room(buf))) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 read => return Poll::Ready(read),
             }
         }
     }
 
-    fn read_some(&self, buf: &mut ReadBuf<'_>) -> io::Result<()> {
-        if let Some(read) = self.intake.read(|body| self.stream.try_read_buf(body)) {
-            read?;
-            self.intake.pay(buf);
-            return Ok(());
+    /// Waits until the client has sent what it still sends of a body that nobody wanted, or had time to read the answer: closing at once
+    /// would reset the connection, and the client might never see it.
+    fn poll_leave(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(aside) = self.intake.aside() else { return Poll::Ready(()) };
+        self.watch.leave();
+        match aside.poll_discard(cx) {
+            Poll::Pending => self.watch.poll(cx).map(drop),
+            Poll::Ready(()) => Poll::Ready(()),
         }
-        let before = buf.filled().len();
-        self.stream.try_read_buf(&mut buf.limit(room(buf)))?;
-        self.intake.passed(&buf.filled()[before..]);
-        Ok(())
     }
 
     /// Ends the connection: the client had time enough. Half a head is answered; who sent nothing expects nothing.
@@ -125,7 +131,7 @@ impl Connection {
 
 /// How much is put into HTTP's buffer at once. When less than a kilobyte is left, HTTP makes it twice as large before it asks whether
 /// there is more, and copies what is in it.
-pub fn room(buf: &ReadBuf<'_>) -> usize {
+fn room(buf: &ReadBuf<'_>) -> usize {
     const LEFT: usize = 1024;
     let room = buf.remaining();
     if room > LEFT { room - LEFT } else { room }
@@ -184,11 +190,14 @@ impl AsyncWrite for Connection {
         Poll::Ready(Ok(()))
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         // A fault has ended the connection its own way, or leaves it to the close.
-        if self.take_over.has_begun() {
+        if !self.take_over.has_begun() {
+            SockRef::from(&*self.stream).shutdown(std::net::Shutdown::Write)?;
+        }
+        if self.take_over.has_ended() {
             return Poll::Ready(Ok(()));
         }
-        Poll::Ready(SockRef::from(&*self.stream).shutdown(std::net::Shutdown::Write))
+        self.poll_leave(cx).map(Ok)
     }
 }

@@ -13,7 +13,7 @@ use serde_json::json;
 use super::Shared;
 use super::body::{self, Unread};
 use super::connection::Number;
-use super::intake::Intake;
+use super::intake::Aside;
 use super::nik;
 use super::patience::Handled;
 use super::visit::Visit;
@@ -27,11 +27,11 @@ use crate::warnings::Headers;
 
 /// Answers everything that comes to the data listener.
 pub async fn serve(req: HttpRequest, mut payload: web::Payload, shared: web::Data<Shared>) -> HttpResponse {
-    if let Some(intake) = req.conn_data::<Rc<Intake>>() {
-        intake.begin(body::length(req.headers()));
-    }
     let handling = req.conn_data::<Rc<Handled>>().cloned().map(Handled::begin);
-    let answer = answer(&req, &mut payload, &shared).await;
+    let mut answer = answer(&req, &mut payload, &shared).await;
+    if Aside::of(&req).is_some_and(|body| body.is_left()) {
+        answer.head_mut().set_connection_type(ConnectionType::Close);
+    }
     if let (ConnectionType::Close, Some(handling)) = (answer.head().connection_type(), handling) {
         handling.close();
     }
@@ -65,7 +65,7 @@ async fn answer(req: &HttpRequest, payload: &mut web::Payload, shared: &web::Dat
     let most = shared.settings.max_body;
     let read = match visit.upload() {
         None => body::read(req, payload, most).await,
-        Some(Upload::Unread) => Ok(Vec::new()),
+        Some(Upload::Unread) => Ok(Vec::new().into()),
         Some(Upload::Slowly(rate)) => body::read_slowly(req, payload, most, rate, &*shared.timer).await,
         Some(Upload::CloseAt(at, end)) => {
             body::read_part(req, payload, at, most).await;

@@ -33,6 +33,7 @@ use futures_util::future::{Either, ready};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{Notify, watch};
 
+use crate::buffers::Buffers;
 use crate::engine::Engine;
 use crate::faults::Listener;
 use crate::metrics::Metrics;
@@ -40,6 +41,7 @@ use crate::observer::Observer;
 use crate::reloading::Reloader;
 use crate::timer::Timer;
 use connection::Connection;
+use intake::Aside;
 use listener::Seat;
 use patience::Patience;
 use places::Places;
@@ -61,6 +63,8 @@ pub struct Shared {
     /// Those who follow the events.
     pub readers: Places,
     pub metrics: Metrics,
+    /// Memory of the data listener's bodies.
+    pub buffers: Arc<Buffers>,
     /// Whether the simulator is stopping: no new connections, and what hangs is cut.
     pub stopping: watch::Sender<bool>,
     /// Asks for the stop.
@@ -112,7 +116,10 @@ async fn service(shared: &Arc<Shared>) -> Option<ConnectionService> {
             .default_service(web::to(endpoint::serve))
             .into_factory()
             .map_err(|error: actix_web::Error| error.error_response());
-        map_config(app, |()| AppConfig::default())
+        apply_fn_factory(map_config(app, |()| AppConfig::default()), |mut req: Request, app| {
+            Aside::restore(&mut req);
+            app.call(req)
+        })
     };
     let judge = Arc::clone(shared);
     // A client that asks before it sends its body is told at once when nobody wants it, by the same handler.

@@ -115,6 +115,11 @@ impl Watch {
         }
     }
 
+    /// The connection ends, and only waits for the client to go.
+    pub fn leave(&mut self) {
+        self.handled.closing.set(true);
+    }
+
     /// Bytes came. Gives what is owed when that is overdue: a client that never stops sending is not waited for, either.
     pub fn came(&mut self) -> Option<Owed> {
         if self.owed() == Owed::Request {

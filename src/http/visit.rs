@@ -13,6 +13,7 @@ use bytes::Bytes;
 
 use super::Shared;
 use super::wire::Wire;
+use crate::buffers::Buffer;
 use crate::capacity::Place;
 use crate::engine::{Arrival, Head};
 use crate::faults::{End, HttpAnswer, Step, Upload, Way};
@@ -85,7 +86,7 @@ impl Visit {
     }
 
     /// Answers a body: waits, and does on the wire what rules say. The body is not kept meanwhile.
-    pub async fn answer(mut self, body: Vec<u8>) -> HttpResponse {
+    pub async fn answer(mut self, body: Buffer) -> HttpResponse {
         let (entry, deed) = self.shared.engine.answer(&self.head, &self.arrival, &body);
         drop(body);
         self.entry = Some(entry);

@@ -293,12 +293,22 @@ fn stale_keepalive_and_late_close_differ_in_what_they_promise() {
 #[test]
 fn early_response_comes_before_the_body() {
     let rig = Rig::with_rule("fault = { kind = 'early_response' }\nreply = { status = 503, body = 'no' }");
-    let mut stream =
-        rig.send(b"POST /api/face-recognition/f/CALL_FN HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n");
-    let (bytes, _) = read_to_the_end(&mut stream);
-    let answer = parse(&bytes);
-    assert_eq!((answer.status, answer.text()), (503, "no"));
-    assert!(answer.head.contains("connection: close"), "{}", answer.head);
+    for length in LENGTHS {
+        let mut stream = rig.send(&upload(length));
+        let (bytes, _) = read_to_the_end(&mut stream);
+        let answer = parse(&bytes);
+        assert_eq!((answer.status, answer.text()), (503, "no"), "{length}");
+        assert!(answer.head.contains("connection: close"), "{}", answer.head);
+    }
+}
+
+/// Lengths of a body that HTTP reads, and of one that is read past it.
+const LENGTHS: [usize; 2] = [1000, 1_000_000];
+
+/// The head of an upload of so many bytes.
+fn upload(length: usize) -> Vec<u8> {
+    format!("POST /api/face-recognition/f/CALL_FN HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n")
+        .into_bytes()
 }
 
 #[test]
@@ -306,26 +316,31 @@ fn close_during_upload_reads_part_of_the_body() {
     for (end, expected) in [("rst", &[End::Rst][..]), ("fin", &[End::Fin, End::Rst])] {
         let rig =
             Rig::with_rule(&format!("fault = {{ kind = 'close_during_upload', at = 10, end = '{end}' }}"));
-        let head = b"POST /api/face-recognition/f/CALL_FN HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n";
-        let mut stream = rig.send(&[&head[..], &[b' '; 20]].concat());
-        let (bytes, how) = read_to_the_end(&mut stream);
-        // The kernel may turn a FIN into RST when data is unread.
-        assert!(bytes.is_empty() && expected.contains(&how), "{end}: {how:?}");
-        let entry = rig.sim.last();
-        assert_eq!(
-            (entry["fault"]["kind"].as_str(), entry["answer"]["status"].clone()),
-            (Some("close_during_upload"), json!(null))
-        );
+        for length in LENGTHS {
+            let mut stream = rig.send(&[&upload(length)[..], &[b' '; 20]].concat());
+            let (bytes, how) = read_to_the_end(&mut stream);
+            // The kernel may turn a FIN into RST when data is unread.
+            assert!(bytes.is_empty() && expected.contains(&how), "{end} {length}: {how:?}");
+            let entry = rig.sim.last();
+            assert_eq!(
+                (entry["fault"]["kind"].as_str(), entry["answer"]["status"].clone()),
+                (Some("close_during_upload"), json!(null))
+            );
+        }
     }
 }
 
 #[test]
 fn slow_read_paces_the_upload_and_then_answers() {
     let rig = Rig::with_rule("fault = { kind = 'slow_read', bytes_per_second = 100 }");
-    let body = [b' '; 50];
-    let answer = rig.sim.call("f", body);
-    assert_eq!(answer.code(), "5004");
-    assert_eq!(rig.waits().iter().sum::<Duration>(), ms(500), "50 bytes at 100 a second");
+    for (length, time) in [(50, ms(500)), (100_000, ms(1_000_000))] {
+        let earlier = rig.waits().len();
+        let answer = rig.sim.call("f", vec![b' '; length]);
+        assert_eq!(answer.code(), "5004");
+        let waits = &rig.waits()[earlier..];
+        assert_eq!(waits.iter().sum::<Duration>(), time, "{length} bytes at 100 a second");
+        assert!(waits.iter().all(|wait| *wait <= ms(90_000)), "a long body is read in pieces as well");
+    }
 }
 
 /// A timer whose sleeps end when told.

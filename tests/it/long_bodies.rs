@@ -3,6 +3,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::thread;
 use std::time::Duration;
 
 use dukcapil_fr_sim::http::patience::Patience;
@@ -26,14 +27,14 @@ struct Sent {
     journaled: Option<(String, String, usize)>,
 }
 
-/// A request of one of several kinds, with CR LF or LF alone, and empty lines before it at times.
-fn any(good: &Body, number: usize, random: &mut ChaCha8Rng) -> Sent {
+/// A request of one of six kinds, with CR LF or LF alone, and empty lines before it at times.
+fn any(good: &Body, number: usize, kind: u32, random: &mut ChaCha8Rng) -> Sent {
     let end = if random.random_bool(0.3) { "\n" } else { "\r\n" };
     let empty = if random.random_bool(0.2) { "\r\n\r\n" } else { "" };
     let head =
         |line: &str, more: &str| format!("{empty}{line} HTTP/1.1{end}Host: x{end}{more}{end}").into_bytes();
     let post = format!("POST {PATH}");
-    match random.random_range(0..6) {
+    match kind {
         0 => Sent { bytes: head("GET /nowhere", ""), answer: (404, None), journaled: None },
         1 => {
             let mut bytes = head(&post, &format!("Content-Length: 2{end}"));
@@ -70,34 +71,54 @@ fn trickle(mut stream: &TcpStream, bytes: &[u8], random: &mut ChaCha8Rng) {
     }
 }
 
+/// Each got its answer, and its photo was journaled as it was sent.
+fn check(sim: &Sim, all: &[Sent], got: Vec<Answer>) {
+    let (_, listing) = sim.admin("GET", "/requests?limit=20", "");
+    let journal: Vec<_> =
+        listing["requests"].as_array().unwrap().iter().map(|entry| &entry["request"]).collect();
+    for (sent, got) in all.iter().zip(got) {
+        let code = sent.answer.1.map(|_| got.code());
+        assert_eq!((got.status, code.as_deref()), sent.answer, "{}", got.text());
+        let Some((name, digest, length)) = &sent.journaled else { continue };
+        let request = journal.iter().find(|request| request["transaction_id"] == json!(name)).unwrap();
+        assert_eq!(request["image"]["sha256"], json!(digest), "{name}");
+        assert_eq!(request["body_bytes"], json!(length), "{name}");
+    }
+}
+
 #[test]
 fn every_long_body_arrives_as_it_was_sent() {
     let sim = Sim::with(|builder| builder.journal_bytes(64 << 20));
     let good = sim.request();
     let mut random = ChaCha8Rng::seed_from_u64(7);
     for connection in 0..12 {
-        let all: Vec<_> = (0..8).map(|at| any(&good, connection * 100 + at, &mut random)).collect();
+        let all: Vec<_> = (0..8)
+            .map(|at| any(&good, connection * 100 + at, random.random_range(0..6), &mut random))
+            .collect();
         let mut stream = TcpStream::connect(sim.address()).unwrap();
         stream.set_nodelay(true).unwrap();
-        let got: Vec<_> = all
-            .iter()
-            .map(|sent| {
-                trickle(&stream, &sent.bytes, &mut random);
-                answers(&mut stream, 1).remove(0)
-            })
-            .collect();
-        let (_, listing) = sim.admin("GET", "/requests?limit=20", "");
-        let journal: Vec<_> =
-            listing["requests"].as_array().unwrap().iter().map(|entry| &entry["request"]).collect();
-        for (sent, got) in all.iter().zip(got) {
-            let code = sent.answer.1.map(|_| got.code());
-            assert_eq!((got.status, code.as_deref()), sent.answer, "{}", got.text());
-            let Some((name, digest, length)) = &sent.journaled else { continue };
-            let request = journal.iter().find(|request| request["transaction_id"] == json!(name)).unwrap();
-            assert_eq!(request["image"]["sha256"], json!(digest), "{name}");
-            assert_eq!(request["body_bytes"], json!(length), "{name}");
+        let mut got = Vec::new();
+        for sent in &all {
+            trickle(&stream, &sent.bytes, &mut random);
+            got.extend(answers(&mut stream, 1));
         }
+        check(&sim, &all, got);
     }
+}
+
+#[test]
+fn long_bodies_may_be_pipelined() {
+    let sim = Sim::start();
+    let (good, mut random) = (sim.request(), ChaCha8Rng::seed_from_u64(8));
+    let all: Vec<_> = (0..8).map(|at| any(&good, at, 3, &mut random)).collect();
+    let mut stream = TcpStream::connect(sim.address()).unwrap();
+    let (mut writer, bytes) = (stream.try_clone().unwrap(), all.iter().flat_map(|sent| sent.bytes.clone()));
+    let bytes: Vec<u8> = bytes.collect();
+    let got = thread::scope(|scope| {
+        scope.spawn(|| writer.write_all(&bytes).unwrap());
+        answers(&mut stream, all.len())
+    });
+    check(&sim, &all, got);
 }
 
 /// A head that announces more than comes behind it.
@@ -128,4 +149,39 @@ fn a_long_body_that_does_not_come_in_time_is_answered_408() {
     let Answer { status, body, .. } = answers(&mut begun(&sim, &" ".repeat(500_000)), 1).remove(0);
     let error: Value = serde_json::from_slice(&body).unwrap();
     assert_eq!((status, &error["error"]["code"]), (408, &json!("body_too_slow")));
+}
+
+#[test]
+fn an_answer_to_a_long_body_that_is_not_read_arrives_while_it_is_still_sent() {
+    let sim = Sim::with(|builder| builder.max_body(900_000));
+    let body = " ".repeat(1_000_000);
+    for (line, header, status) in [
+        ("POST /nowhere", "", 404),
+        ("PUT /api/face-recognition/load/CALL_FN", "", 405),
+        (&*format!("POST {PATH}"), "Content-Encoding: gzip\r\n", 415),
+        (&*format!("POST {PATH}"), "", 413),
+        ("POST /api/nik", "", 413),
+    ] {
+        let mut stream = TcpStream::connect(sim.address()).unwrap();
+        let head = format!("{line} HTTP/1.1\r\nHost: x\r\n{header}Content-Length: {}\r\n\r\n", body.len());
+        stream.write_all(head.as_bytes()).unwrap();
+        stream.write_all(body.as_bytes()).unwrap();
+        let mut all = Vec::new();
+        stream.read_to_end(&mut all).unwrap();
+        let answer = crate::support::parse(&all);
+        assert_eq!(answer.status, status, "{line} {header}");
+        assert!(answer.head.contains("connection: close"), "{}", answer.head);
+    }
+}
+
+#[test]
+fn what_is_still_sent_of_a_body_that_nobody_wanted_is_not_waited_for_without_end() {
+    let sim = Sim::start();
+    let mut stream = TcpStream::connect(sim.address()).unwrap();
+    let head = b"POST /nowhere HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n";
+    stream.write_all(&[&head[..], &[b' '; 20_000]].concat()).unwrap();
+    let mut all = Vec::new();
+    // Ends when the simulator closes; the rest never comes.
+    let _ = stream.read_to_end(&mut all);
+    assert_eq!(crate::support::parse(&all).status, 404);
 }

@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::{ApiError, MAX_BODY, Removed, json, query, unread};
+use crate::buffers::Buffer;
 use crate::evidence::PhotoFormat;
 use crate::fixtures::model::{Nik, SimilarSpec};
 use crate::fixtures::{Customer, Fixtures, Limits, PlantedScore};
@@ -366,10 +367,10 @@ fn of_json(body: &[u8]) -> Result<(EnrolRequest, Files), ApiError> {
     Ok((wanted, files))
 }
 
-async fn of_parts(body: Vec<u8>, boundary: String) -> Result<(EnrolRequest, Files), ApiError> {
+async fn of_parts(body: Buffer, boundary: String) -> Result<(EnrolRequest, Files), ApiError> {
     let told =
         |error: multer::Error| ApiError::invalid(format!("the multipart body cannot be read: {error}"));
-    let body = stream::iter([Ok::<_, std::convert::Infallible>(Bytes::from(body))]);
+    let body = stream::iter([Ok::<_, std::convert::Infallible>(Bytes::from_owner(body))]);
     let mut parts = Multipart::new(body, boundary);
     let (mut wanted, mut files) = (EnrolRequest::default(), Files::new());
     while let Some(part) = parts.next_field().await.map_err(told)? {

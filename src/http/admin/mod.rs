@@ -36,6 +36,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::Shared;
 use super::body::{self, Unread};
+use crate::buffers::Buffer;
 use crate::fixtures::{Customer, did_you_mean};
 
 /// Largest body of an admin request, in bytes: an explanation carries a whole request of the endpoint.
@@ -107,7 +108,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for JsonOrNothing<T> {
         let bytes = read(req, payload);
         Box::pin(async move {
             let bytes = bytes.await?;
-            let text = if bytes.is_empty() { b"{}" } else { bytes.as_slice() };
+            let text = if bytes.is_empty() { b"{}" } else { &*bytes };
             ApiError::parse(text).map(JsonOrNothing)
         })
     }
@@ -119,7 +120,7 @@ fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Res
 }
 
 /// A body, within [`MAX_BODY`].
-fn read(req: &HttpRequest, payload: &mut Payload) -> LocalBoxFuture<'static, Result<Vec<u8>, ApiError>> {
+fn read(req: &HttpRequest, payload: &mut Payload) -> LocalBoxFuture<'static, Result<Buffer, ApiError>> {
     let (req, mut payload) = (req.clone(), payload.take());
     Box::pin(async move { body::read(&req, &mut payload, MAX_BODY).await.map_err(unread) })
 }
