@@ -16,9 +16,8 @@ use tokio::sync::{Notify, oneshot, watch};
 
 use crate::clock::{Clock, ClockStart};
 use crate::engine::{Engine, Settings as EngineSettings};
-use crate::faults::Listener;
 use crate::fixtures::{self, Problem};
-use crate::http::listener::Worker;
+use crate::http::listener::{Command, Worker};
 use crate::http::patience::Patience;
 use crate::http::places::Places;
 use crate::http::{self, Settings, Shared, Start};
@@ -498,7 +497,7 @@ impl Running {
     fn start(
         listener: TcpListener,
         admin_listener: Option<TcpListener>,
-        shared: (Arc<Shared>, UnboundedReceiver<Listener>),
+        shared: (Arc<Shared>, UnboundedReceiver<Command>),
         grace: Duration,
     ) -> io::Result<Running> {
         let (stop, stopped) = oneshot::channel();
@@ -528,7 +527,7 @@ impl Drop for Running {
 async fn serve(
     listener: TcpListener,
     admin_listener: Option<TcpListener>,
-    (shared, gate): (Arc<Shared>, UnboundedReceiver<Listener>),
+    (shared, gate): (Arc<Shared>, UnboundedReceiver<Command>),
     grace: Duration,
     stopped: oneshot::Receiver<()>,
     report: mpsc::SyncSender<io::Result<()>>,
@@ -551,7 +550,11 @@ async fn serve(
     }
     shared.stopping.send_replace(true);
     let mut in_flight = shared.in_flight.subscribe();
-    let _ = actix_rt::time::timeout(grace, in_flight.wait_for(|count| *count == 0)).await;
+    let all_done = async {
+        let _ = in_flight.wait_for(|count| *count == 0).await;
+        shared.waits.all_free().await;
+    };
+    let _ = actix_rt::time::timeout(grace, all_done).await;
     workers.into_iter().for_each(Worker::stop);
     if let (Some(handle), Some(admin)) = (handle, admin) {
         handle.stop(false).await;

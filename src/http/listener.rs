@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use std::time::Duration;
 use actix_rt::net::TcpStream;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::oneshot;
 
 use super::Shared;
 use crate::faults::Listener;
@@ -102,11 +104,19 @@ async fn work(mut received: UnboundedReceiver<(std::net::TcpStream, Seat)>, shar
     }
 }
 
+/// Asks for something to happen to the data listener.
+#[derive(Debug)]
+pub struct Command {
+    pub listener: Listener,
+    /// Dropped as soon as it is in force.
+    pub in_force: oneshot::Sender<()>,
+}
+
 /// Accepts connections until dropped; the port is closed then.
 pub async fn accept(
     listener: std::net::TcpListener,
     workers: &[Worker],
-    mut commands: UnboundedReceiver<Listener>,
+    mut commands: UnboundedReceiver<Command>,
     shared: &Shared,
 ) -> io::Result<()> {
     let address = listener.local_addr()?;
@@ -115,17 +125,17 @@ pub async fn accept(
     let mut turn = 0usize;
     loop {
         tokio::select! {
-            Some(command) = commands.recv() => {
-                match command {
+            Some(Command { listener: fault, in_force }) = commands.recv() => match fault {
                 Listener::Refuse(time) => {
                     drop(listener);
-                    shared.timer.sleep(time).await;
+                    drop(in_force);
+                    until_over(shared.timer.sleep(time), &mut commands).await;
                     listener = reopen(address).await;
                 }
-                Listener::CloseOnAccept(time) => close_all(&listener, shared.timer.sleep(time)).await,
+                Listener::CloseOnAccept(time) => {
+                    drop(in_force);
+                    close_all(&listener, pin!(until_over(shared.timer.sleep(time), &mut commands))).await;
                 }
-                // Requests that fired at the same time asked for the same: it is done.
-                while commands.try_recv().is_ok() {}
             },
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => {
@@ -151,6 +161,17 @@ fn seat(stream: TcpStream, peer: SocketAddr, seats: &Arc<Seats>, worker: &Worker
         }
         Err(true) => shared.observer.full(peer.ip()),
         Err(false) => {}
+    }
+}
+
+/// Waits until `time` is over. Who asks meanwhile asks for the same: it is in force.
+async fn until_over(time: impl Future<Output = ()>, commands: &mut UnboundedReceiver<Command>) {
+    let mut time = pin!(time);
+    loop {
+        tokio::select! {
+            () = &mut time => return,
+            Some(command) = commands.recv() => drop(command),
+        }
     }
 }
 

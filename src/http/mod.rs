@@ -35,14 +35,13 @@ use tokio::sync::{Notify, watch};
 
 use crate::buffers::Buffers;
 use crate::engine::Engine;
-use crate::faults::Listener;
 use crate::metrics::Metrics;
 use crate::observer::Observer;
 use crate::reloading::Reloader;
 use crate::timer::Timer;
 use connection::Connection;
 use intake::Aside;
-use listener::Seat;
+use listener::{Command, Seat};
 use patience::Patience;
 use places::Places;
 
@@ -57,7 +56,7 @@ pub struct Shared {
     /// Number of the newest connection on the data listener.
     pub connections: AtomicU64,
     /// Tells the data listener to close its port for a while.
-    pub gate: UnboundedSender<Listener>,
+    pub gate: UnboundedSender<Command>,
     /// Calls of the admin API that wait for requests.
     pub waits: Places,
     /// Those who follow the events.

@@ -1,24 +1,23 @@
 //! A bounded number of places for calls that stay: each is given back when dropped, however the call ends.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use tokio::sync::watch;
 
 /// So many places.
 #[derive(Debug)]
 pub struct Places {
-    taken: Arc<AtomicUsize>,
+    taken: watch::Sender<usize>,
     most: usize,
 }
 
 /// One that is taken.
 #[derive(Debug)]
-pub struct Place(Arc<AtomicUsize>);
+pub struct Place(watch::Sender<usize>);
 
 impl Places {
     /// All free.
     #[must_use]
     pub fn new(most: usize) -> Places {
-        Places { taken: Arc::default(), most }
+        Places { taken: watch::Sender::new(0), most }
     }
 
     /// How many there are.
@@ -30,26 +29,37 @@ impl Places {
     /// How many are taken.
     #[must_use]
     pub fn taken(&self) -> usize {
-        self.taken.load(Ordering::Relaxed)
+        *self.taken.borrow()
     }
 
     /// Takes one, if one is free.
     #[must_use]
     pub fn take(&self) -> Option<Place> {
-        let more = |taken: usize| (taken < self.most).then_some(taken + 1);
-        self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()?;
-        Some(Place(Arc::clone(&self.taken)))
+        let took = self.taken.send_if_modified(|taken| {
+            let free = *taken < self.most;
+            *taken += usize::from(free);
+            free
+        });
+        took.then(|| Place(self.taken.clone()))
+    }
+
+    /// Waits until all are free.
+    pub async fn all_free(&self) {
+        // The sender is here, so this ends only when they are.
+        let _ = self.taken.subscribe().wait_for(|taken| *taken == 0).await;
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.0.send_modify(|taken| *taken -= 1);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
 
     #[test]
@@ -60,5 +70,7 @@ mod tests {
         drop(first);
         assert_eq!(places.taken(), 1);
         assert!(places.take().is_some());
+        drop(second);
+        assert!(places.all_free().now_or_never().is_some());
     }
 }

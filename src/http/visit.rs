@@ -10,13 +10,15 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::{HttpResponse, web};
 use bytes::Bytes;
+use tokio::sync::oneshot;
 
 use super::Shared;
+use super::listener::Command;
 use super::wire::Wire;
 use crate::buffers::Buffer;
 use crate::capacity::Place;
 use crate::engine::{Arrival, Head};
-use crate::faults::{End, HttpAnswer, Step, Upload, Way};
+use crate::faults::{End, HttpAnswer, Listener, Step, Upload, Way};
 use crate::journal::{Entry, State};
 
 /// Something that a stopping server waits for.
@@ -100,12 +102,11 @@ impl Visit {
         match deed.way {
             Way::Answer(answer) => self.send(answer),
             Way::Steps(steps) => {
-                let response = self.perform(steps).await;
-                if let Some(command) = deed.listener {
-                    // The listener is there as long as the simulator is.
-                    let _ = self.shared.gate.send(command);
+                // First of all: whoever is cut off and comes back at once is to find the port as the fault leaves it.
+                if let Some(listener) = deed.listener {
+                    self.command(listener).await;
                 }
-                response
+                self.perform(steps).await
             }
         }
     }
@@ -120,6 +121,14 @@ impl Visit {
         });
         // It ends otherwise only with the simulator, and this then too.
         let _ = work.await;
+    }
+
+    /// Lets something happen to the data listener, and waits until it is in force.
+    async fn command(&self, listener: Listener) {
+        let (in_force, done) = oneshot::channel();
+        // The listener is there as long as the simulator is; whoever hears of the command drops its other end.
+        let _ = self.shared.gate.send(Command { listener, in_force });
+        let _ = done.await;
     }
 
     fn send(self, answer: HttpAnswer) -> HttpResponse {
@@ -225,9 +234,13 @@ impl Guard for Visit {
     }
 }
 
-impl<G> Answer<G> {
+impl<G: Guard> Answer<G> {
     /// An answer with this body.
-    pub fn new(bytes: Vec<u8>, guard: G) -> Answer<G> {
+    pub fn new(bytes: Vec<u8>, mut guard: G) -> Answer<G> {
+        if bytes.is_empty() {
+            // HTTP does not ask for a body that has no bytes.
+            guard.sent();
+        }
         Answer { length: bytes.len() as u64, bytes: Some(bytes.into()), guard }
     }
 }

@@ -10,6 +10,7 @@ use socket2::SockRef;
 
 use super::Shared;
 use crate::faults::Step;
+use crate::timer::Timer;
 
 /// What the connection has to know of a take-over.
 #[derive(Debug, Default)]
@@ -58,11 +59,11 @@ impl Wire {
         // An answer to an earlier request of the same connection may still wait for HTTP to write it.
         tokio::task::yield_now().await;
         self.take_over.begun.store(true, Ordering::Relaxed);
+        let mut late = Duration::ZERO;
         for step in steps {
             match step {
                 Step::Send(bytes) => self.send(&bytes).await?,
-                Step::Wait(Duration::ZERO) => {}
-                Step::Wait(time) => shared.timer.sleep(time).await,
+                Step::Wait(time) => late = sleep(&*shared.timer, time, late).await,
                 Step::WaitForClient => until_stopping(shared).await,
                 Step::Fin => SockRef::from(&*self.stream()?).shutdown(std::net::Shutdown::Write)?,
                 Step::Rst => self.reset().await?,
@@ -102,6 +103,18 @@ impl Wire {
     }
 }
 
+/// Sleeps for `time`, less what earlier sleeps took too long; gives what is left of that. Timers have steps of a millisecond: hundreds of
+/// short sleeps would add up to twice the time asked for.
+async fn sleep(timer: &dyn Timer, time: Duration, late: Duration) -> Duration {
+    let (asked, late) = (time.saturating_sub(late), late.saturating_sub(time));
+    if asked.is_zero() {
+        return late;
+    }
+    let begun = timer.now();
+    timer.sleep(asked).await;
+    late + timer.now().saturating_duration_since(begun).saturating_sub(asked)
+}
+
 /// How long a reset waits for what was sent before to be acknowledged: a second.
 const POLL: Duration = Duration::from_millis(2);
 const MOST_POLLS: u32 = 500;
@@ -125,4 +138,41 @@ fn unsent(_: &TcpStream) -> i32 {
 async fn until_stopping(shared: &Shared) {
     // The sender lives in `shared`, so this ends only when it says so.
     let _ = shared.stopping.subscribe().wait_for(|stopping| *stopping).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::time::Instant;
+
+    use futures_util::FutureExt;
+    use futures_util::future::BoxFuture;
+
+    use super::*;
+
+    /// Every sleep takes a millisecond longer than asked for.
+    struct Sluggish(Mutex<Instant>);
+
+    impl Timer for Sluggish {
+        fn sleep(&self, time: Duration) -> BoxFuture<'static, ()> {
+            *self.0.lock().unwrap() += time + Duration::from_millis(1);
+            std::future::ready(()).boxed()
+        }
+
+        fn now(&self) -> Instant {
+            *self.0.lock().unwrap()
+        }
+    }
+
+    #[test]
+    fn what_a_sleep_takes_too_long_the_next_ones_are_shorter() {
+        let begun = Instant::now();
+        let timer = Sluggish(Mutex::new(begun));
+        let mut late = Duration::ZERO;
+        for _ in 0..400 {
+            late = sleep(&timer, Duration::from_micros(600), late).now_or_never().unwrap();
+        }
+        let took = timer.now() - begun;
+        assert!((240..=242).contains(&took.as_millis()), "{took:?}");
+    }
 }

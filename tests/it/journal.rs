@@ -197,6 +197,35 @@ fn waiting_hears_of_ends_and_of_clearing() {
 }
 
 #[test]
+fn waiting_ends_with_the_simulator_and_says_so() {
+    let (sim, timer) = held();
+    let waiter = waiting(&sim, json!({ "count": 1, "timeout": "5s" }));
+    timer.awaited(Duration::from_secs(5));
+    sim.admin("POST", "/shutdown", "");
+    let (status, error) = waiter.join().unwrap();
+    assert_eq!((status, &error["error"]["code"]), (503, &json!("stopping")));
+}
+
+#[test]
+fn an_answer_without_a_body_is_done_once_it_is_sent() {
+    let sim = Sim::start();
+    let rules = [
+        json!({ "reply": { "status": 503 } }),
+        json!({ "reply": { "status": 204 } }),
+        json!({ "reply": { "status": 200, "body": "" } }),
+        json!({ "fault": { "kind": "body_cut", "at": 0 } }),
+    ];
+    for rule in rules {
+        sim.admin("PUT", "/customers/load/rules/empty", &rule.to_string());
+        assert_eq!(sim.call("load", sim.request().text()).text(), "");
+        let ended = json!({ "match": { "customer_id": "load" }, "count": 1, "timeout": "60s" });
+        sim.admin("POST", "/requests/wait", &ended.to_string());
+        while sim.last()["state"] == "in_flight" {}
+        assert_eq!(sim.last()["state"], "done", "{rule}");
+    }
+}
+
+#[test]
 fn waiting_ends_with_its_time_and_says_what_came_near() {
     let (sim, timer) = held();
     sim.call("demo", sim.request().set("threshold", "0").text());

@@ -66,10 +66,18 @@ pub async fn wait(shared: web::Data<Shared>, body: Json<Question>) -> Result<Htt
         shared.waits.take().ok_or_else(|| ApiError::too_many(format!("{most} calls are waiting already")))?;
     let mut time_is_over = shared.timer.sleep(timeout);
     let mut gathering = Gathering::begin(&shared.engine, wanted).await?;
+    let mut stopping = shared.stopping.subscribe();
     while gathering.found.len() < count {
         tokio::select! {
-            () = &mut time_is_over => return in_vain(&shared, gathering, count, timeout).await,
+            () = &mut time_is_over => {
+                // What came last may not have been heard yet.
+                gathering.look_through().await?;
+                if gathering.found.len() < count {
+                    return in_vain(&shared, gathering, count, timeout).await;
+                }
+            }
             heard = gathering.listen() => heard?,
+            _ = stopping.wait_for(|stopping| *stopping) => return Err(ApiError::stopping()),
         }
     }
     Ok(json(&Waited { requests: gathering.found.into_values().rev().take(MOST_COUNT).collect() }))
