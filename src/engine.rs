@@ -376,7 +376,9 @@ impl Engine {
     /// Journals a request that never came to an answer of the document: its body was refused or broke off. `status` is what
     /// was answered instead, if anything.
     pub fn turn_away(&self, head: &Head, arrival: &Arrival, status: Option<u16>, reason: &str) -> Arc<Entry> {
-        let answer = journal::Reply { status, reason: reason.to_owned(), ..journal::Reply::default() };
+        let customer = arrival.caller.as_ref().map(|caller| &*caller.customer);
+        let reason = self.discretion(customer).message(reason).into_owned();
+        let answer = journal::Reply { status, reason, ..journal::Reply::default() };
         let fault = arrival.decided.fault.as_ref().map(|(fault, rule)| FaultTold::new(fault.name(), rule));
         let rules = arrival.decided.firings.clone();
         let rule = rules.first().map(|firing| firing.rule.clone());
@@ -461,10 +463,10 @@ impl Engine {
             at: now,
             // A customer's own id is no secret, whatever it looks like.
             customer_id: customer.map_or_else(
-                || discretion.value(&body::cut(&head.customer_id, 64)).into_owned(),
+                || discretion.value(&body::excerpt(&head.customer_id, 64)).into_owned(),
                 |customer| customer.id.clone(),
             ),
-            methode: discretion.value(&body::cut(methode, 64)).into_owned(),
+            methode: discretion.value(&body::excerpt(methode, 64)).into_owned(),
             connection: head.connection,
             ordinal: arrival.ordinal,
             state: journal::Ended::default(),
@@ -486,7 +488,7 @@ impl Engine {
         let credentials = account.into_iter().flat_map(|account| [&*account.user_id, &*account.password]);
         // A user_id that is the customer's id stands in every path.
         let secret = credentials.filter(|text| customer.is_none_or(|customer| customer.id != **text));
-        Discretion::new(secret, self.settings.show_nik)
+        Discretion::new(secret, self.settings.show_nik).hiding(account.map(|account| &*account.password))
     }
 }
 

@@ -1,7 +1,7 @@
 //! The threshold lies within 1 to 20, both allowed (doc 4.6, "1 sd 20").
 
 use super::{Case, Check, Finding};
-use crate::protocol::{Code, number};
+use crate::protocol::Code;
 
 const THIS: Check = Check::Threshold;
 
@@ -9,15 +9,16 @@ const THIS: Check = Check::Threshold;
 pub const RANGE: std::ops::RangeInclusive<f64> = 1.0..=20.0;
 
 pub fn check(case: &Case) -> Finding {
+    let seen = case.body.threshold_text().unwrap_or_default();
     match case.body.threshold() {
         None => Finding::unknown(THIS, "there is no threshold to judge"),
         Some(threshold) if RANGE.contains(&threshold) => {
-            Finding::passed(THIS, format!("{} is within 1 to 20", number::java_double(threshold)))
+            Finding::passed(THIS, format!("{seen} is within 1 to 20"))
         }
-        Some(threshold) => Finding::failed(
+        Some(_) => Finding::failed(
             THIS,
             Code::THRESHOLD,
-            format!("threshold {} is not within 1 to 20", number::java_double(threshold)),
+            format!("threshold {seen} is not within 1 to 20"),
             "send a number from 1 to 20, both allowed, fractions too",
         ),
     }

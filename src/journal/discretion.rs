@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::{Request, Warning, without_niks};
 use crate::checks::Finding;
-use crate::protocol::body::shown;
+use crate::protocol::body::{excerpt, is_long_base64, shown};
 use crate::protocol::encoding;
 
 /// What stands for a credential.
@@ -15,8 +15,13 @@ const HIDDEN: &str = "***";
 pub struct Discretion<'a> {
     /// The customer's own, plain. They are hidden as base64 as well.
     credentials: Vec<&'a str>,
+    /// Hidden inside longer texts, too.
+    password: Option<&'a str>,
     show_niks: bool,
 }
+
+/// Shorter passwords may be common words: hidden inside other texts, they would tear holes into them.
+const PASSWORD_CHARS: usize = 8;
 
 // A derived Debug would print the password.
 impl std::fmt::Debug for Discretion<'_> {
@@ -31,8 +36,15 @@ impl<'a> Discretion<'a> {
     pub fn new(credentials: impl IntoIterator<Item = &'a str>, show_niks: bool) -> Discretion<'a> {
         Discretion {
             credentials: credentials.into_iter().filter(|text| !text.is_empty()).collect(),
+            password: None,
             show_niks,
         }
+    }
+
+    /// Hides this wherever it stands, when it is long enough.
+    #[must_use]
+    pub fn hiding(self, password: Option<&'a str>) -> Discretion<'a> {
+        Discretion { password: password.filter(|text| text.len() >= PASSWORD_CHARS), ..self }
     }
 
     /// A value as it may be shown; borrowed when nothing has to be hidden.
@@ -45,22 +57,32 @@ impl<'a> Discretion<'a> {
         };
         if self.credentials.iter().any(is_credential) {
             Cow::Owned(HIDDEN.to_owned())
+        } else if is_long_base64(text) {
+            Cow::Owned(excerpt(text, 0))
         } else {
-            self.niks(text)
+            self.inside(text)
         }
     }
 
-    /// A message as it may be shown; borrowed when nothing has to be hidden. Credentials are hidden where they are quoted: one that is a common word would otherwise
-    /// tear holes into sentences.
+    /// A text without what is hidden wherever it stands.
+    fn inside<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        match self.password.filter(|password| text.contains(password)) {
+            Some(password) => Cow::Owned(self.niks(&text.replace(password, HIDDEN)).into_owned()),
+            None => self.niks(text),
+        }
+    }
+
+    /// A message as it may be shown; borrowed when nothing has to be hidden. Credentials are hidden where they are quoted: one that is a
+    /// common word would otherwise tear holes into sentences.
     #[must_use]
     pub fn message<'t>(&self, text: &'t str) -> Cow<'t, str> {
         if self.credentials.is_empty() || !text.contains('"') {
-            return self.niks(text);
+            return self.inside(text);
         }
         let forms =
             self.credentials.iter().map(|text| [shown(text), shown(&encoding::encode(text.as_bytes()))]);
         let hidden = forms.flatten().fold(text.to_owned(), |text, form| text.replace(&form, &shown(HIDDEN)));
-        Cow::Owned(self.niks(&hidden).into_owned())
+        Cow::Owned(self.inside(&hidden).into_owned())
     }
 
     fn niks<'t>(&self, text: &'t str) -> Cow<'t, str> {
@@ -127,6 +149,21 @@ mod tests {
             discretion.message("password is missing; ip \"password\" is no address, nor is \"a \\\"b\\\"\""),
             "password is missing; ip \"***\" is no address, nor is \"***\""
         );
+    }
+
+    #[test]
+    fn a_password_is_hidden_inside_other_texts_unless_it_is_short() {
+        let discretion = Discretion::new(["user", "pass-word"], false).hiding(Some("pass-word"));
+        assert_eq!(discretion.value("p=pass-word of user"), "p=*** of user");
+        assert_eq!(discretion.message("an extra key k=pass-word, \"user\""), "an extra key k=***, \"***\"");
+        let discretion = Discretion::new(["word"], false).hiding(Some("word"));
+        assert_eq!(discretion.value("wordy"), "wordy");
+    }
+
+    #[test]
+    fn ciphertext_is_never_shown() {
+        let discretion = Discretion::default();
+        assert_eq!(discretion.value(&"Aa0+".repeat(86)), "(344 characters of base64)");
     }
 
     #[test]

@@ -244,16 +244,32 @@ impl Found {
     }
 }
 
-/// A text without whole NIKs: sixteen digits that can be one are masked. Other numbers, such as a time as a transactionId, stay.
-/// Borrowed when there is none.
+/// A text without whole NIKs: sixteen digits that can be one are masked, alone or at either end of a longer number, where a sequence
+/// number is put beside them. Other numbers, such as a time as a transactionId, stay. Borrowed when there is none.
 #[must_use]
 pub fn without_niks(text: &str) -> Cow<'_, str> {
-    let is_nik = |run: &str| run.len() == 16 && run.parse::<Nik>().is_ok() && District::of_nik(run).is_some();
-    if !runs(text).any(is_nik) {
+    if !runs(text).any(|run| niks_at(run).next().is_some()) {
         return Cow::Borrowed(text);
     }
-    let hidden = runs(text).map(|run| if is_nik(run) { Cow::Owned(masked(run)) } else { Cow::Borrowed(run) });
-    Cow::Owned(hidden.collect())
+    Cow::Owned(runs(text).map(|run| niks_at(run).fold(run.to_owned(), mask_at)).collect())
+}
+
+const NIK_DIGITS: usize = 16;
+
+/// Where NIKs stand in a run of digits.
+fn niks_at(run: &str) -> impl Iterator<Item = usize> {
+    let is_nik = |at: &usize| {
+        let digits = run.get(*at..at + NIK_DIGITS);
+        digits.is_some_and(|digits| digits.parse::<Nik>().is_ok() && District::of_nik(digits).is_some())
+    };
+    let last = run.len().checked_sub(NIK_DIGITS);
+    [Some(0), last.filter(|at| *at > 0)].into_iter().flatten().filter(is_nik)
+}
+
+fn mask_at(run: String, at: usize) -> String {
+    let (before, rest) = run.split_at(at);
+    let (nik, behind) = rest.split_at(NIK_DIGITS);
+    [before, &masked(nik), behind].concat()
 }
 
 /// Runs of ASCII digits, and what stands between them.
@@ -314,8 +330,15 @@ mod tests {
 
     #[test]
     fn niks_in_free_text_are_masked_and_other_numbers_are_not() {
-        assert_eq!(without_niks("id 3174055708909001!"), "id 317405XXXXXXXXXX!");
-        for text in ["2026112110000001", "31740557089090011", "317405570890900", "9999999999999999", ""] {
+        for (text, hidden) in [
+            ("id 3174055708909001!", "id 317405XXXXXXXXXX!"),
+            ("31740557089090010001", "317405XXXXXXXXXX0001"),
+            ("x00013174055708909001", "x0001317405XXXXXXXXXX"),
+            ("31740557089090013174055708909001", "317405XXXXXXXXXX317405XXXXXXXXXX"),
+        ] {
+            assert_eq!(without_niks(text), hidden);
+        }
+        for text in ["2026112110000001", "20261121100000000001", "317405570890900", "9999999999999999", ""] {
             assert_eq!(without_niks(text), text);
         }
     }

@@ -218,6 +218,15 @@ impl<'a> Body<'a> {
         }
     }
 
+    /// The threshold as it was sent, cut.
+    #[must_use]
+    pub fn threshold_text(&self) -> Option<String> {
+        match self.value(Field::Threshold) {
+            Value::Number(text) | Value::Text(text) => Some(cut(text, KEY_CHARS)),
+            _ => None,
+        }
+    }
+
     /// What is wrong with `field`, for a person; `None` when its form is right.
     #[must_use]
     pub fn field_fault(&self, field: Field) -> Option<String> {
@@ -279,7 +288,8 @@ pub fn excerpt(text: &str, chars: usize) -> String {
 }
 
 /// Longer than any text of the document, and shorter than any ciphertext: of the shortest key, 1024 bits, it has 172 characters.
-fn is_long_base64(text: &str) -> bool {
+#[must_use]
+pub fn is_long_base64(text: &str) -> bool {
     text.len() >= 80 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/-_=\r\n".contains(&b))
 }
 

@@ -534,7 +534,7 @@ fn explain_says_offline_what_would_be_answered() {
     let keys = KEYS.path().to_str().unwrap();
     let out = run(&["explain", file.to_str().unwrap(), "--keys", keys]);
     let out = text(&out.stdout);
-    assert!(out.starts_with("5005  threshold 0.0 is not within 1 to 20\n"), "{out}");
+    assert!(out.starts_with("5005  threshold 0 is not within 1 to 20\n"), "{out}");
     assert!(out.contains("account     passed"), "{out}");
 
     std::fs::write(&file, body.text()).unwrap();
