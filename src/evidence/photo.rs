@@ -296,7 +296,10 @@ impl fmt::Display for PhotoFault {
                 f.write_str("is no jpg or png: its first bytes are of no known format")
             }
             PhotoFault::Truncated { format: PhotoFormat::Jpeg, bytes } => {
-                write!(f, "is truncated: a JPEG of {bytes} bytes without its end marker (EOI)")
+                write!(
+                    f,
+                    "is truncated: a JPEG of {bytes} bytes without its end marker (EOI) behind the image data"
+                )
             }
             PhotoFault::Truncated { format: PhotoFormat::Png, bytes } => {
                 write!(f, "is truncated: a PNG of {bytes} bytes without its end chunk (IEND)")

@@ -24,6 +24,20 @@ impl Range {
         above && below
     }
 
+    /// Reads a range of what `number` reads; `None` when it has no form of a range.
+    pub(super) fn read(text: &str, number: &dyn Fn(&str) -> Option<f64>) -> Option<Range> {
+        let (from, to) = ends(text.trim(), number)?;
+        Some(Range { text: text.to_owned(), from, to })
+    }
+
+    /// The range, unless nothing can lie inside: then an error that says `why`.
+    pub(super) fn checked(self, why: &str) -> Result<Range, String> {
+        match (self.from, self.to) {
+            (Some((from, _)), Some((to, _))) if from > to => Err(format!("{:?} is empty: {why}", self.text)),
+            _ => Ok(self),
+        }
+    }
+
     /// The first whole number from `least` on that lies inside, if there is one.
     #[must_use]
     pub fn first_whole(&self, least: f64) -> Option<f64> {
@@ -39,24 +53,19 @@ impl FromStr for Range {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Range, String> {
-        let (from, to) = ends(text.trim()).ok_or_else(|| {
+        let number = |part: &str| part.parse::<f64>().ok().filter(|value| value.is_finite());
+        let range = Range::read(text, &number).ok_or_else(|| {
             format!("{text:?} is no range: write \"10..20\", \"10..\", \"..5\", \">=10\", \"<5\" or a number")
         })?;
-        if let (Some((from, _)), Some((to, _))) = (from, to)
-            && from > to
-        {
-            return Err(format!("{text:?} is empty: {from} is above {to}"));
-        }
-        Ok(Range { text: text.to_owned(), from, to })
+        range.checked("the first number is above the second")
     }
 }
 
 /// An end of a range, and whether it is inside.
 type End = Option<(f64, bool)>;
 
-fn ends(text: &str) -> Option<(End, End)> {
-    let number = |part: &str| part.trim().parse::<f64>().ok().filter(|value| value.is_finite());
-    let end = |part: &str, inside| number(part).map(|value| Some((value, inside)));
+fn ends(text: &str, number: &dyn Fn(&str) -> Option<f64>) -> Option<(End, End)> {
+    let end = |part: &str, inside| number(part.trim()).map(|value| Some((value, inside)));
     let open_or = |part: &str| if part.trim().is_empty() { Some(None) } else { end(part, true) };
     if let Some((from, to)) = text.split_once("..") {
         let ends = (open_or(from)?, open_or(to)?);

@@ -153,7 +153,8 @@ impl Scenario {
         news
     }
 
-    /// The next draws of a rule, without a trace.
+    /// The next draws of a rule, without a trace. Where it counts all of a customer's requests, none fires beyond its `times`; how often it
+    /// has fired for a transaction, say, that is yet to come is not known.
     #[must_use]
     pub fn preview(
         &self,
@@ -165,9 +166,26 @@ impl Scenario {
         let source = Source { seed, customer_id, rule: &rule.name };
         let drawn = self.draws.get(&rule.fingerprint).copied().unwrap_or(0);
         let elapsed = since(self.began_for(rule), now);
-        (drawn + 1..=drawn.saturating_add(count))
-            .map(|ordinal| rule.chance.draw(source, ordinal, elapsed))
-            .collect()
+        let mut left = self.left(rule);
+        let draws = (drawn + 1..=drawn.saturating_add(count)).map(|ordinal| {
+            let draw = rule.chance.draw(source, ordinal, elapsed);
+            let fires = draw.fires && left > 0;
+            left -= u64::from(fires);
+            Draw { fires, ..draw }
+        });
+        draws.collect()
+    }
+
+    /// How often a rule will fire yet, as far as it is known.
+    fn left(&self, rule: &Rule) -> u64 {
+        match (rule.spec.per, rule.spec.times) {
+            (Per::Customer, Some(times)) => {
+                let counter =
+                    self.counters.get(&(rule.fingerprint, counted_by(Per::Customer, &Facts::default())));
+                times.saturating_sub(counter.map_or(0, |counter| counter.fired))
+            }
+            _ => u64::MAX,
+        }
     }
 }
 
@@ -300,6 +318,17 @@ mod tests {
         let happened = run(&rules, &mut scenario, &["a"; 30]);
         let previewed: Vec<_> = preview.iter().map(|draw| if draw.fires { "6014" } else { "-" }).collect();
         assert_eq!(happened, previewed);
+    }
+
+    #[test]
+    fn a_preview_knows_when_a_rule_has_fired_often_enough() {
+        let rules = rules("[[rules]]\nreply = { code = '6014' }\ntimes = 3");
+        let mut scenario = Scenario::default();
+        for left in [3, 2, 1, 0, 0] {
+            let preview = scenario.preview(&rules[0], (0, "demo"), Timestamp::UNIX_EPOCH, 5);
+            assert_eq!(preview.iter().filter(|draw| draw.fires).count(), left);
+            run(&rules, &mut scenario, &["a"]);
+        }
     }
 
     #[test]

@@ -231,7 +231,7 @@ impl Serialize for IpPattern {
     }
 }
 
-/// `"09:00..17:00"`: a part of the day in Jakarta, its end not included; it may cross midnight.
+/// `"09:00..17:00"`: a part of the day in Jakarta, with both ends; it may cross midnight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimeOfDay {
     from: Time,
@@ -242,9 +242,9 @@ impl TimeOfDay {
     fn contains(self, now: Timestamp) -> bool {
         let time = now.to_zoned(jakarta()).time();
         if self.from < self.to {
-            self.from <= time && time < self.to
+            self.from <= time && time <= self.to
         } else {
-            self.from <= time || time < self.to
+            self.from <= time || time <= self.to
         }
     }
 }
@@ -273,16 +273,13 @@ impl fmt::Display for TimeOfDay {
     }
 }
 
-/// `"10s..40s"`, `"10s.."` or `"..40s"`: a part of the scenario, its end not included.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Window {
-    from: Duration,
-    to: Option<Duration>,
-}
+/// `"10s..40s"` (with both ends), `"10s.."`, `">=10s"`: a part of the scenario.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Window(Range);
 
 impl Window {
-    fn contains(self, elapsed: Duration) -> bool {
-        self.from <= elapsed && self.to.is_none_or(|to| elapsed < to)
+    fn contains(&self, elapsed: Duration) -> bool {
+        self.0.contains(elapsed.as_secs_f64())
     }
 }
 
@@ -290,23 +287,16 @@ impl FromStr for Window {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Window, String> {
-        let (from, to) = text
-            .split_once("..")
-            .ok_or_else(|| format!("{text:?} is no window: write \"10s..40s\" or \"10s..\""))?;
-        let span = |part: &str| part.parse().map(|Span(time)| time);
-        let from = if from.trim().is_empty() { Duration::ZERO } else { span(from)? };
-        let to = if to.trim().is_empty() { None } else { Some(span(to)?) };
-        match to {
-            Some(to) if to <= from => Err(format!("{text:?} ends before it begins")),
-            _ => Ok(Window { from, to }),
-        }
+        let seconds = |part: &str| part.parse().ok().map(|Span(time)| time.as_secs_f64());
+        let range = Range::read(text, &seconds)
+            .ok_or_else(|| format!("{text:?} is no window: write \"10s..40s\", \"10s..\" or \"<40s\""))?;
+        range.checked("it ends before it begins").map(Window)
     }
 }
 
 impl fmt::Display for Window {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}..", humantime::format_duration(self.from))?;
-        self.to.map_or(Ok(()), |to| write!(f, "{}", humantime::format_duration(to)))
+        self.0.fmt(f)
     }
 }
 
@@ -376,8 +366,13 @@ mod tests {
             ("in_flight = '>=2'", "in_flight = '>2'"),
             ("clock = '09:00..17:00'", "clock = '17:00..09:00'"),
             ("clock = '22:00..10:01'", "clock = '22:00..10:00'"),
-            ("window = '10s..40s'", "window = '..30s'"),
+            ("clock = '09:00..10:00:30'", "clock = '09:00..10:00:29'"),
+            ("clock = '22:00..10:00:30'", "clock = '10:00:31..10:00:29'"),
+            ("window = '10s..30s'", "window = '..29s'"),
             ("window = '30s..'", "window = '31s..'"),
+            ("window = '>=30s'", "window = '>30s'"),
+            ("window = '<=30s'", "window = '<30s'"),
+            ("window = '30s'", "window = '31s'"),
             ("state = 'down'", "state = ''"),
         ] {
             assert!(holds(good), "{good}");

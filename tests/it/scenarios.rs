@@ -191,8 +191,8 @@ fn rush_hour(scene: &Scene) {
     assert_eq!(scene.busy(8), 8);
     let wrong = scene.request().sealed("password", "wrong");
     assert_eq!(scene.call(&wrong).code(), "5001", "what the checks refuse stays");
-    scene.clock(r#"{"advance":"29s"}"#);
-    assert_eq!(scene.busy(8), 8, "a second before the end of the half minute");
+    scene.clock(r#"{"advance":"30s"}"#);
+    assert_eq!(scene.busy(8), 8, "at the end of the half minute");
     scene.clock(r#"{"advance":"1s"}"#);
     for _ in 0..5 {
         assert_eq!(scene.busy(4), 1, "exactly one in four");
@@ -323,7 +323,8 @@ fn maintenance(scene: &Scene) {
         ("2026-11-21T22:00:00", true),
         ("2026-11-22T00:00:00", true),
         ("2026-11-22T04:59:59", true),
-        ("2026-11-22T05:00:00", false),
+        ("2026-11-22T05:00:00", true),
+        ("2026-11-22T05:00:01", false),
     ] {
         assert_eq!(is_closed(at), closed, "{at}");
     }
