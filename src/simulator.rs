@@ -570,13 +570,14 @@ const TIMES: u32 = 4;
 
 /// Gives memory back whenever connections or requests have come and none is under way any more. Ends with the server only.
 async fn give_memory_back(shared: &Shared) {
-    let (mut last, mut times) = (None, 0);
+    let (mut last, mut times, mut compacted) = (None, 0, 0);
     loop {
         actix_rt::time::sleep(QUIET).await;
         let now = Some((shared.engine.journal.fill(), shared.connections.load(Ordering::Relaxed)));
         times = if now == last { times } else { TIMES };
         last = now;
         if times > 0 && *shared.in_flight.borrow() == 0 {
+            compacted = shared.engine.journal.compact(compacted);
             shared.buffers.give_back();
             crate::allocator::give_back();
             times -= 1;

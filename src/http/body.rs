@@ -9,6 +9,7 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 
 use super::Shared;
+use super::headers;
 use super::intake::Aside;
 use super::patience::Patience;
 use crate::buffers::Buffer;
@@ -47,7 +48,7 @@ pub async fn read<P>(req: &HttpRequest, payload: &mut P, most: usize) -> Result<
 where
     P: Stream<Item = Result<Bytes, PayloadError>> + Unpin,
 {
-    if let Some(unread) = unwanted(req.headers(), most) {
+    if let Some(unread) = unwanted(&headers::of(req), most) {
         return Err(unread);
     }
     in_time(patience(req), async {
@@ -79,7 +80,7 @@ async fn read_pieces<P>(req: &HttpRequest, payload: &mut P, most: usize) -> Resu
 where
     P: Stream<Item = Result<Bytes, PayloadError>> + Unpin,
 {
-    let announced = announced(req.headers());
+    let announced = announced(&headers::of(req));
     let mut bytes = Vec::with_capacity(announced.unwrap_or(8 << 10));
     // With `Upgrade: websocket` HTTP would read on until the connection ends, whatever is announced.
     while announced.is_none_or(|length| bytes.len() < length) {
@@ -110,7 +111,7 @@ pub async fn read_slowly<P>(
 where
     P: Stream<Item = Result<Bytes, PayloadError>> + Unpin,
 {
-    if let Some(unread) = unwanted(req.headers(), most) {
+    if let Some(unread) = unwanted(&headers::of(req), most) {
         return Err(unread);
     }
     let paced = payload.then(|chunk| {
@@ -122,7 +123,7 @@ where
         }
     });
     // The pauses are not the client's.
-    let pauses = announced(req.headers()).unwrap_or(most) as f64 / rate as f64;
+    let pauses = announced(&headers::of(req)).unwrap_or(most) as f64 / rate as f64;
     let time = patience(req).saturating_add(Duration::try_from_secs_f64(pauses).unwrap_or(Duration::MAX));
     in_time(time, read_pieces(req, &mut Box::pin(paced), most)).await
 }
@@ -132,7 +133,7 @@ pub async fn read_part<P>(req: &HttpRequest, payload: &mut P, at: At, most: usiz
 where
     P: Stream<Item = Result<Bytes, PayloadError>> + Unpin,
 {
-    let wanted = at.of(announced(req.headers()).unwrap_or(most)).min(most);
+    let wanted = at.of(announced(&headers::of(req)).unwrap_or(most)).min(most);
     let read = async {
         let mut count = 0;
         while count < wanted {

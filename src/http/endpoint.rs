@@ -13,6 +13,7 @@ use serde_json::json;
 use super::Shared;
 use super::body::{self, Unread};
 use super::connection::Number;
+use super::headers;
 use super::intake::Aside;
 use super::nik;
 use super::patience::Handled;
@@ -61,7 +62,8 @@ async fn answer(req: &HttpRequest, payload: &mut web::Payload, shared: &web::Dat
         return wrong_method();
     }
     let wire = req.conn_data::<Wire>().cloned();
-    let visit = Visit::begin(shared, head(req, route, fixtures.peer), wire).closing_if(req.head().upgrade());
+    let visit = Visit::begin(shared, head(req, route, fixtures.peer), wire)
+        .closing_if(req.head().connection_type() == ConnectionType::Upgrade);
     let most = shared.settings.max_body;
     let read = match visit.upload() {
         None => body::read(req, payload, most).await,
@@ -157,7 +159,7 @@ fn peer(req: &HttpRequest, source: PeerSource) -> Option<IpAddr> {
             req.peer_addr().map(|address| address.ip().to_canonical())
         }
         PeerSource::XForwardedFor => {
-            forwarded_for(req.headers().get_all("x-forwarded-for").last()?.to_str().ok()?)
+            forwarded_for(headers::of(req).get_all("x-forwarded-for").last()?.to_str().ok()?)
         }
     }
 }
@@ -177,7 +179,7 @@ fn headers(req: &HttpRequest) -> Headers {
     let text = |value: &header::HeaderValue| {
         body_text::cut(&String::from_utf8_lossy(value.as_bytes()), HEADER_CHARS)
     };
-    let all = req.headers().iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect();
+    let all = headers::of(req).iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect();
     Headers { all, no_forwarded_peer: false }
 }
 

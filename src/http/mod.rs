@@ -4,6 +4,7 @@ pub mod admin;
 mod body;
 mod connection;
 mod endpoint;
+mod headers;
 mod intake;
 pub mod listener;
 mod nik;
@@ -117,6 +118,7 @@ async fn service(shared: &Arc<Shared>) -> Option<ConnectionService> {
             .map_err(|error: actix_web::Error| error.error_response());
         apply_fn_factory(map_config(app, |()| AppConfig::default()), |mut req: Request, app| {
             Aside::restore(&mut req);
+            headers::take(&mut req);
             app.call(req)
         })
     };

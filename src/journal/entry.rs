@@ -31,7 +31,7 @@ pub enum State {
 }
 
 /// One request.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Entry {
     /// From 1, in order of arrival.
     pub id: u64,
@@ -101,11 +101,11 @@ impl FaultTold {
 }
 
 /// An entry's state, which is set once without touching the journal.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Ended(OnceLock<State>);
 
 /// An entry's duration, likewise.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Elapsed(OnceLock<u64>);
 
 impl Ended {
