@@ -319,7 +319,8 @@ impl Roster {
         std::mem::take(&mut *self.write()).into_keys().collect()
     }
 
-    /// Takes back the customers whose time is over, and gives their ids. What extends them stays as it is.
+    /// Takes back the customers whose time is over, and gives their ids. What extends them stays as it is, and follows a
+    /// customer that is put again under such an id.
     pub fn sweep(&self, now: Timestamp) -> Vec<CustomerId> {
         if self.read().values().all(|put| put.is_alive(now)) {
             return Vec::new();
@@ -437,13 +438,19 @@ impl<'a> Draft<'a> {
         Ok((continued(customer, before, |_, before| Arc::clone(before)), chain))
     }
 
-    /// The customers that extend `id`, resolved anew.
+    /// The customers that extend `id`, resolved anew. One that is wrong without the change as well stays as it was: what it
+    /// extends has expired, or is gone from the files.
     fn dependents(&self, id: &CustomerId) -> Result<Vec<Renewed>, Refusal> {
         let extends = |(other, put): &(&CustomerId, &Put)| *other != id && put.chain.contains(id);
         let renewed = |other: &CustomerId| match self.renewed(other) {
-            Ok(renewed) => Ok((other.clone(), renewed)),
-            Err((_, message)) => Err(Refusal::Dependent { other: other.to_string(), message }),
+            Ok(renewed) => Some(Ok((other.clone(), renewed))),
+            Err(_) if self.unchanged().resolve(other).is_err() => None,
+            Err((_, message)) => Some(Err(Refusal::Dependent { other: other.to_string(), message })),
         };
-        self.table.iter().filter(extends).map(|(other, _)| renewed(other)).collect()
+        self.table.iter().filter(extends).filter_map(|(other, _)| renewed(other)).collect()
+    }
+
+    fn unchanged(&self) -> Draft<'a> {
+        Draft { change: None, ..*self }
     }
 }

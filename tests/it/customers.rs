@@ -218,6 +218,52 @@ fn customers_extend_each_other_and_follow_each_others_changes() {
 }
 
 #[test]
+fn a_customer_whose_base_has_expired_stands_in_nobodys_way() {
+    let sim = Sim::start();
+    done(
+        &sim,
+        "PUT",
+        "/customers/base",
+        json!({ "extends": "demo", "quota": { "per_day": 5 }, "ttl": "1m" }),
+    );
+    done(&sim, "PUT", "/customers/child", json!({ "extends": "base" }));
+    let before = done(&sim, "GET", "/customers/child", Value::Null);
+    done(&sim, "PUT", "/clock", json!({ "advance": "2m" }));
+    let other = json!({ "account": { "user_id": "q", "password": "q" } });
+    assert_eq!(done(&sim, "PUT", "/customers/demo", other)["account"]["user_id"], "q");
+    done(&sim, "PATCH", "/customers/demo", json!({ "quota": { "per_day": 7 } }));
+    done(&sim, "DELETE", "/customers/demo", Value::Null);
+    assert_eq!(done(&sim, "GET", "/customers/child", Value::Null), before, "it stays as it was");
+    let (status, answer) = sim.admin("PUT", "/customers/child", r#"{"extends":"base"}"#);
+    assert_eq!((status, &answer["error"]["path"]), (400, &json!("/extends")));
+    assert!(answer["error"]["hint"].as_str().unwrap().contains("without extends"), "{answer}");
+    let mut alone = before.clone();
+    alone.as_object_mut().unwrap().shift_remove("extends");
+    assert_eq!(done(&sim, "PUT", "/customers/child", alone)["quota"]["per_day"], 5, "it needs no base");
+}
+
+#[test]
+fn a_customer_whose_base_is_back_follows_it_again() {
+    let sim = Sim::start();
+    done(&sim, "PUT", "/customers/base", json!({ "extends": "demo", "ttl": "1m" }));
+    done(&sim, "PUT", "/customers/child", json!({ "extends": "base" }));
+    done(&sim, "PUT", "/clock", json!({ "advance": "2m" }));
+    done(&sim, "PUT", "/customers/base", json!({ "extends": "demo", "quota": { "per_day": 3 } }));
+    assert_eq!(done(&sim, "GET", "/customers/child", Value::Null)["quota"]["per_day"], 3);
+    assert_eq!(refused(&sim, "DELETE", "/customers/base", "").1, "in_use", "and is protected again");
+}
+
+#[test]
+fn a_customer_whose_base_is_gone_from_the_files_stands_in_nobodys_way() {
+    let (sim, directory) = Sim::over(&[("customers/base.toml", "extends = 'demo'")]);
+    done(&sim, "PUT", "/customers/child", json!({ "extends": "base" }));
+    std::fs::remove_file(directory.path().join("customers/base.toml")).unwrap();
+    done(&sim, "POST", "/config/reload", Value::Null);
+    done(&sim, "PUT", "/customers/demo", json!({ "extends": "demo", "quota": { "per_day": 1 } }));
+    assert_eq!(sim.call("child", sim.request().text()).code(), "6018", "it stays as it was");
+}
+
+#[test]
 fn what_was_put_survives_a_reload_and_follows_it() {
     let (sim, directory) = Sim::over(&[("customers/base.toml", "extends = 'demo'\nquota = { per_day = 1 }")]);
     done(&sim, "PUT", "/customers/child", json!({ "extends": "base" }));

@@ -185,7 +185,14 @@ impl From<Refusal> for ApiError {
         match refusal {
             Refusal::Wrong((path, _)) => {
                 let pointer: String = path.iter().map(|key| format!("/{}", escaped(key))).collect();
-                ApiError::invalid(message).path(pointer)
+                let error = ApiError::invalid(message).path(&*pointer);
+                match pointer.as_str() {
+                    // What it extended may have expired since it was put.
+                    "/extends" => error.hint(
+                        "extend one of GET /customers, or write it whole without extends: GET /customers/{customer_id} shows all that it has",
+                    ),
+                    _ => error,
+                }
             }
             Refusal::Dependent { other, .. } => {
                 ApiError::conflict("in_use", message).hint(format!("change or delete {other} first"))
