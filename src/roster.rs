@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 
 use crate::fixtures::model::present;
 use crate::fixtures::{Customer, CustomerId, CustomerSpec, Fixtures, Wrong};
-use crate::rules::{Rule, Span};
+use crate::rules::{Rule, Ttl};
 
 /// The fixtures in force, and the customers put over them.
 #[derive(Debug)]
@@ -78,7 +78,8 @@ impl fmt::Display for Refusal {
 #[derive(Clone, Debug, Default)]
 pub struct Wanted {
     pub spec: CustomerSpec,
-    /// Absent, null, or so long.
+    /// How long it lives from now on; null: until it is taken back. Absent is the same where a customer is put, and leaves its
+    /// end where one is changed.
     pub ttl: Option<Option<Duration>>,
 }
 
@@ -89,7 +90,7 @@ pub const READ_ONLY: [&str; 4] = ["path", "public_key_pem", "source", "expires"]
 #[serde(default)]
 struct Life {
     #[serde(deserialize_with = "present")]
-    ttl: Option<Option<Span>>,
+    ttl: Option<Option<Ttl>>,
 }
 
 impl Wanted {
@@ -105,7 +106,7 @@ impl Wanted {
         }
         let Life { ttl } = serde_path_to_error::deserialize(Value::Object(life))?;
         let spec = serde_path_to_error::deserialize(value)?;
-        Ok(Wanted { spec, ttl: ttl.map(|ttl| ttl.map(|Span(ttl)| ttl)) })
+        Ok(Wanted { spec, ttl: ttl.map(|ttl| ttl.map(|Ttl(ttl)| ttl)) })
     }
 
     /// How long it lives; `None` until it is taken back.
@@ -220,7 +221,7 @@ impl Roster {
     ///
     /// # Errors
     /// When its id is taken, when it is wrong, or when there are too many; nothing is changed then.
-    pub fn add(&self, id: &CustomerId, entry: Entry, now: Timestamp) -> Result<(), Refusal> {
+    pub fn add(&self, id: &CustomerId, entry: Entry, now: Timestamp) -> Result<Listed, Refusal> {
         let _turn = self.turn();
         if self.customer(id.as_str(), now).is_some() {
             return Err(Refusal::Taken);
@@ -232,7 +233,7 @@ impl Roster {
     ///
     /// # Errors
     /// When it is wrong, when one that extends it would be, or when there are too many; nothing is changed then.
-    pub fn put(&self, id: &CustomerId, entry: Entry, now: Timestamp) -> Result<(), Refusal> {
+    pub fn put(&self, id: &CustomerId, entry: Entry, now: Timestamp) -> Result<Listed, Refusal> {
         let _turn = self.turn();
         self.enter(id, entry, now)
     }
@@ -247,13 +248,13 @@ impl Roster {
         id: &CustomerId,
         now: Timestamp,
         change: impl FnOnce(Entry) -> Result<Entry, E>,
-    ) -> Result<(), E> {
+    ) -> Result<Listed, E> {
         let _turn = self.turn();
         let written = self.written(id.as_str()).ok_or(Refusal::Unknown)?;
         Ok(self.enter(id, change(written)?, now)?)
     }
 
-    fn enter(&self, id: &CustomerId, (spec, expires): Entry, now: Timestamp) -> Result<(), Refusal> {
+    fn enter(&self, id: &CustomerId, (spec, expires): Entry, now: Timestamp) -> Result<Listed, Refusal> {
         let fixtures = self.fixtures();
         let table = self.read();
         let known = table.contains_key(id) || fixtures.customers.contains_key(id.as_str());
@@ -270,9 +271,11 @@ impl Roster {
         let renewed = draft.dependents(id)?;
         drop(table);
         let mut table = self.write();
-        table.insert(id.clone(), Put { spec, customer, expires, chain });
+        let put = Put { spec, customer, expires, chain };
+        let listed = put.listed();
+        table.insert(id.clone(), put);
         enter(&mut table, renewed);
-        Ok(())
+        Ok(listed)
     }
 
     /// Whether a customer could be put. Nothing is put.

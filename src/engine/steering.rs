@@ -14,7 +14,7 @@ use crate::clock::{Change, Reading};
 use crate::fixtures::{Customer, CustomerId, CustomerSpec, Fixtures};
 use crate::ledger::{self, Book};
 use crate::matcher;
-use crate::roster::{Refusal, Wanted};
+use crate::roster::{Listed, Refusal, Wanted};
 use crate::rules::{Rule, RuleSpec};
 
 /// Rules of one customer that are put over the admin API, at most.
@@ -51,27 +51,27 @@ impl Engine {
     ///
     /// # Errors
     /// Why it is not put; nothing is changed then.
-    pub fn put_customer(&self, id: &CustomerId, wanted: Wanted) -> Result<(), Refusal> {
+    pub fn put_customer(&self, id: &CustomerId, wanted: Wanted) -> Result<Listed, Refusal> {
         let expires = self.end_of_life(wanted.lives())?;
         self.steered(id, |now| self.roster.put(id, (wanted.spec, expires), now))
     }
 
-    /// Changes a customer: `change` gets what is written of it and how long it still lives, and gives what is to be.
+    /// Changes a customer: `change` gets what is written of it, and gives what is to be.
     ///
     /// # Errors
     /// Those of `change`, and why it is not put; nothing is changed then.
     pub fn change_customer<E: From<Refusal>>(
         &self,
         id: &CustomerId,
-        change: impl FnOnce(CustomerSpec, Option<Duration>) -> Result<Wanted, E>,
-    ) -> Result<(), E> {
-        let left = |expires: Timestamp| {
-            Duration::try_from(expires.duration_since(self.clock.now())).unwrap_or_default()
-        };
+        change: impl FnOnce(CustomerSpec) -> Result<Wanted, E>,
+    ) -> Result<Listed, E> {
         self.steered(id, |now| {
             self.roster.change(id, now, |(spec, expires)| {
-                let wanted = change(spec, expires.map(left))?;
-                let expires = self.end_of_life(wanted.lives())?;
+                let wanted = change(spec)?;
+                let expires = match wanted.ttl {
+                    Some(ttl) => self.end_of_life(ttl)?,
+                    None => expires,
+                };
                 Ok((wanted.spec, expires))
             })
         })
@@ -82,7 +82,7 @@ impl Engine {
     ///
     /// # Errors
     /// Why it is not put.
-    pub fn make_customer(&self, wanted: Wanted) -> Result<CustomerId, Refusal> {
+    pub fn make_customer(&self, wanted: Wanted) -> Result<Listed, Refusal> {
         let expires = self.end_of_life(wanted.lives())?;
         let mut spec = wanted.spec;
         let id = spec.customer_id.take().unwrap_or_else(|| self.unused_id());
@@ -93,13 +93,16 @@ impl Engine {
             spec.account.user_id.get_or_insert(user_id);
             spec.account.password.get_or_insert(password);
         }
-        self.steered(&id, |now| self.roster.add(&id, (spec, expires), now))?;
-        Ok(id)
+        self.steered(&id, |now| self.roster.add(&id, (spec, expires), now))
     }
 
     /// Puts a customer by `put`, and looks after what was counted: a new one begins with nothing, rules that are gone leave
-    /// nothing. `put` is told the instant on the customer's clock.
-    fn steered<E>(&self, id: &CustomerId, put: impl FnOnce(Timestamp) -> Result<(), E>) -> Result<(), E> {
+    /// nothing. `put` is told the instant on the customer's clock. Gives what was put: another call may have taken it back since.
+    fn steered<E>(
+        &self,
+        id: &CustomerId,
+        put: impl FnOnce(Timestamp) -> Result<Listed, E>,
+    ) -> Result<Listed, E> {
         self.sweep();
         let before = self.customer(id.as_str());
         let now = match &before {
@@ -110,12 +113,12 @@ impl Engine {
         if done.is_err() && before.is_none() {
             self.fixtures().keys.forget(id.as_str());
         }
-        done?;
+        let listed = done?;
         let book = self.ledger.book_since(id.as_str(), now);
-        if let (Some(before), Some(after)) = (before, self.customer(id.as_str())) {
-            forget_the_gone(&mut ledger::open(&book), &before, &after);
+        if let Some(before) = before {
+            forget_the_gone(&mut ledger::open(&book), &before, &listed.customer);
         }
-        Ok(())
+        Ok(listed)
     }
 
     fn end_of_life(&self, ttl: Option<Duration>) -> Result<Option<Timestamp>, Refusal> {

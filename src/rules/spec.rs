@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::chance::Chance;
-use super::delay::{Delay, DelaySpec, Span};
+use super::delay::{Delay, DelaySpec, Span, Ttl};
 use super::reply::{Reply, ReplySpec};
 use super::scenario::digest;
 use super::when::When;
@@ -62,9 +62,9 @@ pub struct RuleSpec {
     /// The state that the customer is in from then on; see when.state.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub set_state: Option<String>,
-    /// Only for rules put over the admin API.
+    /// Only for rules put over the admin API: it goes by itself after so long.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub ttl: Option<Span>,
+    pub ttl: Option<Ttl>,
 }
 
 /// What a rule counts by itself.
@@ -160,7 +160,7 @@ impl Rule {
     /// When it would end beyond the year 9999.
     pub fn put_at(&mut self, now: Timestamp) -> Result<(), String> {
         self.put = Some(now);
-        let end = |ttl: &Span| {
+        let end = |ttl: &Ttl| {
             now.checked_add(ttl.0).map_err(|_| format!("rule {:?}: ttl goes beyond the year 9999", self.name))
         };
         self.expires = self.spec.ttl.as_ref().map(end).transpose()?;
@@ -336,6 +336,7 @@ mod tests {
             ("name = 'a/b'\ndelay = '1s'", "none of them a slash"),
             ("set_state = 'x'\nwhen = { window = '9s..1s' }", "ends before it begins"),
             ("repyl = {}", "unknown field `repyl`"),
+            ("set_state = 'x'\nttl = '0s'", "a ttl must be longer than 0"),
         ] {
             let error = rule(toml).expect_err(toml);
             assert!(error.contains(expected), "{toml}: {error}");

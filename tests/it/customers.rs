@@ -186,6 +186,21 @@ fn a_customer_goes_when_its_time_is_over_on_the_simulators_clock() {
 }
 
 #[test]
+fn a_put_is_answered_with_what_was_put_whoever_deletes_it_meanwhile() {
+    let sim = Sim::start();
+    std::thread::scope(|scope| {
+        let deleting = scope.spawn(|| {
+            for _ in 0..300 {
+                sim.admin("DELETE", "/customers/contested", "");
+            }
+        });
+        while !deleting.is_finished() {
+            done(&sim, "PUT", "/customers/contested", json!({ "extends": "demo" }));
+        }
+    });
+}
+
+#[test]
 fn a_key_can_be_made_for_a_customer() {
     let sim = Sim::start();
     let customer = make(&sim, &json!({ "key": "generate" }));
@@ -417,6 +432,10 @@ fn nonsense_is_refused_with_its_place_and_changes_nothing() {
         ("POST", "/customers", "[]", 400, json!("")),
         ("POST", "/customers", r#"{"ttl":"soon"}"#, 400, json!("/ttl")),
         ("POST", "/customers", r#"{"ttl":"99999999 years"}"#, 400, json!("/ttl")),
+        ("POST", "/customers", r#"{"ttl":"0s"}"#, 400, json!("/ttl")),
+        ("PUT", "/customers/bank", r#"{"extends":"demo","ttl":"0 ms"}"#, 400, json!("/ttl")),
+        ("PATCH", "/customers/demo", r#"{"ttl":"0"}"#, 400, json!("/ttl")),
+        ("PUT", "/customers/demo/rules/r", r#"{"set_state":"x","ttl":"0m 0s"}"#, 400, json!("/ttl")),
         ("POST", "/customers", r#"{"customer_id":"demo"}"#, 409, json!("/customer_id")),
         ("POST", "/customers", r#"{"customer_id":"a/b"}"#, 400, json!("/customer_id")),
         ("POST", "/customers", r#"{"quota":{"per_day":-1}}"#, 400, json!("/quota/per_day")),

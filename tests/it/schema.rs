@@ -320,8 +320,11 @@ fn loading_and_the_schema_agree() {
     ));
     cases.extend(values(
         "ttl = {}",
-        &["'250ms'", "'2m 30s'", "'1.5s'", "'0'", "' 1 h '", "'5µs'", "'1M'", "'2days'"],
-        &["250", "'250'", "''", "'-1s'", "'1x'", "'ms'", "'1s,2s'", "'1ss'", "'1.s'"],
+        &["'250ms'", "'2m 30s'", "'1.5s'", "'0h 5m 0s'", "' 1 h '", "'5µs'", "'0.5s'", "'1M'", "'2days'"],
+        &[
+            "'0'", "'0s'", "'0.0s'", "'0h 0m'", "250", "'250'", "''", "'-1s'", "'1x'", "'ms'", "'1s,2s'",
+            "'1ss'", "'1.s'",
+        ],
     ));
     cases.extend(values(
         "when = { window = {} }",
@@ -384,6 +387,7 @@ fn loading_and_the_schema_agree() {
         "delay = {}",
         &[
             "'250ms'",
+            "'0'",
             "{ uniform = ['1s', '2s'] }",
             "{ lognormal = { median = '1s', p99 = '2s' } }",
             "{ from = 'x.csv' }",
