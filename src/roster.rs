@@ -81,6 +81,8 @@ pub struct Wanted {
     /// How long it lives from now on; null: until it is taken back. Absent is the same where a customer is put, and leaves its
     /// end where one is changed.
     pub ttl: Option<Option<Duration>>,
+    /// Whether the caller says anything of the quota, which is then newer than what `PUT /customers/{customer_id}/quota` said.
+    pub states_quota: bool,
 }
 
 /// The keys that a customer is shown with and that say how things are; putting them back changes nothing.
@@ -105,8 +107,9 @@ impl Wanted {
             life.extend(members.shift_remove_entry("ttl"));
         }
         let Life { ttl } = serde_path_to_error::deserialize(Value::Object(life))?;
-        let spec = serde_path_to_error::deserialize(value)?;
-        Ok(Wanted { spec, ttl: ttl.map(|ttl| ttl.map(|Ttl(ttl)| ttl)) })
+        let spec: CustomerSpec = serde_path_to_error::deserialize(value)?;
+        let states_quota = spec.quota.per_day.is_some();
+        Ok(Wanted { spec, ttl: ttl.map(|ttl| ttl.map(|Ttl(ttl)| ttl)), states_quota })
     }
 
     /// How long it lives; `None` until it is taken back.

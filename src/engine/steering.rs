@@ -47,13 +47,16 @@ pub enum Scope {
 
 impl Engine {
     /// Puts a customer, in place of the one with its id. The counts of rules that stay the same
-    /// go on, and so does its quota.
+    /// go on, and so does what is used of its quota.
     ///
     /// # Errors
     /// Why it is not put; nothing is changed then.
     pub fn put_customer(&self, id: &CustomerId, wanted: Wanted) -> Result<Listed, Refusal> {
         let expires = self.end_of_life(wanted.lives())?;
-        self.steered(id, |now| self.roster.put(id, (wanted.spec, expires), now))
+        self.steered(id, |now| {
+            let listed = self.roster.put(id, (wanted.spec, expires), now)?;
+            Ok((listed, wanted.states_quota))
+        })
     }
 
     /// Changes a customer: `change` gets what is written of it, and gives what is to be.
@@ -66,14 +69,18 @@ impl Engine {
         change: impl FnOnce(CustomerSpec) -> Result<Wanted, E>,
     ) -> Result<Listed, E> {
         self.steered(id, |now| {
-            self.roster.change(id, now, |(spec, expires)| {
+            let mut states_quota = false;
+            let changed = |(spec, expires)| {
                 let wanted = change(spec)?;
+                states_quota = wanted.states_quota;
                 let expires = match wanted.ttl {
                     Some(ttl) => self.end_of_life(ttl)?,
                     None => expires,
                 };
-                Ok((wanted.spec, expires))
-            })
+                Ok::<_, E>((wanted.spec, expires))
+            };
+            let listed = self.roster.change(id, now, changed)?;
+            Ok((listed, states_quota))
         })
     }
 
@@ -93,15 +100,16 @@ impl Engine {
             spec.account.user_id.get_or_insert(user_id);
             spec.account.password.get_or_insert(password);
         }
-        self.steered(&id, |now| self.roster.add(&id, (spec, expires), now))
+        self.steered(&id, |now| Ok((self.roster.add(&id, (spec, expires), now)?, wanted.states_quota)))
     }
 
     /// Puts a customer by `put`, and looks after what was counted: a new one begins with nothing, rules that are gone leave
-    /// nothing. `put` is told the instant on the customer's clock. Gives what was put: another call may have taken it back since.
+    /// nothing, and the newest word on the quota holds. `put` is told the instant on the customer's clock, and gives what was put and
+    /// whether that says anything of the quota. Gives what was put: another call may have taken it back since.
     fn steered<E>(
         &self,
         id: &CustomerId,
-        put: impl FnOnce(Timestamp) -> Result<Listed, E>,
+        put: impl FnOnce(Timestamp) -> Result<(Listed, bool), E>,
     ) -> Result<Listed, E> {
         self.sweep();
         let before = self.customer(id.as_str());
@@ -113,10 +121,14 @@ impl Engine {
         if done.is_err() && before.is_none() {
             self.fixtures().keys.forget(id.as_str());
         }
-        let listed = done?;
+        let (listed, states_quota) = done?;
         let book = self.ledger.book_since(id.as_str(), now);
         if let Some(before) = before {
-            forget_the_gone(&mut ledger::open(&book), &before, &listed.customer);
+            let mut book = ledger::open(&book);
+            forget_the_gone(&mut book, &before, &listed.customer);
+            if states_quota || before.per_day != listed.customer.per_day {
+                book.follow_per_day();
+            }
         }
         Ok(listed)
     }

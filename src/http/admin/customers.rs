@@ -147,8 +147,10 @@ pub async fn patch(
     let id = id_of(&customer_id)?;
     let merged = move |spec: CustomerSpec| {
         let mut merged = serde_json::to_value(&spec).unwrap_or_default();
+        let states_quota = states_quota(&patch);
         merge(&mut merged, patch);
-        named(read(merged)?, &customer_id)
+        let wanted = named(read(merged)?, &customer_id)?;
+        Ok::<_, ApiError>(Wanted { states_quota, ..wanted })
     };
     let changed = aside(&shared, move |engine| engine.change_customer(&id, merged)).await?;
     Ok(json(&view(&shared.engine, &changed)))
@@ -191,6 +193,11 @@ fn id_of(text: &str) -> Result<CustomerId, ApiError> {
 
 fn read(wanted: Value) -> Result<Wanted, ApiError> {
     Wanted::read(wanted).map_err(ApiError::in_json)
+}
+
+/// Whether a patch says anything of the quota, be it that nothing is to be said of it any more.
+fn states_quota(patch: &Value) -> bool {
+    patch.get("quota").is_some_and(|quota| quota.is_null() || quota.get("per_day").is_some())
 }
 
 /// RFC 7396.
