@@ -180,9 +180,14 @@ fn a_customer_goes_when_its_time_is_over_on_the_simulators_clock() {
     let patched =
         done(&sim, "PATCH", &format!("/customers/{}", id(&customer)), json!({ "quota": { "per_day": 9 } }));
     assert_eq!(patched["expires"], customer["expires"], "a patch leaves its end");
+    let other = make(&sim, &json!({ "ttl": "5m" }));
+    let patch = |ttl| done(&sim, "PATCH", &format!("/customers/{}", id(&other)), json!({ "ttl": ttl }));
+    assert_eq!(patch(json!("7m"))["expires"], "2026-11-21T10:07:00+07:00", "unless it states another");
+    assert_eq!(patch(Value::Null)["expires"], Value::Null, "or that there is none");
     done(&sim, "PUT", "/clock", json!({ "advance": "5m" }));
     assert_eq!(call(&sim, &customer).code(), "5001");
     assert_eq!(sim.admin("GET", &format!("/customers/{}", id(&customer)), "").0, 404);
+    assert_eq!(call(&sim, &other).code(), "6018");
 }
 
 #[test]

@@ -147,8 +147,12 @@ pub async fn patch(
     let id = id_of(&customer_id)?;
     let merged = move |spec: CustomerSpec| {
         let mut merged = serde_json::to_value(&spec).unwrap_or_default();
-        let states_quota = states_quota(&patch);
+        let (states_quota, ttl) = (states_quota(&patch), patch.get("ttl").cloned());
         merge(&mut merged, patch);
+        if let (Some(members), Some(ttl)) = (merged.as_object_mut(), ttl) {
+            // No part of what is written of it: null is an order here, not an absence.
+            members.insert("ttl".to_owned(), ttl);
+        }
         let wanted = named(read(merged)?, &customer_id)?;
         Ok::<_, ApiError>(Wanted { states_quota, ..wanted })
     };
