@@ -132,6 +132,34 @@ fn what_is_charged_is_policy() {
     }
 }
 
+/// What a rule's answer costs, by each value of `quota_counts`: charged is the answer given, not what the checks said.
+#[test]
+fn a_rules_answer_is_charged_as_if_the_matcher_had_given_it() {
+    let replies = [
+        json!({ "sample": "6018" }),
+        json!({ "code": "6018" }),
+        json!({ "code": "6018", "candidates": [{ "nik": "1", "score": 9.0 }] }),
+        json!({ "code": "6018", "candidates": [] }),
+        json!({ "sample": "5005" }),
+        json!({ "status": 200 }),
+    ];
+    for (policy, charged) in [
+        ("matched", [true, true, true, true, false, false]),
+        ("identified", [true, true, true, false, false, false]),
+        ("authenticated", [true, true, true, true, true, false]),
+    ] {
+        let sim = Sim::start();
+        for (reply, charged) in replies.iter().zip(charged) {
+            let rules = json!([{ "reply": reply }]);
+            let customer = json!({ "extends": "load", "policy": { "quota_counts": policy }, "rules": rules });
+            let (status, answer) = sim.admin("PUT", "/customers/c", &customer.to_string());
+            assert_eq!(status, 200, "{answer}");
+            sim.call("c", sim.request().text());
+            assert_eq!(sim.last()["answer"]["charged"], charged, "{policy}: {reply}");
+        }
+    }
+}
+
 #[test]
 fn the_verification_shape_tells_what_is_left() {
     let sim = Sim::start();
