@@ -281,11 +281,17 @@ impl Engine {
     /// Takes something back to the beginning, for one customer or for all. [`Scope::All`] of one customer keeps the customer.
     ///
     /// # Errors
-    /// When the customer to be taken back is the fixtures', or another one extends it.
+    /// When the customer to be taken back is extended by another one.
     pub fn reset(&self, scope: Scope, customer_id: Option<&CustomerId>) -> Result<(), Refusal> {
         let includes = |part| scope == Scope::All || scope == part;
         match customer_id {
-            Some(id) if scope == Scope::Customers => return self.remove_customer(id),
+            Some(id) if scope == Scope::Customers => {
+                return match self.remove_customer(id) {
+                    // As with other scopes: nothing was put, so it is at the beginning.
+                    Err(Refusal::InFile | Refusal::Unknown) => Ok(()),
+                    done => done,
+                };
+            }
             None if includes(Scope::Customers) => {
                 self.roster.clear().iter().for_each(|id| self.forget_customer(id));
             }

@@ -397,6 +397,23 @@ fn a_reset_takes_back_what_its_scope_names_and_nothing_else() {
 }
 
 #[test]
+fn a_reset_of_a_customer_that_was_not_put_has_nothing_to_do() {
+    let sim = Sim::start();
+    let reset = "/reset?scope=customers&customer_id=demo";
+    let before = done(&sim, "GET", "/customers/demo", Value::Null);
+    assert_eq!(
+        done(&sim, "POST", reset, Value::Null),
+        json!({ "scope": "customers", "customer_id": "demo" })
+    );
+    done(&sim, "PUT", "/customers/demo", json!({ "extends": "demo", "quota": { "per_day": 1 } }));
+    done(&sim, "POST", reset, Value::Null);
+    assert_eq!(done(&sim, "GET", "/customers/demo", Value::Null), before);
+    done(&sim, "PUT", "/customers/base", json!({ "extends": "demo" }));
+    done(&sim, "PUT", "/customers/child", json!({ "extends": "base" }));
+    assert_eq!(refused(&sim, "POST", "/reset?scope=customers&customer_id=base", "").1, "in_use");
+}
+
+#[test]
 fn a_reset_scenario_begins_again_with_counts_and_ordinals() {
     let sim = Sim::start();
     let play = || {
