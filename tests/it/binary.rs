@@ -254,6 +254,24 @@ fn verbose_and_quiet_override_each_other_and_each_others_variables() {
 }
 
 #[test]
+fn a_verbose_log_has_hints_and_warnings_in_json_too() {
+    let request = |args: &[&str]| {
+        let served = Served::plain(&[&["--log", "json"], args].concat());
+        let ready: Value = serde_json::from_str(&served.ready).unwrap();
+        let bytes = http("POST", "/api/face-recognition/demo/X", "", b"{}");
+        exchange(address(ready["endpoint"].as_str().unwrap()), &bytes);
+        served.signal("TERM");
+        let (_, _, err) = served.end();
+        serde_json::from_str::<Value>(err.lines().nth(1).unwrap()).unwrap()
+    };
+    let (plain, verbose) = (request(&[]), request(&["-v"]));
+    assert!(plain.get("hint").is_none() && plain.get("warnings").is_none(), "{plain}");
+    assert!(verbose["hint"].is_string(), "{verbose}");
+    let warning = &verbose["warnings"][0];
+    assert!(warning["name"].is_string() && warning["message"].is_string(), "{verbose}");
+}
+
+#[test]
 fn environment_variables_count_and_flags_override_them() {
     let mut with_environment = command(&["--layout", "compact"]);
     with_environment
