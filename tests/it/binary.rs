@@ -333,6 +333,39 @@ fn beyond_loopback_with_a_token_is_allowed() {
 }
 
 #[test]
+fn a_token_that_no_client_can_send_is_refused_and_not_printed() {
+    // Whoever does not look at the token comes as far as the address, and ends there.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = listener.local_addr().unwrap().to_string();
+    let plain =
+        ["--listen", &taken, "--admin-listen", "127.0.0.1:0", "--keys", KEYS.path().to_str().unwrap()];
+    for (token, at) in [
+        ("geheim\n", 7),
+        ("geh\teim", 4),
+        (" geheim", 1),
+        ("geheim ", 7),
+        ("geh eim", 4),
+        ("gehéim", 4),
+        ("\u{7f}", 1),
+    ] {
+        let by_flag = run(&[&plain[..], &["--admin-token", token]].concat());
+        let by_variable = command(&plain).env("FRSIM_ADMIN_TOKEN", token).output().unwrap();
+        for out in [by_flag, by_variable] {
+            let said = text(&out.stderr);
+            assert_eq!(out.status.code(), Some(2), "{token:?}: {said}");
+            assert!(said.contains(&format!("its character {at}: it has visible ASCII")), "{token:?}: {said}");
+            assert!(!said.contains(token.trim()), "{said}");
+        }
+    }
+    for token in ["!~", "a-b.c_d~e+f/g==", "\"'<>\\"] {
+        let served = Served::plain(&["--admin-token", token]);
+        let head = format!("Authorization: Bearer {token}\r\n");
+        let answer = exchange(address(&served.value("admin")), &http("GET", "/clock", &head, b""));
+        assert_eq!(answer.status, 200, "{token}");
+    }
+}
+
+#[test]
 fn an_address_in_use_exits_3() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();

@@ -115,6 +115,10 @@ async fn what_is_wrong_is_said_when_it_starts() {
     assert!(said.contains("a customer_id has 1 to 64"), "{said}");
     let said = refused(Simulator::builder().rule("demo", "r", json!({ "times": 0, "delay": "1s" }))).await;
     assert!(said.starts_with("the rule \"r\" of demo: rule \"r\": it can never fire"), "{said}");
+    for token in ["", "a b"] {
+        let said = refused(Simulator::builder().admin_token(Some(token.to_owned()))).await;
+        assert!(said.contains("visible ASCII characters only"), "{said}");
+    }
     let said = refused(Simulator::builder().rule("nobody", "r", json!({ "delay": "1s" }))).await;
     assert!(said.contains("no customer has the id \"nobody\""), "{said}");
 }
