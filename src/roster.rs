@@ -281,23 +281,6 @@ impl Roster {
         Ok(listed)
     }
 
-    /// Whether a customer could be put. Nothing is put.
-    ///
-    /// # Errors
-    /// Why not.
-    pub fn look_at(&self, id: &CustomerId, spec: &CustomerSpec, now: Timestamp) -> Result<(), Refusal> {
-        let fixtures = self.fixtures();
-        let table = self.read();
-        let draft = Draft { table: &table, change: Some((id, Some(spec))), fixtures: &fixtures, now };
-        let resolved = draft.resolve(id);
-        if !table.contains_key(id) {
-            // The one that was made to look at it.
-            fixtures.keys.forget(id.as_str());
-        }
-        resolved.map_err(Refusal::Wrong)?;
-        draft.dependents(id).map(drop)
-    }
-
     /// Takes back a customer that was put; one in the fixtures that has its id is in force again.
     ///
     /// # Errors

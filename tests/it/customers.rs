@@ -335,6 +335,69 @@ fn drafts_are_looked_at_without_being_put() {
 }
 
 #[test]
+fn a_draft_is_held_to_what_files_may_say() {
+    let sim = Sim::start();
+    let problem = |draft: Value| {
+        let found = done(&sim, "POST", "/config/validate", draft.clone());
+        let problems = found["problems"].as_array().unwrap();
+        assert_eq!((found["valid"] == true, problems.len()), (false, 1), "{draft}: {found}");
+        let text = |key: &str| problems[0][key].as_str().unwrap().to_owned();
+        (text("path"), text("message"))
+    };
+    let customer = |words: Value| json!({ "customers": { "x": words } });
+    done(&sim, "PUT", "/customers/put", json!({ "extends": "demo" }));
+    for (draft, path, message) in [
+        (json!({ "simulator": { "prefixes": [] } }), "/simulator/prefixes", "the endpoint would be nowhere"),
+        (
+            json!({ "simulator": { "capacity": { "workers": 1, "service_time": { "from": "none.csv" } } } }),
+            "/simulator/capacity/service_time",
+            "there is no file",
+        ),
+        (
+            customer(json!({ "extends": "demo", "customer_id": "y" })),
+            "/customers/x/customer_id",
+            "not the one that",
+        ),
+        (customer(json!({ "extends": "demo", "ttl": "5m" })), "/customers/x/ttl", "put over the admin API"),
+        (
+            customer(json!({ "extends": "demo", "rules": [{ "delay": "1s", "ttl": "5m" }] })),
+            "/customers/x/rules/0",
+            "put over the admin API",
+        ),
+        (customer(json!({ "extends": "demo", "key": "generate" })), "/customers/x/key", "generate"),
+        (customer(json!({ "extends": "put" })), "/customers/x/extends", "there is no customer put"),
+        (customer(json!({ "extends": "deno" })), "/customers/x/extends", "did you mean \"demo\""),
+    ] {
+        let (at, said) = problem(draft);
+        assert_eq!(at, path);
+        assert!(said.contains(message), "{path}: {said}");
+    }
+    let both =
+        json!({ "customers": { "a": { "extends": "b" }, "b": { "extends": "demo", "customer_id": "b" } } });
+    assert_eq!(done(&sim, "POST", "/config/validate", both)["valid"], true, "drafts extend each other");
+    let alone = json!({ "customers": { "demo": { "methode": ["X"] } } });
+    assert_eq!(
+        problem(alone).0,
+        "/customers/demo/account/user_id",
+        "those that extend it are not told as well"
+    );
+}
+
+#[test]
+fn a_draft_that_makes_others_wrong_is_told_so() {
+    let child = "extends = 'base'\ngallery.shared = true";
+    let (sim, _directory) =
+        Sim::over(&[("customers/base.toml", "extends = 'demo'"), ("customers/child.toml", child)]);
+    let siti = json!({ "nik": SITIS_NIK, "name": "x", "pictures": ["siti.jpg"] });
+    let own = json!({ "extends": "demo", "gallery": { "shared": false, "identities": [siti] } });
+    let found = done(&sim, "POST", "/config/validate", json!({ "customers": { "base": own } }));
+    let problem = &found["problems"][0];
+    assert_eq!(problem["path"], "/customers/base", "{found}");
+    let message = problem["message"].as_str().unwrap();
+    assert!(message.starts_with("child extends it, and would be wrong: the NIK"), "{message}");
+}
+
+#[test]
 fn the_configuration_is_told_without_secrets() {
     let sim = Sim::with(|builder| builder.seed(42));
     let config = done(&sim, "GET", "/config", Value::Null);

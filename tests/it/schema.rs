@@ -254,6 +254,7 @@ fn loading_and_the_schema_agree() {
                 "population = '285 million'",
                 "matcher = { perceptual = 0 }",
                 "matcher = { hash = 'dhash' }",
+                "prefixes = []",
                 "prefixes = ['api']",
                 "prefixes = ['/']",
                 "prefixes = ['/a//b']",
