@@ -950,12 +950,17 @@ impl Decision {
         }
     }
 
+    /// Whether the answer has candidates: those found or given, or the document's own in its sample.
+    fn names_somebody(&self) -> bool {
+        matches!(self.reply, Reply::Sample(_)) || !self.candidates.is_empty()
+    }
+
     /// Free replies charge nothing, whatever the policy.
     fn counts(&self, policy: QuotaCounts, findings: &[Finding]) -> bool {
         let Some(code) = self.reply.code() else { return false };
         match policy {
             QuotaCounts::Matched => [Code::FOUND, Code::NOT_FOUND, Code::BUSY].contains(code),
-            QuotaCounts::Identified => *code == Code::FOUND && !self.candidates.is_empty(),
+            QuotaCounts::Identified => *code == Code::FOUND && self.names_somebody(),
             QuotaCounts::Authenticated => findings
                 .iter()
                 .any(|finding| finding.check == Check::Account && finding.status == Status::Passed),

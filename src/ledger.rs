@@ -20,7 +20,7 @@ const DAYS_KEPT: usize = 400;
 pub struct Book {
     requests: u64,
     used: BTreeMap<Date, u64>,
-    /// Set over the admin API; `Some(None)` lifts the limit.
+    /// Set by `PUT /customers/{customer_id}/quota`; `Some(None)` lifts the limit.
     per_day: Option<Option<u64>>,
     /// Requests under way.
     pub in_flight: u64,
@@ -73,15 +73,20 @@ impl Book {
         }
     }
 
-    /// Sets the limit, in place of the fixtures'.
+    /// Sets the limit, in place of the customer's own.
     pub fn set_per_day(&mut self, per_day: Option<u64>) {
         self.per_day = Some(per_day);
     }
 
-    /// Nothing is used on any day, and the fixtures' limit holds again.
+    /// The limit that the customer itself has holds again.
+    pub fn follow_per_day(&mut self) {
+        self.per_day = None;
+    }
+
+    /// Nothing is used on any day, and the customer's own limit holds again.
     pub fn reset_quota(&mut self) {
         self.used.clear();
-        self.per_day = None;
+        self.follow_per_day();
     }
 
     /// The scenario begins again: state, counts of rules, ordinals of requests, and what retries are told by.

@@ -8,8 +8,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::checks::Check;
+use crate::fixtures::did_you_mean;
 use crate::protocol::encoding::Base64Mode;
-use crate::protocol::{Code, Layout, Shape, Standing};
+use crate::protocol::{Code, Layout, OUTCOMES, Shape, Standing};
 
 /// `transactionId` of the verification shape.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -122,7 +123,8 @@ impl Policy {
         if let Some(MaxResults(count)) = spec.max_results {
             self.max_results = count;
         }
-        self.shape.extend(spec.shape.iter().flatten().map(|(code, shape)| (code.clone(), *shape)));
+        self.shape
+            .extend(spec.shape.iter().flatten().map(|(ShapedCode(code), shape)| (code.clone(), *shape)));
         self
     }
 }
@@ -137,7 +139,7 @@ pub struct PolicySpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub layout: Option<Layout>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub shape: Option<BTreeMap<Code, Shape>>,
+    pub shape: Option<BTreeMap<ShapedCode, Shape>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub transaction_id: Option<TransactionIdPolicy>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -247,6 +249,26 @@ macro_rules! one_of_codes {
 one_of_codes!(NotFound, "not_found", Code::FOUND, Code::NOT_FOUND);
 one_of_codes!(BadImage, "bad_image", Code::PARAMETERS, Code::BAD_PHOTO);
 
+/// A code whose shape is policy: any four digits. Codes of another form are a rule's own, and so is their shape.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+pub struct ShapedCode(Code);
+
+impl TryFrom<String> for ShapedCode {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match Code::new(&text) {
+            Ok(code) if text.len() == 4 && text.bytes().all(|b| b.is_ascii_digit()) => Ok(ShapedCode(code)),
+            _ => {
+                let near = did_you_mean::nearest(&text, OUTCOMES.iter().map(|outcome| outcome.code));
+                let proposal = near.map_or(String::new(), |near| format!("; did you mean \"{near}\"?"));
+                Err(format!("shape has codes of four digits for keys, not {text:?}{proposal}"))
+            }
+        }
+    }
+}
+
 /// How many candidates an answer holds at most: 1 to 1000.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "i64")]
@@ -285,7 +307,7 @@ use Standing::{Assumed, Computed, Doc, Observed};
 pub static KEYS: [PolicyKey; 16] = [
     key("precedence", r#"["parameters", "decryption", "account", "quota", "ip", "threshold", "image", "capacity"]"#, "any order; checks left out follow in this one", Assumed, "which failed check is answered; follows a look-alike of the 1:1 sibling"),
     key("layout", r#""documented""#, r#""compact", "as-printed""#, Doc, "white space and quotes of the body: the document's bytes, none, or even the typographic quotes"),
-    key("shape", "as documented", r#"shape.<code> = "identification" or "verification""#, Doc, "which of the two bodies a code has; 5001 and 5005 are verification in doc 4.3 and 4.6"),
+    key("shape", "as documented", r#"shape.<code> = "identification" or "verification""#, Doc, "which of the two bodies a code of four digits has; 5001 and 5005 are verification in doc 4.3 and 4.6"),
     key("transaction_id", r#""echo""#, r#""literal""#, Assumed, "transactionId of the verification shape: the request's, or the document's \"nxGen NBAP TestTool\""),
     key("uid", r#""7301010xxxxxxxxx""#, "any text", Doc, "uid of the verification shape; a 1:N request has no NIK to echo, so the literal of doc 4.3 stays"),
     key("quota_limiter", r#""left""#, r#""limit" or any text"#, Observed, "quotaLimiter of the verification shape: what is left of today's quota (1:1 sibling); 80 without a limit"),
@@ -409,6 +431,8 @@ mod tests {
             (r#"precedence = ["ip", "ip"]"#, "ip stands twice"),
             (r#"not_found = "5001""#, "not_found is \"6018\" or \"6019\""),
             ("max_results = 0", "1 to 1000"),
+            (r#"shape = { bogus = "verification" }"#, "codes of four digits for keys, not \"bogus\""),
+            (r#"shape.50001 = "verification""#, "did you mean \"5001\"?"),
             (r#"layout = "pretty""#, "expected one of `documented`, `compact`, `as-printed`"),
         ] {
             let error = toml::from_str::<PolicySpec>(text).unwrap_err();

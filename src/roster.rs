@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 
 use crate::fixtures::model::present;
 use crate::fixtures::{Customer, CustomerId, CustomerSpec, Fixtures, Wrong};
-use crate::rules::{Rule, Span};
+use crate::rules::{Rule, Ttl};
 
 /// The fixtures in force, and the customers put over them.
 #[derive(Debug)]
@@ -78,8 +78,11 @@ impl fmt::Display for Refusal {
 #[derive(Clone, Debug, Default)]
 pub struct Wanted {
     pub spec: CustomerSpec,
-    /// Absent, null, or so long.
+    /// How long it lives from now on; null: until it is taken back. Absent is the same where a customer is put, and leaves its
+    /// end where one is changed.
     pub ttl: Option<Option<Duration>>,
+    /// Whether the caller says anything of the quota, which is then newer than what `PUT /customers/{customer_id}/quota` said.
+    pub states_quota: bool,
 }
 
 /// The keys that a customer is shown with and that say how things are; putting them back changes nothing.
@@ -89,7 +92,7 @@ pub const READ_ONLY: [&str; 4] = ["path", "public_key_pem", "source", "expires"]
 #[serde(default)]
 struct Life {
     #[serde(deserialize_with = "present")]
-    ttl: Option<Option<Span>>,
+    ttl: Option<Option<Ttl>>,
 }
 
 impl Wanted {
@@ -104,8 +107,9 @@ impl Wanted {
             life.extend(members.shift_remove_entry("ttl"));
         }
         let Life { ttl } = serde_path_to_error::deserialize(Value::Object(life))?;
-        let spec = serde_path_to_error::deserialize(value)?;
-        Ok(Wanted { spec, ttl: ttl.map(|ttl| ttl.map(|Span(ttl)| ttl)) })
+        let spec: CustomerSpec = serde_path_to_error::deserialize(value)?;
+        let states_quota = spec.quota.per_day.is_some();
+        Ok(Wanted { spec, ttl: ttl.map(|ttl| ttl.map(|Ttl(ttl)| ttl)), states_quota })
     }
 
     /// How long it lives; `None` until it is taken back.
@@ -220,7 +224,7 @@ impl Roster {
     ///
     /// # Errors
     /// When its id is taken, when it is wrong, or when there are too many; nothing is changed then.
-    pub fn add(&self, id: &CustomerId, entry: Entry, now: Timestamp) -> Result<(), Refusal> {
+    pub fn add(&self, id: &CustomerId, entry: Entry, now: Timestamp) -> Result<Listed, Refusal> {
         let _turn = self.turn();
         if self.customer(id.as_str(), now).is_some() {
             return Err(Refusal::Taken);
@@ -232,7 +236,7 @@ impl Roster {
     ///
     /// # Errors
     /// When it is wrong, when one that extends it would be, or when there are too many; nothing is changed then.
-    pub fn put(&self, id: &CustomerId, entry: Entry, now: Timestamp) -> Result<(), Refusal> {
+    pub fn put(&self, id: &CustomerId, entry: Entry, now: Timestamp) -> Result<Listed, Refusal> {
         let _turn = self.turn();
         self.enter(id, entry, now)
     }
@@ -247,13 +251,13 @@ impl Roster {
         id: &CustomerId,
         now: Timestamp,
         change: impl FnOnce(Entry) -> Result<Entry, E>,
-    ) -> Result<(), E> {
+    ) -> Result<Listed, E> {
         let _turn = self.turn();
         let written = self.written(id.as_str()).ok_or(Refusal::Unknown)?;
         Ok(self.enter(id, change(written)?, now)?)
     }
 
-    fn enter(&self, id: &CustomerId, (spec, expires): Entry, now: Timestamp) -> Result<(), Refusal> {
+    fn enter(&self, id: &CustomerId, (spec, expires): Entry, now: Timestamp) -> Result<Listed, Refusal> {
         let fixtures = self.fixtures();
         let table = self.read();
         let known = table.contains_key(id) || fixtures.customers.contains_key(id.as_str());
@@ -270,26 +274,11 @@ impl Roster {
         let renewed = draft.dependents(id)?;
         drop(table);
         let mut table = self.write();
-        table.insert(id.clone(), Put { spec, customer, expires, chain });
+        let put = Put { spec, customer, expires, chain };
+        let listed = put.listed();
+        table.insert(id.clone(), put);
         enter(&mut table, renewed);
-        Ok(())
-    }
-
-    /// Whether a customer could be put. Nothing is put.
-    ///
-    /// # Errors
-    /// Why not.
-    pub fn look_at(&self, id: &CustomerId, spec: &CustomerSpec, now: Timestamp) -> Result<(), Refusal> {
-        let fixtures = self.fixtures();
-        let table = self.read();
-        let draft = Draft { table: &table, change: Some((id, Some(spec))), fixtures: &fixtures, now };
-        let resolved = draft.resolve(id);
-        if !table.contains_key(id) {
-            // The one that was made to look at it.
-            fixtures.keys.forget(id.as_str());
-        }
-        resolved.map_err(Refusal::Wrong)?;
-        draft.dependents(id).map(drop)
+        Ok(listed)
     }
 
     /// Takes back a customer that was put; one in the fixtures that has its id is in force again.
@@ -319,7 +308,8 @@ impl Roster {
         std::mem::take(&mut *self.write()).into_keys().collect()
     }
 
-    /// Takes back the customers whose time is over, and gives their ids. What extends them stays as it is.
+    /// Takes back the customers whose time is over, and gives their ids. What extends them stays as it is, and follows a
+    /// customer that is put again under such an id.
     pub fn sweep(&self, now: Timestamp) -> Vec<CustomerId> {
         if self.read().values().all(|put| put.is_alive(now)) {
             return Vec::new();
@@ -437,13 +427,19 @@ impl<'a> Draft<'a> {
         Ok((continued(customer, before, |_, before| Arc::clone(before)), chain))
     }
 
-    /// The customers that extend `id`, resolved anew.
+    /// The customers that extend `id`, resolved anew. One that is wrong without the change as well stays as it was: what it
+    /// extends has expired, or is gone from the files.
     fn dependents(&self, id: &CustomerId) -> Result<Vec<Renewed>, Refusal> {
         let extends = |(other, put): &(&CustomerId, &Put)| *other != id && put.chain.contains(id);
         let renewed = |other: &CustomerId| match self.renewed(other) {
-            Ok(renewed) => Ok((other.clone(), renewed)),
-            Err((_, message)) => Err(Refusal::Dependent { other: other.to_string(), message }),
+            Ok(renewed) => Some(Ok((other.clone(), renewed))),
+            Err(_) if self.unchanged().resolve(other).is_err() => None,
+            Err((_, message)) => Some(Err(Refusal::Dependent { other: other.to_string(), message })),
         };
-        self.table.iter().filter(extends).map(|(other, _)| renewed(other)).collect()
+        self.table.iter().filter(extends).filter_map(|(other, _)| renewed(other)).collect()
+    }
+
+    fn unchanged(&self) -> Draft<'a> {
+        Draft { change: None, ..*self }
     }
 }

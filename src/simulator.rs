@@ -57,6 +57,12 @@ pub enum StartError {
         "an admin listener beyond loopback ({0}) needs --admin-token: anybody who reaches it could steer the simulator"
     )]
     OpenAdmin(SocketAddr),
+    /// No client could ever send it, so nothing could be steered. Which character, from 1; the token itself is told nowhere.
+    #[error(
+        "the admin token (--admin-token, FRSIM_ADMIN_TOKEN) {}: it has visible ASCII characters only, and no blanks",
+        .0.map_or("is empty".to_owned(), |at| format!("cannot be sent because of its character {at}"))
+    )]
+    Token(Option<usize>),
     /// A customer or a rule of the builder is wrong.
     #[error("{what}: {refused}")]
     Refused { what: String, refused: Refused },
@@ -146,7 +152,7 @@ impl Builder {
         self
     }
 
-    /// The token that the admin API asks for.
+    /// The token that the admin API asks for: visible ASCII characters, no blanks.
     #[must_use]
     pub fn admin_token(mut self, token: Option<String>) -> Builder {
         self.settings.admin_token = token;
@@ -304,6 +310,7 @@ impl Builder {
         {
             return Err(StartError::OpenAdmin(address));
         }
+        self.settings.admin_token.as_deref().map_or(Ok(()), fit_for_a_header)?;
         let listener = bind(self.listen)?;
         let admin_listener = self.admin_listen.map(bind).transpose()?;
         let addresses =
@@ -386,6 +393,17 @@ impl Builder {
                 Ok((KeyRing::new(key, None), None))
             }
         }
+    }
+}
+
+/// Whether a client can send a token in `Authorization`.
+fn fit_for_a_header(token: &str) -> Result<(), StartError> {
+    if token.is_empty() {
+        return Err(StartError::Token(None));
+    }
+    match token.chars().position(|c| !c.is_ascii_graphic()) {
+        Some(index) => Err(StartError::Token(Some(index + 1))),
+        None => Ok(()),
     }
 }
 

@@ -174,7 +174,7 @@ impl Simulator {
     pub fn make_customer(&self, customer: impl Serialize) -> Result<String, Refused> {
         let wanted = wanted(&customer)?;
         let made = self.engine().make_customer(wanted);
-        made.map(|id| id.to_string()).map_err(|refusal| Refused(refusal.to_string()))
+        made.map(|listed| listed.customer.id.clone()).map_err(|refusal| Refused(refusal.to_string()))
     }
 
     /// Puts a rule of a customer, before those that it has.
@@ -208,7 +208,8 @@ impl Unmet {
 /// Puts a customer as JSON writes it.
 pub(crate) fn put_customer(engine: &Engine, id: &str, customer: &impl Serialize) -> Result<(), Refused> {
     let wanted = wanted(customer)?;
-    engine.put_customer(&id_of(id)?, wanted).map_err(|refusal| Refused(refusal.to_string()))
+    let put = engine.put_customer(&id_of(id)?, wanted);
+    put.map(drop).map_err(|refusal| Refused(refusal.to_string()))
 }
 
 /// Puts a rule as JSON writes it.

@@ -122,6 +122,20 @@ impl Console {
         line
     }
 
+    /// Named as in the journal.
+    fn json_of(&self, entry: &Entry) -> serde_json::Value {
+        let mut line = json!({
+            "event": "request", "id": entry.id, "at": clock::rfc3339_millis(entry.at), "customer_id": entry.customer_id,
+            "transaction_id": entry.request.transaction_id, "status": entry.answer.status, "code": entry.answer.code,
+            "reason": entry.answer.reason, "state": entry.state, "elapsed_us": entry.elapsed_us,
+        });
+        if self.verbose {
+            line["hint"] = json!(entry.answer.hint);
+            line["warnings"] = json!(entry.warnings);
+        }
+        line
+    }
+
     fn paint(&self, colour: Colour, text: &str) -> String {
         if !self.colour {
             return text.to_owned();
@@ -144,7 +158,7 @@ impl Observer for Console {
         }
         match self.format {
             LogFormat::Text => self.log.write(self.text_of(entry)),
-            LogFormat::Json => self.log.write(json_of(entry).to_string()),
+            LogFormat::Json => self.log.write(self.json_of(entry).to_string()),
         }
     }
 
@@ -203,14 +217,6 @@ impl Observer for Console {
             }
         }
     }
-}
-
-fn json_of(entry: &Entry) -> serde_json::Value {
-    json!({
-        "event": "request", "id": entry.id, "at": clock::rfc3339_millis(entry.at), "customer_id": entry.customer_id,
-        "transaction_id": entry.request.transaction_id, "status": entry.answer.status, "code": entry.answer.code,
-        "reason": entry.answer.reason, "state": entry.state, "elapsed_us": entry.elapsed_us,
-    })
 }
 
 /// Without control characters: what a client sends must not steer a terminal.

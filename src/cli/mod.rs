@@ -146,6 +146,7 @@ impl From<StartError> for Failure {
             | StartError::Refused { .. }
             | StartError::File { .. }
             | StartError::OpenAdmin(_)
+            | StartError::Token(_)
             | StartError::System(_) => Failure::BAD_INPUT,
         };
         Failure { code, message: error.to_string() }

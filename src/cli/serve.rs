@@ -31,7 +31,7 @@ pub struct ServeArgs {
     /// Address of the admin API, or off
     #[arg(long, value_name = "ADDR|off", default_value = "127.0.0.1:9090", env = "FRSIM_ADMIN_LISTEN")]
     admin_listen: AdminListen,
-    /// Token that the admin API asks for
+    /// Token that the admin API asks for: visible ASCII characters, no blanks
     #[arg(long, value_name = "T", env = "FRSIM_ADMIN_TOKEN", hide_env_values = true)]
     admin_token: Option<Secret>,
     /// Directory whose files replace the built-in fixtures [default: ./fixtures when it exists]

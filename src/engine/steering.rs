@@ -14,7 +14,7 @@ use crate::clock::{Change, Reading};
 use crate::fixtures::{Customer, CustomerId, CustomerSpec, Fixtures};
 use crate::ledger::{self, Book};
 use crate::matcher;
-use crate::roster::{Refusal, Wanted};
+use crate::roster::{Listed, Refusal, Wanted};
 use crate::rules::{Rule, RuleSpec};
 
 /// Rules of one customer that are put over the admin API, at most.
@@ -47,33 +47,40 @@ pub enum Scope {
 
 impl Engine {
     /// Puts a customer, in place of the one with its id. The counts of rules that stay the same
-    /// go on, and so does its quota.
+    /// go on, and so does what is used of its quota.
     ///
     /// # Errors
     /// Why it is not put; nothing is changed then.
-    pub fn put_customer(&self, id: &CustomerId, wanted: Wanted) -> Result<(), Refusal> {
+    pub fn put_customer(&self, id: &CustomerId, wanted: Wanted) -> Result<Listed, Refusal> {
         let expires = self.end_of_life(wanted.lives())?;
-        self.steered(id, |now| self.roster.put(id, (wanted.spec, expires), now))
+        self.steered(id, |now| {
+            let listed = self.roster.put(id, (wanted.spec, expires), now)?;
+            Ok((listed, wanted.states_quota))
+        })
     }
 
-    /// Changes a customer: `change` gets what is written of it and how long it still lives, and gives what is to be.
+    /// Changes a customer: `change` gets what is written of it, and gives what is to be.
     ///
     /// # Errors
     /// Those of `change`, and why it is not put; nothing is changed then.
     pub fn change_customer<E: From<Refusal>>(
         &self,
         id: &CustomerId,
-        change: impl FnOnce(CustomerSpec, Option<Duration>) -> Result<Wanted, E>,
-    ) -> Result<(), E> {
-        let left = |expires: Timestamp| {
-            Duration::try_from(expires.duration_since(self.clock.now())).unwrap_or_default()
-        };
+        change: impl FnOnce(CustomerSpec) -> Result<Wanted, E>,
+    ) -> Result<Listed, E> {
         self.steered(id, |now| {
-            self.roster.change(id, now, |(spec, expires)| {
-                let wanted = change(spec, expires.map(left))?;
-                let expires = self.end_of_life(wanted.lives())?;
-                Ok((wanted.spec, expires))
-            })
+            let mut states_quota = false;
+            let changed = |(spec, expires)| {
+                let wanted = change(spec)?;
+                states_quota = wanted.states_quota;
+                let expires = match wanted.ttl {
+                    Some(ttl) => self.end_of_life(ttl)?,
+                    None => expires,
+                };
+                Ok::<_, E>((wanted.spec, expires))
+            };
+            let listed = self.roster.change(id, now, changed)?;
+            Ok((listed, states_quota))
         })
     }
 
@@ -82,7 +89,7 @@ impl Engine {
     ///
     /// # Errors
     /// Why it is not put.
-    pub fn make_customer(&self, wanted: Wanted) -> Result<CustomerId, Refusal> {
+    pub fn make_customer(&self, wanted: Wanted) -> Result<Listed, Refusal> {
         let expires = self.end_of_life(wanted.lives())?;
         let mut spec = wanted.spec;
         let id = spec.customer_id.take().unwrap_or_else(|| self.unused_id());
@@ -93,13 +100,17 @@ impl Engine {
             spec.account.user_id.get_or_insert(user_id);
             spec.account.password.get_or_insert(password);
         }
-        self.steered(&id, |now| self.roster.add(&id, (spec, expires), now))?;
-        Ok(id)
+        self.steered(&id, |now| Ok((self.roster.add(&id, (spec, expires), now)?, wanted.states_quota)))
     }
 
     /// Puts a customer by `put`, and looks after what was counted: a new one begins with nothing, rules that are gone leave
-    /// nothing. `put` is told the instant on the customer's clock.
-    fn steered<E>(&self, id: &CustomerId, put: impl FnOnce(Timestamp) -> Result<(), E>) -> Result<(), E> {
+    /// nothing, and the newest word on the quota holds. `put` is told the instant on the customer's clock, and gives what was put and
+    /// whether that says anything of the quota. Gives what was put: another call may have taken it back since.
+    fn steered<E>(
+        &self,
+        id: &CustomerId,
+        put: impl FnOnce(Timestamp) -> Result<(Listed, bool), E>,
+    ) -> Result<Listed, E> {
         self.sweep();
         let before = self.customer(id.as_str());
         let now = match &before {
@@ -110,12 +121,16 @@ impl Engine {
         if done.is_err() && before.is_none() {
             self.fixtures().keys.forget(id.as_str());
         }
-        done?;
+        let (listed, states_quota) = done?;
         let book = self.ledger.book_since(id.as_str(), now);
-        if let (Some(before), Some(after)) = (before, self.customer(id.as_str())) {
-            forget_the_gone(&mut ledger::open(&book), &before, &after);
+        if let Some(before) = before {
+            let mut book = ledger::open(&book);
+            forget_the_gone(&mut book, &before, &listed.customer);
+            if states_quota || before.per_day != listed.customer.per_day {
+                book.follow_per_day();
+            }
         }
-        Ok(())
+        Ok(listed)
     }
 
     fn end_of_life(&self, ttl: Option<Duration>) -> Result<Option<Timestamp>, Refusal> {
@@ -266,11 +281,17 @@ impl Engine {
     /// Takes something back to the beginning, for one customer or for all. [`Scope::All`] of one customer keeps the customer.
     ///
     /// # Errors
-    /// When the customer to be taken back is the fixtures', or another one extends it.
+    /// When the customer to be taken back is extended by another one.
     pub fn reset(&self, scope: Scope, customer_id: Option<&CustomerId>) -> Result<(), Refusal> {
         let includes = |part| scope == Scope::All || scope == part;
         match customer_id {
-            Some(id) if scope == Scope::Customers => return self.remove_customer(id),
+            Some(id) if scope == Scope::Customers => {
+                return match self.remove_customer(id) {
+                    // As with other scopes: nothing was put, so it is at the beginning.
+                    Err(Refusal::InFile | Refusal::Unknown) => Ok(()),
+                    done => done,
+                };
+            }
             None if includes(Scope::Customers) => {
                 self.roster.clear().iter().for_each(|id| self.forget_customer(id));
             }

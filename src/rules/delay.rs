@@ -41,6 +41,33 @@ impl Serialize for Span {
     }
 }
 
+/// How long something lives that is put over the admin API: a span longer than 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ttl(pub Duration);
+
+impl std::str::FromStr for Ttl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Ttl, String> {
+        match text.parse()? {
+            Span(time) if time.is_zero() => Err("a ttl must be longer than 0, such as \"5m\"".to_owned()),
+            Span(time) => Ok(Ttl(time)),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Ttl {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
+impl Serialize for Ttl {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Span(self.0).serialize(serializer)
+    }
+}
+
 /// `delay` as written.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]

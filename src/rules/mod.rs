@@ -11,7 +11,7 @@ mod spec;
 mod when;
 
 pub use chance::{Chance, Draw, Purpose, Source, uniform};
-pub use delay::{Delay, DelaySpec, Drawn, Span};
+pub use delay::{Delay, DelaySpec, Drawn, Span, Ttl};
 pub use pattern::Pattern;
 pub use range::Range;
 pub use reply::{Reply, ReplySpec};

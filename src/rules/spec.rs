@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::chance::Chance;
-use super::delay::{Delay, DelaySpec, Span};
+use super::delay::{Delay, DelaySpec, Span, Ttl};
 use super::reply::{Reply, ReplySpec};
 use super::scenario::digest;
 use super::when::When;
@@ -62,9 +62,9 @@ pub struct RuleSpec {
     /// The state that the customer is in from then on; see when.state.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub set_state: Option<String>,
-    /// Only for rules put over the admin API.
+    /// Only for rules put over the admin API: it goes by itself after so long.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub ttl: Option<Span>,
+    pub ttl: Option<Ttl>,
 }
 
 /// What a rule counts by itself.
@@ -160,7 +160,7 @@ impl Rule {
     /// When it would end beyond the year 9999.
     pub fn put_at(&mut self, now: Timestamp) -> Result<(), String> {
         self.put = Some(now);
-        let end = |ttl: &Span| {
+        let end = |ttl: &Ttl| {
             now.checked_add(ttl.0).map_err(|_| format!("rule {:?}: ttl goes beyond the year 9999", self.name))
         };
         self.expires = self.spec.ttl.as_ref().map(end).transpose()?;
@@ -241,7 +241,8 @@ impl Rule {
         .collect()
     }
 
-    /// Whether it leaves nothing for `later` to decide: it fires at every request that gets as far, and decides all the same.
+    /// Whether it leaves nothing for `later` to decide: it fires at every request that gets as far, for as long as it is there, and
+    /// decides all the same.
     #[must_use]
     pub fn hides(&self, later: &Rule) -> bool {
         let spec = &self.spec;
@@ -249,6 +250,7 @@ impl Rule {
             && spec.skip.unwrap_or(0) == 0
             && spec.times.is_none()
             && spec.every.unwrap_or(1) == 1
+            && spec.ttl.is_none()
             && self.chance == Chance::Always;
         let own = self.effects();
         always && self.phase() == later.phase() && later.effects().iter().all(|effect| own.contains(effect))
@@ -336,10 +338,34 @@ mod tests {
             ("name = 'a/b'\ndelay = '1s'", "none of them a slash"),
             ("set_state = 'x'\nwhen = { window = '9s..1s' }", "ends before it begins"),
             ("repyl = {}", "unknown field `repyl`"),
+            ("set_state = 'x'\nttl = '0s'", "a ttl must be longer than 0"),
         ] {
             let error = rule(toml).expect_err(toml);
             assert!(error.contains(expected), "{toml}: {error}");
         }
+    }
+
+    #[test]
+    fn a_rule_hides_another_only_when_it_always_fires_and_decides_all_of_it() {
+        let hides = |first: &str, later: &str| rule(first).unwrap().hides(&rule(later).unwrap());
+        let later = "reply = { code = '5000' }";
+        assert!(hides("reply = { code = '6014' }", later));
+        assert!(hides("reply = { code = '6014' }\ndelay = '1s'", later));
+        for sometimes in [
+            "times = 1",
+            "skip = 1",
+            "every = 2",
+            "rate = 0.5",
+            "exact = '1/2'",
+            "ramp = { from = 0.0, to = 1.0, over = '9s' }",
+            "when = { window = '0s..9s' }",
+            "when = { state = 'x' }",
+            "ttl = '5m'",
+            "checks = 'skip'",
+        ] {
+            assert!(!hides(&format!("reply = {{ code = '6014' }}\n{sometimes}"), later), "{sometimes}");
+        }
+        assert!(!hides("reply = { code = '6014' }", &format!("{later}\ndelay = '1s'")));
     }
 
     #[test]

@@ -214,12 +214,32 @@ impl IpPattern {
 
 impl<'de> Deserialize<'de> for IpPattern {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
+impl FromStr for IpPattern {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<IpPattern, String> {
         match text.parse::<IpNet>() {
             Ok(net) => Ok(IpPattern::Net(net)),
-            Err(_) => text.parse().map(IpPattern::Text).map_err(de::Error::custom),
+            // As a glob it would match that very text, which is no address.
+            Err(_) if looks_like_a_network(text) => Err(format!(
+                "{text:?} is no network, such as \"10.0.0.0/8\"; a pattern is a glob such as \"10.1.*\", or /regex/"
+            )),
+            Err(_) => text.parse().map(IpPattern::Text),
         }
     }
+}
+
+/// An address or a part of one, a slash, and a length, a mask or nothing.
+fn looks_like_a_network(text: &str) -> bool {
+    text.split_once('/').is_some_and(|(address, length)| {
+        !address.is_empty()
+            && address.bytes().all(|b| b.is_ascii_hexdigit() || matches!(b, b'.' | b':'))
+            && length.bytes().all(|b| b.is_ascii_digit() || b == b'.')
+    })
 }
 
 impl Serialize for IpPattern {
@@ -357,6 +377,7 @@ mod tests {
             ("transaction_source = '/^mob/'", "transaction_source = 'web'"),
             ("ip = '10.0.0.0/8'", "ip = '11.0.0.0/8'"),
             ("ip = '10.1.*'", "ip = '10.2.*'"),
+            ("ip = '/^10[.]/'", "ip = '/^11/'"),
             ("threshold = '5..7'", "threshold = '>7'"),
             (&format!("image = {{ sha256 = '{sha256}' }}"), "image = { sha256 = '00' }"),
             ("image = { similar_to = '3174055708909001' }", "image = { similar_to = '1' }"),
@@ -409,6 +430,10 @@ mod tests {
             ("clock = '25:00..09:00'", "is no part of the day"),
             ("threshold = '7..5'", "is empty"),
             ("ip = '/(/'", "is no regex"),
+            ("ip = '10.0.0.0/33'", "\"10.0.0.0/33\" is no network, such as \"10.0.0.0/8\""),
+            ("ip = '10.0.0/8'", "is no network"),
+            ("ip = '10.0.0.0/255.0.0.0'", "is no network"),
+            ("ip = 'fe80::/129'", "is no network"),
             ("outcom = '6018'", "unknown field `outcom`"),
         ] {
             let error = toml::from_str::<When>(toml).unwrap_err();

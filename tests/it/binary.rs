@@ -254,6 +254,24 @@ fn verbose_and_quiet_override_each_other_and_each_others_variables() {
 }
 
 #[test]
+fn a_verbose_log_has_hints_and_warnings_in_json_too() {
+    let request = |args: &[&str]| {
+        let served = Served::plain(&[&["--log", "json"], args].concat());
+        let ready: Value = serde_json::from_str(&served.ready).unwrap();
+        let bytes = http("POST", "/api/face-recognition/demo/X", "", b"{}");
+        exchange(address(ready["endpoint"].as_str().unwrap()), &bytes);
+        served.signal("TERM");
+        let (_, _, err) = served.end();
+        serde_json::from_str::<Value>(err.lines().nth(1).unwrap()).unwrap()
+    };
+    let (plain, verbose) = (request(&[]), request(&["-v"]));
+    assert!(plain.get("hint").is_none() && plain.get("warnings").is_none(), "{plain}");
+    assert!(verbose["hint"].is_string(), "{verbose}");
+    let warning = &verbose["warnings"][0];
+    assert!(warning["name"].is_string() && warning["message"].is_string(), "{verbose}");
+}
+
+#[test]
 fn environment_variables_count_and_flags_override_them() {
     let mut with_environment = command(&["--layout", "compact"]);
     with_environment
@@ -312,6 +330,39 @@ fn beyond_loopback_with_a_token_is_allowed() {
         keys,
     ]);
     assert!(served.value("admin").starts_with("http://0.0.0.0:"));
+}
+
+#[test]
+fn a_token_that_no_client_can_send_is_refused_and_not_printed() {
+    // Whoever does not look at the token comes as far as the address, and ends there.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = listener.local_addr().unwrap().to_string();
+    let plain =
+        ["--listen", &taken, "--admin-listen", "127.0.0.1:0", "--keys", KEYS.path().to_str().unwrap()];
+    for (token, at) in [
+        ("geheim\n", 7),
+        ("geh\teim", 4),
+        (" geheim", 1),
+        ("geheim ", 7),
+        ("geh eim", 4),
+        ("gehéim", 4),
+        ("\u{7f}", 1),
+    ] {
+        let by_flag = run(&[&plain[..], &["--admin-token", token]].concat());
+        let by_variable = command(&plain).env("FRSIM_ADMIN_TOKEN", token).output().unwrap();
+        for out in [by_flag, by_variable] {
+            let said = text(&out.stderr);
+            assert_eq!(out.status.code(), Some(2), "{token:?}: {said}");
+            assert!(said.contains(&format!("its character {at}: it has visible ASCII")), "{token:?}: {said}");
+            assert!(!said.contains(token.trim()), "{said}");
+        }
+    }
+    for token in ["!~", "a-b.c_d~e+f/g==", "\"'<>\\"] {
+        let served = Served::plain(&["--admin-token", token]);
+        let head = format!("Authorization: Bearer {token}\r\n");
+        let answer = exchange(address(&served.value("admin")), &http("GET", "/clock", &head, b""));
+        assert_eq!(answer.status, 200, "{token}");
+    }
 }
 
 #[test]

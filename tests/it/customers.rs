@@ -180,9 +180,29 @@ fn a_customer_goes_when_its_time_is_over_on_the_simulators_clock() {
     let patched =
         done(&sim, "PATCH", &format!("/customers/{}", id(&customer)), json!({ "quota": { "per_day": 9 } }));
     assert_eq!(patched["expires"], customer["expires"], "a patch leaves its end");
+    let other = make(&sim, &json!({ "ttl": "5m" }));
+    let patch = |ttl| done(&sim, "PATCH", &format!("/customers/{}", id(&other)), json!({ "ttl": ttl }));
+    assert_eq!(patch(json!("7m"))["expires"], "2026-11-21T10:07:00+07:00", "unless it states another");
+    assert_eq!(patch(Value::Null)["expires"], Value::Null, "or that there is none");
     done(&sim, "PUT", "/clock", json!({ "advance": "5m" }));
     assert_eq!(call(&sim, &customer).code(), "5001");
     assert_eq!(sim.admin("GET", &format!("/customers/{}", id(&customer)), "").0, 404);
+    assert_eq!(call(&sim, &other).code(), "6018");
+}
+
+#[test]
+fn a_put_is_answered_with_what_was_put_whoever_deletes_it_meanwhile() {
+    let sim = Sim::start();
+    std::thread::scope(|scope| {
+        let deleting = scope.spawn(|| {
+            for _ in 0..300 {
+                sim.admin("DELETE", "/customers/contested", "");
+            }
+        });
+        while !deleting.is_finished() {
+            done(&sim, "PUT", "/customers/contested", json!({ "extends": "demo" }));
+        }
+    });
 }
 
 #[test]
@@ -215,6 +235,52 @@ fn customers_extend_each_other_and_follow_each_others_changes() {
     assert_eq!((status, path), (400, json!("/extends")), "a circle");
     assert_eq!(refused(&sim, "PUT", "/customers/other", r#"{"extends":"nobody"}"#).2, "/extends");
     assert_eq!(done(&sim, "GET", "/customers/child", Value::Null)["quota"]["per_day"], 6, "nothing changed");
+}
+
+#[test]
+fn a_customer_whose_base_has_expired_stands_in_nobodys_way() {
+    let sim = Sim::start();
+    done(
+        &sim,
+        "PUT",
+        "/customers/base",
+        json!({ "extends": "demo", "quota": { "per_day": 5 }, "ttl": "1m" }),
+    );
+    done(&sim, "PUT", "/customers/child", json!({ "extends": "base" }));
+    let before = done(&sim, "GET", "/customers/child", Value::Null);
+    done(&sim, "PUT", "/clock", json!({ "advance": "2m" }));
+    let other = json!({ "account": { "user_id": "q", "password": "q" } });
+    assert_eq!(done(&sim, "PUT", "/customers/demo", other)["account"]["user_id"], "q");
+    done(&sim, "PATCH", "/customers/demo", json!({ "quota": { "per_day": 7 } }));
+    done(&sim, "DELETE", "/customers/demo", Value::Null);
+    assert_eq!(done(&sim, "GET", "/customers/child", Value::Null), before, "it stays as it was");
+    let (status, answer) = sim.admin("PUT", "/customers/child", r#"{"extends":"base"}"#);
+    assert_eq!((status, &answer["error"]["path"]), (400, &json!("/extends")));
+    assert!(answer["error"]["hint"].as_str().unwrap().contains("without extends"), "{answer}");
+    let mut alone = before.clone();
+    alone.as_object_mut().unwrap().shift_remove("extends");
+    assert_eq!(done(&sim, "PUT", "/customers/child", alone)["quota"]["per_day"], 5, "it needs no base");
+}
+
+#[test]
+fn a_customer_whose_base_is_back_follows_it_again() {
+    let sim = Sim::start();
+    done(&sim, "PUT", "/customers/base", json!({ "extends": "demo", "ttl": "1m" }));
+    done(&sim, "PUT", "/customers/child", json!({ "extends": "base" }));
+    done(&sim, "PUT", "/clock", json!({ "advance": "2m" }));
+    done(&sim, "PUT", "/customers/base", json!({ "extends": "demo", "quota": { "per_day": 3 } }));
+    assert_eq!(done(&sim, "GET", "/customers/child", Value::Null)["quota"]["per_day"], 3);
+    assert_eq!(refused(&sim, "DELETE", "/customers/base", "").1, "in_use", "and is protected again");
+}
+
+#[test]
+fn a_customer_whose_base_is_gone_from_the_files_stands_in_nobodys_way() {
+    let (sim, directory) = Sim::over(&[("customers/base.toml", "extends = 'demo'")]);
+    done(&sim, "PUT", "/customers/child", json!({ "extends": "base" }));
+    std::fs::remove_file(directory.path().join("customers/base.toml")).unwrap();
+    done(&sim, "POST", "/config/reload", Value::Null);
+    done(&sim, "PUT", "/customers/demo", json!({ "extends": "demo", "quota": { "per_day": 1 } }));
+    assert_eq!(sim.call("child", sim.request().text()).code(), "6018", "it stays as it was");
 }
 
 #[test]
@@ -266,6 +332,69 @@ fn drafts_are_looked_at_without_being_put() {
         done(&sim, "POST", "/config/validate", json!({ "customers": { "bank": { "extends": "demo" } } }))["valid"],
         true
     );
+}
+
+#[test]
+fn a_draft_is_held_to_what_files_may_say() {
+    let sim = Sim::start();
+    let problem = |draft: Value| {
+        let found = done(&sim, "POST", "/config/validate", draft.clone());
+        let problems = found["problems"].as_array().unwrap();
+        assert_eq!((found["valid"] == true, problems.len()), (false, 1), "{draft}: {found}");
+        let text = |key: &str| problems[0][key].as_str().unwrap().to_owned();
+        (text("path"), text("message"))
+    };
+    let customer = |words: Value| json!({ "customers": { "x": words } });
+    done(&sim, "PUT", "/customers/put", json!({ "extends": "demo" }));
+    for (draft, path, message) in [
+        (json!({ "simulator": { "prefixes": [] } }), "/simulator/prefixes", "the endpoint would be nowhere"),
+        (
+            json!({ "simulator": { "capacity": { "workers": 1, "service_time": { "from": "none.csv" } } } }),
+            "/simulator/capacity/service_time",
+            "there is no file",
+        ),
+        (
+            customer(json!({ "extends": "demo", "customer_id": "y" })),
+            "/customers/x/customer_id",
+            "not the one that",
+        ),
+        (customer(json!({ "extends": "demo", "ttl": "5m" })), "/customers/x/ttl", "put over the admin API"),
+        (
+            customer(json!({ "extends": "demo", "rules": [{ "delay": "1s", "ttl": "5m" }] })),
+            "/customers/x/rules/0",
+            "put over the admin API",
+        ),
+        (customer(json!({ "extends": "demo", "key": "generate" })), "/customers/x/key", "generate"),
+        (customer(json!({ "extends": "put" })), "/customers/x/extends", "there is no customer put"),
+        (customer(json!({ "extends": "deno" })), "/customers/x/extends", "did you mean \"demo\""),
+    ] {
+        let (at, said) = problem(draft);
+        assert_eq!(at, path);
+        assert!(said.contains(message), "{path}: {said}");
+    }
+    let both =
+        json!({ "customers": { "a": { "extends": "b" }, "b": { "extends": "demo", "customer_id": "b" } } });
+    assert_eq!(done(&sim, "POST", "/config/validate", both)["valid"], true, "drafts extend each other");
+    let alone = json!({ "customers": { "demo": { "methode": ["X"] } } });
+    assert_eq!(
+        problem(alone).0,
+        "/customers/demo/account/user_id",
+        "those that extend it are not told as well"
+    );
+}
+
+#[test]
+fn a_draft_that_makes_others_wrong_is_told_so() {
+    let child = "extends = 'base'\ngallery.shared = true";
+    let (sim, _directory) =
+        Sim::over(&[("customers/base.toml", "extends = 'demo'"), ("customers/child.toml", child)]);
+    let siti = json!({ "nik": SITIS_NIK, "name": "x", "pictures": ["siti.jpg"] });
+    let own = json!({ "extends": "demo", "gallery": { "shared": false, "identities": [siti] } });
+    let found = done(&sim, "POST", "/config/validate", json!({ "customers": { "base": own } }));
+    let problem = &found["problems"][0];
+    assert_eq!(problem["path"], "/customers/base", "{found}");
+    let message = problem["message"].as_str().unwrap();
+    assert!(message.starts_with("child extends it, and would be wrong: the NIK"), "{message}");
 }
 
 #[test]
@@ -331,6 +460,23 @@ fn a_reset_takes_back_what_its_scope_names_and_nothing_else() {
 }
 
 #[test]
+fn a_reset_of_a_customer_that_was_not_put_has_nothing_to_do() {
+    let sim = Sim::start();
+    let reset = "/reset?scope=customers&customer_id=demo";
+    let before = done(&sim, "GET", "/customers/demo", Value::Null);
+    assert_eq!(
+        done(&sim, "POST", reset, Value::Null),
+        json!({ "scope": "customers", "customer_id": "demo" })
+    );
+    done(&sim, "PUT", "/customers/demo", json!({ "extends": "demo", "quota": { "per_day": 1 } }));
+    done(&sim, "POST", reset, Value::Null);
+    assert_eq!(done(&sim, "GET", "/customers/demo", Value::Null), before);
+    done(&sim, "PUT", "/customers/base", json!({ "extends": "demo" }));
+    done(&sim, "PUT", "/customers/child", json!({ "extends": "base" }));
+    assert_eq!(refused(&sim, "POST", "/reset?scope=customers&customer_id=base", "").1, "in_use");
+}
+
+#[test]
 fn a_reset_scenario_begins_again_with_counts_and_ordinals() {
     let sim = Sim::start();
     let play = || {
@@ -371,6 +517,10 @@ fn nonsense_is_refused_with_its_place_and_changes_nothing() {
         ("POST", "/customers", "[]", 400, json!("")),
         ("POST", "/customers", r#"{"ttl":"soon"}"#, 400, json!("/ttl")),
         ("POST", "/customers", r#"{"ttl":"99999999 years"}"#, 400, json!("/ttl")),
+        ("POST", "/customers", r#"{"ttl":"0s"}"#, 400, json!("/ttl")),
+        ("PUT", "/customers/bank", r#"{"extends":"demo","ttl":"0 ms"}"#, 400, json!("/ttl")),
+        ("PATCH", "/customers/demo", r#"{"ttl":"0"}"#, 400, json!("/ttl")),
+        ("PUT", "/customers/demo/rules/r", r#"{"set_state":"x","ttl":"0m 0s"}"#, 400, json!("/ttl")),
         ("POST", "/customers", r#"{"customer_id":"demo"}"#, 409, json!("/customer_id")),
         ("POST", "/customers", r#"{"customer_id":"a/b"}"#, 400, json!("/customer_id")),
         ("POST", "/customers", r#"{"quota":{"per_day":-1}}"#, 400, json!("/quota/per_day")),

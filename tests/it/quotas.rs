@@ -67,6 +67,40 @@ fn the_quota_is_read_and_set_over_the_admin_api() {
     assert_eq!((status, error["error"]["code"].as_str()), (404, Some("not_found")));
 }
 
+#[test]
+fn the_newest_word_on_a_quota_holds_and_what_is_used_stays() {
+    let sim = Sim::start();
+    let quota = || sim.admin("GET", "/customers/z/quota", "").1;
+    let done = |method: &str, path: &str, body: serde_json::Value| {
+        let (status, answer) = sim.admin(method, path, &body.to_string());
+        assert_eq!(status, 200, "{method} {path} {body}: {answer}");
+        let quota = quota();
+        (quota["per_day"].as_u64(), quota["used"].as_u64())
+    };
+    let put = |per_day: u64| json!({ "extends": "demo", "quota": { "per_day": per_day } });
+    done("PUT", "/customers/z", put(2));
+    assert_eq!(done("PUT", "/customers/z/quota", json!({ "per_day": 1, "used": 1 })), (Some(1), Some(1)));
+    assert_eq!(sim.call("z", sim.request().text()).code(), "5002");
+    for (method, body, expected) in [
+        ("PATCH", json!({ "rules": [{ "delay": "1ms" }] }), Some(1)),
+        ("PATCH", json!({ "quota": { "per_day": 3 } }), Some(3)),
+        ("PATCH", json!({ "quota": { "per_day": 2 } }), Some(2)),
+        ("PUT", put(2), Some(2)),
+        ("PUT", put(3), Some(3)),
+        ("PUT", json!({ "extends": "demo" }), Some(80)),
+        ("PUT", json!({ "extends": "demo", "methode": ["X"] }), Some(1)),
+        ("PUT", json!({ "extends": "load" }), None),
+        ("PATCH", json!({ "quota": null }), None),
+    ] {
+        let before = done("PUT", "/customers/z/quota", json!({ "per_day": 1 }));
+        assert_eq!(before, (Some(1), Some(1)));
+        assert_eq!(done(method, "/customers/z", body.clone()), (expected, Some(1)), "{method} {body}");
+    }
+    done("PUT", "/customers/z", put(3));
+    let answers = [(); 3].map(|()| sim.call("z", sim.request().text()).code());
+    assert_eq!(answers, ["6018", "6018", "5002"], "one was used before");
+}
+
 /// What is charged by each value of `quota_counts`, for one call that finds somebody, one that finds nobody, one with a wrong
 /// threshold and one with a wrong password.
 #[test]
@@ -94,6 +128,34 @@ fn what_is_charged_is_policy() {
             assert_eq!(after - before, expected, "{policy}");
             assert_eq!(sim.last()["answer"]["charged"], expected == 1);
             before = after;
+        }
+    }
+}
+
+/// What a rule's answer costs, by each value of `quota_counts`: charged is the answer given, not what the checks said.
+#[test]
+fn a_rules_answer_is_charged_as_if_the_matcher_had_given_it() {
+    let replies = [
+        json!({ "sample": "6018" }),
+        json!({ "code": "6018" }),
+        json!({ "code": "6018", "candidates": [{ "nik": "1", "score": 9.0 }] }),
+        json!({ "code": "6018", "candidates": [] }),
+        json!({ "sample": "5005" }),
+        json!({ "status": 200 }),
+    ];
+    for (policy, charged) in [
+        ("matched", [true, true, true, true, false, false]),
+        ("identified", [true, true, true, false, false, false]),
+        ("authenticated", [true, true, true, true, true, false]),
+    ] {
+        let sim = Sim::start();
+        for (reply, charged) in replies.iter().zip(charged) {
+            let rules = json!([{ "reply": reply }]);
+            let customer = json!({ "extends": "load", "policy": { "quota_counts": policy }, "rules": rules });
+            let (status, answer) = sim.admin("PUT", "/customers/c", &customer.to_string());
+            assert_eq!(status, 200, "{answer}");
+            sim.call("c", sim.request().text());
+            assert_eq!(sim.last()["answer"]["charged"], charged, "{policy}: {reply}");
         }
     }
 }

@@ -56,6 +56,21 @@ fn the_other_scripts_do_what_they_are_named_for() {
 }
 
 #[test]
+fn a_rule_takes_over_when_the_ttl_of_the_one_before_it_is_over() {
+    let sim = Sim::start();
+    let rules = json!([
+        { "name": "one", "reply": { "code": "6014" }, "ttl": "5m" },
+        { "name": "two", "reply": { "code": "5000" } },
+    ]);
+    let customer = json!({ "extends": "demo", "rules": rules }).to_string();
+    let (status, answer) = sim.admin("PUT", "/customers/relay", &customer);
+    assert_eq!(status, 200, "{answer}");
+    assert_eq!(codes(&sim, "relay", &["a"]), ["6014"]);
+    sim.admin("PUT", "/clock", r#"{"advance":"5m"}"#);
+    assert_eq!(codes(&sim, "relay", &["b"]), ["5000"]);
+}
+
+#[test]
 fn flaky_fails_as_often_as_it_says() {
     let sim = Sim::start();
     let (_, preview) = sim.admin("POST", "/faults/preview", r#"{"customer_id":"flaky","count":100}"#);

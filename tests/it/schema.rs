@@ -179,6 +179,7 @@ fn loading_and_the_schema_agree() {
                 "capacity = { workers = 1, queue = 0, service_time = '250ms' }",
                 "capacity = { service_time = { exponential = { mean = '1s' } } }",
                 "policy = { precedence = ['ip', 'account'], max_results = 1000, shape.5001 = 'identification' }",
+                "policy = { shape = { 6018 = 'verification', 9999 = 'verification' } }",
                 "policy = { not_found = '6019', bad_image = '6015', unknown_customer = 'X-1' }",
                 "population = 285_000_000",
                 "population = 0",
@@ -216,6 +217,8 @@ fn loading_and_the_schema_agree() {
                 "policy = { precedence = ['id'] }",
                 "policy = { shape.5001 = 'flat' }",
                 "policy = { shape.'5 1' = 'identification' }",
+                "policy = { shape.bogus = 'identification' }",
+                "policy = { shape.50001 = 'identification' }",
                 "policy = { not_found = '6014' }",
                 "policy = { bad_image = '6019' }",
                 "policy = { max_results = 0 }",
@@ -251,6 +254,7 @@ fn loading_and_the_schema_agree() {
                 "population = '285 million'",
                 "matcher = { perceptual = 0 }",
                 "matcher = { hash = 'dhash' }",
+                "prefixes = []",
                 "prefixes = ['api']",
                 "prefixes = ['/']",
                 "prefixes = ['/a//b']",
@@ -320,8 +324,11 @@ fn loading_and_the_schema_agree() {
     ));
     cases.extend(values(
         "ttl = {}",
-        &["'250ms'", "'2m 30s'", "'1.5s'", "'0'", "' 1 h '", "'5µs'", "'1M'", "'2days'"],
-        &["250", "'250'", "''", "'-1s'", "'1x'", "'ms'", "'1s,2s'", "'1ss'", "'1.s'"],
+        &["'250ms'", "'2m 30s'", "'1.5s'", "'0h 5m 0s'", "' 1 h '", "'5µs'", "'0.5s'", "'1M'", "'2days'"],
+        &[
+            "'0'", "'0s'", "'0.0s'", "'0h 0m'", "250", "'250'", "''", "'-1s'", "'1x'", "'ms'", "'1s,2s'",
+            "'1ss'", "'1.s'",
+        ],
     ));
     cases.extend(values(
         "when = { window = {} }",
@@ -384,6 +391,7 @@ fn loading_and_the_schema_agree() {
         "delay = {}",
         &[
             "'250ms'",
+            "'0'",
             "{ uniform = ['1s', '2s'] }",
             "{ lognormal = { median = '1s', p99 = '2s' } }",
             "{ from = 'x.csv' }",

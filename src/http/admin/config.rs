@@ -1,6 +1,7 @@
 //! `GET /config`, `POST /config/reload`, `POST /config/validate`.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
@@ -8,9 +9,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::error::ErrorBody;
+use super::error::{ErrorBody, pointer_to};
 use super::{ApiError, JsonOrNothing, json};
-use crate::fixtures::{CustomerId, CustomerSpec, Limits, PeerSource, Problem, SimulatorSpec};
+use crate::fixtures::{CustomerId, CustomerSpec, Fixtures, Limits, PeerSource, Problem, SimulatorSpec};
 use crate::http::Shared;
 use crate::policy::Policy;
 
@@ -116,7 +117,8 @@ pub struct Reloaded {
     customers: usize,
 }
 
-/// Fixtures to be looked at, over those that there are.
+/// Fixture files to be looked at, over those that there are. A file knows less than the admin API: its customers and rules have no
+/// ttl, no key is made for them, and they extend those in files only.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Draft {
@@ -145,42 +147,68 @@ pub async fn reload(shared: web::Data<Shared>) -> Result<HttpResponse, ApiError>
     }
 }
 
-/// Looks at the files as they are now and at what the body holds. Nothing is put in force.
+/// Looks at the files as they are now and at those in the body. Nothing is put in force.
 pub async fn validate(
     shared: web::Data<Shared>,
     JsonOrNothing(draft): JsonOrNothing<Draft>,
 ) -> Result<HttpResponse, ApiError> {
     let found = web::block(move || {
-        let read = shared.reloader.read();
-        let (customers, mut problems) = match read {
-            Ok(fixtures) => (Some(fixtures.customers.len()), Vec::new()),
-            Err(problems) => (None, problems.into_iter().map(ProblemView::of).collect()),
+        let (customers, mut problems, fixtures) = match shared.reloader.read() {
+            Ok(fixtures) => (Some(fixtures.customers.len()), Vec::new(), Arc::new(fixtures)),
+            Err(problems) => {
+                let problems = problems.into_iter().map(ProblemView::of).collect();
+                (None, problems, shared.engine.fixtures())
+            }
         };
-        problems.extend(draft.problems(&shared));
+        problems.extend(draft.problems(&fixtures));
         Validation { valid: problems.is_empty(), customers, problems }
     });
     Ok(json(&found.await.map_err(|_| ApiError::stopping())?))
 }
 
 impl Draft {
-    fn problems(self, shared: &Shared) -> Vec<ProblemView> {
-        let simulator = self.simulator.map(|value| {
-            ApiError::read::<SimulatorSpec>(value)
-                .err()
-                .map(|error| ProblemView::in_body("/simulator", &error))
+    fn problems(self, fixtures: &Fixtures) -> Vec<ProblemView> {
+        let mut problems = Vec::new();
+        let simulator = self.simulator.map(ApiError::read::<SimulatorSpec>).transpose();
+        let simulator = simulator.unwrap_or_else(|error| {
+            problems.push(ProblemView::in_body("/simulator", &error));
+            None
         });
-        let customers = self.customers.into_iter().filter_map(|(id, value)| {
-            let at = format!("/customers/{}", super::error::escaped(&id));
-            looked_at(shared, &id, value).err().map(|error| ProblemView::in_body(&at, &error))
-        });
-        simulator.flatten().into_iter().chain(customers).collect()
+        let mut customers = BTreeMap::new();
+        for (id, value) in self.customers {
+            match customer_of(&id, value) {
+                Ok((id, spec)) => drop(customers.insert(id, spec)),
+                Err(error) => {
+                    let at = format!("/customers/{}", super::error::escaped(&id));
+                    problems.push(ProblemView::in_body(&at, &error));
+                }
+            }
+        }
+        let wrong = fixtures.look_at(&simulator.unwrap_or_default(), &customers);
+        problems.extend(
+            wrong
+                .into_iter()
+                .map(|(path, message)| ProblemView::in_body(&pointer_to(&path), &ApiError::invalid(message))),
+        );
+        problems
     }
 }
 
-fn looked_at(shared: &Shared, id: &str, value: Value) -> Result<(), ApiError> {
+/// What the file of a customer would say.
+fn customer_of(id: &str, value: Value) -> Result<(CustomerId, CustomerSpec), ApiError> {
     let id = id.parse::<CustomerId>().map_err(ApiError::invalid)?;
-    let engine = &shared.engine;
-    Ok(engine.roster.look_at(&id, &ApiError::read::<CustomerSpec>(value)?, engine.clock.now())?)
+    if value.get("ttl").is_some() {
+        let message = "ttl is for customers put over the admin API; one of a file stays as long as the file";
+        return Err(ApiError::invalid(message).path("/ttl"));
+    }
+    let spec = ApiError::read::<CustomerSpec>(value)?;
+    match &spec.customer_id {
+        Some(own) if *own != id => {
+            let message = "the customer_id is not the one that the customer stands under";
+            Err(ApiError::invalid(message).path("/customer_id"))
+        }
+        _ => Ok((id, spec)),
+    }
 }
 
 impl ProblemView {

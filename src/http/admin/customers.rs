@@ -15,7 +15,7 @@ use crate::engine::Engine;
 use crate::fixtures::{CustomerId, CustomerSpec};
 use crate::http::Shared;
 use crate::roster::{Listed, READ_ONLY, Wanted};
-use crate::rules::Span;
+use crate::rules::Ttl;
 
 /// Where a customer comes from.
 #[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
@@ -56,7 +56,7 @@ impl JsonSchema for CustomerBody {
             "description".to_owned(),
             "A customer as a fixture file has it. All of it is optional.".into(),
         );
-        let ttl = value!({ "anyOf": [generator.subschema_for::<Span>(), { "type": "null" }], "description": "It goes by itself after so long; null: it stays." });
+        let ttl = value!({ "anyOf": [generator.subschema_for::<Ttl>(), { "type": "null" }], "description": "It goes by itself after so long; null: it stays." });
         let ignored = READ_ONLY
             .map(|key| (key, value!({ "description": "As GET shows it; putting it changes nothing." })));
         if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
@@ -109,7 +109,10 @@ pub async fn one(
     shared: web::Data<Shared>,
     customer_id: web::Path<String>,
 ) -> Result<HttpResponse, ApiError> {
-    view(&shared.engine, &customer_id).map(|view| json(&view))
+    let engine = &shared.engine;
+    let listed = engine.roster.listed(&customer_id, engine.clock.now());
+    let listed = listed.ok_or_else(|| ApiError::unknown_customer(&customer_id))?;
+    Ok(json(&view(engine, &listed)))
 }
 
 /// Makes a customer with an id and an account of its own.
@@ -118,9 +121,9 @@ pub async fn make(
     JsonOrNothing(wanted): JsonOrNothing<Value>,
 ) -> Result<HttpResponse, ApiError> {
     let wanted = read(wanted)?;
-    let id = aside(&shared, move |engine| Ok(engine.make_customer(wanted)?)).await?;
-    let view = view(&shared.engine, id.as_str())?;
-    Ok(HttpResponse::Created().insert_header((LOCATION, format!("/customers/{id}"))).json(view))
+    let made = aside(&shared, move |engine| Ok(engine.make_customer(wanted)?)).await?;
+    let location = (LOCATION, format!("/customers/{}", made.customer.id));
+    Ok(HttpResponse::Created().insert_header(location).json(view(&shared.engine, &made)))
 }
 
 /// Creates or replaces a customer.
@@ -130,9 +133,9 @@ pub async fn put(
     Json(wanted): Json<Value>,
 ) -> Result<HttpResponse, ApiError> {
     let id = id_of(&customer_id)?;
-    let (changed, wanted) = (id.clone(), named(read(wanted)?, &customer_id)?);
-    aside(&shared, move |engine| Ok(engine.put_customer(&changed, wanted)?)).await?;
-    view(&shared.engine, id.as_str()).map(|view| json(&view))
+    let wanted = named(read(wanted)?, &customer_id)?;
+    let put = aside(&shared, move |engine| Ok(engine.put_customer(&id, wanted)?)).await?;
+    Ok(json(&view(&shared.engine, &put)))
 }
 
 /// Changes a customer: a JSON merge patch (RFC 7396) of what was written of it. One of the fixtures is overlaid.
@@ -142,15 +145,19 @@ pub async fn patch(
     Json(patch): Json<Value>,
 ) -> Result<HttpResponse, ApiError> {
     let id = id_of(&customer_id)?;
-    let merged = move |spec: CustomerSpec, left| {
+    let merged = move |spec: CustomerSpec| {
         let mut merged = serde_json::to_value(&spec).unwrap_or_default();
+        let (states_quota, ttl) = (states_quota(&patch), patch.get("ttl").cloned());
         merge(&mut merged, patch);
+        if let (Some(members), Some(ttl)) = (merged.as_object_mut(), ttl) {
+            // No part of what is written of it: null is an order here, not an absence.
+            members.insert("ttl".to_owned(), ttl);
+        }
         let wanted = named(read(merged)?, &customer_id)?;
-        Ok::<_, ApiError>(Wanted { ttl: wanted.ttl.or(Some(left)), ..wanted })
+        Ok::<_, ApiError>(Wanted { states_quota, ..wanted })
     };
-    let changed = id.clone();
-    aside(&shared, move |engine| engine.change_customer(&changed, merged)).await?;
-    view(&shared.engine, id.as_str()).map(|view| json(&view))
+    let changed = aside(&shared, move |engine| engine.change_customer(&id, merged)).await?;
+    Ok(json(&view(&shared.engine, &changed)))
 }
 
 /// Takes back a customer that was put. One of the fixtures that has its id is in force again.
@@ -192,6 +199,11 @@ fn read(wanted: Value) -> Result<Wanted, ApiError> {
     Wanted::read(wanted).map_err(ApiError::in_json)
 }
 
+/// Whether a patch says anything of the quota, be it that nothing is to be said of it any more.
+fn states_quota(patch: &Value) -> bool {
+    patch.get("quota").is_some_and(|quota| quota.is_null() || quota.get("per_day").is_some())
+}
+
 /// RFC 7396.
 fn merge(target: &mut Value, patch: Value) {
     let Value::Object(patch) = patch else { return *target = patch };
@@ -212,9 +224,7 @@ fn source(listed: &Listed) -> Source {
     if listed.is_put { Source::Api } else { Source::Fixtures }
 }
 
-fn view(engine: &Engine, customer_id: &str) -> Result<CustomerView, ApiError> {
-    let listed = engine.roster.listed(customer_id, engine.clock.now());
-    let listed = listed.ok_or_else(|| ApiError::unknown_customer(customer_id))?;
+fn view(engine: &Engine, listed: &Listed) -> CustomerView {
     let customer = &listed.customer;
     let mut spec = customer.spec.clone();
     spec.customer_id = customer.id.parse().ok();
@@ -222,11 +232,11 @@ fn view(engine: &Engine, customer_id: &str) -> Result<CustomerView, ApiError> {
     spec.quota.per_day = Some(customer.per_day);
     spec.rules.get_or_insert_default();
     let methode = customer.methode.first().map_or("", String::as_str);
-    Ok(CustomerView {
+    CustomerView {
         path: engine.fixtures().path_of(&customer.id, methode),
         public_key_pem: customer.key.public_pem().to_owned(),
-        source: source(&listed),
+        source: source(listed),
         expires: listed.expires.map(clock::rfc3339),
         customer: spec,
-    })
+    }
 }

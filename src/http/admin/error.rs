@@ -184,8 +184,15 @@ impl From<Refusal> for ApiError {
         let message = refusal.to_string();
         match refusal {
             Refusal::Wrong((path, _)) => {
-                let pointer: String = path.iter().map(|key| format!("/{}", escaped(key))).collect();
-                ApiError::invalid(message).path(pointer)
+                let pointer = pointer_to(&path);
+                let error = ApiError::invalid(message).path(&*pointer);
+                match pointer.as_str() {
+                    // What it extended may have expired since it was put.
+                    "/extends" => error.hint(
+                        "extend one of GET /customers, or write it whole without extends: GET /customers/{customer_id} shows all that it has",
+                    ),
+                    _ => error,
+                }
             }
             Refusal::Dependent { other, .. } => {
                 ApiError::conflict("in_use", message).hint(format!("change or delete {other} first"))
@@ -204,7 +211,12 @@ impl From<Refusal> for ApiError {
     }
 }
 
-/// A JSON pointer (RFC 6901).
+/// A JSON pointer (RFC 6901) to what is behind these keys.
+pub fn pointer_to(keys: &[String]) -> String {
+    keys.iter().map(|key| format!("/{}", escaped(key))).collect()
+}
+
+/// A JSON pointer.
 fn pointer(path: &serde_path_to_error::Path) -> String {
     use serde_path_to_error::Segment;
     path.iter()

@@ -15,7 +15,7 @@ use crate::ledger;
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct QuotaChange {
-    /// `null` lifts the limit; absent leaves it.
+    /// `null` lifts the limit; absent leaves it. It holds until a PUT or PATCH of the customer says something newer.
     #[schemars(with = "Option<u64>")]
     #[serde(deserialize_with = "crate::fixtures::model::present")]
     per_day: Option<Option<u64>>,
