@@ -586,15 +586,21 @@ const QUIET: Duration = Duration::from_secs(1);
 /// How often it is then given back: connections take a while to end after their last request.
 const TIMES: u32 = 4;
 
-/// Gives memory back whenever connections or requests have come and none is under way any more. Ends with the server only.
+/// Connections and requests within [`QUIET`] that are too many for it: the next ones would have to wait, and pay for new memory.
+const BUSY: u64 = 20;
+
+/// Gives memory back when connections or requests have come, few still come and none is under way. Ends with the server only.
 async fn give_memory_back(shared: &Shared) {
-    let (mut last, mut times, mut compacted) = (None, 0, 0);
+    let (mut last, mut times, mut compacted) = (0, 0, 0);
     loop {
         actix_rt::time::sleep(QUIET).await;
-        let now = Some((shared.engine.journal.fill(), shared.connections.load(Ordering::Relaxed)));
-        times = if now == last { times } else { TIMES };
-        last = now;
-        if times > 0 && *shared.in_flight.borrow() == 0 {
+        let came = shared.engine.journal.count() + shared.connections.load(Ordering::Relaxed);
+        let new = came - last;
+        last = came;
+        if new > 0 {
+            times = TIMES;
+        }
+        if times > 0 && new <= BUSY && *shared.in_flight.borrow() == 0 {
             compacted = shared.engine.journal.compact(compacted);
             shared.buffers.give_back();
             crate::allocator::give_back();

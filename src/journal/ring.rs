@@ -166,6 +166,12 @@ impl Journal {
         Fill { entries: ring.entries.len(), bytes: ring.bytes, dropped: ring.dropped }
     }
 
+    /// How many entries were ever added.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.lock().last_id
+    }
+
     /// One entry.
     #[must_use]
     pub fn get(&self, id: u64) -> Option<Arc<Entry>> {
