@@ -28,6 +28,9 @@ function options(): array
 {
     $names = ['url', 'customer', 'image', 'public-key', 'user', 'password', 'threshold', 'ip', 'timeout', 'retries', 'backoff'];
     $given = getopt('', array_map(fn ($name) => "$name:", $names));
+    foreach (preg_grep('/^--/', $GLOBALS['argv']) as $option) { // getopt passes over what it does not know
+        in_array(substr(explode('=', $option)[0], 2), $names, true) || not_asked("there is no option $option");
+    }
     foreach (['url', 'customer', 'image', 'public-key'] as $name) {
         isset($given[$name]) || not_asked("--$name is needed");
     }
