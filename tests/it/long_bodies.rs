@@ -121,6 +121,19 @@ fn long_bodies_may_be_pipelined() {
     check(&sim, &all, got);
 }
 
+#[test]
+fn a_long_body_may_come_by_http_1_0_and_the_connection_ends_with_its_answer() {
+    let sim = Sim::start();
+    let body = sim.request().text();
+    let head = format!("POST {PATH} HTTP/1.0\r\nContent-Length: {}\r\n\r\n", body.len());
+    let mut stream = TcpStream::connect(sim.address()).unwrap();
+    stream.write_all(&[head.as_bytes(), body.as_bytes()].concat()).unwrap();
+    let mut all = Vec::new();
+    stream.read_to_end(&mut all).unwrap();
+    assert_eq!(crate::support::parse(&all).code(), "6018");
+    assert_eq!(sim.last()["request"]["body_bytes"], json!(body.len()));
+}
+
 /// A head that announces more than comes behind it.
 fn begun(sim: &Sim, body: &str) -> TcpStream {
     let mut stream = TcpStream::connect(sim.address()).unwrap();
