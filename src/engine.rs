@@ -104,6 +104,10 @@ impl Arrival {
         Arrival { came: Some(came), ..self }
     }
 
+    fn customer(&self) -> Option<&Customer> {
+        self.caller.as_ref().map(|caller| &*caller.customer)
+    }
+
     /// What happens to the upload, where a rule says so.
     #[must_use]
     pub fn upload(&self) -> Option<Upload> {
@@ -376,8 +380,7 @@ impl Engine {
     /// Journals a request that never came to an answer of the document: its body was refused or broke off. `status` is what
     /// was answered instead, if anything.
     pub fn turn_away(&self, head: &Head, arrival: &Arrival, status: Option<u16>, reason: &str) -> Arc<Entry> {
-        let customer = arrival.caller.as_ref().map(|caller| &*caller.customer);
-        let reason = self.discretion(customer).message(reason).into_owned();
+        let reason = self.discretion(arrival.customer()).message(reason).into_owned();
         let answer = journal::Reply { status, reason, ..journal::Reply::default() };
         let fault = arrival.decided.fault.as_ref().map(|(fault, rule)| FaultTold::new(fault.name(), rule));
         let rules = arrival.decided.firings.clone();
@@ -401,9 +404,8 @@ impl Engine {
     ) -> Verdict {
         let stopwatch = Stopwatch::default();
         let body = stopwatch.time(Part::Decode, || Body::decode(bytes));
-        let caller = arrival.caller.as_ref();
-        let customer = caller.map(|caller| &*caller.customer);
-        let rules = caller.map_or(&[][..], |caller| &caller.rules);
+        let customer = arrival.customer();
+        let rules = arrival.caller.as_ref().map_or(&[][..], |caller| &caller.rules);
         let desk = Desk {
             engine: self,
             fixtures,
@@ -453,7 +455,7 @@ impl Engine {
 
     /// An entry with what is known before the body.
     fn blank_entry(&self, head: &Head, arrival: &Arrival, now: Timestamp) -> Entry {
-        let customer = arrival.caller.as_ref().map(|caller| &*caller.customer);
+        let customer = arrival.customer();
         let discretion = self.discretion(customer);
         let methode = head.methode.as_deref().unwrap_or_default();
         let user_agent = head.headers.as_ref().and_then(|headers| headers.user_agent().map(str::to_owned));

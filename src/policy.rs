@@ -261,8 +261,7 @@ impl TryFrom<String> for ShapedCode {
         match Code::new(&text) {
             Ok(code) if text.len() == 4 && text.bytes().all(|b| b.is_ascii_digit()) => Ok(ShapedCode(code)),
             _ => {
-                let near = did_you_mean::nearest(&text, OUTCOMES.iter().map(|outcome| outcome.code));
-                let proposal = near.map_or(String::new(), |near| format!("; did you mean \"{near}\"?"));
+                let proposal = did_you_mean::proposal(&text, OUTCOMES.iter().map(|outcome| outcome.code));
                 Err(format!("shape has codes of four digits for keys, not {text:?}{proposal}"))
             }
         }

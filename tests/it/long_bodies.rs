@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::abuse::answers;
-use crate::support::{Answer, Body, SITI, Sim};
+use crate::support::{Answer, Body, SITI, Sim, parse};
 
 const PATH: &str = "/api/face-recognition/load/CALL_FN";
 
@@ -130,7 +130,7 @@ fn a_long_body_may_come_by_http_1_0_and_the_connection_ends_with_its_answer() {
     stream.write_all(&[head.as_bytes(), body.as_bytes()].concat()).unwrap();
     let mut all = Vec::new();
     stream.read_to_end(&mut all).unwrap();
-    assert_eq!(crate::support::parse(&all).code(), "6018");
+    assert_eq!(parse(&all).code(), "6018");
     assert_eq!(sim.last()["request"]["body_bytes"], json!(body.len()));
 }
 
@@ -181,7 +181,7 @@ fn an_answer_to_a_long_body_that_is_not_read_arrives_while_it_is_still_sent() {
         stream.write_all(body.as_bytes()).unwrap();
         let mut all = Vec::new();
         stream.read_to_end(&mut all).unwrap();
-        let answer = crate::support::parse(&all);
+        let answer = parse(&all);
         assert_eq!(answer.status, status, "{line} {header}");
         assert!(answer.head.contains("connection: close"), "{}", answer.head);
     }
@@ -196,5 +196,5 @@ fn what_is_still_sent_of_a_body_that_nobody_wanted_is_not_waited_for_without_end
     let mut all = Vec::new();
     // Ends when the simulator closes; the rest never comes.
     let _ = stream.read_to_end(&mut all);
-    assert_eq!(crate::support::parse(&all).status, 404);
+    assert_eq!(parse(&all).status, 404);
 }
