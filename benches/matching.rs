@@ -4,9 +4,10 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dukcapil_fr_sim::evidence::Photo;
-use dukcapil_fr_sim::fixtures::Limits;
-use dukcapil_fr_sim::matcher::{Gallery, Identity, Matcher, Picture, Scope, look_alikes};
+use dukcapil_fr_sim::domain::evidence::Photo;
+use dukcapil_fr_sim::domain::limits::Limits;
+use dukcapil_fr_sim::domain::matcher::{Gallery, Identity, Picture, look_alikes};
+use dukcapil_fr_sim::state::face_matcher::{Matcher, Scope};
 use image::codecs::jpeg::JpegEncoder;
 use image::{DynamicImage, RgbImage};
 

@@ -6,20 +6,22 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dukcapil_fr_sim::checks::QuotaView;
-use dukcapil_fr_sim::clock::{Clock, ClockStart};
-use dukcapil_fr_sim::compose::{Echo, Said, compose};
+use dukcapil_fr_sim::config::{self, Fixtures};
+use dukcapil_fr_sim::domain::answer::{Echo, Said, compose};
+use dukcapil_fr_sim::domain::evidence::{Photo, credential};
+use dukcapil_fr_sim::domain::limits::Limits;
+use dukcapil_fr_sim::domain::matcher::Gallery;
+use dukcapil_fr_sim::domain::policy::{Policy, PolicySpec};
+use dukcapil_fr_sim::domain::quota::QuotaView;
+use dukcapil_fr_sim::domain::rules::{Counting, Decided, Facts, Scenario, Stage};
 use dukcapil_fr_sim::engine::{Engine, Head, Settings};
-use dukcapil_fr_sim::evidence::memory::{Memory, Sealed};
-use dukcapil_fr_sim::evidence::{Photo, credential};
-use dukcapil_fr_sim::fixtures::{self, Fixtures, Limits};
-use dukcapil_fr_sim::journal::Journal;
 use dukcapil_fr_sim::keys::{self, KeyRing, PrivateKey};
-use dukcapil_fr_sim::matcher::{Gallery, Matcher, Scope};
-use dukcapil_fr_sim::policy::{Policy, PolicySpec};
 use dukcapil_fr_sim::protocol::encoding::{Base64Mode, encode};
 use dukcapil_fr_sim::protocol::{Body, Candidate, Code};
-use dukcapil_fr_sim::rules::{Counting, Decided, Facts, Scenario, Stage};
+use dukcapil_fr_sim::state::clock::{Clock, ClockStart};
+use dukcapil_fr_sim::state::evidence_cache::{Memory, Sealed};
+use dukcapil_fr_sim::state::face_matcher::{Matcher, Scope};
+use dukcapil_fr_sim::state::journal::Journal;
 use serde_json::json;
 
 const IMAGE_BYTES: usize = 100_000;
@@ -161,7 +163,7 @@ impl Desk {
         });
         let limits = Limits::default();
         let fixtures =
-            fixtures::load(None, ring.clone(), &PolicySpec::default()).expect("the shipped fixtures");
+            config::load(None, ring.clone(), &PolicySpec::default()).expect("the shipped fixtures");
         let journal = Journal::new(1 << 20, None).expect("a journal");
         let clock = Clock::new("2026-11-21T10:00:00+07:00".parse::<ClockStart>().expect("an instant"));
         let engine = Engine::new(fixtures, clock, journal, Settings::default());

@@ -69,43 +69,21 @@
 //! | [`cli`] | the command line |
 //! | [`version`] | which build this is |
 
-mod allocator;
-pub mod buffers;
-pub mod capacity;
-pub mod checks;
+pub mod base;
 pub mod cli;
-pub mod clock;
-pub mod compose;
+pub mod config;
+pub mod domain;
 pub mod engine;
-pub mod evidence;
-pub mod faults;
-pub mod fixtures;
 pub mod http;
-pub mod journal;
 pub mod keys;
-pub mod ledger;
-pub mod matcher;
-pub mod metrics;
-pub mod nik;
-pub mod observer;
-pub mod policy;
 pub mod protocol;
-pub mod recent;
-mod reloading;
-mod remembered;
-pub mod request;
-pub mod roster;
-pub mod rules;
 pub mod simulator;
-pub mod testing;
-pub mod timer;
-pub mod timing;
+pub mod state;
 pub mod version;
-pub mod warnings;
-mod watching;
 
 pub use engine::Scope;
-pub use journal::{Entry, Expected, Match};
-pub use request::Request;
+pub use http::client_request::Request;
+pub use simulator::setup::Refused;
+pub use simulator::testing::Unmet;
 pub use simulator::{Builder, Simulator, StartError};
-pub use testing::{Refused, Unmet};
+pub use state::journal::{Entry, Expected, Match};

@@ -14,9 +14,10 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use bodies::Bodies;
 use dukcapil_fr_sim::keys::{self, PrivateKey};
 use dukcapil_fr_sim::{Simulator, StartError};
+
+use bodies::Bodies;
 use load::{Done, measure};
 
 /// Threads of the simulator that answer, and of the bare handler.

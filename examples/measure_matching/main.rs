@@ -8,10 +8,11 @@ use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use dukcapil_fr_sim::fixtures::{Limits, source};
-use dukcapil_fr_sim::matcher::hash::Print;
-use dukcapil_fr_sim::matcher::score::score;
-use dukcapil_fr_sim::matcher::{Picture, Turn, look};
+use dukcapil_fr_sim::config::source;
+use dukcapil_fr_sim::domain::limits::Limits;
+use dukcapil_fr_sim::domain::matcher::hash::Print;
+use dukcapil_fr_sim::domain::matcher::score::score;
+use dukcapil_fr_sim::domain::matcher::{Picture, Turn, look};
 
 /// A picture of the gallery, and the pixels it is changed from.
 struct Subject {

@@ -2,10 +2,11 @@
 
 #![no_main]
 
-use dukcapil_fr_sim::evidence::Photo;
-use dukcapil_fr_sim::fixtures::Limits;
+use dukcapil_fr_sim::domain::evidence::Photo;
+use dukcapil_fr_sim::domain::limits::Limits;
+use dukcapil_fr_sim::protocol::body::FIELDS;
 use dukcapil_fr_sim::protocol::encoding::Base64Mode;
-use dukcapil_fr_sim::protocol::{Body, Field, body::FIELDS};
+use dukcapil_fr_sim::protocol::{Body, Field};
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let body = Body::decode(bytes);

@@ -13,9 +13,10 @@ use super::encrypt::read_public_key;
 use super::secret::Secret;
 use super::terminal::{complain, say};
 use super::{Failure, candidates_table, client};
-use crate::fixtures::source;
+use crate::base::text;
+use crate::config::source;
 use crate::keys;
-use crate::protocol::{body, encoding};
+use crate::protocol::encoding;
 
 #[derive(Debug, Args)]
 pub struct CallArgs {
@@ -172,7 +173,7 @@ fn print_reason(entry: &Value) -> Result<(), Failure> {
     }
     for warning in entry["warnings"].as_array().into_iter().flatten() {
         let message = warning["message"].as_str().unwrap_or_default();
-        say(format_args!("warning: {}", body::cut(message, 200)))?;
+        say(format_args!("warning: {}", text::truncate(message, 200)))?;
     }
     Ok(())
 }

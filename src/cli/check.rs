@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::terminal::say;
 use super::{Failure, fixture_directory, load};
-use crate::policy;
+use crate::domain::policy;
 
 #[derive(Debug, Args)]
 pub struct CheckArgs {

@@ -9,12 +9,12 @@ use serde_json::json;
 use super::log::Log;
 use super::serve::LogFormat;
 use super::terminal;
-use crate::clock;
-use crate::fixtures::Problem;
-use crate::journal::{Entry, State};
+use crate::base::time;
+use crate::config::Problem;
 use crate::keys::Origin;
-use crate::observer::Observer;
 use crate::simulator::Simulator;
+use crate::state::journal::{Entry, State};
+use crate::state::observer::Observer;
 
 /// The terminal.
 #[derive(Debug)]
@@ -90,7 +90,7 @@ impl Console {
     }
 
     fn text_of(&self, entry: &Entry) -> String {
-        let time = clock::rfc3339_millis(entry.at);
+        let time = time::rfc3339_millis(entry.at);
         let time = time.get(11..23).unwrap_or_default();
         let answer = &entry.answer;
         let code = answer.code.as_ref().map_or_else(
@@ -125,7 +125,7 @@ impl Console {
     /// Named as in the journal.
     fn json_of(&self, entry: &Entry) -> serde_json::Value {
         let mut line = json!({
-            "event": "request", "id": entry.id, "at": clock::rfc3339_millis(entry.at), "customer_id": entry.customer_id,
+            "event": "request", "id": entry.id, "at": time::rfc3339_millis(entry.at), "customer_id": entry.customer_id,
             "transaction_id": entry.request.transaction_id, "status": entry.answer.status, "code": entry.answer.code,
             "reason": entry.answer.reason, "state": entry.state, "elapsed_us": entry.elapsed_us,
         });
@@ -163,7 +163,7 @@ impl Observer for Console {
     }
 
     fn stray(&self, status: u16, method: &str, path: &str) {
-        let shown = plain(&crate::protocol::body::cut(path, 100));
+        let shown = plain(&crate::base::text::truncate(path, 100));
         match self.format {
             _ if self.quiet => {}
             LogFormat::Text => {

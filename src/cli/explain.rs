@@ -9,9 +9,9 @@ use clap::Args;
 
 use super::terminal::{complain, say};
 use super::{Failure, Sources, candidates_table, fixture_directory, load};
-use crate::clock::{Clock, ClockStart};
 use crate::engine::{Engine, Explanation, Head, Settings};
-use crate::journal::Journal;
+use crate::state::clock::{Clock, ClockStart};
+use crate::state::journal::Journal;
 
 #[derive(Debug, Args)]
 pub struct ExplainArgs {

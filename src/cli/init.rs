@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::Failure;
 use super::terminal::say;
-use crate::fixtures::source;
+use crate::config::source;
 
 #[derive(Debug, Args)]
 pub struct InitArgs {

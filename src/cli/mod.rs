@@ -25,9 +25,9 @@ use std::process::ExitCode;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::StartError;
-use crate::fixtures::{self, Fixtures, Problem};
+use crate::config::{self, Fixtures, Problem};
+use crate::domain::policy::PolicySpec;
 use crate::keys::{self, KeyRing, PrivateKey};
-use crate::policy::PolicySpec;
 use crate::version::WITH_COMMIT;
 
 /// Simulator of the Dukcapil face recognition 1:N endpoint.
@@ -185,7 +185,7 @@ fn load(directory: Option<&Path>, keys: &Path) -> Result<Fixtures, Failure> {
         None => PrivateKey::generate("a throw-away key", 2048).map_err(Failure::keys)?,
     };
     let ring = KeyRing::new(server, Some(keys.to_owned()));
-    fixtures::load(directory, ring, &PolicySpec::default()).map_err(|problems| Failure::fixtures(&problems))
+    config::load(directory, ring, &PolicySpec::default()).map_err(|problems| Failure::fixtures(&problems))
 }
 
 /// Candidates as a table, the best first.

@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::Failure;
 use super::terminal::say;
-use crate::fixtures::schema::FileKind;
+use crate::config::schema::FileKind;
 
 #[derive(Debug, Args)]
 pub struct SchemaArgs {

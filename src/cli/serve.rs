@@ -15,11 +15,11 @@ use serde_json::json;
 use super::console::Console;
 use super::secret::Secret;
 use super::{Failure, fixture_directory, terminal};
-use crate::clock::ClockStart;
-use crate::fixtures::Size;
+use crate::base::size::Size;
+use crate::domain::policy::PolicySpec;
 use crate::keys::KEY_BITS;
-use crate::policy::PolicySpec;
 use crate::protocol::Layout;
+use crate::state::clock::ClockStart;
 use crate::{Builder, Simulator};
 
 /// Flags of `serve`; each has an environment variable.
@@ -161,7 +161,7 @@ fn serve(args: ServeArgs, console: &Arc<Console>) -> Result<ExitCode, Failure> {
 fn builder(
     args: ServeArgs,
     directory: Option<PathBuf>,
-    observer: Arc<dyn crate::observer::Observer>,
+    observer: Arc<dyn crate::state::observer::Observer>,
 ) -> Result<Builder, Failure> {
     // --admin-token "$TOKEN" without a TOKEN means none.
     let token = args.admin_token.map(|token| token.reveal().to_owned()).filter(|token| !token.is_empty());

@@ -8,13 +8,13 @@ use actix_web::{HttpRequest, web};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 
-use super::Shared;
-use super::headers;
-use super::intake::Aside;
-use super::patience::Patience;
-use crate::buffers::Buffer;
-use crate::faults::At;
-use crate::timer::Timer;
+use super::buffer_pool::Buffer;
+use super::data::headers;
+use super::long_body::Aside;
+use super::state::Shared;
+use super::timeouts::Patience;
+use crate::domain::faults::At;
+use crate::state::timer::Timer;
 
 /// Why a body was not read.
 #[derive(Debug, PartialEq, Eq)]

@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 
 use super::json_fault::{self, JsonFault};
 use super::{number, photo};
+use crate::base::text::{preview, quoted, truncate};
 
 /// A field of the request (doc 2, the table of parameters).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -222,7 +223,7 @@ impl<'a> Body<'a> {
     #[must_use]
     pub fn threshold_text(&self) -> Option<String> {
         match self.value(Field::Threshold) {
-            Value::Number(text) | Value::Text(text) => Some(cut(text, KEY_CHARS)),
+            Value::Number(text) | Value::Text(text) => Some(truncate(text, KEY_CHARS)),
             _ => None,
         }
     }
@@ -237,12 +238,12 @@ impl<'a> Body<'a> {
             Value::Null => Some(format!("{name} is null")),
             Value::Text(text) if text.is_empty() => Some(format!("{name} is empty")),
             Value::Text(text) if field == Field::Threshold && !number::is_json_number(text) => {
-                Some(format!("{name} is the string {}, which is no number", shown(text)))
+                Some(format!("{name} is the string {}, which is no number", quoted(text)))
             }
             Value::Text(text) => too_long(rule, text),
             Value::Number(_) if field == Field::Threshold => None,
             Value::Number(number) if !rule.secret => {
-                Some(format!("{name} is the number {}, not a string", cut(number, KEY_CHARS)))
+                Some(format!("{name} is the number {}, not a string", truncate(number, KEY_CHARS)))
             }
             other => Some(format!("{name} is {}, not {}", other.kind(), expected(field))),
         }
@@ -265,40 +266,12 @@ fn too_long(rule: &FieldRule, text: &str) -> Option<String> {
     // A text of at most `max` bytes has at most `max` characters.
     let count = if text.len() <= max { 0 } else { text.chars().count() };
     (count > max)
-        .then(|| format!("{} has {count} characters, at most {max} are allowed: {}", rule.name, shown(text)))
+        .then(|| format!("{} has {count} characters, at most {max} are allowed: {}", rule.name, quoted(text)))
 }
 
 fn remember(keys: &mut Vec<String>, key: &str) {
     if keys.len() < KEYS_KEPT && !keys.iter().any(|known| known == key) {
-        keys.push(excerpt(key, KEY_CHARS));
-    }
-}
-
-/// A value seen, quoted, escaped and cut, fit for a log line.
-#[must_use]
-pub fn shown(text: &str) -> String {
-    if is_long_base64(text) { excerpt(text, KEY_CHARS) } else { format!("{:?}", cut(text, KEY_CHARS)) }
-}
-
-/// A value seen, cut. Of what is a photo or a ciphertext by its looks not even the beginning is given: it is in another field's
-/// place.
-#[must_use]
-pub fn excerpt(text: &str, chars: usize) -> String {
-    if is_long_base64(text) { format!("({} characters of base64)", text.len()) } else { cut(text, chars) }
-}
-
-/// Longer than any text of the document, and shorter than any ciphertext: of the shortest key, 1024 bits, it has 172 characters.
-#[must_use]
-pub fn is_long_base64(text: &str) -> bool {
-    text.len() >= 80 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/-_=\r\n".contains(&b))
-}
-
-/// The first `chars` characters, with an ellipsis where something was cut off.
-#[must_use]
-pub fn cut(text: &str, chars: usize) -> String {
-    match text.char_indices().nth(chars) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
+        keys.push(preview(key, KEY_CHARS));
     }
 }
 
@@ -477,10 +450,10 @@ mod tests {
     #[test]
     fn of_a_photo_or_ciphertext_in_a_wrong_place_nothing_is_shown() {
         let ciphertext = format!("{}+/==", "Ab1".repeat(50));
-        assert_eq!(shown(&ciphertext), "(154 characters of base64)");
-        assert_eq!(excerpt(&ciphertext, 100), "(154 characters of base64)");
-        assert_eq!(shown(&"a ".repeat(50)), format!("\"{}…\"", "a ".repeat(20)));
-        assert_eq!(excerpt("T-1", 100), "T-1");
+        assert_eq!(quoted(&ciphertext), "(154 characters of base64)");
+        assert_eq!(preview(&ciphertext, 100), "(154 characters of base64)");
+        assert_eq!(quoted(&"a ".repeat(50)), format!("\"{}…\"", "a ".repeat(20)));
+        assert_eq!(preview("T-1", 100), "T-1");
     }
 
     #[test]

@@ -4,6 +4,9 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use Shape::{Identification, Verification};
+use Stage::{Door, Matcher};
+use Standing::{Doc, Observed};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -69,10 +72,6 @@ pub struct Outcome {
     /// The place it is known from, and how sure the text is where that differs.
     pub source: &'static str,
 }
-
-use Shape::{Identification, Verification};
-use Stage::{Door, Matcher};
-use Standing::{Doc, Observed};
 
 /// Every known outcome: the eight documented ones, then those observed in clients of the 1:1 sibling.
 pub static OUTCOMES: [Outcome; 15] = [

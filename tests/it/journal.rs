@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use dukcapil_fr_sim::http::admin::{Removed, error, requests, verify, wait};
-use dukcapil_fr_sim::journal::{Elapsed, Ended, Entry, Reply, Request};
-use dukcapil_fr_sim::timer::Timer;
+use dukcapil_fr_sim::http::admin::{Removed, requests, verify, wait};
+use dukcapil_fr_sim::http::api_error;
+use dukcapil_fr_sim::state::journal::{Elapsed, Ended, Entry, Reply, Request};
+use dukcapil_fr_sim::state::timer::Timer;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use schemars::schema_for;
@@ -185,7 +186,7 @@ fn waiting_hears_of_ends_and_of_clearing() {
     let waiter = waiting(&sim, question);
     timer.awaited(Duration::from_secs(5));
     let entry = sim.0.engine().journal.add(entry("demo"));
-    sim.0.engine().journal.end(&entry, dukcapil_fr_sim::journal::State::Aborted, 1);
+    sim.0.engine().journal.end(&entry, dukcapil_fr_sim::state::journal::State::Aborted, 1);
     assert_eq!(waiter.join().unwrap().1["requests"][0]["id"], 2);
     let waiter = waiting(&sim, json!({ "count": 3, "timeout": "6s" }));
     timer.awaited(Duration::from_secs(6));
@@ -497,7 +498,7 @@ fn answers_are_as_their_schemas_say() {
     let unmet = verified(&sim, json!({ "match": { "code": "1*" }, "count": { "exactly": 1 } })).1;
     check(schema_for!(verify::Unmet), &unmet);
     check(schema_for!(verify::Verified), &verified(&sim, json!({ "count": { "at_least": 0 } })).1);
-    check(schema_for!(error::ErrorAnswer), &verified(&sim, json!({})).1);
+    check(schema_for!(api_error::ErrorAnswer), &verified(&sim, json!({})).1);
     check(schema_for!(wait::Waited), &waiting(&sim, json!({ "count": 4 })).join().unwrap().1);
     let waiter = waiting(&sim, json!({ "count": 5, "timeout": "5s" }));
     timer.release(Duration::from_secs(5));

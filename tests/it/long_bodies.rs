@@ -6,7 +6,7 @@ use std::net::{Shutdown, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-use dukcapil_fr_sim::http::patience::Patience;
+use dukcapil_fr_sim::http::timeouts::Patience;
 use dukcapil_fr_sim::protocol::encoding;
 use rand::rngs::ChaCha8Rng;
 use rand::{Rng, RngExt, SeedableRng};

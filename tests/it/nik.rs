@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 
 use crate::support::{Answer, Sim, exchange, http};
 
-const FULL: &str = include_str!("../../src/nik/golden/full.json");
-const LIMITED: &str = include_str!("../../src/nik/golden/limited.json");
-const FAILED: &str = include_str!("../../src/nik/golden/failed.json");
+const FULL: &str = include_str!("../../src/domain/nik/golden/full.json");
+const LIMITED: &str = include_str!("../../src/domain/nik/golden/limited.json");
+const FAILED: &str = include_str!("../../src/domain/nik/golden/failed.json");
 
 fn ask(sim: &Sim, nik: &Value, process: &str) -> Answer {
     sim.post("/api/nik", json!({ "nik": nik, "process": process }).to_string())

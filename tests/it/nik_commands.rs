@@ -187,7 +187,7 @@ fn what_cannot_be_generated_exits_2_with_the_reason() {
 fn the_licence_of_the_region_data_goes_with_the_binary() {
     let (code, help) = out(&["--help"], "");
     assert_eq!(code, 0);
-    let origin = include_str!("../../src/nik/data/WILAYAH.md");
+    let origin = include_str!("../../src/domain/nik/data/WILAYAH.md");
     let notice = origin
         .split("## MIT notice of the origin")
         .nth(1)

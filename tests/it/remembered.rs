@@ -1,9 +1,9 @@
 //! What was seen before is answered as if it had not been.
 
+use dukcapil_fr_sim::protocol::encoding::encode;
 use serde_json::{Value, json};
 
 use crate::support::{Body, SITI, Sim, stranger};
-use dukcapil_fr_sim::protocol::encoding::encode;
 
 const NOTHING_REMEMBERED: &str = "limits = { remembered_ciphertexts = 0, remembered_photos = 0 }";
 

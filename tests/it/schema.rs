@@ -2,16 +2,15 @@
 
 use std::process::{Command, Output};
 
-use dukcapil_fr_sim::faults::KINDS;
-use dukcapil_fr_sim::fixtures::model::GallerySpec;
-use dukcapil_fr_sim::fixtures::schema::FileKind;
-use dukcapil_fr_sim::fixtures::{CustomerSpec, SimulatorSpec, source};
-use dukcapil_fr_sim::policy;
-use dukcapil_fr_sim::rules::Rule;
+use FileKind::{Customer, Gallery, Simulator};
+use dukcapil_fr_sim::config::model::GallerySpec;
+use dukcapil_fr_sim::config::schema::FileKind;
+use dukcapil_fr_sim::config::{CustomerSpec, SimulatorSpec, source};
+use dukcapil_fr_sim::domain::faults::KINDS;
+use dukcapil_fr_sim::domain::policy;
+use dukcapil_fr_sim::domain::rules::Rule;
 use jsonschema::Validator;
 use serde_json::Value;
-
-use FileKind::{Customer, Gallery, Simulator};
 
 fn run(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_dukcapil-fr-sim")).arg("schema").args(arguments).output().unwrap()

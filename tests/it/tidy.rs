@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use dukcapil_fr_sim::fixtures::source;
-use dukcapil_fr_sim::policy;
-use dukcapil_fr_sim::protocol::{OUTCOMES, body::FIELDS};
+use dukcapil_fr_sim::config::source;
+use dukcapil_fr_sim::domain::policy;
+use dukcapil_fr_sim::protocol::OUTCOMES;
+use dukcapil_fr_sim::protocol::body::FIELDS;
 
 #[path = "../../examples/draw_gallery/files.rs"]
 mod files;
@@ -185,7 +186,7 @@ fn both_readmes_have_every_customer_code_policy_key_and_field() {
                 .collect();
         assert_eq!(
             faults,
-            dukcapil_fr_sim::faults::KINDS.iter().map(|kind| kind.name).collect::<Vec<_>>(),
+            dukcapil_fr_sim::domain::faults::KINDS.iter().map(|kind| kind.name).collect::<Vec<_>>(),
             "{name}"
         );
         let routes = table_behind(&text, if name == "README.md" { "## Admin API" } else { "## API admin" });

@@ -13,9 +13,10 @@ use rand::SeedableRng;
 use rand::rngs::Xoshiro256PlusPlus;
 
 use super::Failure;
-use crate::clock::{self, Clock, ClockStart};
-use crate::nik::region::{LICENCE, Prefix};
-use crate::nik::{Generator, Sex, Terms, Wanted, read};
+use crate::base::time;
+use crate::domain::nik::region::{LICENCE, Prefix};
+use crate::domain::nik::{Generator, Sex, Terms, Wanted, read};
+use crate::state::clock::{Clock, ClockStart};
 use output::{Format, Output};
 use progress::Progress;
 
@@ -88,7 +89,7 @@ struct TermsArgs {
 
 impl TermsArgs {
     fn terms(&self) -> Terms {
-        Terms { today: clock::jakarta_day(Clock::new(self.clock).now()), min_age: self.min_age }
+        Terms { today: time::jakarta_day(Clock::new(self.clock).now()), min_age: self.min_age }
     }
 }
 
@@ -113,7 +114,7 @@ fn judge(args: &ReadArgs, format: Format) -> io::Result<ExitCode> {
     input::each(&args.niks, |nik| {
         let reading = read(nik, &terms);
         count += 1;
-        invalid += u64::from(!reading.as_ref().is_ok_and(crate::nik::Reading::is_valid));
+        invalid += u64::from(!reading.as_ref().is_ok_and(crate::domain::nik::Reading::is_valid));
         output.write(nik, &reading)
     })?;
     output.end()?;
@@ -133,7 +134,11 @@ fn generate(args: &GenerateArgs) -> Result<io::Result<ExitCode>, Failure> {
     Ok(write(niks, args, &terms).map(|()| ExitCode::SUCCESS))
 }
 
-fn write(niks: impl Iterator<Item = crate::nik::Nik>, args: &GenerateArgs, terms: &Terms) -> io::Result<()> {
+fn write(
+    niks: impl Iterator<Item = crate::domain::nik::Nik>,
+    args: &GenerateArgs,
+    terms: &Terms,
+) -> io::Result<()> {
     let mut output = Output::start(if args.json { Format::JsonMeaning } else { Format::Bare })?;
     let progress = Progress::of(Some(args.count));
     for nik in niks {

@@ -4,8 +4,8 @@ use std::io::{self, BufWriter, IsTerminal, Write};
 
 use serde::Serialize;
 
-use crate::nik::{District, Problem, Reading};
-use crate::protocol::body::cut;
+use crate::base::text::truncate;
+use crate::domain::nik::{District, Problem, Reading};
 
 /// What is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,7 +104,7 @@ impl Output {
 
 /// What is not a NIK may be anything, also what moves a terminal's cursor.
 fn shown(text: &str) -> String {
-    cut(text, 40).chars().map(|char| if char.is_control() { '\u{fffd}' } else { char }).collect()
+    truncate(text, 40).chars().map(|char| if char.is_control() { '\u{fffd}' } else { char }).collect()
 }
 
 fn problems(reading: &Result<Reading, Problem>) -> impl Iterator<Item = &Problem> {

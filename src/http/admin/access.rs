@@ -11,7 +11,7 @@ use actix_web::{Error, web};
 use subtle::ConstantTimeEq;
 
 use super::ApiError;
-use crate::http::Shared;
+use crate::http::state::Shared;
 
 /// The address that the admin listener is bound to.
 #[derive(Clone, Copy, Debug)]

@@ -5,8 +5,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{ApiError, Json, customer, json};
-use crate::clock::{self, Change, Reading};
-use crate::http::Shared;
+use crate::base::time;
+use crate::http::state::Shared;
+use crate::state::clock::{Change, Reading};
 
 /// What is done to a clock: one of these.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -82,7 +83,7 @@ impl ClockChange {
                 Ok(Change::Advance(by))
             }
             ClockChange { advance: None, now: Some(text), freeze: None, reset: None } => {
-                let now = clock::parse_instant(&text).map_err(|message| ApiError::invalid(message).path("/now"))?;
+                let now = time::parse_instant(&text).map_err(|message| ApiError::invalid(message).path("/now"))?;
                 Ok(Change::Set(now))
             }
             ClockChange { advance: None, now: None, freeze: Some(frozen), reset: None } => {
@@ -101,5 +102,5 @@ fn too_far(message: String) -> ApiError {
 }
 
 fn shown(reading: Reading) -> HttpResponse {
-    json(&ClockView { now: clock::rfc3339(reading.now), frozen: reading.frozen })
+    json(&ClockView { now: time::rfc3339(reading.now), frozen: reading.frozen })
 }

@@ -9,11 +9,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::error::{ErrorBody, pointer_to};
 use super::{ApiError, JsonOrNothing, json};
-use crate::fixtures::{CustomerId, CustomerSpec, Fixtures, Limits, PeerSource, Problem, SimulatorSpec};
-use crate::http::Shared;
-use crate::policy::Policy;
+use crate::config::{CustomerId, CustomerSpec, Fixtures, PeerSource, Problem, SimulatorSpec};
+use crate::domain::limits::Limits;
+use crate::domain::policy::Policy;
+use crate::http::api_error::{ErrorBody, pointer_to};
+use crate::http::state::Shared;
 
 /// What the simulator was started with, and what holds for every customer. Secrets are told only as being there.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -179,7 +180,7 @@ impl Draft {
             match customer_of(&id, value) {
                 Ok((id, spec)) => drop(customers.insert(id, spec)),
                 Err(error) => {
-                    let at = format!("/customers/{}", super::error::escaped(&id));
+                    let at = format!("/customers/{}", crate::http::api_error::escaped(&id));
                     problems.push(ProblemView::in_body(&at, &error));
                 }
             }

@@ -10,12 +10,12 @@ use serde::Serialize;
 use serde_json::{Map, Value, json as value};
 
 use super::{ApiError, Json, JsonOrNothing, Removed, json};
-use crate::clock;
+use crate::base::duration::Ttl;
+use crate::base::time;
+use crate::config::{CustomerId, CustomerSpec};
 use crate::engine::Engine;
-use crate::fixtures::{CustomerId, CustomerSpec};
-use crate::http::Shared;
-use crate::roster::{Listed, READ_ONLY, Wanted};
-use crate::rules::Ttl;
+use crate::http::state::Shared;
+use crate::state::customers::{Listed, READ_ONLY, Wanted};
 
 /// Where a customer comes from.
 #[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
@@ -97,10 +97,10 @@ pub async fn list(shared: web::Data<Shared>) -> HttpResponse {
     let line = |listed: Listed| CustomerLine {
         customer_id: listed.customer.id.clone(),
         methode: listed.customer.methode.clone(),
-        extends: listed.customer.spec.extends.as_ref().map(ToString::to_string),
+        extends: listed.spec.extends.as_ref().map(ToString::to_string),
         source: source(&listed),
         rules: listed.customer.rules.len(),
-        expires: listed.expires.map(clock::rfc3339),
+        expires: listed.expires.map(time::rfc3339),
     };
     json(&CustomerList { customers: engine.roster.all(engine.clock.now()).into_iter().map(line).collect() })
 }
@@ -226,7 +226,7 @@ fn source(listed: &Listed) -> Source {
 
 fn view(engine: &Engine, listed: &Listed) -> CustomerView {
     let customer = &listed.customer;
-    let mut spec = customer.spec.clone();
+    let mut spec = CustomerSpec::clone(&listed.spec);
     spec.customer_id = customer.id.parse().ok();
     spec.methode = customer.methode.iter().map(|name| name.parse().ok()).collect();
     spec.quota.per_day = Some(customer.per_day);
@@ -236,7 +236,7 @@ fn view(engine: &Engine, listed: &Listed) -> CustomerView {
         path: engine.fixtures().path_of(&customer.id, methode),
         public_key_pem: customer.key.public_pem().to_owned(),
         source: source(listed),
-        expires: listed.expires.map(clock::rfc3339),
+        expires: listed.expires.map(time::rfc3339),
         customer: spec,
     }
 }

@@ -14,9 +14,9 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::ApiError;
-use crate::http::Shared;
-use crate::http::places::Place;
-use crate::journal::{Entry, News, State};
+use crate::http::slots::Place;
+use crate::http::state::Shared;
+use crate::state::journal::{Entry, News, State};
 
 /// The query of `GET /events`.
 #[derive(Debug, Default, Deserialize, JsonSchema)]

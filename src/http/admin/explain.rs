@@ -9,9 +9,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{ApiError, Json, json};
+use crate::domain::warnings::Headers;
 use crate::engine::Head;
-use crate::http::Shared;
-use crate::warnings::Headers;
+use crate::http::state::Shared;
 
 /// What `POST /explain` takes: a request of the endpoint.
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -14,14 +14,17 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::{ApiError, MAX_BODY, Removed, json, query, unread};
-use crate::buffers::Buffer;
-use crate::evidence::PhotoFormat;
-use crate::fixtures::model::{Nik, SimilarSpec};
-use crate::fixtures::{Customer, Fixtures, Limits, PlantedScore};
-use crate::http::{Shared, body};
-use crate::journal::hex;
-use crate::matcher::enrolled::{MOST_PICTURES_EACH, Refused};
-use crate::matcher::{Enrolled, Enrolment, Gallery, Identity, Picture, Similar};
+use crate::base::hash::hex;
+use crate::config::model::{Nik, SimilarSpec};
+use crate::config::{Fixtures, PlantedScore};
+use crate::domain::customer::Customer;
+use crate::domain::evidence::PhotoFormat;
+use crate::domain::limits::Limits;
+use crate::domain::matcher::enrolled::{MOST_PICTURES_EACH, Refused};
+use crate::domain::matcher::{Enrolled, Enrolment, Gallery, Identity, Picture, Similar};
+use crate::http::body;
+use crate::http::buffer_pool::Buffer;
+use crate::http::state::Shared;
 use crate::protocol::encoding::{self, Base64Mode};
 
 /// Identities listed when the query names no limit, and at most.
@@ -386,7 +389,7 @@ async fn of_parts(body: Buffer, boundary: String) -> Result<(EnrolRequest, Files
             "customer_id" => wanted.customer_id = Some(text(&bytes, "customer_id")?),
             "similar" => wanted.similar = Some(parsed(&bytes, "similar")?),
             other => {
-                let shown = crate::protocol::body::shown(other);
+                let shown = crate::base::text::quoted(other);
                 return Err(ApiError::invalid(format!("there is no part {shown}"))
                     .hint("parts are nik, name, customer_id, similar, and picture for each file"));
             }
@@ -431,6 +434,6 @@ fn refused(why: Refused) -> ApiError {
 }
 
 fn unknown(nik: &str) -> ApiError {
-    let shown = crate::protocol::body::shown(nik);
+    let shown = crate::base::text::quoted(nik);
     ApiError::not_found(format!("nobody in the gallery has the NIK {shown}")).hint("GET /gallery lists them")
 }

@@ -3,7 +3,7 @@
 use actix_web::{HttpResponse, web};
 
 use super::ApiError;
-use crate::http::Shared;
+use crate::http::state::Shared;
 use crate::keys::PrivateKey;
 
 /// Of a PEM.

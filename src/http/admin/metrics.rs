@@ -5,11 +5,11 @@ use std::sync::atomic::Ordering;
 
 use actix_web::{HttpResponse, web};
 
-use crate::capacity::CapacityGauge;
+use crate::domain::customer::Customer;
 use crate::engine::Engine;
-use crate::fixtures::Customer;
-use crate::http::Shared;
-use crate::metrics::{CONTENT_TYPE, Capacity, Now};
+use crate::http::state::Shared;
+use crate::state::metrics::{CONTENT_TYPE, Capacity, Now};
+use crate::state::worker_pool::CapacityGauge;
 
 pub async fn metrics(shared: web::Data<Shared>) -> HttpResponse {
     let now = Now {

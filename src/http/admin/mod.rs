@@ -4,7 +4,6 @@ pub mod access;
 mod clock;
 mod config;
 mod customers;
-pub mod error;
 pub mod events;
 mod explain;
 pub mod gallery;
@@ -17,11 +16,12 @@ pub mod requests;
 mod reset;
 pub mod routes;
 mod rules;
+pub mod server;
 mod status;
 pub mod verify;
 pub mod wait;
 
-pub use error::ApiError;
+pub use super::api_error::ApiError;
 
 use std::sync::Arc;
 
@@ -29,15 +29,16 @@ use actix_web::dev::Payload;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{FromRequest, HttpRequest, HttpResponse};
 use futures_util::future::{LocalBoxFuture, ready};
-use operation::Operation;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::Shared;
 use super::body::{self, Unread};
-use crate::buffers::Buffer;
-use crate::fixtures::{Customer, did_you_mean};
+use super::buffer_pool::Buffer;
+use crate::base::suggestion;
+use crate::domain::customer::Customer;
+use crate::http::state::Shared;
+use operation::Operation;
 
 /// Largest body of an admin request, in bytes: an explanation carries a whole request of the endpoint.
 pub const MAX_BODY: usize = 32 << 20;
@@ -129,7 +130,7 @@ fn read(req: &HttpRequest, payload: &mut Payload) -> LocalBoxFuture<'static, Res
 fn query<T: DeserializeOwned>(req: &HttpRequest) -> Result<T, ApiError> {
     web::Query::<T>::from_query(req.query_string()).map(web::Query::into_inner).map_err(|error| {
         let message = error.to_string();
-        match did_you_mean::hint(&message) {
+        match suggestion::hint(&message) {
             Some(hint) => ApiError::invalid(message).hint(hint),
             None => ApiError::invalid(message),
         }

@@ -9,12 +9,13 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value, json};
 
 use super::access::OPEN_TO_ALL;
-use super::error::ErrorAnswer;
 use super::operation::{Answer, Body, Content, Operation, SchemaOf};
 use super::routes::operations;
-use crate::fixtures::model::Nik;
-use crate::fixtures::{CustomerId, schema};
-use crate::http::Shared;
+use crate::base::json_schema;
+use crate::config::CustomerId;
+use crate::config::model::Nik;
+use crate::http::api_error::ErrorAnswer;
+use crate::http::state::Shared;
 
 /// An OpenAPI document.
 pub struct Document;
@@ -173,7 +174,7 @@ impl Schemas {
         let parameter = |(name, property): (&String, &Value)| {
             let mut schema = Schema::try_from(property.clone()).unwrap_or_default();
             // A query has no null.
-            schema::plain(&mut schema);
+            json_schema::plain(&mut schema);
             let description = schema.remove("description").unwrap_or_default();
             json!({
                 "name": name,

@@ -6,10 +6,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{ApiError, Json, json};
-use crate::checks::QuotaView;
-use crate::clock;
-use crate::http::Shared;
-use crate::ledger;
+use crate::base::time;
+use crate::domain::quota::QuotaView;
+use crate::http::state::Shared;
+use crate::state::customer_state;
 
 /// What is set: either or both.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -17,7 +17,7 @@ use crate::ledger;
 pub struct QuotaChange {
     /// `null` lifts the limit; absent leaves it. It holds until a PUT or PATCH of the customer says something newer.
     #[schemars(with = "Option<u64>")]
-    #[serde(deserialize_with = "crate::fixtures::model::present")]
+    #[serde(deserialize_with = "crate::config::model::present")]
     per_day: Option<Option<u64>>,
     /// Charged so far today.
     #[schemars(with = "u64")]
@@ -53,8 +53,8 @@ pub async fn change(
     let engine = &shared.engine;
     let customer = super::customer(&shared, &customer_id)?;
     let book = engine.ledger.book(&customer.id);
-    let mut book = ledger::open(&book);
-    let day = clock::jakarta_day(engine.now_of(&book));
+    let mut book = customer_state::open(&book);
+    let day = time::jakarta_day(engine.now_of(&book));
     if let Some(per_day) = change.per_day {
         book.set_per_day(per_day);
     }

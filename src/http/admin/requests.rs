@@ -7,10 +7,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{ApiError, Removed, json, query};
-use crate::clock;
-use crate::http::Shared;
-use crate::journal::{Entry, Match, Since, State};
-use crate::rules::Pattern;
+use crate::base::pattern::Pattern;
+use crate::base::time;
+use crate::http::state::Shared;
+use crate::state::journal::{Entry, Match, Since, State};
 
 /// The query of `GET /requests`.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -66,7 +66,7 @@ pub async fn list(shared: web::Data<Shared>, req: HttpRequest) -> Result<HttpRes
 pub async fn one(shared: web::Data<Shared>, id: web::Path<String>) -> Result<HttpResponse, ApiError> {
     let entry = id.parse().ok().and_then(|id| shared.engine.journal.get(id));
     let entry = entry.ok_or_else(|| {
-        ApiError::not_found(format!("the journal has no request {}", crate::protocol::body::shown(&id)))
+        ApiError::not_found(format!("the journal has no request {}", crate::base::text::quoted(&id)))
             .hint("GET /requests lists what it has; --journal makes it larger")
     })?;
     Ok(json(&entry))
@@ -88,5 +88,5 @@ pub async fn clear(shared: web::Data<Shared>, req: HttpRequest) -> Result<HttpRe
 
 /// An unescaped `+` in a query is a blank; nobody means a blank in an instant.
 fn instant(text: &str) -> Result<jiff::Timestamp, ApiError> {
-    clock::parse_instant(&text.replace(' ', "+")).map_err(|message| ApiError::invalid(message).path("since"))
+    time::parse_instant(&text.replace(' ', "+")).map_err(|message| ApiError::invalid(message).path("since"))
 }

@@ -5,9 +5,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{ApiError, json, query};
+use crate::config::CustomerId;
 use crate::engine::Scope;
-use crate::fixtures::CustomerId;
-use crate::http::Shared;
+use crate::http::state::Shared;
 
 /// What goes back to the beginning.
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -11,9 +11,9 @@ use super::{
     Removed, clock, config, customers, events, explain, gallery, keys, metrics, openapi, quota, requests,
     reset, rules, status, verify, wait,
 };
+use crate::domain::rules::RuleSpec;
 use crate::engine::Explanation;
-use crate::journal::Entry;
-use crate::rules::RuleSpec;
+use crate::state::journal::Entry;
 
 /// All operations.
 #[must_use]

@@ -5,9 +5,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{ApiError, Json, Removed, customer, json};
-use crate::http::Shared;
-use crate::ledger;
-use crate::rules::{Draw, Rule, RuleSpec};
+use crate::domain::rules::{Draw, Rule, RuleSpec};
+use crate::http::state::Shared;
+use crate::state::customer_state;
 
 /// A customer's rules.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -78,7 +78,7 @@ pub async fn remove_all(
 }
 
 fn unknown_rule(customer_id: &str, name: &str) -> ApiError {
-    let shown = crate::protocol::body::shown(name);
+    let shown = crate::base::text::quoted(name);
     ApiError::not_found(format!("{customer_id} has no rule {shown}"))
         .hint(format!("GET /customers/{customer_id}/rules lists them"))
 }
@@ -136,7 +136,7 @@ pub async fn preview(
         return Err(unknown_rule(&wanted.customer_id, name).path("/rule"));
     }
     let book = engine.ledger.book(&customer.id);
-    let book = ledger::open(&book);
+    let book = customer_state::open(&book);
     let now = engine.now_of(&book);
     let seed = (engine.seed(), customer.id.as_str());
     let draws = |rule: &Rule| book.scenario.preview(rule, seed, now, wanted.count);
@@ -159,7 +159,7 @@ pub async fn read_state(
     customer_id: web::Path<String>,
 ) -> Result<HttpResponse, ApiError> {
     let book = shared.engine.ledger.book(&customer(&shared, &customer_id)?.id);
-    let state = ledger::open(&book).scenario.state.clone();
+    let state = customer_state::open(&book).scenario.state.clone();
     Ok(json(&ScenarioState { state }))
 }
 
@@ -172,6 +172,6 @@ pub async fn change_state(
     if wanted.state.len() > 256 {
         return Err(ApiError::invalid("a state has at most 256 bytes").path("/state"));
     }
-    ledger::open(&book).scenario.state.clone_from(&wanted.state);
+    customer_state::open(&book).scenario.state.clone_from(&wanted.state);
     Ok(json(&wanted))
 }

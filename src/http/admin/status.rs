@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::json;
-use crate::http::Shared;
+use crate::http::state::Shared;
 use crate::version;
 
 /// How the simulator is.

@@ -7,11 +7,11 @@ use actix_web::{HttpResponse, web};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::error::ErrorBody;
 use super::{ApiError, Json, json};
 use crate::engine::Engine;
-use crate::http::Shared;
-use crate::journal::{Expected, Match, Miss, Tally};
+use crate::http::api_error::ErrorBody;
+use crate::http::state::Shared;
+use crate::state::journal::{Expected, Match, Miss, Tally};
 
 /// What `POST /requests/verify` takes.
 #[derive(Debug, Deserialize, JsonSchema)]

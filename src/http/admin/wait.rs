@@ -13,10 +13,10 @@ use tokio::sync::broadcast::error::RecvError;
 
 use super::verify::{Unmet, hint, requests, tally, told};
 use super::{ApiError, Json, json};
+use crate::base::duration::Span;
 use crate::engine::Engine;
-use crate::http::Shared;
-use crate::journal::{Entry, Match, News, Tally};
-use crate::rules::Span;
+use crate::http::state::Shared;
+use crate::state::journal::{Entry, Match, News, Tally};
 
 /// What `POST /requests/wait` takes.
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -1,0 +1,63 @@
+//! Durations as users write them: `"250ms"`, `"2m 30s"`.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+/// A span of time as text, such as `"250ms"` or `"2m 30s"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
+pub struct Span(pub Duration);
+
+impl std::str::FromStr for Span {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Span, String> {
+        // "0" needs no unit.
+        if text.trim() == "0" {
+            return Ok(Span(Duration::ZERO));
+        }
+        humantime::parse_duration(text).map(Span).map_err(|error| {
+            let negative = if text.trim().starts_with('-') { "; it cannot be negative" } else { "" };
+            format!("{text:?} is no duration: {error}{negative}; write \"250ms\", \"2s\", \"1m 30s\"")
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Span {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
+impl Serialize for Span {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&humantime::format_duration(self.0))
+    }
+}
+
+/// How long something lives that is put over the admin API: a span longer than 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ttl(pub Duration);
+
+impl std::str::FromStr for Ttl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Ttl, String> {
+        match text.parse()? {
+            Span(time) if time.is_zero() => Err("a ttl must be longer than 0, such as \"5m\"".to_owned()),
+            Span(time) => Ok(Ttl(time)),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Ttl {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
+impl Serialize for Ttl {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Span(self.0).serialize(serializer)
+    }
+}

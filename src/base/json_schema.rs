@@ -1,0 +1,48 @@
+//! JSON Schema: what all schemas of the project share.
+
+use schemars::Schema;
+use serde_json::{Map, Value, json};
+
+/// Takes out what TOML does not have or editors make nothing of: null, Rust's names of number types, empty defaults.
+pub fn plain(schema: &mut Schema) {
+    let Some(object) = schema.as_object_mut() else { return };
+    let is_null = |value: &Value| *value == json!({ "type": "null" });
+    if let Some(Value::Array(types)) = object.get_mut("type") {
+        types.retain(|name| name != "null");
+        if let [only] = types.as_slice() {
+            let only = only.clone();
+            object.insert("type".to_owned(), only);
+        }
+    }
+    if let Some(Value::Array(values)) = object.get_mut("enum") {
+        values.retain(|value| !value.is_null());
+    }
+    if let Some(Value::Array(any)) = object.get_mut("anyOf")
+        && any.iter().any(is_null)
+    {
+        any.retain(|one| !is_null(one));
+        // A reference with neighbours is in `allOf` in draft 7.
+        if let Some(any) = object.remove("anyOf") {
+            let one = any.as_array().is_some_and(|any| any.len() == 1);
+            object.insert(if one { "allOf" } else { "anyOf" }.to_owned(), any);
+        }
+    }
+    if object.get("format").is_some_and(|format| format.as_str().is_some_and(is_number_type)) {
+        object.remove("format");
+    }
+    if object.get("default").is_some_and(|value| value.is_null() || *value == json!({})) {
+        object.remove("default");
+    }
+}
+
+pub fn is_number_type(format: &str) -> bool {
+    ["int", "uint", "float", "double"].iter().any(|name| format.starts_with(name))
+}
+
+pub fn properties(schema: &mut Schema) -> Option<&mut Map<String, Value>> {
+    schema.get_mut("properties")?.as_object_mut()
+}
+
+pub fn required(names: &[&str]) -> Value {
+    names.iter().map(|name| json!({ "required": [name] })).collect()
+}

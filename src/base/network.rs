@@ -1,0 +1,66 @@
+//! An address or a network, for allow lists.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+/// An address or a network that may call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Allowed(pub IpNet);
+
+impl<'de> Deserialize<'de> for Allowed {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Cow::<str>::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
+impl std::str::FromStr for Allowed {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        text.parse::<IpAddr>()
+            .map(IpNet::from)
+            .or_else(|_| text.parse::<IpNet>().map(|net| net.trunc()))
+            .map(Allowed)
+            .map_err(|_| {
+                format!(
+                    "{text:?} is neither an address nor a network, such as \"10.0.0.7\" or \"10.0.0.0/8\""
+                )
+            })
+    }
+}
+
+impl fmt::Display for Allowed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.prefix_len() == self.0.max_prefix_len() { self.0.addr().fmt(f) } else { self.0.fmt(f) }
+    }
+}
+
+impl Serialize for Allowed {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_and_networks() {
+        for (text, shown) in [
+            ("10.0.0.0/8", "10.0.0.0/8"),
+            ("10.1.2.3/8", "10.0.0.0/8"),
+            ("::1", "::1"),
+            ("127.0.0.1", "127.0.0.1"),
+        ] {
+            assert_eq!(text.parse::<Allowed>().unwrap().to_string(), shown);
+        }
+        for text in ["", "10.0.0", "10.0.0.0/33", "010.0.0.1", "localhost"] {
+            assert!(text.parse::<Allowed>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! Patterns in conditions: a glob with `*` and `?` over the whole value, or `/regex/`.
+
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use ipnet::IpNet;
+use regex::{Regex, RegexBuilder};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use wildmatch::WildMatch;
+
+/// A pattern for texts.
+#[derive(Clone, Debug)]
+pub struct Pattern {
+    text: String,
+    kind: Kind,
+}
+
+#[derive(Clone, Debug)]
+enum Kind {
+    Glob(WildMatch),
+    Regex(Regex),
+}
+
+/// Memory that a compiled regex may take: enough for any sensible one.
+const REGEX_BYTES: usize = 1 << 20;
+
+impl Pattern {
+    /// Whether `value` fits.
+    #[must_use]
+    pub fn matches(&self, value: &str) -> bool {
+        match &self.kind {
+            Kind::Glob(glob) => glob.matches(value),
+            Kind::Regex(regex) => regex.is_match(value),
+        }
+    }
+
+    /// The pattern as written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Pattern) -> bool {
+        self.text == other.text
+    }
+}
+
+impl FromStr for Pattern {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Pattern, String> {
+        let regex = text.strip_prefix('/').and_then(|rest| rest.strip_suffix('/'));
+        let kind = match regex {
+            Some(regex) => {
+                RegexBuilder::new(regex).size_limit(REGEX_BYTES).build().map(Kind::Regex).map_err(
+                    |error| format!("{text:?} is no regex: {}", error.to_string().replace('\n', " ")),
+                )?
+            }
+            None => Kind::Glob(WildMatch::new(text)),
+        };
+        Ok(Pattern { text: text.to_owned(), kind })
+    }
+}
+
+impl<'de> Deserialize<'de> for Pattern {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
+impl Serialize for Pattern {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.text)
+    }
+}
+
+/// A pattern for addresses: a network, or a pattern for texts.
+#[derive(Clone, Debug, PartialEq)]
+pub enum IpPattern {
+    Net(IpNet),
+    Text(Pattern),
+}
+
+impl IpPattern {
+    /// Whether an address fits.
+    #[must_use]
+    pub fn matches(&self, ip: &str) -> bool {
+        match self {
+            IpPattern::Net(net) => {
+                ip.parse::<IpAddr>().is_ok_and(|address| net.contains(&address.to_canonical()))
+            }
+            IpPattern::Text(pattern) => pattern.matches(ip),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for IpPattern {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
+impl FromStr for IpPattern {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<IpPattern, String> {
+        match text.parse::<IpNet>() {
+            Ok(net) => Ok(IpPattern::Net(net)),
+            // As a glob it would match that very text, which is no address.
+            Err(_) if looks_like_a_network(text) => Err(format!(
+                "{text:?} is no network, such as \"10.0.0.0/8\"; a pattern is a glob such as \"10.1.*\", or /regex/"
+            )),
+            Err(_) => text.parse().map(IpPattern::Text),
+        }
+    }
+}
+
+/// An address or a part of one, a slash, and a length, a mask or nothing.
+fn looks_like_a_network(text: &str) -> bool {
+    text.split_once('/').is_some_and(|(address, length)| {
+        !address.is_empty()
+            && address.bytes().all(|b| b.is_ascii_hexdigit() || matches!(b, b'.' | b':'))
+            && length.bytes().all(|b| b.is_ascii_digit() || b == b'.')
+    })
+}
+
+impl Serialize for IpPattern {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            IpPattern::Net(net) => serializer.collect_str(net),
+            IpPattern::Text(pattern) => pattern.serialize(serializer),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn globs_cover_the_whole_value_and_regexes_what_they_say() {
+        let fits = |pattern: &str, value: &str| pattern.parse::<Pattern>().unwrap().matches(value);
+        assert!(fits("T*", "T-1") && fits("T-?", "T-1") && fits("T-1", "T-1") && fits("*", ""));
+        assert!(!fits("T", "T-1") && !fits("T-?", "T-10") && !fits("t*", "T-1"));
+        assert!(fits("/^T-[0-9]+$/", "T-17") && fits("/17/", "T-17") && !fits("/^17/", "T-17"));
+        assert!(fits("/", "/"), "a lone slash is itself");
+        assert!("/(/".parse::<Pattern>().is_err());
+    }
+}

@@ -1,0 +1,162 @@
+//! Ranges in conditions: `"10..20"` (both ends included), `"10.."`, `"..5"`, `">=10"`, `">10"`, `"<=5"`, `"<5"`, or a bare value.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+/// A range of numbers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Range {
+    text: String,
+    /// Lowest value, and whether it is inside.
+    from: Option<(f64, bool)>,
+    /// Highest value, and whether it is inside.
+    to: Option<(f64, bool)>,
+}
+
+impl Range {
+    /// Whether `value` lies inside.
+    #[must_use]
+    pub fn contains(&self, value: f64) -> bool {
+        let above = self.from.is_none_or(|(from, inside)| value > from || (inside && value == from));
+        let below = self.to.is_none_or(|(to, inside)| value < to || (inside && value == to));
+        above && below
+    }
+
+    /// Reads a range of what `number` reads; `None` when it has no form of a range.
+    pub fn read(text: &str, number: &dyn Fn(&str) -> Option<f64>) -> Option<Range> {
+        let (from, to) = ends(text.trim(), number)?;
+        Some(Range { text: text.to_owned(), from, to })
+    }
+
+    /// The range, unless nothing can lie inside: then an error that says `why`.
+    pub fn checked(self, why: &str) -> Result<Range, String> {
+        match (self.from, self.to) {
+            (Some((from, _)), Some((to, _))) if from > to => Err(format!("{:?} is empty: {why}", self.text)),
+            _ => Ok(self),
+        }
+    }
+
+    /// The first whole number from `least` on that lies inside, if there is one.
+    #[must_use]
+    pub fn first_whole(&self, least: f64) -> Option<f64> {
+        let start = self.from.map_or(least, |(from, inside)| {
+            let whole = from.ceil();
+            if whole == from && !inside { whole + 1.0 } else { whole }
+        });
+        Some(start.max(least)).filter(|start| self.contains(*start))
+    }
+}
+
+impl FromStr for Range {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Range, String> {
+        let number = |part: &str| part.parse::<f64>().ok().filter(|value| value.is_finite());
+        let range = Range::read(text, &number).ok_or_else(|| {
+            format!("{text:?} is no range: write \"10..20\", \"10..\", \"..5\", \">=10\", \"<5\" or a number")
+        })?;
+        range.checked("the first number is above the second")
+    }
+}
+
+/// An end of a range, and whether it is inside.
+type End = Option<(f64, bool)>;
+
+fn ends(text: &str, number: &dyn Fn(&str) -> Option<f64>) -> Option<(End, End)> {
+    let end = |part: &str, inside| number(part.trim()).map(|value| Some((value, inside)));
+    let open_or = |part: &str| if part.trim().is_empty() { Some(None) } else { end(part, true) };
+    if let Some((from, to)) = text.split_once("..") {
+        let ends = (open_or(from)?, open_or(to)?);
+        return (ends != (None, None)).then_some(ends);
+    }
+    for (sign, low, inside) in
+        [(">=", true, true), (">", true, false), ("<=", false, true), ("<", false, false)]
+    {
+        if let Some(rest) = text.strip_prefix(sign) {
+            let end = end(rest, inside)?;
+            return Some(if low { (end, None) } else { (None, end) });
+        }
+    }
+    let value = end(text, true)?;
+    Some((value, value))
+}
+
+impl fmt::Display for Range {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl<'de> Deserialize<'de> for Range {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct RangeVisitor;
+        impl de::Visitor<'_> for RangeVisitor {
+            type Value = Range;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number or a range such as \"10..20\"")
+            }
+            fn visit_i64<E: de::Error>(self, value: i64) -> Result<Range, E> {
+                value.to_string().parse().map_err(E::custom)
+            }
+            fn visit_u64<E: de::Error>(self, value: u64) -> Result<Range, E> {
+                value.to_string().parse().map_err(E::custom)
+            }
+            fn visit_f64<E: de::Error>(self, value: f64) -> Result<Range, E> {
+                value.to_string().parse().map_err(E::custom)
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Range, E> {
+                text.parse().map_err(E::custom)
+            }
+        }
+        deserializer.deserialize_any(RangeVisitor)
+    }
+}
+
+impl Serialize for Range {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, inside: &[f64], outside: &[f64]) {
+        let range: Range = text.parse().unwrap();
+        assert!(inside.iter().all(|value| range.contains(*value)), "{text}");
+        assert!(!outside.iter().any(|value| range.contains(*value)), "{text}");
+    }
+
+    #[test]
+    fn every_form() {
+        check("10..20", &[10.0, 15.0, 20.0], &[9.99, 20.01]);
+        check("10..", &[10.0, 1e9], &[9.0]);
+        check("..5", &[5.0, -1.0], &[5.1]);
+        check(">=10", &[10.0], &[9.9]);
+        check(">10", &[10.1], &[10.0]);
+        check("<=5", &[5.0], &[5.1]);
+        check("<5", &[4.9], &[5.0]);
+        check(" 7 ", &[7.0], &[6.9, 7.1]);
+        check("7.25", &[7.25], &[7.0]);
+    }
+
+    #[test]
+    fn what_is_no_range_or_an_empty_one_is_refused() {
+        for text in ["", "..", "x", "20..10", "1..x", ">", "=5", "nan", "inf"] {
+            assert!(text.parse::<Range>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_first_whole_number_inside() {
+        let first = |text: &str| text.parse::<Range>().unwrap().first_whole(1.0);
+        assert_eq!(
+            (first(">3"), first("..5"), first("2.5.."), first("<1"), first("0")),
+            (Some(4.0), Some(1.0), Some(3.0), None, None)
+        );
+    }
+}

@@ -1,0 +1,61 @@
+//! Instants and days in Jakarta time (UTC+7 all year, since 1964).
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::{self, TimeZone};
+
+/// Asia/Jakarta. A fixed offset, because the tz database has no other for it since 1964.
+#[must_use]
+pub fn jakarta() -> TimeZone {
+    TimeZone::fixed(tz::offset(7))
+}
+
+/// The calendar day in Jakarta, by which quotas are counted (SPEC 3, "quota").
+#[must_use]
+pub fn jakarta_day(instant: Timestamp) -> Date {
+    instant.to_zoned(jakarta()).date()
+}
+
+/// RFC 3339 in Jakarta time, with a fraction only where there is one.
+#[must_use]
+pub fn rfc3339(instant: Timestamp) -> String {
+    instant.to_zoned(jakarta()).strftime("%Y-%m-%dT%H:%M:%S%.f%:z").to_string()
+}
+
+/// Like [`rfc3339`], cut to milliseconds: for journal and log.
+#[must_use]
+pub fn rfc3339_millis(instant: Timestamp) -> String {
+    instant.to_zoned(jakarta()).strftime("%Y-%m-%dT%H:%M:%S%.3f%:z").to_string()
+}
+
+/// Reads an instant.
+///
+/// # Errors
+/// When the text is not RFC 3339 with an offset.
+pub fn parse_instant(text: &str) -> Result<Timestamp, String> {
+    text.parse().map_err(|_| {
+        format!("{text:?} is no instant: write RFC 3339 with an offset, 2026-11-21T10:00:00+07:00")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        parse_instant(text).unwrap()
+    }
+
+    #[test]
+    fn days_end_at_midnight_in_jakarta() {
+        assert_eq!(jakarta_day(at("2026-11-21T16:59:59Z")), jiff::civil::date(2026, 11, 21));
+        assert_eq!(jakarta_day(at("2026-11-21T17:00:00Z")), jiff::civil::date(2026, 11, 22));
+    }
+
+    #[test]
+    fn instants_print_in_jakarta_time() {
+        assert_eq!(rfc3339(at("2026-11-21T03:00:00Z")), "2026-11-21T10:00:00+07:00");
+        assert_eq!(rfc3339(at("2026-11-21T03:00:00.25Z")), "2026-11-21T10:00:00.25+07:00");
+        assert_eq!(rfc3339_millis(at("2026-11-21T03:00:00Z")), "2026-11-21T10:00:00.000+07:00");
+    }
+}

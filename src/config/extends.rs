@@ -1,0 +1,40 @@
+//! `extends`: what a customer inherits, and from whom.
+
+use std::collections::BTreeMap;
+
+use super::model::CustomerSpec;
+use super::problem::{Wrong, wrong};
+use super::values::CustomerId;
+use crate::base::suggestion;
+
+/// What files say of customers.
+pub(super) type Words<'a> = BTreeMap<&'a CustomerId, &'a CustomerSpec>;
+
+/// The customer's own words over those it extends, the farthest first.
+pub(super) fn inherited(id: &CustomerId, words: &Words) -> Result<CustomerSpec, Wrong> {
+    let chain = chain(id, words)?;
+    Ok(chain.iter().rev().fold(CustomerSpec::default(), |whole, id| whole.overlaid(words[id])))
+}
+
+/// A customer and all that it extends, the nearest first.
+pub(super) fn chain<'a>(id: &'a CustomerId, words: &Words<'a>) -> Result<Vec<&'a CustomerId>, Wrong> {
+    let mut chain = vec![id];
+    while let Some(base) = words[chain[chain.len() - 1]].extends.as_ref() {
+        if chain.contains(&base) {
+            return Err(wrong(
+                &["extends"],
+                format!("extends goes in a circle: {base} extends itself in the end"),
+            ));
+        }
+        if !words.contains_key(base) {
+            return Err(wrong(&["extends"], unknown_base(base, words)));
+        }
+        chain.push(base);
+    }
+    Ok(chain)
+}
+
+pub(super) fn unknown_base(base: &CustomerId, words: &Words) -> String {
+    let proposal = suggestion::proposal(base.as_str(), words.keys().map(|id| id.as_str()));
+    format!("there is no customer {base} to extend{proposal}")
+}

@@ -1,0 +1,22 @@
+//! Configuration: policy, customers and gallery, read from fixture files and resolved to customers.
+//!
+//! Users call it fixtures: `--fixtures`, `./fixtures`.
+
+mod extends;
+mod gallery;
+mod load;
+pub mod model;
+mod problem;
+mod resolve;
+pub mod schema;
+pub mod source;
+mod values;
+
+pub use gallery::Pictures;
+pub use load::{Fixtures, load, reload};
+pub use model::{CustomerSpec, PeerSource, SimulatorSpec};
+pub use problem::{Problem, Wrong};
+pub use values::{CustomerId, Methode, PlantedScore, Population, Prefix, Prefixes};
+
+#[cfg(test)]
+mod tests;

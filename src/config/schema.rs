@@ -1,0 +1,225 @@
+//! The JSON Schema of the fixture files, for editors. Structures derive theirs; what reads itself from text has it here.
+//!
+//! A schema is a little more lenient than loading: it knows no files, no regexes and no order of numbers.
+
+use std::borrow::Cow;
+
+use schemars::generate::SchemaSettings;
+use schemars::transform::RecursiveTransform;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde_json::{Value, json};
+
+use super::model::{CustomerSpec, GallerySpec, Nik, PictureName, SimulatorSpec};
+use super::values::{CustomerId, Methode, PlantedScore, Population, Prefix, Prefixes};
+use crate::base::duration::{Span, Ttl};
+use crate::base::json_schema::plain;
+use crate::base::network::Allowed;
+use crate::base::pattern::{IpPattern, Pattern};
+use crate::base::range::Range;
+use crate::base::size::Size;
+use crate::domain::delay::{DelaySpec, Drawn};
+use crate::domain::faults::At;
+use crate::domain::policy::{BadImage, Check, MaxResults, NotFound, Precedence, ShapedCode};
+use crate::domain::rules::{TimeOfDay, Window};
+use crate::protocol::{Code, OUTCOMES};
+
+/// The kinds of fixture files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum FileKind {
+    /// customers/<customer_id>.toml
+    Customer,
+    /// simulator.toml
+    Simulator,
+    /// gallery/gallery.toml
+    Gallery,
+}
+
+impl FileKind {
+    /// Every kind.
+    pub const ALL: [FileKind; 3] = [FileKind::Customer, FileKind::Simulator, FileKind::Gallery];
+
+    /// What the schema's file is called.
+    #[must_use]
+    pub fn schema_name(self) -> &'static str {
+        match self {
+            FileKind::Customer => "customer.schema.json",
+            FileKind::Simulator => "simulator.schema.json",
+            FileKind::Gallery => "gallery.schema.json",
+        }
+    }
+
+    /// The schema, in draft 7: what editors know of TOML files is that, or less.
+    #[must_use]
+    pub fn schema(self) -> Value {
+        let generator = SchemaSettings::draft07().with_transform(RecursiveTransform(plain)).into_generator();
+        let schema = match self {
+            FileKind::Customer => generator.into_root_schema_for::<CustomerSpec>(),
+            FileKind::Simulator => generator.into_root_schema_for::<SimulatorSpec>(),
+            FileKind::Gallery => generator.into_root_schema_for::<GallerySpec>(),
+        };
+        schema.to_value()
+    }
+}
+
+/// Schemas of what is no structure: the type, and its schema as JSON.
+macro_rules! schemas {
+    ($($name:ident: $schema:expr;)*) => {
+        $(impl JsonSchema for $name {
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+                let schema: fn(&mut SchemaGenerator) -> Value = $schema;
+                Schema::try_from(schema(generator)).unwrap_or_default()
+            }
+        })*
+    };
+}
+
+fn text(description: &str, pattern: &str, example: &str) -> Value {
+    json!({ "type": "string", "description": description, "pattern": pattern, "examples": [example] })
+}
+
+fn codes(codes: &[Code]) -> Value {
+    json!({ "type": "string", "enum": codes })
+}
+
+fn known_codes_or(description: &str, pattern: &str) -> Value {
+    let known = OUTCOMES.iter().map(|outcome| {
+        let message = outcome.message.trim();
+        json!({ "type": "string", "enum": [outcome.code], "description": format!("{message} ({})", outcome.source) })
+    });
+    let any = json!({ "type": "string", "pattern": pattern });
+    // The type in each: a table with codes for keys is made of them.
+    json!({ "description": description, "anyOf": known.chain([any]).collect::<Vec<_>>() })
+}
+
+const NUMBER: &str = r"[+-]?(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?";
+const TIME: &str = r"(?:[01]?\d|2[0-3]):[0-5]?\d(?::[0-5]?\d)?";
+/// As the crate humantime reads it.
+const UNIT: &str = concat!(
+    r"\s*(?:nanos|nsec|ns|usec|us|µs|millis|msec|ms|seconds|second|secs|sec|s|minutes|minute|mins|min|m|",
+    r"hours|hour|hrs|hr|h|days|day|d|weeks|week|wks|wk|w|months|month|M|years|year|yrs|yr|y)\s*"
+);
+const BYTE: &str = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)";
+const PART: &str = r"(?:[^/\\.]|\.[^/\\.]|\.\.[^/\\])[^/\\]*";
+
+/// What stands before a unit.
+const SOME: &str = r"\d+(?:\.\d+)?";
+const MORE_THAN_0: &str = r"(?:\d*[1-9]\d*(?:\.\d+)?|\d+\.\d*[1-9]\d*)";
+
+fn span() -> String {
+    format!("(?:0|(?:{SOME}{UNIT})+)")
+}
+
+schemas! {
+    CustomerId: |_| text(
+        "1 to 64 letters, digits, - _ or ., not starting with a dot.",
+        r"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$",
+        "demo",
+    );
+    Methode: |_| text("One part of a path.", r"^[^/\u0000-\u001f\u007f]{1,64}$", "CALL_FN");
+    Prefix: |_| text("A path; %20 is a blank.", r"^(?:/[^/?#]+)+/*$", "/api/face-recognition");
+    Prefixes: |generator| json!({
+        "type": "array",
+        "items": generator.subschema_for::<Prefix>(),
+        "minItems": 1,
+    });
+    Allowed: |_| text(
+        "An address or a network.",
+        &format!(
+            r"^(?:(?:{BYTE}\.){{3}}{BYTE}(?:/(?:3[0-2]|[12]?\d))?|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*(?:/(?:12[0-8]|1[01]\d|[1-9]?\d))?)$"
+        ),
+        "10.0.0.0/8",
+    );
+    Size: |_| json!({
+        "description": "A number of bytes, or text with a unit: KiB, MiB, GiB; KB, MB and GB count in thousands.",
+        "anyOf": [
+            { "type": "integer", "minimum": 0 },
+            { "type": "string", "pattern": r"^\d+\s*(?:[bB]|[kKmMgG](?:[iI]?[bB])?)?$" },
+        ],
+        "examples": ["8MiB"],
+    });
+    Nik: |_| text(
+        "A NIK: sixteen digits, the birth date possible.",
+        r"^[1-9]{2}\d{4}(?:0[1-9]|[12]\d|3[01]|4[1-9]|[56]\d|7[01])(?:0[1-9]|1[0-2])\d{6}$",
+        "3174055708909001",
+    );
+    Population: |_| json!({
+        "type": "integer",
+        "description": "A number of people.",
+        "minimum": 0,
+        "maximum": Population::MOST,
+        "examples": [285_000_000],
+    });
+    PlantedScore: |_| json!({
+        "type": "number",
+        "description": "A score on the matcher's scale.",
+        "exclusiveMinimum": 0,
+        "maximum": 20,
+        "examples": [6.5],
+    });
+    PictureName: |_| text("A file beside gallery.toml.", &format!("^{PART}(?:/{PART})*$"), "budi.jpg");
+    Code: |_| known_codes_or(
+        "A code: a known one, or 1 to 32 letters and digits of your own.",
+        r"^[A-Za-z0-9_-]{1,32}$",
+    );
+    ShapedCode: |_| known_codes_or("A code: a known one, or any four digits.", r"^\d{4}$");
+    Precedence: |generator| json!({
+        "type": "array",
+        "items": generator.subschema_for::<Check>(),
+        "uniqueItems": true,
+    });
+    NotFound: |_| codes(NotFound::CODES);
+    BadImage: |_| codes(BadImage::CODES);
+    MaxResults: |_| json!({ "type": "integer", "minimum": 1, "maximum": 1000 });
+    Pattern: |_| json!({
+        "type": "string",
+        "description": "A glob with * and ? over the whole value, or /regex/.",
+        "examples": ["T-*", "/^T-[0-9]+$/"],
+    });
+    IpPattern: |_| json!({
+        "type": "string",
+        "description": "A network, a glob with * and ?, or /regex/.",
+        "examples": ["10.0.0.0/8", "10.1.*"],
+    });
+    Range: |_| json!({
+        "description": "A number, or a range: \"10..20\" with both ends, \"10..\", \"..5\", \">=10\", \">10\", \"<=5\", \"<5\".",
+        "anyOf": [
+            { "type": "number" },
+            {
+                "type": "string",
+                "pattern": format!(
+                    r"^\s*(?:(?:[<>]=?\s*)?{NUMBER}|{NUMBER}\s*\.\.\s*(?:{NUMBER})?|\.\.\s*{NUMBER})\s*$"
+                ),
+            },
+        ],
+        "examples": ["10..20"],
+    });
+    TimeOfDay: |_| text(
+        "A part of the day in Jakarta, with both ends; it may cross midnight.",
+        &format!(r"^\s*{TIME}\s*\.\.\s*{TIME}\s*$"),
+        "09:00..17:00",
+    );
+    Window: |_| text(
+        "A part of the scenario: \"10s..40s\" with both ends, \"10s..\", \"..40s\", \">=10s\", \"<40s\".",
+        &format!(r"^\s*(?:(?:[<>]=?\s*)?{0}|{0}\s*\.\.\s*(?:{0})?|\.\.\s*{0})\s*$", span()),
+        "10s..40s",
+    );
+    Span: |_| text("A span of time with a unit.", &format!(r"^\s*{}\s*$", span()), "250ms");
+    Ttl: |_| text(
+        "A span of time with a unit, longer than 0.",
+        &format!(r"^\s*(?:{SOME}{UNIT})*{MORE_THAN_0}{UNIT}(?:{SOME}{UNIT})*$"),
+        "5m",
+    );
+    DelaySpec: |generator| json!({
+        "description": "A fixed time, or one that is drawn.",
+        "anyOf": [generator.subschema_for::<Span>(), generator.subschema_for::<Drawn>()],
+    });
+    At: |_| json!({
+        "description": "A whole number of bytes, or a fraction from 0.0 to 1.0.",
+        "anyOf": [{ "type": "integer", "minimum": 0 }, { "type": "number", "minimum": 0, "maximum": 1 }],
+        "examples": [0.5],
+    });
+}

@@ -1,0 +1,242 @@
+//! Where fixture files come from: the set built into the binary, and a directory whose files replace those of the same name.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+
+use super::problem::Problem;
+
+#[derive(rust_embed::RustEmbed)]
+#[folder = "fixtures/"]
+pub(super) struct BuiltIn;
+
+/// One fixture file.
+#[derive(Clone)]
+pub struct File {
+    /// What to call it in messages.
+    pub shown: String,
+    /// Its bytes.
+    pub bytes: Cow<'static, [u8]>,
+}
+
+// A derived Debug would print accounts and photos.
+impl fmt::Debug for File {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("File").field("shown", &self.shown).field("bytes", &self.bytes.len()).finish()
+    }
+}
+
+/// Files by their path in the fixture directory, with `/` on every system.
+pub type Files = BTreeMap<String, File>;
+
+/// The built-in files, with the names they have in a fixture directory.
+#[must_use]
+pub fn built_in() -> Files {
+    BuiltIn::iter()
+        .filter_map(|name| {
+            let bytes = BuiltIn::get(&name)?.data;
+            Some((name.to_string(), File { shown: format!("built-in {name}"), bytes }))
+        })
+        .collect()
+}
+
+/// The built-in files, and over them those of `directory`.
+///
+/// # Errors
+/// When the directory or a file in it cannot be read.
+pub fn read(directory: Option<&Path>) -> Result<Files, Problem> {
+    let mut files = built_in();
+    if let Some(root) = directory {
+        read_into(&mut files, root, "").map_err(|(path, error)| {
+            Problem::of_file(&path.display().to_string(), format!("cannot be read: {error}"))
+        })?;
+    }
+    Ok(files)
+}
+
+/// Whether fixtures are made of files of this name: editors and systems leave others beside them. Beside the customers stand files
+/// that their rules name.
+pub(super) fn is_fixture(name: &str) -> bool {
+    !name.split('/').any(is_leftover)
+        && (name == "simulator.toml"
+            || name.strip_prefix("customers/").is_some_and(|file| !file.contains('/'))
+            || name.starts_with("gallery/"))
+}
+
+/// Whether fixtures stand in folders of this name.
+pub(super) fn is_folder(name: &str) -> bool {
+    !name.split('/').any(is_leftover)
+        && (name == "customers" || name == "gallery" || name.starts_with("gallery/"))
+}
+
+/// Hidden names (`.#demo.toml` of Emacs, `._demo.toml` of macOS, `.demo.toml.swp` of vi), backups, and half of what is copied.
+pub(super) fn is_leftover(name: &str) -> bool {
+    name.starts_with(['.', '#']) || name.ends_with('~') || name.ends_with(".tmp") || name.ends_with(".part")
+}
+
+/// Whether a change of what has this name in the directory may change the fixtures. `..data` is the link by which Kubernetes
+/// swaps all files of a mounted configuration.
+pub(crate) fn concerns(name: &str) -> bool {
+    is_fixture(name) || is_folder(name) || name == "..data"
+}
+
+pub(super) fn read_into(files: &mut Files, root: &Path, below: &str) -> Result<(), (PathBuf, io::Error)> {
+    let directory = root.join(below);
+    let entries = fs::read_dir(&directory).map_err(|error| (directory.clone(), error))?;
+    for entry in entries {
+        let entry = entry.map_err(|error| (directory.clone(), error))?;
+        let Ok(file_name) = entry.file_name().into_string() else { continue };
+        let name = if below.is_empty() { file_name } else { format!("{below}/{file_name}") };
+        if is_fixture(&name) || is_folder(&name) {
+            read_entry(files, root, name).or_else(unless_absent)?;
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn read_entry(files: &mut Files, root: &Path, name: String) -> Result<(), (PathBuf, io::Error)> {
+    let path = root.join(&name);
+    // Follows links: a mounted configuration is made of them.
+    let metadata = fs::metadata(&path).map_err(|error| (path.clone(), error))?;
+    if metadata.is_dir() && is_folder(&name) {
+        return read_into(files, root, &name);
+    }
+    if metadata.is_file() && is_fixture(&name) {
+        let bytes = fs::read(&path).map_err(|error| (path.clone(), error))?;
+        // What `init` wrote and nobody changed is as good as built in.
+        let built_in = files.remove(&name).map(|file| file.bytes).filter(|known| *known == bytes);
+        let bytes = built_in.unwrap_or(Cow::Owned(bytes));
+        files.insert(name, File { shown: path.display().to_string(), bytes });
+    }
+    Ok(())
+}
+
+/// A link to nowhere, and what was removed since the directory was listed, are no files.
+pub(super) fn unless_absent(failed: (PathBuf, io::Error)) -> Result<(), (PathBuf, io::Error)> {
+    if failed.1.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(failed) }
+}
+
+/// Writes the built-in files into `directory`.
+///
+/// # Errors
+/// When a file exists already (unless `force`), or cannot be written. Nothing is written when one exists.
+pub fn write_built_in(directory: &Path, force: bool) -> Result<Vec<PathBuf>, String> {
+    let files = built_in();
+    let targets: Vec<_> = files.keys().map(|name| directory.join(name)).collect();
+    if let Some(existing) = targets.iter().find(|path| path.exists()).filter(|_| !force) {
+        return Err(format!(
+            "{} exists already; nothing was written (--force overwrites)",
+            existing.display()
+        ));
+    }
+    for (path, file) in targets.iter().zip(files.values()) {
+        let parent = path.parent().unwrap_or(directory);
+        fs::create_dir_all(parent)
+            .and_then(|()| fs::write(path, &file.bytes))
+            .map_err(|error| format!("{} cannot be written: {error}", path.display()))?;
+    }
+    Ok(targets)
+}
+
+pub(super) fn parse<'a, T: DeserializeOwned>(
+    file: &'a File,
+    problems: &mut Vec<Problem>,
+) -> Option<(&'a str, T)> {
+    let text = match std::str::from_utf8(&file.bytes) {
+        Ok(text) => text,
+        Err(error) => {
+            let message = format!("is not UTF-8 at byte {}", error.valid_up_to() + 1);
+            problems.push(Problem::of_file(&file.shown, message));
+            return None;
+        }
+    };
+    match toml::from_str(text) {
+        Ok(value) => Some((text, value)),
+        Err(error) => {
+            problems.push(Problem::of_toml(&file.shown, text, &error));
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(names: &[&str]) -> tempfile::TempDir {
+        let directory = tempfile::tempdir().unwrap();
+        for name in names {
+            let path = directory.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, b"\xFF").unwrap();
+        }
+        directory
+    }
+
+    fn read_from(directory: &Path) -> Vec<String> {
+        let mut files = Files::new();
+        read_into(&mut files, directory, "").unwrap();
+        files.into_keys().collect()
+    }
+
+    #[test]
+    fn only_fixtures_are_read() {
+        let good = ["customers/a.toml", "gallery/b/c.jpg", "gallery/gallery.toml", "simulator.toml"];
+        let others = [
+            ".simulator.toml.swp",
+            "README.md",
+            "customers/#a.toml#",
+            "customers/._a.toml",
+            "customers/a.toml.tmp",
+            "customers/a.toml~",
+            "customers/below/b.toml",
+            "gallery/.thumbnails/c.jpg",
+            "gallery/c.jpg~",
+        ];
+        let directory = written(&[&good[..], &others].concat());
+        assert_eq!(read_from(directory.path()), good);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_to_nowhere_are_no_files_and_other_links_are_followed() {
+        use std::os::unix::fs::symlink;
+        let elsewhere = written(&["b.toml"]);
+        let directory = written(&["customers/a.toml"]);
+        let customers = directory.path().join("customers");
+        symlink("me@host.1234", customers.join(".#a.toml")).unwrap();
+        symlink("nowhere", customers.join("gone.toml")).unwrap();
+        symlink("nowhere", directory.path().join("gallery")).unwrap();
+        symlink(elsewhere.path().join("b.toml"), customers.join("b.toml")).unwrap();
+        assert_eq!(read_from(directory.path()), ["customers/a.toml", "customers/b.toml"]);
+    }
+
+    #[test]
+    fn an_unchanged_copy_of_a_built_in_file_is_not_held_twice() {
+        let directory = tempfile::tempdir().unwrap();
+        write_built_in(directory.path(), false).unwrap();
+        fs::write(directory.path().join("simulator.toml"), "").unwrap();
+        let files = read(Some(directory.path())).unwrap();
+        for (name, file) in &files {
+            assert_eq!(matches!(file.bytes, Cow::Borrowed(_)), name != "simulator.toml", "{name}");
+            assert!(Path::new(&file.shown).starts_with(directory.path()), "{name}");
+        }
+    }
+
+    #[test]
+    fn debug_shows_no_content() {
+        let file = File { shown: "a.toml".to_owned(), bytes: Cow::Borrowed(&[77; 3]) };
+        assert_eq!(format!("{file:?}"), "File { shown: \"a.toml\", bytes: 3 }");
+    }
+
+    #[test]
+    fn the_directory_itself_must_be_there() {
+        let directory = tempfile::tempdir().unwrap();
+        assert!(read(Some(&directory.path().join("none"))).is_err());
+    }
+}

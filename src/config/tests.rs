@@ -1,0 +1,406 @@
+//! Fixtures as text in, customers or problems out.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::sync::LazyLock;
+
+use super::load::{DOCUMENTED_PREFIXES, resolve};
+use super::source::File;
+use super::*;
+use crate::domain::nik::Terms;
+use crate::domain::policy::{Policy, PolicySpec};
+use crate::keys::KeyRing;
+use crate::protocol::Layout;
+
+static KEY: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
+    let directory = tempfile::tempdir().unwrap();
+    crate::keys::read_or_generate(directory.path(), 1024).unwrap();
+    directory
+});
+
+fn ring() -> KeyRing {
+    let (key, _) = crate::keys::read_or_generate(KEY.path(), 1024).unwrap();
+    KeyRing::new(key, Some(KEY.path().to_owned()))
+}
+
+/// Resolves the built-in files with these over them.
+fn load_over(files: &[(&str, &str)]) -> Result<Fixtures, Vec<Problem>> {
+    let mut all = source::built_in();
+    for (name, text) in files {
+        let file = File { shown: (*name).to_owned(), bytes: Cow::Owned(text.as_bytes().to_vec()) };
+        all.insert((*name).to_owned(), file);
+    }
+    resolve(&all, ring(), &PolicySpec::default())
+}
+
+#[track_caller]
+fn check_problem(files: &[(&str, &str)], expected: &str) {
+    let problems = load_over(files).expect_err("a problem");
+    let shown: Vec<_> = problems.iter().map(ToString::to_string).collect();
+    assert_eq!(shown, [expected]);
+}
+
+const ACCOUNT: &str = "account = { user_id = 'u', password = 'p' }\n";
+
+fn with_account(text: &str) -> String {
+    format!("{ACCOUNT}{text}")
+}
+
+#[test]
+fn the_built_in_set_is_in_order_and_complete() {
+    let fixtures = load_over(&[]).unwrap();
+    for outcome in crate::protocol::Outcome::documented() {
+        for kind in ["always", "sample"] {
+            assert!(
+                fixtures.customers.contains_key(&format!("{kind}-{}", outcome.code)),
+                "{kind} {}",
+                outcome.code
+            );
+        }
+    }
+    assert_eq!(fixtures.customers["demo"].per_day, Some(80));
+    assert_eq!(fixtures.customers["load"].per_day, None);
+    assert_eq!(fixtures.customers["load"].allow, fixtures.customers["demo"].allow);
+    for customer in fixtures.customers.values() {
+        assert_eq!((&*customer.account.user_id, &*customer.account.password), ("demo-user", "demo-password"));
+    }
+    assert_eq!(fixtures.policy, Policy::default());
+    assert_eq!(fixtures.prefixes, DOCUMENTED_PREFIXES);
+}
+
+#[test]
+fn the_gallery_holds_no_real_person() {
+    let fixtures = load_over(&[]).unwrap();
+    assert!(fixtures.gallery.identities().len() >= 10);
+    for identity in fixtures.gallery.identities() {
+        let serial: u16 = identity.nik[12..].parse().unwrap();
+        assert!(serial >= 9000, "{}", identity.nik);
+        let terms = Terms { today: jiff::civil::date(2026, 11, 21), min_age: 17 };
+        let reading = crate::domain::nik::read(&identity.nik, &terms).unwrap();
+        assert!(reading.is_valid(), "{}: {:?}", identity.nik, reading);
+    }
+}
+
+#[test]
+fn a_customer_without_extends_has_the_documented_defaults() {
+    let fixtures = load_over(&[("customers/bank.toml", ACCOUNT)]).unwrap();
+    let bank = &fixtures.customers["bank"];
+    assert_eq!(bank.methode, ["CALL_FN"]);
+    assert!(bank.allow.is_none() && bank.per_day.is_none() && bank.rules.is_empty() && !bank.access_peer);
+    assert_eq!(bank.policy, Policy::default());
+}
+
+#[test]
+fn extends_takes_everything_not_set() {
+    let fixtures = load_over(&[
+        ("customers/a.toml", "extends = 'b'\nquota = { per_day = 5 }\npolicy = { layout = 'compact' }"),
+        ("customers/b.toml", "extends = 'demo'\nmethode = ['X', 'Y']\npolicy = { trim_messages = true }"),
+    ])
+    .unwrap();
+    let a = &fixtures.customers["a"];
+    assert_eq!((a.per_day, &*a.account.password), (Some(5), "demo-password"));
+    assert_eq!(a.methode, ["X", "Y"]);
+    assert!(a.policy.trim_messages && a.policy.layout == Layout::Compact);
+    assert_eq!(fixtures.customers["demo"].policy, Policy::default());
+}
+
+#[test]
+fn a_customers_policy_stands_over_the_command_line_and_that_over_the_simulators() {
+    let mut files = source::built_in();
+    for (name, text) in [
+        ("simulator.toml", "[policy]\nlayout = 'as-printed'\nuid = 'x'"),
+        (
+            "customers/demo.toml",
+            "account = { user_id = 'u', password = 'p' }\npolicy = { layout = 'documented' }",
+        ),
+    ] {
+        let file = File { shown: name.to_owned(), bytes: Cow::Owned(text.as_bytes().to_vec()) };
+        files.insert(name.to_owned(), file);
+    }
+    let over = PolicySpec { layout: Some(Layout::Compact), ..PolicySpec::default() };
+    let fixtures = resolve(&files, ring(), &over).unwrap();
+    assert_eq!((fixtures.policy.layout, &*fixtures.policy.uid), (Layout::Compact, "x"));
+    assert_eq!(fixtures.customers["demo"].policy.layout, Layout::Documented);
+    assert_eq!(fixtures.customers["load"].policy.layout, Layout::Compact);
+}
+
+#[test]
+fn a_customers_key_is_read_from_the_keys_directory() {
+    let other = tempfile::tempdir().unwrap();
+    crate::keys::read_or_generate(other.path(), 1024).unwrap();
+    std::fs::copy(other.path().join("private.pem"), KEY.path().join("bank.pem")).unwrap();
+    let fixtures = load_over(&[("customers/bank.toml", &with_account("key = 'bank.pem'"))]).unwrap();
+    assert_ne!(fixtures.customers["bank"].key.public_pem(), fixtures.customers["demo"].key.public_pem());
+    assert_eq!(fixtures.customers["bank"].key.name(), "bank.pem");
+    for (key, expected) in [("../x.pem", "is no file name"), ("none.pem", "No such file")] {
+        let text = with_account(&format!("key = '{key}'"));
+        let problems = load_over(&[("customers/c.toml", &text)]).unwrap_err();
+        assert!(problems[0].to_string().starts_with("customers/c.toml:2:7: "), "{}", problems[0]);
+        assert!(problems[0].message.contains(expected), "{}", problems[0]);
+    }
+}
+
+#[test]
+fn problems_name_file_line_column_and_what_was_meant() {
+    check_problem(
+        &[("customers/x.toml", "methode = ['A']\n[account]\nuser_ID = 'u'\n")],
+        "customers/x.toml:3:1: unknown key `user_ID` (did you mean `user_id`?)",
+    );
+    check_problem(
+        &[("customers/x.toml", &with_account("[quota]\nper_day = -1\n"))],
+        "customers/x.toml:3:11: invalid value: integer `-1`, expected u64",
+    );
+    check_problem(
+        &[("customers/x.toml", &with_account("[access]\nallow = ['10.0.0.0/8', '10.0.0']\n"))],
+        "customers/x.toml:3:9: \"10.0.0\" is neither an address nor a network, such as \"10.0.0.7\" or \"10.0.0.0/8\"",
+    );
+    check_problem(
+        &[("customers/x.toml", "extends = 'deno'")],
+        "customers/x.toml:1:11: there is no customer deno to extend; did you mean \"demo\"?",
+    );
+    check_problem(
+        &[("customers/x.toml", "[account]\nuser_id = 'u'\n")],
+        "customers/x.toml:1:1: account.password is missing; write it, or extends = \"demo\" to inherit it",
+    );
+    check_problem(
+        &[("customers/x.toml", &with_account("[policy.shape]\n501 = 'verification'\n"))],
+        "customers/x.toml:3:1: shape has codes of four digits for keys, not \"501\"; did you mean \"5001\"?",
+    );
+    check_problem(
+        &[("customers/x.toml", &with_account("methode = []"))],
+        "customers/x.toml:2:11: no methode is left",
+    );
+    check_problem(
+        &[("customers/a b.toml", ACCOUNT)],
+        "customers/a b.toml: the file's name is no customer_id: a customer_id has 1 to 64 letters, digits, - _ or ., and does not start with a dot",
+    );
+    check_problem(
+        &[("simulator.toml", "prefixes = []")],
+        "simulator.toml:1:12: no prefix is left: the endpoint would be nowhere",
+    );
+}
+
+#[test]
+fn toml_that_is_none_says_where() {
+    let problems = load_over(&[("customers/x.toml", "methode = [")]).unwrap_err();
+    assert!(problems[0].to_string().starts_with("customers/x.toml:1:1"), "{}", problems[0]);
+    let mut files = source::built_in();
+    files.insert("simulator.toml".to_owned(), File { shown: "s".to_owned(), bytes: Cow::Borrowed(b"a\xFF") });
+    let problems = resolve(&files, ring(), &PolicySpec::default()).unwrap_err();
+    assert_eq!(problems[0].to_string(), "s: is not UTF-8 at byte 2");
+}
+
+#[test]
+fn a_duplicate_id_and_a_circle_are_errors() {
+    check_problem(
+        &[("customers/mine.toml", &format!("customer_id = 'demo'\n{ACCOUNT}"))],
+        "customers/mine.toml:1:15: the customer_id demo is taken by built-in customers/demo.toml (to replace a built-in customer, name the file customers/demo.toml)",
+    );
+    let circle = [("customers/a.toml", "extends = 'b'"), ("customers/b.toml", "extends = 'a'")];
+    let problems = load_over(&circle).unwrap_err();
+    assert_eq!(problems.len(), 2);
+    assert!(problems[0].message.contains("goes in a circle"), "{}", problems[0]);
+}
+
+#[test]
+fn a_customer_that_cannot_be_read_is_told_once_and_not_again_by_those_that_extend_it() {
+    check_problem(
+        &[
+            ("customers/demo.toml", "methode = 1"),
+            ("customers/a.toml", "extends = 'demo'"),
+            ("customers/b.toml", "extends = 'a'"),
+        ],
+        "customers/demo.toml:1:11: invalid type: integer `1`, expected a sequence",
+    );
+}
+
+#[test]
+fn the_limits_of_requests_do_not_hold_for_the_gallery() {
+    let fixtures =
+        load_over(&[("simulator.toml", "limits = { image_bytes = 100, image_pixels = 1 }")]).unwrap();
+    assert!(fixtures.gallery.identities().len() > 0);
+}
+
+#[test]
+fn every_file_with_a_problem_is_reported() {
+    let problems = load_over(&[
+        ("customers/a.toml", "nonsense = 1"),
+        ("customers/b.toml", "rules = [{ reply = { sample = '9999' } }]"),
+        ("gallery/gallery.toml", "[[identities]]\nnik = '123'\nname = 'x'\npictures = []"),
+        ("simulator.toml", "limits = { image_bytes = 'big' }"),
+    ])
+    .unwrap_err();
+    let mut files: Vec<_> = problems.iter().map(|problem| problem.file.as_str()).collect();
+    files.sort_unstable();
+    assert_eq!(files, ["customers/a.toml", "customers/b.toml", "gallery/gallery.toml", "simulator.toml"]);
+}
+
+#[test]
+fn rules_that_cannot_work_are_problems_of_their_file() {
+    let rules = |text: &str| format!("extends = 'demo'\n{text}");
+    let hidden = rules("[[rules]]\nname = 'a'\ndelay = '1s'\n[[rules]]\nname = 'b'\ndelay = '2s'\n");
+    check_problem(
+        &[("customers/x.toml", &hidden)],
+        "customers/x.toml:5:1: rule \"b\" can never fire: \"a\" before it always does, and decides the same",
+    );
+    let twice =
+        rules("[[rules]]\nname = 'a'\ndelay = '1s'\ntimes = 1\n[[rules]]\nname = 'a'\ndelay = '2s'\n");
+    check_problem(&[("customers/x.toml", &twice)], "customers/x.toml:6:1: the rule name \"a\" stands twice");
+    let mortal = rules("[[rules]]\nname = 'a'\ndelay = '1s'\nttl = '5m'\n");
+    check_problem(
+        &[("customers/x.toml", &mortal)],
+        "customers/x.toml:2:1: rule \"a\": ttl is for rules put over the admin API",
+    );
+}
+
+#[test]
+fn a_gallery_with_a_missing_picture_or_a_nik_twice_is_refused() {
+    let identity = |picture: &str| {
+        format!("[[identities]]\nnik = '3174051708909001'\nname = 'x'\npictures = ['{picture}']\n")
+    };
+    check_problem(
+        &[("gallery/gallery.toml", &identity("siti.jpeg"))],
+        "gallery/gallery.toml:4:13: there is no picture \"siti.jpeg\" beside gallery.toml; did you mean \"siti.jpg\"?",
+    );
+    let problems =
+        load_over(&[("gallery/gallery.toml", &(identity("siti.jpg") + &identity("siti.jpg")))]).unwrap_err();
+    assert_eq!(problems[0].to_string(), "gallery/gallery.toml:6:7: the NIK 3174051708909001 stands twice");
+    let escape = load_over(&[("gallery/gallery.toml", &identity("../simulator.toml"))]).unwrap_err();
+    assert!(escape[0].message.contains("no file beside gallery.toml"), "{}", escape[0]);
+}
+
+#[test]
+fn a_gallery_is_checked_for_its_look_alikes_its_pictures_and_niks_that_meet() {
+    let siti = "nik = '3174055708909001'\nname = 'x'\npictures = ['siti.jpg']\n";
+    check_problem(
+        &[(
+            "gallery/gallery.toml",
+            &format!("[[identities]]\n{siti}similar = [{{ nik = '3174055708909001', score = 5 }}]\n"),
+        )],
+        "gallery/gallery.toml:5:12: 3174055708909001 cannot be similar to itself",
+    );
+    check_problem(
+        &[("customers/x.toml", &format!("extends = 'demo'\n[[gallery.identities]]\n{siti}"))],
+        "customers/x.toml:3:7: the NIK 3174055708909001 is in the shared gallery too; take another, or shared = false",
+    );
+    let apart = format!("extends = 'demo'\ngallery.shared = false\n[[gallery.identities]]\n{siti}");
+    assert_eq!(
+        load_over(&[("customers/x.toml", &apart)]).unwrap().customers["x"].gallery.identities().len(),
+        1
+    );
+    let damaged = "\u{89}PNG";
+    let named = "[[identities]]\nnik = '3174055708909001'\nname = 'x'\npictures = ['broken.png']\n";
+    check_problem(
+        &[("gallery/gallery.toml", named), ("gallery/broken.png", damaged)],
+        "gallery/gallery.toml:4:13: the picture \"broken.png\" is no jpg or png: its first bytes are of no known format",
+    );
+    // A file that no identity names may be anything.
+    assert!(load_over(&[("gallery/broken.png", damaged)]).is_ok());
+}
+
+#[test]
+fn a_missing_folder_of_pictures_is_told_in_a_few_lines() {
+    let many: String = (0..100)
+        .map(|number| {
+            format!(
+                "[[identities]]\nnik = '317405570890{:04}'\nname = 'x'\npictures = ['gone/{number}.jpg']\n",
+                9000 + number
+            )
+        })
+        .collect();
+    assert_eq!(load_over(&[("gallery/gallery.toml", &many)]).unwrap_err().len(), 20);
+}
+
+#[test]
+fn a_reload_takes_over_the_pictures_it_knows() {
+    let before = load_over(&[]).unwrap();
+    let after = reload(None, &PolicySpec::default(), &before).unwrap();
+    let pictures = |fixtures: &Fixtures| -> Vec<_> {
+        fixtures.gallery.identities().flat_map(|identity| identity.pictures.clone()).collect()
+    };
+    let pairs: Vec<_> = pictures(&before).into_iter().zip(pictures(&after)).collect();
+    assert_eq!(pairs.len(), 12);
+    assert!(pairs.iter().all(|(before, after)| Arc::ptr_eq(before, after)));
+}
+
+#[test]
+fn a_directory_replaces_built_in_files_and_leaves_the_others() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::create_dir(directory.path().join("customers")).unwrap();
+    std::fs::write(directory.path().join("customers/demo.toml"), with_account("quota = { per_day = 3 }"))
+        .unwrap();
+    std::fs::write(directory.path().join("customers/demo.toml~"), "an editor's backup").unwrap();
+    std::fs::write(directory.path().join("README.md"), "not a fixture").unwrap();
+    let fixtures = load(Some(directory.path()), ring(), &PolicySpec::default()).unwrap();
+    assert_eq!(fixtures.customers["demo"].per_day, Some(3));
+    assert!(fixtures.customers.contains_key("load"));
+}
+
+#[test]
+fn init_writes_what_loads_the_same_and_overwrites_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path().join("mine");
+    source::write_built_in(&root, false).unwrap();
+    let mut without_names = source::read(Some(&root)).unwrap();
+    for (name, built_in) in source::built_in() {
+        assert_eq!(without_names.remove(&name).unwrap().bytes, built_in.bytes, "{name}");
+    }
+    assert!(without_names.is_empty());
+    std::fs::write(root.join("simulator.toml"), "# mine").unwrap();
+    assert!(source::write_built_in(&root, false).unwrap_err().contains("exists already"));
+    assert_eq!(std::fs::read_to_string(root.join("simulator.toml")).unwrap(), "# mine");
+    source::write_built_in(&root, true).unwrap();
+    assert_ne!(std::fs::read_to_string(root.join("simulator.toml")).unwrap(), "# mine");
+}
+
+#[test]
+fn a_capacity_is_shared_unless_a_customer_has_its_own_which_is_inherited_key_by_key() {
+    let fixtures = load_over(&[
+        ("simulator.toml", "[capacity]\nworkers = 4\nqueue = 16\nservice_time = '250ms'"),
+        ("customers/a.toml", "extends = 'demo'\ncapacity = { workers = 2, queue = 8 }"),
+        (
+            "customers/b.toml",
+            "extends = 'a'\ncapacity = { queue = 1, service_time = { from = 'times.csv' } }",
+        ),
+        ("customers/times.csv", "ms\n10\n20"),
+    ])
+    .unwrap();
+    let numbers = |id: &str| {
+        let (owner, capacity) = fixtures.capacity_of(&fixtures.customers[id]).unwrap();
+        (owner, capacity.workers, capacity.queue)
+    };
+    assert_eq!(numbers("demo"), (None, 4, 16));
+    assert_eq!(numbers("a"), (Some("a"), 2, 8));
+    assert_eq!(numbers("b"), (Some("b"), 2, 1));
+    let customers: Vec<_> = fixtures.customers.values().cloned().collect();
+    let owners: Vec<_> = fixtures.capacities(&customers).map(|(owner, _)| owner).collect();
+    assert_eq!(owners, [None, Some("a"), Some("b")]);
+    assert!(load_over(&[]).unwrap().capacities(&[]).next().is_none(), "off by default");
+}
+
+#[test]
+fn a_wrong_capacity_is_told_where_it_stands() {
+    check_problem(
+        &[("simulator.toml", "peer = 'socket'\n[capacity]\nqueue = 2")],
+        "simulator.toml:2:1: capacity.workers is missing; write how many requests are matched at once",
+    );
+    check_problem(
+        &[("simulator.toml", "[capacity]\nworkers = 2\nservice_time = { from = 'x.csv' }")],
+        "simulator.toml:3:16: capacity.service_time: there is no file \"x.csv\" in customers/",
+    );
+    check_problem(
+        &[(
+            "customers/a.toml",
+            "extends = 'demo'\n[capacity]\nworkers = 2\nservice_time = { normal = { mean = '1s', sd = '1s' }, exponential = { mean = '1s' } }",
+        )],
+        "customers/a.toml:4:16: capacity.service_time: a delay is exactly one of uniform, lognormal, normal, exponential and from",
+    );
+    check_problem(
+        &[("customers/a.toml", "extends = 'demo'\n[capacity]\nworker = 2")],
+        "customers/a.toml:3:1: unknown key `worker` (did you mean `workers`?)",
+    );
+    check_problem(
+        &[("customers/a.toml", "extends = 'demo'\n[capacity]\nworkers = 0")],
+        "customers/a.toml:3:11: invalid value: integer `0`, expected a nonzero u32",
+    );
+}

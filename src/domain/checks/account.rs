@@ -1,0 +1,73 @@
+//! Somebody has the customer_id, and user_id and password are that customer's (doc 4.3).
+
+use super::{Case, Finding};
+use crate::base::text;
+use crate::domain::evidence::Credential;
+use crate::domain::policy::Check;
+use crate::protocol::Code;
+
+const THIS: Check = Check::Account;
+
+pub fn check(case: &Case) -> Finding {
+    let Some(customer) = case.customer else {
+        return Finding::failed(
+            THIS,
+            case.policy.unknown_customer.clone(),
+            format!("no customer has the id {}", text::quoted(case.customer_id)),
+            "use the id of a fixture, such as demo, in /api/face-recognition/{customer_id}/{methode}",
+        );
+    };
+    let wrong = [
+        misfit("user_id", &case.user_id, &customer.account.user_id, &customer.account.password),
+        misfit("password", &case.password, &customer.account.password, &customer.account.user_id),
+    ];
+    let wrong: Vec<_> = wrong.into_iter().flatten().collect();
+    match wrong.first() {
+        Some((_, hint)) => {
+            let reasons: Vec<_> = wrong.iter().map(|(reason, _)| reason.as_str()).collect();
+            Finding::failed(THIS, Code::ACCOUNT, with_owner(case, reasons.join("; ")), *hint)
+        }
+        None if opened(&case.user_id) && opened(&case.password) => {
+            Finding::passed(THIS, "user_id and password are the customer's")
+        }
+        None => Finding::unknown(THIS, "user_id and password are not both decrypted"),
+    }
+}
+
+fn opened(credential: &Credential) -> bool {
+    matches!(credential, Credential::Opened { .. })
+}
+
+/// How an opened field differs from what it should be; never what it is.
+fn misfit(
+    name: &str,
+    credential: &Credential,
+    expected: &str,
+    sibling: &str,
+) -> Option<(String, &'static str)> {
+    let Credential::Opened { plain, .. } = credential else { return None };
+    if plain == expected {
+        return None;
+    }
+    let (how, hint) = if plain.trim_end_matches(['\r', '\n']) == expected {
+        ("but ends with a line break", "use printf '%s', not echo, before encrypting")
+    } else if plain.trim() == expected {
+        ("but has blanks around it", "encrypt the text without blanks")
+    } else if plain.eq_ignore_ascii_case(expected) {
+        ("but differs in upper and lower case", "write it as in the customer's fixture")
+    } else if plain.is_empty() {
+        ("but is empty", "encrypt the text itself, not an unset variable")
+    } else if plain == sibling {
+        ("but holds the other field's value", "user_id and password are swapped")
+    } else {
+        ("but is not this customer's", "compare [account] of the customer's fixture")
+    };
+    Some((format!("{name} was opened, {how}"), hint))
+}
+
+fn with_owner(case: &Case, reason: String) -> String {
+    match &case.owner_of_user_id {
+        Some(owner) => format!("{reason}; user_id is that of customer {owner}"),
+        None => reason,
+    }
+}

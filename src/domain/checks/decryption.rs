@@ -1,0 +1,27 @@
+//! `user_id` and `password` open with the customer's key (doc 2, 4.7).
+
+use super::{Case, Finding};
+use crate::domain::evidence::Credential;
+use crate::domain::policy::Check;
+use crate::protocol::Code;
+
+const THIS: Check = Check::Decryption;
+
+pub fn check(case: &Case) -> Finding {
+    let fields = [("user_id", &case.user_id), ("password", &case.password)];
+    let refused: Vec<_> = fields
+        .iter()
+        .filter_map(|(name, credential)| match credential {
+            Credential::Refused { reason, hint } => Some((format!("{name} {reason}"), hint.as_str())),
+            _ => None,
+        })
+        .collect();
+    if let Some((_, hint)) = refused.first() {
+        let reasons: Vec<_> = refused.iter().map(|(reason, _)| reason.as_str()).collect();
+        return Finding::failed(THIS, Code::DECRYPTION, reasons.join("; "), (*hint).to_owned());
+    }
+    match fields.iter().find(|(_, credential)| matches!(credential, Credential::Absent)) {
+        Some((name, _)) => Finding::unknown(THIS, format!("there is no {name} to decrypt")),
+        None => Finding::passed(THIS, "user_id and password were decrypted"),
+    }
+}

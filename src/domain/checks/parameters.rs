@@ -1,0 +1,46 @@
+//! The body is a JSON object with all seven fields, of the right type and length; the methode is the customer's (doc 2, 4.5).
+
+use super::{Case, Finding};
+use crate::base::text;
+use crate::domain::policy::Check;
+use crate::protocol::Code;
+use crate::protocol::body::FIELDS;
+
+const THIS: Check = Check::Parameters;
+
+pub fn check(case: &Case) -> Finding {
+    let methode = wrong_methode(case);
+    let in_the_body = match &case.body.fault {
+        Some(fault) => Some((fault.reason.clone(), fault.hint.clone())),
+        None => field_faults(case),
+    };
+    match (in_the_body, methode) {
+        (None, None) => Finding::passed(THIS, "all seven fields are there, of the right type and length"),
+        (Some((reason, hint)), None) => Finding::failed(THIS, Code::PARAMETERS, reason, hint),
+        (None, Some((reason, hint))) => {
+            Finding::failed(THIS, case.policy.wrong_methode.clone(), reason, hint)
+        }
+        (Some((reason, hint)), Some((also, _))) => {
+            Finding::failed(THIS, Code::PARAMETERS, format!("{reason}; {also}"), hint)
+        }
+    }
+}
+
+fn field_faults(case: &Case) -> Option<(String, String)> {
+    let faults: Vec<_> = FIELDS.iter().filter_map(|rule| case.body.field_fault(rule.field)).collect();
+    (!faults.is_empty()).then(|| (faults.join("; "), HINT.to_owned()))
+}
+
+const HINT: &str = "send all seven keys, none empty: transactionId (at most 20 characters), transactionSource (50), \
+                    threshold (number), image, user_id, password, ip (15)";
+
+fn wrong_methode(case: &Case) -> Option<(String, String)> {
+    let known = &case.customer?.methode;
+    if known.iter().any(|methode| methode == case.methode) {
+        return None;
+    }
+    Some((
+        format!("methode {} is not the customer's", text::quoted(case.methode)),
+        format!("{} has {}", case.customer_id, known.join(", ")),
+    ))
+}

@@ -1,0 +1,303 @@
+//! Every check as a table of cases: what is seen, how it ends, and what the reason says.
+
+use std::sync::{Arc, LazyLock};
+
+use super::*;
+use crate::base::network::Allowed;
+use crate::domain::capacity::Room;
+use crate::domain::customer::{Account, Customer};
+use crate::domain::evidence::{Credential, Photo};
+use crate::domain::policy::Policy;
+use crate::domain::quota::QuotaView;
+use crate::keys::PrivateKey;
+use crate::protocol::{Body, Code};
+
+static KEY: LazyLock<Arc<PrivateKey>> =
+    LazyLock::new(|| Arc::new(PrivateKey::generate("test", 1024).unwrap()));
+
+fn customer() -> Customer {
+    Customer {
+        extends: None,
+        id: "demo".to_owned(),
+        methode: vec!["CALL_FN".to_owned()],
+        account: Account { user_id: "demo-user".to_owned(), password: "demo-password".to_owned() },
+        allow: Some(["10.0.0.0/8", "127.0.0.1"].map(|net| net.parse::<Allowed>().unwrap()).to_vec()),
+        access_peer: false,
+        per_day: Some(80),
+        policy: Policy::default(),
+        key: Arc::clone(&KEY),
+        capacity: None,
+        rules: Vec::new(),
+        gallery: crate::domain::matcher::Gallery::default(),
+        shared_gallery: true,
+        population: 0,
+    }
+}
+
+const GOOD: &str = r#"{"transactionId":"T","transactionSource":"test","threshold":"5","image":"AA==","user_id":"AA==","password":"AA==","ip":"10.0.0.1"}"#;
+
+fn opened(plain: &str) -> Credential {
+    Credential::Opened { plain: plain.to_owned(), line_breaks: false }
+}
+
+/// Judges the good case after `change` has been at it.
+fn judge(json: &str, customer: Option<&Customer>, change: impl Fn(&mut Case)) -> Vec<Finding> {
+    let body = Body::decode(json.as_bytes());
+    let policy = customer.map_or_else(Policy::default, |customer| customer.policy.clone());
+    let mut case = Case {
+        body: &body,
+        customer_id: customer.map_or("nobody", |customer| customer.id.as_str()),
+        methode: "CALL_FN",
+        customer,
+        policy: &policy,
+        peer: None,
+        user_id: opened("demo-user"),
+        password: opened("demo-password"),
+        photo: Some(photo()),
+        quota: QuotaView { per_day: Some(80), used: 0 },
+        room: Some(Room::Endless),
+        owner_of_user_id: None,
+    };
+    change(&mut case);
+    assess(&case)
+}
+
+fn photo() -> Photo<'static> {
+    let mut png = std::io::Cursor::new(Vec::new());
+    ::image::DynamicImage::new_rgb8(4, 4).write_to(&mut png, ::image::ImageFormat::Png).unwrap();
+    Photo::of_file(png.into_inner(), &crate::domain::limits::Limits::default())
+}
+
+#[track_caller]
+fn expect(findings: &[Finding], check: Check, status: Status, code: Option<&str>, reason: &str) {
+    let finding = findings.iter().find(|finding| finding.check == check).expect("a finding");
+    assert_eq!(finding.status, status, "{}", finding.reason);
+    assert_eq!(finding.code.as_ref().map(Code::as_str), code);
+    assert!(finding.reason.contains(reason), "{}", finding.reason);
+    assert_eq!(finding.hint.is_some(), status == Status::Failed, "a hint stands with a failure");
+}
+
+#[test]
+fn a_good_case_passes_every_check() {
+    for finding in judge(GOOD, Some(&customer()), |_| {}) {
+        assert_eq!(finding.status, Status::Passed, "{:?}: {}", finding.check, finding.reason);
+    }
+}
+
+#[test]
+fn there_is_a_finding_for_every_check_in_the_default_order() {
+    let findings = judge("", None, |_| {});
+    let checks: Vec<_> = findings.iter().map(|finding| finding.check).collect();
+    assert_eq!(checks, Check::ALL);
+}
+
+#[test]
+fn capacity() {
+    let demo = customer();
+    for (room, status, reason) in [
+        (None, Status::Unknown, "judged only when nothing else failed"),
+        (Some(Room::Endless), Status::Passed, "any number"),
+        (Some(Room::Worker { busy: 1, workers: 4 }), Status::Passed, "1 of 4 workers are busy"),
+        (
+            Some(Room::Queue { workers: 1, waiting: 0 }),
+            Status::Passed,
+            "the only worker is busy; nobody waits",
+        ),
+        (Some(Room::Queue { workers: 4, waiting: 1 }), Status::Passed, "1 request waits before it"),
+        (
+            Some(Room::Full { workers: 4, waiting: 16 }),
+            Status::Failed,
+            "all 4 workers are busy and 16 requests wait",
+        ),
+    ] {
+        let code = (status == Status::Failed).then_some("6014");
+        expect(&judge(GOOD, Some(&demo), |case| case.room = room), Check::Capacity, status, code, reason);
+    }
+}
+
+#[test]
+fn parameters() {
+    let demo = customer();
+    let failed = |json: &str, reason: &str| {
+        let findings = judge(json, Some(&demo), |_| {});
+        expect(&findings, Check::Parameters, Status::Failed, Some("5004"), reason);
+    };
+    failed("", "the body is empty");
+    failed(&GOOD.replace("\"5\"", "\"five\""), "threshold is the string \"five\"");
+    failed(&GOOD.replace(r#""ip":"10.0.0.1""#, r#""ip":"""#), "ip is empty");
+    failed("{}", "transactionId is missing; transactionSource is missing");
+    let other = judge(GOOD, Some(&demo), |case| case.methode = "CALL_FR");
+    expect(
+        &other,
+        Check::Parameters,
+        Status::Failed,
+        Some("5004"),
+        "methode \"CALL_FR\" is not the customer's",
+    );
+    let both = judge(&GOOD.replace("\"T\"", "1"), Some(&demo), |case| case.methode = "CALL_FR");
+    expect(
+        &both,
+        Check::Parameters,
+        Status::Failed,
+        Some("5004"),
+        "not a string; methode \"CALL_FR\" is not",
+    );
+    let unknown = judge(GOOD, None, |case| case.methode = "CALL_FR");
+    expect(&unknown, Check::Parameters, Status::Passed, None, "");
+    let mut lenient = customer();
+    lenient.policy.wrong_methode = Code::ACCOUNT;
+    let other = judge(GOOD, Some(&lenient), |case| case.methode = "CALL_FR");
+    expect(&other, Check::Parameters, Status::Failed, Some("5001"), "methode");
+}
+
+#[test]
+fn decryption() {
+    let demo = customer();
+    let refused = |text: &str| Credential::Refused { reason: text.to_owned(), hint: "do".to_owned() };
+    let both = judge(GOOD, Some(&demo), |case| {
+        case.user_id = refused("is bad");
+        case.password = refused("is worse");
+    });
+    expect(&both, Check::Decryption, Status::Failed, Some("5006"), "user_id is bad; password is worse");
+    expect(&both, Check::Account, Status::Unknown, None, "not both decrypted");
+    let absent = judge(GOOD, Some(&demo), |case| case.password = Credential::Absent);
+    expect(&absent, Check::Decryption, Status::Unknown, None, "there is no password");
+}
+
+#[test]
+fn account() {
+    let demo = customer();
+    let failed = |user: &str, password: &str, reason: &str| {
+        let findings = judge(GOOD, Some(&demo), |case| {
+            case.user_id = opened(user);
+            case.password = opened(password);
+        });
+        expect(&findings, Check::Account, Status::Failed, Some("5001"), reason);
+        let finding = findings.iter().find(|finding| finding.check == Check::Account).unwrap();
+        assert!(!finding.reason.contains("geheim"), "never what was sent");
+    };
+    failed("demo-user\n", "demo-password", "user_id was opened, but ends with a line break");
+    failed(" demo-user", "demo-password", "has blanks around it");
+    failed("DEMO-user", "demo-password", "upper and lower case");
+    failed("demo-user", "", "password was opened, but is empty");
+    failed(
+        "x",
+        "y",
+        "user_id was opened, but is not this customer's; password was opened, but is not this customer's",
+    );
+    failed("demo-password", "demo-user", "holds the other field's value");
+    failed("demo-user", "geheim", "password was opened, but is not this customer's");
+    let other = judge(GOOD, Some(&demo), |case| {
+        case.user_id = opened("bank");
+        case.owner_of_user_id = Some("bank".to_owned());
+    });
+    expect(&other, Check::Account, Status::Failed, Some("5001"), "user_id is that of customer bank");
+    let wrong_user = judge(GOOD, Some(&demo), |case| {
+        case.user_id = opened("x");
+        case.password = Credential::Absent;
+    });
+    expect(&wrong_user, Check::Account, Status::Failed, Some("5001"), "not this customer's");
+    let unknown = judge(GOOD, None, |_| {});
+    expect(&unknown, Check::Account, Status::Failed, Some("5001"), "no customer has the id \"nobody\"");
+}
+
+#[test]
+fn quota() {
+    let demo = customer();
+    let with = |per_day, used| judge(GOOD, Some(&demo), |case| case.quota = QuotaView { per_day, used });
+    expect(&with(Some(80), 79), Check::Quota, Status::Passed, None, "1 of 80 left");
+    expect(&with(Some(80), 80), Check::Quota, Status::Failed, Some("5002"), "quota of 80 is used up");
+    expect(&with(Some(80), 99), Check::Quota, Status::Failed, Some("5002"), "used up");
+    expect(&with(Some(0), 0), Check::Quota, Status::Failed, Some("5002"), "used up");
+    expect(&with(None, 99), Check::Quota, Status::Passed, None, "no limit");
+    expect(&judge(GOOD, None, |_| {}), Check::Quota, Status::Unknown, None, "unknown");
+}
+
+#[test]
+fn ip() {
+    let demo = customer();
+    let with = |ip: &str| judge(&GOOD.replace("10.0.0.1", ip), Some(&demo), |_| {});
+    expect(&with("127.0.0.1"), Check::Ip, Status::Passed, None, "127.0.0.1");
+    expect(
+        &with("11.0.0.1"),
+        Check::Ip,
+        Status::Failed,
+        Some("5003"),
+        "11.0.0.1 is not in the customer's allow list",
+    );
+    for no_address in ["localhost", " 10.0.0.1", "10.0.0.1:80", "10.0.0.01", "10.0.0"] {
+        expect(&with(no_address), Check::Ip, Status::Failed, Some("5003"), "is no address");
+    }
+    expect(&judge("{}", Some(&demo), |_| {}), Check::Ip, Status::Unknown, None, "no ip");
+    let open = Customer { allow: None, ..customer() };
+    expect(
+        &judge(&GOOD.replace("10.0.0.1", "8.8.8.8"), Some(&open), |_| {}),
+        Check::Ip,
+        Status::Passed,
+        None,
+        "",
+    );
+    let closed = Customer { allow: Some(Vec::new()), ..customer() };
+    expect(&judge(GOOD, Some(&closed), |_| {}), Check::Ip, Status::Failed, Some("5003"), "not in");
+}
+
+#[test]
+fn the_peer_is_judged_only_where_access_peer_says_so() {
+    let strict = Customer { access_peer: true, ..customer() };
+    let with = |customer: &Customer, peer: &str| {
+        judge(GOOD, Some(customer), |case| case.peer = Some(peer.parse().unwrap()))
+    };
+    expect(
+        &with(&strict, "192.168.0.1"),
+        Check::Ip,
+        Status::Failed,
+        Some("5003"),
+        "the connection's peer 192.168.0.1",
+    );
+    expect(&with(&strict, "10.9.9.9"), Check::Ip, Status::Passed, None, "");
+    expect(&with(&strict, "::ffff:10.9.9.9"), Check::Ip, Status::Passed, None, "");
+    expect(&judge(GOOD, Some(&strict), |_| {}), Check::Ip, Status::Unknown, None, "peer is not known");
+    let without_ip = judge("{}", Some(&strict), |case| case.peer = Some([192, 168, 0, 1].into()));
+    expect(&without_ip, Check::Ip, Status::Failed, Some("5003"), "the connection's peer 192.168.0.1");
+    expect(&with(&customer(), "192.168.0.1"), Check::Ip, Status::Passed, None, "");
+}
+
+#[test]
+fn threshold() {
+    let demo = customer();
+    let with = |json: &str| judge(&GOOD.replace("\"5\"", json), Some(&demo), |_| {});
+    for good in ["1", "20", "\"1.0\"", "7.25", "20.0", "1e1"] {
+        expect(&with(good), Check::Threshold, Status::Passed, None, "within");
+    }
+    for bad in ["0.999", "20.001", "0", "-5", "\"21\"", "1e999"] {
+        expect(&with(bad), Check::Threshold, Status::Failed, Some("5005"), "is not within 1 to 20");
+    }
+    expect(&with("\"x\""), Check::Threshold, Status::Unknown, None, "no threshold");
+}
+
+#[test]
+fn image() {
+    let mut demo = customer();
+    demo.policy.bad_image = Code::BAD_PHOTO;
+    let broken = judge(GOOD, Some(&demo), |case| {
+        case.photo = Some(Photo::of_file(b"GIF89a".to_vec(), &crate::domain::limits::Limits::default()))
+    });
+    expect(&broken, Check::Image, Status::Failed, Some("6015"), "image is GIF, not a jpg or png");
+    let none = judge(GOOD, Some(&demo), |case| case.photo = None);
+    expect(&none, Check::Image, Status::Unknown, None, "no image");
+}
+
+#[test]
+fn the_precedence_decides_which_failure_is_answered() {
+    let findings = judge("{}", None, |case| {
+        case.user_id = Credential::Refused { reason: "x".to_owned(), hint: "y".to_owned() };
+    });
+    let first = |order: &[Check]| first_failed(&findings, order).map(|finding| finding.check);
+    assert_eq!(first(&Check::ALL), Some(Check::Parameters));
+    assert_eq!(first(&[Check::Threshold, Check::Account, Check::Parameters]), Some(Check::Account));
+    assert_eq!(first(&[Check::Quota, Check::Ip]), None, "what cannot be judged has not failed");
+    assert_eq!(
+        judge(GOOD, Some(&customer()), |_| {}).iter().filter(|f| f.status == Status::Failed).count(),
+        0
+    );
+}

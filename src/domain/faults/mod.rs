@@ -1,0 +1,34 @@
+//! Faults: what goes wrong on the wire. A fault is data first: each file plans one, as a pure function from the answer that would
+//! have been sent to the steps that are taken instead. One executor, in `http/wire.rs`, takes the steps.
+
+mod bad_length;
+mod bandwidth;
+mod bitflip;
+mod body_cut;
+mod close_during_upload;
+mod close_on_accept;
+mod dribble;
+mod early_response;
+mod empty_close;
+mod garbage;
+mod gateway_page;
+mod hang;
+mod hang_then_close;
+mod kinds;
+mod late_close;
+mod malformed_chunk;
+mod params;
+pub mod plan;
+mod raw;
+mod refuse;
+mod reset;
+mod slow_headers;
+mod slow_read;
+mod spec;
+mod stale_keepalive;
+mod truncate;
+
+pub use kinds::{KINDS, Kind};
+pub use params::Params;
+pub use plan::{At, End, HttpAnswer, Listener, Plan, Step, Upload, Way};
+pub use spec::{Fault, FaultSpec};

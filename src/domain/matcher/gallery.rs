@@ -1,0 +1,300 @@
+//! A gallery: people with their pictures, in a form that is searched in one pass.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, OnceLock};
+
+use super::hash::{Print, Template};
+use super::picture::Picture;
+use super::score::{TOP, score};
+use crate::protocol::Candidate;
+
+/// A citizen of the gallery.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Identity {
+    /// Sixteen digits.
+    pub nik: String,
+    /// For people only.
+    pub name: String,
+    pub pictures: Vec<Arc<Picture>>,
+    pub similar: Vec<Similar>,
+}
+
+/// A planted twin or look-alike: who is found along with an identity.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Similar {
+    /// Of somebody in the gallery, or of nobody.
+    pub nik: String,
+    /// Its score where the identity has at least that score; else the identity's own. So it never rises when the identity's falls.
+    pub score: f32,
+}
+
+/// What is searched for.
+#[derive(Clone, Debug, Default)]
+pub struct Probe {
+    pub sha256: [u8; 32],
+    /// `None`: only the identical file is found.
+    pub print: Option<Arc<Print>>,
+}
+
+/// People who can be found.
+#[derive(Clone, Debug, Default)]
+pub struct Gallery {
+    /// By number, in the order in which they came.
+    identities: BTreeMap<u32, Identity>,
+    by_nik: HashMap<String, u32>,
+    by_file: HashMap<[u8; 32], Vec<u32>>,
+    /// All pictures, for one pass over them; made when they are first searched.
+    templates: OnceLock<Vec<(Template, u32)>>,
+    next: u32,
+}
+
+impl FromIterator<Identity> for Gallery {
+    fn from_iter<T: IntoIterator<Item = Identity>>(identities: T) -> Gallery {
+        let mut gallery = Gallery::default();
+        identities.into_iter().for_each(|identity| gallery.put(identity));
+        gallery
+    }
+}
+
+impl Gallery {
+    /// The identities, in the order in which they came.
+    pub fn identities(&self) -> impl ExactSizeIterator<Item = &Identity> {
+        self.identities.values()
+    }
+
+    /// The identity with this NIK.
+    #[must_use]
+    pub fn get(&self, nik: &str) -> Option<&Identity> {
+        self.identities.get(self.by_nik.get(nik)?)
+    }
+
+    /// A picture with this file.
+    #[must_use]
+    pub fn picture(&self, sha256: &[u8; 32]) -> Option<&Picture> {
+        let person = self.by_file.get(sha256)?.first()?;
+        self.identities
+            .get(person)?
+            .pictures
+            .iter()
+            .map(Arc::as_ref)
+            .find(|picture| picture.sha256 == *sha256)
+    }
+
+    /// Adds an identity, in place of the one with the same NIK.
+    pub fn put(&mut self, identity: Identity) {
+        let number = match self.by_nik.get(&identity.nik) {
+            Some(number) => {
+                let number = *number;
+                self.forget_pictures(number);
+                number
+            }
+            None => {
+                self.next += 1;
+                self.by_nik.insert(identity.nik.clone(), self.next);
+                self.next
+            }
+        };
+        for picture in &identity.pictures {
+            self.by_file.entry(picture.sha256).or_default().push(number);
+        }
+        if let Some(templates) = self.templates.get_mut() {
+            templates.extend(templates_of(&identity, number));
+        }
+        self.identities.insert(number, identity);
+    }
+
+    /// Takes an identity out.
+    pub fn remove(&mut self, nik: &str) -> Option<Identity> {
+        let number = self.by_nik.remove(nik)?;
+        self.forget_pictures(number);
+        self.identities.remove(&number)
+    }
+
+    fn forget_pictures(&mut self, number: u32) {
+        self.templates.get_mut().into_iter().for_each(|all| all.retain(|(_, person)| *person != number));
+        self.by_file.retain(|_, people| {
+            people.retain(|person| *person != number);
+            !people.is_empty()
+        });
+    }
+
+    fn templates(&self) -> &[(Template, u32)] {
+        self.templates.get_or_init(|| {
+            self.identities.iter().flat_map(|(number, identity)| templates_of(identity, *number)).collect()
+        })
+    }
+
+    /// Adds everybody who reaches `least` to `found`, each with the best score; look-alikes planted beside them too.
+    fn search(&self, probe: &Probe, least: f64, found: &mut Found) {
+        let mut own: HashMap<u32, f32> = HashMap::new();
+        let mut see = |person: u32, score: f32| {
+            if score > 0.0 && f64::from(score) >= least {
+                let best = own.entry(person).or_default();
+                *best = best.max(score);
+            }
+        };
+        self.by_file.get(&probe.sha256).into_iter().flatten().for_each(|person| see(*person, TOP));
+        if let Some(print) = &probe.print {
+            self.templates()
+                .iter()
+                .for_each(|(template, person)| see(*person, score(print.distance(template))));
+        }
+        for (person, score) in own {
+            let Some(identity) = self.identities.get(&person) else { continue };
+            found.see(&identity.nik, score);
+            identity.similar.iter().for_each(|twin| found.see(&twin.nik, twin.score.min(score)));
+        }
+    }
+}
+
+fn templates_of(identity: &Identity, number: u32) -> impl Iterator<Item = (Template, u32)> {
+    identity.pictures.iter().filter_map(move |picture| Some((*picture.template()?, number)))
+}
+
+/// Scores by NIK, each the best that was seen.
+#[derive(Debug)]
+pub struct Found {
+    scores: BTreeMap<String, f32>,
+    least: f64,
+}
+
+impl Found {
+    /// Who reaches `least` in any of these galleries.
+    pub fn search<'a>(galleries: impl IntoIterator<Item = &'a Gallery>, probe: &Probe, least: f64) -> Found {
+        let mut found = Found { scores: BTreeMap::new(), least };
+        galleries.into_iter().for_each(|gallery| gallery.search(probe, least, &mut found));
+        found
+    }
+
+    /// Somebody has a score; nothing happens when it is below what is asked for.
+    pub fn see(&mut self, nik: &str, score: f32) {
+        if f64::from(score) < self.least {
+            return;
+        }
+        match self.scores.get_mut(nik) {
+            Some(best) => *best = best.max(score),
+            None => drop(self.scores.insert(nik.to_owned(), score)),
+        }
+    }
+
+    /// Best first, those with equal scores in the order of their NIKs; at most `most`.
+    #[must_use]
+    pub fn candidates(self, most: usize) -> Vec<Candidate> {
+        let mut candidates: Vec<_> =
+            self.scores.into_iter().map(|(nik, score)| Candidate { nik, score }).collect();
+        // Stable, and the map gave them by NIK.
+        candidates.sort_by(|a, b| b.score.total_cmp(&a.score));
+        candidates.truncate(most);
+        candidates
+    }
+
+    /// The NIKs.
+    pub fn niks(self) -> Vec<String> {
+        self.scores.into_keys().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::limits::Limits;
+    use crate::domain::matcher::hash::SIDE;
+
+    const FILES: [&[u8]; 3] = [
+        include_bytes!("../../../fixtures/gallery/siti.jpg"),
+        include_bytes!("../../../fixtures/gallery/andi.png"),
+        include_bytes!("../../../fixtures/gallery/mei.jpg"),
+    ];
+    const NIKS: [&str; 3] = ["1111111111119001", "2222222222229002", "3333333333339003"];
+
+    fn picture(number: usize) -> Arc<Picture> {
+        Arc::new(Picture::new(FILES[number].to_vec(), &Limits::NONE).unwrap())
+    }
+
+    fn identity(nik: &str, pictures: &[usize], similar: &[(&str, f32)]) -> Identity {
+        Identity {
+            nik: nik.to_owned(),
+            name: "Contoh".to_owned(),
+            pictures: pictures.iter().map(|number| picture(*number)).collect(),
+            similar: similar
+                .iter()
+                .map(|(nik, score)| Similar { nik: (*nik).to_owned(), score: *score })
+                .collect(),
+        }
+    }
+
+    /// The gallery's own picture as a probe, whose file is another when `altered`.
+    fn probe(number: usize, altered: bool) -> Probe {
+        let picture = picture(number);
+        let sha256 = if altered { [0; 32] } else { picture.sha256 };
+        Probe { sha256, print: Print::of(picture.small()).map(Arc::new) }
+    }
+
+    fn search(gallery: &Gallery, probe: &Probe, least: f64, most: usize) -> Vec<(String, f32)> {
+        let candidates = Found::search([gallery], probe, least).candidates(most);
+        candidates.into_iter().map(|found| (found.nik, found.score)).collect()
+    }
+
+    #[test]
+    fn the_file_alone_finds_without_a_print() {
+        let gallery: Gallery =
+            [identity(NIKS[0], &[0], &[]), identity(NIKS[1], &[1, 2], &[])].into_iter().collect();
+        let file_alone = |number| Probe { print: None, ..probe(number, false) };
+        for (number, nik) in [(0, NIKS[0]), (1, NIKS[1]), (2, NIKS[1])] {
+            assert_eq!(search(&gallery, &file_alone(number), 20.0, 10), [(nik.to_owned(), TOP)]);
+        }
+        assert!(search(&gallery, &Probe { print: None, ..probe(0, true) }, 1.0, 10).is_empty());
+    }
+
+    #[test]
+    fn several_pictures_are_one_candidate_with_the_best_score() {
+        let gallery: Gallery = [identity(NIKS[0], &[0, 1, 2], &[])].into_iter().collect();
+        for number in 0..3 {
+            assert_eq!(search(&gallery, &probe(number, true), 1.0, 10), [(NIKS[0].to_owned(), TOP)]);
+        }
+    }
+
+    #[test]
+    fn the_threshold_is_inclusive_and_results_are_cut_in_the_order_of_niks() {
+        let gallery: Gallery = NIKS.into_iter().rev().map(|nik| identity(nik, &[0], &[])).collect();
+        let niks = |least, most| -> Vec<_> {
+            search(&gallery, &probe(0, false), least, most).into_iter().map(|(nik, _)| nik).collect()
+        };
+        assert_eq!(niks(20.0, 10), NIKS);
+        assert_eq!(niks(1.0, 2), NIKS[..2]);
+        assert!(niks(20.000_001, 10).is_empty());
+    }
+
+    #[test]
+    fn a_planted_twin_comes_along_with_the_smaller_of_both_scores() {
+        let twins = [(NIKS[1], 6.5), (NIKS[2], 20.0)];
+        let gallery: Gallery = [identity(NIKS[0], &[0], &twins)].into_iter().collect();
+        let found = search(&gallery, &probe(0, false), 1.0, 10);
+        assert_eq!(
+            found,
+            [(NIKS[0].to_owned(), 20.0), (NIKS[2].to_owned(), 20.0), (NIKS[1].to_owned(), 6.5)]
+        );
+        assert_eq!(search(&gallery, &probe(0, false), 7.0, 10), found[..2]);
+        // Half of the picture is another's: the identity's own score is low, and so is its twins'.
+        let mut small = *picture(0).small();
+        small[..SIDE * SIDE / 3].copy_from_slice(&picture(1).small()[..SIDE * SIDE / 3]);
+        let changed = Probe { sha256: [0; 32], print: Print::of(&small).map(Arc::new) };
+        let found = search(&gallery, &changed, 0.0, 10);
+        let [own, first, second] = NIKS.map(|nik| found.iter().find(|found| found.0 == nik).unwrap().1);
+        assert!(own > 0.0 && own < 20.0, "{own}");
+        assert_eq!((first, second), (own.min(6.5), own));
+    }
+
+    #[test]
+    fn who_is_replaced_or_removed_is_not_found_by_old_pictures() {
+        let mut gallery: Gallery =
+            [identity(NIKS[0], &[0], &[]), identity(NIKS[1], &[1], &[])].into_iter().collect();
+        gallery.put(identity(NIKS[0], &[2], &[]));
+        assert!(search(&gallery, &probe(0, false), 5.0, 10).is_empty());
+        assert_eq!(search(&gallery, &probe(2, true), 5.0, 10)[0].0, NIKS[0]);
+        assert_eq!(gallery.remove(NIKS[1]).unwrap().pictures.len(), 1);
+        assert!(gallery.remove(NIKS[1]).is_none() && gallery.get(NIKS[1]).is_none());
+        assert!(search(&gallery, &probe(1, false), 5.0, 10).is_empty());
+        assert_eq!(gallery.identities().len(), 1);
+    }
+}

@@ -1,0 +1,16 @@
+//! The matcher: who in the gallery a photo shows, and which strangers look like that.
+//!
+//! A photo is found by its file, or by its content, which costs one decoding the first time it is seen. How distances become scores,
+//! and what was measured, stands in `docs/matching.md`.
+
+pub mod enrolled;
+pub mod gallery;
+pub mod hash;
+mod picture;
+pub mod population;
+pub mod score;
+
+pub use enrolled::{Enrolled, Enrolment, Refused};
+pub use gallery::{Found, Gallery, Identity, Probe, Similar};
+pub use picture::{Picture, Turn, look};
+pub use population::look_alikes;

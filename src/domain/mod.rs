@@ -1,0 +1,16 @@
+//! The rules of the endpoint as pure functions over values: no clock, no file, no lock, no socket, no global randomness.
+
+pub mod answer;
+pub mod capacity;
+pub mod checks;
+pub mod customer;
+pub mod delay;
+pub mod evidence;
+pub mod faults;
+pub mod limits;
+pub mod matcher;
+pub mod nik;
+pub mod policy;
+pub mod quota;
+pub mod rules;
+pub mod warnings;

@@ -1,0 +1,497 @@
+//! Policy: everything about the endpoint that the document leaves open or that a test wants otherwise.
+//! One table ([`KEYS`]) names each key with its default, its values and how sure the default is.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use Standing::{Assumed, Computed, Doc, Observed};
+use schemars::JsonSchema;
+use schemars::Schema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::base::json_schema::properties;
+use crate::base::suggestion;
+use crate::protocol::encoding::Base64Mode;
+use crate::protocol::{Code, Layout, OUTCOMES, Shape, Standing};
+
+/// `transactionId` of the verification shape.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum TransactionIdPolicy {
+    /// The request's.
+    #[default]
+    Echo,
+    /// The document's literal, `nxGen NBAP TestTool`.
+    Literal,
+}
+
+/// Which answers use up quota.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum QuotaCounts {
+    /// Every answer from the matcher: 6018, 6019, 6014.
+    #[default]
+    Matched,
+    /// 6018 with a candidate.
+    Identified,
+    /// Everything that passes the account check.
+    Authenticated,
+    /// Every answer.
+    All,
+}
+
+/// What the endpoint does where it could do otherwise, resolved for one customer.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct Policy {
+    pub precedence: Vec<Check>,
+    pub layout: Layout,
+    pub shape: BTreeMap<Code, Shape>,
+    pub transaction_id: TransactionIdPolicy,
+    pub uid: String,
+    pub quota_limiter: String,
+    pub face_threshold: String,
+    pub trim_messages: bool,
+    pub not_found: Code,
+    pub quota_counts: QuotaCounts,
+    pub unknown_customer: Code,
+    pub wrong_methode: Code,
+    pub bad_image: Code,
+    pub base64: Base64Mode,
+    pub max_results: usize,
+    pub nik_min_age: u32,
+}
+
+/// The document's literal in `transactionId` (doc 4.3).
+pub const SAMPLE_TRANSACTION_ID: &str = "nxGen NBAP TestTool";
+
+impl Default for Policy {
+    fn default() -> Policy {
+        Policy {
+            precedence: Check::ALL.to_vec(),
+            layout: Layout::Documented,
+            shape: BTreeMap::new(),
+            transaction_id: TransactionIdPolicy::Echo,
+            uid: "7301010xxxxxxxxx".to_owned(),
+            quota_limiter: "left".to_owned(),
+            face_threshold: "echo".to_owned(),
+            trim_messages: false,
+            not_found: Code::FOUND,
+            quota_counts: QuotaCounts::Matched,
+            unknown_customer: Code::ACCOUNT,
+            wrong_methode: Code::PARAMETERS,
+            bad_image: Code::PARAMETERS,
+            base64: Base64Mode::Strict,
+            max_results: 10,
+            nik_min_age: 17,
+        }
+    }
+}
+
+impl Policy {
+    /// The shape of an answer: the policy's, else the document's.
+    #[must_use]
+    pub fn shape_of(&self, code: &Code) -> Shape {
+        self.shape.get(code).copied().unwrap_or_else(|| code.shape())
+    }
+
+    /// This policy with everything that `spec` sets.
+    #[must_use]
+    pub fn with(mut self, spec: &PolicySpec) -> Policy {
+        macro_rules! take {
+            ($($key:ident),* $(,)?) => { $(if let Some(value) = &spec.$key { self.$key = value.clone(); })* };
+        }
+        take!(
+            layout,
+            transaction_id,
+            uid,
+            quota_limiter,
+            face_threshold,
+            trim_messages,
+            quota_counts,
+            unknown_customer,
+            wrong_methode,
+            base64,
+            nik_min_age,
+        );
+        if let Some(Precedence(checks)) = &spec.precedence {
+            self.precedence.clone_from(checks);
+        }
+        if let Some(NotFound(code)) = &spec.not_found {
+            self.not_found = code.clone();
+        }
+        if let Some(BadImage(code)) = &spec.bad_image {
+            self.bad_image = code.clone();
+        }
+        if let Some(MaxResults(count)) = spec.max_results {
+            self.max_results = count;
+        }
+        self.shape
+            .extend(spec.shape.iter().flatten().map(|(ShapedCode(code), shape)| (code.clone(), *shape)));
+        self
+    }
+}
+
+/// `[policy]` as a fixture or the admin API writes it: any of the keys.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(transform = describe_policy)]
+pub struct PolicySpec {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub precedence: Option<Precedence>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub layout: Option<Layout>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shape: Option<BTreeMap<ShapedCode, Shape>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transaction_id: Option<TransactionIdPolicy>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uid: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quota_limiter: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub face_threshold: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trim_messages: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_found: Option<NotFound>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quota_counts: Option<QuotaCounts>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unknown_customer: Option<Code>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wrong_methode: Option<Code>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bad_image: Option<BadImage>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub base64: Option<Base64Mode>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_results: Option<MaxResults>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nik_min_age: Option<u32>,
+}
+
+impl PolicySpec {
+    /// This with everything that `over` sets; `shape` merges code by code.
+    #[must_use]
+    pub fn overlaid(mut self, over: &PolicySpec) -> PolicySpec {
+        macro_rules! take {
+            ($($key:ident),* $(,)?) => { $(if over.$key.is_some() { self.$key.clone_from(&over.$key); })* };
+        }
+        take!(
+            precedence,
+            layout,
+            transaction_id,
+            uid,
+            quota_limiter,
+            face_threshold,
+            trim_messages,
+            not_found,
+            quota_counts,
+            unknown_customer,
+            wrong_methode,
+            bad_image,
+            base64,
+            max_results,
+            nik_min_age,
+        );
+        if let Some(shapes) = &over.shape {
+            self.shape
+                .get_or_insert_default()
+                .extend(shapes.iter().map(|(code, shape)| (code.clone(), *shape)));
+        }
+        self
+    }
+}
+
+/// A complete order of checks, made from a list that may name only some: the others follow in the default order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Vec<Check>")]
+pub struct Precedence(Vec<Check>);
+
+impl TryFrom<Vec<Check>> for Precedence {
+    type Error = String;
+
+    fn try_from(mut checks: Vec<Check>) -> Result<Self, String> {
+        for (index, check) in checks.iter().enumerate() {
+            if checks[..index].contains(check) {
+                return Err(format!("{} stands twice in precedence", check.name()));
+            }
+        }
+        checks.extend(Check::ALL.into_iter().filter(|check| !checks.contains(check)).collect::<Vec<_>>());
+        Ok(Precedence(checks))
+    }
+}
+
+macro_rules! one_of_codes {
+    ($name:ident, $key:literal, $($code:expr),*) => {
+        #[doc = concat!("The codes that `", $key, "` can be.")]
+        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(try_from = "Code")]
+        pub struct $name(Code);
+
+        impl $name {
+            /// The codes that it can be.
+            pub const CODES: &[Code] = &[$($code),*];
+        }
+
+        impl TryFrom<Code> for $name {
+            type Error = String;
+
+            fn try_from(code: Code) -> Result<Self, String> {
+                if Self::CODES.contains(&code) {
+                    return Ok($name(code));
+                }
+                let names: Vec<_> = Self::CODES.iter().map(|code| format!("\"{code}\"")).collect();
+                Err(format!("{} is {}, not \"{code}\"", $key, names.join(" or ")))
+            }
+        }
+    };
+}
+
+one_of_codes!(NotFound, "not_found", Code::FOUND, Code::NOT_FOUND);
+one_of_codes!(BadImage, "bad_image", Code::PARAMETERS, Code::BAD_PHOTO);
+
+/// A code whose shape is policy: any four digits. Codes of another form are a rule's own, and so is their shape.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+pub struct ShapedCode(Code);
+
+impl TryFrom<String> for ShapedCode {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match Code::new(&text) {
+            Ok(code) if text.len() == 4 && text.bytes().all(|b| b.is_ascii_digit()) => Ok(ShapedCode(code)),
+            _ => {
+                let proposal = suggestion::proposal(&text, OUTCOMES.iter().map(|outcome| outcome.code));
+                Err(format!("shape has codes of four digits for keys, not {text:?}{proposal}"))
+            }
+        }
+    }
+}
+
+/// How many candidates an answer holds at most: 1 to 1000.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "i64")]
+pub struct MaxResults(usize);
+
+impl TryFrom<i64> for MaxResults {
+    type Error = String;
+
+    fn try_from(count: i64) -> Result<Self, String> {
+        match usize::try_from(count) {
+            Ok(count @ 1..=1000) => Ok(MaxResults(count)),
+            _ => Err(format!("max_results is 1 to 1000, not {count}")),
+        }
+    }
+}
+
+/// One row of the policy table.
+#[derive(Debug)]
+pub struct PolicyKey {
+    /// The key in `[policy]`.
+    pub name: &'static str,
+    /// The default, as TOML writes it.
+    pub default: &'static str,
+    /// The other values.
+    pub others: &'static str,
+    /// How sure the default is.
+    pub standing: Standing,
+    /// What it decides, and where that is known from.
+    pub meaning: &'static str,
+}
+
+/// Every policy key, in the order of the specification.
+#[rustfmt::skip]
+pub static KEYS: [PolicyKey; 16] = [
+    key("precedence", r#"["parameters", "decryption", "account", "quota", "ip", "threshold", "image", "capacity"]"#, "any order; checks left out follow in this one", Assumed, "which failed check is answered; follows a look-alike of the 1:1 sibling"),
+    key("layout", r#""documented""#, r#""compact", "as-printed""#, Doc, "white space and quotes of the body: the document's bytes, none, or even the typographic quotes"),
+    key("shape", "as documented", r#"shape.<code> = "identification" or "verification""#, Doc, "which of the two bodies a code of four digits has; 5001 and 5005 are verification in doc 4.3 and 4.6"),
+    key("transaction_id", r#""echo""#, r#""literal""#, Assumed, "transactionId of the verification shape: the request's, or the document's \"nxGen NBAP TestTool\""),
+    key("uid", r#""7301010xxxxxxxxx""#, "any text", Doc, "uid of the verification shape; a 1:N request has no NIK to echo, so the literal of doc 4.3 stays"),
+    key("quota_limiter", r#""left""#, r#""limit" or any text"#, Observed, "quotaLimiter of the verification shape: what is left of today's quota (1:1 sibling); 80 without a limit"),
+    key("face_threshold", r#""echo""#, "any text", Assumed, "faceThreshold of the matcher's answers: the request's as Java prints a double, or a literal"),
+    key("trim_messages", "false", "true", Doc, "whether the odd blanks of doc 4.3 and 4.6 are cut off the messages"),
+    key("not_found", r#""6018""#, r#""6019""#, Assumed, "the answer when no candidate reaches the threshold"),
+    key("quota_counts", r#""matched""#, r#""identified", "authenticated", "all""#, Assumed, "what uses up quota: every answer of the matcher, 6018 with a candidate, all that pass account, everything"),
+    key("unknown_customer", r#""5001""#, "any code", Assumed, "the answer to a customer_id nobody has"),
+    key("wrong_methode", r#""5004""#, "any code", Assumed, "the answer to a methode the customer does not have"),
+    key("bad_image", r#""5004""#, r#""6015""#, Assumed, "the answer to an image that is no whole jpg or png (6015 observed in the 1:1 sibling)"),
+    key("base64", r#""strict""#, r#""mime""#, Assumed, "whether line breaks in base64 pass, with a warning"),
+    key("max_results", "10", "1 to 1000", Doc, "how many candidates at most; maxResults in doc 4.1"),
+    key("nik_min_age", "17", "any age in years", Observed, "the age from which a NIK's birth date is valid: a first ID card comes at 17"),
+];
+
+const fn key(
+    name: &'static str,
+    default: &'static str,
+    others: &'static str,
+    standing: Standing,
+    meaning: &'static str,
+) -> PolicyKey {
+    PolicyKey { name, default, others, standing, meaning }
+}
+
+/// What stands beyond single keys, for the same table: fixed behaviour and how sure it is.
+#[rustfmt::skip]
+pub static FIXED: [(&str, Standing, &str); 5] = [
+    ("scores", Computed, "float32 values widened to double, shortest form: all six scores of doc 4.1 are"),
+    ("status", Assumed, "200 for every documented answer (observed for the 1:1 sibling; doc 4.3 prints httpResponseCode 200)"),
+    ("encryption", Observed, "RSA PKCS#1 v1.5, SPKI public key, base64 on one line"),
+    ("threshold type", Observed, "a number or a numeric string, whole or with a fraction"),
+    ("extra keys", Observed, "ignored, with a warning in the journal"),
+];
+
+/// The table as `check --policy` prints it.
+#[must_use]
+pub fn table() -> String {
+    let mut text = String::new();
+    // Writing to a String cannot fail.
+    let _ = writeln!(text, "{:<17} {:<9} {:<21} other values; meaning", "key", "standing", "default");
+    for key in &KEYS {
+        let default = if key.default.len() > 21 { "as listed below" } else { key.default };
+        let _ = writeln!(
+            text,
+            "{:<17} {:<9} {default:<21} {}; {}",
+            key.name, key.standing, key.others, key.meaning
+        );
+    }
+    let _ = writeln!(text, "\nprecedence = {}\n\nwhat has no switch:", KEYS[0].default);
+    for (name, standing, meaning) in &FIXED {
+        let _ = writeln!(text, "{name:<17} {standing:<9} {meaning}");
+    }
+    text
+}
+
+/// A check, in the default order of answering (SPEC 3; assumed, after a look-alike of the 1:1 sibling).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Check {
+    Parameters,
+    Decryption,
+    Account,
+    Quota,
+    Ip,
+    Threshold,
+    Image,
+    Capacity,
+}
+
+impl Check {
+    /// Every check, in the default order.
+    pub const ALL: [Check; 8] = [
+        Check::Parameters,
+        Check::Decryption,
+        Check::Account,
+        Check::Quota,
+        Check::Ip,
+        Check::Threshold,
+        Check::Image,
+        Check::Capacity,
+    ];
+
+    /// The check's name in `policy.precedence` and in findings.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Check::Parameters => "parameters",
+            Check::Decryption => "decryption",
+            Check::Account => "account",
+            Check::Quota => "quota",
+            Check::Ip => "ip",
+            Check::Threshold => "threshold",
+            Check::Image => "image",
+            Check::Capacity => "capacity",
+        }
+    }
+}
+
+/// Every policy key with its default, its standing and what it decides, from the policy table.
+pub(crate) fn describe_policy(schema: &mut Schema) {
+    let Some(properties) = properties(schema) else { return };
+    for key in &KEYS {
+        if let Some(Value::Object(property)) = properties.get_mut(key.name) {
+            let text =
+                format!("{}. Default: {} ({}); or {}.", key.meaning, key.default, key.standing, key.others);
+            property.insert("description".to_owned(), text.into());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_names_exactly_the_keys_that_a_fixture_may_set() {
+        let error = toml::from_str::<PolicySpec>("nonsense = 1").unwrap_err();
+        let names = crate::base::suggestion::expected_names(error.message());
+        let table: Vec<_> = KEYS.iter().map(|key| key.name).collect();
+        assert_eq!(names, table);
+    }
+
+    #[test]
+    fn the_tables_defaults_are_the_defaults() {
+        for key in KEYS.iter().filter(|key| key.name != "shape") {
+            let spec: PolicySpec = toml::from_str(&format!("{} = {}", key.name, key.default))
+                .unwrap_or_else(|error| panic!("{}: {error}", key.name));
+            assert_eq!(Policy::default().with(&spec), Policy::default(), "{}", key.name);
+            assert_ne!(spec, PolicySpec::default(), "{}", key.name);
+        }
+    }
+
+    #[test]
+    fn every_key_changes_the_policy_and_merges() {
+        let changed = [
+            r#"precedence = ["ip"]"#,
+            r#"layout = "compact""#,
+            r#"shape.5001 = "identification""#,
+            r#"transaction_id = "literal""#,
+            r#"uid = "x""#,
+            r#"quota_limiter = "limit""#,
+            r#"face_threshold = "7.0""#,
+            "trim_messages = true",
+            r#"not_found = "6019""#,
+            r#"quota_counts = "all""#,
+            r#"unknown_customer = "5004""#,
+            r#"wrong_methode = "5001""#,
+            r#"bad_image = "6015""#,
+            r#"base64 = "mime""#,
+            "max_results = 3",
+            "nik_min_age = 0",
+        ];
+        assert_eq!(changed.len(), KEYS.len());
+        for text in changed {
+            let spec: PolicySpec = toml::from_str(text).unwrap();
+            assert_ne!(Policy::default().with(&spec), Policy::default(), "{text}");
+            assert_eq!(PolicySpec::default().overlaid(&spec), spec, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_partial_precedence_is_completed_in_the_default_order() {
+        let spec: PolicySpec = toml::from_str(r#"precedence = ["threshold", "quota"]"#).unwrap();
+        let names: Vec<_> =
+            Policy::default().with(&spec).precedence.iter().map(|check| check.name()).collect();
+        assert_eq!(
+            names,
+            ["threshold", "quota", "parameters", "decryption", "account", "ip", "image", "capacity"]
+        );
+    }
+
+    #[test]
+    fn wrong_values_say_what_is_right() {
+        for (text, expected) in [
+            (r#"precedence = ["ip", "ip"]"#, "ip stands twice"),
+            (r#"not_found = "5001""#, "not_found is \"6018\" or \"6019\""),
+            ("max_results = 0", "1 to 1000"),
+            (r#"shape = { bogus = "verification" }"#, "codes of four digits for keys, not \"bogus\""),
+            (r#"shape.50001 = "verification""#, "did you mean \"5001\"?"),
+            (r#"layout = "pretty""#, "expected one of `documented`, `compact`, `as-printed`"),
+        ] {
+            let error = toml::from_str::<PolicySpec>(text).unwrap_err();
+            assert!(error.message().contains(expected), "{}", error.message());
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! Rules: scenarios and faults. Which rule decides is a pure function of what is written, what is known of the request, and the
+//! counts so far; what it decides comes back as data.
+
+mod chance;
+mod condition;
+mod reply;
+mod scenario;
+mod spec;
+
+pub use chance::{Chance, Draw};
+pub use condition::{Facts, TimeOfDay, When, Window, since};
+pub use reply::{Reply, ReplySpec};
+pub use scenario::{Counting, Firing, Scenario, Stage};
+pub use spec::{Checks, FileReader, Per, Rule, RuleSpec};
+
+use super::delay::Delay;
+
+/// When a rule is tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Before the body is read: rules whose fault is of the upload.
+    Head,
+    /// Before the checks, as far as no other rule stands before them: rules that skip the checks.
+    Door,
+    /// After the checks: all others, in order.
+    Checked,
+}
+
+/// What rules can decide about a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Effect {
+    Reply,
+    Delay,
+    Fault,
+    SetState,
+}
+
+/// What has been decided so far: by whom, effect by effect.
+#[derive(Clone, Debug, Default)]
+pub struct Decided {
+    pub reply: Option<(Reply, String)>,
+    /// Whether the rule that decided the reply skips the checks.
+    pub skips_checks: bool,
+    pub delay: Option<(Delay, String)>,
+    pub fault: Option<(crate::domain::faults::Fault, String)>,
+    pub set_state: Option<String>,
+    /// Every rule that decided something, in order.
+    pub firings: Vec<Firing>,
+}
+
+impl Decided {
+    fn is_open(&self, effect: Effect) -> bool {
+        match effect {
+            Effect::Reply => self.reply.is_none(),
+            Effect::Delay => self.delay.is_none(),
+            Effect::Fault => self.fault.is_none(),
+            Effect::SetState => self.set_state.is_none(),
+        }
+    }
+
+    fn take(&mut self, rule: &Rule, effect: Effect) {
+        let name = || rule.name.clone();
+        match effect {
+            Effect::Reply => {
+                self.reply = rule.reply.clone().map(|reply| (reply, name()));
+                self.skips_checks = rule.spec.checks == Some(Checks::Skip);
+            }
+            Effect::Delay => self.delay = rule.delay.clone().map(|delay| (delay, name())),
+            Effect::Fault => self.fault = rule.fault.clone().map(|fault| (fault, name())),
+            Effect::SetState => self.set_state.clone_from(&rule.set_state),
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! `reply`: a code, a sample of the document, or anything at all.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use schemars::Schema;
+use serde::{Deserialize, Serialize};
+
+use crate::base::json_schema::required;
+use crate::protocol::{Candidate, Code, Shape, sample};
+
+/// A reply: { code, candidates, error, shape }, { sample } or { status, headers, body or body_file }.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(transform = one_form_of_reply)]
+pub struct ReplySpec {
+    /// An answer with this code, echoing the request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<Code>,
+    /// As given: any text as NIK, neither filtered nor sorted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub candidates: Option<Vec<CandidateSpec>>,
+    /// The message, in place of the code's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// Which of the two bodies, in place of the code's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shape: Option<Shape>,
+    /// The document's sample answer, byte for byte.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sample: Option<Code>,
+    /// Any HTTP answer with this status.
+    #[schemars(range(min = 200, max = 599))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// Its headers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub headers: Option<BTreeMap<String, String>>,
+    /// Its body.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body: Option<String>,
+    /// A file of the fixture directory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body_file: Option<String>,
+}
+
+/// One of `candidates`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CandidateSpec {
+    /// Any text.
+    pub nik: String,
+    /// From 0 to 20, as the matcher scores.
+    pub score: f32,
+}
+
+/// What a rule answers.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reply {
+    /// An answer with this code, echoing the request.
+    Code { code: Code, candidates: Option<Vec<Candidate>>, error: Option<String>, shape: Option<Shape> },
+    /// The document's sample answer, verbatim.
+    Sample(Code),
+    /// Any HTTP answer; charges nothing.
+    Free { status: u16, headers: Vec<(String, String)>, body: Vec<u8> },
+}
+
+impl Reply {
+    /// An answer with this code and nothing else said.
+    #[must_use]
+    pub fn of_code(code: Code) -> Reply {
+        Reply::Code { code, candidates: None, error: None, shape: None }
+    }
+
+    /// The answer's code; `None` where it has none.
+    #[must_use]
+    pub fn code(&self) -> Option<&Code> {
+        match self {
+            Reply::Code { code, .. } | Reply::Sample(code) => Some(code),
+            Reply::Free { .. } => None,
+        }
+    }
+
+    /// Reads a reply; `file` gives the bytes of a file of the fixture directory.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn new(spec: &ReplySpec, file: impl Fn(&str) -> Result<Vec<u8>, String>) -> Result<Reply, String> {
+        let coded = spec.candidates.is_some() || spec.error.is_some() || spec.shape.is_some();
+        let free = spec.headers.is_some() || spec.body.is_some() || spec.body_file.is_some();
+        match (&spec.code, &spec.sample, spec.status) {
+            (Some(code), None, None) if !free => Ok(Reply::Code {
+                code: code.clone(),
+                candidates: spec.candidates.as_ref().map(|given| candidates(given)).transpose()?,
+                error: spec.error.clone(),
+                shape: spec.shape,
+            }),
+            (None, Some(code), None) if !coded && !free => match sample::sample(code) {
+                Some(_) => Ok(Reply::Sample(code.clone())),
+                None => Err(format!("the document has no sample answer \"{code}\"; it has {}", samples())),
+            },
+            (None, None, Some(status)) if !coded => free_reply(status, spec, file),
+            _ => {
+                Err("a reply is { code, candidates, error, shape }, { sample } or { status, headers, body }"
+                    .to_owned())
+            }
+        }
+    }
+}
+
+fn candidates(given: &[CandidateSpec]) -> Result<Vec<Candidate>, String> {
+    let candidate = |given: &CandidateSpec| {
+        if given.score.is_finite() {
+            return Ok(Candidate { nik: given.nik.clone(), score: given.score });
+        }
+        Err(format!("the score of {:?} is no number that JSON can hold", given.nik))
+    };
+    given.iter().map(candidate).collect()
+}
+
+fn samples() -> String {
+    sample::SAMPLES.iter().map(|(code, _)| *code).collect::<Vec<_>>().join(", ")
+}
+
+fn free_reply(
+    status: u16,
+    spec: &ReplySpec,
+    file: impl Fn(&str) -> Result<Vec<u8>, String>,
+) -> Result<Reply, String> {
+    if !(200..=599).contains(&status) {
+        return Err(format!("status is 200 to 599, not {status}"));
+    }
+    let body = match (&spec.body, &spec.body_file) {
+        (Some(_), Some(_)) => return Err("a reply has body or body_file, not both".to_owned()),
+        (None, Some(name)) => file(name)?,
+        (body, None) => body.clone().unwrap_or_default().into_bytes(),
+    };
+    let headers: Vec<_> = spec.headers.clone().unwrap_or_default().into_iter().collect();
+    for (name, value) in &headers {
+        let fits = actix_http::header::HeaderName::try_from(name.as_str()).is_ok()
+            && actix_http::header::HeaderValue::try_from(value.as_str()).is_ok();
+        if !fits
+            || ["content-length", "transfer-encoding", "connection"].contains(&name.to_lowercase().as_str())
+        {
+            return Err(format!("the header {name:?} cannot be set; faults change lengths and endings"));
+        }
+    }
+    Ok(Reply::Free { status, headers, body })
+}
+
+/// A reply has one of three forms.
+pub(crate) fn one_form_of_reply(schema: &mut Schema) {
+    schema.insert("oneOf".to_owned(), required(&["code", "sample", "status"]));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reply(toml: &str) -> Result<Reply, String> {
+        let spec: ReplySpec = toml::from_str(toml).map_err(|error| error.message().to_owned())?;
+        Reply::new(&spec, |name| {
+            if name == "page.html" { Ok(b"<p>".to_vec()) } else { Err("no such file".to_owned()) }
+        })
+    }
+
+    #[test]
+    fn the_three_forms() {
+        assert_eq!(reply("code = '6014'"), Ok(Reply::of_code(Code::BUSY)));
+        assert_eq!(reply("sample = '6018'"), Ok(Reply::Sample(Code::FOUND)));
+        let free =
+            Reply::Free { status: 404, headers: vec![("x".into(), "y".into())], body: b"<p>".to_vec() };
+        assert_eq!(reply("status = 404\nheaders = { x = 'y' }\nbody_file = 'page.html'"), Ok(free));
+        let Ok(Reply::Code { candidates, .. }) =
+            reply("code = '6018'\ncandidates = [{ nik = 'any', score = 9.88 }]")
+        else {
+            panic!("a code");
+        };
+        assert_eq!(candidates.unwrap()[0].score, 9.88);
+    }
+
+    #[test]
+    fn mixtures_and_nonsense_are_refused() {
+        for toml in [
+            "",
+            "code = '6014'\nsample = '6018'",
+            "code = '6014'\nbody = 'x'",
+            "sample = '9999'",
+            "sample = '6018'\nerror = 'x'",
+            "status = 99",
+            "status = 200\nerror = 'x'",
+            "status = 200\nbody = 'x'\nbody_file = 'page.html'",
+            "status = 200\nbody_file = 'none'",
+            "status = 200\nheaders = { 'a b' = 'x' }",
+            "status = 200\nheaders = { Content-Length = '5' }",
+            "error = 'x'",
+        ] {
+            assert!(reply(toml).is_err(), "{toml}");
+        }
+    }
+}

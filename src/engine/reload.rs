@@ -1,0 +1,62 @@
+//! Reading the fixtures again: puts them in force as a whole, or says what is wrong with them.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::Engine;
+use crate::config::{self, Fixtures, Problem};
+use crate::domain::policy::PolicySpec;
+use crate::state::observer::Observer;
+
+/// Where the fixtures come from, and where they go.
+pub struct Reloader {
+    /// The directory whose files replace built-in ones.
+    pub directory: Option<PathBuf>,
+    /// What the command line says about policy.
+    pub policy: PolicySpec,
+    pub engine: Arc<Engine>,
+    pub observer: Arc<dyn Observer>,
+    one_at_a_time: Mutex<()>,
+}
+
+impl Reloader {
+    /// A reloader for an engine.
+    #[must_use]
+    pub fn new(
+        directory: Option<PathBuf>,
+        policy: PolicySpec,
+        engine: Arc<Engine>,
+        observer: Arc<dyn Observer>,
+    ) -> Reloader {
+        Reloader { directory, policy, engine, observer, one_at_a_time: Mutex::default() }
+    }
+
+    /// Puts the fixtures as they are now in force, and tells the observer. Gives the number of customers in files.
+    ///
+    /// # Errors
+    /// Everything that is wrong with them; the old ones stay in force then.
+    pub fn reload(&self) -> Result<usize, Vec<Problem>> {
+        let _turn = self.one_at_a_time.lock().unwrap_or_else(PoisonError::into_inner);
+        match self.read() {
+            Ok(fixtures) => {
+                let customers = fixtures.customers.len();
+                let warnings = self.engine.replace_fixtures(fixtures);
+                warnings.iter().for_each(|warning| self.observer.warned(warning));
+                self.observer.reloaded(customers);
+                Ok(customers)
+            }
+            Err(problems) => {
+                self.observer.refused(&problems);
+                Err(problems)
+            }
+        }
+    }
+
+    /// The fixtures as they are now; nothing is put in force.
+    ///
+    /// # Errors
+    /// Everything that is wrong with them.
+    pub fn read(&self) -> Result<Fixtures, Vec<Problem>> {
+        config::reload(self.directory.as_deref(), &self.policy, &self.engine.fixtures())
+    }
+}

@@ -1,0 +1,31 @@
+//! The server of the admin API, on a listener that is bound already.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_server::Server;
+use actix_web::{App, HttpServer, web};
+
+use super::access;
+use crate::http::state::Shared;
+
+/// How long an idle connection of the admin listener is kept.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+
+/// A server for the admin API on a bound listener. It runs when polled inside an actix system.
+///
+/// # Errors
+/// When the listener cannot be used.
+pub fn start(listener: std::net::TcpListener, shared: &Arc<Shared>) -> std::io::Result<Server> {
+    let shared = Arc::clone(shared);
+    let bound = access::Bound(listener.local_addr()?.ip());
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(web::Data::from(Arc::clone(&shared)))
+            .app_data(web::Data::new(bound))
+            .wrap(actix_web::middleware::from_fn(access::guard))
+            .configure(super::routes)
+    });
+    let server = server.workers(1).disable_signals().shutdown_timeout(0).h1_allow_half_closed(false);
+    Ok(server.keep_alive(KEEP_ALIVE).listen(listener)?.run())
+}

@@ -1,0 +1,281 @@
+//! Errors of the admin API: `{"error":{"code","message","path","hint"}}`, made by constructors only.
+//!
+//! A 4xx says what is wrong with the request and changes nothing. The only 5xx is 503, while the simulator stops.
+
+use std::fmt;
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, ResponseError};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::base::suggestion;
+use crate::state::customers::Refusal;
+
+/// What every error says.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct ErrorBody {
+    /// For programs.
+    pub code: &'static str,
+    /// For people.
+    pub message: String,
+    /// JSON pointer to what is wrong in the body, or the name of the parameter.
+    pub path: Option<String>,
+    /// What to do.
+    pub hint: Option<String>,
+}
+
+/// The one shape of errors.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct ErrorAnswer {
+    pub error: ErrorBody,
+}
+
+/// An error on its way to the caller.
+#[derive(Debug)]
+pub struct ApiError {
+    status: StatusCode,
+    code: &'static str,
+    message: String,
+    /// JSON pointer to what is wrong in the body, or the name of the parameter.
+    path: Option<String>,
+    hint: Option<String>,
+    /// The methods that a 405 names.
+    allow: Option<String>,
+}
+
+impl ApiError {
+    fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> ApiError {
+        ApiError { status, code, message: message.into(), path: None, hint: None, allow: None }
+    }
+
+    pub fn not_found(message: impl Into<String>) -> ApiError {
+        ApiError::new(StatusCode::NOT_FOUND, "not_found", message)
+    }
+
+    pub fn unknown_customer(customer_id: &str) -> ApiError {
+        let shown = crate::base::text::quoted(customer_id);
+        ApiError::not_found(format!("no customer has the id {shown}"))
+            .hint("ids are those of the fixtures, such as demo")
+    }
+
+    pub fn wrong_method(message: impl Into<String>, allow: &str) -> ApiError {
+        let error = ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message);
+        ApiError { allow: Some(allow.to_owned()), ..error }.hint(format!("it takes {allow}"))
+    }
+
+    pub fn invalid(message: impl Into<String>) -> ApiError {
+        ApiError::new(StatusCode::BAD_REQUEST, "invalid", message)
+    }
+
+    pub fn too_large(message: impl Into<String>) -> ApiError {
+        ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message)
+    }
+
+    pub fn conflict(code: &'static str, message: impl Into<String>) -> ApiError {
+        ApiError::new(StatusCode::CONFLICT, code, message)
+    }
+
+    pub fn too_slow() -> ApiError {
+        ApiError::new(StatusCode::REQUEST_TIMEOUT, "body_too_slow", "the body did not come in time")
+            .hint("send the body without pauses")
+    }
+
+    pub fn encoded(encoding: &str) -> ApiError {
+        let shown = crate::base::text::quoted(encoding);
+        let message = format!("the body is encoded: Content-Encoding is {shown}");
+        ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "encoded_body", message)
+            .hint("send the JSON as it is")
+    }
+
+    pub fn unauthorized() -> ApiError {
+        ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", "the admin token is missing or wrong")
+            .hint("send Authorization: Bearer followed by the token of --admin-token")
+    }
+
+    pub fn foreign_origin() -> ApiError {
+        ApiError::new(
+            StatusCode::FORBIDDEN,
+            "foreign_origin",
+            "a page of another origin may not steer the simulator",
+        )
+        .hint("call the admin API from a program, or from a page that it serves itself")
+    }
+
+    pub fn foreign_host() -> ApiError {
+        ApiError::new(StatusCode::MISDIRECTED_REQUEST, "foreign_host", "Host is not this machine")
+            .hint("call it as localhost, by a loopback address or by the bound address, or start it with --admin-token")
+    }
+
+    /// JSON pointer to what is wrong in the body, or the name of the parameter.
+    pub fn pointer(&self) -> Option<&str> {
+        self.path.as_deref()
+    }
+
+    pub fn too_many(message: impl Into<String>) -> ApiError {
+        ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too_many", message)
+            .hint("end some of them, or wait until one has ended")
+    }
+
+    pub fn stopping() -> ApiError {
+        ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", "the simulator is stopping")
+    }
+
+    /// What was asked for has not come true.
+    pub fn unmet(status: StatusCode, code: &'static str, message: impl Into<String>) -> ApiError {
+        ApiError::new(status, code, message)
+    }
+
+    /// Its status.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// What it says.
+    pub fn body(&self) -> ErrorBody {
+        let ApiError { code, message, path, hint, .. } = self;
+        ErrorBody { code, message: message.clone(), path: path.clone(), hint: hint.clone() }
+    }
+
+    pub fn path(mut self, path: impl Into<String>) -> ApiError {
+        self.path = Some(path.into());
+        self
+    }
+
+    pub fn hint(mut self, hint: impl Into<String>) -> ApiError {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Reads a value; an error points into it.
+    pub fn read<T: DeserializeOwned>(value: serde_json::Value) -> Result<T, ApiError> {
+        serde_path_to_error::deserialize(value).map_err(ApiError::in_json)
+    }
+
+    /// JSON that is not what was to be; the error points into it.
+    pub fn in_json(error: serde_path_to_error::Error<serde_json::Error>) -> ApiError {
+        let message = error.inner().to_string();
+        let hint = suggestion::hint(&message);
+        ApiError { hint, ..ApiError::invalid(message).path(pointer(error.path())) }
+    }
+
+    /// Reads a JSON object; an error points into it.
+    pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+        // serde would take an array as an object without keys.
+        if bytes.trim_ascii_start().first().is_some_and(|first| *first != b'{') {
+            return Err(ApiError::invalid("the body is not a JSON object").path(""));
+        }
+        let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+        let value = serde_path_to_error::deserialize(&mut deserializer).map_err(ApiError::in_json)?;
+        deserializer.end()?;
+        Ok(value)
+    }
+}
+
+impl From<serde_json::Error> for ApiError {
+    fn from(error: serde_json::Error) -> ApiError {
+        ApiError::invalid(error.to_string())
+    }
+}
+
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> ApiError {
+        let message = refusal.to_string();
+        match refusal {
+            Refusal::Wrong((path, _)) => {
+                let pointer = pointer_to(&path);
+                let error = ApiError::invalid(message).path(&*pointer);
+                match pointer.as_str() {
+                    // What it extended may have expired since it was put.
+                    "/extends" => error.hint(
+                        "extend one of GET /customers, or write it whole without extends: GET /customers/{customer_id} shows all that it has",
+                    ),
+                    _ => error,
+                }
+            }
+            Refusal::Dependent { other, .. } => {
+                ApiError::conflict("in_use", message).hint(format!("change or delete {other} first"))
+            }
+            Refusal::Full(_) => ApiError::conflict("too_many_customers", message).hint(
+                "DELETE /customers/{customer_id} or POST /reset?scope=customers; a ttl does it by itself; limits.customers in simulator.toml",
+            ),
+            Refusal::Taken => ApiError::conflict("taken", message)
+                .path("/customer_id")
+                .hint("leave it out and one is made up; PUT /customers/{customer_id} replaces"),
+            Refusal::Unknown => ApiError::not_found(message).hint("GET /customers lists them"),
+            Refusal::InFile => {
+                ApiError::conflict("in_fixtures", message).hint("edit or delete its file; PUT puts one over it")
+            }
+        }
+    }
+}
+
+/// A JSON pointer (RFC 6901) to what is behind these keys.
+pub fn pointer_to(keys: &[String]) -> String {
+    keys.iter().map(|key| format!("/{}", escaped(key))).collect()
+}
+
+/// A JSON pointer.
+fn pointer(path: &serde_path_to_error::Path) -> String {
+    use serde_path_to_error::Segment;
+    path.iter()
+        .map(|segment| match segment {
+            Segment::Map { key } => format!("/{}", escaped(key)),
+            Segment::Seq { index } => format!("/{index}"),
+            Segment::Enum { variant } => format!("/{variant}"),
+            Segment::Unknown => String::new(),
+        })
+        .collect()
+}
+
+pub fn escaped(key: &str) -> String {
+    key.replace('~', "~0").replace('/', "~1")
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl ResponseError for ApiError {
+    fn status_code(&self) -> StatusCode {
+        self.status
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let mut response = HttpResponse::build(self.status);
+        if let Some(methods) = &self.allow {
+            response.insert_header(("Allow", methods.as_str()));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            response.insert_header(("WWW-Authenticate", "Bearer"));
+        }
+        response.json(ErrorAnswer { error: self.body() })
+    }
+}
+
+impl actix_web::Responder for ApiError {
+    type Body = actix_web::body::BoxBody;
+
+    fn respond_to(self, _: &actix_web::HttpRequest) -> HttpResponse {
+        self.error_response()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn an_error_points_into_the_body() {
+        let error = ApiError::parse::<BTreeMap<String, Vec<u8>>>(br#"{"a/b":[1,"x"]}"#).unwrap_err();
+        assert_eq!(error.path.as_deref(), Some("/a~1b/1"));
+        assert_eq!(error.status, StatusCode::BAD_REQUEST);
+        for wrong in [&b"[1]"[..], b"{} {}", b"", b"1"] {
+            assert!(ApiError::parse::<BTreeMap<String, u8>>(wrong).is_err());
+        }
+    }
+}

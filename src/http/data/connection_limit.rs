@@ -1,0 +1,58 @@
+//! The limit of connections: all at once, and of one peer.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Who is connected.
+#[derive(Debug, Default)]
+pub struct Seats(Mutex<Taken>);
+
+#[derive(Debug, Default)]
+struct Taken {
+    all: usize,
+    by_peer: HashMap<IpAddr, usize>,
+    /// Connections refused since there was last room.
+    refused: u64,
+}
+
+/// A place that a connection takes; given back when dropped.
+#[derive(Debug)]
+pub struct Seat {
+    seats: Arc<Seats>,
+    peer: IpAddr,
+}
+
+impl Seats {
+    /// Takes a place, unless all or the peer's are taken. `Err` tells whether it is the first refusal since there was room.
+    pub fn take(
+        seats: &Arc<Seats>,
+        peer: IpAddr,
+        most: usize,
+        most_per_peer: Option<usize>,
+    ) -> Result<Seat, bool> {
+        let mut taken = seats.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_peer = taken.by_peer.get(&peer).copied().unwrap_or(0);
+        if taken.all >= most || most_per_peer.is_some_and(|most| of_peer >= most) {
+            taken.refused += 1;
+            return Err(taken.refused == 1);
+        }
+        taken.refused = 0;
+        taken.all += 1;
+        *taken.by_peer.entry(peer).or_default() += 1;
+        Ok(Seat { seats: Arc::clone(seats), peer })
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut taken = self.seats.0.lock().unwrap_or_else(PoisonError::into_inner);
+        taken.all -= 1;
+        if let Some(count) = taken.by_peer.get_mut(&self.peer) {
+            *count -= 1;
+            if *count == 0 {
+                taken.by_peer.remove(&self.peer);
+            }
+        }
+    }
+}

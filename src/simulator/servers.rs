@@ -1,0 +1,108 @@
+//! The thread that runs both servers, from their start to their stop.
+
+use std::io;
+use std::net::TcpListener;
+use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use socket2::SockRef;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::oneshot;
+
+use super::memory::give_memory_back;
+use crate::http::admin;
+use crate::http::data::listener::{self, Worker};
+use crate::http::state::{Command, Shared};
+
+/// The thread that runs both servers.
+pub(super) struct Running {
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Running {
+    pub(super) fn start(
+        listener: TcpListener,
+        admin_listener: Option<TcpListener>,
+        shared: (Arc<Shared>, UnboundedReceiver<Command>),
+        grace: Duration,
+    ) -> io::Result<Running> {
+        let (stop, stopped) = oneshot::channel();
+        let (report, started) = mpsc::sync_channel(1);
+        let thread = std::thread::Builder::new().name("frsim".to_owned()).spawn(move || {
+            actix_rt::System::new().block_on(serve(listener, admin_listener, shared, grace, stopped, report));
+        })?;
+        let running = Running { stop: Some(stop), thread: Some(thread) };
+        started.recv().unwrap_or_else(|_| Err(io::Error::other("the servers' thread ended")))?;
+        Ok(running)
+    }
+
+    pub(super) fn stop(&mut self) {
+        // Either is gone already when the thread has ended.
+        let _ = self.stop.take().map(|stop| stop.send(()));
+        let _ = self.thread.take().map(JoinHandle::join);
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Runs both servers until told to stop.
+async fn serve(
+    listener: TcpListener,
+    admin_listener: Option<TcpListener>,
+    (shared, gate): (Arc<Shared>, UnboundedReceiver<Command>),
+    grace: Duration,
+    stopped: oneshot::Receiver<()>,
+    report: mpsc::SyncSender<io::Result<()>>,
+) {
+    let started = start_servers(&listener, admin_listener, &shared);
+    let (workers, admin) = match started {
+        Ok(started) => started,
+        Err(error) => return drop(report.send(Err(error))),
+    };
+    let handle = admin.as_ref().map(actix_server::Server::handle);
+    let admin = admin.map(actix_rt::spawn);
+    // Whoever started the simulator may have gone; then so has the other end of `stopped`.
+    let _ = report.send(Ok(()));
+    tokio::select! {
+        // Dropped when told to stop: the port is closed then, whatever a fault was doing with it.
+        _ = listener::accept(listener, &workers, gate, &shared) => {}
+        _ = stopped => {}
+        () = shared.shutdown.notified() => {}
+        () = give_memory_back(&shared) => {}
+    }
+    shared.stopping.send_replace(true);
+    let mut in_flight = shared.in_flight.subscribe();
+    let all_done = async {
+        let _ = in_flight.wait_for(|count| *count == 0).await;
+        shared.waits.all_free().await;
+    };
+    let _ = actix_rt::time::timeout(grace, all_done).await;
+    workers.into_iter().for_each(Worker::stop);
+    if let (Some(handle), Some(admin)) = (handle, admin) {
+        handle.stop(false).await;
+        let _ = admin.await;
+    }
+}
+
+/// Connections that may wait to be accepted. With std's 128, of a thousand that come at once most wait a second and more: for the kernel
+/// to ask again.
+const BACKLOG: i32 = 4096;
+
+fn start_servers(
+    listener: &TcpListener,
+    admin_listener: Option<TcpListener>,
+    shared: &Arc<Shared>,
+) -> io::Result<(Vec<Worker>, Option<actix_server::Server>)> {
+    listener.set_nonblocking(true)?;
+    // Where listening again does not change the queue's length, the shorter one does.
+    let _ = SockRef::from(listener).listen(BACKLOG);
+    let workers = (1..=shared.settings.workers).map(|number| Worker::start(number, Arc::clone(shared)));
+    let workers = workers.collect::<io::Result<Vec<_>>>()?;
+    Ok((workers, admin_listener.map(|listener| admin::server::start(listener, shared)).transpose()?))
+}

@@ -1,0 +1,208 @@
+//! What changes while customers call: their quotas, day by day, their rules' counts, their clocks, and how often they called.
+//! One short lock a customer; nothing is computed under it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+
+use super::clock;
+use super::recent::Recent;
+use crate::domain::quota::QuotaView;
+use crate::domain::rules::{Rule, Scenario};
+
+/// Days whose counts are kept, so that a clock set back finds them again.
+const DAYS_KEPT: usize = 400;
+
+/// A customer's running state.
+#[derive(Debug, Default)]
+pub struct Book {
+    requests: u64,
+    used: BTreeMap<Date, u64>,
+    /// Set by `PUT /customers/{customer_id}/quota`; `Some(None)` lifts the limit.
+    per_day: Option<Option<u64>>,
+    /// Requests under way.
+    pub in_flight: u64,
+    pub scenario: Scenario,
+    /// The customer's own clock.
+    pub clock: clock::Mode,
+    /// Rules put over the admin API; they come before the customer's own and survive a reload.
+    pub put_rules: Vec<Arc<Rule>>,
+    /// What it sent lately.
+    pub recent: Recent,
+}
+
+impl Book {
+    /// Counts a request and gives its ordinal, from 1.
+    pub fn arrive(&mut self) -> u64 {
+        self.requests += 1;
+        self.requests
+    }
+
+    /// The ordinal that the next request will have.
+    #[must_use]
+    pub fn next_ordinal(&self) -> u64 {
+        self.requests + 1
+    }
+
+    /// The quota of `day`; `fixture` is the limit that the fixtures set.
+    #[must_use]
+    pub fn quota(&self, day: Date, fixture: Option<u64>) -> QuotaView {
+        QuotaView {
+            per_day: self.per_day.unwrap_or(fixture),
+            used: self.used.get(&day).copied().unwrap_or_default(),
+        }
+    }
+
+    /// Uses up one unit of `day`, unless nothing is left. Whether it did.
+    pub fn charge(&mut self, day: Date, fixture: Option<u64>) -> bool {
+        if self.quota(day, fixture).left() == Some(0) {
+            return false;
+        }
+        self.set_used(day, self.used.get(&day).copied().unwrap_or_default().saturating_add(1));
+        true
+    }
+
+    /// Sets what is used of `day`.
+    pub fn set_used(&mut self, day: Date, used: u64) {
+        self.used.insert(day, used);
+        if self.used.len() > DAYS_KEPT {
+            let oldest = self.used.keys().copied().find(|kept| *kept != day);
+            oldest.map(|oldest| self.used.remove(&oldest));
+        }
+    }
+
+    /// Sets the limit, in place of the customer's own.
+    pub fn set_per_day(&mut self, per_day: Option<u64>) {
+        self.per_day = Some(per_day);
+    }
+
+    /// The limit that the customer itself has holds again.
+    pub fn follow_per_day(&mut self) {
+        self.per_day = None;
+    }
+
+    /// Nothing is used on any day, and the customer's own limit holds again.
+    pub fn reset_quota(&mut self) {
+        self.used.clear();
+        self.follow_per_day();
+    }
+
+    /// The scenario begins again: state, counts of rules, ordinals of requests, and what retries are told by.
+    pub fn reset_scenario(&mut self, began: Timestamp) {
+        self.requests = 0;
+        self.scenario = Scenario::begin(began);
+        self.recent = Recent::default();
+    }
+
+    /// Takes back the rules that were put and that `goes` names; what was counted for them goes with them. Gives how many.
+    pub fn remove_rules(&mut self, goes: impl Fn(&Rule) -> bool) -> usize {
+        let gone: Vec<_> = self.put_rules.extract_if(.., |rule| goes(rule)).collect();
+        gone.iter().for_each(|rule| self.scenario.forget(rule.fingerprint));
+        gone.len()
+    }
+
+    /// The rules in force: those put that have not expired, then the customer's own.
+    #[must_use]
+    pub fn rules(&self, own: &[Arc<Rule>], now: Timestamp) -> Vec<Arc<Rule>> {
+        let alive = |rule: &&Arc<Rule>| rule.expires.is_none_or(|expires| now < expires);
+        self.put_rules.iter().chain(own).filter(alive).cloned().collect()
+    }
+}
+
+/// A customer's running state, shared by its requests.
+pub type Shared = Arc<Mutex<Book>>;
+
+/// The books of all customers.
+#[derive(Debug)]
+pub struct Ledger {
+    books: RwLock<HashMap<String, Shared>>,
+    /// When the simulator started, which is when every scenario of a fixture begins.
+    began: Timestamp,
+}
+
+impl Ledger {
+    /// Empty books.
+    #[must_use]
+    pub fn new(began: Timestamp) -> Ledger {
+        Ledger { books: RwLock::default(), began }
+    }
+
+    /// The book of a customer that exists.
+    #[must_use]
+    pub fn book(&self, customer_id: &str) -> Shared {
+        self.book_since(customer_id, self.began)
+    }
+
+    /// The book of a customer whose scenario began at `began`, unless it has a book already.
+    pub fn book_since(&self, customer_id: &str, began: Timestamp) -> Shared {
+        let known = self.books.read().unwrap_or_else(PoisonError::into_inner).get(customer_id).cloned();
+        known.unwrap_or_else(|| {
+            let mut books = self.books.write().unwrap_or_else(PoisonError::into_inner);
+            let book = || Book { scenario: Scenario::begin(began), ..Book::default() };
+            Arc::clone(books.entry(customer_id.to_owned()).or_insert_with(|| Arc::new(Mutex::new(book()))))
+        })
+    }
+
+    /// The books that were opened so far.
+    #[must_use]
+    pub fn opened(&self) -> Vec<Shared> {
+        self.books.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// Forgets a customer. Its requests under way keep the book that they began with.
+    pub fn close(&self, customer_id: &str) {
+        self.books.write().unwrap_or_else(PoisonError::into_inner).remove(customer_id);
+    }
+}
+
+/// Locks a book. A panic under the lock cannot leave it half changed: every change is one assignment.
+pub fn open(book: &Mutex<Book>) -> MutexGuard<'_, Book> {
+    book.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::civil::date;
+
+    const TODAY: Date = date(2026, 11, 21);
+
+    #[test]
+    fn a_quota_is_used_up_exactly_and_a_new_day_is_a_new_one() {
+        let mut book = Book::default();
+        assert!(book.charge(TODAY, Some(2)) && book.charge(TODAY, Some(2)) && !book.charge(TODAY, Some(2)));
+        assert_eq!(book.quota(TODAY, Some(2)), QuotaView { per_day: Some(2), used: 2 });
+        let tomorrow = TODAY.tomorrow().unwrap();
+        assert_eq!(book.quota(tomorrow, Some(2)).left(), Some(2));
+        assert!(book.charge(tomorrow, Some(2)));
+        assert_eq!(book.quota(TODAY, Some(2)).left(), Some(0), "a clock set back finds its day again");
+    }
+
+    #[test]
+    fn what_the_api_sets_replaces_the_fixtures_limit() {
+        let mut book = Book::default();
+        book.set_per_day(Some(1));
+        book.set_used(TODAY, 1);
+        assert!(!book.charge(TODAY, Some(80)));
+        book.set_per_day(None);
+        assert!(book.charge(TODAY, Some(80)));
+        assert_eq!(book.quota(TODAY, Some(80)), QuotaView { per_day: None, used: 2 });
+    }
+
+    #[test]
+    fn old_days_are_forgotten_and_today_never_is() {
+        let mut book = Book::default();
+        book.charge(TODAY, None);
+        let mut day = TODAY;
+        for _ in 0..DAYS_KEPT + 10 {
+            day = day.tomorrow().unwrap();
+            book.charge(day, None);
+        }
+        assert_eq!(book.used.len(), DAYS_KEPT);
+        assert_eq!(book.quota(day, None).used, 1);
+        book.charge(TODAY, None);
+        assert_eq!(book.quota(TODAY, None).used, 1);
+    }
+}

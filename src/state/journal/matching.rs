@@ -1,0 +1,397 @@
+//! Which entries are meant: one matcher for listing, verifying and waiting, with the patterns and ranges of rules.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde_json::Value;
+
+use super::{Entry, State};
+use crate::base::pattern::{IpPattern, Pattern};
+use crate::base::range::Range;
+use crate::base::time;
+use crate::domain::nik::mask::without_niks;
+use crate::protocol::Code;
+
+/// Conditions on an entry: all that is set must hold; nothing set takes every entry. Texts are globs or `/regex/`, numbers are
+/// ranges, both as in rules. They are compared with what the journal shows, so that a masked NIK is matched masked.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Match {
+    /// The entry's number. It tells before from after where the clock stands still: `">17"`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<Range>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub customer_id: Option<Pattern>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub methode: Option<Pattern>,
+    /// What was answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<Pattern>,
+    /// HTTP status.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<Range>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transaction_id: Option<Pattern>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transaction_source: Option<Pattern>,
+    /// The `ip` in the body: a network or a pattern.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ip: Option<IpPattern>,
+    /// Whom the request came from: a network or a pattern.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peer: Option<IpPattern>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<Range>,
+    #[serde(skip_serializing_if = "ImageMatch::is_empty")]
+    pub image: ImageMatch,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<State>,
+    /// Any rule that decided something.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule: Option<Pattern>,
+    /// The fault's kind.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fault: Option<Pattern>,
+    /// The name of any warning.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warning: Option<Pattern>,
+    /// Number of the connection, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connection: Option<Range>,
+    /// The how manieth request of the customer, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ordinal: Option<Range>,
+    /// Only entries at or after this instant of the simulator's clock.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<Since>,
+}
+
+/// Conditions on the photo.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ImageMatch {
+    /// Of the file, in hexadecimal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<Pattern>,
+    /// Size of the file, in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<Range>,
+}
+
+impl ImageMatch {
+    fn is_empty(&self) -> bool {
+        *self == ImageMatch::default()
+    }
+}
+
+/// An instant, written as RFC 3339.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
+pub struct Since(#[schemars(with = "String", extend("format" = "date-time"))] pub Timestamp);
+
+impl<'de> Deserialize<'de> for Since {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        time::parse_instant(&text).map(Since).map_err(de::Error::custom)
+    }
+}
+
+impl Serialize for Since {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&time::rfc3339(self.0))
+    }
+}
+
+/// An entry that was nearly meant.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct Miss {
+    pub id: u64,
+    /// What did not fit, by the condition's name.
+    pub differs: BTreeMap<&'static str, Difference>,
+}
+
+/// What was wanted, and what the entry has.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct Difference {
+    /// The condition, as written.
+    pub want: Value,
+    /// As the journal shows it; null where it has nothing.
+    pub got: Value,
+}
+
+/// One condition: its name, whether it holds where it is set, and what it looks at.
+struct Field {
+    name: &'static str,
+    holds: fn(&Match, &Entry) -> bool,
+    got: fn(&Entry) -> Value,
+}
+
+/// Every condition; the cheap and choosy ones first.
+#[rustfmt::skip]
+const FIELDS: [Field; 19] = [
+    field("customer_id", |m, e| text(&m.customer_id, Some(&e.customer_id)), |e| e.customer_id.clone().into()),
+    field("id", |m, e| range(&m.id, Some(e.id as f64)), |e| e.id.into()),
+    field("code", |m, e| text(&m.code, code(e)), |e| code(e).into()),
+    field("state", |m, e| m.state.is_none_or(|state| e.state.get() == state), |e| value(&e.state)),
+    field("since", |m, e| m.since.is_none_or(|since| e.at >= since.0), |e| time::rfc3339_millis(e.at).into()),
+    field("ordinal", |m, e| range(&m.ordinal, e.ordinal.map(|ordinal| ordinal as f64)), |e| e.ordinal.into()),
+    field("connection", |m, e| range(&m.connection, Some(e.connection as f64)), |e| e.connection.into()),
+    field("status", |m, e| range(&m.status, e.answer.status.map(f64::from)), |e| e.answer.status.into()),
+    field("threshold", |m, e| range(&m.threshold, e.request.threshold), |e| e.request.threshold.into()),
+    field("methode", |m, e| text(&m.methode, Some(&e.methode)), |e| e.methode.clone().into()),
+    field("transaction_id", |m, e| text(&m.transaction_id, e.request.transaction_id.as_deref()), |e| e.request.transaction_id.clone().into()),
+    field("transaction_source", |m, e| text(&m.transaction_source, e.request.transaction_source.as_deref()), |e| e.request.transaction_source.clone().into()),
+    field("ip", |m, e| address(&m.ip, e.request.ip.as_deref()), |e| e.request.ip.clone().into()),
+    field("peer", |m, e| m.peer.is_none() || address(&m.peer, peer(e).as_deref()), |e| peer(e).into()),
+    field("image.sha256", |m, e| sha256(&m.image.sha256, e), |e| e.request.image.as_ref().map(|image| image.sha256.clone()).into()),
+    field("image.size", |m, e| range(&m.image.size, e.request.image.as_ref().map(|image| image.bytes as f64)), |e| e.request.image.as_ref().map(|image| image.bytes).into()),
+    field("rule", |m, e| any(&m.rule, rules(e)), |e| rules(e).collect()),
+    field("fault", |m, e| text(&m.fault, fault(e)), |e| fault(e).into()),
+    field("warning", |m, e| any(&m.warning, warnings(e)), |e| warnings(e).collect()),
+];
+
+const fn field(name: &'static str, holds: fn(&Match, &Entry) -> bool, got: fn(&Entry) -> Value) -> Field {
+    Field { name, holds, got }
+}
+
+fn text(pattern: &Option<Pattern>, value: Option<&str>) -> bool {
+    pattern.as_ref().is_none_or(|pattern| value.is_some_and(|value| pattern.matches(value)))
+}
+
+fn any<'a>(pattern: &Option<Pattern>, mut values: impl Iterator<Item = &'a str>) -> bool {
+    pattern.as_ref().is_none_or(|pattern| values.any(|value| pattern.matches(value)))
+}
+
+fn address(pattern: &Option<IpPattern>, value: Option<&str>) -> bool {
+    pattern.as_ref().is_none_or(|pattern| value.is_some_and(|value| pattern.matches(value)))
+}
+
+fn range(range: &Option<Range>, value: Option<f64>) -> bool {
+    range.as_ref().is_none_or(|range| value.is_some_and(|value| range.contains(value)))
+}
+
+/// The journal writes digests in lower case; clients may not.
+fn sha256(pattern: &Option<Pattern>, entry: &Entry) -> bool {
+    let Some(pattern) = pattern else { return true };
+    let digest = entry.request.image.as_ref().map(|image| image.sha256.as_str());
+    digest.is_some_and(|digest| pattern.matches(digest) || pattern.as_str().eq_ignore_ascii_case(digest))
+}
+
+fn value(value: &impl Serialize) -> Value {
+    serde_json::to_value(value).unwrap_or_default()
+}
+
+fn code(entry: &Entry) -> Option<&str> {
+    entry.answer.code.as_ref().map(Code::as_str)
+}
+
+fn peer(entry: &Entry) -> Option<String> {
+    entry.request.peer.map(|peer| peer.to_string())
+}
+
+fn fault(entry: &Entry) -> Option<&str> {
+    entry.fault.as_ref().map(|fault| fault.kind)
+}
+
+fn rules(entry: &Entry) -> impl Iterator<Item = &str> {
+    entry.rules.iter().map(|firing| firing.rule.as_str())
+}
+
+fn warnings(entry: &Entry) -> impl Iterator<Item = &str> {
+    entry.warnings.iter().map(|warning| warning.name)
+}
+
+impl Match {
+    /// Whether everything that is set holds.
+    #[must_use]
+    pub fn takes(&self, entry: &Entry) -> bool {
+        FIELDS.iter().all(|field| (field.holds)(self, entry))
+    }
+
+    /// How many conditions do not hold.
+    fn misses(&self, entry: &Entry) -> usize {
+        FIELDS.iter().filter(|field| !(field.holds)(self, entry)).count()
+    }
+
+    /// What does not fit.
+    fn differences(&self, entry: &Entry) -> BTreeMap<&'static str, Difference> {
+        let written = value(self);
+        let missed = FIELDS.iter().filter(|field| !(field.holds)(self, entry));
+        let difference = |field: &Field| {
+            let pointer = format!("/{}", field.name.replace('.', "/"));
+            Difference {
+                want: written.pointer(&pointer).cloned().unwrap_or_default(),
+                got: (field.got)(entry),
+            }
+        };
+        missed.map(|field| (field.name, difference(field))).collect()
+    }
+
+    /// The entries that are not meant and come nearest, at most `most`: the customer's before all others', because tests that run
+    /// in parallel share a journal; then those with the fewest differences, and of equals those that stand first.
+    #[must_use]
+    pub fn nearest(&self, entries: &[Arc<Entry>], most: usize) -> Vec<Miss> {
+        let misses = entries.iter().map(|entry| (self.misses(entry), entry));
+        let mut misses: Vec<_> = misses.filter(|(count, _)| *count > 0).collect();
+        misses.sort_by_key(|(count, entry)| (!text(&self.customer_id, Some(&entry.customer_id)), *count));
+        misses.truncate(most);
+        misses.into_iter().map(|(_, entry)| Miss { id: entry.id, differs: self.differences(entry) }).collect()
+    }
+
+    /// Whether a text of the journal is looked for by a whole NIK, which the journal masks.
+    #[must_use]
+    pub fn names_a_nik(&self) -> bool {
+        let patterns = [&self.transaction_id, &self.transaction_source].into_iter().flatten();
+        patterns.map(Pattern::as_str).any(|text| without_niks(text) != text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::domain::rules::{Draw, Firing};
+    use crate::domain::warnings::Warning;
+    use crate::state::journal::FaultTold;
+    use crate::state::journal::tests::entry;
+    use crate::state::journal::{Image, Reply, Request};
+
+    /// An entry that has everything.
+    fn full() -> Entry {
+        let image = Image { sha256: "ab".repeat(32), bytes: 5000, format: None, width: None, height: None };
+        let firing = |rule: &str| Firing {
+            rule: rule.to_owned(),
+            ordinal: 1,
+            draw: Draw { ordinal: 1, fires: true, rate: None },
+            decides: Vec::new(),
+        };
+        Entry {
+            id: 17,
+            connection: 4,
+            ordinal: Some(3),
+            request: Request {
+                peer: Some("127.0.0.1".parse().unwrap()),
+                transaction_id: Some("T-17".to_owned()),
+                transaction_source: Some("mobile".to_owned()),
+                threshold: Some(7.0),
+                ip: Some("10.1.2.3".to_owned()),
+                image: Some(image),
+                ..Request::default()
+            },
+            warnings: vec![Warning { name: "bom", message: String::new() }],
+            rule: Some("slow".to_owned()),
+            rules: vec![firing("slow"), firing("cut")],
+            fault: Some(FaultTold::new("truncate", "cut")),
+            answer: Reply { status: Some(200), code: Some(Code::FOUND), ..Reply::default() },
+            ..entry("demo", Code::FOUND)
+        }
+    }
+
+    fn wanted(json: Value) -> Match {
+        serde_json::from_value(json).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// For every condition one that holds of the full entry, and one that does not.
+    fn conditions() -> Vec<(Value, Value)> {
+        [
+            (json!({ "id": ">16" }), json!({ "id": ">17" })),
+            (json!({ "customer_id": "d?mo" }), json!({ "customer_id": "load" })),
+            (json!({ "methode": "CALL_*" }), json!({ "methode": "call_fn" })),
+            (json!({ "code": "60*" }), json!({ "code": "5*" })),
+            (json!({ "status": 200 }), json!({ "status": "500.." })),
+            (json!({ "transaction_id": "/^T-[0-9]+$/" }), json!({ "transaction_id": "T" })),
+            (json!({ "transaction_source": "mob*" }), json!({ "transaction_source": "web" })),
+            (json!({ "ip": "10.0.0.0/8" }), json!({ "ip": "11.*" })),
+            (json!({ "peer": "127.0.0.0/8" }), json!({ "peer": "10.0.0.1" })),
+            (json!({ "threshold": "5..7" }), json!({ "threshold": ">7" })),
+            (json!({ "image": { "sha256": "AB".repeat(32) } }), json!({ "image": { "sha256": "cd*" } })),
+            (json!({ "image": { "size": "5000" } }), json!({ "image": { "size": "<5000" } })),
+            (json!({ "state": "in_flight" }), json!({ "state": "done" })),
+            (json!({ "rule": "cut" }), json!({ "rule": "c" })),
+            (json!({ "fault": "trunc*" }), json!({ "fault": "hang" })),
+            (json!({ "warning": "bom" }), json!({ "warning": "extra_key" })),
+            (json!({ "connection": 4 }), json!({ "connection": 5 })),
+            (json!({ "ordinal": "3" }), json!({ "ordinal": "<3" })),
+            (
+                json!({ "since": "2026-11-21T10:00:00+07:00" }),
+                json!({ "since": "2026-11-21T10:00:01+07:00" }),
+            ),
+        ]
+        .to_vec()
+    }
+
+    #[test]
+    fn every_condition_holds_fails_and_says_what_it_wanted() {
+        let conditions = conditions();
+        assert_eq!(conditions.len(), FIELDS.len());
+        let keys = value(&schemars::schema_for!(Match))["properties"].as_object().unwrap().len();
+        assert_eq!(keys, FIELDS.len() - 1, "image has two");
+        for (good, bad) in conditions {
+            assert!(wanted(good.clone()).takes(&full()), "{good}");
+            let bad_match = wanted(bad.clone());
+            assert!(!bad_match.takes(&full()), "{bad}");
+            let differences = bad_match.differences(&full());
+            let (name, difference) = differences.iter().next().unwrap();
+            let written = bad.pointer(&format!("/{}", name.replace('.', "/"))).unwrap();
+            let same = |a: &Value, b: &Value| a == b || a.as_str() == Some(&b.to_string());
+            assert!(same(&difference.want, written), "{bad}: {difference:?}");
+            assert_ne!(difference.got, Value::Null, "{bad}");
+        }
+        assert!(Match::default().takes(&full()));
+    }
+
+    #[test]
+    fn what_an_entry_does_not_have_fits_no_condition() {
+        let bare = Entry { ordinal: None, answer: Reply::default(), ..entry("demo", Code::FOUND) };
+        for wild in ["code", "transaction_id", "transaction_source", "ip", "peer", "rule", "fault", "warning"]
+        {
+            assert!(!wanted(json!({ wild: "*" })).takes(&bare), "{wild}");
+        }
+        for wild in ["status", "threshold", "ordinal"] {
+            assert!(!wanted(json!({ wild: "..999" })).takes(&bare), "{wild}");
+        }
+    }
+
+    fn numbered(id: u64, customer: &str, code: Code) -> Arc<Entry> {
+        Arc::new(Entry { id, ..entry(customer, code) })
+    }
+
+    #[test]
+    fn the_nearest_misses_have_the_fewest_differences_and_of_equals_the_newest_is_first() {
+        let newest_first = [
+            numbered(5, "load", Code::BUSY),
+            numbered(4, "demo", Code::BUSY),
+            numbered(3, "demo", Code::FOUND),
+            numbered(2, "demo", Code::QUOTA),
+            numbered(1, "load", Code::FOUND),
+        ];
+        let wanted = wanted(json!({ "customer_id": "demo", "code": "6018" }));
+        let nearest = wanted.nearest(&newest_first, 3);
+        assert_eq!(nearest.iter().map(|miss| miss.id).collect::<Vec<_>>(), [4, 2, 1]);
+        let difference = Difference { want: json!("6018"), got: json!("6014") };
+        assert_eq!(nearest[0].differs, BTreeMap::from([("code", difference)]));
+        assert_eq!(wanted.nearest(&newest_first, 9).len(), 4);
+    }
+
+    #[test]
+    fn what_others_ask_for_is_further_than_anything_the_customer_asked_for() {
+        let newest_first = [
+            numbered(3, "other-test", Code::FOUND),
+            numbered(2, "other-test", Code::FOUND),
+            numbered(1, "demo", Code::BUSY),
+        ];
+        let wanted = wanted(json!({ "customer_id": "demo", "code": "6018", "threshold": 1 }));
+        assert_eq!(wanted.nearest(&newest_first, 1)[0].id, 1, "two differences, and still the nearest");
+    }
+
+    #[test]
+    fn a_nik_in_a_condition_is_noticed() {
+        assert!(wanted(json!({ "transaction_id": "3174055708909001" })).names_a_nik());
+        assert!(
+            !wanted(json!({ "transaction_id": "317405XXXXXXXXXX", "customer_id": "demo" })).names_a_nik()
+        );
+    }
+}

@@ -1,0 +1,15 @@
+//! What requests share: customers and their state, clock, caches, worker pools, journal and metrics. Locks live here.
+
+pub mod clock;
+pub mod customer_state;
+pub mod customers;
+pub mod evidence_cache;
+pub mod face_matcher;
+pub mod journal;
+pub mod metrics;
+pub mod observer;
+pub mod print_cache;
+pub mod recent;
+pub mod timer;
+pub mod timing;
+pub mod worker_pool;

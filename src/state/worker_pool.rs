@@ -1,0 +1,246 @@
+//! A line that requests of all threads share, and the places they hold in it.
+
+use std::collections::HashMap;
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::domain::capacity::{Capacity, Line, Room, Ticket};
+
+/// A matcher: its line, and who is to be told when a turn comes.
+#[derive(Debug)]
+pub struct Station(Mutex<Inside>);
+
+#[derive(Debug)]
+struct Inside {
+    line: Line,
+    wakers: HashMap<Ticket, Waker>,
+}
+
+impl Station {
+    /// A matcher with nobody inside.
+    #[must_use]
+    pub fn new(workers: usize, queue: usize) -> Arc<Station> {
+        let line = Line::new(workers, queue);
+        Arc::new(Station(Mutex::new(Inside { line, wakers: HashMap::new() })))
+    }
+
+    fn inside(&self) -> MutexGuard<'_, Inside> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Steps up to the door. Nobody else enters or leaves until the door is let go of, so it is held shortly.
+    #[must_use]
+    pub fn door(self: &Arc<Self>) -> Door<'_> {
+        Door { station: self, inside: self.inside() }
+    }
+
+    fn resize(&self, workers: usize, queue: usize) {
+        let mut inside = self.inside();
+        if (inside.line.workers, inside.line.queue) == (workers, queue) {
+            return;
+        }
+        let called = inside.line.resize(workers, queue);
+        let wakers: Vec<_> = called.iter().filter_map(|ticket| inside.wakers.remove(ticket)).collect();
+        drop(inside);
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    fn gauge(&self, customer_id: Option<&str>) -> CapacityGauge {
+        let line = &self.inside().line;
+        CapacityGauge {
+            customer_id: customer_id.map(str::to_owned),
+            workers: line.workers,
+            busy: line.busy,
+            queue: line.queue,
+            waiting: line.waiting(),
+            served: line.served,
+            refused: line.refused,
+        }
+    }
+}
+
+/// A matcher's door: what the next request finds, and the way in.
+#[derive(Debug)]
+pub struct Door<'a> {
+    station: &'a Arc<Station>,
+    inside: MutexGuard<'a, Inside>,
+}
+
+impl Door<'_> {
+    /// What the next request finds.
+    #[must_use]
+    pub fn room(&self) -> Room {
+        self.inside.line.room()
+    }
+
+    /// Takes a place, for work of `service_time`. `None`, and one more refused, when all is full.
+    #[must_use]
+    pub fn enter(mut self, service_time: Duration) -> Option<Place> {
+        let ticket = self.inside.line.enter()?;
+        Some(Place { station: Arc::clone(self.station), ticket, service_time })
+    }
+}
+
+/// A request's place at a matcher, given back when dropped.
+#[derive(Debug)]
+pub struct Place {
+    station: Arc<Station>,
+    ticket: Ticket,
+    service_time: Duration,
+}
+
+impl Place {
+    /// Until a worker takes the request.
+    pub async fn turn(&self) {
+        poll_fn(|context| self.poll_turn(context)).await;
+    }
+
+    fn poll_turn(&self, context: &Context<'_>) -> Poll<()> {
+        let mut inside = self.station.inside();
+        if !inside.line.waits(self.ticket) {
+            return Poll::Ready(());
+        }
+        inside.wakers.insert(self.ticket, context.waker().clone());
+        Poll::Pending
+    }
+
+    /// How long the worker takes.
+    #[must_use]
+    pub fn service_time(&self) -> Duration {
+        self.service_time
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut inside = self.station.inside();
+        inside.wakers.remove(&self.ticket);
+        let next = inside.line.leave(self.ticket);
+        let waker = next.and_then(|next| inside.wakers.remove(&next));
+        drop(inside);
+        // Woken after the lock is let go of: who wakes may want it at once.
+        waker.into_iter().for_each(Waker::wake);
+    }
+}
+
+/// How full a matcher is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CapacityGauge {
+    /// Whose matcher it is; `None` for the one that customers without their own share.
+    pub customer_id: Option<String>,
+    pub workers: usize,
+    /// Workers that have something to do. More than `workers` for a while after that number was lowered.
+    pub busy: usize,
+    /// Places to wait.
+    pub queue: usize,
+    pub waiting: usize,
+    /// Requests that a worker has finished, since the simulator started.
+    pub served: u64,
+    /// Requests that found no place.
+    pub refused: u64,
+}
+
+/// All stations: the shared one, and the customers' own.
+#[derive(Debug, Default)]
+pub struct Stations(Mutex<HashMap<Option<String>, Arc<Station>>>);
+
+impl Stations {
+    /// The matcher of this owner (`None` is everybody), with these numbers from now on.
+    #[must_use]
+    pub fn of(&self, owner: Option<&str>, capacity: &Capacity) -> Arc<Station> {
+        let mut stations = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh = || Station::new(capacity.workers, capacity.queue);
+        let station = Arc::clone(stations.entry(owner.map(str::to_owned)).or_insert_with(fresh));
+        drop(stations);
+        station.resize(capacity.workers, capacity.queue);
+        station
+    }
+
+    /// Brings the stations in line with what the fixtures say now. One that they no longer name is forgotten; whoever is inside
+    /// keeps it until it leaves.
+    pub fn follow<'a>(&self, all: impl Iterator<Item = (Option<&'a str>, &'a Capacity)>) {
+        let named: Vec<_> = all.collect();
+        for (owner, capacity) in &named {
+            let _ = self.of(*owner, capacity);
+        }
+        let mut stations = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        stations.retain(|owner, _| named.iter().any(|(name, _)| *name == owner.as_deref()));
+    }
+
+    /// Forgets a customer's matcher; whoever is inside keeps it until it leaves.
+    pub fn forget(&self, customer_id: &str) {
+        let mut stations = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        stations.remove(&Some(customer_id.to_owned()));
+    }
+
+    /// How full the matcher of this owner is.
+    #[must_use]
+    pub fn gauge(&self, owner: Option<&str>, capacity: &Capacity) -> CapacityGauge {
+        self.of(owner, capacity).gauge(owner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+    use crate::domain::delay::Delay;
+
+    fn enter(station: &Arc<Station>) -> Option<Place> {
+        station.door().enter(Duration::ZERO)
+    }
+
+    fn is_served(place: &Place) -> bool {
+        place.turn().now_or_never().is_some()
+    }
+
+    fn counts(station: &Station) -> (usize, usize, u64, u64) {
+        let gauge = station.gauge(None);
+        (gauge.busy, gauge.waiting, gauge.served, gauge.refused)
+    }
+
+    #[test]
+    fn a_dropped_place_is_the_next_ones_turn() {
+        let station = Station::new(1, 1);
+        let (first, second) = (enter(&station).unwrap(), enter(&station).unwrap());
+        assert!(is_served(&first) && !is_served(&second) && enter(&station).is_none());
+        drop(first);
+        assert!(is_served(&second));
+        drop(second);
+        assert_eq!((counts(&station), station.inside().wakers.len()), ((0, 0, 2, 1), 0));
+    }
+
+    #[test]
+    fn who_waits_is_woken() {
+        let station = Station::new(1, 1);
+        let (first, second) = (enter(&station).unwrap(), enter(&station).unwrap());
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let waiting = std::thread::spawn(move || runtime.block_on(second.turn()));
+        while station.inside().wakers.is_empty() {
+            std::thread::yield_now();
+        }
+        drop(first);
+        waiting.join().unwrap();
+        assert_eq!(counts(&station), (0, 0, 2, 0));
+    }
+
+    #[test]
+    fn changed_numbers_wake_too_and_the_counts_go_on() {
+        let stations = Stations::default();
+        let capacity = |workers| Capacity { workers, queue: 1, service_time: Delay::Fixed(Duration::ZERO) };
+        let station = stations.of(None, &capacity(1));
+        let places = (enter(&station).unwrap(), enter(&station).unwrap(), enter(&station));
+        assert!(!is_served(&places.1));
+        stations.follow([(None, &capacity(2))].into_iter());
+        assert!(is_served(&places.1));
+        assert_eq!(stations.gauge(None, &capacity(2)).refused, 1);
+        stations.follow(std::iter::empty());
+        assert_eq!(stations.gauge(None, &capacity(2)).refused, 0, "another one");
+        assert_eq!(counts(&station), (2, 0, 0, 1), "those inside stay where they are");
+    }
+}
