@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 use std::io;
 use std::path::Path;
 
+use clap::ValueEnum;
 use serde_json::json;
 
 use super::log::Log;
-use super::serve::LogFormat;
 use super::terminal;
 use crate::base::time;
 use crate::config::Problem;
@@ -15,6 +15,13 @@ use crate::keys::Origin;
 use crate::simulator::Simulator;
 use crate::state::journal::{Entry, State};
 use crate::state::observer::Observer;
+
+/// How the log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
 
 /// The terminal.
 #[derive(Debug)]

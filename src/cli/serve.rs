@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
 use clap::parser::ValueSource;
-use clap::{ArgAction, ArgMatches, Args, ValueEnum};
+use clap::{ArgAction, ArgMatches, Args};
 use serde_json::json;
 
-use super::console::Console;
+use super::console::{Console, LogFormat};
 use super::secret::Secret;
 use super::{Failure, fixture_directory, terminal};
 use crate::base::size::Size;
@@ -91,13 +91,6 @@ impl ServeArgs {
         self.verbose &= verbose >= quiet;
         self
     }
-}
-
-/// How the log is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    Text,
-    Json,
 }
 
 /// Where the admin API listens.

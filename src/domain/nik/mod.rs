@@ -42,5 +42,8 @@ pub use problem::{Problem, RegionLevel};
 pub use reading::{Reading, Terms, read};
 pub use region::District;
 
+/// From how many digits on there is something to read: six of the region and the one of the sex.
+const LEAST_DIGITS: usize = 7;
+
 /// How many digits a NIK has.
 pub const LENGTH: usize = 16;

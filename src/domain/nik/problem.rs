@@ -5,8 +5,7 @@ use std::ops::RangeInclusive;
 
 use jiff::civil::Date;
 
-use super::LENGTH;
-use super::reading::LEAST_DIGITS;
+use super::{LEAST_DIGITS, LENGTH};
 
 /// One thing that is wrong. Prints as `digits 9-10: there is no month 13`.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,10 +3,7 @@
 use jiff::civil::Date;
 
 use super::birth::{self, Birth, Sex, Written};
-use super::{District, LENGTH, Problem, region};
-
-/// From how many digits on there is something to read: six of the region and the one of the sex.
-pub(super) const LEAST_DIGITS: usize = 7;
+use super::{District, LEAST_DIGITS, LENGTH, Problem, region};
 
 /// What a birth date is judged by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use actix_web::{HttpResponse, web};
 use schemars::generate::SchemaSettings;
 use schemars::transform::RecursiveTransform;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -10,12 +9,10 @@ use serde_json::{Map, Value, json};
 
 use super::access::OPEN_TO_ALL;
 use super::operation::{Answer, Body, Content, Operation, SchemaOf};
-use super::routes::operations;
 use crate::base::json_schema;
 use crate::config::CustomerId;
 use crate::config::model::Nik;
 use crate::http::api_error::ErrorAnswer;
-use crate::http::state::Shared;
 
 /// An OpenAPI document.
 pub struct Document;
@@ -73,17 +70,13 @@ fn path_parameters() -> [(&'static str, &'static str, SchemaOf, Value); 4] {
     ]
 }
 
-pub async fn serve(shared: web::Data<Shared>) -> HttpResponse {
-    super::json(&document(shared.settings.admin_token.is_some()))
-}
-
 /// The document. With a `token` all routes but a few ask for it.
 #[must_use]
-pub fn document(token: bool) -> Value {
+pub fn document(operations: &[Operation], token: bool) -> Value {
     let mut schemas = Schemas::new();
     let mut paths = Map::new();
-    for operation in operations() {
-        let described = schemas.operation(&operation);
+    for operation in operations {
+        let described = schemas.operation(operation);
         let path = paths.entry(operation.path).or_insert_with(|| json!({}));
         path[operation.method.as_str().to_lowercase()] = described;
     }
@@ -106,7 +99,7 @@ pub fn document(token: bool) -> Value {
         "jsonSchemaDialect": "https://json-schema.org/draft/2020-12/schema",
         "servers": [{ "url": "/" }],
         "security": if token { json!([{ "token": [] }]) } else { json!([]) },
-        "tags": tags(),
+        "tags": tags(operations),
         "paths": paths,
         "components": {
             "securitySchemes": {
@@ -119,8 +112,8 @@ pub fn document(token: bool) -> Value {
     document
 }
 
-fn tags() -> Value {
-    let mut tags: Vec<_> = operations().iter().map(|operation| operation.tag).collect();
+fn tags(operations: &[Operation]) -> Value {
+    let mut tags: Vec<_> = operations.iter().map(|operation| operation.tag).collect();
     tags.dedup();
     tags.into_iter().map(|tag| json!({ "name": tag })).collect()
 }

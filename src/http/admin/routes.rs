@@ -4,6 +4,7 @@
 
 use actix_web::http::Method;
 use actix_web::{FromRequest, Handler, Responder};
+use actix_web::{HttpResponse, web};
 use serde_json::{Value, json};
 
 use super::operation::Operation;
@@ -13,6 +14,7 @@ use super::{
 };
 use crate::domain::rules::RuleSpec;
 use crate::engine::Explanation;
+use crate::http::state::Shared;
 use crate::state::journal::Entry;
 
 /// All operations.
@@ -47,7 +49,8 @@ fn process() -> Vec<Operation> {
             "Gives numbers to Prometheus, in the OpenMetrics text format.",
         )
         .gives_text("application/openmetrics-text"),
-        get("/openapi.json", "openapi", openapi::serve, "Gives this document.").gives::<openapi::Document>(),
+        get("/openapi.json", "openapi", openapi_document, "Gives this document.")
+            .gives::<openapi::Document>(),
         post("/shutdown", "shutdown", status::shutdown, "Stops the simulator as SIGTERM does.")
             .gives::<status::Health>(),
         post(
@@ -341,4 +344,9 @@ methods! {
     post: POST;
     patch: PATCH;
     delete: DELETE;
+}
+
+/// `GET /openapi.json`.
+async fn openapi_document(shared: web::Data<Shared>) -> HttpResponse {
+    super::json(&openapi::document(&operations(), shared.settings.admin_token.is_some()))
 }
