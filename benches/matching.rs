@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use dukcapil_fr_sim::domain::evidence::Photo;
 use dukcapil_fr_sim::domain::limits::Limits;
 use dukcapil_fr_sim::domain::matcher::{Gallery, Identity, Picture, look_alikes};
-use dukcapil_fr_sim::state::face_matcher::{Matcher, Scope};
+use dukcapil_fr_sim::state::face_matcher::{FaceMatcher, SearchScope};
 use image::codecs::jpeg::JpegEncoder;
 use image::{DynamicImage, RgbImage};
 
@@ -29,7 +29,7 @@ fn main() {
     let alike = Arc::new(Picture::new(photo(7.02, 640, 480), &Limits::NONE).expect("a picture"));
     let near: Gallery = (0..PEOPLE).map(|number| identity(number, &alike)).collect();
     for (what, gallery) in [("that differ", &different), ("that all look like the probe", &near)] {
-        let matcher = Matcher::new(0);
+        let matcher = FaceMatcher::new(0);
         let unseen = Photo::of_file(photo(7.0, 641, 480), &Limits::NONE);
         tell(
             &format!("the first search among {PEOPLE} people {what}"),
@@ -43,9 +43,9 @@ fn main() {
     tell("ten look-alikes of a population", strangers.min().unwrap_or_default());
 }
 
-fn search(matcher: &Matcher, gallery: &Gallery, photo: &Photo) {
+fn search(matcher: &FaceMatcher, gallery: &Gallery, photo: &Photo) {
     let own = Gallery::default();
-    let scope = Scope { customer_id: "bench", own: &own, shared: Some(gallery), perceptual: true };
+    let scope = SearchScope { customer_id: "bench", own: &own, shared: Some(gallery), perceptual: true };
     black_box(matcher.find(&scope, photo, 7.0).candidates(10));
 }
 

@@ -3,11 +3,11 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use dukcapil_fr_sim::domain::nik::{Generator, Nik, Terms, Wanted, read};
+use dukcapil_fr_sim::domain::nik::{Generator, Nik, NikContext, NikCriteria, read};
 use rand::SeedableRng;
 use rand::rngs::Xoshiro256PlusPlus;
 
-const TERMS: Terms = Terms { today: jiff::civil::date(2026, 11, 21), min_age: 17 };
+const TERMS: NikContext = NikContext { today: jiff::civil::date(2026, 11, 21), min_age: 17 };
 
 /// More than the caches next to a core hold.
 const NIKS: usize = 1_000_000;
@@ -27,7 +27,7 @@ fn main() {
 
 /// Valid ones, from all districts.
 fn texts() -> Vec<String> {
-    let generator = Generator::new(&Wanted::default(), &TERMS).expect("a generator");
+    let generator = Generator::new(&NikCriteria::default(), &TERMS).expect("a generator");
     let mut chance = Xoshiro256PlusPlus::seed_from_u64(0);
     (0..NIKS).map(|_| generator.next(&mut chance).to_string()).collect()
 }

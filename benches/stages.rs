@@ -7,20 +7,20 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dukcapil_fr_sim::config::{self, Fixtures};
-use dukcapil_fr_sim::domain::answer::{Echo, Said, compose};
+use dukcapil_fr_sim::domain::answer::{AnswerOverrides, Echo, compose};
 use dukcapil_fr_sim::domain::evidence::{Photo, credential};
 use dukcapil_fr_sim::domain::limits::Limits;
 use dukcapil_fr_sim::domain::matcher::Gallery;
 use dukcapil_fr_sim::domain::policy::{Policy, PolicySpec};
 use dukcapil_fr_sim::domain::quota::QuotaView;
-use dukcapil_fr_sim::domain::rules::{Counting, Decided, Facts, Scenario, Stage};
-use dukcapil_fr_sim::engine::{Engine, Head, Settings};
+use dukcapil_fr_sim::domain::rules::{Counting, DrawContext, Facts, RuleEffects, Scenario};
+use dukcapil_fr_sim::engine::{Engine, EngineSettings, RequestHead};
 use dukcapil_fr_sim::keys::{self, KeyRing, PrivateKey};
 use dukcapil_fr_sim::protocol::encoding::{Base64Mode, encode};
 use dukcapil_fr_sim::protocol::{Body, Candidate, Code};
 use dukcapil_fr_sim::state::clock::{Clock, ClockStart};
-use dukcapil_fr_sim::state::evidence_cache::{Memory, Sealed};
-use dukcapil_fr_sim::state::face_matcher::{Matcher, Scope};
+use dukcapil_fr_sim::state::evidence_cache::{EncryptedField, EvidenceCache};
+use dukcapil_fr_sim::state::face_matcher::{FaceMatcher, SearchScope};
 use dukcapil_fr_sim::state::journal::Journal;
 use serde_json::json;
 
@@ -34,8 +34,8 @@ struct Desk {
     sealed: String,
     ring: KeyRing,
     limits: Limits,
-    memory: Memory,
-    matcher: Matcher,
+    memory: EvidenceCache,
+    matcher: FaceMatcher,
     photo: Photo<'static>,
     fixtures: Arc<Fixtures>,
     engine: Engine,
@@ -59,7 +59,7 @@ const STAGES: [Work; 9] = [
     }),
     ("known-ciphertext", "one that was opened before", |desk| {
         let (text, expected) = (Some(&*desk.sealed), Some("demo-user"));
-        let sealed = Sealed { text, expected, mode: MODE, key: desk.ring.server(), ring: &desk.ring };
+        let sealed = EncryptedField { text, expected, mode: MODE, key: desk.ring.server(), ring: &desk.ring };
         black_box(desk.memory.open(sealed, &desk.limits));
     }),
     ("photo", "base64, SHA-256 and header of 100 kB", |desk| {
@@ -71,7 +71,7 @@ const STAGES: [Work; 9] = [
     ("match", "who is on a known photo, shipped gallery", |desk| {
         let own = Gallery::default();
         let shared = Some(&desk.fixtures.gallery);
-        let scope = Scope { customer_id: "bench", own: &own, shared, perceptual: true };
+        let scope = SearchScope { customer_id: "bench", own: &own, shared, perceptual: true };
         black_box(desk.matcher.find(&scope, &desk.photo, 7.0).candidates(10));
     }),
     ("rules", "all shipped customers' rules, tried in turn", |desk| {
@@ -80,8 +80,8 @@ const STAGES: [Work; 9] = [
             Facts { transaction_id: Some("T-1"), threshold: Some(7.0), ordinal: 1, ..Facts::default() };
         for rule in rules {
             let stage =
-                Stage { seed: 0, customer_id: "bench", most_counters: 1000, counting: Counting::Look };
-            let mut decided = Decided::default();
+                DrawContext { seed: 0, customer_id: "bench", most_counters: 1000, counting: Counting::Look };
+            let mut decided = RuleEffects::default();
             Scenario::default().decide(&[rule], &facts, stage, &mut decided);
             black_box(decided);
         }
@@ -90,7 +90,14 @@ const STAGES: [Work; 9] = [
         let candidates = vec![Candidate { nik: "3174055708909001".to_owned(), score: 14.5 }];
         let echo = Echo { transaction_id: Some("T-1"), threshold: Some(7.0) };
         let policy = Policy::default();
-        let answer = compose(&Code::FOUND, echo, &policy, QuotaView::default(), candidates, Said::default());
+        let answer = compose(
+            &Code::FOUND,
+            echo,
+            &policy,
+            QuotaView::default(),
+            candidates,
+            AnswerOverrides::default(),
+        );
         black_box(answer.render(policy.layout));
     }),
     ("answer", "all of it, of a request that was seen before", |desk| {
@@ -166,13 +173,13 @@ impl Desk {
             config::load(None, ring.clone(), &PolicySpec::default()).expect("the shipped fixtures");
         let journal = Journal::new(1 << 20, None).expect("a journal");
         let clock = Clock::new("2026-11-21T10:00:00+07:00".parse::<ClockStart>().expect("an instant"));
-        let engine = Engine::new(fixtures, clock, journal, Settings::default());
+        let engine = Engine::new(fixtures, clock, journal, EngineSettings::default());
         Desk {
             body: body.to_string().into_bytes(),
             photo: Photo::of_file(file, &limits),
             fixtures: engine.fixtures(),
-            memory: Memory::default(),
-            matcher: Matcher::new(0),
+            memory: EvidenceCache::default(),
+            matcher: FaceMatcher::new(0),
             image,
             sealed,
             ring,
@@ -181,7 +188,13 @@ impl Desk {
         }
     }
 
-    fn head(&self) -> Head {
-        Head { customer_id: "load".to_owned(), methode: None, peer: None, connection: 1, headers: None }
+    fn head(&self) -> RequestHead {
+        RequestHead {
+            customer_id: "load".to_owned(),
+            methode: None,
+            peer: None,
+            connection: 1,
+            headers: None,
+        }
     }
 }

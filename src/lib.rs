@@ -83,7 +83,7 @@ pub mod version;
 
 pub use engine::Scope;
 pub use http::client_request::Request;
-pub use simulator::setup::Refused;
-pub use simulator::testing::Unmet;
+pub use simulator::setup::TestError;
+pub use simulator::testing::VerificationFailed;
 pub use simulator::{Builder, Simulator, StartError};
-pub use state::journal::{Entry, Expected, Match};
+pub use state::journal::{Entry, ExpectedCount, Match};

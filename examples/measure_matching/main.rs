@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 
 use dukcapil_fr_sim::config::source;
 use dukcapil_fr_sim::domain::limits::Limits;
-use dukcapil_fr_sim::domain::matcher::hash::Print;
+use dukcapil_fr_sim::domain::matcher::hash::ProbeHash;
 use dukcapil_fr_sim::domain::matcher::score::score;
-use dukcapil_fr_sim::domain::matcher::{Picture, Turn, look};
+use dukcapil_fr_sim::domain::matcher::{DecodeLock, Picture, decode_small};
 
 /// A picture of the gallery, and the pixels it is changed from.
 struct Subject {
@@ -29,12 +29,12 @@ impl Subject {
 
     /// The score of a file as a probe for this picture.
     fn score_of(&self, file: &[u8]) -> f32 {
-        let print = look(file, &Turn::default()).and_then(|small| Print::of(&small));
+        let print = decode_small(file, &DecodeLock::default()).and_then(|small| ProbeHash::of(&small));
         print.zip(self.picture.template()).map_or(0.0, |(print, template)| score(print.distance(template)))
     }
 
     fn score_beside(&self, other: &Subject) -> f32 {
-        let print = Print::of(other.picture.small());
+        let print = ProbeHash::of(other.picture.small());
         print.zip(self.picture.template()).map_or(0.0, |(print, template)| score(print.distance(template)))
     }
 }

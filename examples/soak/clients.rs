@@ -130,13 +130,13 @@ impl<'a> Caller<'a> {
         }
     }
 
-    fn exchange(&self, customer: &str, body: &[u8], patience: Duration) -> String {
-        self.talk(&http(customer, body), patience).unwrap_or_default()
+    fn exchange(&self, customer: &str, body: &[u8], timeouts: Duration) -> String {
+        self.talk(&http(customer, body), timeouts).unwrap_or_default()
     }
 
-    fn talk(&self, sent: &[u8], patience: Duration) -> std::io::Result<String> {
+    fn talk(&self, sent: &[u8], timeouts: Duration) -> std::io::Result<String> {
         let mut stream = TcpStream::connect(self.program.endpoint)?;
-        stream.set_read_timeout(Some(patience))?;
+        stream.set_read_timeout(Some(timeouts))?;
         stream.write_all(sent)?;
         let mut answer = Vec::new();
         // What came before it broke is looked at as well.

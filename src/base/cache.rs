@@ -7,43 +7,43 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Values by their keys.
 #[derive(Debug)]
-pub struct Remembered<K, V>(Mutex<Round<K, V>>);
+pub struct Cache<K, V>(Mutex<SecondChance<K, V>>);
 
 #[derive(Debug)]
-struct Round<K, V> {
-    known: HashMap<K, Known<V>>,
+struct SecondChance<K, V> {
+    known: HashMap<K, CachedValue<V>>,
     /// The next to go first.
     order: VecDeque<K>,
 }
 
 #[derive(Debug)]
-struct Known<V> {
+struct CachedValue<V> {
     value: V,
     /// Since its turn to go came last.
     asked_for: bool,
 }
 
-impl<K, V> Default for Remembered<K, V> {
-    fn default() -> Remembered<K, V> {
-        Remembered(Mutex::new(Round { known: HashMap::new(), order: VecDeque::new() }))
+impl<K, V> Default for Cache<K, V> {
+    fn default() -> Cache<K, V> {
+        Cache(Mutex::new(SecondChance { known: HashMap::new(), order: VecDeque::new() }))
     }
 }
 
-impl<K: Copy + Eq + Hash, V: Clone> Remembered<K, V> {
+impl<K: Copy + Eq + Hash, V: Clone> Cache<K, V> {
     /// What is known of `key`.
     #[must_use]
-    pub fn recall(&self, key: &K) -> Option<V> {
-        self.lock().recall(key)
+    pub fn get(&self, key: &K) -> Option<V> {
+        self.lock().get(key)
     }
 
     /// Remembers a value, and forgets others until there are at most `most`.
-    pub fn remember(&self, key: K, value: V, most: usize) {
-        self.lock().remember(key, value, most);
+    pub fn insert(&self, key: K, value: V, most: usize) {
+        self.lock().insert(key, value, most);
     }
 
     /// Forgets everything, and gives the memory back.
     pub fn clear(&self) {
-        *self.lock() = Round { known: HashMap::new(), order: VecDeque::new() };
+        *self.lock() = SecondChance { known: HashMap::new(), order: VecDeque::new() };
     }
 
     /// How much is remembered.
@@ -52,32 +52,32 @@ impl<K: Copy + Eq + Hash, V: Clone> Remembered<K, V> {
         self.lock().known.len()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Round<K, V>> {
+    fn lock(&self) -> MutexGuard<'_, SecondChance<K, V>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<K: Copy + Eq + Hash, V: Clone> Round<K, V> {
-    fn recall(&mut self, key: &K) -> Option<V> {
+impl<K: Copy + Eq + Hash, V: Clone> SecondChance<K, V> {
+    fn get(&mut self, key: &K) -> Option<V> {
         let known = self.known.get_mut(key)?;
         known.asked_for = true;
         Some(known.value.clone())
     }
 
-    fn remember(&mut self, key: K, value: V, most: usize) {
+    fn insert(&mut self, key: K, value: V, most: usize) {
         if most == 0 {
             return;
         }
-        if self.known.insert(key, Known { value, asked_for: false }).is_none() {
+        if self.known.insert(key, CachedValue { value, asked_for: false }).is_none() {
             self.order.push_back(key);
         }
         while self.order.len() > most {
-            self.forget_one();
+            self.evict_one();
         }
     }
 
     /// Ends: what is passed over has been asked for, and has not any more.
-    fn forget_one(&mut self) {
+    fn evict_one(&mut self) {
         while let Some(key) = self.order.pop_front() {
             match self.known.get_mut(&key) {
                 Some(known) if known.asked_for => {
@@ -99,21 +99,21 @@ mod tests {
 
     #[test]
     fn the_memory_is_bounded_and_keeps_what_is_asked_for() {
-        let memory = Remembered::default();
+        let memory = Cache::default();
         for number in 0..=255u8 {
-            let _ = memory.recall(&0);
-            memory.remember(number, number, 10);
+            let _ = memory.get(&0);
+            memory.insert(number, number, 10);
             assert!(memory.count() <= 10 && memory.count() == memory.lock().order.len());
         }
-        assert_eq!([memory.recall(&0), memory.recall(&255), memory.recall(&1)], [Some(0), Some(255), None]);
+        assert_eq!([memory.get(&0), memory.get(&255), memory.get(&1)], [Some(0), Some(255), None]);
         memory.clear();
-        assert_eq!((memory.count(), memory.recall(&0)), (0, None));
+        assert_eq!((memory.count(), memory.get(&0)), (0, None));
     }
 
     #[test]
     fn at_most_none_is_none() {
-        let memory = Remembered::default();
-        memory.remember(1, 1, 0);
-        assert_eq!(memory.recall(&1), None);
+        let memory = Cache::default();
+        memory.insert(1, 1, 0);
+        assert_eq!(memory.get(&1), None);
     }
 }

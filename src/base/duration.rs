@@ -6,30 +6,30 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// A span of time as text, such as `"250ms"` or `"2m 30s"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
-pub struct Span(pub Duration);
+pub struct DurationText(pub Duration);
 
-impl std::str::FromStr for Span {
+impl std::str::FromStr for DurationText {
     type Err = String;
 
-    fn from_str(text: &str) -> Result<Span, String> {
+    fn from_str(text: &str) -> Result<DurationText, String> {
         // "0" needs no unit.
         if text.trim() == "0" {
-            return Ok(Span(Duration::ZERO));
+            return Ok(DurationText(Duration::ZERO));
         }
-        humantime::parse_duration(text).map(Span).map_err(|error| {
+        humantime::parse_duration(text).map(DurationText).map_err(|error| {
             let negative = if text.trim().starts_with('-') { "; it cannot be negative" } else { "" };
             format!("{text:?} is no duration: {error}{negative}; write \"250ms\", \"2s\", \"1m 30s\"")
         })
     }
 }
 
-impl<'de> Deserialize<'de> for Span {
+impl<'de> Deserialize<'de> for DurationText {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
     }
 }
 
-impl Serialize for Span {
+impl Serialize for DurationText {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&humantime::format_duration(self.0))
     }
@@ -44,8 +44,10 @@ impl std::str::FromStr for Ttl {
 
     fn from_str(text: &str) -> Result<Ttl, String> {
         match text.parse()? {
-            Span(time) if time.is_zero() => Err("a ttl must be longer than 0, such as \"5m\"".to_owned()),
-            Span(time) => Ok(Ttl(time)),
+            DurationText(time) if time.is_zero() => {
+                Err("a ttl must be longer than 0, such as \"5m\"".to_owned())
+            }
+            DurationText(time) => Ok(Ttl(time)),
         }
     }
 }
@@ -58,6 +60,6 @@ impl<'de> Deserialize<'de> for Ttl {
 
 impl Serialize for Ttl {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        Span(self.0).serialize(serializer)
+        DurationText(self.0).serialize(serializer)
     }
 }

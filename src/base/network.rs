@@ -9,22 +9,22 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// An address or a network that may call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Allowed(pub IpNet);
+pub struct AllowedNetwork(pub IpNet);
 
-impl<'de> Deserialize<'de> for Allowed {
+impl<'de> Deserialize<'de> for AllowedNetwork {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Cow::<str>::deserialize(deserializer)?.parse().map_err(de::Error::custom)
     }
 }
 
-impl std::str::FromStr for Allowed {
+impl std::str::FromStr for AllowedNetwork {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
         text.parse::<IpAddr>()
             .map(IpNet::from)
             .or_else(|_| text.parse::<IpNet>().map(|net| net.trunc()))
-            .map(Allowed)
+            .map(AllowedNetwork)
             .map_err(|_| {
                 format!(
                     "{text:?} is neither an address nor a network, such as \"10.0.0.7\" or \"10.0.0.0/8\""
@@ -33,13 +33,13 @@ impl std::str::FromStr for Allowed {
     }
 }
 
-impl fmt::Display for Allowed {
+impl fmt::Display for AllowedNetwork {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0.prefix_len() == self.0.max_prefix_len() { self.0.addr().fmt(f) } else { self.0.fmt(f) }
     }
 }
 
-impl Serialize for Allowed {
+impl Serialize for AllowedNetwork {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
@@ -57,10 +57,10 @@ mod tests {
             ("::1", "::1"),
             ("127.0.0.1", "127.0.0.1"),
         ] {
-            assert_eq!(text.parse::<Allowed>().unwrap().to_string(), shown);
+            assert_eq!(text.parse::<AllowedNetwork>().unwrap().to_string(), shown);
         }
         for text in ["", "10.0.0", "10.0.0.0/33", "010.0.0.1", "localhost"] {
-            assert!(text.parse::<Allowed>().is_err(), "{text}");
+            assert!(text.parse::<AllowedNetwork>().is_err(), "{text}");
         }
     }
 }

@@ -12,11 +12,11 @@ use wildmatch::WildMatch;
 #[derive(Clone, Debug)]
 pub struct Pattern {
     text: String,
-    kind: Kind,
+    kind: PatternKind,
 }
 
 #[derive(Clone, Debug)]
-enum Kind {
+enum PatternKind {
     Glob(WildMatch),
     Regex(Regex),
 }
@@ -29,8 +29,8 @@ impl Pattern {
     #[must_use]
     pub fn matches(&self, value: &str) -> bool {
         match &self.kind {
-            Kind::Glob(glob) => glob.matches(value),
-            Kind::Regex(regex) => regex.is_match(value),
+            PatternKind::Glob(glob) => glob.matches(value),
+            PatternKind::Regex(regex) => regex.is_match(value),
         }
     }
 
@@ -54,11 +54,11 @@ impl FromStr for Pattern {
         let regex = text.strip_prefix('/').and_then(|rest| rest.strip_suffix('/'));
         let kind = match regex {
             Some(regex) => {
-                RegexBuilder::new(regex).size_limit(REGEX_BYTES).build().map(Kind::Regex).map_err(
+                RegexBuilder::new(regex).size_limit(REGEX_BYTES).build().map(PatternKind::Regex).map_err(
                     |error| format!("{text:?} is no regex: {}", error.to_string().replace('\n', " ")),
                 )?
             }
-            None => Kind::Glob(WildMatch::new(text)),
+            None => PatternKind::Glob(WildMatch::new(text)),
         };
         Ok(Pattern { text: text.to_owned(), kind })
     }

@@ -24,13 +24,13 @@ pub enum Purpose {
 
 /// Where all draws of one rule come from.
 #[derive(Clone, Copy, Debug)]
-pub struct Source<'a> {
+pub struct RngKey<'a> {
     pub seed: u64,
     pub customer_id: &'a str,
     pub rule: &'a str,
 }
 
-impl Source<'_> {
+impl RngKey<'_> {
     /// The random numbers of one ordinal. ChaCha8 is value-stable by promise.
     #[must_use]
     pub fn random(self, purpose: Purpose, ordinal: u64) -> ChaCha8Rng {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// A range of numbers.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Range {
+pub struct NumberRange {
     text: String,
     /// Lowest value, and whether it is inside.
     from: Option<(f64, bool)>,
@@ -15,7 +15,7 @@ pub struct Range {
     to: Option<(f64, bool)>,
 }
 
-impl Range {
+impl NumberRange {
     /// Whether `value` lies inside.
     #[must_use]
     pub fn contains(&self, value: f64) -> bool {
@@ -25,13 +25,13 @@ impl Range {
     }
 
     /// Reads a range of what `number` reads; `None` when it has no form of a range.
-    pub fn read(text: &str, number: &dyn Fn(&str) -> Option<f64>) -> Option<Range> {
+    pub fn read(text: &str, number: &dyn Fn(&str) -> Option<f64>) -> Option<NumberRange> {
         let (from, to) = ends(text.trim(), number)?;
-        Some(Range { text: text.to_owned(), from, to })
+        Some(NumberRange { text: text.to_owned(), from, to })
     }
 
     /// The range, unless nothing can lie inside: then an error that says `why`.
-    pub fn checked(self, why: &str) -> Result<Range, String> {
+    pub fn checked(self, why: &str) -> Result<NumberRange, String> {
         match (self.from, self.to) {
             (Some((from, _)), Some((to, _))) if from > to => Err(format!("{:?} is empty: {why}", self.text)),
             _ => Ok(self),
@@ -49,12 +49,12 @@ impl Range {
     }
 }
 
-impl FromStr for Range {
+impl FromStr for NumberRange {
     type Err = String;
 
-    fn from_str(text: &str) -> Result<Range, String> {
+    fn from_str(text: &str) -> Result<NumberRange, String> {
         let number = |part: &str| part.parse::<f64>().ok().filter(|value| value.is_finite());
-        let range = Range::read(text, &number).ok_or_else(|| {
+        let range = NumberRange::read(text, &number).ok_or_else(|| {
             format!("{text:?} is no range: write \"10..20\", \"10..\", \"..5\", \">=10\", \"<5\" or a number")
         })?;
         range.checked("the first number is above the second")
@@ -62,9 +62,9 @@ impl FromStr for Range {
 }
 
 /// An end of a range, and whether it is inside.
-type End = Option<(f64, bool)>;
+type Bound = Option<(f64, bool)>;
 
-fn ends(text: &str, number: &dyn Fn(&str) -> Option<f64>) -> Option<(End, End)> {
+fn ends(text: &str, number: &dyn Fn(&str) -> Option<f64>) -> Option<(Bound, Bound)> {
     let end = |part: &str, inside| number(part.trim()).map(|value| Some((value, inside)));
     let open_or = |part: &str| if part.trim().is_empty() { Some(None) } else { end(part, true) };
     if let Some((from, to)) = text.split_once("..") {
@@ -83,30 +83,30 @@ fn ends(text: &str, number: &dyn Fn(&str) -> Option<f64>) -> Option<(End, End)> 
     Some((value, value))
 }
 
-impl fmt::Display for Range {
+impl fmt::Display for NumberRange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
 }
 
-impl<'de> Deserialize<'de> for Range {
+impl<'de> Deserialize<'de> for NumberRange {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct RangeVisitor;
         impl de::Visitor<'_> for RangeVisitor {
-            type Value = Range;
+            type Value = NumberRange;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a number or a range such as \"10..20\"")
             }
-            fn visit_i64<E: de::Error>(self, value: i64) -> Result<Range, E> {
+            fn visit_i64<E: de::Error>(self, value: i64) -> Result<NumberRange, E> {
                 value.to_string().parse().map_err(E::custom)
             }
-            fn visit_u64<E: de::Error>(self, value: u64) -> Result<Range, E> {
+            fn visit_u64<E: de::Error>(self, value: u64) -> Result<NumberRange, E> {
                 value.to_string().parse().map_err(E::custom)
             }
-            fn visit_f64<E: de::Error>(self, value: f64) -> Result<Range, E> {
+            fn visit_f64<E: de::Error>(self, value: f64) -> Result<NumberRange, E> {
                 value.to_string().parse().map_err(E::custom)
             }
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Range, E> {
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<NumberRange, E> {
                 text.parse().map_err(E::custom)
             }
         }
@@ -114,7 +114,7 @@ impl<'de> Deserialize<'de> for Range {
     }
 }
 
-impl Serialize for Range {
+impl Serialize for NumberRange {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.text)
     }
@@ -126,7 +126,7 @@ mod tests {
 
     #[track_caller]
     fn check(text: &str, inside: &[f64], outside: &[f64]) {
-        let range: Range = text.parse().unwrap();
+        let range: NumberRange = text.parse().unwrap();
         assert!(inside.iter().all(|value| range.contains(*value)), "{text}");
         assert!(!outside.iter().any(|value| range.contains(*value)), "{text}");
     }
@@ -147,13 +147,13 @@ mod tests {
     #[test]
     fn what_is_no_range_or_an_empty_one_is_refused() {
         for text in ["", "..", "x", "20..10", "1..x", ">", "=5", "nan", "inf"] {
-            assert!(text.parse::<Range>().is_err(), "{text}");
+            assert!(text.parse::<NumberRange>().is_err(), "{text}");
         }
     }
 
     #[test]
     fn the_first_whole_number_inside() {
-        let first = |text: &str| text.parse::<Range>().unwrap().first_whole(1.0);
+        let first = |text: &str| text.parse::<NumberRange>().unwrap().first_whole(1.0);
         assert_eq!(
             (first(">3"), first("..5"), first("2.5.."), first("<1"), first("0")),
             (Some(4.0), Some(1.0), Some(3.0), None, None)

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::encrypt::read_public_key;
 use super::secret::Secret;
-use super::terminal::{complain, say};
+use super::terminal::{eprint_line, say};
 use super::{Failure, candidates_table, client};
 use crate::base::text;
 use crate::config::source;
@@ -74,7 +74,7 @@ pub fn run(args: &CallArgs) -> Result<ExitCode, Failure> {
     let answer =
         client::post_json(&client::agent(args.timeout), &url, &body.to_string()).map_err(Failure::no)?;
     if answer.status != 200 {
-        complain(format_args!("HTTP status {}", answer.status));
+        eprint_line(format_args!("HTTP status {}", answer.status));
     }
     say(&answer.body)?;
     print_candidates(&answer.body)?;

@@ -11,7 +11,7 @@ use super::log::Log;
 use super::terminal;
 use crate::base::time;
 use crate::config::Problem;
-use crate::keys::Origin;
+use crate::keys::KeyOrigin;
 use crate::simulator::Simulator;
 use crate::state::journal::{Entry, State};
 use crate::state::observer::Observer;
@@ -67,7 +67,8 @@ impl Console {
         let url = simulator.url();
         let path =
             format!("{}{}", url, loaded.prefixes.first().map_or("", String::as_str).replace(' ', "%20"));
-        let made = if simulator.key_origin() == Some(Origin::Generated) { "made just now" } else { "read" };
+        let made =
+            if simulator.key_origin() == Some(KeyOrigin::Generated) { "made just now" } else { "read" };
         let source =
             fixtures.map_or("built-in".to_owned(), |path| format!("built-in, and {}", path.display()));
         if self.format == LogFormat::Json {
@@ -169,7 +170,7 @@ impl Observer for Console {
         }
     }
 
-    fn stray(&self, status: u16, method: &str, path: &str) {
+    fn unknown_path(&self, status: u16, method: &str, path: &str) {
         let shown = plain(&crate::base::text::truncate(path, 100));
         match self.format {
             _ if self.quiet => {}
@@ -183,7 +184,7 @@ impl Observer for Console {
         }
     }
 
-    fn full(&self, peer: std::net::IpAddr) {
+    fn connection_rejected(&self, peer: std::net::IpAddr) {
         self.warned(&format!("too many connections: one of {peer} was closed at once (limits.connections, connections_per_peer)"));
     }
 

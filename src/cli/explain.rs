@@ -7,9 +7,9 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::terminal::{complain, say};
-use super::{Failure, Sources, candidates_table, fixture_directory, load};
-use crate::engine::{Engine, Explanation, Head, Settings};
+use super::terminal::{eprint_line, say};
+use super::{Failure, FixtureArgs, candidates_table, fixture_directory, load};
+use crate::engine::{Engine, EngineSettings, Explanation, RequestHead};
 use crate::state::clock::{Clock, ClockStart};
 use crate::state::journal::Journal;
 
@@ -36,14 +36,14 @@ pub struct ExplainArgs {
     #[arg(long)]
     show_nik: bool,
     #[command(flatten)]
-    sources: Sources,
+    sources: FixtureArgs,
 }
 
 pub fn run(args: &ExplainArgs) -> Result<ExitCode, Failure> {
     let body = read(&args.file)?;
     let directory = fixture_directory(args.sources.fixtures.as_deref())?;
     if !args.sources.keys.join("private.pem").exists() {
-        complain(format_args!(
+        eprint_line(format_args!(
             "there is no {}/private.pem yet (the first start makes it), so no credential can open",
             args.sources.keys.display()
         ));
@@ -54,9 +54,9 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode, Failure> {
         fixtures,
         Clock::new(args.clock),
         journal,
-        Settings { show_nik: args.show_nik, ..Settings::default() },
+        EngineSettings { show_nik: args.show_nik, ..EngineSettings::default() },
     );
-    let head = Head {
+    let head = RequestHead {
         customer_id: args.customer.clone(),
         methode: args.methode.clone(),
         peer: args.peer,

@@ -18,13 +18,13 @@ const LOOKS: usize = 10;
 /// The lines' way in. It ends with [`Log::end`].
 #[derive(Debug)]
 pub struct Log {
-    queue: Mutex<Option<SyncSender<Line>>>,
+    queue: Mutex<Option<SyncSender<LogLine>>>,
     counts: Arc<Counts>,
     writer: Mutex<Option<Writer>>,
 }
 
 #[derive(Debug)]
-struct Line {
+struct LogLine {
     /// Lines that found no room before this one.
     dropped: u64,
     text: String,
@@ -71,7 +71,7 @@ impl Log {
     pub fn write(&self, text: String) {
         let queue = lock(&self.queue);
         let Some(queue) = queue.as_ref() else { return };
-        let line = Line { dropped: self.counts.dropped.swap(0, Relaxed), text };
+        let line = LogLine { dropped: self.counts.dropped.swap(0, Relaxed), text };
         if let Err(TrySendError::Full(line) | TrySendError::Disconnected(line)) = queue.try_send(line) {
             self.counts.dropped.fetch_add(line.dropped + 1, Relaxed);
         }
@@ -99,7 +99,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn write_all(lines: &Receiver<Line>, counts: &Counts, notice: fn(u64) -> String, out: &mut impl Write) {
+fn write_all(lines: &Receiver<LogLine>, counts: &Counts, notice: fn(u64) -> String, out: &mut impl Write) {
     let mut put = |text: &str| {
         // A terminal that went away must not stop the endpoint.
         let _ = out.write_all(format!("{text}\n").as_bytes());

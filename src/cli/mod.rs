@@ -35,13 +35,13 @@ use crate::version::WITH_COMMIT;
 #[command(name = "dukcapil-fr-sim", version = WITH_COMMIT, args_conflicts_with_subcommands = true)]
 struct Cli {
     #[command(subcommand)]
-    command: Option<Command>,
+    command: Option<CliCommand>,
     #[command(flatten)]
     serve: serve::ServeArgs,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum CliCommand {
     /// Serve the endpoint and the admin API (what runs without a command)
     Serve(Box<serve::ServeArgs>),
     /// Write the built-in fixtures into a directory, to be edited
@@ -72,29 +72,29 @@ enum Command {
 #[must_use]
 pub fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().collect();
-    let command = environment::settle(Cli::command(), &arguments);
+    let command = environment::apply_environment(Cli::command(), &arguments);
     let matches = command.get_matches_from(arguments);
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let done = match cli.command {
-        None => serve::run(cli.serve.over_environment(&matches)),
-        Some(Command::Serve(args)) => {
-            serve::run(args.over_environment(matches.subcommand_matches("serve").unwrap_or(&matches)))
+        None => serve::run(cli.serve.resolve_verbosity(&matches)),
+        Some(CliCommand::Serve(args)) => {
+            serve::run(args.resolve_verbosity(matches.subcommand_matches("serve").unwrap_or(&matches)))
         }
-        Some(Command::Init(args)) => init::run(&args),
-        Some(Command::Call(args)) => call::run(&args),
-        Some(Command::Encrypt(args)) => encrypt::run(&args),
-        Some(Command::Explain(args)) => explain::run(&args),
-        Some(Command::Check(args)) => check::run(&args),
-        Some(Command::Schema(args)) => schema::run(&args),
-        Some(Command::Nik(args)) => nik::run(&args),
-        Some(Command::Healthcheck(args)) => healthcheck::run(&args),
-        Some(Command::Completions(args)) => completions::run(&args),
-        Some(Command::Man(args)) => man::run(&args),
-        Some(Command::Notices(args)) => notices::run(&args),
+        Some(CliCommand::Init(args)) => init::run(&args),
+        Some(CliCommand::Call(args)) => call::run(&args),
+        Some(CliCommand::Encrypt(args)) => encrypt::run(&args),
+        Some(CliCommand::Explain(args)) => explain::run(&args),
+        Some(CliCommand::Check(args)) => check::run(&args),
+        Some(CliCommand::Schema(args)) => schema::run(&args),
+        Some(CliCommand::Nik(args)) => nik::run(&args),
+        Some(CliCommand::Healthcheck(args)) => healthcheck::run(&args),
+        Some(CliCommand::Completions(args)) => completions::run(&args),
+        Some(CliCommand::Man(args)) => man::run(&args),
+        Some(CliCommand::Notices(args)) => notices::run(&args),
     };
     done.unwrap_or_else(|failure| {
         if !failure.message.is_empty() {
-            terminal::complain(format_args!("dukcapil-fr-sim: {}", failure.message));
+            terminal::eprint_line(format_args!("dukcapil-fr-sim: {}", failure.message));
         }
         ExitCode::from(failure.code)
     })
@@ -143,7 +143,7 @@ impl From<StartError> for Failure {
             StartError::Address { .. } => Failure::ADDRESS_IN_USE,
             StartError::Keys(_) | StartError::NoKey(_) => Failure::KEYS_UNUSABLE,
             StartError::Fixtures(_)
-            | StartError::Refused { .. }
+            | StartError::Setup { .. }
             | StartError::File { .. }
             | StartError::OpenAdmin(_)
             | StartError::Token(_)
@@ -155,7 +155,7 @@ impl From<StartError> for Failure {
 
 /// Where fixtures and keys are found, for the commands that read them without serving.
 #[derive(Debug, Args)]
-struct Sources {
+struct FixtureArgs {
     /// Directory whose files replace the built-in fixtures [default: ./fixtures when it exists]
     #[arg(long, value_name = "DIR", env = "FRSIM_FIXTURES")]
     fixtures: Option<PathBuf>,

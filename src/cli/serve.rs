@@ -83,7 +83,7 @@ pub struct ServeArgs {
 
 impl ServeArgs {
     /// These, with one of -v and -q: the one typed last, over what the other's variable says.
-    pub fn over_environment(mut self, matches: &ArgMatches) -> ServeArgs {
+    pub fn resolve_verbosity(mut self, matches: &ArgMatches) -> ServeArgs {
         let is_typed = |name| matches.value_source(name) == Some(ValueSource::CommandLine);
         let place = |name| matches.index_of(name).filter(|_| is_typed(name));
         let (quiet, verbose) = (place("quiet"), place("verbose"));

@@ -18,7 +18,7 @@ pub fn say(line: impl Display) -> Result<(), Failure> {
 }
 
 /// A line on stderr. Where that cannot be written, nothing could say so.
-pub fn complain(line: impl Display) {
+pub fn eprint_line(line: impl Display) {
     let _ = stderr().write_all(format!("{line}\n").as_bytes());
 }
 

@@ -3,21 +3,24 @@
 use std::collections::BTreeMap;
 
 use super::model::CustomerSpec;
-use super::problem::{Wrong, wrong};
+use super::problem::{FieldError, wrong};
 use super::values::CustomerId;
 use crate::base::suggestion;
 
 /// What files say of customers.
-pub(super) type Words<'a> = BTreeMap<&'a CustomerId, &'a CustomerSpec>;
+pub(super) type SpecsById<'a> = BTreeMap<&'a CustomerId, &'a CustomerSpec>;
 
 /// The customer's own words over those it extends, the farthest first.
-pub(super) fn inherited(id: &CustomerId, words: &Words) -> Result<CustomerSpec, Wrong> {
+pub(super) fn inherited(id: &CustomerId, words: &SpecsById) -> Result<CustomerSpec, FieldError> {
     let chain = chain(id, words)?;
     Ok(chain.iter().rev().fold(CustomerSpec::default(), |whole, id| whole.overlaid(words[id])))
 }
 
 /// A customer and all that it extends, the nearest first.
-pub(super) fn chain<'a>(id: &'a CustomerId, words: &Words<'a>) -> Result<Vec<&'a CustomerId>, Wrong> {
+pub(super) fn chain<'a>(
+    id: &'a CustomerId,
+    words: &SpecsById<'a>,
+) -> Result<Vec<&'a CustomerId>, FieldError> {
     let mut chain = vec![id];
     while let Some(base) = words[chain[chain.len() - 1]].extends.as_ref() {
         if chain.contains(&base) {
@@ -34,7 +37,7 @@ pub(super) fn chain<'a>(id: &'a CustomerId, words: &Words<'a>) -> Result<Vec<&'a
     Ok(chain)
 }
 
-pub(super) fn unknown_base(base: &CustomerId, words: &Words) -> String {
-    let proposal = suggestion::proposal(base.as_str(), words.keys().map(|id| id.as_str()));
+pub(super) fn unknown_base(base: &CustomerId, words: &SpecsById) -> String {
+    let proposal = suggestion::suffix(base.as_str(), words.keys().map(|id| id.as_str()));
     format!("there is no customer {base} to extend{proposal}")
 }

@@ -6,15 +6,15 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use super::model::{GallerySpec, IdentitySpec, Nik, PictureName};
-use super::problem::{Problem, Wrong, wrong};
+use super::model::{GallerySpec, IdentitySpec, NikText, PictureName};
+use super::problem::{FieldError, Problem, wrong};
 use super::source::{File, Files, parse};
 use crate::base::suggestion;
 use crate::domain::limits::Limits;
 use crate::domain::matcher::{Gallery, Identity, Picture, Similar};
 
 /// Problems of one gallery that are told; when a folder is missing, all of it is wrong.
-const MOST_TOLD: usize = 20;
+const MAX_TOLD: usize = 20;
 
 /// Every file in `gallery/` by its name: the picture, or why it is none.
 #[derive(Debug, Default)]
@@ -54,7 +54,7 @@ impl Pictures {
             Some(Ok(picture)) => Ok(Arc::clone(picture)),
             Some(Err(message)) => Err(format!("the picture {name:?} {message}")),
             None => {
-                let proposal = suggestion::proposal(name, self.0.keys().map(String::as_str));
+                let proposal = suggestion::suffix(name, self.0.keys().map(String::as_str));
                 Err(format!("there is no picture {name:?} beside gallery.toml{proposal}"))
             }
         }
@@ -78,8 +78,8 @@ pub(super) fn shared(files: &Files, pictures: &Pictures, problems: &mut Vec<Prob
     let Some(file) = files.get("gallery/gallery.toml") else { return Gallery::default() };
     let Some((text, spec)) = parse::<GallerySpec>(file, problems) else { return Gallery::default() };
     let (gallery, wrong) = gallery(&spec.identities, pictures, &["identities"]);
-    let place = |(path, message): Wrong| Problem::at(&file.shown, text, &path, message);
-    problems.extend(wrong.into_iter().take(MOST_TOLD).map(place));
+    let place = |(path, message): FieldError| Problem::at(&file.shown, text, &path, message);
+    problems.extend(wrong.into_iter().take(MAX_TOLD).map(place));
     gallery
 }
 
@@ -88,13 +88,13 @@ pub(super) fn own(
     specs: &[IdentitySpec],
     pictures: &Pictures,
     shared: Option<&Gallery>,
-) -> Result<Gallery, Wrong> {
+) -> Result<Gallery, FieldError> {
     let here = ["gallery", "identities"];
     let (gallery, problems) = gallery(specs, pictures, &here);
     if let Some(problem) = problems.into_iter().next() {
         return Err(problem);
     }
-    for (index, Nik(nik)) in specs.iter().map(|spec| &spec.nik).enumerate() {
+    for (index, NikText(nik)) in specs.iter().map(|spec| &spec.nik).enumerate() {
         if shared.is_some_and(|shared| shared.get(nik).is_some()) {
             let message =
                 format!("the NIK {nik} is in the shared gallery too; take another, or shared = false");
@@ -105,7 +105,7 @@ pub(super) fn own(
 }
 
 /// A gallery, and what is wrong with it. `here` is the path of its identities in their file.
-fn gallery(specs: &[IdentitySpec], pictures: &Pictures, here: &[&str]) -> (Gallery, Vec<Wrong>) {
+fn gallery(specs: &[IdentitySpec], pictures: &Pictures, here: &[&str]) -> (Gallery, Vec<FieldError>) {
     let mut problems = Vec::new();
     let mut known = HashSet::new();
     let identities: Vec<_> = specs

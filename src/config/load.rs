@@ -7,13 +7,13 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use percent_encoding::{AsciiSet, utf8_percent_encode};
 
-use super::extends::{Words, chain, inherited};
+use super::extends::{SpecsById, chain, inherited};
 use super::gallery::{self, Pictures};
 use super::model::{CustomerSpec, PeerSource, SimulatorSpec};
-use super::problem::{Problem, Wrong};
-use super::resolve::{House, Written, beside, read_capacity};
+use super::problem::{FieldError, Problem};
+use super::resolve::{Resolver, SpecSource, attached_file, read_capacity};
 use super::source::{self, File, Files, parse};
-use super::values::{CustomerId, Prefix, Prefixes};
+use super::values::{CustomerId, PathPrefix, PathPrefixes};
 use crate::domain::capacity::{Capacity, CapacitySpec};
 use crate::domain::customer::Customer;
 use crate::domain::limits::Limits;
@@ -49,7 +49,7 @@ pub struct Fixtures {
     /// The same with everything that they inherit.
     resolved_specs: BTreeMap<CustomerId, Arc<CustomerSpec>>,
     /// Files beside the customers', which rules name.
-    beside: BTreeMap<String, Vec<u8>>,
+    attached_files: BTreeMap<String, Vec<u8>>,
 }
 
 /// What cannot stand in a path as it is.
@@ -80,22 +80,28 @@ impl Fixtures {
     ///
     /// # Errors
     /// What is wrong, and where.
-    pub fn resolve(&self, id: &CustomerId, spec: &CustomerSpec, now: Timestamp) -> Result<Customer, Wrong> {
-        self.house().resolve(id, spec, Written::OverApi(now))
+    pub fn resolve(
+        &self,
+        id: &CustomerId,
+        spec: &CustomerSpec,
+        now: Timestamp,
+    ) -> Result<Customer, FieldError> {
+        self.resolver().resolve(id, spec, SpecSource::OverApi(now))
     }
 
     /// What would be wrong with files that say this, over those that there are; paths begin with `simulator` or with `customers`
     /// and an id.
     #[must_use]
-    pub fn look_at(
+    pub fn validate(
         &self,
         simulator: &SimulatorSpec,
         customers: &BTreeMap<CustomerId, CustomerSpec>,
-    ) -> Vec<Wrong> {
-        let below = |place: &[&str], (path, message): Wrong| {
+    ) -> Vec<FieldError> {
+        let below = |place: &[&str], (path, message): FieldError| {
             (place.iter().map(ToString::to_string).chain(path).collect(), message)
         };
-        let capacity = simulator.capacity.as_ref().and_then(|spec| read_capacity(spec, &self.beside).err());
+        let capacity =
+            simulator.capacity.as_ref().and_then(|spec| read_capacity(spec, &self.attached_files).err());
         let capacity = capacity.map(|wrong| below(&["simulator"], wrong));
         let customers = self.wrong_with(customers);
         let customers = customers.into_iter().map(|(id, wrong)| below(&["customers", id.as_str()], wrong));
@@ -103,11 +109,14 @@ impl Fixtures {
     }
 
     /// What would be wrong with these customers, and whose fault it is: its own, or that of the one of these that it extends.
-    fn wrong_with<'a>(&'a self, new: &'a BTreeMap<CustomerId, CustomerSpec>) -> Vec<(&'a CustomerId, Wrong)> {
-        let words: Words = self.specs.iter().chain(new).collect();
+    fn wrong_with<'a>(
+        &'a self,
+        new: &'a BTreeMap<CustomerId, CustomerSpec>,
+    ) -> Vec<(&'a CustomerId, FieldError)> {
+        let words: SpecsById = self.specs.iter().chain(new).collect();
         let wrong = |id: &CustomerId| {
             let spec = inherited(id, &words);
-            spec.and_then(|spec| self.house().resolve(id, &spec, Written::InFile)).err()
+            spec.and_then(|spec| self.resolver().resolve(id, &spec, SpecSource::InFile)).err()
         };
         let own: BTreeMap<_, _> = new.keys().filter_map(|id| Some((id, wrong(id)?))).collect();
         let of_a_base = self.specs.keys().filter(|id| !new.contains_key(*id)).filter_map(|id| {
@@ -121,9 +130,9 @@ impl Fixtures {
         own.into_iter().chain(of_a_base).collect()
     }
 
-    fn house(&self) -> House<'_> {
-        House {
-            beside: &self.beside,
+    fn resolver(&self) -> Resolver<'_> {
+        Resolver {
+            attached_files: &self.attached_files,
             policy: &self.policy,
             keys: &self.keys,
             population: self.population,
@@ -136,8 +145,8 @@ impl Fixtures {
     ///
     /// # Errors
     /// When there is none; the message proposes the one that was meant.
-    pub fn file_beside_customers(&self, name: &str) -> Result<Vec<u8>, String> {
-        beside(&self.beside, name)
+    pub fn attached_file(&self, name: &str) -> Result<Vec<u8>, String> {
+        attached_file(&self.attached_files, name)
     }
 
     /// The capacity of a customer's matcher, and whose matcher it is: the customer's own, or everybody's (`None`).
@@ -159,7 +168,12 @@ impl Fixtures {
 
     /// Whose gallery has a NIK, of those that one of these customers finds, or that anybody finds.
     #[must_use]
-    pub fn whose(&self, customers: &[Arc<Customer>], nik: &str, customer_id: Option<&str>) -> Option<String> {
+    pub fn nik_owner(
+        &self,
+        customers: &[Arc<Customer>],
+        nik: &str,
+        customer_id: Option<&str>,
+    ) -> Option<String> {
         let has = |gallery: &Gallery| gallery.get(nik).is_some();
         let mut customers = customers.iter().filter(|one| customer_id.is_none_or(|id| one.id == id));
         let shared = customer_id.is_none() || customers.clone().any(|one| one.shared_gallery);
@@ -206,22 +220,22 @@ pub(super) fn resolve_with(
     let (specs, unreadable) = read_customers(files, &mut problems);
     let gallery = gallery::shared(files, &pictures, &mut problems);
     let policy = Policy::default().with(&simulator.policy).with(over);
-    let beside = files_beside_customers(files);
+    let attached_files = read_attached_files(files);
     let population = simulator.population.0;
-    let house = House {
-        beside: &beside,
+    let resolver = Resolver {
+        attached_files: &attached_files,
         policy: &policy,
         keys: &keys,
         population,
         gallery: &gallery,
         pictures: &pictures,
     };
-    let capacity = shared_capacity(simulator.capacity.as_ref(), files, &beside, &mut problems);
+    let capacity = shared_capacity(simulator.capacity.as_ref(), files, &attached_files, &mut problems);
     let (mut customers, mut resolved_specs) = (BTreeMap::new(), BTreeMap::new());
     let words = specs.iter().map(|(id, page)| (id, &page.spec)).collect();
     for (id, page) in &specs {
-        let resolved =
-            inherited(id, &words).and_then(|spec| Ok((house.resolve(id, &spec, Written::InFile)?, spec)));
+        let resolved = inherited(id, &words)
+            .and_then(|spec| Ok((resolver.resolve(id, &spec, SpecSource::InFile)?, spec)));
         match resolved {
             Ok((customer, spec)) => {
                 customers.insert(id.to_string(), Arc::new(customer));
@@ -236,7 +250,7 @@ pub(super) fn resolve_with(
         return Err(problems);
     }
     let prefixes = match simulator.prefixes {
-        Some(Prefixes(prefixes)) => prefixes.into_iter().map(|Prefix(path)| path).collect(),
+        Some(PathPrefixes(prefixes)) => prefixes.into_iter().map(|PathPrefix(path)| path).collect(),
         None => DOCUMENTED_PREFIXES.map(str::to_owned).to_vec(),
     };
     let (peer, limits, perceptual) = (simulator.peer, simulator.limits, simulator.matcher.perceptual);
@@ -255,7 +269,7 @@ pub(super) fn resolve_with(
         keys,
         specs,
         resolved_specs,
-        beside,
+        attached_files,
     })
 }
 
@@ -263,10 +277,10 @@ pub(super) fn resolve_with(
 pub(super) fn shared_capacity(
     spec: Option<&CapacitySpec>,
     files: &Files,
-    beside: &BTreeMap<String, Vec<u8>>,
+    attached_files: &BTreeMap<String, Vec<u8>>,
     problems: &mut Vec<Problem>,
 ) -> Option<Capacity> {
-    match read_capacity(spec?, beside) {
+    match read_capacity(spec?, attached_files) {
         Ok(capacity) => Some(capacity),
         Err((path, message)) => {
             let file = files.get("simulator.toml")?;
@@ -278,19 +292,19 @@ pub(super) fn shared_capacity(
 }
 
 /// A customer's file with what it says.
-pub(super) struct Page<'a> {
+pub(super) struct CustomerFile<'a> {
     file: &'a File,
     text: &'a str,
     spec: CustomerSpec,
 }
 
-impl Page<'_> {
+impl CustomerFile<'_> {
     fn problem(&self, path: &[String], message: String) -> Problem {
         Problem::at(&self.file.shown, self.text, path, message)
     }
 }
 
-pub(super) type Specs<'a> = BTreeMap<CustomerId, Page<'a>>;
+pub(super) type CustomerFiles<'a> = BTreeMap<CustomerId, CustomerFile<'a>>;
 
 pub(super) fn read_simulator(files: &Files, problems: &mut Vec<Problem>) -> SimulatorSpec {
     let Some(file) = files.get("simulator.toml") else { return SimulatorSpec::default() };
@@ -298,8 +312,11 @@ pub(super) fn read_simulator(files: &Files, problems: &mut Vec<Problem>) -> Simu
 }
 
 /// The customers, and the file stems of those that cannot be read.
-pub(super) fn read_customers<'a>(files: &'a Files, problems: &mut Vec<Problem>) -> (Specs<'a>, Vec<&'a str>) {
-    let (mut specs, mut unreadable) = (Specs::new(), Vec::new());
+pub(super) fn read_customers<'a>(
+    files: &'a Files,
+    problems: &mut Vec<Problem>,
+) -> (CustomerFiles<'a>, Vec<&'a str>) {
+    let (mut specs, mut unreadable) = (CustomerFiles::new(), Vec::new());
     for (name, file) in files {
         let Some(stem) = name.strip_prefix("customers/").and_then(|name| name.strip_suffix(".toml")) else {
             continue;
@@ -318,7 +335,7 @@ pub(super) fn read_customers<'a>(files: &'a Files, problems: &mut Vec<Problem>) 
                 continue;
             }
         };
-        let page = Page { file, text, spec };
+        let page = CustomerFile { file, text, spec };
         if let Some(first) = specs.get(&id) {
             let message = format!("the customer_id {id} is taken by {}", first.file.shown);
             let hint = format!("to replace a built-in customer, name the file customers/{id}.toml");
@@ -330,7 +347,7 @@ pub(super) fn read_customers<'a>(files: &'a Files, problems: &mut Vec<Problem>) 
     (specs, unreadable)
 }
 
-pub(super) fn extends_one_of(id: &CustomerId, specs: &Specs, unreadable: &[&str]) -> bool {
+pub(super) fn extends_one_of(id: &CustomerId, specs: &CustomerFiles, unreadable: &[&str]) -> bool {
     let mut seen = Vec::new();
     let mut at = Some(id);
     while let Some(id) = at.filter(|id| !seen.contains(id)) {
@@ -341,9 +358,10 @@ pub(super) fn extends_one_of(id: &CustomerId, specs: &Specs, unreadable: &[&str]
 }
 
 /// The files in `customers/` that are no customers.
-pub(super) fn files_beside_customers(files: &Files) -> BTreeMap<String, Vec<u8>> {
-    let beside = files.iter().filter_map(|(path, file)| Some((path.strip_prefix("customers/")?, file)));
-    beside
+pub(super) fn read_attached_files(files: &Files) -> BTreeMap<String, Vec<u8>> {
+    let attached_files =
+        files.iter().filter_map(|(path, file)| Some((path.strip_prefix("customers/")?, file)));
+    attached_files
         .filter(|(name, _)| !name.ends_with(".toml"))
         .map(|(name, file)| (name.to_owned(), file.bytes.to_vec()))
         .collect()

@@ -15,8 +15,8 @@ mod values;
 pub use gallery::Pictures;
 pub use load::{Fixtures, load, reload};
 pub use model::{CustomerSpec, PeerSource, SimulatorSpec};
-pub use problem::{Problem, Wrong};
-pub use values::{CustomerId, Methode, PlantedScore, Population, Prefix, Prefixes};
+pub use problem::{FieldError, Problem};
+pub use values::{CustomerId, Methode, PathPrefix, PathPrefixes, PlantedScore, Population};
 
 #[cfg(test)]
 mod tests;

@@ -6,11 +6,11 @@ use std::path::{Component, Path};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::values::{CustomerId, Methode, PlantedScore, Population, Prefixes};
-use crate::base::network::Allowed;
+use super::values::{CustomerId, Methode, PathPrefixes, PlantedScore, Population};
+use crate::base::network::AllowedNetwork;
 use crate::domain::capacity::CapacitySpec;
 use crate::domain::limits::Limits;
-use crate::domain::nik::{self, Problem};
+use crate::domain::nik::{self, NikProblem};
 use crate::domain::policy::PolicySpec;
 use crate::domain::rules::RuleSpec;
 
@@ -19,7 +19,7 @@ use crate::domain::rules::RuleSpec;
 #[serde(deny_unknown_fields, default)]
 pub struct SimulatorSpec {
     /// Where the endpoint is found.
-    pub prefixes: Option<Prefixes>,
+    pub prefixes: Option<PathPrefixes>,
     /// Who a connection's peer is, for `access.peer`.
     pub peer: PeerSource,
     /// The global policy.
@@ -124,7 +124,7 @@ impl fmt::Debug for AccountSpec {
 pub struct AccessSpec {
     /// Addresses and networks; default: any.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub allow: Option<Vec<Allowed>>,
+    pub allow: Option<Vec<AllowedNetwork>>,
     /// Whether the TCP peer is judged as well as the body's `ip`; default: no.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peer: Option<bool>,
@@ -202,7 +202,7 @@ pub struct GallerySpec {
 #[serde(deny_unknown_fields)]
 pub struct IdentitySpec {
     /// Sixteen digits.
-    pub nik: Nik,
+    pub nik: NikText,
     /// For people only.
     pub name: String,
     /// Files beside `gallery.toml`.
@@ -217,7 +217,7 @@ pub struct IdentitySpec {
 #[serde(deny_unknown_fields)]
 pub struct SimilarSpec {
     /// Of somebody in the gallery, or of nobody.
-    pub nik: Nik,
+    pub nik: NikText,
     /// Its score where the identity's own is at least that; else it has the identity's.
     pub score: PlantedScore,
 }
@@ -225,15 +225,15 @@ pub struct SimilarSpec {
 /// Sixteen digits in which nothing is impossible. The region may be unknown: NIKs keep the codes of their day.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String")]
-pub struct Nik(pub String);
+pub struct NikText(pub String);
 
-impl TryFrom<String> for Nik {
+impl TryFrom<String> for NikText {
     type Error = String;
 
-    fn try_from(text: String) -> Result<Nik, String> {
+    fn try_from(text: String) -> Result<NikText, String> {
         match text.parse::<nik::Nik>() {
-            Ok(_) => Ok(Nik(text)),
-            Err(Problem::Length { .. } | Problem::NotADigit { .. }) => {
+            Ok(_) => Ok(NikText(text)),
+            Err(NikProblem::Length { .. } | NikProblem::NotADigit { .. }) => {
                 Err(format!("{text:?} is no NIK: it has sixteen digits"))
             }
             Err(problem) => Err(format!("{text:?} is no NIK: {problem}")),
@@ -291,7 +291,7 @@ mod tests {
 
     #[test]
     fn a_nik_is_possible_or_refused_with_the_reason() {
-        let nik = |text: &str| Nik::try_from(text.to_owned()).map(|nik| nik.0);
+        let nik = |text: &str| NikText::try_from(text.to_owned()).map(|nik| nik.0);
         for text in ["3174055708909001", "9101011708909001", "3799991708909001"] {
             assert_eq!(nik(text).as_deref(), Ok(text));
         }

@@ -112,9 +112,9 @@ impl fmt::Display for Problem {
 }
 
 /// A path of keys to what is wrong in a customer, and what it is.
-pub type Wrong = (Vec<String>, String);
+pub type FieldError = (Vec<String>, String);
 
-pub(super) fn wrong(path: &[&str], message: impl Into<String>) -> Wrong {
+pub(super) fn wrong(path: &[&str], message: impl Into<String>) -> FieldError {
     (path.iter().map(ToString::to_string).collect(), message.into())
 }
 

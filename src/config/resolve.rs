@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::gallery::{self, Pictures};
 use super::model::CustomerSpec;
-use super::problem::{Wrong, wrong};
+use super::problem::{FieldError, wrong};
 use super::values::{CustomerId, Methode, Population};
 use crate::base::suggestion;
 use crate::domain::capacity::{Capacity, CapacitySpec};
@@ -22,16 +22,16 @@ pub(super) const DOCUMENTED_METHODE: &str = "CALL_FN";
 
 /// Where a customer is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Written {
+pub enum SpecSource {
     /// In a file.
     InFile,
     /// In a call of the admin API at this instant: its rules may end by themselves, and its key may be made for it.
     OverApi(Timestamp),
 }
 
-pub(super) fn beside(files: &BTreeMap<String, Vec<u8>>, name: &str) -> Result<Vec<u8>, String> {
+pub(super) fn attached_file(files: &BTreeMap<String, Vec<u8>>, name: &str) -> Result<Vec<u8>, String> {
     files.get(name).cloned().ok_or_else(|| {
-        let proposal = suggestion::proposal(name, files.keys().map(String::as_str));
+        let proposal = suggestion::suffix(name, files.keys().map(String::as_str));
         format!("there is no file {name:?} in customers/{proposal}")
     })
 }
@@ -39,15 +39,15 @@ pub(super) fn beside(files: &BTreeMap<String, Vec<u8>>, name: &str) -> Result<Ve
 pub(super) fn read_capacity(
     spec: &CapacitySpec,
     files: &BTreeMap<String, Vec<u8>>,
-) -> Result<Capacity, Wrong> {
-    let read = Capacity::new(spec, &|name| beside(files, name));
+) -> Result<Capacity, FieldError> {
+    let read = Capacity::new(spec, &|name| attached_file(files, name));
     read.map_err(|(key, message)| wrong(&["capacity", key], message))
 }
 
 /// What customers are resolved with.
 #[derive(Clone, Copy)]
-pub(super) struct House<'a> {
-    pub(super) beside: &'a BTreeMap<String, Vec<u8>>,
+pub(super) struct Resolver<'a> {
+    pub(super) attached_files: &'a BTreeMap<String, Vec<u8>>,
     pub(super) policy: &'a Policy,
     pub(super) keys: &'a KeyRing,
     pub(super) population: u64,
@@ -58,14 +58,14 @@ pub(super) struct House<'a> {
 /// What a customer of the admin API has for a key when one is to be made for it.
 pub(super) const GENERATE: &str = "generate";
 
-impl House<'_> {
+impl Resolver<'_> {
     /// `spec` has everything that the customer inherits.
     pub(super) fn resolve(
         &self,
         id: &CustomerId,
         spec: &CustomerSpec,
-        written: Written,
-    ) -> Result<Customer, Wrong> {
+        written: SpecSource,
+    ) -> Result<Customer, FieldError> {
         let methode = match &spec.methode {
             Some(methode) if methode.is_empty() => {
                 return Err(wrong(&["methode"], "no methode is left"));
@@ -88,7 +88,11 @@ impl House<'_> {
             per_day: spec.quota.per_day.flatten(),
             policy: self.policy.clone().with(&spec.policy),
             key,
-            capacity: spec.capacity.as_ref().map(|spec| read_capacity(spec, self.beside)).transpose()?,
+            capacity: spec
+                .capacity
+                .as_ref()
+                .map(|spec| read_capacity(spec, self.attached_files))
+                .transpose()?,
             rules,
             gallery: gallery::own(
                 spec.gallery.identities.as_deref().unwrap_or_default(),
@@ -101,35 +105,40 @@ impl House<'_> {
         })
     }
 
-    fn key(&self, id: &CustomerId, name: Option<&str>, written: Written) -> Result<Arc<PrivateKey>, String> {
+    fn key(
+        &self,
+        id: &CustomerId,
+        name: Option<&str>,
+        written: SpecSource,
+    ) -> Result<Arc<PrivateKey>, String> {
         match (name, written) {
             (None, _) => Ok(Arc::clone(self.keys.server())),
-            (Some(GENERATE), Written::OverApi(_)) => self.keys.made_for(id.as_str()),
+            (Some(GENERATE), SpecSource::OverApi(_)) => self.keys.made_for(id.as_str()),
             (Some(name), _) => self.keys.named(name),
         }
     }
 
     /// Reads a customer's rules. Files that they name stand beside the customers' own.
-    fn rules(&self, specs: &[RuleSpec], written: Written) -> Result<Vec<Arc<Rule>>, Wrong> {
-        let file = |name: &str| beside(self.beside, name);
+    fn rules(&self, specs: &[RuleSpec], written: SpecSource) -> Result<Vec<Arc<Rule>>, FieldError> {
+        let file = |name: &str| attached_file(self.attached_files, name);
         let mut rules: Vec<Arc<Rule>> = Vec::new();
         for (index, spec) in specs.iter().enumerate() {
             let here = |message: String| wrong(&["rules", &index.to_string()], message);
             let mut rule = Rule::new(spec, index + 1, &file).map_err(here)?;
             match written {
-                Written::InFile if spec.ttl.is_some() => {
+                SpecSource::InFile if spec.ttl.is_some() => {
                     return Err(here(format!(
                         "rule {:?}: ttl is for rules put over the admin API",
                         rule.name
                     )));
                 }
-                Written::InFile => {}
-                Written::OverApi(now) => rule.put_at(now).map_err(here)?,
+                SpecSource::InFile => {}
+                SpecSource::OverApi(now) => rule.put_at(now).map_err(here)?,
             }
             if rules.iter().any(|other| other.name == rule.name) {
                 return Err(here(format!("the rule name {:?} stands twice", rule.name)));
             }
-            if let Some(shadow) = rules.iter().find(|other| other.hides(&rule)) {
+            if let Some(shadow) = rules.iter().find(|other| other.shadows(&rule)) {
                 let message = format!(
                     "rule {:?} can never fire: {:?} before it always does, and decides the same",
                     rule.name, shadow.name
@@ -142,7 +151,11 @@ impl House<'_> {
     }
 }
 
-pub(super) fn credential(name: &'static str, value: Option<&str>, key: &PrivateKey) -> Result<String, Wrong> {
+pub(super) fn credential(
+    name: &'static str,
+    value: Option<&str>,
+    key: &PrivateKey,
+) -> Result<String, FieldError> {
     let wrong = |message: String| wrong(&["account", name], message);
     match value {
         None => {

@@ -9,16 +9,16 @@ use schemars::transform::RecursiveTransform;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Value, json};
 
-use super::model::{CustomerSpec, GallerySpec, Nik, PictureName, SimulatorSpec};
-use super::values::{CustomerId, Methode, PlantedScore, Population, Prefix, Prefixes};
-use crate::base::duration::{Span, Ttl};
+use super::model::{CustomerSpec, GallerySpec, NikText, PictureName, SimulatorSpec};
+use super::values::{CustomerId, Methode, PathPrefix, PathPrefixes, PlantedScore, Population};
+use crate::base::duration::{DurationText, Ttl};
 use crate::base::json_schema::plain;
-use crate::base::network::Allowed;
+use crate::base::network::AllowedNetwork;
 use crate::base::pattern::{IpPattern, Pattern};
-use crate::base::range::Range;
+use crate::base::range::NumberRange;
 use crate::base::size::Size;
-use crate::domain::delay::{DelaySpec, Drawn};
-use crate::domain::faults::At;
+use crate::domain::delay::{DelaySpec, RandomDelay};
+use crate::domain::faults::Offset;
 use crate::domain::policy::{BadImage, Check, MaxResults, NotFound, Precedence, ShapedCode};
 use crate::domain::rules::{TimeOfDay, Window};
 use crate::protocol::{Code, OUTCOMES};
@@ -120,13 +120,13 @@ schemas! {
         "demo",
     );
     Methode: |_| text("One part of a path.", r"^[^/\u0000-\u001f\u007f]{1,64}$", "CALL_FN");
-    Prefix: |_| text("A path; %20 is a blank.", r"^(?:/[^/?#]+)+/*$", "/api/face-recognition");
-    Prefixes: |generator| json!({
+    PathPrefix: |_| text("A path; %20 is a blank.", r"^(?:/[^/?#]+)+/*$", "/api/face-recognition");
+    PathPrefixes: |generator| json!({
         "type": "array",
-        "items": generator.subschema_for::<Prefix>(),
+        "items": generator.subschema_for::<PathPrefix>(),
         "minItems": 1,
     });
-    Allowed: |_| text(
+    AllowedNetwork: |_| text(
         "An address or a network.",
         &format!(
             r"^(?:(?:{BYTE}\.){{3}}{BYTE}(?:/(?:3[0-2]|[12]?\d))?|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*(?:/(?:12[0-8]|1[01]\d|[1-9]?\d))?)$"
@@ -141,7 +141,7 @@ schemas! {
         ],
         "examples": ["8MiB"],
     });
-    Nik: |_| text(
+    NikText: |_| text(
         "A NIK: sixteen digits, the birth date possible.",
         r"^[1-9]{2}\d{4}(?:0[1-9]|[12]\d|3[01]|4[1-9]|[56]\d|7[01])(?:0[1-9]|1[0-2])\d{6}$",
         "3174055708909001",
@@ -184,7 +184,7 @@ schemas! {
         "description": "A network, a glob with * and ?, or /regex/.",
         "examples": ["10.0.0.0/8", "10.1.*"],
     });
-    Range: |_| json!({
+    NumberRange: |_| json!({
         "description": "A number, or a range: \"10..20\" with both ends, \"10..\", \"..5\", \">=10\", \">10\", \"<=5\", \"<5\".",
         "anyOf": [
             { "type": "number" },
@@ -207,7 +207,7 @@ schemas! {
         &format!(r"^\s*(?:(?:[<>]=?\s*)?{0}|{0}\s*\.\.\s*(?:{0})?|\.\.\s*{0})\s*$", span()),
         "10s..40s",
     );
-    Span: |_| text("A span of time with a unit.", &format!(r"^\s*{}\s*$", span()), "250ms");
+    DurationText: |_| text("A span of time with a unit.", &format!(r"^\s*{}\s*$", span()), "250ms");
     Ttl: |_| text(
         "A span of time with a unit, longer than 0.",
         &format!(r"^\s*(?:{SOME}{UNIT})*{MORE_THAN_0}{UNIT}(?:{SOME}{UNIT})*$"),
@@ -215,9 +215,9 @@ schemas! {
     );
     DelaySpec: |generator| json!({
         "description": "A fixed time, or one that is drawn.",
-        "anyOf": [generator.subschema_for::<Span>(), generator.subschema_for::<Drawn>()],
+        "anyOf": [generator.subschema_for::<DurationText>(), generator.subschema_for::<RandomDelay>()],
     });
-    At: |_| json!({
+    Offset: |_| json!({
         "description": "A whole number of bytes, or a fraction from 0.0 to 1.0.",
         "anyOf": [{ "type": "integer", "minimum": 0 }, { "type": "number", "minimum": 0, "maximum": 1 }],
         "examples": [0.5],

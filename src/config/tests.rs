@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use super::load::{DOCUMENTED_PREFIXES, resolve};
 use super::source::File;
 use super::*;
-use crate::domain::nik::Terms;
+use crate::domain::nik::NikContext;
 use crate::domain::policy::{Policy, PolicySpec};
 use crate::keys::KeyRing;
 use crate::protocol::Layout;
@@ -75,7 +75,7 @@ fn the_gallery_holds_no_real_person() {
     for identity in fixtures.gallery.identities() {
         let serial: u16 = identity.nik[12..].parse().unwrap();
         assert!(serial >= 9000, "{}", identity.nik);
-        let terms = Terms { today: jiff::civil::date(2026, 11, 21), min_age: 17 };
+        let terms = NikContext { today: jiff::civil::date(2026, 11, 21), min_age: 17 };
         let reading = crate::domain::nik::read(&identity.nik, &terms).unwrap();
         assert!(reading.is_valid(), "{}: {:?}", identity.nik, reading);
     }

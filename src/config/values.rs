@@ -75,11 +75,11 @@ impl std::str::FromStr for Methode {
 
 /// Where the endpoint is found, such as `/api/face-recognition`. Kept decoded: `%20` is a blank.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Prefix(pub String);
+pub struct PathPrefix(pub String);
 
-from_text!(Prefix);
+from_text!(PathPrefix);
 
-impl std::str::FromStr for Prefix {
+impl std::str::FromStr for PathPrefix {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -89,23 +89,23 @@ impl std::str::FromStr for Prefix {
         if !path.starts_with('/') || path.contains("//") || path.contains(['?', '#']) {
             return Err(format!("{text:?} is no prefix: write a path, such as \"/api/face-recognition\""));
         }
-        Ok(Prefix(path.to_owned()))
+        Ok(PathPrefix(path.to_owned()))
     }
 }
 
 /// Everywhere the endpoint is found: one prefix at least.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Vec<Prefix>")]
-pub struct Prefixes(pub Vec<Prefix>);
+#[serde(try_from = "Vec<PathPrefix>")]
+pub struct PathPrefixes(pub Vec<PathPrefix>);
 
-impl TryFrom<Vec<Prefix>> for Prefixes {
+impl TryFrom<Vec<PathPrefix>> for PathPrefixes {
     type Error = String;
 
-    fn try_from(prefixes: Vec<Prefix>) -> Result<Prefixes, String> {
+    fn try_from(prefixes: Vec<PathPrefix>) -> Result<PathPrefixes, String> {
         if prefixes.is_empty() {
             return Err("no prefix is left: the endpoint would be nowhere".to_owned());
         }
-        Ok(Prefixes(prefixes))
+        Ok(PathPrefixes(prefixes))
     }
 }
 
@@ -153,9 +153,9 @@ mod tests {
 
     #[test]
     fn prefixes_are_kept_decoded_and_without_a_slash_at_the_end() {
-        assert_eq!("/api%20/face-recognition/".parse(), Ok(Prefix("/api /face-recognition".to_owned())));
+        assert_eq!("/api%20/face-recognition/".parse(), Ok(PathPrefix("/api /face-recognition".to_owned())));
         for text in ["", "api", "//", "/a//b", "/a?b"] {
-            assert!(text.parse::<Prefix>().is_err() || text == "/", "{text}");
+            assert!(text.parse::<PathPrefix>().is_err() || text == "/", "{text}");
         }
     }
 

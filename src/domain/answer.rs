@@ -2,7 +2,7 @@
 
 use super::policy::{Policy, SAMPLE_TRANSACTION_ID, TransactionIdPolicy};
 use super::quota::QuotaView;
-use crate::protocol::{Answer, Candidate, Code, Shape, Stage, number};
+use crate::protocol::{Answer, AnsweredBy, Candidate, Code, Shape, number};
 
 /// What an answer repeats of the request.
 #[derive(Clone, Copy, Debug, Default)]
@@ -18,7 +18,7 @@ const SAMPLE_QUOTA_LIMITER: &str = "80";
 
 /// What a rule says of an answer beyond its code.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Said<'a> {
+pub struct AnswerOverrides<'a> {
     /// The message, as it is.
     pub error: Option<&'a str>,
     pub shape: Option<Shape>,
@@ -32,7 +32,7 @@ pub fn compose(
     policy: &Policy,
     quota: QuotaView,
     candidates: Vec<Candidate>,
-    said: Said,
+    said: AnswerOverrides,
 ) -> Answer {
     let message = code.message();
     let message = if policy.trim_messages { message.trim() } else { message };
@@ -58,9 +58,9 @@ pub fn compose(
 /// Doc 4: `"0"` in what is found before the matcher, the request's in the matcher's own answers.
 fn face_threshold(code: &Code, echo: Echo, policy: &Policy) -> String {
     match (code.stage(), policy.face_threshold.as_str(), echo.threshold) {
-        (Stage::Door, ..) | (Stage::Matcher, "echo", None) => "0".to_owned(),
-        (Stage::Matcher, "echo", Some(threshold)) => number::java_double(threshold),
-        (Stage::Matcher, literal, _) => literal.to_owned(),
+        (AnsweredBy::Frontend, ..) | (AnsweredBy::Matcher, "echo", None) => "0".to_owned(),
+        (AnsweredBy::Matcher, "echo", Some(threshold)) => number::java_double(threshold),
+        (AnsweredBy::Matcher, literal, _) => literal.to_owned(),
     }
 }
 

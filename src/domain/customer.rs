@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::base::network::Allowed;
+use crate::base::network::AllowedNetwork;
 use crate::domain::capacity::Capacity;
 use crate::domain::matcher::Gallery;
 use crate::domain::policy::Policy;
@@ -17,7 +17,7 @@ pub struct Customer {
     pub methode: Vec<String>,
     pub account: Account,
     /// `None`: any address.
-    pub allow: Option<Vec<Allowed>>,
+    pub allow: Option<Vec<AllowedNetwork>>,
     /// Whether the TCP peer must be allowed too.
     pub access_peer: bool,
     /// `None`: no limit.
@@ -56,6 +56,6 @@ impl Customer {
     #[must_use]
     pub fn allows(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
-        self.allow.as_ref().is_none_or(|nets| nets.iter().any(|Allowed(net)| net.contains(&address)))
+        self.allow.as_ref().is_none_or(|nets| nets.iter().any(|AllowedNetwork(net)| net.contains(&address)))
     }
 }

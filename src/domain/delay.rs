@@ -8,15 +8,15 @@ use rand::Rng;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, de};
 
-use crate::base::duration::Span;
+use crate::base::duration::DurationText;
 use crate::base::random::uniform;
 
 /// `delay` as written.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum DelaySpec {
-    Fixed(Span),
-    Drawn(Box<Drawn>),
+    Fixed(DurationText),
+    Random(Box<RandomDelay>),
 }
 
 impl<'de> Deserialize<'de> for DelaySpec {
@@ -33,8 +33,8 @@ impl<'de> Deserialize<'de> for DelaySpec {
                 text.parse().map(DelaySpec::Fixed).map_err(E::custom)
             }
             fn visit_map<M: de::MapAccess<'de>>(self, map: M) -> Result<DelaySpec, M::Error> {
-                let drawn = Drawn::deserialize(de::value::MapAccessDeserializer::new(map))?;
-                Ok(DelaySpec::Drawn(Box::new(drawn)))
+                let drawn = RandomDelay::deserialize(de::value::MapAccessDeserializer::new(map))?;
+                Ok(DelaySpec::Random(Box::new(drawn)))
             }
         }
         deserializer.deserialize_any(DelayVisitor)
@@ -45,10 +45,10 @@ impl<'de> Deserialize<'de> for DelaySpec {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(extend("minProperties" = 1, "maxProperties" = 1))]
-pub struct Drawn {
+pub struct RandomDelay {
     /// The least and the most.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub uniform: Option<(Span, Span)>,
+    pub uniform: Option<(DurationText, DurationText)>,
     /// As measured latencies mostly are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lognormal: Option<Lognormal>,
@@ -66,21 +66,21 @@ pub struct Drawn {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Lognormal {
-    pub median: Span,
-    pub p99: Span,
+    pub median: DurationText,
+    pub p99: DurationText,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Normal {
-    pub mean: Span,
-    pub sd: Span,
+    pub mean: DurationText,
+    pub sd: DurationText,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Exponential {
-    pub mean: Span,
+    pub mean: DurationText,
 }
 
 /// A delay, ready to be drawn.
@@ -116,15 +116,17 @@ impl Delay {
     /// What is wrong with it.
     pub fn new(spec: &DelaySpec, file: impl Fn(&str) -> Result<String, String>) -> Result<Delay, String> {
         let drawn = match spec {
-            DelaySpec::Fixed(Span(time)) => return Ok(Delay::Fixed(*time)),
-            DelaySpec::Drawn(drawn) => drawn.as_ref(),
+            DelaySpec::Fixed(DurationText(time)) => return Ok(Delay::Fixed(*time)),
+            DelaySpec::Random(drawn) => drawn.as_ref(),
         };
-        let Drawn { uniform, lognormal, normal, exponential, from } = drawn;
+        let RandomDelay { uniform, lognormal, normal, exponential, from } = drawn;
         match (uniform, lognormal, normal, exponential, from) {
-            (Some((Span(least), Span(most))), None, None, None, None) if least > most => {
+            (Some((DurationText(least), DurationText(most))), None, None, None, None) if least > most => {
                 Err("uniform = [least, most]: the least is above the most".to_owned())
             }
-            (Some((Span(least), Span(most))), None, None, None, None) => Ok(Delay::Uniform(*least, *most)),
+            (Some((DurationText(least), DurationText(most))), None, None, None, None) => {
+                Ok(Delay::Uniform(*least, *most))
+            }
             (None, Some(given), None, None, None) => lognormal_of(given),
             (None, None, Some(given), None, None) => Ok(Delay::Normal { mean: given.mean.0, sd: given.sd.0 }),
             (None, None, None, Some(given), None) => Ok(Delay::Exponential { mean: given.mean.0 }),
@@ -156,7 +158,7 @@ impl Delay {
 }
 
 fn lognormal_of(given: &Lognormal) -> Result<Delay, String> {
-    let (Span(median), Span(p99)) = (given.median, given.p99);
+    let (DurationText(median), DurationText(p99)) = (given.median, given.p99);
     if median.is_zero() || p99 < median {
         return Err("lognormal: the median is above 0 and not above p99".to_owned());
     }
@@ -197,7 +199,7 @@ fn recorded(name: &str, text: &str) -> Result<Delay, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::random::{Purpose, Source};
+    use crate::base::random::{Purpose, RngKey};
 
     fn delay(toml: &str) -> Result<Delay, String> {
         #[derive(Deserialize)]
@@ -212,7 +214,7 @@ mod tests {
     /// Two thousand draws, in milliseconds, sorted.
     fn draws(toml: &str) -> Vec<f64> {
         let delay = delay(toml).unwrap();
-        let source = Source { seed: 1, customer_id: "demo", rule: "slow" };
+        let source = RngKey { seed: 1, customer_id: "demo", rule: "slow" };
         let mut all: Vec<_> = (1..=2000)
             .map(|n| delay.draw(&mut source.random(Purpose::Delay, n)).as_secs_f64() * 1e3)
             .collect();

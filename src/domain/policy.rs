@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use Standing::{Assumed, Computed, Doc, Observed};
+use Provenance::{Assumed, Computed, Doc, Observed};
 use schemars::JsonSchema;
 use schemars::Schema;
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::base::json_schema::properties;
 use crate::base::suggestion;
 use crate::protocol::encoding::Base64Mode;
-use crate::protocol::{Code, Layout, OUTCOMES, Shape, Standing};
+use crate::protocol::{Code, Layout, OUTCOMES, Provenance, Shape};
 
 /// `transactionId` of the verification shape.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -264,7 +264,7 @@ impl TryFrom<String> for ShapedCode {
         match Code::new(&text) {
             Ok(code) if text.len() == 4 && text.bytes().all(|b| b.is_ascii_digit()) => Ok(ShapedCode(code)),
             _ => {
-                let proposal = suggestion::proposal(&text, OUTCOMES.iter().map(|outcome| outcome.code));
+                let proposal = suggestion::suffix(&text, OUTCOMES.iter().map(|outcome| outcome.code));
                 Err(format!("shape has codes of four digits for keys, not {text:?}{proposal}"))
             }
         }
@@ -297,7 +297,7 @@ pub struct PolicyKey {
     /// The other values.
     pub others: &'static str,
     /// How sure the default is.
-    pub standing: Standing,
+    pub standing: Provenance,
     /// What it decides, and where that is known from.
     pub meaning: &'static str,
 }
@@ -327,7 +327,7 @@ const fn key(
     name: &'static str,
     default: &'static str,
     others: &'static str,
-    standing: Standing,
+    standing: Provenance,
     meaning: &'static str,
 ) -> PolicyKey {
     PolicyKey { name, default, others, standing, meaning }
@@ -335,7 +335,7 @@ const fn key(
 
 /// What stands beyond single keys, for the same table: fixed behaviour and how sure it is.
 #[rustfmt::skip]
-pub static FIXED: [(&str, Standing, &str); 5] = [
+pub static FIXED: [(&str, Provenance, &str); 5] = [
     ("scores", Computed, "float32 values widened to double, shortest form: all six scores of doc 4.1 are"),
     ("status", Assumed, "200 for every documented answer (observed for the 1:1 sibling; doc 4.3 prints httpResponseCode 200)"),
     ("encryption", Observed, "RSA PKCS#1 v1.5, SPKI public key, base64 on one line"),

@@ -9,17 +9,18 @@ use rand::RngExt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Engine, Purpose, Source};
+use super::Engine;
+use crate::base::random::{Purpose, RngKey};
 use crate::config::{CustomerId, CustomerSpec, Fixtures};
 use crate::domain::customer::Customer;
 use crate::domain::matcher;
 use crate::domain::rules::{Rule, RuleSpec};
-use crate::state::clock::{Change, Reading};
-use crate::state::customer_state::{self, Book};
-use crate::state::customers::{Listed, Refusal, Wanted};
+use crate::state::clock::{ClockMove, ClockReading};
+use crate::state::customer_state::{self, CustomerState};
+use crate::state::customers::{CustomerEntry, CustomerError, CustomerInput};
 
 /// Rules of one customer that are put over the admin API, at most.
-const MOST_PUT_RULES: usize = 1000;
+const MAX_PUT_RULES: usize = 1000;
 
 /// The customer that a made-up one extends when it names none.
 const DEFAULT_BASE: &str = "demo";
@@ -52,10 +53,14 @@ impl Engine {
     ///
     /// # Errors
     /// Why it is not put; nothing is changed then.
-    pub fn put_customer(&self, id: &CustomerId, wanted: Wanted) -> Result<Listed, Refusal> {
-        let expires = self.end_of_life(wanted.lives())?;
-        self.steered(id, |now| {
-            let listed = self.roster.put(id, (wanted.spec, expires), now)?;
+    pub fn put_customer(
+        &self,
+        id: &CustomerId,
+        wanted: CustomerInput,
+    ) -> Result<CustomerEntry, CustomerError> {
+        let expires = self.end_of_life(wanted.lifetime())?;
+        self.update_customer(id, |now| {
+            let listed = self.customers.put(id, (wanted.spec, expires), now)?;
             Ok((listed, wanted.states_quota))
         })
     }
@@ -64,12 +69,12 @@ impl Engine {
     ///
     /// # Errors
     /// Those of `change`, and why it is not put; nothing is changed then.
-    pub fn change_customer<E: From<Refusal>>(
+    pub fn change_customer<E: From<CustomerError>>(
         &self,
         id: &CustomerId,
-        change: impl FnOnce(CustomerSpec) -> Result<Wanted, E>,
-    ) -> Result<Listed, E> {
-        self.steered(id, |now| {
+        change: impl FnOnce(CustomerSpec) -> Result<CustomerInput, E>,
+    ) -> Result<CustomerEntry, E> {
+        self.update_customer(id, |now| {
             let mut states_quota = false;
             let changed = |(spec, expires)| {
                 let wanted = change(spec)?;
@@ -80,7 +85,7 @@ impl Engine {
                 };
                 Ok::<_, E>((wanted.spec, expires))
             };
-            let listed = self.roster.change(id, now, changed)?;
+            let listed = self.customers.change(id, now, changed)?;
             Ok((listed, states_quota))
         })
     }
@@ -90,8 +95,8 @@ impl Engine {
     ///
     /// # Errors
     /// Why it is not put.
-    pub fn make_customer(&self, wanted: Wanted) -> Result<Listed, Refusal> {
-        let expires = self.end_of_life(wanted.lives())?;
+    pub fn create_customer(&self, wanted: CustomerInput) -> Result<CustomerEntry, CustomerError> {
+        let expires = self.end_of_life(wanted.lifetime())?;
         let mut spec = wanted.spec;
         let id = spec.customer_id.take().unwrap_or_else(|| self.unused_id());
         if spec.extends.is_none() {
@@ -101,21 +106,23 @@ impl Engine {
             spec.account.user_id.get_or_insert(user_id);
             spec.account.password.get_or_insert(password);
         }
-        self.steered(&id, |now| Ok((self.roster.add(&id, (spec, expires), now)?, wanted.states_quota)))
+        self.update_customer(&id, |now| {
+            Ok((self.customers.add(&id, (spec, expires), now)?, wanted.states_quota))
+        })
     }
 
     /// Puts a customer by `put`, and looks after what was counted: a new one begins with nothing, rules that are gone leave
     /// nothing, and the newest word on the quota holds. `put` is told the instant on the customer's clock, and gives what was put and
     /// whether that says anything of the quota. Gives what was put: another call may have taken it back since.
-    fn steered<E>(
+    fn update_customer<E>(
         &self,
         id: &CustomerId,
-        put: impl FnOnce(Timestamp) -> Result<(Listed, bool), E>,
-    ) -> Result<Listed, E> {
-        self.sweep();
+        put: impl FnOnce(Timestamp) -> Result<(CustomerEntry, bool), E>,
+    ) -> Result<CustomerEntry, E> {
+        self.remove_expired();
         let before = self.customer(id.as_str());
         let now = match &before {
-            Some(customer) => self.now_of(&customer_state::open(&self.ledger.book(&customer.id))),
+            Some(customer) => self.now_of(&customer_state::lock(&self.states.book(&customer.id))),
             None => self.clock.now(),
         };
         let done = put(now);
@@ -123,19 +130,20 @@ impl Engine {
             self.fixtures().keys.forget(id.as_str());
         }
         let (listed, states_quota) = done?;
-        let book = self.ledger.book_since(id.as_str(), now);
+        let book = self.states.state_since(id.as_str(), now);
         if let Some(before) = before {
-            let mut book = customer_state::open(&book);
+            let mut book = customer_state::lock(&book);
             forget_the_gone(&mut book, &before, &listed.customer);
             if states_quota || before.per_day != listed.customer.per_day {
-                book.follow_per_day();
+                book.clear_quota_override();
             }
         }
         Ok(listed)
     }
 
-    fn end_of_life(&self, ttl: Option<Duration>) -> Result<Option<Timestamp>, Refusal> {
-        let wrong = |_| Refusal::Wrong((vec!["ttl".to_owned()], "ttl goes beyond the year 9999".to_owned()));
+    fn end_of_life(&self, ttl: Option<Duration>) -> Result<Option<Timestamp>, CustomerError> {
+        let wrong =
+            |_| CustomerError::Wrong((vec!["ttl".to_owned()], "ttl goes beyond the year 9999".to_owned()));
         ttl.map(|ttl| self.clock.now().checked_add(ttl).map_err(wrong)).transpose()
     }
 
@@ -158,27 +166,27 @@ impl Engine {
     }
 
     fn random_for(&self, customer_id: &str, ordinal: u64) -> rand::rngs::ChaCha8Rng {
-        Source { seed: self.settings.seed, customer_id, rule: "" }.random(Purpose::Customer, ordinal)
+        RngKey { seed: self.settings.seed, customer_id, rule: "" }.random(Purpose::Customer, ordinal)
     }
 
     /// Takes back a customer that was put, with all that was counted and put for it.
     ///
     /// # Errors
     /// When none was put, or another extends it.
-    pub fn remove_customer(&self, id: &CustomerId) -> Result<(), Refusal> {
-        self.sweep();
-        self.roster.remove(id, self.clock.now())?;
+    pub fn remove_customer(&self, id: &CustomerId) -> Result<(), CustomerError> {
+        self.remove_expired();
+        self.customers.remove(id, self.clock.now())?;
         self.forget_customer(id);
         Ok(())
     }
 
     /// Takes back the customers whose time is over.
-    fn sweep(&self) {
-        self.roster.sweep(self.clock.now()).iter().for_each(|id| self.forget_customer(id));
+    fn remove_expired(&self) {
+        self.customers.remove_expired(self.clock.now()).iter().for_each(|id| self.forget_customer(id));
     }
 
     fn forget_customer(&self, id: &CustomerId) {
-        self.ledger.close(id.as_str());
+        self.states.close(id.as_str());
         self.stations.forget(id.as_str());
         self.reset_gallery(Some(id.as_str()));
         self.fixtures().keys.forget(id.as_str());
@@ -188,10 +196,10 @@ impl Engine {
     ///
     /// # Errors
     /// Why it cannot be done; nothing has changed then.
-    pub fn enrol(&self, new: matcher::Enrolment) -> Result<matcher::Identity, matcher::Refused> {
-        let (fixtures, customers) = (self.fixtures(), self.roster.customers(self.clock.now()));
+    pub fn enrol(&self, new: matcher::Enrolment) -> Result<matcher::Identity, matcher::EnrolError> {
+        let (fixtures, customers) = (self.fixtures(), self.customers.customers(self.clock.now()));
         let customer_id = new.customer_id.clone();
-        let owner = |nik: &str| fixtures.whose(&customers, nik, customer_id.as_deref());
+        let owner = |nik: &str| fixtures.nik_owner(&customers, nik, customer_id.as_deref());
         self.matcher.enrolled_mut().enrol(new, owner)
     }
 
@@ -204,18 +212,18 @@ impl Engine {
     /// new numbers hold for the next. Gives a line for each customer of which
     /// that is not possible.
     pub fn replace_fixtures(&self, fixtures: Fixtures) -> Vec<String> {
-        let warnings = self.roster.replace_fixtures(fixtures, self.clock.now());
-        let (fixtures, customers) = (self.fixtures(), self.roster.customers(self.clock.now()));
+        let warnings = self.customers.replace_fixtures(fixtures, self.clock.now());
+        let (fixtures, customers) = (self.fixtures(), self.customers.customers(self.clock.now()));
         self.stations.follow(fixtures.capacities(&customers));
-        self.memory.forget_ciphertexts();
+        self.evidence.forget_ciphertexts();
         warnings
     }
 
     /// The rules of a customer in force, in the order in which they are tried.
     #[must_use]
     pub fn rules(&self, customer: &Customer) -> Vec<Arc<Rule>> {
-        let book = self.ledger.book(&customer.id);
-        let book = customer_state::open(&book);
+        let book = self.states.book(&customer.id);
+        let book = customer_state::lock(&book);
         book.rules(&customer.rules, self.now_of(&book))
     }
 
@@ -226,9 +234,9 @@ impl Engine {
     pub fn put_rule(&self, customer_id: &str, name: &str, spec: RuleSpec) -> Result<RuleSpec, String> {
         let spec = RuleSpec { name: Some(name.to_owned()), ..spec };
         let fixtures = self.fixtures();
-        let mut rule = Rule::new(&spec, 1, &|name| fixtures.file_beside_customers(name))?;
-        let book = self.ledger.book(customer_id);
-        let mut book = customer_state::open(&book);
+        let mut rule = Rule::new(&spec, 1, &|name| fixtures.attached_file(name))?;
+        let book = self.states.book(customer_id);
+        let mut book = customer_state::lock(&book);
         let now = self.now_of(&book);
         rule.put_at(now)?;
         book.remove_rules(|known| known.expires.is_some_and(|expires| expires <= now));
@@ -242,9 +250,9 @@ impl Engine {
                 let replaced = std::mem::replace(&mut book.put_rules[index], Arc::new(rule));
                 book.scenario.forget(replaced.fingerprint);
             }
-            None if book.put_rules.len() >= MOST_PUT_RULES => {
+            None if book.put_rules.len() >= MAX_PUT_RULES => {
                 return Err(format!(
-                    "{customer_id} has {MOST_PUT_RULES} rules put over the admin API; take some back"
+                    "{customer_id} has {MAX_PUT_RULES} rules put over the admin API; take some back"
                 ));
             }
             None => book.put_rules.push(Arc::new(rule)),
@@ -254,16 +262,16 @@ impl Engine {
 
     /// Takes back a rule that was put, or all of them. Gives how many.
     pub fn remove_rules(&self, customer_id: &str, name: Option<&str>) -> usize {
-        let book = self.ledger.book(customer_id);
-        let mut book = customer_state::open(&book);
+        let book = self.states.book(customer_id);
+        let mut book = customer_state::lock(&book);
         book.remove_rules(|rule| name.is_none_or(|name| rule.name == name))
     }
 
     /// What a customer's clock shows.
     #[must_use]
-    pub fn clock_of(&self, customer_id: &str) -> Reading {
-        let book = self.ledger.book(customer_id);
-        let mode = customer_state::open(&book).clock;
+    pub fn clock_of(&self, customer_id: &str) -> ClockReading {
+        let book = self.states.book(customer_id);
+        let mode = customer_state::lock(&book).clock;
         mode.read(self.clock.read())
     }
 
@@ -271,11 +279,11 @@ impl Engine {
     ///
     /// # Errors
     /// When that leaves the range of instants.
-    pub fn change_clock_of(&self, customer_id: &str, change: Change) -> Result<Reading, String> {
-        let book = self.ledger.book(customer_id);
-        let mut book = customer_state::open(&book);
+    pub fn change_clock_of(&self, customer_id: &str, change: ClockMove) -> Result<ClockReading, String> {
+        let book = self.states.book(customer_id);
+        let mut book = customer_state::lock(&book);
         let lead = self.clock.read();
-        book.clock = book.clock.changed(change, lead, crate::state::clock::Mode::default())?;
+        book.clock = book.clock.changed(change, lead, crate::state::clock::ClockMode::default())?;
         Ok(book.clock.read(lead))
     }
 
@@ -283,18 +291,18 @@ impl Engine {
     ///
     /// # Errors
     /// When the customer to be taken back is extended by another one.
-    pub fn reset(&self, scope: Scope, customer_id: Option<&CustomerId>) -> Result<(), Refusal> {
+    pub fn reset(&self, scope: Scope, customer_id: Option<&CustomerId>) -> Result<(), CustomerError> {
         let includes = |part| scope == Scope::All || scope == part;
         match customer_id {
             Some(id) if scope == Scope::Customers => {
                 return match self.remove_customer(id) {
                     // As with other scopes: nothing was put, so it is at the beginning.
-                    Err(Refusal::InFile | Refusal::Unknown) => Ok(()),
+                    Err(CustomerError::InFile | CustomerError::Unknown) => Ok(()),
                     done => done,
                 };
             }
             None if includes(Scope::Customers) => {
-                self.roster.clear().iter().for_each(|id| self.forget_customer(id));
+                self.customers.clear().iter().for_each(|id| self.forget_customer(id));
             }
             _ => {}
         }
@@ -303,7 +311,7 @@ impl Engine {
             self.reset_clocks(customer_id);
         }
         for (book, now) in self.books(customer_id) {
-            let mut book = customer_state::open(&book);
+            let mut book = customer_state::lock(&book);
             if includes(Scope::Rules) {
                 book.remove_rules(|_| true);
                 book.scenario.forget_all();
@@ -325,30 +333,30 @@ impl Engine {
     }
 
     /// The books of all, or of one customer, with the instant on each one's clock.
-    fn books(&self, customer_id: Option<&str>) -> Vec<(customer_state::Shared, Timestamp)> {
+    fn books(&self, customer_id: Option<&str>) -> Vec<(customer_state::SharedState, Timestamp)> {
         let books = match customer_id {
             Some(id) => {
-                self.customer(id).map(|customer| self.ledger.book(&customer.id)).into_iter().collect()
+                self.customer(id).map(|customer| self.states.book(&customer.id)).into_iter().collect()
             }
-            None => self.ledger.opened(),
+            None => self.states.opened(),
         };
-        let now = |book: &customer_state::Shared| self.now_of(&customer_state::open(book));
+        let now = |book: &customer_state::SharedState| self.now_of(&customer_state::lock(book));
         books.into_iter().map(|book| (Arc::clone(&book), now(&book))).collect()
     }
 
     fn reset_clocks(&self, customer_id: Option<&str>) {
         if customer_id.is_none() {
             // A reset cannot leave the range of instants.
-            let _ = self.clock.change(Change::Reset);
+            let _ = self.clock.change(ClockMove::Reset);
         }
         for (book, _) in self.books(customer_id) {
-            customer_state::open(&book).clock = crate::state::clock::Mode::default();
+            customer_state::lock(&book).clock = crate::state::clock::ClockMode::default();
         }
     }
 }
 
 /// What was counted for rules that a customer has no longer.
-fn forget_the_gone(book: &mut Book, before: &Customer, after: &Customer) {
+fn forget_the_gone(book: &mut CustomerState, before: &Customer, after: &Customer) {
     let stays = |rule: &Rule| after.rules.iter().any(|after| after.fingerprint == rule.fingerprint);
     before.rules.iter().filter(|rule| !stays(rule)).for_each(|rule| book.scenario.forget(rule.fingerprint));
 }

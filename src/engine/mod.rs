@@ -18,50 +18,52 @@ use jiff::civil::Date;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::base::random::{Purpose, Source};
+use crate::base::random::{Purpose, RngKey};
 use crate::base::{text, time};
 use crate::config::Fixtures;
-use crate::domain::answer::{Echo, Said, compose};
-use crate::domain::capacity::Room;
-use crate::domain::checks::{self, Case, Finding, Status};
+use crate::domain::answer::{AnswerOverrides, Echo, compose};
+use crate::domain::capacity::Availability;
+use crate::domain::checks::{self, CheckInput, Finding, Status};
 use crate::domain::customer::Customer;
 use crate::domain::evidence::{Credential, Photo};
-use crate::domain::faults::{HttpAnswer, Listener, Upload, Way};
+use crate::domain::faults::{Delivery, HttpAnswer, ListenerFault, Upload};
 use crate::domain::matcher;
 use crate::domain::policy::{Check, Policy, QuotaCounts};
 use crate::domain::quota::QuotaView;
-use crate::domain::rules::{Counting, Decided, Facts, Firing, Phase, Reply, Rule, Stage};
+use crate::domain::rules::{Counting, DrawContext, Facts, Firing, Phase, Reply, Rule, RuleEffects};
 use crate::domain::warnings::{self, Headers, Warning};
 use crate::protocol::{Body, Candidate, Code, Field, Layout, Shape, Value, sample};
 use crate::state::clock::Clock;
-use crate::state::customer_state::{self, Book, Ledger};
-use crate::state::customers::Roster;
-use crate::state::evidence_cache::{Memory, Sealed};
-use crate::state::face_matcher::{Matcher, Scope as Reach};
-use crate::state::journal::{self, DelayTold, Discretion, Entry, FaultTold, Found, Journal, State};
-use crate::state::recent::Sent;
-use crate::state::timing::{Part, Stopwatch, Times};
-use crate::state::worker_pool::{CapacityGauge, Door, Place, Station, Stations};
+use crate::state::customer_state::{self, CustomerState, CustomerStates};
+use crate::state::customers::CustomerRegistry;
+use crate::state::evidence_cache::{EncryptedField, EvidenceCache};
+use crate::state::face_matcher::{FaceMatcher, SearchScope as Reach};
+use crate::state::journal::{
+    self, CandidateRecord, DelayRecord, Entry, FaultRecord, Journal, Redactor, State,
+};
+use crate::state::recent::RequestKey;
+use crate::state::timing::{Stage, StageTimer, StageTimes};
+use crate::state::worker_pool::{CapacityGauge, PoolGuard, Slot, WorkerPool, WorkerPools};
 
 /// What requests share.
 #[derive(Debug)]
 pub struct Engine {
-    pub roster: Roster,
+    pub customers: CustomerRegistry,
     pub clock: Clock,
-    pub ledger: Ledger,
+    pub states: CustomerStates,
     pub journal: Journal,
-    pub matcher: Matcher,
+    pub matcher: FaceMatcher,
     /// Ciphertexts and photos seen before.
-    pub memory: Memory,
-    settings: Settings,
+    pub evidence: EvidenceCache,
+    settings: EngineSettings,
     /// Customers made so far, which makes the next one's id and account.
     made: AtomicU64,
-    stations: Stations,
+    stations: WorkerPools,
 }
 
 /// What the command line says about answering.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Settings {
+pub struct EngineSettings {
     /// Seed of everything that is left to chance.
     pub seed: u64,
     /// Whether NIKs are shown whole in journal and explanations.
@@ -70,7 +72,7 @@ pub struct Settings {
 
 /// What is known of a request before its body.
 #[derive(Clone, Debug)]
-pub struct Head {
+pub struct RequestHead {
     pub customer_id: String,
     /// `None` in an explanation that names none: the customer's first.
     pub methode: Option<String>,
@@ -83,7 +85,7 @@ pub struct Head {
 
 /// A request that was counted, and what rules have decided before its body was read.
 #[derive(Clone, Debug, Default)]
-pub struct Arrival {
+pub struct Admission {
     /// Who calls; `None` for a customer nobody knows.
     caller: Option<Caller>,
     /// The how manieth request of the customer; `None` for a customer nobody knows.
@@ -92,23 +94,23 @@ pub struct Arrival {
     in_flight: u64,
     /// When it came, in real time; `None` where nobody says.
     came: Option<Instant>,
-    decided: Decided,
+    decided: RuleEffects,
 }
 
 /// Whoever calls, as it was when the request came: what is changed or removed meanwhile is for the requests after it.
 #[derive(Clone, Debug)]
 struct Caller {
     customer: Arc<Customer>,
-    book: customer_state::Shared,
+    book: customer_state::SharedState,
     /// The rules in force, in the order in which they are tried.
     rules: Vec<Arc<Rule>>,
 }
 
-impl Arrival {
+impl Admission {
     /// Says when it came, in real time.
     #[must_use]
-    pub fn at(self, came: Instant) -> Arrival {
-        Arrival { came: Some(came), ..self }
+    pub fn at(self, came: Instant) -> Admission {
+        Admission { came: Some(came), ..self }
     }
 
     fn customer(&self) -> Option<&Customer> {
@@ -124,15 +126,15 @@ impl Arrival {
 
 /// What is to be done on the wire.
 #[derive(Debug)]
-pub struct Deed {
+pub struct ResponseAction {
     /// A place at the matcher. The request waits for its turn and for the work before anything else is done.
-    pub place: Option<Place>,
+    pub place: Option<Slot>,
     /// Before anything is sent.
     pub delay: Option<Duration>,
-    pub way: Way,
-    pub listener: Option<Listener>,
+    pub way: Delivery,
+    pub listener: Option<ListenerFault>,
     /// What the stages took so far.
-    pub times: Times,
+    pub times: StageTimes,
 }
 
 /// What is sent back, and why.
@@ -152,12 +154,12 @@ pub struct Verdict {
     pub reason: String,
     pub hint: Option<String>,
     /// What rules decided.
-    decided: Decided,
-    place: Option<Place>,
+    decided: RuleEffects,
+    place: Option<Slot>,
     delay: Option<Duration>,
     plan: Option<crate::domain::faults::Plan>,
-    request: journal::Request,
-    times: Times,
+    request: journal::RequestRecord,
+    times: StageTimes,
 }
 
 /// A verdict for a person: what the endpoint would answer, and why.
@@ -170,11 +172,11 @@ pub struct Explanation {
     pub hint: Option<String>,
     pub rule: Option<String>,
     pub rules: Vec<Firing>,
-    pub delay: Option<DelayTold>,
-    pub fault: Option<FaultTold>,
+    pub delay: Option<DelayRecord>,
+    pub fault: Option<FaultRecord>,
     pub shape: Option<Shape>,
     pub layout: Layout,
-    pub candidates: Vec<Found>,
+    pub candidates: Vec<CandidateRecord>,
     pub findings: Vec<Finding>,
     pub warnings: Vec<Warning>,
     /// HTTP status.
@@ -189,8 +191,8 @@ impl Verdict {
     pub fn explanation(self, show_nik: bool) -> Explanation {
         Explanation {
             rule: self.rule(),
-            delay: self.told_delay(),
-            fault: self.told_fault(),
+            delay: self.delay_record(),
+            fault: self.fault_record(),
             code: self.code,
             outcome: self.outcome,
             reason: self.reason,
@@ -198,7 +200,7 @@ impl Verdict {
             rules: self.decided.firings,
             shape: self.shape,
             layout: self.layout,
-            candidates: self.candidates.iter().map(|found| Found::of(found, show_nik)).collect(),
+            candidates: self.candidates.iter().map(|found| CandidateRecord::of(found, show_nik)).collect(),
             findings: self.findings,
             warnings: self.warnings,
             status: self.http.status,
@@ -207,7 +209,7 @@ impl Verdict {
     }
 
     /// Hides what may not be shown in what is told about the request; the answer stays.
-    fn discreet(mut self, discretion: &Discretion) -> Verdict {
+    fn redacted(mut self, discretion: &Redactor) -> Verdict {
         discretion.findings(&mut self.findings);
         discretion.warnings(&mut self.warnings);
         self.reason = discretion.message(&self.reason).into_owned();
@@ -219,31 +221,34 @@ impl Verdict {
         self.decided.firings.first().map(|firing| firing.rule.clone())
     }
 
-    fn told_delay(&self) -> Option<DelayTold> {
+    fn delay_record(&self) -> Option<DelayRecord> {
         let (_, rule) = self.decided.delay.as_ref()?;
-        Some(DelayTold { rule: rule.clone(), us: u64::try_from(self.delay?.as_micros()).unwrap_or(u64::MAX) })
+        Some(DelayRecord {
+            rule: rule.clone(),
+            us: u64::try_from(self.delay?.as_micros()).unwrap_or(u64::MAX),
+        })
     }
 
-    fn told_fault(&self) -> Option<FaultTold> {
+    fn fault_record(&self) -> Option<FaultRecord> {
         let ((fault, rule), plan) = (self.decided.fault.as_ref()?, self.plan.as_ref()?);
-        Some(FaultTold { note: plan.note.clone(), ..FaultTold::new(fault.name(), rule) })
+        Some(FaultRecord { note: plan.note.clone(), ..FaultRecord::new(fault.name(), rule) })
     }
 }
 
 impl Engine {
     /// An engine with these fixtures.
     #[must_use]
-    pub fn new(fixtures: Fixtures, clock: Clock, journal: Journal, settings: Settings) -> Engine {
-        let ledger = Ledger::new(clock.now());
+    pub fn new(fixtures: Fixtures, clock: Clock, journal: Journal, settings: EngineSettings) -> Engine {
+        let states = CustomerStates::new(clock.now());
         Engine {
-            roster: Roster::new(fixtures),
+            customers: CustomerRegistry::new(fixtures),
             clock,
-            ledger,
+            states,
             journal,
-            matcher: Matcher::new(settings.seed),
-            memory: Memory::default(),
+            matcher: FaceMatcher::new(settings.seed),
+            evidence: EvidenceCache::default(),
             settings,
-            stations: Stations::default(),
+            stations: WorkerPools::default(),
             made: AtomicU64::default(),
         }
     }
@@ -251,25 +256,25 @@ impl Engine {
     /// The fixtures in force.
     #[must_use]
     pub fn fixtures(&self) -> Arc<Fixtures> {
-        self.roster.fixtures()
+        self.customers.fixtures()
     }
 
     /// The customer with this id, from the fixtures or put over the admin API.
     #[must_use]
     pub fn customer(&self, id: &str) -> Option<Arc<Customer>> {
-        self.roster.customer(id, self.clock.now())
+        self.customers.customer(id, self.clock.now())
     }
 
     /// The present instant on a customer's clock.
     #[must_use]
-    pub fn now_of(&self, book: &Book) -> Timestamp {
+    pub fn now_of(&self, book: &CustomerState) -> Timestamp {
         book.clock.read(self.clock.read()).now
     }
 
     /// The present instant for a request.
-    fn now_for(&self, arrival: &Arrival) -> Timestamp {
+    fn now_for(&self, arrival: &Admission) -> Timestamp {
         match &arrival.caller {
-            Some(caller) => self.now_of(&customer_state::open(&caller.book)),
+            Some(caller) => self.now_of(&customer_state::lock(&caller.book)),
             None => self.clock.now(),
         }
     }
@@ -277,7 +282,7 @@ impl Engine {
     /// How full the matchers are whose capacity is limited: the shared one first, then the customers' own by their ids.
     #[must_use]
     pub fn capacities(&self) -> Vec<CapacityGauge> {
-        let (fixtures, customers) = (self.fixtures(), self.roster.customers(self.clock.now()));
+        let (fixtures, customers) = (self.fixtures(), self.customers.customers(self.clock.now()));
         fixtures
             .capacities(&customers)
             .map(|(owner, capacity)| self.stations.gauge(owner, capacity))
@@ -286,14 +291,14 @@ impl Engine {
 
     /// Counts a request whose head has come, and asks the rules that are decided before the body.
     #[must_use]
-    pub fn arrive(&self, head: &Head) -> Arrival {
-        self.arrive_as(head, Counting::Count)
+    pub fn admit(&self, head: &RequestHead) -> Admission {
+        self.admit_as(head, Counting::Count)
     }
 
-    fn arrive_as(&self, head: &Head, counting: Counting) -> Arrival {
-        let Some(customer) = self.customer(&head.customer_id) else { return Arrival::default() };
-        let shared = self.ledger.book(&customer.id);
-        let mut book = customer_state::open(&shared);
+    fn admit_as(&self, head: &RequestHead, counting: Counting) -> Admission {
+        let Some(customer) = self.customer(&head.customer_id) else { return Admission::default() };
+        let shared = self.states.book(&customer.id);
+        let mut book = customer_state::lock(&shared);
         let (ordinal, in_flight) = match counting {
             Counting::Count => {
                 book.in_flight += 1;
@@ -303,22 +308,22 @@ impl Engine {
         };
         let now = self.now_of(&book);
         let rules = book.rules(&customer.rules, now);
-        let mut arrival = Arrival { ordinal: Some(ordinal), in_flight, ..Arrival::default() };
+        let mut arrival = Admission { ordinal: Some(ordinal), in_flight, ..Admission::default() };
         let state = book.scenario.state.clone();
         let facts = head_facts(head, &arrival, now, &state);
-        let stage = self.stage(&customer, &self.roster.glance(), counting);
+        let stage = self.stage(&customer, &self.customers.fixtures_guard(), counting);
         let of_head: Vec<_> =
-            rules.iter().map(Arc::as_ref).filter(|rule| rule.phase() == Phase::Head).collect();
+            rules.iter().map(Arc::as_ref).filter(|rule| rule.phase() == Phase::BeforeBody).collect();
         book.scenario.decide(&of_head, &facts, stage, &mut arrival.decided);
         drop(book);
-        Arrival { caller: Some(Caller { customer, book: shared, rules }), ..arrival }
+        Admission { caller: Some(Caller { customer, book: shared, rules }), ..arrival }
     }
 
     /// The request is over, and `ended` like that; `now` in real time. Whether the customer's counters overflowed with it, if that
     /// is news.
-    pub fn leave(&self, arrival: &Arrival, ended: (&Entry, State), now: Instant) -> bool {
+    pub fn finish(&self, arrival: &Admission, ended: (&Entry, State), now: Instant) -> bool {
         let (Some(caller), Some(ordinal)) = (&arrival.caller, arrival.ordinal) else { return false };
-        let mut book = customer_state::open(&caller.book);
+        let mut book = customer_state::lock(&caller.book);
         book.in_flight = book.in_flight.saturating_sub(1);
         book.recent.ended(ordinal, ended, now);
         book.scenario.tells_overflow()
@@ -326,27 +331,38 @@ impl Engine {
 
     /// Where and how a customer's rules are counted.
     #[must_use]
-    pub fn stage<'a>(&self, customer: &'a Customer, fixtures: &Fixtures, counting: Counting) -> Stage<'a> {
+    pub fn stage<'a>(
+        &self,
+        customer: &'a Customer,
+        fixtures: &Fixtures,
+        counting: Counting,
+    ) -> DrawContext<'a> {
         let most_counters = fixtures.limits.rule_counters;
-        Stage { seed: self.settings.seed, customer_id: &customer.id, most_counters, counting }
+        DrawContext { seed: self.settings.seed, customer_id: &customer.id, most_counters, counting }
     }
 
     /// Answers a request: charges quota, counts rules and adds to the journal. Gives the entry, to be ended, and what is to be
     /// done.
-    pub fn answer(&self, head: &Head, arrival: &Arrival, body: &[u8]) -> (Arc<Entry>, Deed) {
+    pub fn answer(
+        &self,
+        head: &RequestHead,
+        arrival: &Admission,
+        body: &[u8],
+    ) -> (Arc<Entry>, ResponseAction) {
         let now = self.now_for(arrival);
-        let verdict = self.judge(&self.roster.glance(), head, arrival, body, (now, Counting::Count));
+        let verdict =
+            self.evaluate(&self.customers.fixtures_guard(), head, arrival, body, (now, Counting::Count));
         let blank = self.blank_entry(head, arrival, now);
-        let journal::Request { peer, user_agent, .. } = blank.request;
-        let (rule, delay, fault) = (verdict.rule(), verdict.told_delay(), verdict.told_fault());
-        let answer = journal::Reply {
+        let journal::RequestRecord { peer, user_agent, .. } = blank.request;
+        let (rule, delay, fault) = (verdict.rule(), verdict.delay_record(), verdict.fault_record());
+        let answer = journal::AnswerRecord {
             status: Some(verdict.http.status),
             code: verdict.code,
             shape: verdict.shape,
             candidates: verdict
                 .candidates
                 .iter()
-                .map(|found| Found::of(found, self.settings.show_nik))
+                .map(|found| CandidateRecord::of(found, self.settings.show_nik))
                 .collect(),
             bytes: verdict.http.body.len(),
             charged: verdict.charged,
@@ -354,7 +370,7 @@ impl Engine {
             hint: verdict.hint,
         };
         let entry = Entry {
-            request: journal::Request { peer, user_agent, ..verdict.request },
+            request: journal::RequestRecord { peer, user_agent, ..verdict.request },
             findings: verdict.findings,
             warnings: verdict.warnings,
             rule,
@@ -366,30 +382,42 @@ impl Engine {
         };
         let (way, listener) = match verdict.plan {
             Some(plan) => (plan.way, plan.listener),
-            None => (Way::Answer(verdict.http), None),
+            None => (Delivery::Answer(verdict.http), None),
         };
-        let deed = Deed { place: verdict.place, delay: verdict.delay, way, listener, times: verdict.times };
+        let deed = ResponseAction {
+            place: verdict.place,
+            delay: verdict.delay,
+            way,
+            listener,
+            times: verdict.times,
+        };
         let entry = self.journal.add(entry);
         if let (Some(caller), Some(ordinal)) = (&arrival.caller, arrival.ordinal) {
-            customer_state::open(&caller.book).recent.journaled(ordinal, entry.id);
+            customer_state::lock(&caller.book).recent.journaled(ordinal, entry.id);
         }
         (entry, deed)
     }
 
     /// What [`Engine::answer`] would answer now. Consumes nothing.
     #[must_use]
-    pub fn explain(&self, head: &Head, body: &[u8]) -> Verdict {
-        let arrival = self.arrive_as(head, Counting::Look).at(Instant::now());
+    pub fn explain(&self, head: &RequestHead, body: &[u8]) -> Verdict {
+        let arrival = self.admit_as(head, Counting::Look).at(Instant::now());
         let now = self.now_for(&arrival);
-        self.judge(&self.roster.glance(), head, &arrival, body, (now, Counting::Look))
+        self.evaluate(&self.customers.fixtures_guard(), head, &arrival, body, (now, Counting::Look))
     }
 
     /// Journals a request that never came to an answer of the document: its body was refused or broke off. `status` is what
     /// was answered instead, if anything.
-    pub fn turn_away(&self, head: &Head, arrival: &Arrival, status: Option<u16>, reason: &str) -> Arc<Entry> {
+    pub fn record_rejection(
+        &self,
+        head: &RequestHead,
+        arrival: &Admission,
+        status: Option<u16>,
+        reason: &str,
+    ) -> Arc<Entry> {
         let reason = self.discretion(arrival.customer()).message(reason).into_owned();
-        let answer = journal::Reply { status, reason, ..journal::Reply::default() };
-        let fault = arrival.decided.fault.as_ref().map(|(fault, rule)| FaultTold::new(fault.name(), rule));
+        let answer = journal::AnswerRecord { status, reason, ..journal::AnswerRecord::default() };
+        let fault = arrival.decided.fault.as_ref().map(|(fault, rule)| FaultRecord::new(fault.name(), rule));
         let rules = arrival.decided.firings.clone();
         let rule = rules.first().map(|firing| firing.rule.clone());
         self.journal.add(Entry {
@@ -401,19 +429,19 @@ impl Engine {
         })
     }
 
-    fn judge(
+    fn evaluate(
         &self,
         fixtures: &Fixtures,
-        head: &Head,
-        arrival: &Arrival,
+        head: &RequestHead,
+        arrival: &Admission,
         bytes: &[u8],
         (now, counting): (Timestamp, Counting),
     ) -> Verdict {
-        let stopwatch = Stopwatch::default();
-        let body = stopwatch.time(Part::Decode, || Body::decode(bytes));
+        let stopwatch = StageTimer::default();
+        let body = stopwatch.time(Stage::Decode, || Body::decode(bytes));
         let customer = arrival.customer();
         let rules = arrival.caller.as_ref().map_or(&[][..], |caller| &caller.rules);
-        let desk = Desk {
+        let desk = Evaluation {
             engine: self,
             fixtures,
             head,
@@ -426,17 +454,17 @@ impl Engine {
             stopwatch,
         };
         let mut decided = arrival.decided.clone();
-        let skipping = desk.before_the_checks();
+        let skipping = desk.pre_check_rules();
         if let Some(customer) = customer.filter(|_| !skipping.is_empty()) {
             let photo = desk.photo(&customer.policy);
             desk.decide(customer, photo.as_ref(), &skipping, &mut decided);
             if decided.skips_checks {
                 return desk
                     .without_checks(customer, photo, decided)
-                    .discreet(&self.discretion(Some(customer)));
+                    .redacted(&self.discretion(Some(customer)));
             }
         }
-        desk.with_checks(customer, decided).discreet(&self.discretion(customer))
+        desk.with_checks(customer, decided).redacted(&self.discretion(customer))
     }
 
     /// Whether NIKs are shown whole in the journal and in explanations.
@@ -455,18 +483,19 @@ impl Engine {
     #[must_use]
     pub fn quota(&self, customer_id: &str) -> Option<(QuotaView, Date)> {
         let customer = self.customer(customer_id)?;
-        let book = self.ledger.book(&customer.id);
-        let book = customer_state::open(&book);
+        let book = self.states.book(&customer.id);
+        let book = customer_state::lock(&book);
         Some(quota_on(&book, &customer, self.now_of(&book)))
     }
 
     /// An entry with what is known before the body.
-    fn blank_entry(&self, head: &Head, arrival: &Arrival, now: Timestamp) -> Entry {
+    fn blank_entry(&self, head: &RequestHead, arrival: &Admission, now: Timestamp) -> Entry {
         let customer = arrival.customer();
         let discretion = self.discretion(customer);
         let methode = head.methode.as_deref().unwrap_or_default();
         let user_agent = head.headers.as_ref().and_then(|headers| headers.user_agent().map(str::to_owned));
-        let request = journal::Request { peer: head.peer, user_agent, ..journal::Request::default() };
+        let request =
+            journal::RequestRecord { peer: head.peer, user_agent, ..journal::RequestRecord::default() };
         Entry {
             id: 0,
             at: now,
@@ -478,7 +507,7 @@ impl Engine {
             methode: discretion.value(&text::preview(methode, 64)).into_owned(),
             connection: head.connection,
             ordinal: arrival.ordinal,
-            state: journal::Ended::default(),
+            state: journal::EntryState::default(),
             request: discretion.request(request),
             findings: Vec::new(),
             warnings: Vec::new(),
@@ -486,35 +515,35 @@ impl Engine {
             rules: Vec::new(),
             delay: None,
             fault: None,
-            answer: journal::Reply::default(),
+            answer: journal::AnswerRecord::default(),
             elapsed_us: journal::Elapsed::default(),
         }
     }
 
     /// What is hidden of a customer's request, in journal and explanations.
-    fn discretion<'a>(&self, customer: Option<&'a Customer>) -> Discretion<'a> {
+    fn discretion<'a>(&self, customer: Option<&'a Customer>) -> Redactor<'a> {
         let account = customer.map(|customer| &customer.account);
         let credentials = account.into_iter().flat_map(|account| [&*account.user_id, &*account.password]);
         // A user_id that is the customer's id stands in every path.
         let secret = credentials.filter(|text| customer.is_none_or(|customer| customer.id != **text));
-        Discretion::new(secret, self.settings.show_nik).hiding(account.map(|account| &*account.password))
+        Redactor::new(secret, self.settings.show_nik).hiding(account.map(|account| &*account.password))
     }
 }
 
 impl Caller {
     fn quota(&self, now: Timestamp) -> (QuotaView, Date) {
-        quota_on(&customer_state::open(&self.book), &self.customer, now)
+        quota_on(&customer_state::lock(&self.book), &self.customer, now)
     }
 }
 
 /// The quota of the Jakarta day of `now`, and that day.
-fn quota_on(book: &Book, customer: &Customer, now: Timestamp) -> (QuotaView, Date) {
+fn quota_on(book: &CustomerState, customer: &Customer, now: Timestamp) -> (QuotaView, Date) {
     let day = time::jakarta_day(now);
     (book.quota(day, customer.per_day), day)
 }
 
 /// What conditions can be compared with before the body is read.
-fn head_facts<'a>(head: &'a Head, arrival: &Arrival, now: Timestamp, state: &'a str) -> Facts<'a> {
+fn head_facts<'a>(head: &'a RequestHead, arrival: &Admission, now: Timestamp, state: &'a str) -> Facts<'a> {
     Facts {
         headers: head.headers.as_ref().map_or(&[], |headers| headers.all.as_slice()),
         ordinal: arrival.ordinal.unwrap_or(1),
@@ -527,21 +556,21 @@ fn head_facts<'a>(head: &'a Head, arrival: &Arrival, now: Timestamp, state: &'a 
 }
 
 /// One request on the engine's desk.
-struct Desk<'a> {
+struct Evaluation<'a> {
     engine: &'a Engine,
     fixtures: &'a Fixtures,
-    head: &'a Head,
-    arrival: &'a Arrival,
+    head: &'a RequestHead,
+    arrival: &'a Admission,
     body_bytes: usize,
     body: &'a Body<'a>,
     rules: &'a [Arc<Rule>],
     now: Timestamp,
     counting: Counting,
-    stopwatch: Stopwatch,
+    stopwatch: StageTimer,
 }
 
-impl Desk<'_> {
-    fn with_checks(&self, customer: Option<&Customer>, mut decided: Decided) -> Verdict {
+impl Evaluation<'_> {
+    fn with_checks(&self, customer: Option<&Customer>, mut decided: RuleEffects) -> Verdict {
         let mut case = self.open_case(customer);
         let mut findings = checks::assess(&case);
         let candidates = match checks::first_failed(&findings, &case.policy.precedence) {
@@ -549,27 +578,30 @@ impl Desk<'_> {
             Some(_) => Vec::new(),
         };
         let decision = match &self.arrival.caller {
-            Some(caller) => self.book(caller, &mut case, &mut findings, candidates, &mut decided),
+            Some(caller) => {
+                self.decide_and_charge(caller, &mut case, &mut findings, candidates, &mut decided)
+            }
             None => Decision::of_checks(&case, &findings, candidates),
         };
         self.verdict(&case, findings, decision, decided)
     }
 
     /// Opens what is encrypted and looks at the photo: the costly part.
-    fn open_case<'a>(&'a self, customer: Option<&'a Customer>) -> Case<'a> {
+    fn open_case<'a>(&'a self, customer: Option<&'a Customer>) -> CheckInput<'a> {
         let policy = customer.map_or(&self.fixtures.policy, |customer| &customer.policy);
         let key = customer.map_or_else(|| self.fixtures.keys.server(), |customer| &customer.key);
         let open = |field, expected| {
             let text = self.body.text(field);
-            self.stopwatch.time(Part::Decrypt, || {
-                let sealed = Sealed { text, expected, mode: policy.base64, key, ring: &self.fixtures.keys };
-                self.engine.memory.open(sealed, &self.fixtures.limits)
+            self.stopwatch.time(Stage::Decrypt, || {
+                let sealed =
+                    EncryptedField { text, expected, mode: policy.base64, key, ring: &self.fixtures.keys };
+                self.engine.evidence.open(sealed, &self.fixtures.limits)
             })
         };
         let user_id = open(Field::UserId, customer.map(|customer| customer.account.user_id.as_str()));
         let password = open(Field::Password, customer.map(|customer| customer.account.password.as_str()));
         let first_methode = customer.and_then(|customer| customer.methode.first()).map_or("", String::as_str);
-        Case {
+        CheckInput {
             body: self.body,
             customer_id: &self.head.customer_id,
             methode: self.head.methode.as_deref().unwrap_or(first_methode),
@@ -587,8 +619,8 @@ impl Desk<'_> {
 
     fn photo(&self, policy: &Policy) -> Option<Photo<'_>> {
         let text = self.body.text(Field::Image)?;
-        let read = || self.engine.memory.photo(text, policy.base64, &self.fixtures.limits);
-        Some(self.stopwatch.time(Part::Image, read))
+        let read = || self.engine.evidence.photo(text, policy.base64, &self.fixtures.limits);
+        Some(self.stopwatch.time(Stage::Image, read))
     }
 
     /// Whose the user_id is, when it is not the customer's own.
@@ -597,7 +629,7 @@ impl Desk<'_> {
         if customer?.account.user_id == *plain {
             return None;
         }
-        let all = self.engine.roster.customers(self.engine.clock.now());
+        let all = self.engine.customers.customers(self.engine.clock.now());
         let mut owners = all.iter().filter(|other| other.account.user_id == *plain);
         // The shipped scripts share demo's account for convenience; nobody means them.
         let plain_one = owners.clone().find(|other| other.rules.is_empty() && other.extends.is_none());
@@ -609,7 +641,7 @@ impl Desk<'_> {
         let (Some(customer), Some(photo)) = (customer, photo.filter(|photo| photo.is_fit())) else {
             return Vec::new();
         };
-        self.stopwatch.time(Part::Match, || self.matched(customer, photo))
+        self.stopwatch.time(Stage::Match, || self.matched(customer, photo))
     }
 
     fn matched(&self, customer: &Customer, photo: &Photo) -> Vec<Candidate> {
@@ -635,28 +667,28 @@ impl Desk<'_> {
     }
 
     /// The rules that skip the checks, as far as none stands before them that does not.
-    fn before_the_checks(&self) -> Vec<&Rule> {
-        let body = self.rules.iter().map(Arc::as_ref).filter(|rule| rule.phase() != Phase::Head);
-        body.take_while(|rule| rule.phase() == Phase::Door).collect()
+    fn pre_check_rules(&self) -> Vec<&Rule> {
+        let body = self.rules.iter().map(Arc::as_ref).filter(|rule| rule.phase() != Phase::BeforeBody);
+        body.take_while(|rule| rule.phase() == Phase::BeforeChecks).collect()
     }
 
     /// All other rules but those of the upload, in order.
-    fn after_the_checks(&self) -> Vec<&Rule> {
-        let body = self.rules.iter().map(Arc::as_ref).filter(|rule| rule.phase() != Phase::Head);
-        body.skip_while(|rule| rule.phase() == Phase::Door).collect()
+    fn post_check_rules(&self) -> Vec<&Rule> {
+        let body = self.rules.iter().map(Arc::as_ref).filter(|rule| rule.phase() != Phase::BeforeBody);
+        body.skip_while(|rule| rule.phase() == Phase::BeforeChecks).collect()
     }
 
     /// Tries rules without an outcome.
-    fn decide(&self, customer: &Customer, photo: Option<&Photo>, rules: &[&Rule], decided: &mut Decided) {
+    fn decide(&self, customer: &Customer, photo: Option<&Photo>, rules: &[&Rule], decided: &mut RuleEffects) {
         let similar = self.similar(customer, photo);
         let Some(caller) = &self.arrival.caller else { return };
-        let mut book = customer_state::open(&caller.book);
+        let mut book = customer_state::lock(&caller.book);
         let state = book.scenario.state.clone();
         let facts = self.facts(None, photo, similar, &state);
         book.scenario.decide(rules, &facts, self.stage(customer), decided);
     }
 
-    fn stage<'a>(&self, customer: &'a Customer) -> Stage<'a> {
+    fn stage<'a>(&self, customer: &'a Customer) -> DrawContext<'a> {
         self.engine.stage(customer, self.fixtures, self.counting)
     }
 
@@ -692,23 +724,23 @@ impl Desk<'_> {
 
     /// Looks at the quota and the matcher, decides, asks the rules, charges and takes a place, all under the customer's lock, so
     /// that exactly as many requests succeed as the quota allows and rules count every request once.
-    fn book(
+    fn decide_and_charge(
         &self,
         caller: &Caller,
-        case: &mut Case,
+        case: &mut CheckInput,
         findings: &mut [Finding],
         candidates: Vec<Candidate>,
-        decided: &mut Decided,
+        decided: &mut RuleEffects,
     ) -> Decision {
         let customer = &*caller.customer;
-        let rules = self.after_the_checks();
+        let rules = self.post_check_rules();
         let similar = self.similar(customer, case.photo.as_ref());
         let day = time::jakarta_day(self.now);
         let (station, service_time) = self.station(customer).unzip();
-        let mut book = customer_state::open(&caller.book);
+        let mut book = customer_state::lock(&caller.book);
         case.quota = book.quota(day, customer.per_day);
         checks::reassess_quota(case, findings);
-        let door = step_up(station.as_ref(), case, findings);
+        let door = lock_capacity(station.as_ref(), case, findings);
         let mut decision = Decision::of_checks(case, findings, candidates);
         let state = book.scenario.state.clone();
         let facts = self.facts(Some(&decision.outcome), case.photo.as_ref(), similar, &state);
@@ -722,20 +754,26 @@ impl Desk<'_> {
             case.quota = book.quota(day, customer.per_day);
         }
         if !decided.skips_checks && self.counting == Counting::Count {
-            decision.place = door.and_then(|door| door.enter(service_time.unwrap_or_default()));
+            decision.place = door.and_then(|door| door.reserve(service_time.unwrap_or_default()));
         }
         decision
     }
 
     /// The matcher that a customer's request goes to, and how long it works on it; `None` where capacity has no limit.
-    fn station(&self, customer: &Customer) -> Option<(Arc<Station>, Duration)> {
+    fn station(&self, customer: &Customer) -> Option<(Arc<WorkerPool>, Duration)> {
         let (owner, capacity) = self.fixtures.capacity_of(customer)?;
         let ordinal = self.arrival.ordinal.unwrap_or_default();
         let time = capacity.time_for(self.engine.settings.seed, &customer.id, ordinal);
         Some((self.engine.stations.of(owner, capacity), time))
     }
 
-    fn verdict(&self, case: &Case, findings: Vec<Finding>, decision: Decision, decided: Decided) -> Verdict {
+    fn verdict(
+        &self,
+        case: &CheckInput,
+        findings: Vec<Finding>,
+        decision: Decision,
+        decided: RuleEffects,
+    ) -> Verdict {
         let photo = case.photo.as_ref();
         let line_breaks = warnings::fields_with_line_breaks(
             &case.user_id,
@@ -778,20 +816,20 @@ impl Desk<'_> {
     fn recall(&self, customer: &Customer, photo: Option<&Photo>) -> Option<Warning> {
         let image = photo.and_then(|photo| photo.sha256);
         let transaction_id = self.body.text(Field::TransactionId);
-        let Arrival { ordinal, came, .. } = *self.arrival;
-        let sent = Sent::new(ordinal.unwrap_or_default(), transaction_id, image, self.now, came);
-        let book = self.engine.ledger.book(&customer.id);
-        let mut book = customer_state::open(&book);
-        let warning = book.recent.judge(&sent);
+        let Admission { ordinal, came, .. } = *self.arrival;
+        let sent = RequestKey::new(ordinal.unwrap_or_default(), transaction_id, image, self.now, came);
+        let book = self.engine.states.book(&customer.id);
+        let mut book = customer_state::lock(&book);
+        let warning = book.recent.check(&sent);
         if self.counting == Counting::Count {
-            book.recent.remember(sent);
+            book.recent.record(sent);
         }
         warning
     }
 
     /// A rule's answer to whatever came. Nobody is authenticated, so nothing is charged.
-    fn without_checks(&self, customer: &Customer, photo: Option<Photo>, mut decided: Decided) -> Verdict {
-        self.decide(customer, photo.as_ref(), &self.after_the_checks(), &mut decided);
+    fn without_checks(&self, customer: &Customer, photo: Option<Photo>, mut decided: RuleEffects) -> Verdict {
+        self.decide(customer, photo.as_ref(), &self.post_check_rules(), &mut decided);
         let policy = &customer.policy;
         let reply =
             decided.reply.as_ref().map_or_else(|| Reply::of_code(Code::FOUND), |(reply, _)| reply.clone());
@@ -820,7 +858,7 @@ impl Desk<'_> {
         http: HttpAnswer,
         shape: Option<Shape>,
         candidates: Vec<Candidate>,
-        decided: Decided,
+        decided: RuleEffects,
         photo: Option<&Photo>,
     ) -> Verdict {
         let code = reply.code().cloned();
@@ -846,13 +884,13 @@ impl Desk<'_> {
             hint: None,
             decided,
             place: None,
-            request: journal::Request::of(self.body, self.body_bytes, photo),
+            request: journal::RequestRecord::of(self.body, self.body_bytes, photo),
             times: self.stopwatch.read(),
         }
     }
 
     fn random(&self, rule: &str, purpose: Purpose) -> rand::rngs::ChaCha8Rng {
-        let source = Source { seed: self.engine.settings.seed, customer_id: &self.head.customer_id, rule };
+        let source = RngKey { seed: self.engine.settings.seed, customer_id: &self.head.customer_id, rule };
         source.random(purpose, self.arrival.ordinal.unwrap_or_default())
     }
 
@@ -873,12 +911,12 @@ impl Desk<'_> {
                 (documented(sample::sample(code).unwrap_or_default().to_vec()), Some(code.shape()))
             }
             Reply::Code { code, error, shape, .. } => {
-                let said = Said { error: error.as_deref(), shape: *shape };
+                let said = AnswerOverrides { error: error.as_deref(), shape: *shape };
                 let answer = compose(code, self.echo(), policy, quota, candidates.to_vec(), said);
-                let body = self.stopwatch.time(Part::Render, || answer.render(policy.layout));
+                let body = self.stopwatch.time(Stage::Render, || answer.render(policy.layout));
                 (documented(body), Some(answer.shape))
             }
-            Reply::Free { status, headers, body } => {
+            Reply::RawHttp { status, headers, body } => {
                 (HttpAnswer { status: *status, headers: headers.clone(), body: body.clone() }, None)
             }
         }
@@ -895,16 +933,16 @@ impl Desk<'_> {
 
 /// Asks the matcher for room when nothing failed. The door stays held until the request has gone through it or turned round, so
 /// that what was found still holds then.
-fn step_up<'a>(
-    station: Option<&'a Arc<Station>>,
-    case: &mut Case,
+fn lock_capacity<'a>(
+    station: Option<&'a Arc<WorkerPool>>,
+    case: &mut CheckInput,
     findings: &mut [Finding],
-) -> Option<Door<'a>> {
+) -> Option<PoolGuard<'a>> {
     if checks::first_failed(findings, &case.policy.precedence).is_some() {
         return None;
     }
-    let door = station.map(Station::door);
-    case.room = Some(door.as_ref().map_or(Room::Endless, Door::room));
+    let door = station.map(WorkerPool::lock);
+    case.room = Some(door.as_ref().map_or(Availability::Unlimited, PoolGuard::room));
     checks::reassess_capacity(case, findings);
     door
 }
@@ -916,13 +954,13 @@ struct Decision {
     reply: Reply,
     candidates: Vec<Candidate>,
     charged: bool,
-    place: Option<Place>,
+    place: Option<Slot>,
     reason: String,
     hint: Option<String>,
 }
 
 impl Decision {
-    fn of_checks(case: &Case, findings: &[Finding], candidates: Vec<Candidate>) -> Decision {
+    fn of_checks(case: &CheckInput, findings: &[Finding], candidates: Vec<Candidate>) -> Decision {
         let failed = checks::first_failed(findings, &case.policy.precedence);
         let (code, reason, hint) = match failed {
             Some(finding) => (

@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::base::suggestion;
-use crate::state::customers::Refusal;
+use crate::state::customers::CustomerError;
 
 /// What every error says.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -179,11 +179,11 @@ impl From<serde_json::Error> for ApiError {
     }
 }
 
-impl From<Refusal> for ApiError {
-    fn from(refusal: Refusal) -> ApiError {
+impl From<CustomerError> for ApiError {
+    fn from(refusal: CustomerError) -> ApiError {
         let message = refusal.to_string();
         match refusal {
-            Refusal::Wrong((path, _)) => {
+            CustomerError::Wrong((path, _)) => {
                 let pointer = pointer_to(&path);
                 let error = ApiError::invalid(message).path(&*pointer);
                 match pointer.as_str() {
@@ -194,17 +194,17 @@ impl From<Refusal> for ApiError {
                     _ => error,
                 }
             }
-            Refusal::Dependent { other, .. } => {
+            CustomerError::Dependent { other, .. } => {
                 ApiError::conflict("in_use", message).hint(format!("change or delete {other} first"))
             }
-            Refusal::Full(_) => ApiError::conflict("too_many_customers", message).hint(
+            CustomerError::Full(_) => ApiError::conflict("too_many_customers", message).hint(
                 "DELETE /customers/{customer_id} or POST /reset?scope=customers; a ttl does it by itself; limits.customers in simulator.toml",
             ),
-            Refusal::Taken => ApiError::conflict("taken", message)
+            CustomerError::Taken => ApiError::conflict("taken", message)
                 .path("/customer_id")
                 .hint("leave it out and one is made up; PUT /customers/{customer_id} replaces"),
-            Refusal::Unknown => ApiError::not_found(message).hint("GET /customers lists them"),
-            Refusal::InFile => {
+            CustomerError::Unknown => ApiError::not_found(message).hint("GET /customers lists them"),
+            CustomerError::InFile => {
                 ApiError::conflict("in_fixtures", message).hint("edit or delete its file; PUT puts one over it")
             }
         }

@@ -10,15 +10,15 @@ use futures_util::{Stream, StreamExt};
 
 use super::buffer_pool::Buffer;
 use super::data::headers;
-use super::long_body::Aside;
-use super::state::Shared;
-use super::timeouts::Patience;
-use crate::domain::faults::At;
+use super::long_body::LongBody;
+use super::state::AppState;
+use super::timeouts::Timeouts;
+use crate::domain::faults::Offset;
 use crate::state::timer::Timer;
 
 /// Why a body was not read.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Unread {
+pub enum BodyError {
     /// It is, or says that it is, larger than allowed.
     TooLarge,
     /// The connection ended, or what came is no HTTP body.
@@ -32,29 +32,29 @@ pub enum Unread {
 /// What a request's head alone says against reading its body: no more than `most` bytes are taken, and nothing is unpacked, so
 /// that a few bytes cannot become many.
 #[must_use]
-pub fn unwanted(headers: &HeaderMap, most: usize) -> Option<Unread> {
+pub fn reject_by_head(headers: &HeaderMap, most: usize) -> Option<BodyError> {
     let mut encodings = headers.get_all(CONTENT_ENCODING).map(|value| value.as_bytes());
     if let Some(encoding) = encodings.find(|encoding| !encoding.eq_ignore_ascii_case(b"identity")) {
-        return Some(Unread::Encoded(String::from_utf8_lossy(encoding).into_owned()));
+        return Some(BodyError::Encoded(String::from_utf8_lossy(encoding).into_owned()));
     }
-    announced(headers).is_some_and(|length| length > most).then_some(Unread::TooLarge)
+    announced(headers).is_some_and(|length| length > most).then_some(BodyError::TooLarge)
 }
 
 /// Reads a body of at most `most` bytes, within the time that a client has for it.
 ///
 /// # Errors
 /// When it is too large, encoded, too slow or breaks off.
-pub async fn read<P>(req: &HttpRequest, payload: &mut P, most: usize) -> Result<Buffer, Unread>
+pub async fn read<P>(req: &HttpRequest, payload: &mut P, most: usize) -> Result<Buffer, BodyError>
 where
     P: Stream<Item = Result<Bytes, PayloadError>> + Unpin,
 {
-    if let Some(unread) = unwanted(&headers::of(req), most) {
+    if let Some(unread) = reject_by_head(&headers::of(req), most) {
         return Err(unread);
     }
-    in_time(patience(req), async {
-        match (Aside::of(req), req.app_data::<web::Data<Shared>>()) {
+    with_timeout(timeouts(req), async {
+        match (LongBody::of(req), req.app_data::<web::Data<AppState>>()) {
             (Some(aside), Some(shared)) => {
-                aside.read_whole(&shared.buffers).await.map_err(|_| Unread::Broken)
+                aside.read_whole(&shared.buffers).await.map_err(|_| BodyError::Broken)
             }
             _ => read_pieces(req, payload, most).await,
         }
@@ -62,21 +62,21 @@ where
     .await
 }
 
-async fn in_time(
+async fn with_timeout(
     time: Duration,
-    read: impl Future<Output = Result<Buffer, Unread>>,
-) -> Result<Buffer, Unread> {
-    tokio::time::timeout(time, read).await.unwrap_or(Err(Unread::TooSlow))
+    read: impl Future<Output = Result<Buffer, BodyError>>,
+) -> Result<Buffer, BodyError> {
+    tokio::time::timeout(time, read).await.unwrap_or(Err(BodyError::TooSlow))
 }
 
-fn patience(req: &HttpRequest) -> Duration {
-    let shared = req.app_data::<web::Data<Shared>>();
-    shared.map_or_else(Patience::default, |shared| shared.settings.patience).body
+fn timeouts(req: &HttpRequest) -> Duration {
+    let shared = req.app_data::<web::Data<AppState>>();
+    shared.map_or_else(Timeouts::default, |shared| shared.settings.timeouts).body
 }
 
 /// Room is made at once for what Content-Length announces: growing a buffer of a megabyte step by step costs more than everything
 /// else that is done with it.
-async fn read_pieces<P>(req: &HttpRequest, payload: &mut P, most: usize) -> Result<Buffer, Unread>
+async fn read_pieces<P>(req: &HttpRequest, payload: &mut P, most: usize) -> Result<Buffer, BodyError>
 where
     P: Stream<Item = Result<Bytes, PayloadError>> + Unpin,
 {
@@ -85,14 +85,14 @@ where
     // With `Upgrade: websocket` HTTP would read on until the connection ends, whatever is announced.
     while announced.is_none_or(|length| bytes.len() < length) {
         let Some(piece) = payload.next().await else { break };
-        let piece = piece.map_err(|_| Unread::Broken)?;
+        let piece = piece.map_err(|_| BodyError::Broken)?;
         if bytes.len() + piece.len() > most {
-            return Err(Unread::TooLarge);
+            return Err(BodyError::TooLarge);
         }
         bytes.extend_from_slice(&piece);
     }
     match announced {
-        Some(length) if bytes.len() < length => Err(Unread::Broken),
+        Some(length) if bytes.len() < length => Err(BodyError::Broken),
         _ => Ok(bytes.into()),
     }
 }
@@ -107,11 +107,11 @@ pub async fn read_slowly<P>(
     most: usize,
     rate: u64,
     timer: &dyn Timer,
-) -> Result<Buffer, Unread>
+) -> Result<Buffer, BodyError>
 where
     P: Stream<Item = Result<Bytes, PayloadError>> + Unpin,
 {
-    if let Some(unread) = unwanted(&headers::of(req), most) {
+    if let Some(unread) = reject_by_head(&headers::of(req), most) {
         return Err(unread);
     }
     let paced = payload.then(|chunk| {
@@ -124,12 +124,12 @@ where
     });
     // The pauses are not the client's.
     let pauses = announced(&headers::of(req)).unwrap_or(most) as f64 / rate as f64;
-    let time = patience(req).saturating_add(Duration::try_from_secs_f64(pauses).unwrap_or(Duration::MAX));
-    in_time(time, read_pieces(req, &mut Box::pin(paced), most)).await
+    let time = timeouts(req).saturating_add(Duration::try_from_secs_f64(pauses).unwrap_or(Duration::MAX));
+    with_timeout(time, read_pieces(req, &mut Box::pin(paced), most)).await
 }
 
 /// Reads a body as far as `at`, of what Content-Length announces, and no further than `most` bytes.
-pub async fn read_part<P>(req: &HttpRequest, payload: &mut P, at: At, most: usize)
+pub async fn read_part<P>(req: &HttpRequest, payload: &mut P, at: Offset, most: usize)
 where
     P: Stream<Item = Result<Bytes, PayloadError>> + Unpin,
 {
@@ -144,7 +144,7 @@ where
         }
     };
     // Whoever sends no more is cut off all the same.
-    let _ = tokio::time::timeout(patience(req), read).await;
+    let _ = tokio::time::timeout(timeouts(req), read).await;
 }
 
 fn announced(headers: &HeaderMap) -> Option<usize> {

@@ -12,55 +12,57 @@ use memmap2::MmapMut;
 const STEP: usize = 64 << 10;
 
 /// So much is kept for the next bodies, in bytes.
-const MOST_KEPT: usize = 64 << 20;
+const MAX_KEPT: usize = 64 << 20;
 
 /// Buffers that wait for the next bodies.
 #[derive(Debug, Default)]
-pub struct Buffers(Mutex<Kept>);
+pub struct BufferPool(Mutex<FreeList>);
 
 #[derive(Debug, Default)]
-struct Kept {
+struct FreeList {
     by_capacity: BTreeMap<usize, Vec<MmapMut>>,
     bytes: usize,
 }
 
 /// The bytes of a body.
 pub enum Buffer {
-    Apart(Apart),
+    Pooled(PooledBuffer),
     /// Short, or the system maps no memory.
     Heap(Vec<u8>),
 }
 
-/// Mapped memory of which so much is used. Dropped, it goes back to the [`Buffers`] it came from.
-pub struct Apart {
+/// Mapped memory of which so much is used. Dropped, it goes back to the [`BufferPool`] it came from.
+pub struct PooledBuffer {
     memory: Option<MmapMut>,
     length: usize,
-    home: Arc<Buffers>,
+    home: Arc<BufferPool>,
 }
 
-impl Buffers {
+impl BufferPool {
     /// Room for `length` bytes. What is in it is anybody's.
     #[must_use]
-    pub fn take(self: &Arc<Buffers>, length: usize) -> Buffer {
+    pub fn take(self: &Arc<BufferPool>, length: usize) -> Buffer {
         let capacity = length.max(1).next_multiple_of(STEP);
         let kept = self.lock().take(capacity);
         match kept.map_or_else(|| MmapMut::map_anon(capacity), Ok) {
-            Ok(memory) => Buffer::Apart(Apart { memory: Some(memory), length, home: Arc::clone(self) }),
+            Ok(memory) => {
+                Buffer::Pooled(PooledBuffer { memory: Some(memory), length, home: Arc::clone(self) })
+            }
             Err(_) => Buffer::Heap(vec![0; length]),
         }
     }
 
     /// Gives the system back what is kept.
-    pub fn give_back(&self) {
-        *self.lock() = Kept::default();
+    pub fn release(&self) {
+        *self.lock() = FreeList::default();
     }
 
-    fn lock(&self) -> MutexGuard<'_, Kept> {
+    fn lock(&self) -> MutexGuard<'_, FreeList> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Kept {
+impl FreeList {
     /// The smallest that is large enough, and not twice as large: that is for longer bodies.
     fn take(&mut self, capacity: usize) -> Option<MmapMut> {
         let (&found, memories) = self.by_capacity.range_mut(capacity..2 * capacity).next()?;
@@ -75,18 +77,18 @@ impl Kept {
     /// When it becomes too much, all others go: they may be of lengths that are not sent any more.
     fn put(&mut self, memory: MmapMut) {
         let capacity = memory.len();
-        if capacity > MOST_KEPT {
+        if capacity > MAX_KEPT {
             return;
         }
-        if self.bytes + capacity > MOST_KEPT {
-            *self = Kept::default();
+        if self.bytes + capacity > MAX_KEPT {
+            *self = FreeList::default();
         }
         self.bytes += capacity;
         self.by_capacity.entry(capacity).or_default().push(memory);
     }
 }
 
-impl Drop for Apart {
+impl Drop for PooledBuffer {
     fn drop(&mut self) {
         if let Some(memory) = self.memory.take() {
             self.home.lock().put(memory);
@@ -99,7 +101,9 @@ impl Deref for Buffer {
 
     fn deref(&self) -> &[u8] {
         match self {
-            Buffer::Apart(Apart { memory, length, .. }) => memory.as_ref().map_or(&[], |all| &all[..*length]),
+            Buffer::Pooled(PooledBuffer { memory, length, .. }) => {
+                memory.as_ref().map_or(&[], |all| &all[..*length])
+            }
             Buffer::Heap(bytes) => bytes,
         }
     }
@@ -108,7 +112,7 @@ impl Deref for Buffer {
 impl DerefMut for Buffer {
     fn deref_mut(&mut self) -> &mut [u8] {
         match self {
-            Buffer::Apart(Apart { memory, length, .. }) => {
+            Buffer::Pooled(PooledBuffer { memory, length, .. }) => {
                 memory.as_mut().map_or(&mut [], |all| &mut all[..*length])
             }
             Buffer::Heap(bytes) => bytes,
@@ -139,7 +143,7 @@ impl fmt::Debug for Buffer {
 mod tests {
     use super::*;
 
-    fn kept(buffers: &Arc<Buffers>) -> (usize, usize) {
+    fn kept(buffers: &Arc<BufferPool>) -> (usize, usize) {
         let kept = buffers.lock();
         (kept.by_capacity.values().map(Vec::len).sum(), kept.bytes)
     }
@@ -147,7 +151,7 @@ mod tests {
     #[test]
     fn a_buffer_is_used_again_for_bodies_of_about_its_length() {
         for (length, fits) in [(STEP, false), (2 * STEP, true), (3 * STEP, true), (3 * STEP + 1, false)] {
-            let buffers = Arc::<Buffers>::default();
+            let buffers = Arc::<BufferPool>::default();
             drop(buffers.take(3 * STEP - 7));
             assert_eq!(kept(&buffers), (1, 3 * STEP));
             assert_eq!(buffers.take(length).len(), length);
@@ -157,7 +161,7 @@ mod tests {
 
     #[test]
     fn what_is_written_stays_while_the_buffer_is_held() {
-        let buffers = Arc::<Buffers>::default();
+        let buffers = Arc::<BufferPool>::default();
         let mut both = [buffers.take(10), buffers.take(10)];
         both[0].fill(1);
         both[1].fill(2);
@@ -167,15 +171,15 @@ mod tests {
 
     #[test]
     fn what_is_kept_is_bounded_and_can_be_given_back() {
-        let buffers = Arc::<Buffers>::default();
+        let buffers = Arc::<BufferPool>::default();
         let many: Vec<_> = (0..100).map(|_| buffers.take(1 << 20)).collect();
         assert_eq!(kept(&buffers), (0, 0));
         drop(many);
         let (count, bytes) = kept(&buffers);
-        assert!(count > 0 && bytes <= MOST_KEPT, "{count} {bytes}");
-        drop(buffers.take(MOST_KEPT + 1));
+        assert!(count > 0 && bytes <= MAX_KEPT, "{count} {bytes}");
+        drop(buffers.take(MAX_KEPT + 1));
         assert_eq!(kept(&buffers), (count, bytes), "too large to be kept");
-        buffers.give_back();
+        buffers.release();
         assert_eq!(kept(&buffers), (0, 0));
     }
 }

@@ -24,33 +24,33 @@ use futures_util::{Stream, future};
 use httparse::Status;
 use tokio::io::ReadBuf;
 
-use super::buffer_pool::{Buffer, Buffers};
+use super::buffer_pool::{Buffer, BufferPool};
 
 /// Shorter bodies go through HTTP: they come with their head in one piece or two.
 const LONG: usize = 32 << 10;
 
 /// So much is read at once; others wait meanwhile, but not nearly as long as for a private-key operation.
-const MOST_AT_ONCE: usize = 256 << 10;
+const MAX_AT_ONCE: usize = 256 << 10;
 
 /// So much is read at once for who wants a body piece by piece, as HTTP would hand it on.
 const PIECE: usize = 8 << 10;
 
 /// Longer ones that come in pieces are not followed. HTTP takes them.
-const LONGEST_HEAD: usize = 16 << 10;
+const MAX_HEAD: usize = 16 << 10;
 
 /// As many as HTTP takes.
-const MOST_HEADERS: usize = 96;
+const MAX_HEADERS: usize = 96;
 
 /// Shared by a connection and those who handle its requests.
 #[derive(Debug)]
-pub struct Intake {
+pub struct LongBodyReader {
     stream: Weak<TcpStream>,
-    place: RefCell<Place>,
+    place: RefCell<ParseState>,
 }
 
 /// Where the next byte from the socket belongs.
 #[derive(Debug, Default)]
-enum Place {
+enum ParseState {
     /// Where a head begins.
     #[default]
     Before,
@@ -59,18 +59,18 @@ enum Place {
     /// In a body that HTTP reads, of which so much is still to come.
     Body { left: usize },
     /// In a body that HTTP knows nothing of.
-    Aside(Aside),
+    Aside(LongBody),
     /// Nobody knows.
     Lost,
 }
 
 /// A body that is kept from HTTP, for who handles its request.
 #[derive(Clone, Debug)]
-pub struct Aside(Rc<RefCell<Rest>>);
+pub struct LongBody(Rc<RefCell<UnreadPart>>);
 
 /// What is still to be read of a body.
 #[derive(Debug)]
-struct Rest {
+struct UnreadPart {
     /// Came with the head.
     early: Bytes,
     /// Bytes that are still in the socket, or on their way to it.
@@ -81,23 +81,23 @@ struct Rest {
 
 /// A head of the usual kind.
 #[derive(Debug, PartialEq, Eq)]
-struct Head {
+struct ParsedHead {
     length: usize,
     body: usize,
     /// Where the digits of Content-Length stand.
     digits: Range<usize>,
 }
 
-impl Head {
+impl ParsedHead {
     /// The head that these bytes begin with; `None` when it is no head, or asks for anything that changes how its body comes.
-    fn of(bytes: &[u8]) -> Option<Status<Head>> {
-        let mut headers = [const { MaybeUninit::uninit() }; MOST_HEADERS];
+    fn of(bytes: &[u8]) -> Option<Status<ParsedHead>> {
+        let mut headers = [const { MaybeUninit::uninit() }; MAX_HEADERS];
         let mut request = httparse::Request::new(&mut []);
         let length = match request.parse_with_uninit_headers(bytes, &mut headers).ok()? {
             Status::Complete(length) => length,
             Status::Partial => return Some(Status::Partial),
         };
-        let mut head = Head { length, body: 0, digits: 0..0 };
+        let mut head = ParsedHead { length, body: 0, digits: 0..0 };
         let is = |name: &str, other: &str| name.eq_ignore_ascii_case(other);
         for header in &*request.headers {
             if is(header.name, "content-length") && head.digits.is_empty() {
@@ -121,24 +121,24 @@ fn plain_number(digits: &[u8]) -> Option<usize> {
     (number.to_string().as_bytes() == digits).then_some(number)
 }
 
-impl Place {
-    fn of_body(left: usize) -> Place {
-        if left == 0 { Place::Before } else { Place::Body { left } }
+impl ParseState {
+    fn of_body(left: usize) -> ParseState {
+        if left == 0 { ParseState::Before } else { ParseState::Body { left } }
     }
 }
 
-impl Intake {
+impl LongBodyReader {
     /// The intake of a new connection.
     #[must_use]
-    pub fn new(stream: &Arc<TcpStream>) -> Intake {
-        Intake { stream: Arc::downgrade(stream), place: RefCell::default() }
+    pub fn new(stream: &Arc<TcpStream>) -> LongBodyReader {
+        LongBodyReader { stream: Arc::downgrade(stream), place: RefCell::default() }
     }
 
     /// The body that the next bytes belong to, when they are not for HTTP.
     #[must_use]
-    pub fn aside(&self) -> Option<Aside> {
+    pub fn aside(&self) -> Option<LongBody> {
         match &*self.place.borrow() {
-            Place::Aside(aside) if aside.is_left() => Some(aside.clone()),
+            ParseState::Aside(aside) if aside.is_left() => Some(aside.clone()),
             _ => None,
         }
     }
@@ -151,7 +151,7 @@ impl Intake {
             let used;
             (place, used) = self.after(place, &mut buf.filled_mut()[at..]);
             at += used;
-            if matches!(place, Place::Aside(_)) {
+            if matches!(place, ParseState::Aside(_)) {
                 buf.set_filled(at);
             }
         }
@@ -159,49 +159,51 @@ impl Intake {
     }
 
     /// The place behind some of these bytes, and how many.
-    fn after(&self, place: Place, bytes: &mut [u8]) -> (Place, usize) {
+    fn after(&self, place: ParseState, bytes: &mut [u8]) -> (ParseState, usize) {
         match place {
-            Place::Before | Place::Aside(_) => self.after_head(Vec::new(), bytes),
-            Place::Head(begun) => self.after_head(begun, bytes),
-            Place::Body { left } => {
+            ParseState::Before | ParseState::Aside(_) => self.after_head(Vec::new(), bytes),
+            ParseState::Head(begun) => self.after_head(begun, bytes),
+            ParseState::Body { left } => {
                 let part = left.min(bytes.len());
-                (Place::of_body(left - part), part)
+                (ParseState::of_body(left - part), part)
             }
-            Place::Lost => (Place::Lost, bytes.len()),
+            ParseState::Lost => (ParseState::Lost, bytes.len()),
         }
     }
 
-    fn after_head(&self, mut begun: Vec<u8>, bytes: &mut [u8]) -> (Place, usize) {
+    fn after_head(&self, mut begun: Vec<u8>, bytes: &mut [u8]) -> (ParseState, usize) {
         let earlier = begun.len();
         let head = if earlier == 0 {
-            Head::of(bytes)
+            ParsedHead::of(bytes)
         } else {
             begun.extend_from_slice(bytes);
-            Head::of(&begun)
+            ParsedHead::of(&begun)
         };
         match head {
             Some(Status::Complete(head)) if earlier == 0 && head.body >= LONG.max(bytes.len()) => {
                 bytes[head.digits].fill(b'0');
                 let early = Bytes::copy_from_slice(&bytes[head.length..]);
                 let to_come = head.body - early.len();
-                let rest = Rest { early, to_come, stream: Weak::clone(&self.stream) };
-                (Place::Aside(Aside(Rc::new(RefCell::new(rest)))), head.length)
+                let rest = UnreadPart { early, to_come, stream: Weak::clone(&self.stream) };
+                (ParseState::Aside(LongBody(Rc::new(RefCell::new(rest)))), head.length)
             }
-            Some(Status::Complete(head)) => (Place::of_body(head.body), head.length - earlier),
-            Some(Status::Partial) if earlier == 0 => (Place::Head(bytes.to_vec()), bytes.len()),
-            Some(Status::Partial) if begun.len() < LONGEST_HEAD => (Place::Head(begun), bytes.len()),
-            _ => (Place::Lost, bytes.len()),
+            Some(Status::Complete(head)) => (ParseState::of_body(head.body), head.length - earlier),
+            Some(Status::Partial) if earlier == 0 => (ParseState::Head(bytes.to_vec()), bytes.len()),
+            Some(Status::Partial) if begun.len() < MAX_HEAD => (ParseState::Head(begun), bytes.len()),
+            _ => (ParseState::Lost, bytes.len()),
         }
     }
 }
 
-impl Aside {
+impl LongBody {
     /// Gives a request back what was kept from HTTP: its Content-Length, and its body.
     pub fn restore(req: &mut Request) {
         if !has_zeros(&req.head().headers) {
             return;
         }
-        let Some(aside) = req.conn_data::<Rc<Intake>>().and_then(|intake| intake.aside()) else { return };
+        let Some(aside) = req.conn_data::<Rc<LongBodyReader>>().and_then(|intake| intake.aside()) else {
+            return;
+        };
         req.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(aside.left()));
         req.extensions_mut().insert(aside.clone());
         *req.payload() = Payload::Stream { payload: Box::pin(aside) };
@@ -209,7 +211,7 @@ impl Aside {
 
     /// The body of this request, if it is kept from HTTP.
     #[must_use]
-    pub fn of(req: &HttpRequest) -> Option<Aside> {
+    pub fn of(req: &HttpRequest) -> Option<LongBody> {
         req.extensions().get().cloned()
     }
 
@@ -228,7 +230,7 @@ impl Aside {
     ///
     /// # Errors
     /// When the connection ends before.
-    pub async fn read_whole(&self, buffers: &Arc<Buffers>) -> io::Result<Buffer> {
+    pub async fn read_whole(&self, buffers: &Arc<BufferPool>) -> io::Result<Buffer> {
         let mut buffer = buffers.take(self.left());
         let mut came = 0;
         while came < buffer.len() {
@@ -256,7 +258,7 @@ impl Aside {
             count
         } else {
             let stream = rest.stream.upgrade().ok_or(io::ErrorKind::NotConnected)?;
-            let most = rest.to_come.min(into.len()).min(MOST_AT_ONCE);
+            let most = rest.to_come.min(into.len()).min(MAX_AT_ONCE);
             let count = ready!(poll_socket(&stream, cx, &mut into[..most]))?;
             rest.to_come -= count;
             count
@@ -281,7 +283,7 @@ fn poll_socket(stream: &TcpStream, cx: &mut Context<'_>, into: &mut [u8]) -> Pol
     Poll::Ready(Ok(0))
 }
 
-/// Zeros that only [`Intake::pass`] writes: five at least, because the body is long.
+/// Zeros that only [`LongBodyReader::pass`] writes: five at least, because the body is long.
 fn has_zeros(headers: &HeaderMap) -> bool {
     headers.get(CONTENT_LENGTH).is_some_and(|value| {
         let digits = value.as_bytes();
@@ -289,7 +291,7 @@ fn has_zeros(headers: &HeaderMap) -> bool {
     })
 }
 
-impl Stream for Aside {
+impl Stream for LongBody {
     type Item = Result<Bytes, PayloadError>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -311,12 +313,12 @@ mod tests {
 
     use super::*;
 
-    fn intake() -> Intake {
-        Intake { stream: Weak::new(), place: RefCell::default() }
+    fn intake() -> LongBodyReader {
+        LongBodyReader { stream: Weak::new(), place: RefCell::default() }
     }
 
     /// Lets bytes pass to HTTP; gives what it gets of them.
-    fn pass(intake: &Intake, bytes: &[u8]) -> Vec<u8> {
+    fn pass(intake: &LongBodyReader, bytes: &[u8]) -> Vec<u8> {
         let mut space = vec![0; bytes.len()];
         let mut buf = ReadBuf::new(&mut space);
         buf.put_slice(bytes);
@@ -358,7 +360,7 @@ mod tests {
             for request in [long(head, LONG), long(HEAD, LONG)] {
                 assert_eq!(pass(&intake, &request[..100]), request[..100], "{head}");
             }
-            assert!(intake.aside().is_none() && matches!(*intake.place.borrow(), Place::Lost), "{head}");
+            assert!(intake.aside().is_none() && matches!(*intake.place.borrow(), ParseState::Lost), "{head}");
         }
     }
 
@@ -371,17 +373,17 @@ mod tests {
         pass(&intake, &request[..100]);
         assert!(intake.aside().is_some());
         let endless = self::intake();
-        for _ in 0..LONGEST_HEAD / 100 + 1 {
+        for _ in 0..MAX_HEAD / 100 + 1 {
             pass(&endless, &[b'x'; 100]);
         }
-        assert!(matches!(*endless.place.borrow(), Place::Lost));
+        assert!(matches!(*endless.place.borrow(), ParseState::Lost));
     }
 
     #[test]
     fn a_body_that_came_whole_with_its_head_is_left_to_http() {
         let (intake, request) = (intake(), long(HEAD, LONG));
         assert_eq!(pass(&intake, &request), request);
-        assert!(matches!(*intake.place.borrow(), Place::Before));
+        assert!(matches!(*intake.place.borrow(), ParseState::Before));
     }
 
     /// A request of one kind or another; several lengths are near the one that makes a body long.
@@ -402,7 +404,7 @@ mod tests {
             let (now, later) = sent.split_at((*piece).min(sent.len()));
             together.extend(pass(&intake, now));
             sent = later;
-            if let Some(Aside(rest)) = intake.aside() {
+            if let Some(LongBody(rest)) = intake.aside() {
                 let mut rest = rest.borrow_mut();
                 let length = (rest.early.len() + rest.to_come).to_string();
                 let zeros = "0".repeat(length.len());

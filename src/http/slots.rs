@@ -4,25 +4,25 @@ use tokio::sync::watch;
 
 /// So many places.
 #[derive(Debug)]
-pub struct Places {
+pub struct Slots {
     taken: watch::Sender<usize>,
     most: usize,
 }
 
 /// One that is taken.
 #[derive(Debug)]
-pub struct Place(watch::Sender<usize>);
+pub struct SlotPermit(watch::Sender<usize>);
 
-impl Places {
+impl Slots {
     /// All free.
     #[must_use]
-    pub fn new(most: usize) -> Places {
-        Places { taken: watch::Sender::new(0), most }
+    pub fn new(most: usize) -> Slots {
+        Slots { taken: watch::Sender::new(0), most }
     }
 
     /// How many there are.
     #[must_use]
-    pub fn most(&self) -> usize {
+    pub fn max(&self) -> usize {
         self.most
     }
 
@@ -34,13 +34,13 @@ impl Places {
 
     /// Takes one, if one is free.
     #[must_use]
-    pub fn take(&self) -> Option<Place> {
+    pub fn take(&self) -> Option<SlotPermit> {
         let took = self.taken.send_if_modified(|taken| {
             let free = *taken < self.most;
             *taken += usize::from(free);
             free
         });
-        took.then(|| Place(self.taken.clone()))
+        took.then(|| SlotPermit(self.taken.clone()))
     }
 
     /// Waits until all are free.
@@ -50,7 +50,7 @@ impl Places {
     }
 }
 
-impl Drop for Place {
+impl Drop for SlotPermit {
     fn drop(&mut self) {
         self.0.send_modify(|taken| *taken -= 1);
     }
@@ -64,7 +64,7 @@ mod tests {
 
     #[test]
     fn a_place_is_taken_once_and_given_back() {
-        let places = Places::new(2);
+        let places = Slots::new(2);
         let (first, second) = (places.take(), places.take());
         assert!(first.is_some() && second.is_some() && places.take().is_none());
         drop(first);

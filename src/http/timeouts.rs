@@ -16,7 +16,7 @@ pub const LINGER: Duration = Duration::from_secs(2);
 
 /// How long a client may take, in real time. There is no limit while the server itself takes its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Patience {
+pub struct Timeouts {
     /// For the first byte of a request: on a new connection, and after each answer, which has to be read as well.
     pub idle: Duration,
     /// For a request's head, from its first byte.
@@ -25,17 +25,17 @@ pub struct Patience {
     pub body: Duration,
 }
 
-impl Default for Patience {
-    fn default() -> Patience {
+impl Default for Timeouts {
+    fn default() -> Timeouts {
         // 75 seconds idle, as proxies commonly do; ten megabytes within five minutes need 35 kB a second.
         let [idle, head, body] = [75, 30, 300].map(Duration::from_secs);
-        Patience { idle, head, body }
+        Timeouts { idle, head, body }
     }
 }
 
 /// What those who handle requests tell their connection.
 #[derive(Debug, Default)]
-pub struct Handled {
+pub struct RequestActivity {
     begun: Cell<u64>,
     busy: Cell<bool>,
     /// The connection ends with the answer, whatever the client still sends.
@@ -43,28 +43,28 @@ pub struct Handled {
     waker: RefCell<Option<Waker>>,
 }
 
-impl Handled {
+impl RequestActivity {
     /// A request is handled until what this gives is dropped.
     #[must_use]
-    pub fn begin(self: Rc<Self>) -> Handling {
+    pub fn begin(self: Rc<Self>) -> ActiveRequest {
         self.begun.set(self.begun.get() + 1);
         self.busy.set(true);
-        Handling(self)
+        ActiveRequest(self)
     }
 }
 
 /// A request that is being handled.
 #[derive(Debug)]
-pub struct Handling(Rc<Handled>);
+pub struct ActiveRequest(Rc<RequestActivity>);
 
-impl Handling {
+impl ActiveRequest {
     /// Lets the connection end with the answer, after a moment in which the client may read it.
     pub fn close(&self) {
         self.0.closing.set(true);
     }
 }
 
-impl Drop for Handling {
+impl Drop for ActiveRequest {
     fn drop(&mut self) {
         self.0.busy.set(false);
         // The connection has to look again, or it would not begin to wait for the next request.
@@ -74,7 +74,7 @@ impl Drop for Handling {
 
 /// What a client owes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Owed {
+pub enum Expecting {
     /// Nothing: a request is handled.
     Nothing,
     /// To begin a request.
@@ -87,33 +87,33 @@ pub enum Owed {
 
 /// A connection's watch.
 #[derive(Debug)]
-pub struct Watch {
-    patience: Patience,
-    handled: Rc<Handled>,
+pub struct IdleWatch {
+    timeouts: Timeouts,
+    handled: Rc<RequestActivity>,
     /// Requests begun when bytes last came that belong to none of them.
     head_of: Option<u64>,
-    waiting: Option<(Owed, Pin<Box<Sleep>>)>,
+    waiting: Option<(Expecting, Pin<Box<Sleep>>)>,
 }
 
-impl Watch {
+impl IdleWatch {
     /// A watch over a new connection.
     #[must_use]
-    pub fn new(patience: Patience) -> Watch {
-        Watch { patience, handled: Rc::default(), head_of: None, waiting: None }
+    pub fn new(timeouts: Timeouts) -> IdleWatch {
+        IdleWatch { timeouts, handled: Rc::default(), head_of: None, waiting: None }
     }
 
     /// What handlers are given.
     #[must_use]
-    pub fn handled(&self) -> &Rc<Handled> {
+    pub fn handled(&self) -> &Rc<RequestActivity> {
         &self.handled
     }
 
-    fn owed(&self) -> Owed {
+    fn owed(&self) -> Expecting {
         match &*self.handled {
-            handled if handled.busy.get() => Owed::Nothing,
-            handled if handled.closing.get() => Owed::Leave,
-            handled if self.head_of == Some(handled.begun.get()) => Owed::Head,
-            _ => Owed::Request,
+            handled if handled.busy.get() => Expecting::Nothing,
+            handled if handled.closing.get() => Expecting::Leave,
+            handled if self.head_of == Some(handled.begun.get()) => Expecting::Head,
+            _ => Expecting::Request,
         }
     }
 
@@ -123,8 +123,8 @@ impl Watch {
     }
 
     /// Bytes came. Gives what is owed when that is overdue: a client that never stops sending is not waited for, either.
-    pub fn came(&mut self) -> Option<Owed> {
-        if self.owed() == Owed::Request {
+    pub fn on_read(&mut self) -> Option<Expecting> {
+        if self.owed() == Expecting::Request {
             self.head_of = Some(self.handled.begun.get());
         }
         let owed = self.owed();
@@ -133,12 +133,12 @@ impl Watch {
     }
 
     /// Bytes went: the client reads its answer, and only then owes the next request, or to go.
-    pub fn went(&mut self) {
-        self.waiting.take_if(|(owed, _)| *owed != Owed::Head);
+    pub fn on_write(&mut self) {
+        self.waiting.take_if(|(owed, _)| *owed != Expecting::Head);
     }
 
     /// Nothing came. Ready with what is owed when that is overdue.
-    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Owed> {
+    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Expecting> {
         self.handled.waker.replace(Some(cx.waker().clone()));
         let owed = self.owed();
         match self.timer(owed) {
@@ -148,15 +148,15 @@ impl Watch {
     }
 
     /// The timer of what is owed, begun now if it was something else before; `None` when it is nothing.
-    fn timer(&mut self, owed: Owed) -> Option<&mut Pin<Box<Sleep>>> {
+    fn timer(&mut self, owed: Expecting) -> Option<&mut Pin<Box<Sleep>>> {
         let limit = match owed {
-            Owed::Nothing => {
+            Expecting::Nothing => {
                 self.waiting = None;
                 return None;
             }
-            Owed::Request => self.patience.idle,
-            Owed::Head => self.patience.head,
-            Owed::Leave => LINGER,
+            Expecting::Request => self.timeouts.idle,
+            Expecting::Head => self.timeouts.head,
+            Expecting::Leave => LINGER,
         };
         self.waiting.take_if(|(waited_for, _)| *waited_for != owed);
         let (_, timer) = self.waiting.get_or_insert_with(|| (owed, Box::pin(sleep(limit))));

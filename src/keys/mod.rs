@@ -8,10 +8,10 @@ mod open;
 mod ring;
 mod store;
 
-pub use diagnose::{Misfit, diagnose};
-pub use open::{Decryptor, Refusal};
+pub use diagnose::{DecryptFailure, diagnose};
+pub use open::{DecryptError, Decryptor};
 pub use ring::KeyRing;
-pub use store::{KeyError, Opened, Origin, read, read_or_generate};
+pub use store::{KeyError, KeyOrigin, OpenedKey, read, read_or_generate};
 
 use std::fmt;
 use std::sync::Arc;
@@ -110,7 +110,7 @@ impl PrivateKey {
     ///
     /// # Errors
     /// Which of the three conditions does not hold: length, range, padding.
-    pub fn open(&self, ciphertext: &[u8]) -> Result<Vec<u8>, Refusal> {
+    pub fn open(&self, ciphertext: &[u8]) -> Result<Vec<u8>, DecryptError> {
         self.decryptor.open(ciphertext)
     }
 }

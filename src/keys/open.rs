@@ -11,7 +11,7 @@ pub const PKCS1_OVERHEAD: usize = 11;
 
 /// Why a ciphertext does not open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
+pub enum DecryptError {
     /// A ciphertext is exactly as long as the key.
     Length,
     /// As a number it is not below the modulus, so this key cannot have made it.
@@ -26,7 +26,7 @@ pub trait Decryptor: std::fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// The first of length, range and padding that is not right.
-    fn open(&self, ciphertext: &[u8]) -> Result<Vec<u8>, Refusal>;
+    fn open(&self, ciphertext: &[u8]) -> Result<Vec<u8>, DecryptError>;
 }
 
 /// The fastest decryptor this build has for the key.
@@ -39,12 +39,13 @@ pub fn decryptor(key: &Arc<RsaPrivateKey>) -> Result<Box<dyn Decryptor>, String>
 }
 
 /// The ciphertext as a number below the modulus.
-fn number(ciphertext: &[u8], key: &RsaPrivateKey) -> Result<BoxedUint, Refusal> {
+fn number(ciphertext: &[u8], key: &RsaPrivateKey) -> Result<BoxedUint, DecryptError> {
     if ciphertext.len() != key.size() {
-        return Err(Refusal::Length);
+        return Err(DecryptError::Length);
     }
-    let number = BoxedUint::from_be_slice(ciphertext, key.n_bits_precision()).map_err(|_| Refusal::Range)?;
-    if number < *key.n().as_ref() { Ok(number) } else { Err(Refusal::Range) }
+    let number =
+        BoxedUint::from_be_slice(ciphertext, key.n_bits_precision()).map_err(|_| DecryptError::Range)?;
+    if number < *key.n().as_ref() { Ok(number) } else { Err(DecryptError::Range) }
 }
 
 /// The `rsa` crate's private-key operation with our own look at the padding: the crate's `decrypt` rejects implicitly, which
@@ -53,13 +54,13 @@ fn number(ciphertext: &[u8], key: &RsaPrivateKey) -> Result<BoxedUint, Refusal> 
 struct Portable(Arc<RsaPrivateKey>);
 
 impl Decryptor for Portable {
-    fn open(&self, ciphertext: &[u8]) -> Result<Vec<u8>, Refusal> {
+    fn open(&self, ciphertext: &[u8]) -> Result<Vec<u8>, DecryptError> {
         let number = number(ciphertext, &self.0)?;
         let encoded = hazmat::rsa_decrypt_and_check(&*self.0, Some(&mut rand::rng()), &number)
-            .map_err(|_| Refusal::Padding)?
+            .map_err(|_| DecryptError::Padding)?
             .to_be_bytes();
         let start = encoded.len().saturating_sub(self.0.size());
-        message(&encoded[start..]).map(<[u8]>::to_vec).ok_or(Refusal::Padding)
+        message(&encoded[start..]).map(<[u8]>::to_vec).ok_or(DecryptError::Padding)
     }
 }
 
@@ -79,7 +80,7 @@ mod aws_lc {
     use rsa::pkcs8::EncodePrivateKey;
     use std::sync::Arc;
 
-    use super::{Decryptor, Refusal, number};
+    use super::{DecryptError, Decryptor, number};
 
     /// aws-lc-rs refuses smaller keys.
     pub const SMALLEST_BITS: u32 = 2048;
@@ -101,11 +102,11 @@ mod aws_lc {
     }
 
     impl Decryptor for AwsLc {
-        fn open(&self, ciphertext: &[u8]) -> Result<Vec<u8>, Refusal> {
+        fn open(&self, ciphertext: &[u8]) -> Result<Vec<u8>, DecryptError> {
             // aws-lc says only that it failed; length and range are told apart before.
             number(ciphertext, &self.rsa)?;
             let mut out = vec![0; self.key.min_output_size()];
-            let length = self.key.decrypt(ciphertext, &mut out).map_err(|_| Refusal::Padding)?.len();
+            let length = self.key.decrypt(ciphertext, &mut out).map_err(|_| DecryptError::Padding)?.len();
             out.truncate(length);
             Ok(out)
         }
@@ -138,7 +139,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(ciphertext: &[u8], expected: &Result<Vec<u8>, Refusal>) {
+    fn check(ciphertext: &[u8], expected: &Result<Vec<u8>, DecryptError>) {
         for decryptor in decryptors() {
             assert_eq!(&decryptor.open(ciphertext), expected, "{decryptor:?}");
         }
@@ -164,24 +165,24 @@ mod tests {
             encoded(&[0, 0], 20, &[0]),
         ] {
             // The second case is 01 02 ..., which may lie above the modulus; a modulus starts with a set bit, so it does not.
-            check(&seal(&bad), &Err(Refusal::Padding));
+            check(&seal(&bad), &Err(DecryptError::Padding));
         }
         let mut flipped = seal(&encoded(&[0, 2], 20, &[0]));
         flipped[size / 2] ^= 1;
         flipped[0] = 0;
-        check(&flipped, &Err(Refusal::Padding));
-        check(&vec![0; size], &Err(Refusal::Padding));
+        check(&flipped, &Err(DecryptError::Padding));
+        check(&vec![0; size], &Err(DecryptError::Padding));
     }
 
     #[test]
     fn both_decryptors_agree_on_wrong_lengths_and_ranges() {
         let good = seal(&encoded(&[0, 2], 20, &[0]));
-        check(&good[1..], &Err(Refusal::Length));
-        check(&[&[0], &good[..]].concat(), &Err(Refusal::Length));
-        check(&[&good[..], &[0]].concat(), &Err(Refusal::Length));
-        check(b"", &Err(Refusal::Length));
-        check(&vec![0xFF; KEY.size()], &Err(Refusal::Range));
-        check(&KEY.n_bytes(), &Err(Refusal::Range));
+        check(&good[1..], &Err(DecryptError::Length));
+        check(&[&[0], &good[..]].concat(), &Err(DecryptError::Length));
+        check(&[&good[..], &[0]].concat(), &Err(DecryptError::Length));
+        check(b"", &Err(DecryptError::Length));
+        check(&vec![0xFF; KEY.size()], &Err(DecryptError::Range));
+        check(&KEY.n_bytes(), &Err(DecryptError::Range));
     }
 
     #[test]

@@ -13,12 +13,12 @@ use super::{PrivateKey, store};
 pub struct KeyRing {
     server: Arc<PrivateKey>,
     directory: Option<PathBuf>,
-    others: Arc<Mutex<Others>>,
+    others: Arc<Mutex<OtherKeys>>,
 }
 
 /// The keys that only some customers use.
 #[derive(Default)]
-struct Others {
+struct OtherKeys {
     /// By file name, with the PEM text each was made from, so that a reload parses only what changed.
     named: BTreeMap<String, (String, Arc<PrivateKey>)>,
     /// Made for a customer of the admin API, by its id.
@@ -34,7 +34,7 @@ impl fmt::Debug for KeyRing {
     }
 }
 
-impl Others {
+impl OtherKeys {
     fn all(&self) -> impl Iterator<Item = &Arc<PrivateKey>> {
         self.named.values().map(|(_, key)| key).chain(self.made.values())
     }
@@ -102,7 +102,7 @@ impl KeyRing {
         all.filter(|key| key.public_pem() != but.public_pem()).cloned().collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Others> {
+    fn lock(&self) -> MutexGuard<'_, OtherKeys> {
         self.others.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -34,15 +34,15 @@ impl KeyError {
 
 /// Whether the server's key was there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
+pub enum KeyOrigin {
     Read,
     Generated,
 }
 
 /// How the server's key was come by.
 #[derive(Debug)]
-pub struct Opened {
-    pub origin: Origin,
+pub struct OpenedKey {
+    pub origin: KeyOrigin,
     /// Why `public.pem` is not the public half of the key; the key itself is good all the same.
     pub warning: Option<KeyError>,
 }
@@ -69,13 +69,13 @@ pub fn read(directory: &Path) -> Result<Option<PrivateKey>, KeyError> {
 ///
 /// # Errors
 /// When `private.pem` cannot be read, written or used; the message names it.
-pub fn read_or_generate(directory: &Path, bits: usize) -> Result<(PrivateKey, Opened), KeyError> {
+pub fn read_or_generate(directory: &Path, bits: usize) -> Result<(PrivateKey, OpenedKey), KeyError> {
     let (key, origin) = match read(directory)? {
-        Some(key) => (key, Origin::Read),
+        Some(key) => (key, KeyOrigin::Read),
         None => generate(directory, bits, publish)?,
     };
     let warning = write_public(&directory.join(PUBLIC), key.public_pem()).err();
-    Ok((key, Opened { origin, warning }))
+    Ok((key, OpenedKey { origin, warning }))
 }
 
 /// Reads one private key: PKCS#8 or PKCS#1, PEM.
@@ -106,7 +106,7 @@ fn generate(
     directory: &Path,
     bits: usize,
     publish: fn(&Path, &Path) -> io::Result<()>,
-) -> Result<(PrivateKey, Origin), KeyError> {
+) -> Result<(PrivateKey, KeyOrigin), KeyError> {
     let path = directory.join(PRIVATE);
     let failed = |message: String| KeyError::new(&path, message);
     let key = PrivateKey::generate(SERVERS_KEY, bits).map_err(failed)?;
@@ -117,9 +117,9 @@ fn generate(
     fs::create_dir_all(directory)
         .map_err(|error| KeyError::new(directory, format!("cannot be made: {error}")))?;
     match write_whole(&path, pem.as_bytes(), true, publish) {
-        Ok(()) => Ok((key, Origin::Generated)),
+        Ok(()) => Ok((key, KeyOrigin::Generated)),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => match read(directory)? {
-            Some(winner) => Ok((winner, Origin::Read)),
+            Some(winner) => Ok((winner, KeyOrigin::Read)),
             None => Err(failed("is a link to nowhere".to_owned())),
         },
         Err(error) => Err(failed(format!("cannot be written: {error}"))),
@@ -190,9 +190,9 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let keys = directory.path().join("keys");
         let (made, opened) = read_or_generate(&keys, 1024).unwrap();
-        assert_eq!(opened.origin, Origin::Generated);
+        assert_eq!(opened.origin, KeyOrigin::Generated);
         let (read, opened) = read_or_generate(&keys, 2048).unwrap();
-        assert_eq!(opened.origin, Origin::Read);
+        assert_eq!(opened.origin, KeyOrigin::Read);
         assert_eq!(made.public_pem(), read.public_pem());
         assert_eq!(fs::read_to_string(keys.join(PUBLIC)).unwrap(), made.public_pem());
         let private = fs::read_to_string(keys.join(PRIVATE)).unwrap();
@@ -252,7 +252,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         // No user may rename a file over a directory.
         fs::create_dir_all(directory.path().join(PUBLIC).join("x")).unwrap();
-        for origin in [Origin::Generated, Origin::Read] {
+        for origin in [KeyOrigin::Generated, KeyOrigin::Read] {
             let (_, opened) = read_or_generate(directory.path(), 1024).unwrap();
             assert_eq!(opened.origin, origin);
             assert!(opened.warning.unwrap().to_string().contains("public.pem: cannot be written"));

@@ -288,7 +288,7 @@ impl<'de> Visitor<'de> for BodyVisitor<'de> {
     fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
         let mut body = Body::default();
         let mut extra = std::collections::HashSet::new();
-        while let Some(Key(key)) = map.next_key()? {
+        while let Some(JsonKey(key)) = map.next_key()? {
             let raw: &RawValue = map.next_value()?;
             match Field::by_name(&key) {
                 Some(field) => match classify(raw) {
@@ -302,8 +302,8 @@ impl<'de> Visitor<'de> for BodyVisitor<'de> {
                     }
                 }
             }
-            if depth(raw.get()) > MOST_DEPTH {
-                body.fault = Some(JsonFault::too_deep(self.0, raw.get(), MOST_DEPTH));
+            if depth(raw.get()) > MAX_DEPTH {
+                body.fault = Some(JsonFault::too_deep(self.0, raw.get(), MAX_DEPTH));
             }
         }
         Ok(body)
@@ -311,11 +311,11 @@ impl<'de> Visitor<'de> for BodyVisitor<'de> {
 }
 
 /// A key, borrowed unless it holds an escape.
-struct Key<'a>(Cow<'a, str>);
+struct JsonKey<'a>(Cow<'a, str>);
 
-impl<'de> de::Deserialize<'de> for Key<'de> {
+impl<'de> de::Deserialize<'de> for JsonKey<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_str(Text).map(Key)
+        deserializer.deserialize_str(Text).map(JsonKey)
     }
 }
 
@@ -337,7 +337,7 @@ fn classify(raw: &RawValue) -> serde_json::Result<Value<'_>> {
 }
 
 /// Deepest nesting of a value that is let pass.
-const MOST_DEPTH: usize = 128;
+const MAX_DEPTH: usize = 128;
 
 /// How deeply arrays and objects are nested in valid JSON text.
 fn depth(text: &str) -> usize {

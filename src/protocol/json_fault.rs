@@ -24,7 +24,7 @@ impl JsonFault {
     /// A fault inside `value`, which is a part of `bytes`; `error` counts from the value's start.
     #[must_use]
     pub fn inside(bytes: &[u8], value: &str, error: &serde_json::Error) -> JsonFault {
-        let place = Place::at(bytes, offset_of(bytes, value) + error.column().saturating_sub(1));
+        let place = Position::at(bytes, offset_of(bytes, value) + error.column().saturating_sub(1));
         let message = error.to_string();
         let what = message.split(" at line ").next().unwrap_or("a broken string");
         JsonFault::new(format!("not JSON: {place}: {what}"), "write the string with JSON's escapes only")
@@ -33,14 +33,14 @@ impl JsonFault {
     /// `value`, a part of `bytes`, is nested deeper than allowed.
     #[must_use]
     pub fn too_deep(bytes: &[u8], value: &str, most: usize) -> JsonFault {
-        let place = Place::at(bytes, offset_of(bytes, value));
+        let place = Position::at(bytes, offset_of(bytes, value));
         JsonFault::new(format!("{place}: nested deeper than {most} levels"), "send one flat JSON object")
     }
 
     /// Turns serde_json's error into a fault. Its text is used for syntax errors only: for others it quotes values.
     #[must_use]
     pub fn explain(bytes: &[u8], error: &serde_json::Error) -> JsonFault {
-        let place = Place::of(bytes, error);
+        let place = Position::of(bytes, error);
         let found = bytes.get(place.offset..).and_then(first_char);
         if let Some(quote) = found.filter(|found| TYPOGRAPHIC.contains(found)) {
             return typographic(bytes, &place, quote);
@@ -88,7 +88,7 @@ pub fn not_an_object(bytes: &[u8]) -> Option<JsonFault> {
         }
         _ if looks_like_a_form(start) => "the body is a form (key=value&...), not JSON",
         _ => {
-            let place = Place::at(bytes, bytes.len() - start.len());
+            let place = Position::at(bytes, bytes.len() - start.len());
             return Some(JsonFault::new(
                 format!("not JSON: {place}: a JSON object starts with {{"),
                 NOT_AN_OBJECT,
@@ -112,7 +112,7 @@ fn looks_like_a_form(bytes: &[u8]) -> bool {
         && key.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'%'))
 }
 
-fn typographic(bytes: &[u8], place: &Place, quote: char) -> JsonFault {
+fn typographic(bytes: &[u8], place: &Position, quote: char) -> JsonFault {
     let first =
         format!("not JSON: {place}: typographic quote {quote} (U+{:04X}) where JSON has \"", quote as u32);
     let hint =
@@ -128,7 +128,7 @@ fn typographic(bytes: &[u8], place: &Place, quote: char) -> JsonFault {
     }
 }
 
-fn trailing_comma(place: &Place) -> JsonFault {
+fn trailing_comma(place: &Position) -> JsonFault {
     JsonFault::new(
         format!("not JSON: {place}: a trailing comma"),
         "remove the comma before the closing brace; the document's sample request is printed with one",
@@ -136,11 +136,11 @@ fn trailing_comma(place: &Place) -> JsonFault {
 }
 
 /// Looks for the sample request's second mistake: what serde_json would stumble over once the quotes are plain.
-fn comma_behind(bytes: &[u8]) -> Option<Place> {
+fn comma_behind(bytes: &[u8]) -> Option<Position> {
     let text = std::str::from_utf8(bytes).ok().filter(|text| text.len() <= SECOND_LOOK_BYTES)?;
     let plain: String = text.chars().map(|c| if TYPOGRAPHIC.contains(&c) { '"' } else { c }).collect();
     let error = serde_json::from_str::<serde_json::Value>(&plain).err()?;
-    error.to_string().starts_with("trailing comma").then(|| Place::of(plain.as_bytes(), &error))
+    error.to_string().starts_with("trailing comma").then(|| Position::of(plain.as_bytes(), &error))
 }
 
 fn first_char(bytes: &[u8]) -> Option<char> {
@@ -153,25 +153,25 @@ fn first_char(bytes: &[u8]) -> Option<char> {
 }
 
 /// A place in a text, counted as editors count: line and column from 1, columns in characters.
-struct Place {
+struct Position {
     line: usize,
     column: usize,
     offset: usize,
 }
 
-impl Place {
+impl Position {
     /// serde_json counts columns in bytes, from 1, of the byte it last read.
-    fn of(bytes: &[u8], error: &serde_json::Error) -> Place {
-        Place::at(bytes, line_start(bytes, error.line()) + error.column().saturating_sub(1))
+    fn of(bytes: &[u8], error: &serde_json::Error) -> Position {
+        Position::at(bytes, line_start(bytes, error.line()) + error.column().saturating_sub(1))
     }
 
-    fn at(bytes: &[u8], offset: usize) -> Place {
+    fn at(bytes: &[u8], offset: usize) -> Position {
         let offset = offset.min(bytes.len());
         let before = &bytes[..offset];
         let start = memchr::memrchr(b'\n', before).map_or(0, |at| at + 1);
         let line = memchr::memchr_iter(b'\n', before).count() + 1;
         let column = String::from_utf8_lossy(&before[start..]).chars().count() + 1;
-        Place { line, column, offset }
+        Position { line, column, offset }
     }
 }
 
@@ -180,7 +180,7 @@ fn line_start(bytes: &[u8], line: usize) -> usize {
     if line <= 1 { 0 } else { newlines.skip(line - 2).map(|at| at + 1).next().unwrap_or(bytes.len()) }
 }
 
-impl std::fmt::Display for Place {
+impl std::fmt::Display for Position {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "line {}, column {}", self.line, self.column)
     }

@@ -12,4 +12,4 @@ pub mod sample;
 
 pub use body::{Body, Field, Value};
 pub use layout::{Answer, Candidate, Layout};
-pub use outcome::{Code, OUTCOMES, Outcome, Shape, Stage, Standing};
+pub use outcome::{AnsweredBy, Code, OUTCOMES, Outcome, Provenance, Shape};

@@ -4,16 +4,16 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use AnsweredBy::{Frontend, Matcher};
+use Provenance::{Doc, Observed};
 use Shape::{Identification, Verification};
-use Stage::{Door, Matcher};
-use Standing::{Doc, Observed};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// How far a fact about the endpoint can be relied on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Standing {
+pub enum Provenance {
     /// Printed in the document.
     Doc,
     /// Seen in public clients of this API or of its 1:1 sibling.
@@ -24,13 +24,13 @@ pub enum Standing {
     Assumed,
 }
 
-impl fmt::Display for Standing {
+impl fmt::Display for Provenance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
-            Standing::Doc => "doc",
-            Standing::Observed => "observed",
-            Standing::Computed => "computed",
-            Standing::Assumed => "assumed",
+            Provenance::Doc => "doc",
+            Provenance::Observed => "observed",
+            Provenance::Computed => "computed",
+            Provenance::Assumed => "assumed",
         })
     }
 }
@@ -47,9 +47,9 @@ pub enum Shape {
 
 /// Where an answer comes from, which decides what its `faceThreshold` shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
+pub enum AnsweredBy {
     /// Found before the matcher: the document prints `"0"`.
-    Door,
+    Frontend,
     /// From the matcher: the threshold of the request.
     Matcher,
 }
@@ -63,12 +63,12 @@ pub struct Outcome {
     pub message: &'static str,
     /// The document's shape for this code.
     pub shape: Shape,
-    /// Door or matcher.
-    pub stage: Stage,
+    /// Front end or matcher.
+    pub stage: AnsweredBy,
     /// Only 5004 has no `response` key (doc 4.5).
     pub has_response: bool,
     /// How sure the code is.
-    pub standing: Standing,
+    pub standing: Provenance,
     /// The place it is known from, and how sure the text is where that differs.
     pub source: &'static str,
 }
@@ -76,36 +76,36 @@ pub struct Outcome {
 /// Every known outcome: the eight documented ones, then those observed in clients of the 1:1 sibling.
 pub static OUTCOMES: [Outcome; 15] = [
     row("6018", "Sukses", Identification, Matcher, Doc, "doc 4.1, found"),
-    row("5002", "Kuota Hari Ini Habis, Silahkan Dicoba Esok Hari", Identification, Door, Doc, "doc 4.2"),
-    row("5001", " Akun tidak ditemukan ", Verification, Door, Doc, "doc 4.3"),
-    row("5003", "IP Tidak Sesuai", Identification, Door, Doc, "doc 4.4"),
+    row("5002", "Kuota Hari Ini Habis, Silahkan Dicoba Esok Hari", Identification, Frontend, Doc, "doc 4.2"),
+    row("5001", " Akun tidak ditemukan ", Verification, Frontend, Doc, "doc 4.3"),
+    row("5003", "IP Tidak Sesuai", Identification, Frontend, Doc, "doc 4.4"),
     Outcome {
         code: "5004",
         message: "Parameter tidak sesuai",
         shape: Identification,
-        stage: Door,
+        stage: Frontend,
         has_response: false,
         standing: Doc,
         source: "doc 4.5, tid null and no response",
     },
-    row("5005", " Threshold tidak sesuai.", Verification, Door, Doc, "doc 4.6"),
-    row("5006", "Data gagal di decrypt", Identification, Door, Doc, "doc 4.7"),
+    row("5005", " Threshold tidak sesuai.", Verification, Frontend, Doc, "doc 4.6"),
+    row("5006", "Data gagal di decrypt", Identification, Frontend, Doc, "doc 4.7"),
     row("6014", "Sistem Sedang Sibuk", Identification, Matcher, Doc, "doc 4.1, error"),
-    row("5000", "Sistem Sedang Sibuk", Identification, Door, Observed, "1:1 clients; text assumed"),
+    row("5000", "Sistem Sedang Sibuk", Identification, Frontend, Observed, "1:1 clients; text assumed"),
     row("6006", "Format Data Tidak Sesuai", Identification, Matcher, Observed, "1:1 clients; text assumed"),
     row("6012", "Sistem Sedang Sibuk", Identification, Matcher, Observed, "1:1 clients; text assumed"),
     row("6015", "Foto tidak dapat diproses", Identification, Matcher, Observed, "1:1 clients"),
     row("6019", "Foto Tidak Sesuai", Identification, Matcher, Observed, "1:1 clients"),
     row("6020", "NIK Tidak ditemukan", Identification, Matcher, Observed, "1:1 clients"),
-    row("9002", "Password Salah", Identification, Door, Observed, "1:1 clients; text assumed"),
+    row("9002", "Password Salah", Identification, Frontend, Observed, "1:1 clients; text assumed"),
 ];
 
 const fn row(
     code: &'static str,
     message: &'static str,
     shape: Shape,
-    stage: Stage,
-    standing: Standing,
+    stage: AnsweredBy,
+    standing: Provenance,
     source: &'static str,
 ) -> Outcome {
     Outcome { code, message, shape, stage, has_response: true, standing, source }
@@ -178,11 +178,11 @@ impl Code {
 
     /// Where the answer comes from; an unknown 6xxx is taken as the matcher's.
     #[must_use]
-    pub fn stage(&self) -> Stage {
+    pub fn stage(&self) -> AnsweredBy {
         match Outcome::find(self) {
             Some(outcome) => outcome.stage,
             None if self.0.starts_with('6') => Matcher,
-            None => Door,
+            None => Frontend,
         }
     }
 
@@ -246,8 +246,8 @@ mod tests {
     #[test]
     fn an_unknown_code_takes_its_stage_from_its_first_digit() {
         assert_eq!(Code::new("6999").unwrap().stage(), Matcher);
-        assert_eq!(Code::new("5999").unwrap().stage(), Door);
-        assert_eq!(Code::new("9999").unwrap().stage(), Door);
+        assert_eq!(Code::new("5999").unwrap().stage(), AnsweredBy::Frontend);
+        assert_eq!(Code::new("9999").unwrap().stage(), AnsweredBy::Frontend);
     }
 
     #[test]

@@ -18,14 +18,14 @@ const QUIET: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_millis(500);
 
 /// A watch on a directory. It ends when dropped.
-pub struct Watch {
-    news: Sender<News>,
+pub struct FileWatcher {
+    news: Sender<Signal>,
     thread: Option<JoinHandle<()>>,
 }
 
 /// What the watching thread is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum News {
+enum Signal {
     /// Something below the directory.
     Changed,
     /// The directory itself was made, moved or removed: a watch stays with what it was put on.
@@ -33,18 +33,18 @@ enum News {
     Stop,
 }
 
-impl Watch {
+impl FileWatcher {
     /// Calls `changed` after every burst of changes to fixtures below `directory`. The directory may be removed and made again.
     ///
     /// # Errors
     /// When the system refuses to watch.
-    pub fn start(directory: &Path, changed: impl Fn() + Send + 'static) -> io::Result<Watch> {
+    pub fn start(directory: &Path, changed: impl Fn() + Send + 'static) -> io::Result<FileWatcher> {
         let directory = std::path::absolute(directory)?;
         let (news, received) = mpsc::channel();
-        let (sieve, events) = (Sieve::new(&directory), news.clone());
+        let (sieve, events) = (EventFilter::new(&directory), news.clone());
         let mut watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
             // A failed watch may have lost an event.
-            let told = event.map_or(Some(News::Changed), |event| sieve.sort(&event));
+            let told = event.map_or(Some(Signal::Changed), |event| sieve.sort(&event));
             let _ = told.map(|news| events.send(news));
         })
         .map_err(io::Error::other)?;
@@ -54,14 +54,14 @@ impl Watch {
         let thread = std::thread::Builder::new()
             .name("frsim-fixtures".to_owned())
             .spawn(move || debounce(&received, || watch_again(&mut watcher, &directory), &changed))?;
-        Ok(Watch { news, thread: Some(thread) })
+        Ok(FileWatcher { news, thread: Some(thread) })
     }
 }
 
-impl Drop for Watch {
+impl Drop for FileWatcher {
     fn drop(&mut self) {
         // The thread ends, and its watcher with it.
-        let _ = self.news.send(News::Stop);
+        let _ = self.news.send(Signal::Stop);
         let _ = self.thread.take().map(JoinHandle::join);
     }
 }
@@ -72,14 +72,14 @@ fn watch_again(watcher: &mut RecommendedWatcher, directory: &Path) {
     let _ = watcher.watch(directory, RecursiveMode::Recursive);
 }
 
-fn debounce(received: &Receiver<News>, mut watch_again: impl FnMut(), changed: &impl Fn()) {
+fn debounce(received: &Receiver<Signal>, mut watch_again: impl FnMut(), changed: &impl Fn()) {
     while let Ok(mut news) = received.recv() {
         let deadline = Instant::now() + LONGEST;
         loop {
             match news {
-                News::Changed => {}
-                News::Remade => watch_again(),
-                News::Stop => return,
+                Signal::Changed => {}
+                Signal::Remade => watch_again(),
+                Signal::Stop => return,
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -95,31 +95,31 @@ fn debounce(received: &Receiver<News>, mut watch_again: impl FnMut(), changed: &
 }
 
 /// Tells changes to fixtures from everything else that happens.
-struct Sieve {
+struct EventFilter {
     /// The directory as it was named, and as systems that resolve links name it in events.
     names: [PathBuf; 2],
 }
 
-impl Sieve {
-    fn new(directory: &Path) -> Sieve {
+impl EventFilter {
+    fn new(directory: &Path) -> EventFilter {
         let resolved = directory.canonicalize().unwrap_or_else(|_| directory.to_owned());
-        Sieve { names: [directory.to_owned(), resolved] }
+        EventFilter { names: [directory.to_owned(), resolved] }
     }
 
-    fn sort(&self, event: &Event) -> Option<News> {
+    fn sort(&self, event: &Event) -> Option<Signal> {
         if matches!(event.kind, EventKind::Access(_)) {
             return None;
         }
         if event.paths.is_empty() {
             // Events were lost.
-            return Some(News::Changed);
+            return Some(Signal::Changed);
         }
         let is_whole = |path: &PathBuf| self.names.contains(path);
         let moves = !matches!(event.kind, EventKind::Modify(ModifyKind::Data(_) | ModifyKind::Metadata(_)));
         if moves && event.paths.iter().any(is_whole) {
-            return Some(News::Remade);
+            return Some(Signal::Remade);
         }
-        event.paths.iter().any(|path| self.is_fixture(path)).then_some(News::Changed)
+        event.paths.iter().any(|path| self.is_fixture(path)).then_some(Signal::Changed)
     }
 
     fn is_fixture(&self, path: &Path) -> bool {
@@ -137,10 +137,10 @@ mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
 
     /// What `simulator.toml` says whenever something changed.
-    fn watched(directory: &Path) -> (Watch, Receiver<Option<String>>) {
+    fn watched(directory: &Path) -> (FileWatcher, Receiver<Option<String>>) {
         let (sender, news) = mpsc::channel();
         let path = directory.join("simulator.toml");
-        let watch = Watch::start(directory, move || drop(sender.send(fs::read_to_string(&path).ok())));
+        let watch = FileWatcher::start(directory, move || drop(sender.send(fs::read_to_string(&path).ok())));
         (watch.unwrap(), news)
     }
 
@@ -198,19 +198,19 @@ mod tests {
 
     #[test]
     fn only_what_concerns_fixtures_is_news() {
-        let sieve = Sieve { names: [PathBuf::from("/f"), PathBuf::from("/real/f")] };
+        let sieve = EventFilter { names: [PathBuf::from("/f"), PathBuf::from("/real/f")] };
         let written = EventKind::Modify(ModifyKind::Data(DataChange::Any));
         let renamed = EventKind::Modify(ModifyKind::Name(RenameMode::To));
         for (kind, path, expected) in [
-            (written, "/f/simulator.toml", Some(News::Changed)),
-            (written, "/real/f/customers/a.toml", Some(News::Changed)),
-            (EventKind::Create(CreateKind::Folder), "/f/customers", Some(News::Changed)),
-            (renamed, "/f/gallery/x", Some(News::Changed)),
-            (EventKind::Remove(RemoveKind::File), "/f/gallery/x/y.jpg", Some(News::Changed)),
+            (written, "/f/simulator.toml", Some(Signal::Changed)),
+            (written, "/real/f/customers/a.toml", Some(Signal::Changed)),
+            (EventKind::Create(CreateKind::Folder), "/f/customers", Some(Signal::Changed)),
+            (renamed, "/f/gallery/x", Some(Signal::Changed)),
+            (EventKind::Remove(RemoveKind::File), "/f/gallery/x/y.jpg", Some(Signal::Changed)),
             // A mounted configuration is swapped by this link.
-            (renamed, "/f/..data", Some(News::Changed)),
-            (EventKind::Create(CreateKind::Folder), "/f", Some(News::Remade)),
-            (renamed, "/f", Some(News::Remade)),
+            (renamed, "/f/..data", Some(Signal::Changed)),
+            (EventKind::Create(CreateKind::Folder), "/f", Some(Signal::Remade)),
+            (renamed, "/f", Some(Signal::Remade)),
             (EventKind::Modify(ModifyKind::Metadata(MetadataKind::Any)), "/f", None),
             (EventKind::Access(AccessKind::Any), "/f/simulator.toml", None),
             (written, "/f/notes.txt", None),
@@ -224,6 +224,6 @@ mod tests {
             assert_eq!(sieve.sort(&event), expected, "{kind:?} {path}");
         }
         let lost = Event::new(EventKind::Other).set_flag(Flag::Rescan);
-        assert_eq!(sieve.sort(&lost), Some(News::Changed));
+        assert_eq!(sieve.sort(&lost), Some(Signal::Changed));
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::http::state::Shared;
+use crate::http::state::AppState;
 
 /// How often it is looked whether there is memory to give back.
 const QUIET: Duration = Duration::from_secs(1);
@@ -15,7 +15,7 @@ const TIMES: u32 = 4;
 const BUSY: u64 = 20;
 
 /// Gives memory back when connections or requests have come, few still come and none is under way. Ends with the server only.
-pub(super) async fn give_memory_back(shared: &Shared) {
+pub(super) async fn give_memory_back(shared: &AppState) {
     let (mut last, mut times, mut compacted) = (0, 0, 0);
     loop {
         actix_rt::time::sleep(QUIET).await;
@@ -27,15 +27,15 @@ pub(super) async fn give_memory_back(shared: &Shared) {
         }
         if times > 0 && new <= BUSY && *shared.in_flight.borrow() == 0 {
             compacted = shared.engine.journal.compact(compacted);
-            shared.buffers.give_back();
-            give_back();
+            shared.buffers.release();
+            trim_heap();
             times -= 1;
         }
     }
 }
 
 /// Gives back what the allocator keeps for later.
-fn give_back() {
+fn trim_heap() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: it takes no pointer, and may be called at any time from any thread.
     unsafe {

@@ -21,25 +21,25 @@ use tokio::sync::{Notify, oneshot, watch};
 use crate::config::{self, Problem};
 use crate::domain::policy::PolicySpec;
 use crate::engine::reload::Reloader;
-use crate::engine::{Engine, Settings as EngineSettings};
-use crate::http::slots::Places;
-use crate::http::state::{Settings, Shared, Start};
-use crate::http::timeouts::Patience;
+use crate::engine::{Engine, EngineSettings};
+use crate::http::slots::Slots;
+use crate::http::state::{AppState, HttpSettings, StartInfo};
+use crate::http::timeouts::Timeouts;
 use crate::keys::{self, KeyError, KeyRing, PrivateKey};
 use crate::state::clock::{Clock, ClockStart};
 use crate::state::journal::Journal;
 use crate::state::metrics::Metrics;
-use crate::state::observer::{Observer, Silent};
+use crate::state::observer::{NoopObserver, Observer};
 use crate::state::timer::{RealTimer, Timer};
-use file_watch::Watch;
+use file_watch::FileWatcher;
 use servers::Running;
-use setup::Refused;
+use setup::TestError;
 
 /// Calls of the admin API that wait for requests at the same time, at most.
-const MOST_WAITS: usize = 256;
+const MAX_WAITS: usize = 256;
 
 /// Those who follow the events at the same time, at most.
-const MOST_READERS: usize = 64;
+const MAX_READERS: usize = 64;
 
 /// Why a simulator does not start.
 #[derive(Debug, thiserror::Error)]
@@ -69,7 +69,7 @@ pub enum StartError {
     Token(Option<usize>),
     /// A customer or a rule of the builder is wrong.
     #[error("{what}: {refused}")]
-    Refused { what: String, refused: Refused },
+    Setup { what: String, refused: TestError },
     /// A file named on the command line cannot be used.
     #[error("{}: {source}", path.display())]
     File { path: PathBuf, source: io::Error },
@@ -89,7 +89,7 @@ pub struct Builder {
     clock: ClockStart,
     seed: u64,
     policy: PolicySpec,
-    settings: Settings,
+    settings: HttpSettings,
     grace: Duration,
     journal_bytes: usize,
     journal_file: Option<PathBuf>,
@@ -99,11 +99,11 @@ pub struct Builder {
     timer: Arc<dyn Timer>,
     /// Put when it starts, in this order.
     customers: Vec<(String, Value)>,
-    rules: Vec<Put>,
+    rules: Vec<InitialRule>,
 }
 
 /// A rule that is put when the simulator starts.
-struct Put {
+struct InitialRule {
     customer_id: String,
     name: String,
     rule: Value,
@@ -122,18 +122,18 @@ impl Default for Builder {
             clock: ClockStart::System,
             seed: 0,
             policy: PolicySpec::default(),
-            settings: Settings {
+            settings: HttpSettings {
                 max_body: 10 << 20,
                 admin_token: None,
                 workers: cores.min(512),
-                patience: Patience::default(),
+                timeouts: Timeouts::default(),
             },
             grace: Duration::from_secs(2),
             journal_bytes: 32 << 20,
             journal_file: None,
             show_nik: false,
             watch: false,
-            observer: Arc::new(Silent),
+            observer: Arc::new(NoopObserver),
             timer: Arc::new(RealTimer),
             customers: Vec::new(),
             rules: Vec::new(),
@@ -262,7 +262,7 @@ impl Builder {
     #[must_use]
     pub fn rule(mut self, customer_id: &str, name: &str, rule: impl Serialize) -> Builder {
         let (customer_id, name) = (customer_id.to_owned(), name.to_owned());
-        self.rules.push(Put { customer_id, name, rule: as_json(rule) });
+        self.rules.push(InitialRule { customer_id, name, rule: as_json(rule) });
         self
     }
 
@@ -284,8 +284,8 @@ impl Builder {
     /// How long clients of the endpoint may take for what they owe; for tests, which would have to wait else.
     #[doc(hidden)]
     #[must_use]
-    pub fn patience(mut self, patience: Patience) -> Builder {
-        self.settings.patience = patience;
+    pub fn timeouts(mut self, timeouts: Timeouts) -> Builder {
+        self.settings.timeouts = timeouts;
         self
     }
 
@@ -339,12 +339,12 @@ impl Builder {
         let watching = match (&self.fixtures, self.watch) {
             (Some(directory), true) => {
                 let reloader = Arc::clone(&reloader);
-                Some(Watch::start(directory, move || drop(reloader.reload()))?)
+                Some(FileWatcher::start(directory, move || drop(reloader.reload()))?)
             }
             _ => None,
         };
-        let (gate, commands) = unbounded_channel();
-        let shared = Arc::new(Shared {
+        let (listener_commands, commands) = unbounded_channel();
+        let shared = Arc::new(AppState {
             engine,
             observer: self.observer,
             settings: self.settings,
@@ -352,14 +352,14 @@ impl Builder {
             in_flight: watch::Sender::new(0),
             buffers: Arc::default(),
             connections: AtomicU64::new(0),
-            gate,
-            waits: Places::new(MOST_WAITS),
-            readers: Places::new(MOST_READERS),
+            listener_commands,
+            waits: Slots::new(MAX_WAITS),
+            readers: Slots::new(MAX_READERS),
             metrics: Metrics::default(),
             stopping: watch::Sender::new(false),
             shutdown: Notify::new(),
             reloader,
-            start: Start {
+            start: StartInfo {
                 endpoint: addresses.0,
                 admin: addresses.1,
                 seed: self.seed,
@@ -382,7 +382,7 @@ impl Builder {
         })
     }
 
-    fn key_ring(&self) -> Result<(KeyRing, Option<keys::Origin>), StartError> {
+    fn key_ring(&self) -> Result<(KeyRing, Option<keys::KeyOrigin>), StartError> {
         match &self.keys {
             Some(directory) => {
                 let (key, opened) = keys::read_or_generate(directory, self.key_bits)?;
@@ -416,13 +416,13 @@ fn as_json(value: impl Serialize) -> Value {
     serde_json::to_value(value).unwrap_or_default()
 }
 
-fn put(engine: &Engine, customers: &[(String, Value)], rules: &[Put]) -> Result<(), StartError> {
+fn put(engine: &Engine, customers: &[(String, Value)], rules: &[InitialRule]) -> Result<(), StartError> {
     for (id, customer) in customers {
         setup::put_customer(engine, id, customer)
-            .map_err(|refused| StartError::Refused { what: format!("the customer {id}"), refused })?;
+            .map_err(|refused| StartError::Setup { what: format!("the customer {id}"), refused })?;
     }
-    for Put { customer_id, name, rule } in rules {
-        setup::put_rule(engine, customer_id, name, rule).map_err(|refused| StartError::Refused {
+    for InitialRule { customer_id, name, rule } in rules {
+        setup::put_rule(engine, customer_id, name, rule).map_err(|refused| StartError::Setup {
             what: format!("the rule {name:?} of {customer_id}"),
             refused,
         })?;
@@ -438,11 +438,11 @@ fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
 pub struct Simulator {
     endpoint: SocketAddr,
     admin: Option<SocketAddr>,
-    origin: Option<keys::Origin>,
-    shared: Arc<Shared>,
+    origin: Option<keys::KeyOrigin>,
+    shared: Arc<AppState>,
     /// Ready requests made so far.
     transactions: AtomicU64,
-    _watching: Option<Watch>,
+    _watching: Option<FileWatcher>,
     running: Running,
 }
 
@@ -473,7 +473,7 @@ impl Simulator {
 
     /// Whether the server's key was read or made; `None` when it is kept nowhere.
     #[must_use]
-    pub fn key_origin(&self) -> Option<keys::Origin> {
+    pub fn key_origin(&self) -> Option<keys::KeyOrigin> {
         self.origin
     }
 

@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use super::memory::give_memory_back;
 use crate::http::admin;
 use crate::http::data::listener::{self, Worker};
-use crate::http::state::{Command, Shared};
+use crate::http::state::{AppState, ListenerCommand};
 
 /// The thread that runs both servers.
 pub(super) struct Running {
@@ -25,7 +25,7 @@ impl Running {
     pub(super) fn start(
         listener: TcpListener,
         admin_listener: Option<TcpListener>,
-        shared: (Arc<Shared>, UnboundedReceiver<Command>),
+        shared: (Arc<AppState>, UnboundedReceiver<ListenerCommand>),
         grace: Duration,
     ) -> io::Result<Running> {
         let (stop, stopped) = oneshot::channel();
@@ -55,7 +55,7 @@ impl Drop for Running {
 async fn serve(
     listener: TcpListener,
     admin_listener: Option<TcpListener>,
-    (shared, gate): (Arc<Shared>, UnboundedReceiver<Command>),
+    (shared, listener_commands): (Arc<AppState>, UnboundedReceiver<ListenerCommand>),
     grace: Duration,
     stopped: oneshot::Receiver<()>,
     report: mpsc::SyncSender<io::Result<()>>,
@@ -71,7 +71,7 @@ async fn serve(
     let _ = report.send(Ok(()));
     tokio::select! {
         // Dropped when told to stop: the port is closed then, whatever a fault was doing with it.
-        _ = listener::accept(listener, &workers, gate, &shared) => {}
+        _ = listener::accept(listener, &workers, listener_commands, &shared) => {}
         _ = stopped => {}
         () = shared.shutdown.notified() => {}
         () = give_memory_back(&shared) => {}
@@ -97,7 +97,7 @@ const BACKLOG: i32 = 4096;
 fn start_servers(
     listener: &TcpListener,
     admin_listener: Option<TcpListener>,
-    shared: &Arc<Shared>,
+    shared: &Arc<AppState>,
 ) -> io::Result<(Vec<Worker>, Option<actix_server::Server>)> {
     listener.set_nonblocking(true)?;
     // Where listening again does not change the queue's length, the shorter one does.

@@ -10,25 +10,25 @@ use crate::config::CustomerId;
 use crate::domain::customer::Customer;
 use crate::domain::rules::RuleSpec;
 use crate::engine::Engine;
-use crate::state::customers::Wanted;
+use crate::state::customers::CustomerInput;
 
 /// Why a simulator does not do what a test asks: what is wrong with it, and where.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct Refused(pub(super) String);
+pub struct TestError(pub(super) String);
 
 // `unwrap` prints the Debug.
-impl fmt::Debug for Refused {
+impl fmt::Debug for TestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
 }
 
 /// Puts a customer as JSON writes it.
-pub(super) fn put_customer(engine: &Engine, id: &str, customer: &impl Serialize) -> Result<(), Refused> {
+pub(super) fn put_customer(engine: &Engine, id: &str, customer: &impl Serialize) -> Result<(), TestError> {
     let wanted = wanted(customer)?;
     let put = engine.put_customer(&id_of(id)?, wanted);
-    put.map(drop).map_err(|refusal| Refused(refusal.to_string()))
+    put.map(drop).map_err(|refusal| TestError(refusal.to_string()))
 }
 
 /// Puts a rule as JSON writes it.
@@ -37,35 +37,35 @@ pub(super) fn put_rule(
     customer_id: &str,
     name: &str,
     rule: &impl Serialize,
-) -> Result<(), Refused> {
+) -> Result<(), TestError> {
     let customer = known(engine, customer_id)?;
     let spec: RuleSpec = read(rule)?;
-    engine.put_rule(&customer.id, name, spec).map(drop).map_err(Refused)
+    engine.put_rule(&customer.id, name, spec).map(drop).map_err(TestError)
 }
 
-pub(super) fn known(engine: &Engine, customer_id: &str) -> Result<Arc<Customer>, Refused> {
-    engine.customer(customer_id).ok_or_else(|| Refused(format!("no customer has the id {customer_id:?}")))
+pub(super) fn known(engine: &Engine, customer_id: &str) -> Result<Arc<Customer>, TestError> {
+    engine.customer(customer_id).ok_or_else(|| TestError(format!("no customer has the id {customer_id:?}")))
 }
 
-pub(super) fn id_of(text: &str) -> Result<CustomerId, Refused> {
-    text.parse().map_err(Refused)
+pub(super) fn id_of(text: &str) -> Result<CustomerId, TestError> {
+    text.parse().map_err(TestError)
 }
 
-pub(super) fn wanted(customer: &impl Serialize) -> Result<Wanted, Refused> {
-    Wanted::read(json(customer)?).map_err(|error| misread(&error))
+pub(super) fn wanted(customer: &impl Serialize) -> Result<CustomerInput, TestError> {
+    CustomerInput::read(json(customer)?).map_err(|error| misread(&error))
 }
 
-pub(super) fn read<T: serde::de::DeserializeOwned>(value: &impl Serialize) -> Result<T, Refused> {
+pub(super) fn read<T: serde::de::DeserializeOwned>(value: &impl Serialize) -> Result<T, TestError> {
     serde_path_to_error::deserialize(json(value)?).map_err(|error| misread(&error))
 }
 
-pub(super) fn json(value: &impl Serialize) -> Result<Value, Refused> {
-    serde_json::to_value(value).map_err(|error| Refused(error.to_string()))
+pub(super) fn json(value: &impl Serialize) -> Result<Value, TestError> {
+    serde_json::to_value(value).map_err(|error| TestError(error.to_string()))
 }
 
-pub(super) fn misread(error: &serde_path_to_error::Error<serde_json::Error>) -> Refused {
+pub(super) fn misread(error: &serde_path_to_error::Error<serde_json::Error>) -> TestError {
     match error.path().to_string() {
-        path if path == "." => Refused(error.inner().to_string()),
-        path => Refused(format!("{path}: {}", error.inner())),
+        path if path == "." => TestError(error.inner().to_string()),
+        path => TestError(format!("{path}: {}", error.inner())),
     }
 }

@@ -9,26 +9,26 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::Simulator;
-use super::setup::{self, Refused, id_of, known, read, wanted};
+use super::setup::{self, TestError, id_of, known, read, wanted};
 use crate::config::source;
 use crate::domain::customer::Customer;
 use crate::engine::Scope;
 use crate::http::client_request::{Fields, Request};
 use crate::keys;
-use crate::state::clock::Change;
-use crate::state::journal::{Entry, Expected, Match, Tally};
+use crate::state::clock::ClockMove;
+use crate::state::journal::{Entry, ExpectedCount, Match, MatchReport};
 
 /// The journal has not as many requests as it should: how many it has, and what came near. Printed the same with `{}` and
 /// `{:?}`, so that `unwrap` in a test tells all of it.
 #[derive(Clone, PartialEq)]
-pub struct Unmet {
+pub struct VerificationFailed {
     /// What was expected, and found.
     message: String,
     /// What the journal has of it.
-    pub tally: Tally,
+    pub tally: MatchReport,
 }
 
-impl fmt::Display for Unmet {
+impl fmt::Display for VerificationFailed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)?;
         for miss in &self.tally.nearest {
@@ -41,36 +41,36 @@ impl fmt::Display for Unmet {
     }
 }
 
-impl fmt::Debug for Unmet {
+impl fmt::Debug for VerificationFailed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
 }
 
-impl std::error::Error for Unmet {}
+impl std::error::Error for VerificationFailed {}
 
 /// How many requests there should be: a number, or a range such as `1..`, `..=3` and `2..=4`.
-impl From<u64> for Expected {
-    fn from(count: u64) -> Expected {
-        Expected { exactly: Some(count), ..Expected::default() }
+impl From<u64> for ExpectedCount {
+    fn from(count: u64) -> ExpectedCount {
+        ExpectedCount { exactly: Some(count), ..ExpectedCount::default() }
     }
 }
 
-impl From<RangeFrom<u64>> for Expected {
-    fn from(range: RangeFrom<u64>) -> Expected {
-        Expected { at_least: Some(range.start), ..Expected::default() }
+impl From<RangeFrom<u64>> for ExpectedCount {
+    fn from(range: RangeFrom<u64>) -> ExpectedCount {
+        ExpectedCount { at_least: Some(range.start), ..ExpectedCount::default() }
     }
 }
 
-impl From<RangeToInclusive<u64>> for Expected {
-    fn from(range: RangeToInclusive<u64>) -> Expected {
-        Expected { at_most: Some(range.end), ..Expected::default() }
+impl From<RangeToInclusive<u64>> for ExpectedCount {
+    fn from(range: RangeToInclusive<u64>) -> ExpectedCount {
+        ExpectedCount { at_most: Some(range.end), ..ExpectedCount::default() }
     }
 }
 
-impl From<RangeInclusive<u64>> for Expected {
-    fn from(range: RangeInclusive<u64>) -> Expected {
-        Expected { at_least: Some(*range.start()), at_most: Some(*range.end()), exactly: None }
+impl From<RangeInclusive<u64>> for ExpectedCount {
+    fn from(range: RangeInclusive<u64>) -> ExpectedCount {
+        ExpectedCount { at_least: Some(*range.start()), at_most: Some(*range.end()), exactly: None }
     }
 }
 
@@ -83,9 +83,9 @@ impl Simulator {
     ///
     /// # Errors
     /// When nobody has the id.
-    pub fn request(&self, customer_id: &str) -> Result<Request, Refused> {
+    pub fn request(&self, customer_id: &str) -> Result<Request, TestError> {
         let customer = self.customer(customer_id)?;
-        let key = keys::read_public_pem(customer.key.public_pem()).map_err(Refused)?;
+        let key = keys::read_public_pem(customer.key.public_pem()).map_err(TestError)?;
         let fields = Fields {
             transaction_id: &format!("T-{}", self.next_transaction()),
             transaction_source: "test",
@@ -95,7 +95,7 @@ impl Simulator {
             password: &customer.account.password,
             ip: &allowed_address(&customer),
         };
-        Request::new(self.url_of(&customer), key, fields).map_err(Refused)
+        Request::new(self.url_of(&customer), key, fields).map_err(TestError)
     }
 
     fn url_of(&self, customer: &Customer) -> String {
@@ -125,24 +125,30 @@ impl Simulator {
     ///
     /// # Errors
     /// How many there are and what came near; or what is wrong with the match.
-    pub fn verify(&self, wanted: impl Serialize, count: impl Into<Expected>) -> Result<u64, Unmet> {
+    pub fn verify(
+        &self,
+        wanted: impl Serialize,
+        count: impl Into<ExpectedCount>,
+    ) -> Result<u64, VerificationFailed> {
         let expected = count.into();
-        let wanted: Match = read(&wanted).map_err(|Refused(message)| Unmet::of(message, Tally::default()))?;
-        let right = expected.counts().map_err(|message| Unmet::of(message, Tally::default()))?;
+        let wanted: Match = read(&wanted)
+            .map_err(|TestError(message)| VerificationFailed::of(message, MatchReport::default()))?;
+        let right =
+            expected.counts().map_err(|message| VerificationFailed::of(message, MatchReport::default()))?;
         let (entries, _) = self.engine().journal.entries();
-        let tally = Tally::of(&entries, &wanted);
+        let tally = MatchReport::of(&entries, &wanted);
         if right.contains(&tally.count) {
             return Ok(tally.count);
         }
-        Err(Unmet::of(format!("{} requests match, expected {expected}", tally.count), tally))
+        Err(VerificationFailed::of(format!("{} requests match, expected {expected}", tally.count), tally))
     }
 
     /// Moves the simulator's clock forward, and with it every customer's that follows it. Gives the instant it then shows.
     ///
     /// # Errors
     /// When it would leave the year 9999.
-    pub fn advance(&self, by: Duration) -> Result<Timestamp, Refused> {
-        let reading = self.engine().clock.change(Change::Advance(by)).map_err(Refused)?;
+    pub fn advance(&self, by: Duration) -> Result<Timestamp, TestError> {
+        let reading = self.engine().clock.change(ClockMove::Advance(by)).map_err(TestError)?;
         Ok(reading.now)
     }
 
@@ -150,7 +156,7 @@ impl Simulator {
     ///
     /// # Errors
     /// What is wrong with it, and where.
-    pub fn put_customer(&self, id: &str, customer: impl Serialize) -> Result<(), Refused> {
+    pub fn put_customer(&self, id: &str, customer: impl Serialize) -> Result<(), TestError> {
         setup::put_customer(self.engine(), id, &customer)
     }
 
@@ -158,17 +164,17 @@ impl Simulator {
     ///
     /// # Errors
     /// What is wrong with it, and where.
-    pub fn make_customer(&self, customer: impl Serialize) -> Result<String, Refused> {
+    pub fn create_customer(&self, customer: impl Serialize) -> Result<String, TestError> {
         let wanted = wanted(&customer)?;
-        let made = self.engine().make_customer(wanted);
-        made.map(|listed| listed.customer.id.clone()).map_err(|refusal| Refused(refusal.to_string()))
+        let made = self.engine().create_customer(wanted);
+        made.map(|listed| listed.customer.id.clone()).map_err(|refusal| TestError(refusal.to_string()))
     }
 
     /// Puts a rule of a customer, before those that it has.
     ///
     /// # Errors
     /// What is wrong with it, or that nobody has the id.
-    pub fn put_rule(&self, customer_id: &str, name: &str, rule: impl Serialize) -> Result<(), Refused> {
+    pub fn put_rule(&self, customer_id: &str, name: &str, rule: impl Serialize) -> Result<(), TestError> {
         setup::put_rule(self.engine(), customer_id, name, &rule)
     }
 
@@ -176,19 +182,19 @@ impl Simulator {
     ///
     /// # Errors
     /// When nobody has the id, or the customer cannot be taken back.
-    pub fn reset(&self, scope: Scope, customer_id: Option<&str>) -> Result<(), Refused> {
+    pub fn reset(&self, scope: Scope, customer_id: Option<&str>) -> Result<(), TestError> {
         let id = customer_id.map(|id| self.customer(id).and_then(|known| id_of(&known.id))).transpose()?;
-        self.engine().reset(scope, id.as_ref()).map_err(|refusal| Refused(refusal.to_string()))
+        self.engine().reset(scope, id.as_ref()).map_err(|refusal| TestError(refusal.to_string()))
     }
 
-    fn customer(&self, customer_id: &str) -> Result<Arc<Customer>, Refused> {
+    fn customer(&self, customer_id: &str) -> Result<Arc<Customer>, TestError> {
         known(self.engine(), customer_id)
     }
 }
 
-impl Unmet {
-    fn of(message: String, tally: Tally) -> Unmet {
-        Unmet { message, tally }
+impl VerificationFailed {
+    fn of(message: String, tally: MatchReport) -> VerificationFailed {
+        VerificationFailed { message, tally }
     }
 }
 

@@ -30,7 +30,7 @@ impl std::str::FromStr for ClockStart {
 
 /// Where a clock stands, seen from the clock that it follows: the simulator's follows the system's, a customer's the simulator's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
+pub enum ClockMode {
     /// As far ahead of the clock that it follows; stands still when that one does.
     Following(SignedDuration),
     /// As far ahead of the system's clock, whatever the clock that it follows does.
@@ -39,15 +39,15 @@ pub enum Mode {
     Frozen(Timestamp),
 }
 
-impl Default for Mode {
-    fn default() -> Mode {
-        Mode::Following(SignedDuration::ZERO)
+impl Default for ClockMode {
+    fn default() -> ClockMode {
+        ClockMode::Following(SignedDuration::ZERO)
     }
 }
 
 /// What can be done to a clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Change {
+pub enum ClockMove {
     /// Forward; one that stands still stands at the later instant then.
     Advance(std::time::Duration),
     /// To an instant, where it stands still.
@@ -60,7 +60,7 @@ pub enum Change {
 
 /// What a clock shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Reading {
+pub struct ClockReading {
     /// The instant.
     pub now: Timestamp,
     /// Whether it stands still.
@@ -71,14 +71,14 @@ pub struct Reading {
 #[derive(Debug)]
 pub struct Clock {
     start: ClockStart,
-    mode: Mutex<Mode>,
+    mode: Mutex<ClockMode>,
 }
 
 impl Clock {
     /// A clock at its start.
     #[must_use]
     pub fn new(start: ClockStart) -> Clock {
-        Clock { start, mode: Mutex::new(Mode::of(start)) }
+        Clock { start, mode: Mutex::new(ClockMode::of(start)) }
     }
 
     /// The present instant.
@@ -89,7 +89,7 @@ impl Clock {
 
     /// The present instant, and whether the clock stands still.
     #[must_use]
-    pub fn read(&self) -> Reading {
+    pub fn read(&self) -> ClockReading {
         self.lock().read(system())
     }
 
@@ -97,39 +97,39 @@ impl Clock {
     ///
     /// # Errors
     /// When that leaves the range of instants (until the end of year 9999); the clock is unchanged then.
-    pub fn change(&self, change: Change) -> Result<Reading, String> {
+    pub fn change(&self, change: ClockMove) -> Result<ClockReading, String> {
         let mut mode = self.lock();
-        *mode = mode.changed(change, system(), Mode::of(self.start))?;
+        *mode = mode.changed(change, system(), ClockMode::of(self.start))?;
         Ok(mode.read(system()))
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Mode> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, ClockMode> {
         self.mode.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// The system's clock, in milliseconds: that is what journal and log print; nothing finer means anything here.
-fn system() -> Reading {
+fn system() -> ClockReading {
     let now = Timestamp::now();
-    Reading { now: Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now), frozen: false }
+    ClockReading { now: Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now), frozen: false }
 }
 
-impl Mode {
-    fn of(start: ClockStart) -> Mode {
+impl ClockMode {
+    fn of(start: ClockStart) -> ClockMode {
         match start {
-            ClockStart::System => Mode::default(),
-            ClockStart::At(instant) => Mode::Frozen(instant),
+            ClockStart::System => ClockMode::default(),
+            ClockStart::At(instant) => ClockMode::Frozen(instant),
         }
     }
 
     /// What a clock in this mode shows while the one that it follows shows `lead`.
     #[must_use]
-    pub fn read(self, lead: Reading) -> Reading {
+    pub fn read(self, lead: ClockReading) -> ClockReading {
         let ahead_of = |now: Timestamp, by| now.checked_add(by).unwrap_or(Timestamp::MAX);
         match self {
-            Mode::Following(ahead) => Reading { now: ahead_of(lead.now, ahead), ..lead },
-            Mode::Running(ahead) => Reading { now: ahead_of(system().now, ahead), frozen: false },
-            Mode::Frozen(now) => Reading { now, frozen: true },
+            ClockMode::Following(ahead) => ClockReading { now: ahead_of(lead.now, ahead), ..lead },
+            ClockMode::Running(ahead) => ClockReading { now: ahead_of(system().now, ahead), frozen: false },
+            ClockMode::Frozen(now) => ClockReading { now, frozen: true },
         }
     }
 
@@ -137,27 +137,32 @@ impl Mode {
     ///
     /// # Errors
     /// When that leaves the range of instants.
-    pub fn changed(self, change: Change, lead: Reading, start: Mode) -> Result<Mode, String> {
-        let Reading { now, frozen } = self.read(lead);
+    pub fn changed(
+        self,
+        change: ClockMove,
+        lead: ClockReading,
+        start: ClockMode,
+    ) -> Result<ClockMode, String> {
+        let ClockReading { now, frozen } = self.read(lead);
         match change {
-            Change::Advance(by) => self.advanced(by, now),
-            Change::Set(now) => Ok(Mode::Frozen(now)),
-            Change::Freeze(true) => Ok(Mode::Frozen(now)),
-            Change::Freeze(false) if frozen => Ok(Mode::Running(now.duration_since(system().now))),
-            Change::Freeze(false) => Ok(self),
-            Change::Reset => Ok(start),
+            ClockMove::Advance(by) => self.advanced(by, now),
+            ClockMove::Set(now) => Ok(ClockMode::Frozen(now)),
+            ClockMove::Freeze(true) => Ok(ClockMode::Frozen(now)),
+            ClockMove::Freeze(false) if frozen => Ok(ClockMode::Running(now.duration_since(system().now))),
+            ClockMove::Freeze(false) => Ok(self),
+            ClockMove::Reset => Ok(start),
         }
     }
 
-    fn advanced(self, by: std::time::Duration, now: Timestamp) -> Result<Mode, String> {
+    fn advanced(self, by: std::time::Duration, now: Timestamp) -> Result<ClockMode, String> {
         let too_far = || "the clock cannot go beyond the year 9999".to_owned();
         let by = SignedDuration::try_from(by).map_err(|_| too_far())?;
         let later = now.checked_add(by).map_err(|_| too_far())?;
         let farther = |ahead: SignedDuration| ahead.checked_add(by).ok_or_else(too_far);
         Ok(match self {
-            Mode::Following(ahead) => Mode::Following(farther(ahead)?),
-            Mode::Running(ahead) => Mode::Running(farther(ahead)?),
-            Mode::Frozen(_) => Mode::Frozen(later),
+            ClockMode::Following(ahead) => ClockMode::Following(farther(ahead)?),
+            ClockMode::Running(ahead) => ClockMode::Running(farther(ahead)?),
+            ClockMode::Frozen(_) => ClockMode::Frozen(later),
         })
     }
 }
@@ -174,30 +179,30 @@ mod tests {
     #[test]
     fn a_clock_given_an_instant_stands_still_until_advanced_or_let_go() {
         let clock = Clock::new("2026-11-21T10:00:00+07:00".parse().unwrap());
-        assert_eq!(clock.read(), Reading { now: at("2026-11-21T03:00:00Z"), frozen: true });
-        let later = clock.change(Change::Advance(Duration::from_secs(25 * 3600))).unwrap();
-        assert_eq!(later, Reading { now: at("2026-11-22T11:00:00+07:00"), frozen: true });
-        assert!(!clock.change(Change::Freeze(false)).unwrap().frozen);
+        assert_eq!(clock.read(), ClockReading { now: at("2026-11-21T03:00:00Z"), frozen: true });
+        let later = clock.change(ClockMove::Advance(Duration::from_secs(25 * 3600))).unwrap();
+        assert_eq!(later, ClockReading { now: at("2026-11-22T11:00:00+07:00"), frozen: true });
+        assert!(!clock.change(ClockMove::Freeze(false)).unwrap().frozen);
         assert!(clock.now() >= later.now);
-        let start = Reading { now: at("2026-11-21T03:00:00Z"), frozen: true };
-        assert_eq!(clock.change(Change::Reset).unwrap(), start);
+        let start = ClockReading { now: at("2026-11-21T03:00:00Z"), frozen: true };
+        assert_eq!(clock.change(ClockMove::Reset).unwrap(), start);
     }
 
     #[test]
     fn a_running_clock_keeps_running_when_advanced() {
         let clock = Clock::new(ClockStart::System);
         let before = clock.now();
-        let reading = clock.change(Change::Advance(Duration::from_secs(3600))).unwrap();
+        let reading = clock.change(ClockMove::Advance(Duration::from_secs(3600))).unwrap();
         assert!(!reading.frozen && reading.now >= before + Duration::from_secs(3600));
-        assert!(clock.change(Change::Freeze(true)).unwrap().frozen);
+        assert!(clock.change(ClockMove::Freeze(true)).unwrap().frozen);
         assert_eq!(clock.now(), clock.now());
     }
 
     #[test]
     fn the_clock_refuses_to_leave_its_range() {
         let clock = Clock::new(ClockStart::At(Timestamp::MAX));
-        assert!(clock.change(Change::Advance(Duration::from_secs(1))).is_err());
-        assert!(clock.change(Change::Advance(Duration::MAX)).is_err());
+        assert!(clock.change(ClockMove::Advance(Duration::from_secs(1))).is_err());
+        assert!(clock.change(ClockMove::Advance(Duration::MAX)).is_err());
         assert_eq!(clock.now(), Timestamp::MAX);
         assert!(crate::base::time::rfc3339(clock.now()).starts_with("9999-12-31"));
     }
@@ -205,14 +210,15 @@ mod tests {
     #[test]
     fn a_customers_clock_follows_until_it_is_stopped_and_again_after_a_reset() {
         let (noon, one) = (at("2026-11-21T12:00:00+07:00"), at("2026-11-21T13:00:00+07:00"));
-        let lead = |now| Reading { now, frozen: true };
-        let changed =
-            |mode: Mode, change| mode.changed(change, lead(noon), Mode::default()).expect("in the range");
-        let hour_ahead = changed(Mode::default(), Change::Advance(Duration::from_secs(3600)));
+        let lead = |now| ClockReading { now, frozen: true };
+        let changed = |mode: ClockMode, change| {
+            mode.changed(change, lead(noon), ClockMode::default()).expect("in the range")
+        };
+        let hour_ahead = changed(ClockMode::default(), ClockMove::Advance(Duration::from_secs(3600)));
         assert_eq!(hour_ahead.read(lead(noon)), lead(one));
-        let stopped = changed(hour_ahead, Change::Freeze(true));
+        let stopped = changed(hour_ahead, ClockMove::Freeze(true));
         assert_eq!(stopped.read(lead(at("2026-12-01T00:00:00Z"))), lead(one));
-        assert!(!changed(stopped, Change::Freeze(false)).read(lead(noon)).frozen);
-        assert_eq!(changed(stopped, Change::Reset).read(lead(noon)), lead(noon));
+        assert!(!changed(stopped, ClockMove::Freeze(false)).read(lead(noon)).frozen);
+        assert_eq!(changed(stopped, ClockMove::Reset).read(lead(noon)), lead(noon));
     }
 }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 
 use super::clock;
-use super::recent::Recent;
+use super::recent::RecentRequests;
 use crate::domain::quota::QuotaView;
 use crate::domain::rules::{Rule, Scenario};
 
@@ -17,7 +17,7 @@ const DAYS_KEPT: usize = 400;
 
 /// A customer's running state.
 #[derive(Debug, Default)]
-pub struct Book {
+pub struct CustomerState {
     requests: u64,
     used: BTreeMap<Date, u64>,
     /// Set by `PUT /customers/{customer_id}/quota`; `Some(None)` lifts the limit.
@@ -26,14 +26,14 @@ pub struct Book {
     pub in_flight: u64,
     pub scenario: Scenario,
     /// The customer's own clock.
-    pub clock: clock::Mode,
+    pub clock: clock::ClockMode,
     /// Rules put over the admin API; they come before the customer's own and survive a reload.
     pub put_rules: Vec<Arc<Rule>>,
     /// What it sent lately.
-    pub recent: Recent,
+    pub recent: RecentRequests,
 }
 
-impl Book {
+impl CustomerState {
     /// Counts a request and gives its ordinal, from 1.
     pub fn arrive(&mut self) -> u64 {
         self.requests += 1;
@@ -79,21 +79,21 @@ impl Book {
     }
 
     /// The limit that the customer itself has holds again.
-    pub fn follow_per_day(&mut self) {
+    pub fn clear_quota_override(&mut self) {
         self.per_day = None;
     }
 
     /// Nothing is used on any day, and the customer's own limit holds again.
     pub fn reset_quota(&mut self) {
         self.used.clear();
-        self.follow_per_day();
+        self.clear_quota_override();
     }
 
     /// The scenario begins again: state, counts of rules, ordinals of requests, and what retries are told by.
     pub fn reset_scenario(&mut self, began: Timestamp) {
         self.requests = 0;
         self.scenario = Scenario::begin(began);
-        self.recent = Recent::default();
+        self.recent = RecentRequests::default();
     }
 
     /// Takes back the rules that were put and that `goes` names; what was counted for them goes with them. Gives how many.
@@ -112,42 +112,42 @@ impl Book {
 }
 
 /// A customer's running state, shared by its requests.
-pub type Shared = Arc<Mutex<Book>>;
+pub type SharedState = Arc<Mutex<CustomerState>>;
 
 /// The books of all customers.
 #[derive(Debug)]
-pub struct Ledger {
-    books: RwLock<HashMap<String, Shared>>,
+pub struct CustomerStates {
+    books: RwLock<HashMap<String, SharedState>>,
     /// When the simulator started, which is when every scenario of a fixture begins.
     began: Timestamp,
 }
 
-impl Ledger {
+impl CustomerStates {
     /// Empty books.
     #[must_use]
-    pub fn new(began: Timestamp) -> Ledger {
-        Ledger { books: RwLock::default(), began }
+    pub fn new(began: Timestamp) -> CustomerStates {
+        CustomerStates { books: RwLock::default(), began }
     }
 
     /// The book of a customer that exists.
     #[must_use]
-    pub fn book(&self, customer_id: &str) -> Shared {
-        self.book_since(customer_id, self.began)
+    pub fn book(&self, customer_id: &str) -> SharedState {
+        self.state_since(customer_id, self.began)
     }
 
     /// The book of a customer whose scenario began at `began`, unless it has a book already.
-    pub fn book_since(&self, customer_id: &str, began: Timestamp) -> Shared {
+    pub fn state_since(&self, customer_id: &str, began: Timestamp) -> SharedState {
         let known = self.books.read().unwrap_or_else(PoisonError::into_inner).get(customer_id).cloned();
         known.unwrap_or_else(|| {
             let mut books = self.books.write().unwrap_or_else(PoisonError::into_inner);
-            let book = || Book { scenario: Scenario::begin(began), ..Book::default() };
+            let book = || CustomerState { scenario: Scenario::begin(began), ..CustomerState::default() };
             Arc::clone(books.entry(customer_id.to_owned()).or_insert_with(|| Arc::new(Mutex::new(book()))))
         })
     }
 
     /// The books that were opened so far.
     #[must_use]
-    pub fn opened(&self) -> Vec<Shared> {
+    pub fn opened(&self) -> Vec<SharedState> {
         self.books.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
@@ -158,7 +158,7 @@ impl Ledger {
 }
 
 /// Locks a book. A panic under the lock cannot leave it half changed: every change is one assignment.
-pub fn open(book: &Mutex<Book>) -> MutexGuard<'_, Book> {
+pub fn lock(book: &Mutex<CustomerState>) -> MutexGuard<'_, CustomerState> {
     book.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -171,7 +171,7 @@ mod tests {
 
     #[test]
     fn a_quota_is_used_up_exactly_and_a_new_day_is_a_new_one() {
-        let mut book = Book::default();
+        let mut book = CustomerState::default();
         assert!(book.charge(TODAY, Some(2)) && book.charge(TODAY, Some(2)) && !book.charge(TODAY, Some(2)));
         assert_eq!(book.quota(TODAY, Some(2)), QuotaView { per_day: Some(2), used: 2 });
         let tomorrow = TODAY.tomorrow().unwrap();
@@ -182,7 +182,7 @@ mod tests {
 
     #[test]
     fn what_the_api_sets_replaces_the_fixtures_limit() {
-        let mut book = Book::default();
+        let mut book = CustomerState::default();
         book.set_per_day(Some(1));
         book.set_used(TODAY, 1);
         assert!(!book.charge(TODAY, Some(80)));
@@ -193,7 +193,7 @@ mod tests {
 
     #[test]
     fn old_days_are_forgotten_and_today_never_is() {
-        let mut book = Book::default();
+        let mut book = CustomerState::default();
         book.charge(TODAY, None);
         let mut day = TODAY;
         for _ in 0..DAYS_KEPT + 10 {

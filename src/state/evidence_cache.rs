@@ -7,8 +7,8 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 
-use crate::base::cache::Remembered;
-use crate::domain::evidence::photo::Look;
+use crate::base::cache::Cache;
+use crate::domain::evidence::photo::PhotoInfo;
 use crate::domain::evidence::{Credential, Photo, credential};
 use crate::domain::limits::Limits;
 use crate::keys::{KeyRing, PrivateKey};
@@ -16,16 +16,16 @@ use crate::protocol::encoding::Base64Mode;
 
 /// Ciphertexts and photos seen before.
 #[derive(Default)]
-pub struct Memory {
-    secret: Secret,
+pub struct EvidenceCache {
+    secret: HashKey,
     /// A text opened to what was expected of it, both in one digest; whether it had line breaks. No plain text is here, and no
     /// ciphertext.
-    opened: Remembered<[u8; 32], bool>,
-    photos: Remembered<PhotoKey, Look>,
+    opened: Cache<[u8; 32], bool>,
+    photos: Cache<PhotoKey, PhotoInfo>,
 }
 
 // Digests of credentials and a secret.
-impl fmt::Debug for Memory {
+impl fmt::Debug for EvidenceCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Memory({} ciphertexts, {} photos)", self.opened.count(), self.photos.count())
     }
@@ -33,7 +33,7 @@ impl fmt::Debug for Memory {
 
 /// An encrypted field, and what it is opened with.
 #[derive(Clone, Copy)]
-pub struct Sealed<'a> {
+pub struct EncryptedField<'a> {
     /// As it was sent, base64.
     pub text: Option<&'a str>,
     /// The account's own value.
@@ -53,25 +53,25 @@ struct PhotoKey {
     most_pixels: u64,
 }
 
-impl Memory {
+impl EvidenceCache {
     /// Opens a field, as [`credential::open`] does: without the private key when the same text has opened to what is expected
     /// before.
     #[must_use]
-    pub fn open(&self, sealed: Sealed, limits: &Limits) -> Credential {
-        let Sealed { text, expected, mode, key, ring } = sealed;
+    pub fn open(&self, sealed: EncryptedField, limits: &Limits) -> Credential {
+        let EncryptedField { text, expected, mode, key, ring } = sealed;
         let most = limits.remembered_ciphertexts;
         let (Some(text), Some(expected), true) = (text, expected, most > 0) else {
             return credential::open(text, expected, mode, key, ring);
         };
         let digest = self.secret.claim(text, expected, mode, key);
-        if let Some(line_breaks) = self.opened.recall(&digest) {
+        if let Some(line_breaks) = self.opened.get(&digest) {
             return Credential::Opened { plain: expected.to_owned(), line_breaks };
         }
         let credential = credential::open(Some(text), Some(expected), mode, key, ring);
         if let Credential::Opened { plain, line_breaks } = &credential
             && plain == expected
         {
-            self.opened.remember(digest, *line_breaks, most);
+            self.opened.insert(digest, *line_breaks, most);
         }
         credential
     }
@@ -84,12 +84,12 @@ impl Memory {
         let Some(key) = self.photo_key(text, mode, limits).filter(|_| most > 0) else {
             return Photo::read(text, mode, limits);
         };
-        if let Some(look) = self.photos.recall(&key) {
+        if let Some(look) = self.photos.get(&key) {
             return Photo::seen(text, mode, look);
         }
         let photo = Photo::read(text, mode, limits);
         if photo.is_fit() {
-            self.photos.remember(key, photo.look.clone(), most);
+            self.photos.insert(key, photo.look.clone(), most);
         }
         photo
     }
@@ -118,16 +118,16 @@ impl Memory {
 
 /// Random bytes that no one else knows, made anew in every process: with them nobody can choose texts that are taken for one
 /// another, nor guess from memory what was sealed.
-struct Secret {
+struct HashKey {
     bytes: [u8; 32],
     #[cfg(feature = "aws-lc")]
     mac: Option<aws_lc_rs::aead::LessSafeKey>,
 }
 
-impl Default for Secret {
-    fn default() -> Secret {
+impl Default for HashKey {
+    fn default() -> HashKey {
         let bytes: [u8; 32] = rand::random();
-        Secret {
+        HashKey {
             #[cfg(feature = "aws-lc")]
             mac: mac(&bytes),
             bytes,
@@ -141,7 +141,7 @@ fn mac(secret: &[u8; 32]) -> Option<aws_lc_rs::aead::LessSafeKey> {
     UnboundKey::new(&AES_128_GCM, &secret[..16]).ok().map(LessSafeKey::new)
 }
 
-impl Secret {
+impl HashKey {
     /// The digest of: this text opens to that one.
     fn claim(&self, text: &str, plain: &str, mode: Base64Mode, key: &PrivateKey) -> [u8; 32] {
         let mut digest = Sha256::new_with_prefix(self.bytes);
@@ -204,10 +204,10 @@ mod tests {
         if mime { Base64Mode::Mime } else { Base64Mode::Strict }
     }
 
-    fn sealed<'a>(text: usize, expected: usize, mime: bool, ring: usize) -> Sealed<'a> {
+    fn sealed<'a>(text: usize, expected: usize, mime: bool, ring: usize) -> EncryptedField<'a> {
         let ring = &KEYS[ring];
         let text = TEXTS.get(text).map(String::as_str);
-        Sealed { text, expected: PLAINS[expected], mode: mode(mime), key: ring.server(), ring }
+        EncryptedField { text, expected: PLAINS[expected], mode: mode(mime), key: ring.server(), ring }
     }
 
     proptest! {
@@ -218,7 +218,7 @@ mod tests {
             most in 0..6usize,
             sent in prop::collection::vec((0..16usize, 0..4usize, any::<bool>(), 0..2usize), 1..30),
         ) {
-            let memory = Memory::default();
+            let memory = EvidenceCache::default();
             let limits = Limits { remembered_ciphertexts: most, ..Limits::default() };
             for (text, expected, mime, ring) in sent {
                 let field = sealed(text, expected, mime, ring);
@@ -234,7 +234,7 @@ mod tests {
             sent in prop::collection::vec((0..6usize, any::<bool>(), 0..3usize), 1..40),
         ) {
             let photos = photos();
-            let memory = Memory::default();
+            let memory = EvidenceCache::default();
             for (text, mime, limits) in sent {
                 let limits = match limits {
                     0 => Limits { remembered_photos: most, ..Limits::default() },
@@ -267,7 +267,7 @@ mod tests {
 
     #[test]
     fn what_opened_to_the_right_text_is_not_opened_again_and_nothing_else_is_remembered() {
-        let (memory, limits) = (Memory::default(), Limits::default());
+        let (memory, limits) = (EvidenceCache::default(), Limits::default());
         for (text, expected, remembered) in
             [(0, 1, 0), (2, 0, 0), (14, 0, 0), (0, 0, 1), (0, 0, 1), (1, 1, 2)]
         {
@@ -276,8 +276,8 @@ mod tests {
         }
         // What nobody could open is known to have been opened: it is not tried.
         let claim = memory.secret.claim("no base64", "demo-user", Base64Mode::Strict, KEYS[0].server());
-        memory.opened.remember(claim, false, 10);
-        let field = Sealed { text: Some("no base64"), ..sealed(0, 0, false, 0) };
+        memory.opened.insert(claim, false, 10);
+        let field = EncryptedField { text: Some("no base64"), ..sealed(0, 0, false, 0) };
         assert!(matches!(memory.open(field, &limits), Credential::Opened { .. }));
         memory.forget_ciphertexts();
         assert!(matches!(memory.open(field, &limits), Credential::Refused { .. }));
@@ -286,20 +286,20 @@ mod tests {
     #[cfg(feature = "aws-lc")]
     #[test]
     fn a_photo_seen_before_is_known_and_its_file_still_there() {
-        let (memory, limits, photos) = (Memory::default(), Limits::default(), photos());
+        let (memory, limits, photos) = (EvidenceCache::default(), Limits::default(), photos());
         for _ in 0..2 {
             let photo = memory.photo(&photos[2], Base64Mode::Strict, &limits);
             assert_eq!(encode(&photo.file()), photos[2]);
             assert_eq!(memory.counts().1, 1);
         }
         let key = memory.photo_key("never seen", Base64Mode::Strict, &limits).unwrap();
-        memory.photos.remember(key, Look { bytes: 7, ..Look::default() }, 10);
+        memory.photos.insert(key, PhotoInfo { bytes: 7, ..PhotoInfo::default() }, 10);
         assert_eq!(memory.photo("never seen", Base64Mode::Strict, &limits).bytes, 7);
     }
 
     #[test]
     fn nothing_of_what_was_sent_or_opened_is_in_the_memory() {
-        let (memory, limits) = (Memory::default(), Limits::default());
+        let (memory, limits) = (EvidenceCache::default(), Limits::default());
         let _ = memory.open(sealed(0, 0, false, 0), &limits);
         assert_eq!(format!("{memory:?}"), "Memory(1 ciphertexts, 0 photos)");
     }

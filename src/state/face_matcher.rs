@@ -3,13 +3,13 @@
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::domain::evidence::Photo;
-use crate::domain::matcher::hash::Print;
-use crate::domain::matcher::{Enrolled, Found, Gallery, Probe, Turn, look};
-use crate::state::print_cache::Seen;
+use crate::domain::matcher::hash::ProbeHash;
+use crate::domain::matcher::{DecodeLock, Enrolled, Gallery, Probe, SearchResult, decode_small};
+use crate::state::print_cache::PrintCache;
 
 /// Where a customer's photos are looked for.
 #[derive(Clone, Copy, Debug)]
-pub struct Scope<'a> {
+pub struct SearchScope<'a> {
     pub customer_id: &'a str,
     /// The customer's own, from the fixtures.
     pub own: &'a Gallery,
@@ -21,17 +21,21 @@ pub struct Scope<'a> {
 
 /// What searches share: who was enrolled over the admin API, and photos seen before.
 #[derive(Debug)]
-pub struct Matcher {
-    seen: Seen,
-    turn: Turn,
+pub struct FaceMatcher {
+    seen: PrintCache,
+    turn: DecodeLock,
     enrolled: RwLock<Enrolled>,
 }
 
-impl Matcher {
+impl FaceMatcher {
     /// A matcher that has seen nothing. `seed` is that of NIKs to be made up.
     #[must_use]
-    pub fn new(seed: u64) -> Matcher {
-        Matcher { seen: Seen::default(), turn: Turn::default(), enrolled: RwLock::new(Enrolled::new(seed)) }
+    pub fn new(seed: u64) -> FaceMatcher {
+        FaceMatcher {
+            seen: PrintCache::default(),
+            turn: DecodeLock::default(),
+            enrolled: RwLock::new(Enrolled::new(seed)),
+        }
     }
 
     /// Who was enrolled over the admin API.
@@ -46,14 +50,14 @@ impl Matcher {
 
     /// Everybody in `scope` whose score in this photo is `least` or more.
     #[must_use]
-    pub fn find(&self, scope: &Scope, photo: &Photo, least: f64) -> Found {
+    pub fn find(&self, scope: &SearchScope, photo: &Photo, least: f64) -> SearchResult {
         let probe = self.probe(scope, photo);
         let enrolled = self.enrolled();
-        Found::search(galleries(scope, &enrolled), &probe, least)
+        SearchResult::search(galleries(scope, &enrolled), &probe, least)
     }
 
     /// Decodes a photo only when its content can matter and was never seen, here or in a gallery.
-    fn probe(&self, scope: &Scope, photo: &Photo) -> Probe {
+    fn probe(&self, scope: &SearchScope, photo: &Photo) -> Probe {
         let Some(sha256) = photo.sha256 else { return Probe::default() };
         let known = {
             let enrolled = self.enrolled();
@@ -63,13 +67,13 @@ impl Matcher {
             }
             galleries.find_map(|gallery| gallery.picture(&sha256)).map(|picture| *picture.small())
         };
-        let small = || known.or_else(|| look(&photo.file(), &self.turn));
-        Probe { sha256, print: self.seen.print(&sha256, || Print::of(&small()?)) }
+        let small = || known.or_else(|| decode_small(&photo.file(), &self.turn));
+        Probe { sha256, print: self.seen.print(&sha256, || ProbeHash::of(&small()?)) }
     }
 }
 
 fn galleries<'a>(
-    scope: &Scope<'a>,
+    scope: &SearchScope<'a>,
     enrolled: &'a Enrolled,
 ) -> impl Iterator<Item = &'a Gallery> + Clone + use<'a> {
     let shared = scope.shared.into_iter().chain(scope.shared.and_then(|_| enrolled.gallery(None)));

@@ -14,15 +14,15 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::journal::{Entry, Fill};
-use super::timing::Times;
+use super::journal::{Entry, Usage};
+use super::timing::StageTimes;
 use crate::protocol::{Code, Outcome};
 
 /// Media type of [`Metrics::scrape`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Customers that have numbers of their own, at most; the others share those of `other`.
-const MOST_CUSTOMERS: usize = 200;
+const MAX_CUSTOMERS: usize = 200;
 
 /// Upper bounds of the histograms, in seconds: from a decoded body to a client's patience.
 const BUCKETS: [f64; 18] = [
@@ -31,54 +31,54 @@ const BUCKETS: [f64; 18] = [
 ];
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Answered {
+struct AnswerLabels {
     customer: String,
     code: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Kind {
+struct FaultLabels {
     kind: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Stage {
+struct StageLabels {
     stage: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Customer {
+struct CustomerLabels {
     customer: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Matcher {
+struct MatcherLabels {
     matcher: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Build {
+struct BuildLabels {
     version: &'static str,
 }
 
 /// What is looked up when the numbers are asked for.
 #[derive(Clone, Debug, Default)]
-pub struct Now {
+pub struct Snapshot {
     /// Answers of the data listener under way.
     pub in_flight: usize,
     /// Connections of the data listener so far.
     pub connections: u64,
     pub waiting_calls: usize,
     pub event_readers: usize,
-    pub journal: Option<Fill>,
+    pub journal: Option<Usage>,
     /// What is left today, of the customers that have a quota.
     pub quota_left: Vec<(String, u64)>,
-    pub capacities: Vec<Capacity>,
+    pub capacities: Vec<CapacityUsage>,
 }
 
 /// How busy a matcher of bounded capacity is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Capacity {
+pub struct CapacityUsage {
     /// Whose it is.
     pub matcher: String,
     pub workers: u64,
@@ -93,10 +93,10 @@ pub struct Metrics {
     started: Instant,
     /// The customers that have numbers of their own.
     customers: Mutex<HashSet<String>>,
-    requests: Family<Answered, Counter>,
-    faults: Family<Kind, Counter>,
+    requests: Family<AnswerLabels, Counter>,
+    faults: Family<FaultLabels, Counter>,
     answers: Histogram,
-    stages: Family<Stage, Histogram, fn() -> Histogram>,
+    stages: Family<StageLabels, Histogram, fn() -> Histogram>,
     gauges: Gauges,
 }
 
@@ -110,10 +110,10 @@ struct Gauges {
     journal_entries: Gauge,
     journal_bytes: Gauge,
     journal_dropped: Counter,
-    quota_left: Family<Customer, Gauge>,
-    workers: Family<Matcher, Gauge>,
-    workers_busy: Family<Matcher, Gauge>,
-    queue: Family<Matcher, Gauge>,
+    quota_left: Family<CustomerLabels, Gauge>,
+    workers: Family<MatcherLabels, Gauge>,
+    workers_busy: Family<MatcherLabels, Gauge>,
+    queue: Family<MatcherLabels, Gauge>,
     uptime: Gauge<f64, AtomicU64>,
 }
 
@@ -130,7 +130,7 @@ impl Default for Metrics {
             gauges: Gauges::default(),
             registry: Registry::default(),
         };
-        let build = Info::new(Build { version: env!("CARGO_PKG_VERSION") });
+        let build = Info::new(BuildLabels { version: env!("CARGO_PKG_VERSION") });
         registry.register("build", "Which program this is", build);
         registry.register("requests", "Requests by customer and code", metrics.requests.clone());
         registry.register("faults", "Faults by kind", metrics.faults.clone());
@@ -170,25 +170,25 @@ impl Gauges {
         registry.register_with_unit("uptime", "Time since the start", Unit::Seconds, uptime);
     }
 
-    fn set(&self, now: &Now, uptime: Duration) {
+    fn set(&self, now: &Snapshot, uptime: Duration) {
         self.in_flight.set(whole(now.in_flight as u64));
         self.connections.inner().store(now.connections, Ordering::Relaxed);
         self.waiting_calls.set(whole(now.waiting_calls as u64));
         self.event_readers.set(whole(now.event_readers as u64));
-        if let Some(Fill { entries, bytes, dropped }) = now.journal {
+        if let Some(Usage { entries, bytes, dropped }) = now.journal {
             self.journal_entries.set(whole(entries as u64));
             self.journal_bytes.set(whole(bytes as u64));
             self.journal_dropped.inner().store(dropped, Ordering::Relaxed);
         }
         self.uptime.set(uptime.as_secs_f64());
         self.quota_left.clear();
-        for (customer, left) in now.quota_left.iter().take(MOST_CUSTOMERS) {
-            self.quota_left.get_or_create(&Customer { customer: customer.clone() }).set(whole(*left));
+        for (customer, left) in now.quota_left.iter().take(MAX_CUSTOMERS) {
+            self.quota_left.get_or_create(&CustomerLabels { customer: customer.clone() }).set(whole(*left));
         }
         let families = [&self.workers, &self.workers_busy, &self.queue];
         families.iter().for_each(|family| family.clear());
-        for capacity in now.capacities.iter().take(MOST_CUSTOMERS) {
-            let label = Matcher { matcher: capacity.matcher.clone() };
+        for capacity in now.capacities.iter().take(MAX_CUSTOMERS) {
+            let label = MatcherLabels { matcher: capacity.matcher.clone() };
             let numbers = [capacity.workers, capacity.busy, capacity.waiting];
             for (family, number) in families.iter().zip(numbers) {
                 family.get_or_create(&label).set(whole(number));
@@ -207,25 +207,25 @@ fn whole(number: u64) -> i64 {
 
 impl Metrics {
     /// Counts a request that has ended after so long.
-    pub fn ended(&self, entry: &Entry, elapsed: Duration) {
+    pub fn record(&self, entry: &Entry, elapsed: Duration) {
         let customer = self.customer(entry);
-        self.requests.get_or_create(&Answered { customer, code: code(entry) }).inc();
+        self.requests.get_or_create(&AnswerLabels { customer, code: code(entry) }).inc();
         self.answers.observe(elapsed.as_secs_f64());
         if let Some(kind) = fault(entry) {
-            self.faults.get_or_create(&Kind { kind }).inc();
+            self.faults.get_or_create(&FaultLabels { kind }).inc();
         }
     }
 
     /// Counts what the stages of an answer took.
-    pub fn took(&self, times: &Times) {
+    pub fn record_stages(&self, times: &StageTimes) {
         for (part, time) in times.iter() {
-            self.stages.get_or_create(&Stage { stage: part.name() }).observe(time.as_secs_f64());
+            self.stages.get_or_create(&StageLabels { stage: part.name() }).observe(time.as_secs_f64());
         }
     }
 
     /// All numbers as text.
     #[must_use]
-    pub fn scrape(&self, now: &Now) -> String {
+    pub fn scrape(&self, now: &Snapshot) -> String {
         self.gauges.set(now, self.started.elapsed());
         let mut text = String::new();
         // Writing to a string does not fail.
@@ -240,7 +240,7 @@ impl Metrics {
         }
         let mut customers = self.customers.lock().unwrap_or_else(PoisonError::into_inner);
         if !customers.contains(&entry.customer_id) {
-            if customers.len() >= MOST_CUSTOMERS {
+            if customers.len() >= MAX_CUSTOMERS {
                 return "other".to_owned();
             }
             customers.insert(entry.customer_id.clone());
@@ -267,32 +267,32 @@ impl fmt::Debug for Metrics {
 
 #[cfg(test)]
 mod tests {
-    use crate::state::journal::FaultTold;
+    use crate::state::journal::FaultRecord;
 
     use super::*;
     use crate::state::journal::tests::entry;
 
     fn scrape(metrics: &Metrics) -> String {
-        metrics.scrape(&Now::default())
+        metrics.scrape(&Snapshot::default())
     }
 
     #[test]
     fn labels_are_bounded_whatever_comes() {
         let metrics = Metrics::default();
-        for number in 0..MOST_CUSTOMERS + 50 {
-            metrics.ended(&entry(&format!("c{number}"), Code::FOUND), Duration::ZERO);
+        for number in 0..MAX_CUSTOMERS + 50 {
+            metrics.record(&entry(&format!("c{number}"), Code::FOUND), Duration::ZERO);
         }
         for number in 0..100 {
             let code = Code::new(&format!("X{number}")).unwrap();
-            metrics.ended(&entry("c0", code), Duration::ZERO);
-            metrics.ended(
+            metrics.record(&entry("c0", code), Duration::ZERO);
+            metrics.record(
                 &Entry { ordinal: None, ..entry(&format!("u{number}"), Code::ACCOUNT) },
                 Duration::ZERO,
             );
         }
         let text = scrape(&metrics);
         let series = text.lines().filter(|line| line.starts_with("frsim_requests_total")).count();
-        assert_eq!(series, MOST_CUSTOMERS + 3, "one a customer, and three that are shared");
+        assert_eq!(series, MAX_CUSTOMERS + 3, "one a customer, and three that are shared");
         for line in [
             r#"frsim_requests_total{customer="c0",code="6018"} 1"#,
             r#"frsim_requests_total{customer="other",code="6018"} 50"#,
@@ -307,9 +307,9 @@ mod tests {
     fn faults_are_counted_by_kind_and_an_answer_without_a_code_as_none() {
         let metrics = Metrics::default();
         let mut hanging = entry("demo", Code::FOUND);
-        hanging.fault = Some(FaultTold::new("hang", "h"));
+        hanging.fault = Some(FaultRecord::new("hang", "h"));
         hanging.answer.code = None;
-        metrics.ended(&hanging, Duration::ZERO);
+        metrics.record(&hanging, Duration::ZERO);
         let text = scrape(&metrics);
         assert!(text.contains("frsim_faults_total{kind=\"hang\"} 1\n"), "{text}");
         assert!(text.contains("frsim_requests_total{customer=\"demo\",code=\"none\"} 1\n"), "{text}");
@@ -318,8 +318,8 @@ mod tests {
     #[test]
     fn matchers_of_bounded_capacity_have_gauges_that_go_with_them() {
         let metrics = Metrics::default();
-        let capacity = Capacity { matcher: "demo".to_owned(), workers: 4, busy: 3, waiting: 2 };
-        let text = metrics.scrape(&Now { capacities: vec![capacity], ..Now::default() });
+        let capacity = CapacityUsage { matcher: "demo".to_owned(), workers: 4, busy: 3, waiting: 2 };
+        let text = metrics.scrape(&Snapshot { capacities: vec![capacity], ..Snapshot::default() });
         for line in
             ["workers{matcher=\"demo\"} 4", "workers_busy{matcher=\"demo\"} 3", "queue{matcher=\"demo\"} 2"]
         {

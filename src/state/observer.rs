@@ -10,12 +10,12 @@ pub trait Observer: Send + Sync {
     fn request(&self, entry: &Entry);
 
     /// Something came to the data listener that is no request of the endpoint, and got this status.
-    fn stray(&self, status: u16, method: &str, path: &str) {
+    fn unknown_path(&self, status: u16, method: &str, path: &str) {
         let _ = (status, method, path);
     }
 
     /// A connection was refused because there are too many; told once until there is room again.
-    fn full(&self, peer: std::net::IpAddr) {
+    fn connection_rejected(&self, peer: std::net::IpAddr) {
         let _ = peer;
     }
 
@@ -36,9 +36,9 @@ pub trait Observer: Send + Sync {
 
 /// Hears and says nothing.
 #[derive(Debug)]
-pub struct Silent;
+pub struct NoopObserver;
 
-impl Observer for Silent {
+impl Observer for NoopObserver {
     fn request(&self, _: &Entry) {}
     fn reloaded(&self, _: usize) {}
     fn refused(&self, _: &[Problem]) {}

@@ -2,24 +2,28 @@
 
 use std::sync::Arc;
 
-use crate::base::cache::Remembered;
-use crate::domain::matcher::hash::Print;
+use crate::base::cache::Cache;
+use crate::domain::matcher::hash::ProbeHash;
 
 /// Most photos that are remembered, some five kilobytes each.
 const MOST: usize = 4096;
 
 /// The prints of photos, by the SHA-256 of their files; `None` for a photo that has none.
 #[derive(Debug, Default)]
-pub struct Seen(Remembered<[u8; 32], Option<Arc<Print>>>);
+pub struct PrintCache(Cache<[u8; 32], Option<Arc<ProbeHash>>>);
 
-impl Seen {
+impl PrintCache {
     /// The print of a photo seen before, or what `look` gives, which is remembered. `look` runs without the lock.
-    pub fn print(&self, sha256: &[u8; 32], look: impl FnOnce() -> Option<Print>) -> Option<Arc<Print>> {
-        if let Some(known) = self.0.recall(sha256) {
+    pub fn print(
+        &self,
+        sha256: &[u8; 32],
+        look: impl FnOnce() -> Option<ProbeHash>,
+    ) -> Option<Arc<ProbeHash>> {
+        if let Some(known) = self.0.get(sha256) {
             return known;
         }
         let print = look().map(Arc::new);
-        self.0.remember(*sha256, print.clone(), MOST);
+        self.0.insert(*sha256, print.clone(), MOST);
         print
     }
 }
@@ -29,13 +33,13 @@ mod tests {
     use super::*;
     use crate::domain::matcher::hash::SIDE;
 
-    fn print(kind: u8) -> Option<Print> {
-        Print::of(&std::array::from_fn(|at| ((at / SIDE) as u8 * 5) ^ kind))
+    fn print(kind: u8) -> Option<ProbeHash> {
+        ProbeHash::of(&std::array::from_fn(|at| ((at / SIDE) as u8 * 5) ^ kind))
     }
 
     #[test]
     fn a_photo_is_looked_at_once_even_when_it_has_no_print() {
-        let seen = Seen::default();
+        let seen = PrintCache::default();
         for (sha256, print) in [([1; 32], print(1)), ([2; 32], None)] {
             let first = seen.print(&sha256, || print.clone());
             let again = seen.print(&sha256, || unreachable!("it was seen"));

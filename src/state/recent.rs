@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::journal::{Entry, State};
 use crate::base::time;
 use crate::domain::warnings::Warning;
-use crate::protocol::Stage;
+use crate::protocol::AnsweredBy;
 
 /// Requests that are remembered, a customer.
 const MOST: usize = 1000;
@@ -19,7 +19,7 @@ const BACK_OFF: Duration = Duration::from_secs(1);
 
 /// What of a request is compared with others. Of a transactionId only the hash is kept: it may be of any length.
 #[derive(Clone, Copy, Debug)]
-pub struct Sent {
+pub struct RequestKey {
     ordinal: u64,
     transaction: Option<u64>,
     image: Option<[u8; 32]>,
@@ -28,7 +28,7 @@ pub struct Sent {
     arrived: Option<Instant>,
 }
 
-impl Sent {
+impl RequestKey {
     /// What is compared of a request: the customer's `ordinal`-th, `at` the simulator's time, `arrived` in real time.
     #[must_use]
     pub fn new(
@@ -37,57 +37,57 @@ impl Sent {
         image: Option<[u8; 32]>,
         at: Timestamp,
         arrived: Option<Instant>,
-    ) -> Sent {
+    ) -> RequestKey {
         let hash = |text: &str| {
             let mut hasher = DefaultHasher::new();
             text.hash(&mut hasher);
             hasher.finish()
         };
         let transaction = transaction_id.filter(|text| !text.is_empty()).map(hash);
-        Sent { ordinal, transaction, image, at, arrived }
+        RequestKey { ordinal, transaction, image, at, arrived }
     }
 
-    fn same_transaction(&self, other: &Sent) -> bool {
+    fn same_transaction(&self, other: &RequestKey) -> bool {
         self.transaction.is_some() && self.transaction == other.transaction
     }
 
     /// What of it another request can have as well.
-    fn marks(&self) -> impl Iterator<Item = Mark> {
-        let transaction = self.transaction.map(Mark::Transaction);
-        transaction.into_iter().chain(self.image.map(Mark::Image))
+    fn marks(&self) -> impl Iterator<Item = MatchKey> {
+        let transaction = self.transaction.map(MatchKey::Transaction);
+        transaction.into_iter().chain(self.image.map(MatchKey::Image))
     }
 }
 
 /// What tells that two requests have something in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Mark {
+enum MatchKey {
     Transaction(u64),
     Image([u8; 32]),
 }
 
 /// A request that is remembered.
 #[derive(Debug)]
-struct Known {
-    sent: Sent,
+struct TrackedRequest {
+    sent: RequestKey,
     /// How often its transactionId was used without a gap in what is remembered, with this time.
     uses: usize,
     /// Its number in the journal, once it has one.
     id: Option<u64>,
-    ended: Option<(Instant, Option<Failure>)>,
+    ended: Option<(Instant, Option<FailureKind>)>,
 }
 
 /// How a request failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Failure {
+struct FailureKind {
     /// A code, a status, a fault, or that it was aborted.
     told: String,
     /// Whether the same may go well later.
     passing: bool,
 }
 
-impl Failure {
-    fn of(entry: &Entry, state: State) -> Option<Failure> {
-        let failed = |told: String, passing| Some(Failure { told, passing });
+impl FailureKind {
+    fn of(entry: &Entry, state: State) -> Option<FailureKind> {
+        let failed = |told: String, passing| Some(FailureKind { told, passing });
         if state == State::Aborted {
             return failed("no whole answer".to_owned(), true);
         }
@@ -97,9 +97,8 @@ impl Failure {
         }
         match (&entry.answer.code, entry.answer.status) {
             (Some(code), _) if code.is_busy() => failed(code.to_string(), true),
-            (Some(code), _) => {
-                (code.stage() == Stage::Door).then(|| Failure { told: code.to_string(), passing: false })
-            }
+            (Some(code), _) => (code.stage() == AnsweredBy::Frontend)
+                .then(|| FailureKind { told: code.to_string(), passing: false }),
             (None, Some(status)) if status < 500 => None,
             (None, Some(status)) => failed(format!("HTTP {status}"), true),
             (None, None) => failed("no answer".to_owned(), true),
@@ -109,24 +108,24 @@ impl Failure {
 
 /// A customer's latest requests.
 #[derive(Debug, Default)]
-pub struct Recent {
+pub struct RecentRequests {
     /// Oldest first.
-    known: VecDeque<Known>,
+    known: VecDeque<TrackedRequest>,
     /// How many were remembered before the oldest.
     gone: usize,
     /// The latest with each mark, as how manieth it was remembered.
-    latest: HashMap<Mark, usize>,
+    latest: HashMap<MatchKey, usize>,
 }
 
-impl Recent {
+impl RecentRequests {
     /// What looks like a mistake about a request, if anything: one warning at most. A retry after a failure may have the
     /// transactionId of the first attempt.
     #[must_use]
-    pub fn judge(&self, sent: &Sent) -> Option<Warning> {
-        self.hasty(sent).or_else(|| self.repeated(sent))
+    pub fn check(&self, sent: &RequestKey) -> Option<Warning> {
+        self.retry_without_backoff(sent).or_else(|| self.repeated(sent))
     }
 
-    fn hasty(&self, sent: &Sent) -> Option<Warning> {
+    fn retry_without_backoff(&self, sent: &RequestKey) -> Option<Warning> {
         let last = self.latest(sent.marks())?;
         let (ended, failure) = last.ended.as_ref()?;
         let failure = failure.as_ref()?;
@@ -144,8 +143,8 @@ impl Recent {
         Some(Warning { name: "retry_without_backoff", message })
     }
 
-    fn repeated(&self, sent: &Sent) -> Option<Warning> {
-        let last = self.latest(sent.transaction.map(Mark::Transaction))?;
+    fn repeated(&self, sent: &RequestKey) -> Option<Warning> {
+        let last = self.latest(sent.transaction.map(MatchKey::Transaction))?;
         if matches!(last.ended, Some((_, Some(_)))) {
             return None;
         }
@@ -161,20 +160,20 @@ impl Recent {
     }
 
     /// Remembers a request.
-    pub fn remember(&mut self, sent: Sent) {
+    pub fn record(&mut self, sent: RequestKey) {
         if sent.transaction.is_none() && sent.image.is_none() {
             return;
         }
         if self.known.len() >= MOST {
-            self.forget_one();
+            self.evict_oldest();
         }
-        let before = self.latest(sent.transaction.map(Mark::Transaction)).map_or(0, |known| known.uses);
+        let before = self.latest(sent.transaction.map(MatchKey::Transaction)).map_or(0, |known| known.uses);
         let number = self.gone + self.known.len();
         self.latest.extend(sent.marks().map(|mark| (mark, number)));
-        self.known.push_back(Known { sent, uses: before + 1, id: None, ended: None });
+        self.known.push_back(TrackedRequest { sent, uses: before + 1, id: None, ended: None });
     }
 
-    fn forget_one(&mut self) {
+    fn evict_oldest(&mut self) {
         let Some(oldest) = self.known.pop_front() else { return };
         for mark in oldest.sent.marks() {
             if self.latest.get(&mark) == Some(&self.gone) {
@@ -185,7 +184,7 @@ impl Recent {
     }
 
     /// The latest request with one of these marks.
-    fn latest(&self, marks: impl IntoIterator<Item = Mark>) -> Option<&Known> {
+    fn latest(&self, marks: impl IntoIterator<Item = MatchKey>) -> Option<&TrackedRequest> {
         let number = marks.into_iter().filter_map(|mark| self.latest.get(&mark)).max()?;
         self.known.get(number - self.gone)
     }
@@ -200,17 +199,17 @@ impl Recent {
     /// A request has ended, with this answer and like that.
     pub fn ended(&mut self, ordinal: u64, (entry, state): (&Entry, State), now: Instant) {
         if let Some(known) = self.find(ordinal) {
-            known.ended = Some((now, Failure::of(entry, state)));
+            known.ended = Some((now, FailureKind::of(entry, state)));
         }
     }
 
     /// It is mostly near the end.
-    fn find(&mut self, ordinal: u64) -> Option<&mut Known> {
+    fn find(&mut self, ordinal: u64) -> Option<&mut TrackedRequest> {
         self.known.iter_mut().rev().find(|known| known.sent.ordinal == ordinal)
     }
 }
 
-impl Known {
+impl TrackedRequest {
     fn name(&self) -> String {
         self.id.map_or_else(|| "a request".to_owned(), |id| format!("request {id}"))
     }
@@ -220,19 +219,19 @@ impl Known {
 mod tests {
     use super::*;
     use crate::protocol::Code;
-    use crate::state::journal::FaultTold;
+    use crate::state::journal::FaultRecord;
     use crate::state::journal::tests::entry;
 
     /// A customer whose requests come and end when a test says so.
     struct Customer {
-        recent: Recent,
+        recent: RecentRequests,
         start: Instant,
         ordinal: u64,
     }
 
     impl Customer {
         fn new() -> Customer {
-            Customer { recent: Recent::default(), start: Instant::now(), ordinal: 0 }
+            Customer { recent: RecentRequests::default(), start: Instant::now(), ordinal: 0 }
         }
 
         /// A request that comes after so many milliseconds; what is said of it.
@@ -240,9 +239,9 @@ mod tests {
             self.ordinal += 1;
             let arrived = Some(self.start + Duration::from_millis(millis));
             let at = "2026-11-21T10:00:00+07:00".parse().unwrap();
-            let sent = Sent::new(self.ordinal, Some(transaction_id), Some([image; 32]), at, arrived);
-            let warning = self.recent.judge(&sent);
-            self.recent.remember(sent);
+            let sent = RequestKey::new(self.ordinal, Some(transaction_id), Some([image; 32]), at, arrived);
+            let warning = self.recent.check(&sent);
+            self.recent.record(sent);
             self.recent.journaled(self.ordinal, 100 + self.ordinal);
             warning.map(|warning| format!("{}: {}", warning.name, warning.message))
         }
@@ -317,7 +316,7 @@ mod tests {
         customer.ends_with(30, &gateway, State::Done);
         assert!(customer.sends(40, "T-1", 1).unwrap().contains("HTTP 502"));
         let mut damaged = entry("demo", Code::FOUND);
-        damaged.fault = Some(FaultTold::new("bitflip", "noise"));
+        damaged.fault = Some(FaultRecord::new("bitflip", "noise"));
         customer.ends_with(50, &damaged, State::Done);
         assert!(
             customer.sends(60, "T-1", 1).unwrap().contains("after request 103 ended with the fault bitflip")

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 /// A stage that costs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
+pub enum Stage {
     /// Reading the body as JSON.
     Decode,
     /// Opening `user_id` and `password`.
@@ -18,30 +18,30 @@ pub enum Part {
     Render,
 }
 
-impl Part {
+impl Stage {
     /// Every stage, in order.
-    pub const ALL: [Part; 5] = [Part::Decode, Part::Decrypt, Part::Image, Part::Match, Part::Render];
+    pub const ALL: [Stage; 5] = [Stage::Decode, Stage::Decrypt, Stage::Image, Stage::Match, Stage::Render];
 
     /// Its name in metrics.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
-            Part::Decode => "decode",
-            Part::Decrypt => "decrypt",
-            Part::Image => "image",
-            Part::Match => "match",
-            Part::Render => "render",
+            Stage::Decode => "decode",
+            Stage::Decrypt => "decrypt",
+            Stage::Image => "image",
+            Stage::Match => "match",
+            Stage::Render => "render",
         }
     }
 }
 
 /// Measures the stages of one request.
 #[derive(Debug, Default)]
-pub struct Stopwatch([Cell<Option<Duration>>; Part::ALL.len()]);
+pub struct StageTimer([Cell<Option<Duration>>; Stage::ALL.len()]);
 
-impl Stopwatch {
+impl StageTimer {
     /// Does the work, and adds what it took.
-    pub fn time<T>(&self, part: Part, work: impl FnOnce() -> T) -> T {
+    pub fn time<T>(&self, part: Stage, work: impl FnOnce() -> T) -> T {
         let started = Instant::now();
         let done = work();
         let cell = &self.0[part as usize];
@@ -51,19 +51,19 @@ impl Stopwatch {
 
     /// What was measured so far.
     #[must_use]
-    pub fn read(&self) -> Times {
-        Times(std::array::from_fn(|index| self.0[index].get()))
+    pub fn read(&self) -> StageTimes {
+        StageTimes(std::array::from_fn(|index| self.0[index].get()))
     }
 }
 
 /// What the stages of one request took; nothing for those it did not come to.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Times([Option<Duration>; Part::ALL.len()]);
+pub struct StageTimes([Option<Duration>; Stage::ALL.len()]);
 
-impl Times {
+impl StageTimes {
     /// The stages that were done.
-    pub fn iter(&self) -> impl Iterator<Item = (Part, Duration)> {
-        Part::ALL.into_iter().zip(self.0).filter_map(|(part, time)| Some((part, time?)))
+    pub fn iter(&self) -> impl Iterator<Item = (Stage, Duration)> {
+        Stage::ALL.into_iter().zip(self.0).filter_map(|(part, time)| Some((part, time?)))
     }
 }
 
@@ -73,10 +73,10 @@ mod tests {
 
     #[test]
     fn only_what_was_done_is_told() {
-        let stopwatch = Stopwatch::default();
-        assert_eq!(stopwatch.time(Part::Match, || 7), 7);
-        stopwatch.time(Part::Decode, || ());
-        stopwatch.time(Part::Decode, || ());
+        let stopwatch = StageTimer::default();
+        assert_eq!(stopwatch.time(Stage::Match, || 7), 7);
+        stopwatch.time(Stage::Decode, || ());
+        stopwatch.time(Stage::Decode, || ());
         let parts: Vec<_> = stopwatch.read().iter().map(|(part, _)| part.name()).collect();
         assert_eq!(parts, ["decode", "match"]);
     }

@@ -8,34 +8,34 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::domain::capacity::{Capacity, Line, Room, Ticket};
+use crate::domain::capacity::{Availability, Capacity, ServiceQueue, Ticket};
 
 /// A matcher: its line, and who is to be told when a turn comes.
 #[derive(Debug)]
-pub struct Station(Mutex<Inside>);
+pub struct WorkerPool(Mutex<PoolState>);
 
 #[derive(Debug)]
-struct Inside {
-    line: Line,
+struct PoolState {
+    line: ServiceQueue,
     wakers: HashMap<Ticket, Waker>,
 }
 
-impl Station {
+impl WorkerPool {
     /// A matcher with nobody inside.
     #[must_use]
-    pub fn new(workers: usize, queue: usize) -> Arc<Station> {
-        let line = Line::new(workers, queue);
-        Arc::new(Station(Mutex::new(Inside { line, wakers: HashMap::new() })))
+    pub fn new(workers: usize, queue: usize) -> Arc<WorkerPool> {
+        let line = ServiceQueue::new(workers, queue);
+        Arc::new(WorkerPool(Mutex::new(PoolState { line, wakers: HashMap::new() })))
     }
 
-    fn inside(&self) -> MutexGuard<'_, Inside> {
+    fn inside(&self) -> MutexGuard<'_, PoolState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Steps up to the door. Nobody else enters or leaves until the door is let go of, so it is held shortly.
     #[must_use]
-    pub fn door(self: &Arc<Self>) -> Door<'_> {
-        Door { station: self, inside: self.inside() }
+    pub fn lock(self: &Arc<Self>) -> PoolGuard<'_> {
+        PoolGuard { station: self, inside: self.inside() }
     }
 
     fn resize(&self, workers: usize, queue: usize) {
@@ -65,41 +65,41 @@ impl Station {
 
 /// A matcher's door: what the next request finds, and the way in.
 #[derive(Debug)]
-pub struct Door<'a> {
-    station: &'a Arc<Station>,
-    inside: MutexGuard<'a, Inside>,
+pub struct PoolGuard<'a> {
+    station: &'a Arc<WorkerPool>,
+    inside: MutexGuard<'a, PoolState>,
 }
 
-impl Door<'_> {
+impl PoolGuard<'_> {
     /// What the next request finds.
     #[must_use]
-    pub fn room(&self) -> Room {
+    pub fn room(&self) -> Availability {
         self.inside.line.room()
     }
 
     /// Takes a place, for work of `service_time`. `None`, and one more refused, when all is full.
     #[must_use]
-    pub fn enter(mut self, service_time: Duration) -> Option<Place> {
-        let ticket = self.inside.line.enter()?;
-        Some(Place { station: Arc::clone(self.station), ticket, service_time })
+    pub fn reserve(mut self, service_time: Duration) -> Option<Slot> {
+        let ticket = self.inside.line.reserve()?;
+        Some(Slot { station: Arc::clone(self.station), ticket, service_time })
     }
 }
 
 /// A request's place at a matcher, given back when dropped.
 #[derive(Debug)]
-pub struct Place {
-    station: Arc<Station>,
+pub struct Slot {
+    station: Arc<WorkerPool>,
     ticket: Ticket,
     service_time: Duration,
 }
 
-impl Place {
+impl Slot {
     /// Until a worker takes the request.
-    pub async fn turn(&self) {
-        poll_fn(|context| self.poll_turn(context)).await;
+    pub async fn wait_for_worker(&self) {
+        poll_fn(|context| self.poll_worker(context)).await;
     }
 
-    fn poll_turn(&self, context: &Context<'_>) -> Poll<()> {
+    fn poll_worker(&self, context: &Context<'_>) -> Poll<()> {
         let mut inside = self.station.inside();
         if !inside.line.waits(self.ticket) {
             return Poll::Ready(());
@@ -115,7 +115,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for Slot {
     fn drop(&mut self) {
         let mut inside = self.station.inside();
         inside.wakers.remove(&self.ticket);
@@ -146,14 +146,14 @@ pub struct CapacityGauge {
 
 /// All stations: the shared one, and the customers' own.
 #[derive(Debug, Default)]
-pub struct Stations(Mutex<HashMap<Option<String>, Arc<Station>>>);
+pub struct WorkerPools(Mutex<HashMap<Option<String>, Arc<WorkerPool>>>);
 
-impl Stations {
+impl WorkerPools {
     /// The matcher of this owner (`None` is everybody), with these numbers from now on.
     #[must_use]
-    pub fn of(&self, owner: Option<&str>, capacity: &Capacity) -> Arc<Station> {
+    pub fn of(&self, owner: Option<&str>, capacity: &Capacity) -> Arc<WorkerPool> {
         let mut stations = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let fresh = || Station::new(capacity.workers, capacity.queue);
+        let fresh = || WorkerPool::new(capacity.workers, capacity.queue);
         let station = Arc::clone(stations.entry(owner.map(str::to_owned)).or_insert_with(fresh));
         drop(stations);
         station.resize(capacity.workers, capacity.queue);
@@ -191,24 +191,24 @@ mod tests {
     use super::*;
     use crate::domain::delay::Delay;
 
-    fn enter(station: &Arc<Station>) -> Option<Place> {
-        station.door().enter(Duration::ZERO)
+    fn reserve(station: &Arc<WorkerPool>) -> Option<Slot> {
+        station.lock().reserve(Duration::ZERO)
     }
 
-    fn is_served(place: &Place) -> bool {
-        place.turn().now_or_never().is_some()
+    fn is_served(place: &Slot) -> bool {
+        place.wait_for_worker().now_or_never().is_some()
     }
 
-    fn counts(station: &Station) -> (usize, usize, u64, u64) {
+    fn counts(station: &WorkerPool) -> (usize, usize, u64, u64) {
         let gauge = station.gauge(None);
         (gauge.busy, gauge.waiting, gauge.served, gauge.refused)
     }
 
     #[test]
     fn a_dropped_place_is_the_next_ones_turn() {
-        let station = Station::new(1, 1);
-        let (first, second) = (enter(&station).unwrap(), enter(&station).unwrap());
-        assert!(is_served(&first) && !is_served(&second) && enter(&station).is_none());
+        let station = WorkerPool::new(1, 1);
+        let (first, second) = (reserve(&station).unwrap(), reserve(&station).unwrap());
+        assert!(is_served(&first) && !is_served(&second) && reserve(&station).is_none());
         drop(first);
         assert!(is_served(&second));
         drop(second);
@@ -217,10 +217,10 @@ mod tests {
 
     #[test]
     fn who_waits_is_woken() {
-        let station = Station::new(1, 1);
-        let (first, second) = (enter(&station).unwrap(), enter(&station).unwrap());
+        let station = WorkerPool::new(1, 1);
+        let (first, second) = (reserve(&station).unwrap(), reserve(&station).unwrap());
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let waiting = std::thread::spawn(move || runtime.block_on(second.turn()));
+        let waiting = std::thread::spawn(move || runtime.block_on(second.wait_for_worker()));
         while station.inside().wakers.is_empty() {
             std::thread::yield_now();
         }
@@ -231,10 +231,10 @@ mod tests {
 
     #[test]
     fn changed_numbers_wake_too_and_the_counts_go_on() {
-        let stations = Stations::default();
+        let stations = WorkerPools::default();
         let capacity = |workers| Capacity { workers, queue: 1, service_time: Delay::Fixed(Duration::ZERO) };
         let station = stations.of(None, &capacity(1));
-        let places = (enter(&station).unwrap(), enter(&station).unwrap(), enter(&station));
+        let places = (reserve(&station).unwrap(), reserve(&station).unwrap(), reserve(&station));
         assert!(!is_served(&places.1));
         stations.follow([(None, &capacity(2))].into_iter());
         assert!(is_served(&places.1));

@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
-use dukcapil_fr_sim::http::timeouts::Patience;
+use dukcapil_fr_sim::http::timeouts::Timeouts;
 use serde_json::json;
 
 use crate::binary::{Served, address};
@@ -18,10 +18,10 @@ const AT_ONCE: Duration = Duration::from_millis(1);
 /// A time that no test sees the end of.
 const LONG: Duration = Duration::from_secs(3600);
 
-const PATIENT: Patience = Patience { idle: LONG, head: LONG, body: LONG };
+const PATIENT: Timeouts = Timeouts { idle: LONG, head: LONG, body: LONG };
 
-fn with(patience: Patience) -> Sim {
-    Sim::with(|builder| builder.patience(patience))
+fn with(timeouts: Timeouts) -> Sim {
+    Sim::with(|builder| builder.timeouts(timeouts))
 }
 
 fn connect(address: SocketAddr) -> TcpStream {
@@ -109,7 +109,7 @@ fn refused(sim: &Sim, lines: &str, body: &str, status: u16) -> Answer {
 
 #[test]
 fn a_head_that_does_not_end_is_answered_408() {
-    let sim = with(Patience { head: AT_ONCE, ..PATIENT });
+    let sim = with(Timeouts { head: AT_ONCE, ..PATIENT });
     for bytes in ["P", "POST /x HTTP/1.1\r\n", "POST /x HTTP/1.1\r\nHost: x\r\nX: "] {
         let answer = answer(sim.address(), bytes);
         assert_eq!((answer.status, answer.body.len()), (408, 0), "{bytes:?}");
@@ -119,7 +119,7 @@ fn a_head_that_does_not_end_is_answered_408() {
 
 #[test]
 fn nor_may_the_second_head_of_a_connection_take_for_ever() {
-    let sim = with(Patience { head: Duration::from_millis(50), ..PATIENT });
+    let sim = with(Timeouts { head: Duration::from_millis(50), ..PATIENT });
     let mut stream = sent(sim.address(), request("Content-Length: 2\r\n", "{}"));
     assert_eq!(answers(&mut stream, 1)[0].code(), "6014");
     stream.write_all(b"POST /x HTTP/1.1\r\nHos").unwrap();
@@ -128,7 +128,7 @@ fn nor_may_the_second_head_of_a_connection_take_for_ever() {
 
 #[test]
 fn a_slow_head_is_not_saved_by_sending_a_little_all_the_time() {
-    let sim = with(Patience { head: Duration::from_millis(50), ..PATIENT });
+    let sim = with(Timeouts { head: Duration::from_millis(50), ..PATIENT });
     let mut stream = sent(sim.address(), "POST /x HTTP/1.1\r\nX: ");
     stream.set_nonblocking(true).unwrap();
     let mut chunk = [0; 512];
@@ -145,7 +145,7 @@ fn a_slow_head_is_not_saved_by_sending_a_little_all_the_time() {
 
 #[test]
 fn a_connection_that_says_nothing_is_closed_without_a_byte() {
-    let sim = with(Patience { idle: AT_ONCE, ..PATIENT });
+    let sim = with(Timeouts { idle: AT_ONCE, ..PATIENT });
     assert_eq!(rest(&mut connect(sim.address())), b"");
 }
 
@@ -156,7 +156,7 @@ fn first_success<T>(mut attempt: impl FnMut() -> Option<T>) -> T {
 
 #[test]
 fn so_is_one_that_is_idle_after_an_answer() {
-    let sim = with(Patience { idle: Duration::from_millis(50), ..PATIENT });
+    let sim = with(Timeouts { idle: Duration::from_millis(50), ..PATIENT });
     let all = first_success(|| {
         let mut stream = sent(sim.address(), request("Content-Length: 2\r\n", "{}"));
         Some(rest(&mut stream)).filter(|all| !all.is_empty())
@@ -171,7 +171,7 @@ fn so_is_one_that_is_idle_after_an_answer() {
 
 #[test]
 fn a_client_that_does_not_read_its_answer_is_not_waited_for() {
-    let sim = with(Patience { idle: Duration::from_millis(50), ..PATIENT });
+    let sim = with(Timeouts { idle: Duration::from_millis(50), ..PATIENT });
     let niks: Vec<_> =
         (0..20_000).map(|number| format!("{:016}", 3_174_055_708_900_000_u64 + number)).collect();
     let body = json!({ "nik": niks, "process": "full" }).to_string();
@@ -190,7 +190,7 @@ fn a_client_that_does_not_read_its_answer_is_not_waited_for() {
 
 #[test]
 fn a_body_that_does_not_come_is_answered_408_and_journaled() {
-    let sim = with(Patience { body: AT_ONCE, ..PATIENT });
+    let sim = with(Timeouts { body: AT_ONCE, ..PATIENT });
     for lines in ["Content-Length: 100\r\n", "Transfer-Encoding: chunked\r\n"] {
         let answer = refused(&sim, lines, "", 408);
         assert_eq!(answer.json()["error"]["code"], "body_too_slow");

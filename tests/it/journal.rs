@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use dukcapil_fr_sim::http::admin::{Removed, requests, verify, wait};
 use dukcapil_fr_sim::http::api_error;
-use dukcapil_fr_sim::state::journal::{Elapsed, Ended, Entry, Reply, Request};
+use dukcapil_fr_sim::state::journal::{AnswerRecord, Elapsed, Entry, EntryState, RequestRecord};
 use dukcapil_fr_sim::state::timer::Timer;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -360,15 +360,15 @@ fn entry(customer_id: &str) -> Entry {
         methode: String::new(),
         connection: 1,
         ordinal: None,
-        state: Ended::default(),
-        request: Request::default(),
+        state: EntryState::default(),
+        request: RequestRecord::default(),
         findings: Vec::new(),
         warnings: Vec::new(),
         rule: None,
         rules: Vec::new(),
         delay: None,
         fault: None,
-        answer: Reply::default(),
+        answer: AnswerRecord::default(),
         elapsed_us: Elapsed::default(),
     }
 }
@@ -493,15 +493,15 @@ fn answers_are_as_their_schemas_say() {
     };
     let listing = sim.admin("GET", "/requests", "").1;
     assert_eq!(listing["requests"].as_array().unwrap().len(), 4);
-    check(schema_for!(requests::Listing), &listing);
+    check(schema_for!(requests::JournalPage), &listing);
     check(schema_for!(Entry), &listing["requests"][0]);
     let unmet = verified(&sim, json!({ "match": { "code": "1*" }, "count": { "exactly": 1 } })).1;
-    check(schema_for!(verify::Unmet), &unmet);
+    check(schema_for!(verify::UnmetExpectation), &unmet);
     check(schema_for!(verify::Verified), &verified(&sim, json!({ "count": { "at_least": 0 } })).1);
     check(schema_for!(api_error::ErrorAnswer), &verified(&sim, json!({})).1);
     check(schema_for!(wait::Waited), &waiting(&sim, json!({ "count": 4 })).join().unwrap().1);
     let waiter = waiting(&sim, json!({ "count": 5, "timeout": "5s" }));
     timer.release(Duration::from_secs(5));
-    check(schema_for!(verify::Unmet), &waiter.join().unwrap().1);
+    check(schema_for!(verify::UnmetExpectation), &waiter.join().unwrap().1);
     check(schema_for!(Removed), &sim.admin("DELETE", "/requests", "").1);
 }

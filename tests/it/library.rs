@@ -94,7 +94,7 @@ async fn faults_reach_the_client_and_the_simulator_lives_on() {
 #[tokio::test]
 async fn a_customer_of_a_test_has_its_own_account_and_goes_with_a_reset() {
     let simulator = start(Simulator::builder()).await;
-    let id = simulator.make_customer(json!({ "key": "generate", "ttl": "5m" })).unwrap();
+    let id = simulator.create_customer(json!({ "key": "generate", "ttl": "5m" })).unwrap();
     let request = simulator.request(&id).unwrap();
     assert_eq!(code(&request).await, "6018");
     assert_eq!(code(&simulator.request("demo").unwrap().account("user", "other").unwrap()).await, "5001");

@@ -6,7 +6,7 @@ use std::net::{Shutdown, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-use dukcapil_fr_sim::http::timeouts::Patience;
+use dukcapil_fr_sim::http::timeouts::Timeouts;
 use dukcapil_fr_sim::protocol::encoding;
 use rand::rngs::ChaCha8Rng;
 use rand::{Rng, RngExt, SeedableRng};
@@ -157,8 +157,8 @@ fn a_long_body_that_breaks_off_is_journaled_as_aborted() {
 
 #[test]
 fn a_long_body_that_does_not_come_in_time_is_answered_408() {
-    let patience = Patience { body: Duration::from_millis(20), ..Patience::default() };
-    let sim = Sim::with(|builder| builder.patience(patience));
+    let timeouts = Timeouts { body: Duration::from_millis(20), ..Timeouts::default() };
+    let sim = Sim::with(|builder| builder.timeouts(timeouts));
     let Answer { status, body, .. } = answers(&mut begun(&sim, &" ".repeat(500_000)), 1).remove(0);
     let error: Value = serde_json::from_slice(&body).unwrap();
     assert_eq!((status, &error["error"]["code"]), (408, &json!("body_too_slow")));

@@ -7,7 +7,7 @@ use dukcapil_fr_sim::domain::matcher::Gallery;
 use dukcapil_fr_sim::domain::policy::PolicySpec;
 use dukcapil_fr_sim::keys::{KeyRing, PrivateKey};
 use dukcapil_fr_sim::protocol::Candidate;
-use dukcapil_fr_sim::state::face_matcher::{Matcher, Scope};
+use dukcapil_fr_sim::state::face_matcher::{FaceMatcher, SearchScope};
 use image::{DynamicImage, RgbImage};
 
 use crate::support::{SITI, SITIS_NIK};
@@ -24,17 +24,17 @@ fn fixtures() -> Fixtures {
 struct Desk {
     fixtures: Fixtures,
     own: Gallery,
-    matcher: Matcher,
+    matcher: FaceMatcher,
 }
 
 impl Desk {
     fn new() -> Desk {
-        Desk { fixtures: fixtures(), own: Gallery::default(), matcher: Matcher::new(0) }
+        Desk { fixtures: fixtures(), own: Gallery::default(), matcher: FaceMatcher::new(0) }
     }
 
     /// Everybody with a score, best first.
     fn search(&self, file: Vec<u8>) -> Vec<Candidate> {
-        let scope = Scope {
+        let scope = SearchScope {
             customer_id: "demo",
             own: &self.own,
             shared: Some(&self.fixtures.gallery),

@@ -31,11 +31,11 @@ impl VirtualTime {
 
     /// Until so many sleep. The bound in real time is only there so that a mistake does not hang.
     pub fn wait_for_sleepers(&self, count: usize) {
-        let patience = Duration::from_secs(60);
+        let timeouts = Duration::from_secs(60);
         let waiting = |state: &mut State| state.sleepers.len() != count;
         let (state, over) = self
             .changed
-            .wait_timeout_while(self.state(), patience, waiting)
+            .wait_timeout_while(self.state(), timeouts, waiting)
             .unwrap_or_else(PoisonError::into_inner);
         assert!(!over.timed_out(), "{} sleep, not {count}", state.sleepers.len());
     }

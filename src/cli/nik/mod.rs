@@ -14,8 +14,8 @@ use rand::rngs::Xoshiro256PlusPlus;
 
 use super::Failure;
 use crate::base::time;
-use crate::domain::nik::region::{LICENCE, Prefix};
-use crate::domain::nik::{Generator, Sex, Terms, Wanted, read};
+use crate::domain::nik::region::{LICENCE, RegionPrefix};
+use crate::domain::nik::{Generator, NikContext, NikCriteria, Sex, read};
 use crate::state::clock::{Clock, ClockStart};
 use output::{Format, Output};
 use progress::Progress;
@@ -56,7 +56,7 @@ struct GenerateArgs {
     count: u64,
     /// Code of a province, a regency or a district: 31, 3174 or 317405 [default: any]
     #[arg(long, value_name = "CODE")]
-    region: Option<Prefix>,
+    region: Option<RegionPrefix>,
     /// [default: of people up to 80 years old]
     #[arg(long, value_name = "YYYY-MM-DD", value_parser = birth_date)]
     birth_date: Option<Date>,
@@ -88,8 +88,8 @@ struct TermsArgs {
 }
 
 impl TermsArgs {
-    fn terms(&self) -> Terms {
-        Terms { today: time::jakarta_day(Clock::new(self.clock).now()), min_age: self.min_age }
+    fn terms(&self) -> NikContext {
+        NikContext { today: time::jakarta_day(Clock::new(self.clock).now()), min_age: self.min_age }
     }
 }
 
@@ -114,12 +114,12 @@ fn judge(args: &ReadArgs, format: Format) -> io::Result<ExitCode> {
     input::each(&args.niks, |nik| {
         let reading = read(nik, &terms);
         count += 1;
-        invalid += u64::from(!reading.as_ref().is_ok_and(crate::domain::nik::Reading::is_valid));
+        invalid += u64::from(!reading.as_ref().is_ok_and(crate::domain::nik::ParsedNik::is_valid));
         output.write(nik, &reading)
     })?;
     output.end()?;
     if count > 1 {
-        crate::cli::terminal::complain(format_args!("{count} NIKs, {invalid} invalid"));
+        crate::cli::terminal::eprint_line(format_args!("{count} NIKs, {invalid} invalid"));
     }
     Ok(if invalid == 0 { ExitCode::SUCCESS } else { ExitCode::from(Failure::NO) })
 }
@@ -127,7 +127,7 @@ fn judge(args: &ReadArgs, format: Format) -> io::Result<ExitCode> {
 fn generate(args: &GenerateArgs) -> Result<io::Result<ExitCode>, Failure> {
     let GenerateArgs { region, birth_date, sex, serial, .. } = *args;
     let terms = args.terms.terms();
-    let generator = Generator::new(&Wanted { region, birth_date, sex, serial }, &terms)
+    let generator = Generator::new(&NikCriteria { region, birth_date, sex, serial }, &terms)
         .map_err(|refused| Failure::bad_input(refused.to_string()))?;
     let mut chance = Xoshiro256PlusPlus::seed_from_u64(args.seed.unwrap_or_else(rand::random));
     let niks = (0..args.count).map(|_| generator.next(&mut chance));
@@ -137,7 +137,7 @@ fn generate(args: &GenerateArgs) -> Result<io::Result<ExitCode>, Failure> {
 fn write(
     niks: impl Iterator<Item = crate::domain::nik::Nik>,
     args: &GenerateArgs,
-    terms: &Terms,
+    terms: &NikContext,
 ) -> io::Result<()> {
     let mut output = Output::start(if args.json { Format::JsonMeaning } else { Format::Bare })?;
     let progress = Progress::of(Some(args.count));

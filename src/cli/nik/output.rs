@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, IsTerminal, Write};
 use serde::Serialize;
 
 use crate::base::text::truncate;
-use crate::domain::nik::{District, Problem, Reading};
+use crate::domain::nik::{District, NikProblem, ParsedNik};
 
 /// What is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,12 +51,12 @@ impl Output {
         Ok(output)
     }
 
-    pub fn write(&mut self, nik: &str, reading: &Result<Reading, Problem>) -> io::Result<()> {
+    pub fn write(&mut self, nik: &str, reading: &Result<ParsedNik, NikProblem>) -> io::Result<()> {
         match self.format {
             Format::Table => self.table(nik, reading),
             Format::Verdict => self.verdict(nik, reading),
-            Format::JsonMeaning => self.json(&Meaning::of(nik, reading)),
-            Format::JsonVerdict => self.json(&Verdict::of(nik, reading)),
+            Format::JsonMeaning => self.json(&NikMeaning::of(nik, reading)),
+            Format::JsonVerdict => self.json(&NikVerdict::of(nik, reading)),
             Format::Bare => writeln!(self.writer, "{nik}"),
         }
     }
@@ -65,8 +65,8 @@ impl Output {
         self.writer.flush()
     }
 
-    fn table(&mut self, nik: &str, reading: &Result<Reading, Problem>) -> io::Result<()> {
-        let meaning = Meaning::of(nik, reading);
+    fn table(&mut self, nik: &str, reading: &Result<ParsedNik, NikProblem>) -> io::Result<()> {
+        let meaning = NikMeaning::of(nik, reading);
         let dash = || "-".to_owned();
         self.row([
             &shown(nik),
@@ -88,7 +88,7 @@ impl Output {
         writeln!(self.writer, "{nik:16}  {valid:5}  {born:10}  {age:>3}  {sex:5}  {serial:6}  {region}")
     }
 
-    fn verdict(&mut self, nik: &str, reading: &Result<Reading, Problem>) -> io::Result<()> {
+    fn verdict(&mut self, nik: &str, reading: &Result<ParsedNik, NikProblem>) -> io::Result<()> {
         let problems: Vec<_> = problems(reading).map(ToString::to_string).collect();
         if problems.is_empty() {
             return writeln!(self.writer, "valid    {nik}");
@@ -107,11 +107,11 @@ fn shown(text: &str) -> String {
     truncate(text, 40).chars().map(|char| if char.is_control() { '\u{fffd}' } else { char }).collect()
 }
 
-fn problems(reading: &Result<Reading, Problem>) -> impl Iterator<Item = &Problem> {
-    reading.iter().flat_map(Reading::problems).chain(reading.as_ref().err())
+fn problems(reading: &Result<ParsedNik, NikProblem>) -> impl Iterator<Item = &NikProblem> {
+    reading.iter().flat_map(ParsedNik::problems).chain(reading.as_ref().err())
 }
 
-fn district(reading: &Result<Reading, Problem>) -> Option<&'static District> {
+fn district(reading: &Result<ParsedNik, NikProblem>) -> Option<&'static District> {
     reading.as_ref().ok()?.district.as_ref().ok().copied()
 }
 
@@ -127,73 +127,77 @@ fn region(district: &District) -> String {
 
 /// A verdict for programs.
 #[derive(Serialize)]
-struct Verdict<'a> {
+struct NikVerdict<'a> {
     nik: &'a str,
     valid: bool,
-    problems: Vec<Wrong>,
+    problems: Vec<NikProblemView>,
 }
 
 #[derive(Serialize)]
-struct Wrong {
+struct NikProblemView {
     name: &'static str,
     /// First and last, counted from 1.
     digits: [usize; 2],
     message: String,
 }
 
-impl Verdict<'_> {
-    fn of<'a>(nik: &'a str, reading: &Result<Reading, Problem>) -> Verdict<'a> {
-        let problems: Vec<_> = problems(reading).map(Wrong::of).collect();
-        Verdict { nik, valid: problems.is_empty(), problems }
+impl NikVerdict<'_> {
+    fn of<'a>(nik: &'a str, reading: &Result<ParsedNik, NikProblem>) -> NikVerdict<'a> {
+        let problems: Vec<_> = problems(reading).map(NikProblemView::of).collect();
+        NikVerdict { nik, valid: problems.is_empty(), problems }
     }
 }
 
-impl Wrong {
-    fn of(problem: &Problem) -> Wrong {
+impl NikProblemView {
+    fn of(problem: &NikProblem) -> NikProblemView {
         let digits = problem.digits();
-        Wrong { name: problem.name(), digits: [*digits.start(), *digits.end()], message: problem.to_string() }
+        NikProblemView {
+            name: problem.name(),
+            digits: [*digits.start(), *digits.end()],
+            message: problem.to_string(),
+        }
     }
 }
 
 /// Everything a NIK says, for programs; null where it says nothing.
 #[derive(Serialize)]
-struct Meaning<'a> {
+struct NikMeaning<'a> {
     nik: &'a str,
     valid: bool,
-    region: Option<Region>,
+    region: Option<RegionView>,
     birth_date: Option<String>,
     age: Option<u32>,
     sex: Option<&'static str>,
     serial: Option<String>,
-    problems: Vec<Wrong>,
+    problems: Vec<NikProblemView>,
 }
 
 #[derive(Serialize)]
-struct Region {
+struct RegionView {
     code: String,
     province: &'static str,
     regency: &'static str,
     district: &'static str,
-    legacy: Option<Legacy>,
+    legacy: Option<LegacyView>,
 }
 
 #[derive(Serialize)]
-struct Legacy {
+struct LegacyView {
     last_seen: u16,
-    successor: Option<Box<Region>>,
+    successor: Option<Box<RegionView>>,
 }
 
-impl Meaning<'_> {
-    fn of<'a>(nik: &'a str, reading: &Result<Reading, Problem>) -> Meaning<'a> {
-        let Verdict { nik, valid, problems } = Verdict::of(nik, reading);
+impl NikMeaning<'_> {
+    fn of<'a>(nik: &'a str, reading: &Result<ParsedNik, NikProblem>) -> NikMeaning<'a> {
+        let NikVerdict { nik, valid, problems } = NikVerdict::of(nik, reading);
         let reading = reading.as_ref().ok();
         let birth = reading.and_then(|reading| reading.birth.as_ref().ok());
-        Meaning {
+        NikMeaning {
             nik,
             valid,
             region: reading
                 .and_then(|reading| reading.district.as_ref().ok())
-                .map(|district| Region::of(district)),
+                .map(|district| RegionView::of(district)),
             birth_date: birth.map(|birth| birth.date.to_string()),
             age: birth.map(|birth| birth.age),
             sex: reading.and_then(|reading| reading.sex.as_ref().ok()).map(|sex| sex.name()),
@@ -205,16 +209,16 @@ impl Meaning<'_> {
     }
 }
 
-impl Region {
-    fn of(district: &District) -> Region {
-        Region {
+impl RegionView {
+    fn of(district: &District) -> RegionView {
+        RegionView {
             code: format!("{:06}", district.code),
             province: district.province,
             regency: district.regency,
             district: district.name,
-            legacy: district.legacy.map(|legacy| Legacy {
+            legacy: district.legacy.map(|legacy| LegacyView {
                 last_seen: legacy.last_seen,
-                successor: district.successor().map(|now| Box::new(Region::of(now))),
+                successor: district.successor().map(|now| Box::new(RegionView::of(now))),
             }),
         }
     }

@@ -1,11 +1,11 @@
 //! The matcher's capacity: so many workers, so many places to wait, and how long a worker takes for one request. Who is served,
-//! who waits and who is refused is decided by [`Line`], purely; [`Place`] is what a request holds while it is inside.
+//! who waits and who is refused is decided by [`ServiceQueue`], purely; [`Place`] is what a request holds while it is inside.
 
 mod queue;
 #[cfg(test)]
 mod simulation;
 
-pub use queue::{Line, Room, Ticket};
+pub use queue::{Availability, ServiceQueue, Ticket};
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::delay::{Delay, DelaySpec};
 use super::rules::FileReader;
-use crate::base::random::{Purpose, Source};
+use crate::base::random::{Purpose, RngKey};
 
 /// `[capacity]`: how much the matcher can do. Without this table it takes any number of requests, at once.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -82,7 +82,7 @@ impl Capacity {
     #[must_use]
     pub fn time_for(&self, seed: u64, customer_id: &str, ordinal: u64) -> Duration {
         // No rule has this purpose, so that a rule of this name draws other numbers.
-        let source = Source { seed, customer_id, rule: "capacity" };
+        let source = RngKey { seed, customer_id, rule: "capacity" };
         self.service_time.draw(&mut source.random(Purpose::Service, ordinal))
     }
 }

@@ -8,20 +8,20 @@ pub struct Ticket(u64);
 
 /// What the next request finds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Room {
+pub enum Availability {
     /// No capacity is set.
-    Endless,
+    Unlimited,
     /// A worker takes it at once; `busy` of the `workers` have something to do.
-    Worker { busy: usize, workers: usize },
+    WorkerFree { busy: usize, workers: usize },
     /// Every worker is busy, and so many requests wait already.
-    Queue { workers: usize, waiting: usize },
+    MustWait { workers: usize, waiting: usize },
     /// Every worker is busy, and so is every place to wait.
     Full { workers: usize, waiting: usize },
 }
 
 /// Workers and those who wait for them. It knows no time: who enters and who leaves is told.
 #[derive(Debug)]
-pub struct Line {
+pub struct ServiceQueue {
     pub workers: usize,
     pub queue: usize,
     pub busy: usize,
@@ -34,11 +34,11 @@ pub struct Line {
     pub refused: u64,
 }
 
-impl Line {
+impl ServiceQueue {
     /// An empty line.
     #[must_use]
-    pub fn new(workers: usize, queue: usize) -> Line {
-        Line { workers, queue, busy: 0, waiting: VecDeque::new(), last: 0, served: 0, refused: 0 }
+    pub fn new(workers: usize, queue: usize) -> ServiceQueue {
+        ServiceQueue { workers, queue, busy: 0, waiting: VecDeque::new(), last: 0, served: 0, refused: 0 }
     }
 
     /// How many wait.
@@ -49,28 +49,28 @@ impl Line {
 
     /// What the next request finds. Nobody waits while a worker is free.
     #[must_use]
-    pub fn room(&self) -> Room {
-        let Line { workers, busy, .. } = *self;
+    pub fn room(&self) -> Availability {
+        let ServiceQueue { workers, busy, .. } = *self;
         let waiting = self.waiting();
         if busy < workers {
-            Room::Worker { busy, workers }
+            Availability::WorkerFree { busy, workers }
         } else if waiting < self.queue {
-            Room::Queue { workers, waiting }
+            Availability::MustWait { workers, waiting }
         } else {
-            Room::Full { workers, waiting }
+            Availability::Full { workers, waiting }
         }
     }
 
     /// Takes a place: that of a worker or one to wait. `None` when there is none.
-    pub fn enter(&mut self) -> Option<Ticket> {
+    pub fn reserve(&mut self) -> Option<Ticket> {
         self.last += 1;
         match self.room() {
-            Room::Full { .. } => {
+            Availability::Full { .. } => {
                 self.refused += 1;
                 return None;
             }
-            Room::Queue { .. } => self.waiting.push_back(Ticket(self.last)),
-            Room::Worker { .. } | Room::Endless => self.busy += 1,
+            Availability::MustWait { .. } => self.waiting.push_back(Ticket(self.last)),
+            Availability::WorkerFree { .. } | Availability::Unlimited => self.busy += 1,
         }
         Some(Ticket(self.last))
     }
@@ -114,28 +114,28 @@ mod tests {
     use super::*;
 
     /// A line that so many have entered, and their tickets; `None` for those refused.
-    fn entered(workers: usize, queue: usize, count: usize) -> (Line, Vec<Option<Ticket>>) {
-        let mut line = Line::new(workers, queue);
-        let tickets = (0..count).map(|_| line.enter()).collect();
+    fn entered(workers: usize, queue: usize, count: usize) -> (ServiceQueue, Vec<Option<Ticket>>) {
+        let mut line = ServiceQueue::new(workers, queue);
+        let tickets = (0..count).map(|_| line.reserve()).collect();
         (line, tickets)
     }
 
-    fn state(line: &Line) -> (usize, usize, u64, u64) {
+    fn state(line: &ServiceQueue) -> (usize, usize, u64, u64) {
         (line.busy, line.waiting(), line.served, line.refused)
     }
 
     #[test]
     fn workers_first_then_the_queue_then_nothing() {
-        let mut line = Line::new(2, 1);
+        let mut line = ServiceQueue::new(2, 1);
         let expected = [
-            Room::Worker { busy: 0, workers: 2 },
-            Room::Worker { busy: 1, workers: 2 },
-            Room::Queue { workers: 2, waiting: 0 },
-            Room::Full { workers: 2, waiting: 1 },
+            Availability::WorkerFree { busy: 0, workers: 2 },
+            Availability::WorkerFree { busy: 1, workers: 2 },
+            Availability::MustWait { workers: 2, waiting: 0 },
+            Availability::Full { workers: 2, waiting: 1 },
         ];
         for room in expected {
             assert_eq!(line.room(), room);
-            assert_eq!(line.enter().is_none(), matches!(room, Room::Full { .. }));
+            assert_eq!(line.reserve().is_none(), matches!(room, Availability::Full { .. }));
         }
         assert_eq!(state(&line), (2, 1, 0, 1));
     }
@@ -167,10 +167,10 @@ mod tests {
         let (mut line, tickets) = entered(3, 3, 6);
         let tickets: Vec<_> = tickets.into_iter().flatten().collect();
         assert_eq!(line.resize(1, 1), []);
-        assert_eq!((state(&line), line.enter()), ((3, 3, 0, 0), None));
+        assert_eq!((state(&line), line.reserve()), ((3, 3, 0, 0), None));
         assert_eq!((line.leave(tickets[0]), line.leave(tickets[1])), (None, None), "still one too many");
         assert_eq!(line.leave(tickets[2]), Some(tickets[3]));
         assert_eq!(line.resize(4, 0), tickets[4..]);
-        assert_eq!((line.busy, line.room()), (3, Room::Worker { busy: 3, workers: 4 }));
+        assert_eq!((line.busy, line.room()), (3, Availability::WorkerFree { busy: 3, workers: 4 }));
     }
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use rand::rngs::ChaCha8Rng;
 
-use super::{Line, Ticket};
-use crate::base::random::{Purpose, Source};
+use super::{ServiceQueue, Ticket};
+use crate::base::random::{Purpose, RngKey};
 use crate::domain::delay::Delay;
 
 /// What happens at an instant.
@@ -65,7 +65,7 @@ fn exponential(mean: f64, random: &mut ChaCha8Rng) -> Duration {
 }
 
 struct World {
-    line: Line,
+    line: ServiceQueue,
     retry: Retry,
     /// How long a client waits for its answer.
     patience: Option<Duration>,
@@ -98,7 +98,7 @@ impl World {
     fn attempt(&mut self, number: u32) {
         self.tally.clients += u64::from(number == 1);
         self.tally.attempts += 1;
-        let Some(ticket) = self.line.enter() else { return self.try_again(number) };
+        let Some(ticket) = self.line.reserve() else { return self.try_again(number) };
         self.since.insert(ticket, self.now);
         self.clients.insert(ticket, number);
         if let Some(patience) = self.patience {
@@ -153,9 +153,9 @@ fn run_with_patience(
     clients: u32,
     retry: Retry,
 ) -> Tally {
-    let source = Source { seed: 7, customer_id: "simulation", rule: "capacity" };
+    let source = RngKey { seed: 7, customer_id: "simulation", rule: "capacity" };
     let mut world = World {
-        line: Line::new(workers, queue),
+        line: ServiceQueue::new(workers, queue),
         retry,
         patience,
         clients: HashMap::new(),

@@ -1,6 +1,6 @@
 //! Somebody has the customer_id, and user_id and password are that customer's (doc 4.3).
 
-use super::{Case, Finding};
+use super::{CheckInput, Finding};
 use crate::base::text;
 use crate::domain::evidence::Credential;
 use crate::domain::policy::Check;
@@ -8,7 +8,7 @@ use crate::protocol::Code;
 
 const THIS: Check = Check::Account;
 
-pub fn check(case: &Case) -> Finding {
+pub fn check(case: &CheckInput) -> Finding {
     let Some(customer) = case.customer else {
         return Finding::failed(
             THIS,
@@ -65,7 +65,7 @@ fn misfit(
     Some((format!("{name} was opened, {how}"), hint))
 }
 
-fn with_owner(case: &Case, reason: String) -> String {
+fn with_owner(case: &CheckInput, reason: String) -> String {
     match &case.owner_of_user_id {
         Some(owner) => format!("{reason}; user_id is that of customer {owner}"),
         None => reason,

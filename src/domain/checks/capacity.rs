@@ -1,27 +1,27 @@
 //! The matcher has a worker or a place to wait (doc 4.1, error: 6014 "Sistem Sedang Sibuk"). Judged only when nothing else failed.
 
-use super::{Case, Finding};
-use crate::domain::capacity::Room;
+use super::{CheckInput, Finding};
+use crate::domain::capacity::Availability;
 use crate::domain::policy::Check;
 use crate::protocol::Code;
 
 const THIS: Check = Check::Capacity;
 
-pub fn check(case: &Case) -> Finding {
+pub fn check(case: &CheckInput) -> Finding {
     match case.room {
         None => Finding::unknown(
             THIS,
             "judged only when nothing else failed, so that a failed request takes no place",
         ),
-        Some(Room::Endless) => Finding::passed(THIS, "the matcher takes any number of requests"),
-        Some(Room::Worker { busy, workers }) => {
+        Some(Availability::Unlimited) => Finding::passed(THIS, "the matcher takes any number of requests"),
+        Some(Availability::WorkerFree { busy, workers }) => {
             Finding::passed(THIS, format!("{busy} of {workers} workers are busy; another takes it at once"))
         }
-        Some(Room::Queue { workers, waiting }) => Finding::passed(
+        Some(Availability::MustWait { workers, waiting }) => Finding::passed(
             THIS,
             format!("{}; {} before it", all_busy(workers), counted(waiting, "waits", "wait")),
         ),
-        Some(Room::Full { workers, waiting }) => Finding::failed(
+        Some(Availability::Full { workers, waiting }) => Finding::failed(
             THIS,
             Code::BUSY,
             format!("{} and {}", all_busy(workers), counted(waiting, "waits", "wait")),

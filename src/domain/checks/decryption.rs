@@ -1,13 +1,13 @@
 //! `user_id` and `password` open with the customer's key (doc 2, 4.7).
 
-use super::{Case, Finding};
+use super::{CheckInput, Finding};
 use crate::domain::evidence::Credential;
 use crate::domain::policy::Check;
 use crate::protocol::Code;
 
 const THIS: Check = Check::Decryption;
 
-pub fn check(case: &Case) -> Finding {
+pub fn check(case: &CheckInput) -> Finding {
     let fields = [("user_id", &case.user_id), ("password", &case.password)];
     let refused: Vec<_> = fields
         .iter()

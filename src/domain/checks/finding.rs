@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::domain::capacity::Room;
+use crate::domain::capacity::Availability;
 use crate::domain::customer::Customer;
 use crate::domain::evidence::{Credential, Photo};
 use crate::domain::policy::{Check, Policy};
@@ -15,7 +15,7 @@ use crate::protocol::{Body, Code};
 
 /// Everything a check may look at. No clock, no file, no lock.
 #[derive(Debug)]
-pub struct Case<'a> {
+pub struct CheckInput<'a> {
     pub body: &'a Body<'a>,
     pub customer_id: &'a str,
     pub methode: &'a str,
@@ -32,7 +32,7 @@ pub struct Case<'a> {
     /// Today's quota, as it stands now.
     pub quota: QuotaView,
     /// What there is of the matcher's capacity; `None` where nobody asked, because something else failed.
-    pub room: Option<Room>,
+    pub room: Option<Availability>,
     /// The customer whose account the opened user_id is, when it is not this one's.
     pub owner_of_user_id: Option<String>,
 }

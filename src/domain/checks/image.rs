@@ -1,11 +1,11 @@
 //! The image is base64 of a whole jpg or png within the limits (doc 2, `image`; that it is answered 5004 is assumed).
 
-use super::{Case, Finding};
+use super::{CheckInput, Finding};
 use crate::domain::policy::Check;
 
 const THIS: Check = Check::Image;
 
-pub fn check(case: &Case) -> Finding {
+pub fn check(case: &CheckInput) -> Finding {
     let Some(photo) = &case.photo else {
         return Finding::unknown(THIS, "there is no image to judge");
     };

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{Case, Finding};
+use super::{CheckInput, Finding};
 use crate::base::text;
 use crate::domain::customer::Customer;
 use crate::domain::policy::Check;
@@ -10,7 +10,7 @@ use crate::protocol::{Code, Field};
 
 const THIS: Check = Check::Ip;
 
-pub fn check(case: &Case) -> Finding {
+pub fn check(case: &CheckInput) -> Finding {
     let judged = [body_ip(case), peer(case)];
     let reasons = |wanted: fn(&Judged) -> bool| -> String {
         let texts: Vec<_> =
@@ -50,7 +50,7 @@ impl Judged {
     }
 }
 
-fn body_ip(case: &Case) -> Option<Judged> {
+fn body_ip(case: &CheckInput) -> Option<Judged> {
     let Some(text) = case.body.text(Field::Ip) else {
         return Some(Judged::Unknown("there is no ip to judge"));
     };
@@ -68,7 +68,7 @@ fn body_ip(case: &Case) -> Option<Judged> {
 }
 
 /// `None` where the peer does not matter.
-fn peer(case: &Case) -> Option<Judged> {
+fn peer(case: &CheckInput) -> Option<Judged> {
     let customer = case.customer.filter(|customer| customer.access_peer)?;
     Some(match case.peer {
         None => Judged::Unknown("the connection's peer is not known"),

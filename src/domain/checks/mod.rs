@@ -11,12 +11,12 @@ mod parameters;
 mod quota;
 mod threshold;
 
-pub use finding::{Case, Finding, Status};
+pub use finding::{CheckInput, Finding, Status};
 
 use super::policy::Check;
 
 /// The checks' judgements, in the default order.
-const ASSESSORS: [fn(&Case) -> Finding; 8] = [
+const ASSESSORS: [fn(&CheckInput) -> Finding; 8] = [
     parameters::check,
     decryption::check,
     account::check,
@@ -29,17 +29,17 @@ const ASSESSORS: [fn(&Case) -> Finding; 8] = [
 
 /// The finding of every check, in the default order.
 #[must_use]
-pub fn assess(case: &Case) -> Vec<Finding> {
+pub fn assess(case: &CheckInput) -> Vec<Finding> {
     ASSESSORS.iter().map(|check| check(case)).collect()
 }
 
 /// Judges the quota again, for a case whose quota has moved since.
-pub fn reassess_quota(case: &Case, findings: &mut [Finding]) {
+pub fn reassess_quota(case: &CheckInput, findings: &mut [Finding]) {
     replace(findings, quota::check(case));
 }
 
 /// Judges the capacity, for a case in which nothing else failed.
-pub fn reassess_capacity(case: &Case, findings: &mut [Finding]) {
+pub fn reassess_capacity(case: &CheckInput, findings: &mut [Finding]) {
     replace(findings, capacity::check(case));
 }
 

@@ -1,6 +1,6 @@
 //! The body is a JSON object with all seven fields, of the right type and length; the methode is the customer's (doc 2, 4.5).
 
-use super::{Case, Finding};
+use super::{CheckInput, Finding};
 use crate::base::text;
 use crate::domain::policy::Check;
 use crate::protocol::Code;
@@ -8,7 +8,7 @@ use crate::protocol::body::FIELDS;
 
 const THIS: Check = Check::Parameters;
 
-pub fn check(case: &Case) -> Finding {
+pub fn check(case: &CheckInput) -> Finding {
     let methode = wrong_methode(case);
     let in_the_body = match &case.body.fault {
         Some(fault) => Some((fault.reason.clone(), fault.hint.clone())),
@@ -26,7 +26,7 @@ pub fn check(case: &Case) -> Finding {
     }
 }
 
-fn field_faults(case: &Case) -> Option<(String, String)> {
+fn field_faults(case: &CheckInput) -> Option<(String, String)> {
     let faults: Vec<_> = FIELDS.iter().filter_map(|rule| case.body.field_fault(rule.field)).collect();
     (!faults.is_empty()).then(|| (faults.join("; "), HINT.to_owned()))
 }
@@ -34,7 +34,7 @@ fn field_faults(case: &Case) -> Option<(String, String)> {
 const HINT: &str = "send all seven keys, none empty: transactionId (at most 20 characters), transactionSource (50), \
                     threshold (number), image, user_id, password, ip (15)";
 
-fn wrong_methode(case: &Case) -> Option<(String, String)> {
+fn wrong_methode(case: &CheckInput) -> Option<(String, String)> {
     let known = &case.customer?.methode;
     if known.iter().any(|methode| methode == case.methode) {
         return None;

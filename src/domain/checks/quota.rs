@@ -1,12 +1,12 @@
 //! Something is left of the customer's quota of this Jakarta day (doc 1, "kuota perhari", and 4.2).
 
-use super::{Case, Finding};
+use super::{CheckInput, Finding};
 use crate::domain::policy::Check;
 use crate::protocol::Code;
 
 const THIS: Check = Check::Quota;
 
-pub fn check(case: &Case) -> Finding {
+pub fn check(case: &CheckInput) -> Finding {
     if case.customer.is_none() {
         return Finding::unknown(THIS, "the customer is unknown, and so is its quota");
     }

@@ -3,8 +3,8 @@
 use std::sync::{Arc, LazyLock};
 
 use super::*;
-use crate::base::network::Allowed;
-use crate::domain::capacity::Room;
+use crate::base::network::AllowedNetwork;
+use crate::domain::capacity::Availability;
 use crate::domain::customer::{Account, Customer};
 use crate::domain::evidence::{Credential, Photo};
 use crate::domain::policy::Policy;
@@ -21,7 +21,7 @@ fn customer() -> Customer {
         id: "demo".to_owned(),
         methode: vec!["CALL_FN".to_owned()],
         account: Account { user_id: "demo-user".to_owned(), password: "demo-password".to_owned() },
-        allow: Some(["10.0.0.0/8", "127.0.0.1"].map(|net| net.parse::<Allowed>().unwrap()).to_vec()),
+        allow: Some(["10.0.0.0/8", "127.0.0.1"].map(|net| net.parse::<AllowedNetwork>().unwrap()).to_vec()),
         access_peer: false,
         per_day: Some(80),
         policy: Policy::default(),
@@ -41,10 +41,10 @@ fn opened(plain: &str) -> Credential {
 }
 
 /// Judges the good case after `change` has been at it.
-fn judge(json: &str, customer: Option<&Customer>, change: impl Fn(&mut Case)) -> Vec<Finding> {
+fn judge(json: &str, customer: Option<&Customer>, change: impl Fn(&mut CheckInput)) -> Vec<Finding> {
     let body = Body::decode(json.as_bytes());
     let policy = customer.map_or_else(Policy::default, |customer| customer.policy.clone());
-    let mut case = Case {
+    let mut case = CheckInput {
         body: &body,
         customer_id: customer.map_or("nobody", |customer| customer.id.as_str()),
         methode: "CALL_FN",
@@ -55,7 +55,7 @@ fn judge(json: &str, customer: Option<&Customer>, change: impl Fn(&mut Case)) ->
         password: opened("demo-password"),
         photo: Some(photo()),
         quota: QuotaView { per_day: Some(80), used: 0 },
-        room: Some(Room::Endless),
+        room: Some(Availability::Unlimited),
         owner_of_user_id: None,
     };
     change(&mut case);
@@ -96,16 +96,20 @@ fn capacity() {
     let demo = customer();
     for (room, status, reason) in [
         (None, Status::Unknown, "judged only when nothing else failed"),
-        (Some(Room::Endless), Status::Passed, "any number"),
-        (Some(Room::Worker { busy: 1, workers: 4 }), Status::Passed, "1 of 4 workers are busy"),
+        (Some(Availability::Unlimited), Status::Passed, "any number"),
+        (Some(Availability::WorkerFree { busy: 1, workers: 4 }), Status::Passed, "1 of 4 workers are busy"),
         (
-            Some(Room::Queue { workers: 1, waiting: 0 }),
+            Some(Availability::MustWait { workers: 1, waiting: 0 }),
             Status::Passed,
             "the only worker is busy; nobody waits",
         ),
-        (Some(Room::Queue { workers: 4, waiting: 1 }), Status::Passed, "1 request waits before it"),
         (
-            Some(Room::Full { workers: 4, waiting: 16 }),
+            Some(Availability::MustWait { workers: 4, waiting: 1 }),
+            Status::Passed,
+            "1 request waits before it",
+        ),
+        (
+            Some(Availability::Full { workers: 4, waiting: 16 }),
             Status::Failed,
             "all 4 workers are busy and 16 requests wait",
         ),

@@ -22,16 +22,16 @@ pub enum PhotoFormat {
 /// A photo as far as it could be read.
 #[derive(Clone, Default)]
 pub struct Photo<'a> {
-    source: Source<'a>,
+    source: PhotoSource<'a>,
     /// What was seen in it.
-    pub look: Look,
+    pub look: PhotoInfo,
     /// Why it is not fit for the matcher.
     pub fault: Option<PhotoFault>,
 }
 
 /// What is seen in a photo, without the photo.
 #[derive(Clone, Default)]
-pub struct Look {
+pub struct PhotoInfo {
     /// The file's length; 0 when the base64 could not be decoded.
     pub bytes: usize,
     /// SHA-256 of the file.
@@ -46,22 +46,22 @@ pub struct Look {
 
 /// Where the file's bytes are.
 #[derive(Clone)]
-enum Source<'a> {
+enum PhotoSource<'a> {
     File(Vec<u8>),
     /// Not decoded: the photo was seen before.
     Text(&'a str, Base64Mode),
 }
 
-impl Default for Source<'_> {
+impl Default for PhotoSource<'_> {
     fn default() -> Self {
-        Source::File(Vec::new())
+        PhotoSource::File(Vec::new())
     }
 }
 
 impl std::ops::Deref for Photo<'_> {
-    type Target = Look;
+    type Target = PhotoInfo;
 
-    fn deref(&self) -> &Look {
+    fn deref(&self) -> &PhotoInfo {
         &self.look
     }
 }
@@ -114,26 +114,29 @@ impl<'a> Photo<'a> {
 
     /// A photo that was read before, from the same text in the same mode, and found fit.
     #[must_use]
-    pub fn seen(text: &'a str, mode: Base64Mode, look: Look) -> Photo<'a> {
-        Photo { source: Source::Text(text, mode), look, fault: None }
+    pub fn seen(text: &'a str, mode: Base64Mode, look: PhotoInfo) -> Photo<'a> {
+        Photo { source: PhotoSource::Text(text, mode), look, fault: None }
     }
 
     /// Looks at a file.
     #[must_use]
     pub fn of_file(bytes: Vec<u8>, limits: &Limits) -> Photo<'a> {
-        let mut look =
-            Look { bytes: bytes.len(), sha256: Some(Sha256::digest(&bytes).into()), ..Look::default() };
+        let mut look = PhotoInfo {
+            bytes: bytes.len(),
+            sha256: Some(Sha256::digest(&bytes).into()),
+            ..PhotoInfo::default()
+        };
         let fault = look.at(&bytes, limits).err();
-        Photo { source: Source::File(bytes), look, fault }
+        Photo { source: PhotoSource::File(bytes), look, fault }
     }
 
     /// The file; empty when the base64 could not be decoded. One that was seen before is decoded here.
     #[must_use]
     pub fn file(&self) -> Cow<'_, [u8]> {
         match &self.source {
-            Source::File(bytes) => Cow::Borrowed(bytes),
+            PhotoSource::File(bytes) => Cow::Borrowed(bytes),
             // It was decoded before, in this mode.
-            Source::Text(text, mode) => {
+            PhotoSource::Text(text, mode) => {
                 Cow::Owned(encoding::decode(text, *mode).map(|decoded| decoded.bytes).unwrap_or_default())
             }
         }
@@ -146,7 +149,7 @@ impl<'a> Photo<'a> {
     }
 }
 
-impl Look {
+impl PhotoInfo {
     fn at(&mut self, file: &[u8], limits: &Limits) -> Result<(), PhotoFault> {
         let bytes = file.len();
         if bytes as u64 > limits.image_bytes.0 {

@@ -2,10 +2,10 @@
 
 use rand::rngs::ChaCha8Rng;
 
-use super::{At, End, HttpAnswer, Params, Plan, Upload};
+use super::{End, HttpAnswer, Offset, Params, Plan, Upload};
 
 pub fn upload(params: &Params) -> Upload {
-    Upload::CloseAt(params.at.unwrap_or(At::Fraction(0.5)), params.end.unwrap_or(End::Rst))
+    Upload::CloseAt(params.at.unwrap_or(Offset::Fraction(0.5)), params.end.unwrap_or(End::Rst))
 }
 
 pub fn plan(params: &Params, _: &HttpAnswer, _: &mut ChaCha8Rng) -> Plan {

@@ -16,7 +16,7 @@ pub type Planner = fn(&Params, &HttpAnswer, &mut ChaCha8Rng) -> Plan;
 
 /// One kind of fault.
 #[derive(Debug)]
-pub struct Kind {
+pub struct FaultKind {
     /// Its name in fixtures.
     pub name: &'static str,
     /// The parameters it takes, in backticks in the specification.
@@ -28,7 +28,7 @@ pub struct Kind {
 
 /// Every kind of fault, in the order of the specification.
 #[rustfmt::skip]
-pub static KINDS: [Kind; 22] = [
+pub static KINDS: [FaultKind; 22] = [
     kind("refuse", &["for"], refuse::plan),
     kind("close_on_accept", &["for"], close_on_accept::plan),
     upload("close_during_upload", &["at", "end"], close_during_upload::upload, close_during_upload::plan),
@@ -53,8 +53,8 @@ pub static KINDS: [Kind; 22] = [
     kind("late_close", &["after"], late_close::plan),
 ];
 
-const fn kind(name: &'static str, takes: &'static [&'static str], plan: Planner) -> Kind {
-    Kind { name, takes, upload: None, plan }
+const fn kind(name: &'static str, takes: &'static [&'static str], plan: Planner) -> FaultKind {
+    FaultKind { name, takes, upload: None, plan }
 }
 
 const fn upload(
@@ -62,8 +62,8 @@ const fn upload(
     takes: &'static [&'static str],
     upload: fn(&Params) -> Upload,
     plan: Planner,
-) -> Kind {
-    Kind { name, takes, upload: Some(upload), plan }
+) -> FaultKind {
+    FaultKind { name, takes, upload: Some(upload), plan }
 }
 
 /// The kinds of faults, and which parameters each takes, from the faults' table.

@@ -28,7 +28,7 @@ mod spec;
 mod stale_keepalive;
 mod truncate;
 
-pub use kinds::{KINDS, Kind};
+pub use kinds::{FaultKind, KINDS};
 pub use params::Params;
-pub use plan::{At, End, HttpAnswer, Listener, Plan, Step, Upload, Way};
+pub use plan::{Delivery, End, HttpAnswer, ListenerFault, Offset, Plan, Step, Upload};
 pub use spec::{Fault, FaultSpec};

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::{At, End};
+use super::{End, Offset};
 
 /// A fault's parameters, found in order.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Params {
-    pub at: Option<At>,
+    pub at: Option<Offset>,
     pub end: Option<End>,
     pub(super) time: Option<Duration>,
     pub(super) after: Option<Duration>,

@@ -38,39 +38,39 @@ impl End {
 
 /// A place in a body: a whole number of bytes, or a fraction from 0 to 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum At {
+pub enum Offset {
     Bytes(u64),
     Fraction(f64),
 }
 
-impl At {
+impl Offset {
     /// The place in a body of `whole` bytes.
     #[must_use]
     pub fn of(self, whole: usize) -> usize {
         match self {
-            At::Bytes(bytes) => usize::try_from(bytes).unwrap_or(usize::MAX).min(whole),
-            At::Fraction(fraction) => (whole as f64 * fraction) as usize,
+            Offset::Bytes(bytes) => usize::try_from(bytes).unwrap_or(usize::MAX).min(whole),
+            Offset::Fraction(fraction) => (whole as f64 * fraction) as usize,
         }
     }
 }
 
-impl<'de> Deserialize<'de> for At {
+impl<'de> Deserialize<'de> for Offset {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct AtVisitor;
         impl de::Visitor<'_> for AtVisitor {
-            type Value = At;
+            type Value = Offset;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a number of bytes, or a fraction such as 0.5")
             }
-            fn visit_u64<E>(self, bytes: u64) -> Result<At, E> {
-                Ok(At::Bytes(bytes))
+            fn visit_u64<E>(self, bytes: u64) -> Result<Offset, E> {
+                Ok(Offset::Bytes(bytes))
             }
-            fn visit_i64<E: de::Error>(self, bytes: i64) -> Result<At, E> {
-                u64::try_from(bytes).map(At::Bytes).map_err(|_| E::custom("at is not negative"))
+            fn visit_i64<E: de::Error>(self, bytes: i64) -> Result<Offset, E> {
+                u64::try_from(bytes).map(Offset::Bytes).map_err(|_| E::custom("at is not negative"))
             }
-            fn visit_f64<E: de::Error>(self, fraction: f64) -> Result<At, E> {
+            fn visit_f64<E: de::Error>(self, fraction: f64) -> Result<Offset, E> {
                 if (0.0..=1.0).contains(&fraction) {
-                    return Ok(At::Fraction(fraction));
+                    return Ok(Offset::Fraction(fraction));
                 }
                 Err(E::custom(format!("at = {fraction}: a fraction is 0.0 to 1.0; bytes are a whole number")))
             }
@@ -79,11 +79,11 @@ impl<'de> Deserialize<'de> for At {
     }
 }
 
-impl Serialize for At {
+impl Serialize for Offset {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
-            At::Bytes(bytes) => serializer.serialize_u64(*bytes),
-            At::Fraction(fraction) => serializer.serialize_f64(*fraction),
+            Offset::Bytes(bytes) => serializer.serialize_u64(*bytes),
+            Offset::Fraction(fraction) => serializer.serialize_f64(*fraction),
         }
     }
 }
@@ -102,7 +102,7 @@ pub enum Step {
 
 /// What happens to the data listener once the request is done for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Listener {
+pub enum ListenerFault {
     /// Connecting is refused.
     Refuse(Duration),
     /// Connections are accepted and closed unread.
@@ -115,7 +115,7 @@ pub enum Upload {
     /// Read so many bytes a second.
     Slowly(u64),
     /// Read as far as this, then end the connection.
-    CloseAt(At, End),
+    CloseAt(Offset, End),
     /// Not read at all: the answer comes first.
     Unread,
 }
@@ -123,15 +123,15 @@ pub enum Upload {
 /// What is done instead of answering.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
-    pub way: Way,
-    pub listener: Option<Listener>,
+    pub way: Delivery,
+    pub listener: Option<ListenerFault>,
     /// For the journal: what was done, and where.
     pub note: Map<String, Value>,
 }
 
 /// How a plan is carried out.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Way {
+pub enum Delivery {
     /// Valid HTTP with another body.
     Answer(HttpAnswer),
     /// Bytes and endings, in this order, past all HTTP.
@@ -140,11 +140,11 @@ pub enum Way {
 
 impl Plan {
     pub(super) fn answer(answer: HttpAnswer) -> Plan {
-        Plan { way: Way::Answer(answer), listener: None, note: Map::new() }
+        Plan { way: Delivery::Answer(answer), listener: None, note: Map::new() }
     }
 
     pub(super) fn steps(steps: impl Into<Vec<Step>>) -> Plan {
-        Plan { way: Way::Steps(steps.into()), listener: None, note: Map::new() }
+        Plan { way: Delivery::Steps(steps.into()), listener: None, note: Map::new() }
     }
 
     pub(super) fn note(mut self, name: &str, value: impl Into<Value>) -> Plan {
@@ -152,7 +152,7 @@ impl Plan {
         self
     }
 
-    pub(super) fn listener(mut self, listener: Listener) -> Plan {
+    pub(super) fn listener(mut self, listener: ListenerFault) -> Plan {
         self.listener = Some(listener);
         self
     }

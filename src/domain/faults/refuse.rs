@@ -2,8 +2,8 @@
 
 use rand::rngs::ChaCha8Rng;
 
-use super::{HttpAnswer, Listener, Params, Plan, Step};
+use super::{HttpAnswer, ListenerFault, Params, Plan, Step};
 
 pub fn plan(params: &Params, _: &HttpAnswer, _: &mut ChaCha8Rng) -> Plan {
-    Plan::steps([Step::Fin]).listener(Listener::Refuse(params.time_or(1)))
+    Plan::steps([Step::Fin]).listener(ListenerFault::Refuse(params.time_or(1)))
 }

@@ -4,10 +4,10 @@ use rand::rngs::ChaCha8Rng;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{HttpAnswer, KINDS, Kind, Plan, Upload};
-use crate::base::duration::Span;
+use super::{FaultKind, HttpAnswer, KINDS, Plan, Upload};
+use crate::base::duration::DurationText;
 use crate::base::suggestion;
-use crate::domain::faults::{At, End, Params};
+use crate::domain::faults::{End, Offset, Params};
 use crate::protocol::encoding::{self, Base64Mode};
 
 // Which parameters a kind takes stands in `KINDS`.
@@ -20,18 +20,18 @@ pub struct FaultSpec {
     pub kind: String,
     /// How far the body gets: bytes, or a fraction.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub at: Option<At>,
+    pub at: Option<Offset>,
     /// How the connection ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<End>,
     /// How long.
     #[serde(default, rename = "for", skip_serializing_if = "Option::is_none")]
-    pub time: Option<Span>,
+    pub time: Option<DurationText>,
     /// When.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub after: Option<Span>,
+    pub after: Option<DurationText>,
     /// How many bytes of garbage.
-    #[schemars(range(min = 1, max = MOST_BYTES))]
+    #[schemars(range(min = 1, max = MAX_BYTES))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes: Option<u32>,
     /// The bytes that are sent, in base64.
@@ -65,15 +65,15 @@ pub struct FaultSpec {
 /// A fault, ready to be planned.
 #[derive(Clone, Debug)]
 pub struct Fault {
-    kind: &'static Kind,
+    kind: &'static FaultKind,
     params: Params,
 }
 
 /// Most bits that are flipped.
-const MOST_BITS: u32 = 4096;
+const MAX_BITS: u32 = 4096;
 
 /// Most bytes of garbage.
-const MOST_BYTES: u32 = 16 << 20;
+const MAX_BYTES: u32 = 16 << 20;
 
 impl Fault {
     /// Reads a fault.
@@ -81,7 +81,8 @@ impl Fault {
     /// # Errors
     /// When there is no such kind, or a parameter is not the kind's or out of its range.
     pub fn new(spec: &FaultSpec) -> Result<Fault, String> {
-        let kind = KINDS.iter().find(|kind| kind.name == spec.kind).ok_or_else(|| no_kind(&spec.kind))?;
+        let kind =
+            KINDS.iter().find(|kind| kind.name == spec.kind).ok_or_else(|| unknown_kind(&spec.kind))?;
         let foreign = given(spec).into_iter().find(|name| !kind.takes.contains(name));
         if let Some(name) = foreign {
             let takes =
@@ -110,9 +111,9 @@ impl Fault {
     }
 }
 
-fn no_kind(name: &str) -> String {
+fn unknown_kind(name: &str) -> String {
     let names: Vec<_> = KINDS.iter().map(|kind| kind.name).collect();
-    match suggestion::nearest(name, names.iter().copied()) {
+    match suggestion::closest(name, names.iter().copied()) {
         Some(near) => format!("there is no fault {name:?}; did you mean \"{near}\"?"),
         None => format!("there is no fault {name:?}; there are {}", names.join(", ")),
     }
@@ -155,11 +156,11 @@ fn params(spec: &FaultSpec) -> Result<Params, String> {
     positive("bytes_per_second", spec.bytes_per_second == Some(0))?;
     positive("bits", spec.bits == Some(0))?;
     positive("bytes", spec.bytes == Some(0))?;
-    if spec.bytes.is_some_and(|bytes| bytes > MOST_BYTES) {
-        return Err(format!("bytes is at most {MOST_BYTES}"));
+    if spec.bytes.is_some_and(|bytes| bytes > MAX_BYTES) {
+        return Err(format!("bytes is at most {MAX_BYTES}"));
     }
-    if spec.bits.is_some_and(|bits| bits > MOST_BITS) {
-        return Err(format!("bits is at most {MOST_BITS}: the journal lists every one"));
+    if spec.bits.is_some_and(|bits| bits > MAX_BITS) {
+        return Err(format!("bits is at most {MAX_BITS}: the journal lists every one"));
     }
     if spec.by == Some(0) {
         return Err("by = 0 makes the length right: write how many bytes too long, or, negative, too short"
@@ -173,8 +174,8 @@ fn params(spec: &FaultSpec) -> Result<Params, String> {
     Ok(Params {
         at: spec.at,
         end: spec.end,
-        time: spec.time.map(|Span(time)| time),
-        after: spec.after.map(|Span(time)| time),
+        time: spec.time.map(|DurationText(time)| time),
+        after: spec.after.map(|DurationText(time)| time),
         bytes: spec.bytes,
         raw,
         by: spec.by,

@@ -2,11 +2,11 @@
 
 use rand::rngs::ChaCha8Rng;
 
-use super::{At, End, HttpAnswer, Params, Plan, Step};
+use super::{End, HttpAnswer, Offset, Params, Plan, Step};
 
 pub fn plan(params: &Params, answer: &HttpAnswer, _: &mut ChaCha8Rng) -> Plan {
     let whole = answer.body.len();
-    let sent = params.at.unwrap_or(At::Fraction(0.5)).of(whole).min(whole.saturating_sub(1));
+    let sent = params.at.unwrap_or(Offset::Fraction(0.5)).of(whole).min(whole.saturating_sub(1));
     let mut bytes = answer.head(whole as i64, false);
     bytes.extend_from_slice(&answer.body[..sent]);
     let end = params.end.unwrap_or(End::Fin).step();

@@ -11,13 +11,13 @@ use super::picture::Picture;
 use super::population;
 
 /// Most identities that can be enrolled.
-pub const MOST_IDENTITIES: usize = 100_000;
+pub const MAX_IDENTITIES: usize = 100_000;
 /// Most pictures of all of them, some five kilobytes each.
-pub const MOST_PICTURES: usize = 100_000;
+pub const MAX_PICTURES: usize = 100_000;
 /// Most pictures of one identity.
-pub const MOST_PICTURES_EACH: usize = 10;
+pub const MAX_PICTURES_EACH: usize = 10;
 /// Most look-alikes planted beside one identity.
-pub const MOST_SIMILAR: usize = 20;
+pub const MAX_SIMILAR: usize = 20;
 
 /// Somebody to be enrolled, or what is new of somebody who is.
 #[derive(Debug, Default)]
@@ -36,18 +36,18 @@ pub struct Enrolment {
 
 /// Why somebody is not enrolled.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
+pub enum EnrolError {
     #[error("{nik} is in the gallery already: {whose}")]
     Taken { nik: String, whose: String },
     #[error("without a picture nobody is found")]
     NoPicture,
-    #[error("an identity has at most {MOST_PICTURES_EACH} pictures")]
+    #[error("an identity has at most {MAX_PICTURES_EACH} pictures")]
     TooManyPictures,
-    #[error("an identity has at most {MOST_SIMILAR} planted look-alikes")]
+    #[error("an identity has at most {MAX_SIMILAR} planted look-alikes")]
     TooManySimilar,
     #[error("{0} cannot be similar to itself")]
     SimilarToItself(String),
-    #[error("at most {MOST_IDENTITIES} identities and {MOST_PICTURES} pictures are enrolled")]
+    #[error("at most {MAX_IDENTITIES} identities and {MAX_PICTURES} pictures are enrolled")]
     Full,
 }
 
@@ -94,22 +94,22 @@ impl Enrolled {
         &mut self,
         new: Enrolment,
         owner: impl Fn(&str) -> Option<String>,
-    ) -> Result<Identity, Refused> {
+    ) -> Result<Identity, EnrolError> {
         let scope = new.customer_id.clone();
         let nik = match &new.nik {
             Some(nik) => nik.clone(),
             None => self.make_up(&owner),
         };
         if let Some(whose) = owner(&nik).or_else(|| self.elsewhere(&nik, scope.as_deref())) {
-            return Err(Refused::Taken { nik, whose });
+            return Err(EnrolError::Taken { nik, whose });
         }
         let known = self.gallery(scope.as_deref()).and_then(|gallery| gallery.get(&nik));
         let before = known.map(|identity| identity.pictures.len());
         let identity = merged(known, nik, new)?;
         let identities = self.identities + usize::from(before.is_none());
         let pictures = self.pictures + identity.pictures.len() - before.unwrap_or_default();
-        if identities > MOST_IDENTITIES || pictures > MOST_PICTURES {
-            return Err(Refused::Full);
+        if identities > MAX_IDENTITIES || pictures > MAX_PICTURES {
+            return Err(EnrolError::Full);
         }
         (self.identities, self.pictures) = (identities, pictures);
         match scope {
@@ -177,7 +177,7 @@ impl Enrolled {
 }
 
 /// What is known of somebody, with what is new.
-fn merged(known: Option<&Identity>, nik: String, new: Enrolment) -> Result<Identity, Refused> {
+fn merged(known: Option<&Identity>, nik: String, new: Enrolment) -> Result<Identity, EnrolError> {
     let mut identity = known.cloned().unwrap_or_else(|| Identity {
         nik,
         name: String::new(),
@@ -192,16 +192,16 @@ fn merged(known: Option<&Identity>, nik: String, new: Enrolment) -> Result<Ident
     identity.name = new.name.unwrap_or(identity.name);
     identity.similar = new.similar.unwrap_or(identity.similar);
     if identity.pictures.is_empty() {
-        return Err(Refused::NoPicture);
+        return Err(EnrolError::NoPicture);
     }
-    if identity.pictures.len() > MOST_PICTURES_EACH {
-        return Err(Refused::TooManyPictures);
+    if identity.pictures.len() > MAX_PICTURES_EACH {
+        return Err(EnrolError::TooManyPictures);
     }
-    if identity.similar.len() > MOST_SIMILAR {
-        return Err(Refused::TooManySimilar);
+    if identity.similar.len() > MAX_SIMILAR {
+        return Err(EnrolError::TooManySimilar);
     }
     if identity.similar.iter().any(|similar| similar.nik == identity.nik) {
-        return Err(Refused::SimilarToItself(identity.nik));
+        return Err(EnrolError::SimilarToItself(identity.nik));
     }
     Ok(identity)
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock};
 
-use super::hash::{Print, Template};
+use super::hash::{ProbeHash, Template};
 use super::picture::Picture;
 use super::score::{TOP, score};
 use crate::protocol::Candidate;
@@ -33,7 +33,7 @@ pub struct Similar {
 pub struct Probe {
     pub sha256: [u8; 32],
     /// `None`: only the identical file is found.
-    pub print: Option<Arc<Print>>,
+    pub print: Option<Arc<ProbeHash>>,
 }
 
 /// People who can be found.
@@ -125,7 +125,7 @@ impl Gallery {
     }
 
     /// Adds everybody who reaches `least` to `found`, each with the best score; look-alikes planted beside them too.
-    fn search(&self, probe: &Probe, least: f64, found: &mut Found) {
+    fn search(&self, probe: &Probe, least: f64, found: &mut SearchResult) {
         let mut own: HashMap<u32, f32> = HashMap::new();
         let mut see = |person: u32, score: f32| {
             if score > 0.0 && f64::from(score) >= least {
@@ -153,15 +153,19 @@ fn templates_of(identity: &Identity, number: u32) -> impl Iterator<Item = (Templ
 
 /// Scores by NIK, each the best that was seen.
 #[derive(Debug)]
-pub struct Found {
+pub struct SearchResult {
     scores: BTreeMap<String, f32>,
     least: f64,
 }
 
-impl Found {
+impl SearchResult {
     /// Who reaches `least` in any of these galleries.
-    pub fn search<'a>(galleries: impl IntoIterator<Item = &'a Gallery>, probe: &Probe, least: f64) -> Found {
-        let mut found = Found { scores: BTreeMap::new(), least };
+    pub fn search<'a>(
+        galleries: impl IntoIterator<Item = &'a Gallery>,
+        probe: &Probe,
+        least: f64,
+    ) -> SearchResult {
+        let mut found = SearchResult { scores: BTreeMap::new(), least };
         galleries.into_iter().for_each(|gallery| gallery.search(probe, least, &mut found));
         found
     }
@@ -227,11 +231,11 @@ mod tests {
     fn probe(number: usize, altered: bool) -> Probe {
         let picture = picture(number);
         let sha256 = if altered { [0; 32] } else { picture.sha256 };
-        Probe { sha256, print: Print::of(picture.small()).map(Arc::new) }
+        Probe { sha256, print: ProbeHash::of(picture.small()).map(Arc::new) }
     }
 
     fn search(gallery: &Gallery, probe: &Probe, least: f64, most: usize) -> Vec<(String, f32)> {
-        let candidates = Found::search([gallery], probe, least).candidates(most);
+        let candidates = SearchResult::search([gallery], probe, least).candidates(most);
         candidates.into_iter().map(|found| (found.nik, found.score)).collect()
     }
 
@@ -278,7 +282,7 @@ mod tests {
         // Half of the picture is another's: the identity's own score is low, and so is its twins'.
         let mut small = *picture(0).small();
         small[..SIDE * SIDE / 3].copy_from_slice(&picture(1).small()[..SIDE * SIDE / 3]);
-        let changed = Probe { sha256: [0; 32], print: Print::of(&small).map(Arc::new) };
+        let changed = Probe { sha256: [0; 32], print: ProbeHash::of(&small).map(Arc::new) };
         let found = search(&gallery, &changed, 0.0, 10);
         let [own, first, second] = NIKS.map(|nik| found.iter().find(|found| found.0 == nik).unwrap().1);
         assert!(own > 0.0 && own < 20.0, "{own}");

@@ -10,7 +10,7 @@ use std::sync::{LazyLock, OnceLock};
 pub const SIDE: usize = 48;
 
 /// Shades of grey, row by row.
-pub type Small = [u8; SIDE * SIDE];
+pub type GreyImage = [u8; SIDE * SIDE];
 
 /// A picture whose lightest and darkest part differ by less has nothing to be recognised by.
 const LEAST_CONTRAST: u8 = 16;
@@ -57,8 +57,8 @@ pub struct Template {
 
 /// What a probe is compared by.
 #[derive(Clone, Debug)]
-pub struct Print {
-    small: Box<Small>,
+pub struct ProbeHash {
+    small: Box<GreyImage>,
     whole: Hash,
     /// Where the inner part of the picture lies, for each way in which the probe may have been cropped. Made when a picture is near
     /// enough for it to matter.
@@ -68,19 +68,19 @@ pub struct Print {
 impl Template {
     /// The template of a picture; `None` for one without contrast, such as a black one.
     #[must_use]
-    pub fn of(small: &Small) -> Option<Template> {
+    pub fn of(small: &GreyImage) -> Option<Template> {
         let tables = &*TABLES;
         let hash = |axis: &Axis| hash(&rows(small, axis), axis);
         has_contrast(small).then(|| Template { whole: hash(&tables.whole), inner: hash(&tables.inner) })
     }
 }
 
-impl Print {
+impl ProbeHash {
     /// The print of a probe; `None` for one without contrast.
     #[must_use]
-    pub fn of(small: &Small) -> Option<Print> {
+    pub fn of(small: &GreyImage) -> Option<ProbeHash> {
         let whole = &TABLES.whole;
-        has_contrast(small).then(|| Print {
+        has_contrast(small).then(|| ProbeHash {
             whole: hash(&rows(small, whole), whole),
             small: Box::new(*small),
             inner: OnceLock::new(),
@@ -120,7 +120,7 @@ impl Print {
     }
 }
 
-fn has_contrast(small: &Small) -> bool {
+fn has_contrast(small: &GreyImage) -> bool {
     let (darkest, lightest) = (small.iter().min(), small.iter().max());
     lightest.zip(darkest).is_some_and(|(lightest, darkest)| lightest - darkest >= LEAST_CONTRAST)
 }
@@ -188,7 +188,7 @@ static TABLES: LazyLock<Tables> = LazyLock::new(|| {
 type Rows = [[i32; SIDE]; FREQUENCIES + PARTS];
 
 /// The picture with its columns weighed: first half of the transform. Below 2^14.
-fn rows(small: &Small, vertical: &Axis) -> Rows {
+fn rows(small: &GreyImage, vertical: &Axis) -> Rows {
     // Indices instead of iterators: a debug build, in which everybody's tests run, is five times faster with them.
     let mut out = [[0; SIDE]; FREQUENCIES + PARTS];
     for (row, weights) in out.iter_mut().zip(&vertical.0) {
@@ -236,7 +236,7 @@ mod tests {
     use super::*;
 
     /// Waves that cross, a little like a photo: `across` tells pictures apart.
-    fn waves(across: f64, crop: [f64; 4]) -> Small {
+    fn waves(across: f64, crop: [f64; 4]) -> GreyImage {
         let [left, top, right, bottom] = crop;
         std::array::from_fn(|at| {
             let x = left + (at % SIDE) as f64 / SIDE as f64 * (1.0 - left - right);
@@ -246,8 +246,8 @@ mod tests {
         })
     }
 
-    fn distance(probe: &Small, picture: &Small) -> u32 {
-        Print::of(probe).unwrap().distance(&Template::of(picture).unwrap())
+    fn distance(probe: &GreyImage, picture: &GreyImage) -> u32 {
+        ProbeHash::of(probe).unwrap().distance(&Template::of(picture).unwrap())
     }
 
     #[test]
@@ -255,7 +255,7 @@ mod tests {
         let picture = waves(11.0, [0.0; 4]);
         assert_eq!(distance(&picture, &picture), 0);
         let negative = picture.map(|grey| 255 - grey);
-        let whole = |small: &Small| Print::of(small).unwrap().whole;
+        let whole = |small: &GreyImage| ProbeHash::of(small).unwrap().whole;
         assert!(whole(&picture).distance(&whole(&negative)) > 240);
     }
 
@@ -280,13 +280,13 @@ mod tests {
     fn a_picture_without_contrast_has_no_template() {
         for grey in [0, 128, 255] {
             assert_eq!(Template::of(&[grey; SIDE * SIDE]), None);
-            assert!(Print::of(&[grey; SIDE * SIDE]).is_none());
+            assert!(ProbeHash::of(&[grey; SIDE * SIDE]).is_none());
         }
     }
 
     #[test]
     fn every_way_to_crop_is_looked_for() {
-        assert_eq!(Print::of(&waves(11.0, [0.0; 4])).unwrap().inner().len(), 3_usize.pow(4));
+        assert_eq!(ProbeHash::of(&waves(11.0, [0.0; 4])).unwrap().inner().len(), 3_usize.pow(4));
         let coarse = TABLES.cropped.iter().filter(|(is_coarse, _)| *is_coarse).count();
         assert_eq!((coarse * coarse, TABLES.frequencies.len()), (COARSE, 128));
     }

@@ -10,7 +10,7 @@ mod picture;
 pub mod population;
 pub mod score;
 
-pub use enrolled::{Enrolled, Enrolment, Refused};
-pub use gallery::{Found, Gallery, Identity, Probe, Similar};
-pub use picture::{Picture, Turn, look};
+pub use enrolled::{EnrolError, Enrolled, Enrolment};
+pub use gallery::{Gallery, Identity, Probe, SearchResult, Similar};
+pub use picture::{DecodeLock, Picture, decode_small};
 pub use population::look_alikes;

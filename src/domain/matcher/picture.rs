@@ -9,12 +9,12 @@ use image::codecs::jpeg::JpegEncoder;
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageReader};
 
-use super::hash::{SIDE, Small, Template};
+use super::hash::{GreyImage, SIDE, Template};
 use crate::domain::evidence::{Photo, PhotoFormat};
 use crate::domain::limits::Limits;
 
 /// Most bytes of decoded pixels; a picture with more is found by its file alone.
-const MOST_PIXEL_BYTES: u64 = 256 << 20;
+const MAX_PIXEL_BYTES: u64 = 256 << 20;
 
 /// From so many bytes of pixels on, one picture is decoded at a time, so that a few requests cannot take all the memory there is.
 const LARGE: u64 = 32 << 20;
@@ -27,7 +27,7 @@ const THUMBNAIL_QUALITY: u8 = 70;
 
 /// One at a time: taken while a large picture is decoded.
 #[derive(Debug, Default)]
-pub struct Turn(Mutex<()>);
+pub struct DecodeLock(Mutex<()>);
 
 /// A picture of an identity. The file itself is not kept.
 #[derive(Clone)]
@@ -38,15 +38,15 @@ pub struct Picture {
     pub dimensions: (u32, u32),
     /// Of the file.
     pub bytes: usize,
-    seen: OnceLock<Seen>,
+    seen: OnceLock<DecodedPicture>,
     /// Empty for all but those that are part of the program.
     shipped: &'static [u8],
 }
 
 /// What is kept of a picture's pixels.
 #[derive(Clone)]
-struct Seen {
-    small: Box<Small>,
+struct DecodedPicture {
+    small: Box<GreyImage>,
     template: Option<Template>,
     /// A JPEG.
     thumbnail: Vec<u8>,
@@ -74,7 +74,7 @@ impl Picture {
     pub fn new(bytes: Vec<u8>, limits: &Limits) -> Result<Picture, String> {
         let photo = Photo::of_file(bytes, limits);
         let picture = Picture::unseen(&photo, &[])?;
-        let _ = picture.seen.set(Seen::of_file(&photo.file())?);
+        let _ = picture.seen.set(DecodedPicture::of_file(&photo.file())?);
         Ok(picture)
     }
 
@@ -96,14 +96,16 @@ impl Picture {
         Ok(Picture { sha256, format, dimensions, bytes: photo.bytes, seen: OnceLock::new(), shipped })
     }
 
-    fn seen(&self) -> &Seen {
+    fn seen(&self) -> &DecodedPicture {
         // A test decodes all that are shipped; were one damaged, it would be found by its file alone.
-        self.seen.get_or_init(|| Seen::of_file(self.shipped).unwrap_or_else(|_| Seen::nothing()))
+        self.seen.get_or_init(|| {
+            DecodedPicture::of_file(self.shipped).unwrap_or_else(|_| DecodedPicture::nothing())
+        })
     }
 
     /// What it looks like, small.
     #[must_use]
-    pub fn small(&self) -> &Small {
+    pub fn small(&self) -> &GreyImage {
         &self.seen().small
     }
 
@@ -120,35 +122,35 @@ impl Picture {
     }
 }
 
-impl Seen {
-    fn of_file(file: &[u8]) -> Result<Seen, String> {
-        let (image, orientation) = decode(file, &Turn::default())?;
+impl DecodedPicture {
+    fn of_file(file: &[u8]) -> Result<DecodedPicture, String> {
+        let (image, orientation) = decode(file, &DecodeLock::default())?;
         let small = small(&image, orientation);
         let (template, thumbnail) = (Template::of(&small), thumbnail(&image, orientation)?);
-        Ok(Seen { small: Box::new(small), template, thumbnail })
+        Ok(DecodedPicture { small: Box::new(small), template, thumbnail })
     }
 
-    fn nothing() -> Seen {
-        Seen { small: Box::new([0; SIDE * SIDE]), template: None, thumbnail: Vec::new() }
+    fn nothing() -> DecodedPicture {
+        DecodedPicture { small: Box::new([0; SIDE * SIDE]), template: None, thumbnail: Vec::new() }
     }
 }
 
 /// A photo small and grey, upright; `None` when its pixels cannot be decoded within the bounds.
 #[must_use]
-pub fn look(bytes: &[u8], turn: &Turn) -> Option<Small> {
+pub fn decode_small(bytes: &[u8], turn: &DecodeLock) -> Option<GreyImage> {
     let (image, orientation) = decode(bytes, turn).ok()?;
     Some(small(&image, orientation))
 }
 
-fn decode(bytes: &[u8], turn: &Turn) -> Result<(DynamicImage, Orientation), String> {
+fn decode(bytes: &[u8], turn: &DecodeLock) -> Result<(DynamicImage, Orientation), String> {
     let told = |error: image::ImageError| format!("cannot be decoded: {error}");
     let reader =
         ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|error| error.to_string())?;
     let mut decoder = reader.into_decoder().map_err(told)?;
     let pixel_bytes = decoder.total_bytes();
-    if pixel_bytes > MOST_PIXEL_BYTES {
+    if pixel_bytes > MAX_PIXEL_BYTES {
         return Err(format!(
-            "cannot be decoded: its pixels take {pixel_bytes} bytes, the most is {MOST_PIXEL_BYTES}"
+            "cannot be decoded: its pixels take {pixel_bytes} bytes, the most is {MAX_PIXEL_BYTES}"
         ));
     }
     let _turn = (pixel_bytes >= LARGE).then(|| turn.0.lock().unwrap_or_else(PoisonError::into_inner));
@@ -158,7 +160,7 @@ fn decode(bytes: &[u8], turn: &Turn) -> Result<(DynamicImage, Orientation), Stri
 }
 
 /// Turning comes last: there is less to turn.
-fn small(image: &DynamicImage, orientation: Orientation) -> Small {
+fn small(image: &DynamicImage, orientation: Orientation) -> GreyImage {
     let side = SIDE as u32;
     let mut small = DynamicImage::from(image.thumbnail_exact(side, side).to_luma8());
     small.apply_orientation(orientation);

@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 
 use super::score::TOP;
 use crate::base::random::uniform;
-use crate::domain::nik::{Generator, Nik, Terms, Wanted};
+use crate::domain::nik::{Generator, Nik, NikContext, NikCriteria};
 use crate::protocol::Candidate;
 
 /// Look-alikes are as old as identity cards allow on this day, whatever the clock says: the same photo has the same ones always.
@@ -22,7 +22,7 @@ const TODAY: Date = date(2026, 1, 1);
 
 /// Who look-alikes are: of any district, age and sex.
 static EVERYBODY: LazyLock<Option<Generator>> =
-    LazyLock::new(|| Generator::new(&Wanted::default(), &Terms { today: TODAY, min_age: 17 }).ok());
+    LazyLock::new(|| Generator::new(&NikCriteria::default(), &NikContext { today: TODAY, min_age: 17 }).ok());
 
 /// The look-alikes of a photo among `population` people: those who reach `threshold`, best first, at most `most`. A pure function:
 /// the same seed and the same file give the same people with the same scores, and a lower threshold only adds to them.
@@ -110,7 +110,7 @@ mod tests {
         #[test]
         fn niks_are_plausible_and_different(seed: u64, image: [u8; 32]) {
             let people = look_alikes(seed, &image, INDONESIA, 1.0, 200);
-            let terms = Terms { today: TODAY, min_age: 17 };
+            let terms = NikContext { today: TODAY, min_age: 17 };
             for person in &people {
                 let reading = read(&person.nik, &terms).unwrap();
                 prop_assert!(reading.is_valid() && reading.serial.unwrap() >= 9000, "{}", person.nik);

@@ -9,14 +9,14 @@ use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{Reading, Terms, read};
+use super::{NikContext, ParsedNik, read};
 
 /// Most elements of one request. An answer has about a kilobyte for each.
-pub const MOST_ELEMENTS: usize = 100_000;
+pub const MAX_ELEMENTS: usize = 100_000;
 
 /// Why a request has no documented answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
+pub struct NikRequestError {
     pub message: String,
     /// JSON pointer to what is wrong, where it is there at all.
     pub path: Option<&'static str>,
@@ -26,36 +26,35 @@ pub struct Refusal {
 ///
 /// # Errors
 /// When the body is not JSON, or lacks `nik` or `process`, or they have other types than a list and a string.
-pub fn answer(body: &[u8], terms: &Terms) -> Result<Vec<u8>, Refusal> {
-    let request = Request::of(body)?;
+pub fn answer(body: &[u8], terms: &NikContext) -> Result<Vec<u8>, NikRequestError> {
+    let request = NikRequest::of(body)?;
     match &*request.process {
-        "full" => Ok(success(&request.nik, terms, Kind::Full)),
-        "limited" => Ok(success(&request.nik, terms, Kind::Limited)),
+        "full" => Ok(success(&request.nik, terms, Process::Full)),
+        "limited" => Ok(success(&request.nik, terms, Process::Limited)),
         _ => Ok(layout(&Failed { message: "failed", data: &request.nik })),
     }
 }
 
 /// What is asked. Elements are kept as sent.
-struct Request<'a> {
+struct NikRequest<'a> {
     nik: Vec<&'a RawValue>,
     process: String,
 }
 
-impl<'a> Request<'a> {
-    fn of(body: &'a [u8]) -> Result<Request<'a>, Refusal> {
+impl<'a> NikRequest<'a> {
+    fn of(body: &'a [u8]) -> Result<NikRequest<'a>, NikRequestError> {
         let body = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body);
         // Of keys that stand twice the last counts, as in the original.
-        let members: BTreeMap<String, &RawValue> = serde_json::from_slice(body).map_err(|error| Refusal {
-            message: format!("the body is not a JSON object: {error}"),
-            path: None,
+        let members: BTreeMap<String, &RawValue> = serde_json::from_slice(body).map_err(|error| {
+            NikRequestError { message: format!("the body is not a JSON object: {error}"), path: None }
         })?;
         let nik: Vec<&RawValue> = member(&members, "nik", "/nik", "a list")?;
         let process = member(&members, "process", "/process", "a string")?;
-        if nik.len() > MOST_ELEMENTS {
-            let message = format!("nik has {} elements, at most {MOST_ELEMENTS} are taken", nik.len());
-            return Err(Refusal { message, path: Some("/nik") });
+        if nik.len() > MAX_ELEMENTS {
+            let message = format!("nik has {} elements, at most {MAX_ELEMENTS} are taken", nik.len());
+            return Err(NikRequestError { message, path: Some("/nik") });
         }
-        Ok(Request { nik, process })
+        Ok(NikRequest { nik, process })
     }
 }
 
@@ -64,11 +63,12 @@ fn member<'a, T: Deserialize<'a>>(
     name: &str,
     path: &'static str,
     kind: &str,
-) -> Result<T, Refusal> {
-    let raw =
-        members.get(name).ok_or_else(|| Refusal { message: format!("{name} is missing"), path: None })?;
+) -> Result<T, NikRequestError> {
+    let raw = members
+        .get(name)
+        .ok_or_else(|| NikRequestError { message: format!("{name} is missing"), path: None })?;
     serde_json::from_str(raw.get())
-        .map_err(|_| Refusal { message: format!("{name} is not {kind}"), path: Some(path) })
+        .map_err(|_| NikRequestError { message: format!("{name} is not {kind}"), path: Some(path) })
 }
 
 /// The digits of an element: a string, or an integer as its decimal digits. `None` for everything else.
@@ -83,10 +83,10 @@ fn text(element: &RawValue) -> Option<Cow<'_, str>> {
 /// An element that could be read.
 struct Processed<'a> {
     text: Cow<'a, str>,
-    reading: Reading,
+    reading: ParsedNik,
 }
 
-fn success(elements: &[&RawValue], terms: &Terms, kind: Kind) -> Vec<u8> {
+fn success(elements: &[&RawValue], terms: &NikContext, kind: Process) -> Vec<u8> {
     let (mut errors, mut processed) = (Vec::new(), Vec::new());
     for &element in elements {
         let reading = text(element).and_then(|text| Some((read(&text, terms).ok()?, text)));
@@ -124,24 +124,26 @@ struct Success<'a> {
 
 /// What is told of each NIK: `process`.
 #[derive(Clone, Copy)]
-enum Kind {
+enum Process {
     Full,
     Limited,
 }
 
 #[derive(Serialize)]
 #[serde(untagged)]
-enum Told<'a> {
+enum NikDetails<'a> {
     Full { data: Sections<'a>, valid: bool },
     Limited(bool),
 }
 
-impl Kind {
-    fn tell<'a>(self, processed: &'a Processed) -> Told<'a> {
+impl Process {
+    fn tell<'a>(self, processed: &'a Processed) -> NikDetails<'a> {
         let valid = processed.reading.is_valid();
         match self {
-            Kind::Full => Told::Full { data: Sections::of(&processed.text, &processed.reading), valid },
-            Kind::Limited => Told::Limited(valid),
+            Process::Full => {
+                NikDetails::Full { data: Sections::of(&processed.text, &processed.reading), valid }
+            }
+            Process::Limited => NikDetails::Limited(valid),
         }
     }
 }
@@ -149,7 +151,7 @@ impl Kind {
 /// NIKs in the order in which they first came; equal ones share a key.
 struct Data<'a> {
     processed: &'a [Processed<'a>],
-    kind: Kind,
+    kind: Process,
 }
 
 impl Serialize for Data<'_> {
@@ -168,8 +170,8 @@ struct Sections<'a> {
     length: Section<&'a str>,
     area: Section<Area>,
     dob: Section<Dob>,
-    gender: Section<Known<&'static str>>,
-    computerized: Section<Known<&'a str>>,
+    gender: Section<OrNone<&'static str>>,
+    computerized: Section<OrNone<&'a str>>,
 }
 
 #[derive(Serialize)]
@@ -180,22 +182,22 @@ struct Section<T> {
 
 #[derive(Serialize)]
 struct Area {
-    province: Known<&'static str>,
+    province: OrNone<&'static str>,
     /// Regency or city: the document's names of the levels are one too high.
-    district: Known<&'static str>,
-    subdistrict: Known<&'static str>,
+    district: OrNone<&'static str>,
+    subdistrict: OrNone<&'static str>,
 }
 
 #[derive(Serialize)]
 struct Dob {
-    dob: Known<String>,
-    age: Known<u32>,
+    dob: OrNone<String>,
+    age: OrNone<u32>,
 }
 
 /// Prints `"None"` for what is unknown, as the document does.
-struct Known<T>(Option<T>);
+struct OrNone<T>(Option<T>);
 
-impl<T: Serialize> Serialize for Known<T> {
+impl<T: Serialize> Serialize for OrNone<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match &self.0 {
             Some(value) => value.serialize(serializer),
@@ -205,9 +207,9 @@ impl<T: Serialize> Serialize for Known<T> {
 }
 
 impl<'a> Sections<'a> {
-    fn of(text: &'a str, reading: &Reading) -> Sections<'a> {
-        let Reading { length, district, birth, sex, serial } = reading;
-        let name = |of: fn(&super::District) -> &'static str| Known(district.as_ref().ok().map(|d| of(d)));
+    fn of(text: &'a str, reading: &ParsedNik) -> Sections<'a> {
+        let ParsedNik { length, district, birth, sex, serial } = reading;
+        let name = |of: fn(&super::District) -> &'static str| OrNone(district.as_ref().ok().map(|d| of(d)));
         let area = Area {
             province: name(|d| d.province),
             district: name(|d| d.regency),
@@ -215,8 +217,8 @@ impl<'a> Sections<'a> {
         };
         let born = birth.as_ref().ok();
         let dob = Dob {
-            dob: Known(born.map(|born| born.date.strftime("%d-%m-%Y").to_string())),
-            age: Known(born.map(|born| born.age)),
+            dob: OrNone(born.map(|born| born.date.strftime("%d-%m-%Y").to_string())),
+            age: OrNone(born.map(|born| born.age)),
         };
         let gender = sex.as_ref().ok().map(|sex| match sex {
             super::Sex::Man => "Man",
@@ -228,8 +230,8 @@ impl<'a> Sections<'a> {
             length: Section { value: text, valid: length.is_ok() },
             area: Section { value: area, valid: district.is_ok() },
             dob: Section { value: dob, valid: born.is_some() },
-            gender: Section { value: Known(gender), valid: gender.is_some() },
-            computerized: Section { value: Known(written), valid: serial.is_ok() },
+            gender: Section { value: OrNone(gender), valid: gender.is_some() },
+            computerized: Section { value: OrNone(written), valid: serial.is_ok() },
         }
     }
 }
@@ -260,13 +262,14 @@ struct SectionCounts {
 
 impl Summary {
     fn of(number: usize, processed: &[Processed]) -> Summary {
-        let count = |valid: fn(&Reading) -> bool| processed.iter().filter(|one| valid(&one.reading)).count();
+        let count =
+            |valid: fn(&ParsedNik) -> bool| processed.iter().filter(|one| valid(&one.reading)).count();
         Summary {
             number,
             number_processed: processed.len(),
             error: number - processed.len(),
             valid: ValidCounts {
-                all_section: count(Reading::is_valid),
+                all_section: count(ParsedNik::is_valid),
                 section: SectionCounts {
                     length: count(|reading| reading.length.is_ok()),
                     area: count(|reading| reading.district.is_ok()),
@@ -285,7 +288,7 @@ mod tests {
     use jiff::civil::date;
     use serde_json::{Value, json};
 
-    const TERMS: Terms = Terms { today: date(2026, 11, 21), min_age: 17 };
+    const TERMS: NikContext = NikContext { today: date(2026, 11, 21), min_age: 17 };
 
     fn text_of(body: &str) -> String {
         String::from_utf8(answer(body.as_bytes(), &TERMS).unwrap()).unwrap()
@@ -445,7 +448,7 @@ mod tests {
             assert_eq!(refusal.path, path, "{body}");
         }
         assert!(answer(b"{\"nik\":[\"\xff\"],\"process\":\"full\"}", &TERMS).is_err());
-        let many = format!(r#"{{"nik":[{}0],"process":"full"}}"#, "0,".repeat(MOST_ELEMENTS));
+        let many = format!(r#"{{"nik":[{}0],"process":"full"}}"#, "0,".repeat(MAX_ELEMENTS));
         assert!(answer(many.as_bytes(), &TERMS).unwrap_err().message.contains("at most 100000"));
     }
 

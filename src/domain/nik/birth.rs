@@ -6,7 +6,7 @@ use std::str::FromStr;
 use jiff::civil::Date;
 use serde::Serialize;
 
-use super::Problem;
+use super::NikProblem;
 
 /// What is added to a woman's day of birth.
 const WOMAN: u8 = 40;
@@ -29,11 +29,11 @@ pub struct Birth {
 
 impl Sex {
     /// From the first digit of the day alone, so that it is known even where there is no such date.
-    pub(super) fn of_digit(digit: u8) -> Result<Sex, Problem> {
+    pub(super) fn of_digit(digit: u8) -> Result<Sex, NikProblem> {
         match digit {
             0..=3 => Ok(Sex::Man),
             4..=7 => Ok(Sex::Woman),
-            written => Err(Problem::Sex { written }),
+            written => Err(NikProblem::Sex { written }),
         }
     }
 
@@ -74,16 +74,16 @@ impl FromStr for Sex {
 
 /// DDMMYY, before it is known which century is meant.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Written {
+pub(super) struct BirthDigits {
     pub day: u8,
     pub month: u8,
     /// Two digits.
     pub year: u8,
 }
 
-impl Written {
+impl BirthDigits {
     /// The date that is meant on `today`: one that would lie in the future is 100 years earlier.
-    pub fn date(self, today: Date) -> Result<Date, Problem> {
+    pub fn date(self, today: Date) -> Result<Date, NikProblem> {
         let (day, month) = (self.day()?, self.month()?);
         let year = today.year() - today.year().rem_euclid(100) + i16::from(self.year);
         let in_future =
@@ -92,25 +92,25 @@ impl Written {
     }
 
     /// Whether there is such a date in any century: 2000 and 2004 to 2096 are leap years, and a year ending in 00 may be 2000.
-    pub fn possible(self) -> Result<(), Problem> {
+    pub fn possible(self) -> Result<(), NikProblem> {
         date(self.day()?, self.month()?, 2000 + i16::from(self.year)).map(drop)
     }
 
-    fn day(self) -> Result<u8, Problem> {
+    fn day(self) -> Result<u8, NikProblem> {
         match self.day {
             day @ 1..=31 => Ok(day),
             day @ 41..=71 => Ok(day - WOMAN),
-            written => Err(Problem::Day { written }),
+            written => Err(NikProblem::Day { written }),
         }
     }
 
-    fn month(self) -> Result<u8, Problem> {
-        (1..=12).contains(&self.month).then_some(self.month).ok_or(Problem::Month { written: self.month })
+    fn month(self) -> Result<u8, NikProblem> {
+        (1..=12).contains(&self.month).then_some(self.month).ok_or(NikProblem::Month { written: self.month })
     }
 }
 
-fn date(day: u8, month: u8, year: i16) -> Result<Date, Problem> {
-    Date::new(year, month.cast_signed(), day.cast_signed()).map_err(|_| Problem::NoSuchDate {
+fn date(day: u8, month: u8, year: i16) -> Result<Date, NikProblem> {
+    Date::new(year, month.cast_signed(), day.cast_signed()).map_err(|_| NikProblem::NoSuchDate {
         day,
         month,
         year,
@@ -128,9 +128,9 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(written: &str, today: &str, expected: Result<&str, Problem>) {
+    fn check(written: &str, today: &str, expected: Result<&str, NikProblem>) {
         let part = |from: usize| written[from..from + 2].parse().unwrap();
-        let date = Written { day: part(0), month: part(2), year: part(4) }.date(today.parse().unwrap());
+        let date = BirthDigits { day: part(0), month: part(2), year: part(4) }.date(today.parse().unwrap());
         assert_eq!(date, expected.map(|date| date.parse().unwrap()), "{written} on {today}");
     }
 
@@ -161,19 +161,19 @@ mod tests {
         check("290200", "2026-11-21", Ok("2000-02-29"));
         check("690204", "2026-11-21", Ok("2004-02-29"));
         check("290228", "2026-11-21", Ok("1928-02-29"));
-        check("290201", "2026-11-21", Err(Problem::NoSuchDate { day: 29, month: 2, year: 2001 }));
-        check("290200", "1999-12-31", Err(Problem::NoSuchDate { day: 29, month: 2, year: 1900 }));
+        check("290201", "2026-11-21", Err(NikProblem::NoSuchDate { day: 29, month: 2, year: 2001 }));
+        check("290200", "1999-12-31", Err(NikProblem::NoSuchDate { day: 29, month: 2, year: 1900 }));
     }
 
     #[test]
     fn what_is_no_date_says_why() {
         for written in [0, 32, 40, 72, 80, 99] {
-            check(&format!("{written:02}0190"), "2026-11-21", Err(Problem::Day { written }));
+            check(&format!("{written:02}0190"), "2026-11-21", Err(NikProblem::Day { written }));
         }
         for written in [0, 13, 99] {
-            check(&format!("17{written:02}90"), "2026-11-21", Err(Problem::Month { written }));
+            check(&format!("17{written:02}90"), "2026-11-21", Err(NikProblem::Month { written }));
         }
-        check("310490", "2026-11-21", Err(Problem::NoSuchDate { day: 31, month: 4, year: 1990 }));
+        check("310490", "2026-11-21", Err(NikProblem::NoSuchDate { day: 31, month: 4, year: 1990 }));
     }
 
     #[test]

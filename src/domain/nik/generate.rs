@@ -4,9 +4,9 @@ use jiff::civil::Date;
 use jiff::{Span, ToSpan};
 use rand::{Rng, RngExt};
 
-use super::birth::{Written, age};
-use super::region::{self, Prefix};
-use super::{District, Nik, Sex, Terms};
+use super::birth::{BirthDigits, age};
+use super::region::{self, RegionPrefix};
+use super::{District, Nik, NikContext, Sex};
 
 /// Serials of made-up NIKs, unless others are asked for. A low one may be a living person's.
 pub const SERIALS: (u16, u16) = (9000, 9999);
@@ -16,8 +16,8 @@ const MAX_AGE: u32 = 80;
 
 /// What is asked for; everything else is left to chance.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Wanted {
-    pub region: Option<Prefix>,
+pub struct NikCriteria {
+    pub region: Option<RegionPrefix>,
     pub birth_date: Option<Date>,
     pub sex: Option<Sex>,
     /// 1 to 9999; default: 9000 to 9999.
@@ -26,7 +26,7 @@ pub struct Wanted {
 
 /// Why there is no such NIK.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
+pub enum GenerateError {
     #[error("no district has a code that begins so")]
     Region,
     #[error("a NIK has two digits for the year: on {today}, {born} would be read as {read}")]
@@ -59,7 +59,7 @@ impl Generator {
     ///
     /// # Errors
     /// When there are none of the kind.
-    pub fn new(wanted: &Wanted, terms: &Terms) -> Result<Generator, Refused> {
+    pub fn new(wanted: &NikCriteria, terms: &NikContext) -> Result<Generator, GenerateError> {
         let (first_birth, last_birth) = match wanted.birth_date {
             Some(born) => one_birth(born, terms)?,
             None => births(terms)?,
@@ -85,37 +85,38 @@ impl Generator {
 }
 
 /// Today's districts; legacy ones where there are no others.
-fn districts(region: Option<Prefix>) -> Result<Vec<&'static District>, Refused> {
-    let all = region.map_or_else(region::districts, Prefix::districts);
+fn districts(region: Option<RegionPrefix>) -> Result<Vec<&'static District>, GenerateError> {
+    let all = region.map_or_else(region::districts, RegionPrefix::districts);
     let current: Vec<_> = all.iter().filter(|district| district.legacy.is_none()).collect();
     let found = if current.is_empty() { all.iter().collect() } else { current };
-    if found.is_empty() { Err(Refused::Region) } else { Ok(found) }
+    if found.is_empty() { Err(GenerateError::Region) } else { Ok(found) }
 }
 
-fn serials(wanted: Option<u16>) -> Result<(u16, u16), Refused> {
+fn serials(wanted: Option<u16>) -> Result<(u16, u16), GenerateError> {
     match wanted {
         None => Ok(SERIALS),
         Some(serial @ 1..=9999) => Ok((serial, serial)),
-        Some(_) => Err(Refused::Serial),
+        Some(_) => Err(GenerateError::Serial),
     }
 }
 
-fn one_birth(born: Date, terms: &Terms) -> Result<(Date, Date), Refused> {
-    let Terms { today, min_age } = *terms;
+fn one_birth(born: Date, terms: &NikContext) -> Result<(Date, Date), GenerateError> {
+    let NikContext { today, min_age } = *terms;
     let year = (born.year().rem_euclid(100)) as u8;
-    let written = Written { day: born.day().unsigned_abs(), month: born.month().unsigned_abs(), year };
+    let written = BirthDigits { day: born.day().unsigned_abs(), month: born.month().unsigned_abs(), year };
     // A 29 February may not exist in the year that is read; then that year's 28th tells enough.
-    let read = written.date(today).or_else(|_| Written { day: 28, ..written }.date(today)).unwrap_or(today);
+    let read =
+        written.date(today).or_else(|_| BirthDigits { day: 28, ..written }.date(today)).unwrap_or(today);
     if read != born {
-        return Err(Refused::Century { born, read, today });
+        return Err(GenerateError::Century { born, read, today });
     }
     let age = age(born, today);
-    if age < min_age { Err(Refused::TooYoung { born, age, min_age, today }) } else { Ok((born, born)) }
+    if age < min_age { Err(GenerateError::TooYoung { born, age, min_age, today }) } else { Ok((born, born)) }
 }
 
 /// First and last birth date of those who have an identity card and are read in the right century.
-fn births(terms: &Terms) -> Result<(Date, Date), Refused> {
-    let refused = Refused::MinAge { min_age: terms.min_age };
+fn births(terms: &NikContext) -> Result<(Date, Date), GenerateError> {
+    let refused = GenerateError::MinAge { min_age: terms.min_age };
     let years_ago =
         |years: u32| Span::new().try_years(years).and_then(|span| terms.today.checked_sub(span)).ok();
     let last = years_ago(terms.min_age).ok_or_else(|| refused.clone())?;
@@ -134,9 +135,9 @@ mod tests {
     use rand::SeedableRng;
     use rand::rngs::Xoshiro256PlusPlus;
 
-    const TERMS: Terms = Terms { today: date(2026, 11, 21), min_age: 17 };
+    const TERMS: NikContext = NikContext { today: date(2026, 11, 21), min_age: 17 };
 
-    fn first(wanted: Wanted, terms: Terms, seed: u64) -> Result<Nik, Refused> {
+    fn first(wanted: NikCriteria, terms: NikContext, seed: u64) -> Result<Nik, GenerateError> {
         Ok(Generator::new(&wanted, &terms)?.next(&mut Xoshiro256PlusPlus::seed_from_u64(seed)))
     }
 
@@ -147,8 +148,8 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_generated_is_valid(today in days(), min_age in 0_u32..100, seed: u64) {
-            let terms = Terms { today, min_age };
-            let nik = first(Wanted::default(), terms, seed).unwrap();
+            let terms = NikContext { today, min_age };
+            let nik = first(NikCriteria::default(), terms, seed).unwrap();
             let reading = read(&nik.to_string(), &terms).unwrap();
             prop_assert!(reading.is_valid(), "{nik} on {today}: {reading:?}");
             prop_assert!((9000..=9999).contains(&reading.serial.unwrap()));
@@ -163,8 +164,8 @@ mod tests {
             let district = &region::districts()[district];
             let sex = if woman { Sex::Woman } else { Sex::Man };
             let code = format!("{:06}", district.code).parse().ok();
-            let wanted = Wanted { region: code, birth_date: Some(born), sex: Some(sex), serial: Some(serial) };
-            let terms = Terms { today, min_age: 0 };
+            let wanted = NikCriteria { region: code, birth_date: Some(born), sex: Some(sex), serial: Some(serial) };
+            let terms = NikContext { today, min_age: 0 };
             match first(wanted, terms, seed) {
                 Ok(nik) => {
                     let reading = read(&nik.to_string(), &terms).unwrap();
@@ -183,7 +184,7 @@ mod tests {
     #[test]
     fn the_same_seed_gives_the_same_niks() {
         let of = |seed: u64| {
-            let generator = Generator::new(&Wanted::default(), &TERMS).unwrap();
+            let generator = Generator::new(&NikCriteria::default(), &TERMS).unwrap();
             let mut chance = Xoshiro256PlusPlus::seed_from_u64(seed);
             [generator.next(&mut chance), generator.next(&mut chance)]
         };
@@ -196,9 +197,10 @@ mod tests {
     fn what_is_asked_for_stays_the_same_whatever_chance_gives() {
         let region = "3174".parse().ok();
         for seed in 0..200 {
-            let nik = first(Wanted { region, ..Wanted::default() }, TERMS, seed).unwrap().to_string();
+            let nik =
+                first(NikCriteria { region, ..NikCriteria::default() }, TERMS, seed).unwrap().to_string();
             assert!(nik.starts_with("3174"), "{nik}");
-            let woman = Wanted { sex: Some(Sex::Woman), ..Wanted::default() };
+            let woman = NikCriteria { sex: Some(Sex::Woman), ..NikCriteria::default() };
             let reading = first(woman, TERMS, seed).unwrap().read(&TERMS);
             assert_eq!(reading.sex, Ok(Sex::Woman));
             assert!((17..=80).contains(&reading.birth.unwrap().age));
@@ -209,7 +211,8 @@ mod tests {
     fn a_legacy_regency_gives_legacy_niks_and_a_province_of_both_kinds_none() {
         let legacy = |prefix: &str, seed| {
             let nik =
-                first(Wanted { region: prefix.parse().ok(), ..Wanted::default() }, TERMS, seed).unwrap();
+                first(NikCriteria { region: prefix.parse().ok(), ..NikCriteria::default() }, TERMS, seed)
+                    .unwrap();
             nik.read(&TERMS).district.unwrap().legacy.is_some()
         };
         assert!((0..50).all(|seed| legacy("9101", seed)));
@@ -218,14 +221,14 @@ mod tests {
 
     #[test]
     fn what_cannot_be_is_refused_with_the_reason() {
-        let born = |text: &str| Wanted { birth_date: text.parse().ok(), ..Wanted::default() };
+        let born = |text: &str| NikCriteria { birth_date: text.parse().ok(), ..NikCriteria::default() };
         for (wanted, expected) in [
             (
-                Wanted { region: "37".parse().ok(), ..Wanted::default() },
+                NikCriteria { region: "37".parse().ok(), ..NikCriteria::default() },
                 "no district has a code that begins so",
             ),
-            (Wanted { serial: Some(0), ..Wanted::default() }, "a serial is 1 to 9999"),
-            (Wanted { serial: Some(10_000), ..Wanted::default() }, "a serial is 1 to 9999"),
+            (NikCriteria { serial: Some(0), ..NikCriteria::default() }, "a serial is 1 to 9999"),
+            (NikCriteria { serial: Some(10_000), ..NikCriteria::default() }, "a serial is 1 to 9999"),
             (
                 born("1926-11-21"),
                 "a NIK has two digits for the year: on 2026-11-21, 1926-11-21 would be read as 2026-11-21",
@@ -243,8 +246,8 @@ mod tests {
         }
         assert!(first(born("1926-11-22"), TERMS, 0).is_ok());
         for min_age in [100, 5000, u32::MAX] {
-            let terms = Terms { min_age, ..TERMS };
-            assert_eq!(first(Wanted::default(), terms, 0), Err(Refused::MinAge { min_age }));
+            let terms = NikContext { min_age, ..TERMS };
+            assert_eq!(first(NikCriteria::default(), terms, 0), Err(GenerateError::MinAge { min_age }));
         }
     }
 }

@@ -36,10 +36,10 @@ mod reading;
 pub mod region;
 
 pub use birth::{Birth, Sex};
-pub use generate::{Generator, Refused, Wanted};
+pub use generate::{GenerateError, Generator, NikCriteria};
 pub use number::Nik;
-pub use problem::{Problem, RegionLevel};
-pub use reading::{Reading, Terms, read};
+pub use problem::{NikProblem, RegionLevel};
+pub use reading::{NikContext, ParsedNik, read};
 pub use region::District;
 
 /// From how many digits on there is something to read: six of the region and the one of the sex.

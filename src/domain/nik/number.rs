@@ -6,7 +6,7 @@ use std::str::FromStr;
 use jiff::civil::Date;
 
 use super::reading::{digits, number, read_digits, serial, written};
-use super::{LENGTH, Problem, Reading, Sex, Terms, region};
+use super::{LENGTH, NikContext, NikProblem, ParsedNik, Sex, region};
 
 /// A possible NIK: sixteen digits, no impossible region, a day that is in some century's calendar, a serial.
 ///
@@ -19,10 +19,10 @@ impl Nik {
     ///
     /// # Errors
     /// When the region is impossible, or the serial is not 1 to 9999.
-    pub fn compose(district: u32, born: Date, sex: Sex, serial: u16) -> Result<Nik, Problem> {
+    pub fn compose(district: u32, born: Date, sex: Sex, serial: u16) -> Result<Nik, NikProblem> {
         region::possible(district)?;
         if !(1..=9999).contains(&serial) {
-            return Err(Problem::NoSerial);
+            return Err(NikProblem::NoSerial);
         }
         Ok(Nik::of_parts(district, born, sex, serial))
     }
@@ -38,18 +38,18 @@ impl Nik {
 
     /// What it says, read on a day.
     #[must_use]
-    pub fn read(self, terms: &Terms) -> Reading {
+    pub fn read(self, terms: &NikContext) -> ParsedNik {
         read_digits(self.to_string().as_bytes(), terms)
     }
 }
 
 impl FromStr for Nik {
-    type Err = Problem;
+    type Err = NikProblem;
 
-    fn from_str(text: &str) -> Result<Nik, Problem> {
+    fn from_str(text: &str) -> Result<Nik, NikProblem> {
         let digits = digits(text)?;
         if digits.len() != LENGTH {
-            return Err(Problem::Length { digits: digits.len() });
+            return Err(NikProblem::Length { digits: digits.len() });
         }
         let (head, tail) = digits.split_at(8);
         region::possible(number(&head[..6]))?;
@@ -93,14 +93,14 @@ mod tests {
     #[test]
     fn an_impossible_nik_says_why() {
         for (text, expected) in [
-            ("123", Problem::Length { digits: 3 }),
-            ("31740517089099901", Problem::Length { digits: 17 }),
-            ("317405170890999O", Problem::NotADigit { position: 16, found: 'O' }),
-            ("0074051708909990", Problem::ImpossibleRegion { level: RegionLevel::Province, code: 0 }),
-            ("3174054002909990", Problem::Day { written: 40 }),
-            ("3174053113909990", Problem::Month { written: 13 }),
-            ("3174052902019990", Problem::NoSuchDate { day: 29, month: 2, year: 2001 }),
-            ("3174051708900000", Problem::NoSerial),
+            ("123", NikProblem::Length { digits: 3 }),
+            ("31740517089099901", NikProblem::Length { digits: 17 }),
+            ("317405170890999O", NikProblem::NotADigit { position: 16, found: 'O' }),
+            ("0074051708909990", NikProblem::ImpossibleRegion { level: RegionLevel::Province, code: 0 }),
+            ("3174054002909990", NikProblem::Day { written: 40 }),
+            ("3174053113909990", NikProblem::Month { written: 13 }),
+            ("3174052902019990", NikProblem::NoSuchDate { day: 29, month: 2, year: 2001 }),
+            ("3174051708900000", NikProblem::NoSerial),
         ] {
             assert_eq!(text.parse::<Nik>(), Err(expected), "{text}");
         }
@@ -112,10 +112,13 @@ mod tests {
         let of = |sex, serial| Nik::compose(317_405, born, sex, serial).map(|nik| nik.to_string());
         assert_eq!(of(Sex::Man, 1), Ok("3174050708900001".to_owned()));
         assert_eq!(of(Sex::Woman, 9999), Ok("3174054708909999".to_owned()));
-        assert_eq!((of(Sex::Man, 0), of(Sex::Man, 10_000)), (Err(Problem::NoSerial), Err(Problem::NoSerial)));
+        assert_eq!(
+            (of(Sex::Man, 0), of(Sex::Man, 10_000)),
+            (Err(NikProblem::NoSerial), Err(NikProblem::NoSerial))
+        );
         assert!(Nik::compose(0, born, Sex::Man, 1).is_err());
         assert!(Nik::compose(1_317_405, born, Sex::Man, 1).is_err());
-        let terms = Terms { today: date(2026, 11, 21), min_age: 17 };
+        let terms = NikContext { today: date(2026, 11, 21), min_age: 17 };
         let reading = Nik::compose(317_405, born, Sex::Woman, 9001).unwrap().read(&terms);
         assert_eq!((reading.birth.unwrap().date, reading.sex), (born, Ok(Sex::Woman)));
     }

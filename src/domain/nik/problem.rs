@@ -9,7 +9,7 @@ use super::{LEAST_DIGITS, LENGTH};
 
 /// One thing that is wrong. Prints as `digits 9-10: there is no month 13`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Problem {
+pub enum NikProblem {
     /// A character that is not one of 0 to 9. Other scripts' digits are none.
     NotADigit { position: usize, found: char },
     /// So few digits that nothing can be read.
@@ -74,22 +74,22 @@ impl RegionLevel {
     }
 }
 
-impl Problem {
+impl NikProblem {
     /// The digits concerned, counted from 1.
     #[must_use]
     pub fn digits(&self) -> RangeInclusive<usize> {
         match *self {
-            Problem::NotADigit { position, .. } => position..=position,
-            Problem::TooShort { digits } | Problem::Length { digits } => 1..=digits.max(LENGTH),
-            Problem::Missing { from, to, .. } => from..=to,
-            Problem::ImpossibleRegion { level, .. } | Problem::UnknownRegion { level, .. } => {
+            NikProblem::NotADigit { position, .. } => position..=position,
+            NikProblem::TooShort { digits } | NikProblem::Length { digits } => 1..=digits.max(LENGTH),
+            NikProblem::Missing { from, to, .. } => from..=to,
+            NikProblem::ImpossibleRegion { level, .. } | NikProblem::UnknownRegion { level, .. } => {
                 level.digits() - 1..=level.digits()
             }
-            Problem::Day { .. } => 7..=8,
-            Problem::Month { .. } => 9..=10,
-            Problem::NoSuchDate { .. } | Problem::TooYoung { .. } => 7..=12,
-            Problem::Sex { .. } => 7..=7,
-            Problem::NoSerial => 13..=16,
+            NikProblem::Day { .. } => 7..=8,
+            NikProblem::Month { .. } => 9..=10,
+            NikProblem::NoSuchDate { .. } | NikProblem::TooYoung { .. } => 7..=12,
+            NikProblem::Sex { .. } => 7..=7,
+            NikProblem::NoSerial => 13..=16,
         }
     }
 
@@ -97,23 +97,23 @@ impl Problem {
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
-            Problem::NotADigit { .. } => "not_a_digit",
-            Problem::TooShort { .. } => "too_short",
-            Problem::Length { .. } => "length",
-            Problem::Missing { .. } => "missing",
-            Problem::ImpossibleRegion { .. } => "impossible_region",
-            Problem::UnknownRegion { .. } => "unknown_region",
-            Problem::Day { .. } => "day",
-            Problem::Month { .. } => "month",
-            Problem::NoSuchDate { .. } => "no_such_date",
-            Problem::TooYoung { .. } => "too_young",
-            Problem::Sex { .. } => "sex",
-            Problem::NoSerial => "no_serial",
+            NikProblem::NotADigit { .. } => "not_a_digit",
+            NikProblem::TooShort { .. } => "too_short",
+            NikProblem::Length { .. } => "length",
+            NikProblem::Missing { .. } => "missing",
+            NikProblem::ImpossibleRegion { .. } => "impossible_region",
+            NikProblem::UnknownRegion { .. } => "unknown_region",
+            NikProblem::Day { .. } => "day",
+            NikProblem::Month { .. } => "month",
+            NikProblem::NoSuchDate { .. } => "no_such_date",
+            NikProblem::TooYoung { .. } => "too_young",
+            NikProblem::Sex { .. } => "sex",
+            NikProblem::NoSerial => "no_serial",
         }
     }
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for NikProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let digits = self.digits();
         if digits.start() == digits.end() {
@@ -122,41 +122,41 @@ impl fmt::Display for Problem {
             write!(f, "digits {}-{}: ", digits.start(), digits.end())?;
         }
         match self {
-            Problem::NotADigit { found, .. } => write!(f, "{found:?} is none of 0 to 9"),
-            Problem::TooShort { digits } => {
+            NikProblem::NotADigit { found, .. } => write!(f, "{found:?} is none of 0 to 9"),
+            NikProblem::TooShort { digits } => {
                 write!(
                     f,
                     "these are {digits}; from {LEAST_DIGITS} on there is something to read, a NIK has sixteen"
                 )
             }
-            Problem::Length { digits } => write!(f, "these are {digits}, a NIK has sixteen digits"),
-            Problem::Missing { what, .. } => write!(f, "the {what} is not all there"),
-            Problem::ImpossibleRegion { level, code } => {
+            NikProblem::Length { digits } => write!(f, "these are {digits}, a NIK has sixteen digits"),
+            NikProblem::Missing { what, .. } => write!(f, "the {what} is not all there"),
+            NikProblem::ImpossibleRegion { level, code } => {
                 let number = if *level == RegionLevel::Province { *code } else { code % 100 };
                 write!(f, "a {} number is {}, not {number:02}", level.name(), level.range())
             }
-            Problem::UnknownRegion { level, code } => write!(
+            NikProblem::UnknownRegion { level, code } => write!(
                 f,
                 "no decree since 2015 has the {} {code}; NIKs with an older code exist",
                 level.name()
             ),
-            Problem::Day { written } => {
+            NikProblem::Day { written } => {
                 write!(f, "day {written:02} is neither 01-31, a man's, nor 41-71, a woman's")
             }
-            Problem::Month { written } => write!(f, "there is no month {written:02}"),
-            Problem::NoSuchDate { day, month, year } => {
+            NikProblem::Month { written } => write!(f, "there is no month {written:02}"),
+            NikProblem::NoSuchDate { day, month, year } => {
                 write!(f, "there is no {year:04}-{month:02}-{day:02}")
             }
-            Problem::TooYoung { born, age, min_age } => {
+            NikProblem::TooYoung { born, age, min_age } => {
                 write!(
                     f,
                     "born {born}, so {age} years old: identity cards are for those of {min_age} and more"
                 )
             }
-            Problem::Sex { written } => write!(f, "{written} is neither 0-3, a man, nor 4-7, a woman"),
-            Problem::NoSerial => f.write_str("serials start with 0001"),
+            NikProblem::Sex { written } => write!(f, "{written} is neither 0-3, a man, nor 4-7, a woman"),
+            NikProblem::NoSerial => f.write_str("serials start with 0001"),
         }
     }
 }
 
-impl std::error::Error for Problem {}
+impl std::error::Error for NikProblem {}

@@ -2,12 +2,12 @@
 
 use jiff::civil::Date;
 
-use super::birth::{self, Birth, Sex, Written};
-use super::{District, LEAST_DIGITS, LENGTH, Problem, region};
+use super::birth::{self, Birth, BirthDigits, Sex};
+use super::{District, LEAST_DIGITS, LENGTH, NikProblem, region};
 
 /// What a birth date is judged by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Terms {
+pub struct NikContext {
     /// The day on which it is read: two-digit years and ages depend on it.
     pub today: Date,
     /// The age from which on people have an identity card, in years.
@@ -16,20 +16,20 @@ pub struct Terms {
 
 /// What a NIK says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reading {
+pub struct ParsedNik {
     /// Whether there are exactly sixteen digits.
-    pub length: Result<(), Problem>,
+    pub length: Result<(), NikProblem>,
     /// Digits 1 to 6.
-    pub district: Result<&'static District, Problem>,
+    pub district: Result<&'static District, NikProblem>,
     /// Digits 7 to 12.
-    pub birth: Result<Birth, Problem>,
+    pub birth: Result<Birth, NikProblem>,
     /// Digit 7.
-    pub sex: Result<Sex, Problem>,
+    pub sex: Result<Sex, NikProblem>,
     /// Digits 13 to 16.
-    pub serial: Result<u16, Problem>,
+    pub serial: Result<u16, NikProblem>,
 }
 
-impl Reading {
+impl ParsedNik {
     /// Whether nothing is wrong.
     #[must_use]
     pub fn is_valid(&self) -> bool {
@@ -37,8 +37,8 @@ impl Reading {
     }
 
     /// What is wrong, by its digits.
-    pub fn problems(&self) -> impl Iterator<Item = &Problem> {
-        let Reading { length, district, birth, sex, serial } = self;
+    pub fn problems(&self) -> impl Iterator<Item = &NikProblem> {
+        let ParsedNik { length, district, birth, sex, serial } = self;
         [
             length.as_ref().err(),
             district.as_ref().err(),
@@ -55,20 +55,20 @@ impl Reading {
 ///
 /// # Errors
 /// When nothing can be read: a character is no digit, or there are fewer than seven.
-pub fn read(text: &str, terms: &Terms) -> Result<Reading, Problem> {
+pub fn read(text: &str, terms: &NikContext) -> Result<ParsedNik, NikProblem> {
     let digits = digits(text)?;
     let length = digits.len();
     if length < LEAST_DIGITS {
-        return Err(Problem::TooShort { digits: length });
+        return Err(NikProblem::TooShort { digits: length });
     }
     Ok(read_digits(digits, terms))
 }
 
 /// Reads at least seven digits.
-pub(super) fn read_digits(digits: &[u8], terms: &Terms) -> Reading {
+pub(super) fn read_digits(digits: &[u8], terms: &NikContext) -> ParsedNik {
     let length = digits.len();
-    Reading {
-        length: if length == LENGTH { Ok(()) } else { Err(Problem::Length { digits: length }) },
+    ParsedNik {
+        length: if length == LENGTH { Ok(()) } else { Err(NikProblem::Length { digits: length }) },
         district: region::locate(number(&digits[..6])),
         birth: written(digits).and_then(|written| born(written, terms)),
         sex: Sex::of_digit(digits[6] - b'0'),
@@ -77,13 +77,15 @@ pub(super) fn read_digits(digits: &[u8], terms: &Terms) -> Reading {
 }
 
 /// The bytes of a text that has nothing but digits.
-pub(super) fn digits(text: &str) -> Result<&[u8], Problem> {
+pub(super) fn digits(text: &str) -> Result<&[u8], NikProblem> {
     if text.bytes().all(|byte| byte.is_ascii_digit()) {
         return Ok(text.as_bytes());
     }
     let other = text.chars().zip(1..).find(|(char, _)| !char.is_ascii_digit());
-    Err(other
-        .map_or(Problem::TooShort { digits: 0 }, |(found, position)| Problem::NotADigit { position, found }))
+    Err(other.map_or(NikProblem::TooShort { digits: 0 }, |(found, position)| NikProblem::NotADigit {
+        position,
+        found,
+    }))
 }
 
 /// At most nine digits as a number.
@@ -92,26 +94,26 @@ pub(super) fn number(digits: &[u8]) -> u32 {
 }
 
 /// Digits 7 to 12.
-pub(super) fn written(digits: &[u8]) -> Result<Written, Problem> {
-    let part = digits.get(6..12).ok_or(Problem::Missing { from: 7, to: 12, what: "birth date" })?;
+pub(super) fn written(digits: &[u8]) -> Result<BirthDigits, NikProblem> {
+    let part = digits.get(6..12).ok_or(NikProblem::Missing { from: 7, to: 12, what: "birth date" })?;
     let pair = |at: usize| (part[at] - b'0') * 10 + part[at + 1] - b'0';
-    Ok(Written { day: pair(0), month: pair(2), year: pair(4) })
+    Ok(BirthDigits { day: pair(0), month: pair(2), year: pair(4) })
 }
 
 /// Digits 13 to 16.
-pub(super) fn serial(digits: &[u8]) -> Result<u16, Problem> {
-    let part = digits.get(12..16).ok_or(Problem::Missing { from: 13, to: 16, what: "serial" })?;
+pub(super) fn serial(digits: &[u8]) -> Result<u16, NikProblem> {
+    let part = digits.get(12..16).ok_or(NikProblem::Missing { from: 13, to: 16, what: "serial" })?;
     match number(part) {
-        0 => Err(Problem::NoSerial),
+        0 => Err(NikProblem::NoSerial),
         serial => Ok(serial as u16),
     }
 }
 
-fn born(written: Written, terms: &Terms) -> Result<Birth, Problem> {
+fn born(written: BirthDigits, terms: &NikContext) -> Result<Birth, NikProblem> {
     let date = written.date(terms.today)?;
     let (age, min_age) = (birth::age(date, terms.today), terms.min_age);
     if age < min_age {
-        return Err(Problem::TooYoung { born: date, age, min_age });
+        return Err(NikProblem::TooYoung { born: date, age, min_age });
     }
     Ok(Birth { date, age })
 }
@@ -122,7 +124,7 @@ mod tests {
     use crate::domain::nik::RegionLevel;
     use jiff::civil::date;
 
-    const TERMS: Terms = Terms { today: date(2026, 11, 21), min_age: 17 };
+    const TERMS: NikContext = NikContext { today: date(2026, 11, 21), min_age: 17 };
 
     #[track_caller]
     fn check(text: &str, expected: &[&str]) {
@@ -199,7 +201,7 @@ mod tests {
         );
         assert_eq!(
             read("3174991708909990", &TERMS).unwrap().district,
-            Err(Problem::UnknownRegion { level: RegionLevel::District, code: 317_499 })
+            Err(NikProblem::UnknownRegion { level: RegionLevel::District, code: 317_499 })
         );
     }
 
@@ -210,7 +212,7 @@ mod tests {
             "3174052211099990",
             &["digits 7-12: born 2009-11-22, so 16 years old: identity cards are for those of 17 and more"],
         );
-        let anybody = Terms { min_age: 0, ..TERMS };
+        let anybody = NikContext { min_age: 0, ..TERMS };
         assert_eq!(read("3174052211099990", &anybody).unwrap().birth.unwrap().age, 16);
         assert_eq!(read("3174052111269990", &anybody).unwrap().birth.unwrap().age, 0);
     }
@@ -218,15 +220,15 @@ mod tests {
     #[test]
     fn what_cannot_be_read_says_where() {
         for (text, expected) in [
-            ("", Problem::TooShort { digits: 0 }),
-            ("317405", Problem::TooShort { digits: 6 }),
-            ("317405170890999x", Problem::NotADigit { position: 16, found: 'x' }),
-            (" 3174051708909990", Problem::NotADigit { position: 1, found: ' ' }),
-            ("31.74", Problem::NotADigit { position: 3, found: '.' }),
-            ("３174051708909990", Problem::NotADigit { position: 1, found: '３' }),
-            ("3174051708909990\n", Problem::NotADigit { position: 17, found: '\n' }),
-            ("-3174051708909990", Problem::NotADigit { position: 1, found: '-' }),
-            ("\u{664}174051708909990", Problem::NotADigit { position: 1, found: '\u{664}' }),
+            ("", NikProblem::TooShort { digits: 0 }),
+            ("317405", NikProblem::TooShort { digits: 6 }),
+            ("317405170890999x", NikProblem::NotADigit { position: 16, found: 'x' }),
+            (" 3174051708909990", NikProblem::NotADigit { position: 1, found: ' ' }),
+            ("31.74", NikProblem::NotADigit { position: 3, found: '.' }),
+            ("３174051708909990", NikProblem::NotADigit { position: 1, found: '３' }),
+            ("3174051708909990\n", NikProblem::NotADigit { position: 17, found: '\n' }),
+            ("-3174051708909990", NikProblem::NotADigit { position: 1, found: '-' }),
+            ("\u{664}174051708909990", NikProblem::NotADigit { position: 1, found: '\u{664}' }),
         ] {
             assert_eq!(read(text, &TERMS), Err(expected), "{text:?}");
         }

@@ -7,7 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::LazyLock;
 
-use super::{Problem, RegionLevel};
+use super::{NikProblem, RegionLevel};
 
 /// Whose data this is. The licence asks that the notice goes with every copy, so `nik --help` ends with it.
 pub const LICENCE: &str = include_str!("data/LICENSE");
@@ -131,8 +131,8 @@ pub fn districts() -> &'static [District] {
 /// A district, or what is wrong with its code: impossible on any level, or unknown from some level on.
 ///
 /// # Errors
-/// [`Problem::ImpossibleRegion`] or [`Problem::UnknownRegion`].
-pub fn locate(code: u32) -> Result<&'static District, Problem> {
+/// [`NikProblem::ImpossibleRegion`] or [`NikProblem::UnknownRegion`].
+pub fn locate(code: u32) -> Result<&'static District, NikProblem> {
     district(code).ok_or_else(|| possible(code).err().unwrap_or_else(|| unknown(code)))
 }
 
@@ -140,10 +140,10 @@ pub fn locate(code: u32) -> Result<&'static District, Problem> {
 /// regencies have 01 to 69 and cities 71 to 99; nothing has the number 00.
 ///
 /// # Errors
-/// [`Problem::ImpossibleRegion`].
-pub fn possible(code: u32) -> Result<(), Problem> {
+/// [`NikProblem::ImpossibleRegion`].
+pub fn possible(code: u32) -> Result<(), NikProblem> {
     let (province, regency, district) = (code / 10_000, code / 100 % 100, code % 100);
-    let impossible = |level, code| Err(Problem::ImpossibleRegion { level, code });
+    let impossible = |level, code| Err(NikProblem::ImpossibleRegion { level, code });
     if !(11..=99).contains(&province) || province % 10 == 0 {
         return impossible(RegionLevel::Province, province);
     }
@@ -157,38 +157,38 @@ pub fn possible(code: u32) -> Result<(), Problem> {
 }
 
 /// The topmost level on which no region has the code.
-fn unknown(code: u32) -> Problem {
+fn unknown(code: u32) -> NikProblem {
     if name(code / 10_000).is_none() {
-        return Problem::UnknownRegion { level: RegionLevel::Province, code: code / 10_000 };
+        return NikProblem::UnknownRegion { level: RegionLevel::Province, code: code / 10_000 };
     }
     if name(code / 100).is_none() {
-        return Problem::UnknownRegion { level: RegionLevel::Regency, code: code / 100 };
+        return NikProblem::UnknownRegion { level: RegionLevel::Regency, code: code / 100 };
     }
-    Problem::UnknownRegion { level: RegionLevel::District, code }
+    NikProblem::UnknownRegion { level: RegionLevel::District, code }
 }
 
 /// The beginning of a region code: a province, a regency, or one district.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Prefix {
+pub struct RegionPrefix {
     first: u32,
     last: u32,
 }
 
-impl FromStr for Prefix {
+impl FromStr for RegionPrefix {
     type Err = String;
 
-    fn from_str(text: &str) -> Result<Prefix, String> {
+    fn from_str(text: &str) -> Result<RegionPrefix, String> {
         let wrong = || format!("{text:?} is no region code: 31, 3174 or 317405");
         if !matches!(text.len(), 2 | 4 | 6) || !text.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(wrong());
         }
         let below = 100_u32.pow((6 - text.len() as u32) / 2);
         let code: u32 = text.parse().map_err(|_| wrong())?;
-        Ok(Prefix { first: code * below, last: code * below + below - 1 })
+        Ok(RegionPrefix { first: code * below, last: code * below + below - 1 })
     }
 }
 
-impl Prefix {
+impl RegionPrefix {
     /// The districts below, sorted by code; legacy ones among them.
     #[must_use]
     pub fn districts(self) -> &'static [District] {
@@ -239,7 +239,7 @@ mod tests {
 
     #[test]
     fn an_unknown_region_is_told_apart_from_an_impossible_one() {
-        use Problem::{ImpossibleRegion, UnknownRegion};
+        use NikProblem::{ImpossibleRegion, UnknownRegion};
         use RegionLevel::{District, Province, Regency};
         for (code, expected) in [
             (0, ImpossibleRegion { level: Province, code: 0 }),
@@ -271,7 +271,7 @@ mod tests {
     #[test]
     fn a_prefix_stands_for_all_districts_below_it() {
         let codes = |text: &str| {
-            let districts = text.parse::<Prefix>().unwrap().districts();
+            let districts = text.parse::<RegionPrefix>().unwrap().districts();
             (
                 districts.len(),
                 districts.first().map(|first| first.code),
@@ -283,7 +283,7 @@ mod tests {
         assert_eq!(codes("37"), (0, None, None));
         assert_eq!(codes("31").0, 44);
         for wrong in ["", "3", "317", "31740", "3174051", "31.74", "+1", "３１"] {
-            assert!(wrong.parse::<Prefix>().is_err(), "{wrong}");
+            assert!(wrong.parse::<RegionPrefix>().is_err(), "{wrong}");
         }
     }
 }

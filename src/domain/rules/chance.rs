@@ -6,7 +6,7 @@ use rand::RngExt;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::base::random::{Purpose, Source, uniform};
+use crate::base::random::{Purpose, RngKey, uniform};
 
 /// How likely a rule fires when its turn comes.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -41,7 +41,7 @@ pub struct Draw {
 impl Chance {
     /// Draws. `elapsed` is how long the scenario has run.
     #[must_use]
-    pub fn draw(self, source: Source, ordinal: u64, elapsed: Duration) -> Draw {
+    pub fn draw(self, source: RngKey, ordinal: u64, elapsed: Duration) -> Draw {
         let by_rate = |rate: f64| {
             let fires = uniform(&mut source.random(Purpose::Fire, ordinal)) < rate;
             Draw { ordinal, fires, rate: Some(rate) }
@@ -60,7 +60,7 @@ impl Chance {
     }
 }
 
-fn exact(source: Source, ordinal: u64, hits: u32, of: u32) -> bool {
+fn exact(source: RngKey, ordinal: u64, hits: u32, of: u32) -> bool {
     let (block, place) = ((ordinal - 1) / u64::from(of), (ordinal - 1) % u64::from(of));
     let mut order: Vec<u32> = (0..of).collect();
     let mut random = source.random(Purpose::Block, block);
@@ -76,11 +76,11 @@ fn exact(source: Source, ordinal: u64, hits: u32, of: u32) -> bool {
 mod tests {
     use super::*;
 
-    fn source(seed: u64) -> Source<'static> {
-        Source { seed, customer_id: "demo", rule: "flaky" }
+    fn source(seed: u64) -> RngKey<'static> {
+        RngKey { seed, customer_id: "demo", rule: "flaky" }
     }
 
-    fn draws(chance: Chance, source: Source, count: u64) -> Vec<bool> {
+    fn draws(chance: Chance, source: RngKey, count: u64) -> Vec<bool> {
         (1..=count).map(|ordinal| chance.draw(source, ordinal, Duration::ZERO).fires).collect()
     }
 
@@ -96,8 +96,8 @@ mod tests {
         let first = draws(Chance::Rate(0.5), source(0), 64);
         assert_eq!(first, draws(Chance::Rate(0.5), source(0), 64));
         assert_ne!(first, draws(Chance::Rate(0.5), source(1), 64));
-        assert_ne!(first, draws(Chance::Rate(0.5), Source { rule: "other", ..source(0) }, 64));
-        assert_ne!(first, draws(Chance::Rate(0.5), Source { customer_id: "load", ..source(0) }, 64));
+        assert_ne!(first, draws(Chance::Rate(0.5), RngKey { rule: "other", ..source(0) }, 64));
+        assert_ne!(first, draws(Chance::Rate(0.5), RngKey { customer_id: "load", ..source(0) }, 64));
     }
 
     /// Written down once: a change of these is a change for every user's recorded run.

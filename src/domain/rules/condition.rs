@@ -11,10 +11,10 @@ use jiff::civil::Time;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::base::duration::Span;
+use crate::base::duration::DurationText;
 use crate::base::hash::hex;
 use crate::base::pattern::{IpPattern, Pattern};
-use crate::base::range::Range;
+use crate::base::range::NumberRange;
 use crate::base::time::jakarta;
 use crate::protocol::Code;
 
@@ -36,7 +36,7 @@ pub struct When {
     pub ip: Option<IpPattern>,
     /// The request's `threshold`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub threshold: Option<Range>,
+    pub threshold: Option<NumberRange>,
     /// The photo.
     #[serde(skip_serializing_if = "ImageWhen::is_empty")]
     pub image: ImageWhen,
@@ -45,10 +45,10 @@ pub struct When {
     pub header: BTreeMap<String, Pattern>,
     /// The ordinal of the customer's request, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub request: Option<Range>,
+    pub request: Option<NumberRange>,
     /// How many of the customer's requests are under way, this one included.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub in_flight: Option<Range>,
+    pub in_flight: Option<NumberRange>,
     /// Time of day in Jakarta.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clock: Option<TimeOfDay>,
@@ -73,7 +73,7 @@ pub struct ImageWhen {
     pub similar_to: Option<String>,
     /// Size of the file, in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub size: Option<Range>,
+    pub size: Option<NumberRange>,
 }
 
 impl ImageWhen {
@@ -105,12 +105,12 @@ pub struct Facts<'a> {
 impl When {
     /// Whether everything that is set holds. `began` is when the scenario began.
     #[must_use]
-    pub fn holds(&self, facts: &Facts, began: Timestamp) -> bool {
+    pub fn matches(&self, facts: &Facts, began: Timestamp) -> bool {
         let text = |pattern: &Option<Pattern>, value: Option<&str>| match pattern {
             None => true,
             Some(pattern) => value.is_some_and(|value| pattern.matches(value)),
         };
-        let range = |range: &Option<Range>, value: Option<f64>| match range {
+        let range = |range: &Option<NumberRange>, value: Option<f64>| match range {
             None => true,
             Some(range) => value.is_some_and(|value| range.contains(value)),
         };
@@ -119,7 +119,7 @@ impl When {
             && text(&self.transaction_source, facts.transaction_source)
             && self.ip.as_ref().is_none_or(|pattern| facts.ip.is_some_and(|ip| pattern.matches(ip)))
             && range(&self.threshold, facts.threshold)
-            && self.image.holds(facts)
+            && self.image.matches(facts)
             && self
                 .header
                 .iter()
@@ -149,8 +149,8 @@ impl When {
 
     /// Why no request can ever fit, if that is so.
     #[must_use]
-    pub fn never(&self) -> Option<String> {
-        let whole = |name: &str, range: &Option<Range>, least: f64| {
+    pub fn unsatisfiable(&self) -> Option<String> {
+        let whole = |name: &str, range: &Option<NumberRange>, least: f64| {
             let range = range.as_ref().filter(|range| range.first_whole(least).is_none())?;
             Some(format!("{name} = \"{range}\" fits no number from {least} on"))
         };
@@ -165,7 +165,7 @@ impl When {
 }
 
 impl ImageWhen {
-    fn holds(&self, facts: &Facts) -> bool {
+    fn matches(&self, facts: &Facts) -> bool {
         let sha256 =
             |wanted: &String| facts.sha256.is_some_and(|digest| hex(digest).eq_ignore_ascii_case(wanted));
         self.sha256.as_ref().is_none_or(sha256)
@@ -235,7 +235,7 @@ impl fmt::Display for TimeOfDay {
 
 /// `"10s..40s"` (with both ends), `"10s.."`, `">=10s"`: a part of the scenario.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Window(Range);
+pub struct Window(NumberRange);
 
 impl Window {
     fn contains(&self, elapsed: Duration) -> bool {
@@ -247,8 +247,8 @@ impl FromStr for Window {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Window, String> {
-        let seconds = |part: &str| part.parse().ok().map(|Span(time)| time.as_secs_f64());
-        let range = Range::read(text, &seconds)
+        let seconds = |part: &str| part.parse().ok().map(|DurationText(time)| time.as_secs_f64());
+        let range = NumberRange::read(text, &seconds)
             .ok_or_else(|| format!("{text:?} is no window: write \"10s..40s\", \"10s..\" or \"<40s\""))?;
         range.checked("it ends before it begins").map(Window)
     }
@@ -300,12 +300,12 @@ mod tests {
         }
     }
 
-    fn holds(toml: &str) -> bool {
+    fn matches(toml: &str) -> bool {
         let headers = [("User-Agent".to_owned(), "okhttp/4.9".to_owned())];
         let outcome = Code::FOUND;
         let when: When = toml::from_str(toml).unwrap_or_else(|error| panic!("{toml}: {error}"));
         let facts = Facts { headers: &headers, outcome: Some(&outcome), ..facts() };
-        when.holds(&facts, "2026-11-21T10:00:00+07:00".parse().unwrap())
+        when.matches(&facts, "2026-11-21T10:00:00+07:00".parse().unwrap())
     }
 
     #[test]
@@ -336,14 +336,14 @@ mod tests {
             ("window = '30s'", "window = '31s'"),
             ("state = 'down'", "state = ''"),
         ] {
-            assert!(holds(good), "{good}");
-            assert!(!holds(bad), "{bad}");
-            assert!(!holds(&format!(
+            assert!(matches(good), "{good}");
+            assert!(!matches(bad), "{bad}");
+            assert!(!matches(&format!(
                 "{good}\n{}",
                 if good.starts_with("request") { "state = 'x'" } else { "request = 9" }
             )));
         }
-        assert!(holds(""));
+        assert!(matches(""));
     }
 
     #[test]
@@ -358,7 +358,7 @@ mod tests {
             "header = { x = '*' }",
         ] {
             let when: When = toml::from_str(toml).unwrap();
-            assert!(!when.holds(&empty, Timestamp::UNIX_EPOCH), "{toml}");
+            assert!(!when.matches(&empty, Timestamp::UNIX_EPOCH), "{toml}");
         }
     }
 
@@ -379,7 +379,7 @@ mod tests {
             let error = toml::from_str::<When>(toml).unwrap_err();
             assert!(error.message().contains(expected), "{toml}: {}", error.message());
         }
-        let never = |toml: &str| toml::from_str::<When>(toml).unwrap().never();
+        let never = |toml: &str| toml::from_str::<When>(toml).unwrap().unsatisfiable();
         assert!(never("request = '<1'").is_some_and(|why| why.contains("request")));
         assert!(never("request = 1.5").is_some() && never("in_flight = 0").is_some());
         assert!(never("image = { sha256 = 'xyz' }").is_some());

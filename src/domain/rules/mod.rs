@@ -10,7 +10,7 @@ mod spec;
 pub use chance::{Chance, Draw};
 pub use condition::{Facts, TimeOfDay, When, Window, since};
 pub use reply::{Reply, ReplySpec};
-pub use scenario::{Counting, Firing, Scenario, Stage};
+pub use scenario::{Counting, DrawContext, Firing, Scenario};
 pub use spec::{Checks, FileReader, Per, Rule, RuleSpec};
 
 use super::delay::Delay;
@@ -19,11 +19,11 @@ use super::delay::Delay;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
     /// Before the body is read: rules whose fault is of the upload.
-    Head,
+    BeforeBody,
     /// Before the checks, as far as no other rule stands before them: rules that skip the checks.
-    Door,
+    BeforeChecks,
     /// After the checks: all others, in order.
-    Checked,
+    AfterChecks,
 }
 
 /// What rules can decide about a request.
@@ -38,7 +38,7 @@ pub enum Effect {
 
 /// What has been decided so far: by whom, effect by effect.
 #[derive(Clone, Debug, Default)]
-pub struct Decided {
+pub struct RuleEffects {
     pub reply: Option<(Reply, String)>,
     /// Whether the rule that decided the reply skips the checks.
     pub skips_checks: bool,
@@ -49,8 +49,8 @@ pub struct Decided {
     pub firings: Vec<Firing>,
 }
 
-impl Decided {
-    fn is_open(&self, effect: Effect) -> bool {
+impl RuleEffects {
+    fn is_unset(&self, effect: Effect) -> bool {
         match effect {
             Effect::Reply => self.reply.is_none(),
             Effect::Delay => self.delay.is_none(),
@@ -59,7 +59,7 @@ impl Decided {
         }
     }
 
-    fn take(&mut self, rule: &Rule, effect: Effect) {
+    fn apply(&mut self, rule: &Rule, effect: Effect) {
         let name = || rule.name.clone();
         match effect {
             Effect::Reply => {

@@ -62,7 +62,7 @@ pub enum Reply {
     /// The document's sample answer, verbatim.
     Sample(Code),
     /// Any HTTP answer; charges nothing.
-    Free { status: u16, headers: Vec<(String, String)>, body: Vec<u8> },
+    RawHttp { status: u16, headers: Vec<(String, String)>, body: Vec<u8> },
 }
 
 impl Reply {
@@ -77,7 +77,7 @@ impl Reply {
     pub fn code(&self) -> Option<&Code> {
         match self {
             Reply::Code { code, .. } | Reply::Sample(code) => Some(code),
-            Reply::Free { .. } => None,
+            Reply::RawHttp { .. } => None,
         }
     }
 
@@ -145,7 +145,7 @@ fn free_reply(
             return Err(format!("the header {name:?} cannot be set; faults change lengths and endings"));
         }
     }
-    Ok(Reply::Free { status, headers, body })
+    Ok(Reply::RawHttp { status, headers, body })
 }
 
 /// A reply has one of three forms.
@@ -169,7 +169,7 @@ mod tests {
         assert_eq!(reply("code = '6014'"), Ok(Reply::of_code(Code::BUSY)));
         assert_eq!(reply("sample = '6018'"), Ok(Reply::Sample(Code::FOUND)));
         let free =
-            Reply::Free { status: 404, headers: vec![("x".into(), "y".into())], body: b"<p>".to_vec() };
+            Reply::RawHttp { status: 404, headers: vec![("x".into(), "y".into())], body: b"<p>".to_vec() };
         assert_eq!(reply("status = 404\nheaders = { x = 'y' }\nbody_file = 'page.html'"), Ok(free));
         let Ok(Reply::Code { candidates, .. }) =
             reply("code = '6018'\ncandidates = [{ nik = 'any', score = 9.88 }]")

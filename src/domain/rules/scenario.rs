@@ -9,9 +9,9 @@ use serde::Serialize;
 use super::chance::Draw;
 use super::condition::{Facts, since};
 use super::spec::{Fingerprint, Per, Rule};
-use super::{Decided, Effect};
+use super::{Effect, RuleEffects};
 use crate::base::hash::digest;
-use crate::base::random::Source;
+use crate::base::random::RngKey;
 
 /// What changes while a scenario runs.
 #[derive(Debug, Default)]
@@ -19,9 +19,9 @@ pub struct Scenario {
     /// When it began: at start, or at the last reset.
     pub began: Timestamp,
     pub state: String,
-    counters: HashMap<Key, Counter>,
+    counters: HashMap<CounterKey, Counter>,
     /// The keys of what is counted per transaction_id and so on, oldest first.
-    order: VecDeque<Key>,
+    order: VecDeque<CounterKey>,
     /// Draws of each rule.
     draws: HashMap<Fingerprint, u64>,
     /// Whether a counter had to go, and whether that was told.
@@ -31,7 +31,7 @@ pub struct Scenario {
 
 /// Whose scenario it is, and what holds for it.
 #[derive(Clone, Copy, Debug)]
-pub struct Stage<'a> {
+pub struct DrawContext<'a> {
     pub seed: u64,
     pub customer_id: &'a str,
     /// Counters that are kept; the oldest goes when there are more.
@@ -40,7 +40,7 @@ pub struct Stage<'a> {
 }
 
 /// A rule's fingerprint, and the digest of what it is counted by: a client's transactionId may be a megabyte.
-type Key = (Fingerprint, [u8; 16]);
+type CounterKey = (Fingerprint, [u8; 16]);
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Counter {
@@ -74,17 +74,17 @@ impl Scenario {
     }
 
     /// Tries rules in order, and adds to what is decided.
-    pub fn decide(&mut self, rules: &[&Rule], facts: &Facts, stage: Stage, decided: &mut Decided) {
+    pub fn decide(&mut self, rules: &[&Rule], facts: &Facts, stage: DrawContext, decided: &mut RuleEffects) {
         let had_state = decided.set_state.is_some();
         for rule in rules {
             let effects: Vec<_> =
-                rule.effects().into_iter().filter(|effect| decided.is_open(*effect)).collect();
+                rule.effects().into_iter().filter(|effect| decided.is_unset(*effect)).collect();
             let began = self.began_for(rule);
-            if effects.is_empty() || !rule.spec.when.holds(facts, began) {
+            if effects.is_empty() || !rule.spec.when.matches(facts, began) {
                 continue;
             }
             if let Some((ordinal, draw)) = self.turn(rule, facts, stage, since(began, facts.now)) {
-                effects.iter().for_each(|effect| decided.take(rule, *effect));
+                effects.iter().for_each(|effect| decided.apply(rule, *effect));
                 decided.firings.push(Firing { rule: rule.name.clone(), ordinal, draw, decides: effects });
             }
         }
@@ -113,8 +113,14 @@ impl Scenario {
     }
 
     /// Counts a request that meets the rule; gives the winning draw when it fires.
-    fn turn(&mut self, rule: &Rule, facts: &Facts, stage: Stage, elapsed: Duration) -> Option<(u64, Draw)> {
-        let source = Source { seed: stage.seed, customer_id: stage.customer_id, rule: &rule.name };
+    fn turn(
+        &mut self,
+        rule: &Rule,
+        facts: &Facts,
+        stage: DrawContext,
+        elapsed: Duration,
+    ) -> Option<(u64, Draw)> {
+        let source = RngKey { seed: stage.seed, customer_id: stage.customer_id, rule: &rule.name };
         let key = (rule.fingerprint, counted_by(rule.spec.per, facts));
         let mut counter = self.counters.get(&key).copied().unwrap_or_default();
         counter.met += 1;
@@ -135,7 +141,7 @@ impl Scenario {
         draw.filter(|draw| draw.fires).map(|draw| (counter.met, draw))
     }
 
-    fn keep(&mut self, key: Key, counter: Counter, per: Per, most: usize) {
+    fn keep(&mut self, key: CounterKey, counter: Counter, per: Per, most: usize) {
         // A rule that counts all requests has one counter, which never goes.
         if self.counters.insert(key, counter).is_none() && per != Per::Customer {
             self.order.push_back(key);
@@ -164,7 +170,7 @@ impl Scenario {
         now: Timestamp,
         count: u64,
     ) -> Vec<Draw> {
-        let source = Source { seed, customer_id, rule: &rule.name };
+        let source = RngKey { seed, customer_id, rule: &rule.name };
         let drawn = self.draws.get(&rule.fingerprint).copied().unwrap_or(0);
         let elapsed = since(self.began_for(rule), now);
         let mut left = self.left(rule);
@@ -219,10 +225,10 @@ mod tests {
             .collect()
     }
 
-    const MOST_COUNTERS: usize = 1000;
+    const MAX_COUNTERS: usize = 1000;
 
-    fn stage(counting: Counting) -> Stage<'static> {
-        Stage { seed: 0, customer_id: "demo", most_counters: MOST_COUNTERS, counting }
+    fn stage(counting: Counting) -> DrawContext<'static> {
+        DrawContext { seed: 0, customer_id: "demo", most_counters: MAX_COUNTERS, counting }
     }
 
     /// Runs requests with these transaction ids; gives the code that each is answered, `-` for none.
@@ -239,7 +245,7 @@ mod tests {
                 state: &state,
                 ..Facts::default()
             };
-            let mut decided = Decided::default();
+            let mut decided = RuleEffects::default();
             scenario.decide(&rules, &facts, stage(Counting::Count), &mut decided);
             let code = decided.reply.and_then(|(reply, _)| reply.code().map(ToString::to_string));
             answers.push(code.unwrap_or_else(|| "-".to_owned()));
@@ -295,7 +301,7 @@ mod tests {
         let all: Vec<_> = rules.iter().collect();
         let mut scenario = Scenario::default();
         for _ in 0..3 {
-            let mut decided = Decided::default();
+            let mut decided = RuleEffects::default();
             scenario.decide(&all, &Facts::default(), stage(Counting::Look), &mut decided);
             assert!(decided.reply.is_some());
         }
@@ -343,10 +349,10 @@ mod tests {
     fn counters_are_bounded_and_the_oldest_goes() {
         let rules = rules("[[rules]]\nreply = { code = '6014' }\ntimes = 1\nper = 'transaction_id'");
         let mut scenario = Scenario::default();
-        let ids: Vec<_> = (0..=MOST_COUNTERS).map(|number| number.to_string()).collect();
+        let ids: Vec<_> = (0..=MAX_COUNTERS).map(|number| number.to_string()).collect();
         let ids: Vec<_> = ids.iter().map(String::as_str).collect();
         run(&rules, &mut scenario, &ids);
-        assert_eq!((scenario.counters.len(), scenario.overflowed), (MOST_COUNTERS, true));
+        assert_eq!((scenario.counters.len(), scenario.overflowed), (MAX_COUNTERS, true));
         assert_eq!(
             run(&rules, &mut scenario, &["0", "5"]),
             ["6014", "-"],

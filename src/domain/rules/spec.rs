@@ -9,7 +9,7 @@ use super::chance::Chance;
 use super::condition::When;
 use super::reply::{Reply, ReplySpec};
 use super::{Effect, Phase};
-use crate::base::duration::{Span, Ttl};
+use crate::base::duration::{DurationText, Ttl};
 use crate::base::hash::digest;
 use crate::base::json_schema::required;
 use crate::domain::delay::{Delay, DelaySpec};
@@ -99,7 +99,7 @@ pub struct RampSpec {
     #[schemars(range(min = 0, max = 1))]
     pub to: f64,
     /// How long it takes.
-    pub over: Span,
+    pub over: DurationText,
 }
 
 /// What a rule is known by to its counts.
@@ -183,32 +183,34 @@ impl Rule {
         if spec.times == Some(0) || spec.every == Some(0) {
             return Some("it can never fire: times and every are 1 or more".to_owned());
         }
-        if let Some(why) = spec.when.never() {
+        if let Some(why) = spec.when.unsatisfiable() {
             return Some(format!("it can never match: {why}"));
         }
         let on_the_body = spec.when.on_the_body();
         match self.phase() {
-            Phase::Head if !on_the_body.is_empty() => Some(format!(
+            Phase::BeforeBody if !on_the_body.is_empty() => Some(format!(
                 "{} is decided before the body is read, so it cannot depend on {}",
                 self.fault.as_ref().map_or("it", Fault::name),
                 on_the_body.join(" or ")
             )),
-            Phase::Head if matches!(spec.per, Per::TransactionId | Per::Image) => Some(
+            Phase::BeforeBody if matches!(spec.per, Per::TransactionId | Per::Image) => Some(
                 "it is decided before the body is read, so it cannot be counted per transaction_id or image"
                     .to_owned(),
             ),
-            Phase::Head if self.answers_nothing() && (self.reply.is_some() || self.delay.is_some()) => Some(
-                "close_during_upload answers nothing, so reply and delay have no place in its rule"
-                    .to_owned(),
-            ),
-            Phase::Head if spec.checks.is_some() => Some(
+            Phase::BeforeBody if self.answers_nothing() && (self.reply.is_some() || self.delay.is_some()) => {
+                Some(
+                    "close_during_upload answers nothing, so reply and delay have no place in its rule"
+                        .to_owned(),
+                )
+            }
+            Phase::BeforeBody if spec.checks.is_some() => Some(
                 "it is decided before the body is read; checks = \"skip\" belongs into a rule of its own"
                     .to_owned(),
             ),
-            Phase::Door if spec.when.outcome.is_some() => {
+            Phase::BeforeChecks if spec.when.outcome.is_some() => {
                 Some("it can never match: with checks = \"skip\" there is no outcome".to_owned())
             }
-            Phase::Door if self.reply.is_none() => Some("checks = \"skip\" needs a reply".to_owned()),
+            Phase::BeforeChecks if self.reply.is_none() => Some("checks = \"skip\" needs a reply".to_owned()),
             _ => None,
         }
     }
@@ -222,11 +224,11 @@ impl Rule {
     #[must_use]
     pub fn phase(&self) -> Phase {
         if self.fault.as_ref().is_some_and(|fault| fault.upload().is_some()) {
-            Phase::Head
+            Phase::BeforeBody
         } else if self.spec.checks == Some(Checks::Skip) {
-            Phase::Door
+            Phase::BeforeChecks
         } else {
-            Phase::Checked
+            Phase::AfterChecks
         }
     }
 
@@ -247,7 +249,7 @@ impl Rule {
     /// Whether it leaves nothing for `later` to decide: it fires at every request that gets as far, for as long as it is there, and
     /// decides all the same.
     #[must_use]
-    pub fn hides(&self, later: &Rule) -> bool {
+    pub fn shadows(&self, later: &Rule) -> bool {
         let spec = &self.spec;
         let always = spec.when == When::default()
             && spec.skip.unwrap_or(0) == 0
@@ -355,7 +357,7 @@ mod tests {
 
     #[test]
     fn a_rule_hides_another_only_when_it_always_fires_and_decides_all_of_it() {
-        let hides = |first: &str, later: &str| rule(first).unwrap().hides(&rule(later).unwrap());
+        let hides = |first: &str, later: &str| rule(first).unwrap().shadows(&rule(later).unwrap());
         let later = "reply = { code = '5000' }";
         assert!(hides("reply = { code = '6014' }", later));
         assert!(hides("reply = { code = '6014' }\ndelay = '1s'", later));
@@ -378,8 +380,8 @@ mod tests {
 
     #[test]
     fn the_phase_follows_from_what_it_does() {
-        assert_eq!(rule("fault = { kind = 'slow_read' }").unwrap().phase(), Phase::Head);
-        assert_eq!(rule("checks = 'skip'\nreply = { code = '6018' }").unwrap().phase(), Phase::Door);
-        assert_eq!(rule("fault = { kind = 'reset' }").unwrap().phase(), Phase::Checked);
+        assert_eq!(rule("fault = { kind = 'slow_read' }").unwrap().phase(), Phase::BeforeBody);
+        assert_eq!(rule("checks = 'skip'\nreply = { code = '6018' }").unwrap().phase(), Phase::BeforeChecks);
+        assert_eq!(rule("fault = { kind = 'reset' }").unwrap().phase(), Phase::AfterChecks);
     }
 }

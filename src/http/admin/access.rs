@@ -11,27 +11,27 @@ use actix_web::{Error, web};
 use subtle::ConstantTimeEq;
 
 use super::ApiError;
-use crate::http::state::Shared;
+use crate::http::state::AppState;
 
 /// The address that the admin listener is bound to.
 #[derive(Clone, Copy, Debug)]
-pub struct Bound(pub IpAddr);
+pub struct BoundAddress(pub IpAddr);
 
 /// Routes that need no token: a container's health check has none.
-pub const OPEN_TO_ALL: [&str; 3] = ["/health", "/ready", "/version"];
+pub const PUBLIC_ROUTES: [&str; 3] = ["/health", "/ready", "/version"];
 
 /// Lets a request pass or refuses it.
 pub async fn guard(
-    bound: web::Data<Bound>,
-    shared: web::Data<Shared>,
+    bound: web::Data<BoundAddress>,
+    shared: web::Data<AppState>,
     req: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    judge(req.headers(), req.path(), bound.0, shared.settings.admin_token.as_deref())?;
+    authorize(req.headers(), req.path(), bound.0, shared.settings.admin_token.as_deref())?;
     next.call(req).await
 }
 
-fn judge(headers: &HeaderMap, path: &str, bound: IpAddr, token: Option<&str>) -> Result<(), ApiError> {
+fn authorize(headers: &HeaderMap, path: &str, bound: IpAddr, token: Option<&str>) -> Result<(), ApiError> {
     let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or_default());
     let host = text(HOST);
     if text(ORIGIN).is_some_and(|origin| !is_own_origin(origin, host)) {
@@ -39,7 +39,7 @@ fn judge(headers: &HeaderMap, path: &str, bound: IpAddr, token: Option<&str>) ->
     }
     match token {
         None if !host.is_some_and(|host| is_this_machine(host, bound)) => Err(ApiError::foreign_host()),
-        Some(token) if !OPEN_TO_ALL.contains(&path) && !bears(text(AUTHORIZATION), token) => {
+        Some(token) if !PUBLIC_ROUTES.contains(&path) && !bears(text(AUTHORIZATION), token) => {
             Err(ApiError::unauthorized())
         }
         _ => Ok(()),
@@ -77,7 +77,7 @@ mod tests {
             map.insert(name, HeaderValue::from_str(value).unwrap());
         }
         let bound = "192.168.1.5".parse().unwrap();
-        judge(&map, path, bound, token)
+        authorize(&map, path, bound, token)
             .map_or_else(|error| actix_web::ResponseError::status_code(&error).as_u16(), |()| 200)
     }
 
@@ -113,7 +113,7 @@ mod tests {
         assert_eq!(with("bearer s3cret", "/clock"), 200);
         for wrong in ["Bearer s3cre", "Bearer s3crets", "Basic s3cret", "s3cret", ""] {
             assert_eq!(with(wrong, "/clock"), 401, "{wrong}");
-            for path in OPEN_TO_ALL {
+            for path in PUBLIC_ROUTES {
                 assert_eq!(with(wrong, path), 200);
             }
         }

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{ApiError, Json, customer, json};
 use crate::base::time;
-use crate::http::state::Shared;
-use crate::state::clock::{Change, Reading};
+use crate::http::state::AppState;
+use crate::state::clock::{ClockMove, ClockReading};
 
 /// What is done to a clock: one of these.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -41,12 +41,12 @@ pub struct ClockView {
     frozen: bool,
 }
 
-pub async fn read(shared: web::Data<Shared>) -> HttpResponse {
+pub async fn read(shared: web::Data<AppState>) -> HttpResponse {
     shown(shared.engine.clock.read())
 }
 
 pub async fn change(
-    shared: web::Data<Shared>,
+    shared: web::Data<AppState>,
     Json(wanted): Json<ClockChange>,
 ) -> Result<HttpResponse, ApiError> {
     let reading = shared.engine.clock.change(wanted.change()?).map_err(too_far)?;
@@ -54,7 +54,7 @@ pub async fn change(
 }
 
 pub async fn read_of(
-    shared: web::Data<Shared>,
+    shared: web::Data<AppState>,
     customer_id: web::Path<String>,
 ) -> Result<HttpResponse, ApiError> {
     let customer = customer(&shared, &customer_id)?;
@@ -62,7 +62,7 @@ pub async fn read_of(
 }
 
 pub async fn change_of(
-    shared: web::Data<Shared>,
+    shared: web::Data<AppState>,
     customer_id: web::Path<String>,
     Json(wanted): Json<ClockChange>,
 ) -> Result<HttpResponse, ApiError> {
@@ -72,7 +72,7 @@ pub async fn change_of(
 }
 
 impl ClockChange {
-    fn change(self) -> Result<Change, ApiError> {
+    fn change(self) -> Result<ClockMove, ApiError> {
         match self {
             ClockChange { advance: Some(text), now: None, freeze: None, reset: None } => {
                 let by = humantime::parse_duration(&text).map_err(|error| {
@@ -80,16 +80,16 @@ impl ClockChange {
                         .path("/advance")
                         .hint("such as \"25h\" or \"90s\"")
                 })?;
-                Ok(Change::Advance(by))
+                Ok(ClockMove::Advance(by))
             }
             ClockChange { advance: None, now: Some(text), freeze: None, reset: None } => {
                 let now = time::parse_instant(&text).map_err(|message| ApiError::invalid(message).path("/now"))?;
-                Ok(Change::Set(now))
+                Ok(ClockMove::Set(now))
             }
             ClockChange { advance: None, now: None, freeze: Some(frozen), reset: None } => {
-                Ok(Change::Freeze(frozen))
+                Ok(ClockMove::Freeze(frozen))
             }
-            ClockChange { advance: None, now: None, freeze: None, reset: Some(true) } => Ok(Change::Reset),
+            ClockChange { advance: None, now: None, freeze: None, reset: Some(true) } => Ok(ClockMove::Reset),
             _ => Err(ApiError::invalid("exactly one change at a time").hint(
                 r#"{"advance":"25h"}, {"now":"2026-11-21T23:59:00+07:00"}, {"freeze":true} or {"reset":true}"#,
             )),
@@ -101,6 +101,6 @@ fn too_far(message: String) -> ApiError {
     ApiError::invalid(message).path("/advance")
 }
 
-fn shown(reading: Reading) -> HttpResponse {
+fn shown(reading: ClockReading) -> HttpResponse {
     json(&ClockView { now: time::rfc3339(reading.now), frozen: reading.frozen })
 }

@@ -14,7 +14,7 @@ use crate::config::{CustomerId, CustomerSpec, Fixtures, PeerSource, Problem, Sim
 use crate::domain::limits::Limits;
 use crate::domain::policy::Policy;
 use crate::http::api_error::{ErrorBody, pointer_to};
-use crate::http::state::Shared;
+use crate::http::state::AppState;
 
 /// What the simulator was started with, and what holds for every customer. Secrets are told only as being there.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -52,7 +52,7 @@ pub struct ConfigView {
     customers: usize,
 }
 
-pub async fn read(shared: web::Data<Shared>) -> HttpResponse {
+pub async fn read(shared: web::Data<AppState>) -> HttpResponse {
     let (engine, start, settings) = (&shared.engine, &shared.start, &shared.settings);
     let fixtures = engine.fixtures();
     let path = |path: &Option<std::path::PathBuf>| path.as_ref().map(|path| path.display().to_string());
@@ -75,7 +75,7 @@ pub async fn read(shared: web::Data<Shared>) -> HttpResponse {
         peer: fixtures.peer,
         limits: fixtures.limits.clone(),
         policy: fixtures.policy.clone(),
-        customers: engine.roster.customers(engine.clock.now()).len(),
+        customers: engine.customers.customers(engine.clock.now()).len(),
     })
 }
 
@@ -122,7 +122,7 @@ pub struct Reloaded {
 /// ttl, no key is made for them, and they extend those in files only.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct Draft {
+pub struct FixtureDraft {
     /// What `simulator.toml` would say.
     #[schemars(with = "SimulatorSpec")]
     simulator: Option<Value>,
@@ -132,7 +132,7 @@ pub struct Draft {
 }
 
 /// Puts the files as they are now in force, as a whole or not at all.
-pub async fn reload(shared: web::Data<Shared>) -> Result<HttpResponse, ApiError> {
+pub async fn reload(shared: web::Data<AppState>) -> Result<HttpResponse, ApiError> {
     let reloader = shared.reloader.clone();
     let reloaded = web::block(move || reloader.reload()).await.map_err(|_| ApiError::stopping())?;
     match reloaded {
@@ -150,8 +150,8 @@ pub async fn reload(shared: web::Data<Shared>) -> Result<HttpResponse, ApiError>
 
 /// Looks at the files as they are now and at those in the body. Nothing is put in force.
 pub async fn validate(
-    shared: web::Data<Shared>,
-    JsonOrNothing(draft): JsonOrNothing<Draft>,
+    shared: web::Data<AppState>,
+    JsonOrNothing(draft): JsonOrNothing<FixtureDraft>,
 ) -> Result<HttpResponse, ApiError> {
     let found = web::block(move || {
         let (customers, mut problems, fixtures) = match shared.reloader.read() {
@@ -167,7 +167,7 @@ pub async fn validate(
     Ok(json(&found.await.map_err(|_| ApiError::stopping())?))
 }
 
-impl Draft {
+impl FixtureDraft {
     fn problems(self, fixtures: &Fixtures) -> Vec<ProblemView> {
         let mut problems = Vec::new();
         let simulator = self.simulator.map(ApiError::read::<SimulatorSpec>).transpose();
@@ -185,7 +185,7 @@ impl Draft {
                 }
             }
         }
-        let wrong = fixtures.look_at(&simulator.unwrap_or_default(), &customers);
+        let wrong = fixtures.validate(&simulator.unwrap_or_default(), &customers);
         problems.extend(
             wrong
                 .into_iter()

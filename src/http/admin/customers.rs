@@ -14,13 +14,13 @@ use crate::base::duration::Ttl;
 use crate::base::time;
 use crate::config::{CustomerId, CustomerSpec};
 use crate::engine::Engine;
-use crate::http::state::Shared;
-use crate::state::customers::{Listed, READ_ONLY, Wanted};
+use crate::http::state::AppState;
+use crate::state::customers::{CustomerEntry, CustomerInput, READ_ONLY};
 
 /// Where a customer comes from.
 #[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-enum Source {
+enum CustomerSource {
     /// A fixture file, or built in.
     Fixtures,
     /// The admin API.
@@ -36,7 +36,7 @@ pub struct CustomerView {
     path: String,
     /// What `user_id` and `password` are encrypted with: SPKI PEM.
     public_key_pem: String,
-    source: Source,
+    source: CustomerSource,
     /// When it goes by itself: RFC 3339 in Jakarta time.
     expires: Option<String>,
 }
@@ -79,7 +79,7 @@ struct CustomerLine {
     customer_id: String,
     methode: Vec<String>,
     extends: Option<String>,
-    source: Source,
+    source: CustomerSource,
     /// Rules of its own; `GET /customers/{customer_id}/rules` has those put for it as well.
     rules: usize,
     /// When it goes by itself: RFC 3339 in Jakarta time.
@@ -92,9 +92,9 @@ pub struct CustomerList {
     customers: Vec<CustomerLine>,
 }
 
-pub async fn list(shared: web::Data<Shared>) -> HttpResponse {
+pub async fn list(shared: web::Data<AppState>) -> HttpResponse {
     let engine = &shared.engine;
-    let line = |listed: Listed| CustomerLine {
+    let line = |listed: CustomerEntry| CustomerLine {
         customer_id: listed.customer.id.clone(),
         methode: listed.customer.methode.clone(),
         extends: listed.spec.extends.as_ref().map(ToString::to_string),
@@ -102,45 +102,47 @@ pub async fn list(shared: web::Data<Shared>) -> HttpResponse {
         rules: listed.customer.rules.len(),
         expires: listed.expires.map(time::rfc3339),
     };
-    json(&CustomerList { customers: engine.roster.all(engine.clock.now()).into_iter().map(line).collect() })
+    json(&CustomerList {
+        customers: engine.customers.all(engine.clock.now()).into_iter().map(line).collect(),
+    })
 }
 
 pub async fn one(
-    shared: web::Data<Shared>,
+    shared: web::Data<AppState>,
     customer_id: web::Path<String>,
 ) -> Result<HttpResponse, ApiError> {
     let engine = &shared.engine;
-    let listed = engine.roster.listed(&customer_id, engine.clock.now());
+    let listed = engine.customers.listed(&customer_id, engine.clock.now());
     let listed = listed.ok_or_else(|| ApiError::unknown_customer(&customer_id))?;
     Ok(json(&view(engine, &listed)))
 }
 
 /// Makes a customer with an id and an account of its own.
-pub async fn make(
-    shared: web::Data<Shared>,
+pub async fn create(
+    shared: web::Data<AppState>,
     JsonOrNothing(wanted): JsonOrNothing<Value>,
 ) -> Result<HttpResponse, ApiError> {
     let wanted = read(wanted)?;
-    let made = aside(&shared, move |engine| Ok(engine.make_customer(wanted)?)).await?;
+    let made = run_blocking(&shared, move |engine| Ok(engine.create_customer(wanted)?)).await?;
     let location = (LOCATION, format!("/customers/{}", made.customer.id));
     Ok(HttpResponse::Created().insert_header(location).json(view(&shared.engine, &made)))
 }
 
 /// Creates or replaces a customer.
 pub async fn put(
-    shared: web::Data<Shared>,
+    shared: web::Data<AppState>,
     customer_id: web::Path<String>,
     Json(wanted): Json<Value>,
 ) -> Result<HttpResponse, ApiError> {
     let id = id_of(&customer_id)?;
     let wanted = named(read(wanted)?, &customer_id)?;
-    let put = aside(&shared, move |engine| Ok(engine.put_customer(&id, wanted)?)).await?;
+    let put = run_blocking(&shared, move |engine| Ok(engine.put_customer(&id, wanted)?)).await?;
     Ok(json(&view(&shared.engine, &put)))
 }
 
 /// Changes a customer: a JSON merge patch (RFC 7396) of what was written of it. One of the fixtures is overlaid.
 pub async fn patch(
-    shared: web::Data<Shared>,
+    shared: web::Data<AppState>,
     customer_id: web::Path<String>,
     Json(patch): Json<Value>,
 ) -> Result<HttpResponse, ApiError> {
@@ -154,15 +156,15 @@ pub async fn patch(
             members.insert("ttl".to_owned(), ttl);
         }
         let wanted = named(read(merged)?, &customer_id)?;
-        Ok::<_, ApiError>(Wanted { states_quota, ..wanted })
+        Ok::<_, ApiError>(CustomerInput { states_quota, ..wanted })
     };
-    let changed = aside(&shared, move |engine| engine.change_customer(&id, merged)).await?;
+    let changed = run_blocking(&shared, move |engine| engine.change_customer(&id, merged)).await?;
     Ok(json(&view(&shared.engine, &changed)))
 }
 
 /// Takes back a customer that was put. One of the fixtures that has its id is in force again.
 pub async fn remove(
-    shared: web::Data<Shared>,
+    shared: web::Data<AppState>,
     customer_id: web::Path<String>,
 ) -> Result<HttpResponse, ApiError> {
     let engine = &shared.engine;
@@ -172,7 +174,7 @@ pub async fn remove(
 }
 
 /// What a body says of the customer in the path.
-fn named(mut wanted: Wanted, customer_id: &str) -> Result<Wanted, ApiError> {
+fn named(mut wanted: CustomerInput, customer_id: &str) -> Result<CustomerInput, ApiError> {
     match wanted.spec.customer_id.take() {
         Some(own) if own.as_str() != customer_id => {
             let message = "the customer_id in the body is not the one in the path";
@@ -183,8 +185,8 @@ fn named(mut wanted: Wanted, customer_id: &str) -> Result<Wanted, ApiError> {
 }
 
 /// Does something that may make a key, which takes long, away from the thread that answers.
-async fn aside<T: Send + 'static>(
-    shared: &web::Data<Shared>,
+async fn run_blocking<T: Send + 'static>(
+    shared: &web::Data<AppState>,
     work: impl FnOnce(&Engine) -> Result<T, ApiError> + Send + 'static,
 ) -> Result<T, ApiError> {
     let engine = Arc::clone(&shared.engine);
@@ -195,8 +197,8 @@ fn id_of(text: &str) -> Result<CustomerId, ApiError> {
     text.parse().map_err(|message: String| ApiError::invalid(message).path("customer_id"))
 }
 
-fn read(wanted: Value) -> Result<Wanted, ApiError> {
-    Wanted::read(wanted).map_err(ApiError::in_json)
+fn read(wanted: Value) -> Result<CustomerInput, ApiError> {
+    CustomerInput::read(wanted).map_err(ApiError::in_json)
 }
 
 /// Whether a patch says anything of the quota, be it that nothing is to be said of it any more.
@@ -220,11 +222,11 @@ fn merge(target: &mut Value, patch: Value) {
     }
 }
 
-fn source(listed: &Listed) -> Source {
-    if listed.is_put { Source::Api } else { Source::Fixtures }
+fn source(listed: &CustomerEntry) -> CustomerSource {
+    if listed.is_put { CustomerSource::Api } else { CustomerSource::Fixtures }
 }
 
-fn view(engine: &Engine, listed: &Listed) -> CustomerView {
+fn view(engine: &Engine, listed: &CustomerEntry) -> CustomerView {
     let customer = &listed.customer;
     let mut spec = CustomerSpec::clone(&listed.spec);
     spec.customer_id = customer.id.parse().ok();

@@ -14,14 +14,14 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::ApiError;
-use crate::http::slots::Place;
-use crate::http::state::Shared;
-use crate::state::journal::{Entry, News, State};
+use crate::http::slots::SlotPermit;
+use crate::http::state::AppState;
+use crate::state::journal::{Entry, JournalEvent, State};
 
 /// The query of `GET /events`.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct Query {
+pub struct EventsQuery {
     /// Whose requests; default: everybody's.
     customer_id: Option<String>,
 }
@@ -36,10 +36,10 @@ pub struct Lagged {
 /// So often a silent stream says that it is alive.
 const PING: Duration = Duration::from_secs(15);
 
-pub async fn events(shared: web::Data<Shared>, req: HttpRequest) -> Result<HttpResponse, ApiError> {
-    let query: Query = super::query(&req)?;
+pub async fn events(shared: web::Data<AppState>, req: HttpRequest) -> Result<HttpResponse, ApiError> {
+    let query: EventsQuery = super::query(&req)?;
     let after = last_event_id(&req)?;
-    let most = shared.readers.most();
+    let most = shared.readers.max();
     let place = shared
         .readers
         .take()
@@ -65,23 +65,23 @@ fn last_event_id(req: &HttpRequest) -> Result<Option<u64>, ApiError> {
 
 /// One who follows the journal.
 struct Reader {
-    shared: web::Data<Shared>,
+    shared: web::Data<AppState>,
     customer_id: Option<String>,
     /// Told before everything else: how much is lost for good.
     lost: u64,
     /// What happened while the reader was away.
-    missed: std::vec::IntoIter<News>,
-    news: Receiver<News>,
+    missed: std::vec::IntoIter<JournalEvent>,
+    news: Receiver<JournalEvent>,
     ping: BoxFuture<'static, ()>,
-    _place: Place,
+    _place: SlotPermit,
 }
 
 impl Reader {
     fn new(
-        shared: web::Data<Shared>,
+        shared: web::Data<AppState>,
         customer_id: Option<String>,
         after: Option<u64>,
-        place: Place,
+        place: SlotPermit,
     ) -> Reader {
         let journal = &shared.engine.journal;
         let (missed, lost, news) = match after {
@@ -89,7 +89,7 @@ impl Reader {
                 let followed = journal.follow(id);
                 (followed.missed, followed.lost, followed.news)
             }
-            None => (Vec::new(), 0, journal.news()),
+            None => (Vec::new(), 0, journal.subscribe()),
         };
         let ping = shared.timer.sleep(PING);
         Reader { customer_id, lost, missed: missed.into_iter(), news, ping, _place: place, shared }
@@ -129,11 +129,11 @@ impl Reader {
         Some(event)
     }
 
-    fn told(&self, news: &News) -> Option<String> {
+    fn told(&self, news: &JournalEvent) -> Option<String> {
         let (entry, ended) = match news {
-            News::Added(entry) => (entry, false),
-            News::Ended(entry) => (entry, true),
-            News::Cleared => return None,
+            JournalEvent::Added(entry) => (entry, false),
+            JournalEvent::Ended(entry) => (entry, true),
+            JournalEvent::Cleared => return None,
         };
         let is_meant = self.customer_id.as_ref().is_none_or(|customer_id| *customer_id == entry.customer_id);
         is_meant.then(|| event(entry, ended))

@@ -10,14 +10,14 @@ use serde_json::value::RawValue;
 
 use super::{ApiError, Json, json};
 use crate::domain::warnings::Headers;
-use crate::engine::Head;
-use crate::http::state::Shared;
+use crate::engine::RequestHead;
+use crate::http::state::AppState;
 
 /// What `POST /explain` takes: a request of the endpoint.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[schemars(rename = "ExplainQuestion")]
 #[serde(deny_unknown_fields)]
-pub struct Question {
+pub struct ExplainRequest {
     /// In the path of the request.
     customer_id: String,
     /// In the path of the request; default: one that the customer has.
@@ -32,7 +32,10 @@ pub struct Question {
     body: Box<RawValue>,
 }
 
-pub async fn explain(shared: web::Data<Shared>, body: Json<Question>) -> Result<HttpResponse, ApiError> {
+pub async fn explain(
+    shared: web::Data<AppState>,
+    body: Json<ExplainRequest>,
+) -> Result<HttpResponse, ApiError> {
     let Json(question) = body;
     let raw = question.body.get();
     let text = if raw.starts_with('"') {
@@ -40,8 +43,8 @@ pub async fn explain(shared: web::Data<Shared>, body: Json<Question>) -> Result<
     } else {
         raw.to_owned()
     };
-    let Question { customer_id, methode, peer, headers: given, .. } = question;
-    let head = Head { customer_id, methode, peer, connection: 0, headers: headers(given) };
+    let ExplainRequest { customer_id, methode, peer, headers: given, .. } = question;
+    let head = RequestHead { customer_id, methode, peer, connection: 0, headers: headers(given) };
     let verdict = shared.engine.explain(&head, text.as_bytes());
     Ok(json(&verdict.explanation(shared.engine.shows_nik())))
 }

@@ -15,16 +15,16 @@ use serde::{Deserialize, Serialize};
 
 use super::{ApiError, MAX_BODY, Removed, json, query, unread};
 use crate::base::hash::hex;
-use crate::config::model::{Nik, SimilarSpec};
+use crate::config::model::{NikText, SimilarSpec};
 use crate::config::{Fixtures, PlantedScore};
 use crate::domain::customer::Customer;
 use crate::domain::evidence::PhotoFormat;
 use crate::domain::limits::Limits;
-use crate::domain::matcher::enrolled::{MOST_PICTURES_EACH, Refused};
+use crate::domain::matcher::enrolled::{EnrolError, MAX_PICTURES_EACH};
 use crate::domain::matcher::{Enrolled, Enrolment, Gallery, Identity, Picture, Similar};
 use crate::http::body;
 use crate::http::buffer_pool::Buffer;
-use crate::http::state::Shared;
+use crate::http::state::AppState;
 use crate::protocol::encoding::{self, Base64Mode};
 
 /// Identities listed when the query names no limit, and at most.
@@ -32,7 +32,7 @@ const DEFAULT_LIMIT: usize = 1000;
 const LIMITS: std::ops::RangeInclusive<usize> = 1..=100_000;
 
 /// Longest name, in characters.
-const LONGEST_NAME: usize = 200;
+const MAX_NAME: usize = 200;
 
 /// What `POST /gallery` takes as JSON. As `multipart/form-data` the members are parts of the same names, each picture a part
 /// `picture` with the file's bytes, and `similar` JSON text.
@@ -41,7 +41,7 @@ const LONGEST_NAME: usize = 200;
 #[serde(deny_unknown_fields, default)]
 pub struct EnrolRequest {
     /// Sixteen digits. Without one a NIK is made up. That of somebody who is enrolled adds to this identity.
-    pub nik: Option<Nik>,
+    pub nik: Option<NikText>,
     /// For people only; without one it stays as it is.
     pub name: Option<String>,
     /// For this customer only; without one for every customer with the shared gallery.
@@ -104,7 +104,7 @@ pub fn form_schema(_: &mut SchemaGenerator) -> Schema {
 /// Where an identity comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum Origin {
+pub enum IdentityOrigin {
     /// A fixture file; only editing it changes the identity.
     Fixture,
     /// `POST /gallery`.
@@ -119,7 +119,7 @@ pub struct ListedIdentity {
     pub name: String,
     /// The customer who alone finds this identity; null for the shared gallery.
     pub customer_id: Option<String>,
-    pub source: Origin,
+    pub source: IdentityOrigin,
     pub pictures: Vec<ListedPicture>,
     pub similar: Vec<SimilarSpec>,
 }
@@ -141,7 +141,7 @@ pub struct ListedPicture {
 /// What `GET /gallery` answers.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "Gallery")]
-pub struct Listing {
+pub struct GalleryPage {
     /// In the order in which they came, at most `limit`.
     pub identities: Vec<ListedIdentity>,
     /// How many there are without a limit.
@@ -149,14 +149,14 @@ pub struct Listing {
 }
 
 /// A gallery with where it comes from, and for whom.
-struct Source<'a> {
+struct IdentitySource<'a> {
     gallery: &'a Gallery,
-    origin: Origin,
+    origin: IdentityOrigin,
     customer_id: Option<&'a str>,
 }
 
 /// Everybody, or those whom one customer can find.
-pub async fn list(shared: web::Data<Shared>, req: HttpRequest) -> Result<HttpResponse, ApiError> {
+pub async fn list(shared: web::Data<AppState>, req: HttpRequest) -> Result<HttpResponse, ApiError> {
     let query = query::<ListQuery>(&req)?;
     let limit = query.limit.unwrap_or(DEFAULT_LIMIT);
     if !LIMITS.contains(&limit) {
@@ -169,12 +169,12 @@ pub async fn list(shared: web::Data<Shared>, req: HttpRequest) -> Result<HttpRes
     let total = sources.iter().map(|source| source.gallery.identities().len()).sum();
     let all =
         sources.iter().flat_map(|source| source.gallery.identities().map(move |one| listed(source, one)));
-    Ok(json(&Listing { identities: all.take(limit).collect(), total }))
+    Ok(json(&GalleryPage { identities: all.take(limit).collect(), total }))
 }
 
 /// One identity.
 pub async fn one(
-    shared: web::Data<Shared>,
+    shared: web::Data<AppState>,
     nik: web::Path<String>,
     req: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
@@ -188,7 +188,7 @@ pub async fn one(
 
 /// What one picture of an identity looks like: a small JPEG.
 pub async fn thumbnail(
-    shared: web::Data<Shared>,
+    shared: web::Data<AppState>,
     nik: web::Path<String>,
     req: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
@@ -207,7 +207,7 @@ pub async fn thumbnail(
 
 /// Enrols somebody, or adds to who is enrolled.
 pub async fn enrol(
-    shared: web::Data<Shared>,
+    shared: web::Data<AppState>,
     req: HttpRequest,
     mut payload: web::Payload,
 ) -> Result<HttpResponse, ApiError> {
@@ -222,11 +222,11 @@ pub async fn enrol(
     if let Some(id) = &wanted.customer_id {
         super::customer(&shared, id)?;
     }
-    if wanted.name.as_ref().is_some_and(|name| name.chars().count() > LONGEST_NAME) {
-        return Err(ApiError::invalid(format!("a name has at most {LONGEST_NAME} characters")).path("/name"));
+    if wanted.name.as_ref().is_some_and(|name| name.chars().count() > MAX_NAME) {
+        return Err(ApiError::invalid(format!("a name has at most {MAX_NAME} characters")).path("/name"));
     }
-    if files.len() > MOST_PICTURES_EACH {
-        return Err(refused(Refused::TooManyPictures));
+    if files.len() > MAX_PICTURES_EACH {
+        return Err(refused(EnrolError::TooManyPictures));
     }
     let limits = fixtures.limits.clone();
     // Decoding takes long for one thread that serves everybody who asks.
@@ -236,21 +236,24 @@ pub async fn enrol(
     });
     let customer_id = wanted.customer_id.clone();
     let new = Enrolment {
-        nik: wanted.nik.map(|Nik(nik)| nik),
+        nik: wanted.nik.map(|NikText(nik)| nik),
         name: wanted.name,
         customer_id: wanted.customer_id,
         pictures,
         similar,
     };
     let identity = engine.enrol(new).map_err(refused)?;
-    let source =
-        Source { gallery: &Gallery::default(), origin: Origin::Api, customer_id: customer_id.as_deref() };
+    let source = IdentitySource {
+        gallery: &Gallery::default(),
+        origin: IdentityOrigin::Api,
+        customer_id: customer_id.as_deref(),
+    };
     Ok(json(&listed(&source, &identity)))
 }
 
 /// Takes out somebody who was enrolled.
 pub async fn remove(
-    shared: web::Data<Shared>,
+    shared: web::Data<AppState>,
     nik: web::Path<String>,
     req: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
@@ -276,7 +279,7 @@ pub async fn remove(
 }
 
 /// Takes out everybody who was enrolled, or was for one customer.
-pub async fn remove_all(shared: web::Data<Shared>, req: HttpRequest) -> Result<HttpResponse, ApiError> {
+pub async fn remove_all(shared: web::Data<AppState>, req: HttpRequest) -> Result<HttpResponse, ApiError> {
     let query = query::<GalleryQuery>(&req)?;
     if let Some(id) = &query.customer_id {
         super::customer(&shared, id)?;
@@ -284,23 +287,23 @@ pub async fn remove_all(shared: web::Data<Shared>, req: HttpRequest) -> Result<H
     Ok(json(&Removed { removed: shared.engine.reset_gallery(query.customer_id.as_deref()) }))
 }
 
-impl Source<'_> {
+impl IdentitySource<'_> {
     fn told(&self) -> String {
         match (self.origin, self.customer_id) {
-            (Origin::Fixture, None) => "of the fixtures".to_owned(),
-            (Origin::Fixture, Some(id)) => {
+            (IdentityOrigin::Fixture, None) => "of the fixtures".to_owned(),
+            (IdentityOrigin::Fixture, Some(id)) => {
                 format!("of the fixture customers/{id}.toml, or of one it extends")
             }
-            (Origin::Api, None) => "enrolled for every customer".to_owned(),
-            (Origin::Api, Some(id)) => format!("enrolled for {id}"),
+            (IdentityOrigin::Api, None) => "enrolled for every customer".to_owned(),
+            (IdentityOrigin::Api, Some(id)) => format!("enrolled for {id}"),
         }
     }
 }
 
 /// The fixtures in force, and all customers.
-fn known(shared: &Shared) -> (Arc<Fixtures>, Vec<Arc<Customer>>) {
+fn known(shared: &AppState) -> (Arc<Fixtures>, Vec<Arc<Customer>>) {
     let engine = &shared.engine;
-    (engine.fixtures(), engine.roster.customers(engine.clock.now()))
+    (engine.fixtures(), engine.customers.customers(engine.clock.now()))
 }
 
 /// The galleries, those of the fixtures first.
@@ -308,9 +311,10 @@ fn sources<'a>(
     (fixtures, customers): (&'a Fixtures, &'a [Arc<Customer>]),
     enrolled: &'a Enrolled,
     customer_id: Option<&str>,
-) -> Result<Vec<Source<'a>>, ApiError> {
-    let fixture = |gallery, customer_id| Source { gallery, origin: Origin::Fixture, customer_id };
-    let api = |gallery, customer_id| Source { gallery, origin: Origin::Api, customer_id };
+) -> Result<Vec<IdentitySource<'a>>, ApiError> {
+    let fixture =
+        |gallery, customer_id| IdentitySource { gallery, origin: IdentityOrigin::Fixture, customer_id };
+    let api = |gallery, customer_id| IdentitySource { gallery, origin: IdentityOrigin::Api, customer_id };
     let common = || {
         [fixture(&fixtures.gallery, None)].into_iter().chain(enrolled.gallery(None).map(|all| api(all, None)))
     };
@@ -327,11 +331,14 @@ fn sources<'a>(
     Ok(own.chain(shared).collect())
 }
 
-fn find<'s, 'a>(sources: &'s [Source<'a>], nik: &str) -> Option<(&'s Source<'a>, &'a Identity)> {
+fn find<'s, 'a>(
+    sources: &'s [IdentitySource<'a>],
+    nik: &str,
+) -> Option<(&'s IdentitySource<'a>, &'a Identity)> {
     sources.iter().find_map(|source| Some((source, source.gallery.get(nik)?)))
 }
 
-fn listed(source: &Source, identity: &Identity) -> ListedIdentity {
+fn listed(source: &IdentitySource, identity: &Identity) -> ListedIdentity {
     let picture = |picture: &Picture| ListedPicture {
         sha256: hex(&picture.sha256),
         width: picture.dimensions.0,
@@ -342,8 +349,10 @@ fn listed(source: &Source, identity: &Identity) -> ListedIdentity {
         },
         bytes: picture.bytes,
     };
-    let similar =
-        |similar: &Similar| SimilarSpec { nik: Nik(similar.nik.clone()), score: PlantedScore(similar.score) };
+    let similar = |similar: &Similar| SimilarSpec {
+        nik: NikText(similar.nik.clone()),
+        score: PlantedScore(similar.score),
+    };
     ListedIdentity {
         nik: identity.nik.clone(),
         name: identity.name.clone(),
@@ -355,9 +364,9 @@ fn listed(source: &Source, identity: &Identity) -> ListedIdentity {
 }
 
 /// The files, without the base64 that they came in.
-type Files = Vec<Vec<u8>>;
+type UploadedFiles = Vec<Vec<u8>>;
 
-fn of_json(body: &[u8]) -> Result<(EnrolRequest, Files), ApiError> {
+fn of_json(body: &[u8]) -> Result<(EnrolRequest, UploadedFiles), ApiError> {
     let mut wanted: EnrolRequest = ApiError::parse(body)?;
     let pictures = std::mem::take(&mut wanted.pictures);
     let files = pictures.iter().enumerate().map(|(index, text)| {
@@ -370,12 +379,12 @@ fn of_json(body: &[u8]) -> Result<(EnrolRequest, Files), ApiError> {
     Ok((wanted, files))
 }
 
-async fn of_parts(body: Buffer, boundary: String) -> Result<(EnrolRequest, Files), ApiError> {
+async fn of_parts(body: Buffer, boundary: String) -> Result<(EnrolRequest, UploadedFiles), ApiError> {
     let told =
         |error: multer::Error| ApiError::invalid(format!("the multipart body cannot be read: {error}"));
     let body = stream::iter([Ok::<_, std::convert::Infallible>(Bytes::from_owner(body))]);
     let mut parts = Multipart::new(body, boundary);
-    let (mut wanted, mut files) = (EnrolRequest::default(), Files::new());
+    let (mut wanted, mut files) = (EnrolRequest::default(), UploadedFiles::new());
     while let Some(part) = parts.next_field().await.map_err(told)? {
         let name = part.name().unwrap_or_default().to_owned();
         let bytes = part.bytes().await.map_err(told)?;
@@ -383,7 +392,7 @@ async fn of_parts(body: Buffer, boundary: String) -> Result<(EnrolRequest, Files
             "picture" => files.push(bytes.to_vec()),
             "nik" => {
                 wanted.nik =
-                    Some(Nik::try_from(text(&bytes, "nik")?).map_err(|message| wrong("nik", message))?)
+                    Some(NikText::try_from(text(&bytes, "nik")?).map_err(|message| wrong("nik", message))?)
             }
             "name" => wanted.name = Some(text(&bytes, "name")?),
             "customer_id" => wanted.customer_id = Some(text(&bytes, "customer_id")?),
@@ -412,7 +421,7 @@ fn parsed<T: DeserializeOwned>(bytes: &[u8], part: &str) -> Result<T, ApiError> 
     serde_json::from_slice(bytes).map_err(|error| wrong(part, error.to_string()))
 }
 
-fn decoded(files: Files, limits: &Limits) -> Result<Vec<Picture>, ApiError> {
+fn decoded(files: UploadedFiles, limits: &Limits) -> Result<Vec<Picture>, ApiError> {
     let picture = |(index, file)| {
         Picture::new(file, limits).map_err(|message| {
             ApiError::invalid(format!("the picture {message}")).path(format!("/pictures/{index}"))
@@ -421,15 +430,15 @@ fn decoded(files: Files, limits: &Limits) -> Result<Vec<Picture>, ApiError> {
     files.into_iter().enumerate().map(picture).collect()
 }
 
-fn refused(why: Refused) -> ApiError {
+fn refused(why: EnrolError) -> ApiError {
     let message = why.to_string();
     match why {
-        Refused::Taken { .. } => ApiError::conflict("taken", message)
+        EnrolError::Taken { .. } => ApiError::conflict("taken", message)
             .path("/nik")
             .hint("take another NIK, or none: then one is made up; to add to an identity that was enrolled, name the same customer_id, or none, as then"),
-        Refused::Full => ApiError::conflict("full", message).hint("DELETE /gallery takes out who was enrolled"),
-        Refused::NoPicture | Refused::TooManyPictures => ApiError::invalid(message).path("/pictures"),
-        Refused::TooManySimilar | Refused::SimilarToItself(_) => ApiError::invalid(message).path("/similar"),
+        EnrolError::Full => ApiError::conflict("full", message).hint("DELETE /gallery takes out who was enrolled"),
+        EnrolError::NoPicture | EnrolError::TooManyPictures => ApiError::invalid(message).path("/pictures"),
+        EnrolError::TooManySimilar | EnrolError::SimilarToItself(_) => ApiError::invalid(message).path("/similar"),
     }
 }
 

@@ -3,18 +3,18 @@
 use actix_web::{HttpResponse, web};
 
 use super::ApiError;
-use crate::http::state::Shared;
+use crate::http::state::AppState;
 use crate::keys::PrivateKey;
 
 /// Of a PEM.
 pub const MEDIA_TYPE: &str = "application/x-pem-file";
 
-pub async fn of_server(shared: web::Data<Shared>) -> HttpResponse {
+pub async fn of_server(shared: web::Data<AppState>) -> HttpResponse {
     pem(shared.engine.fixtures().keys.server())
 }
 
 pub async fn of_customer(
-    shared: web::Data<Shared>,
+    shared: web::Data<AppState>,
     customer_id: web::Path<String>,
 ) -> Result<HttpResponse, ApiError> {
     let customer = super::customer(&shared, &customer_id)?;

@@ -7,12 +7,12 @@ use actix_web::{HttpResponse, web};
 
 use crate::domain::customer::Customer;
 use crate::engine::Engine;
-use crate::http::state::Shared;
-use crate::state::metrics::{CONTENT_TYPE, Capacity, Now};
+use crate::http::state::AppState;
+use crate::state::metrics::{CONTENT_TYPE, CapacityUsage, Snapshot};
 use crate::state::worker_pool::CapacityGauge;
 
-pub async fn metrics(shared: web::Data<Shared>) -> HttpResponse {
-    let now = Now {
+pub async fn metrics(shared: web::Data<AppState>) -> HttpResponse {
+    let now = Snapshot {
         in_flight: *shared.in_flight.borrow(),
         connections: shared.connections.load(Ordering::Relaxed),
         waiting_calls: shared.waits.taken(),
@@ -26,14 +26,14 @@ pub async fn metrics(shared: web::Data<Shared>) -> HttpResponse {
 
 /// Of the customers that have a quota.
 fn quota_left(engine: &Engine) -> Vec<(String, u64)> {
-    let customers = engine.roster.customers(engine.clock.now());
+    let customers = engine.customers.customers(engine.clock.now());
     let left = |customer: &Arc<Customer>| Some((customer.id.clone(), engine.quota(&customer.id)?.0.left()?));
     customers.iter().filter_map(left).collect()
 }
 
-fn capacity(gauge: CapacityGauge) -> Capacity {
+fn capacity(gauge: CapacityGauge) -> CapacityUsage {
     let CapacityGauge { customer_id, workers, busy, waiting, .. } = gauge;
-    Capacity {
+    CapacityUsage {
         // No customer can have this name.
         matcher: customer_id.unwrap_or_else(|| "(shared)".to_owned()),
         workers: workers as u64,

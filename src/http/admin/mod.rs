@@ -33,11 +33,11 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::body::{self, Unread};
+use super::body::{self, BodyError};
 use super::buffer_pool::Buffer;
 use crate::base::suggestion;
 use crate::domain::customer::Customer;
-use crate::http::state::Shared;
+use crate::http::state::AppState;
 use operation::Operation;
 
 /// Largest body of an admin request, in bytes: an explanation carries a whole request of the endpoint.
@@ -75,7 +75,7 @@ async fn no_route(req: HttpRequest) -> ApiError {
 }
 
 /// The customer with this id.
-fn customer(shared: &Shared, customer_id: &str) -> Result<Arc<Customer>, ApiError> {
+fn customer(shared: &AppState, customer_id: &str) -> Result<Arc<Customer>, ApiError> {
     shared.engine.customer(customer_id).ok_or_else(|| ApiError::unknown_customer(customer_id))
 }
 
@@ -137,12 +137,12 @@ fn query<T: DeserializeOwned>(req: &HttpRequest) -> Result<T, ApiError> {
     })
 }
 
-fn unread(why: Unread) -> ApiError {
+fn unread(why: BodyError) -> ApiError {
     match why {
-        Unread::TooLarge => ApiError::too_large(format!("the body has more than {MAX_BODY} bytes")),
-        Unread::Broken => ApiError::invalid("the body ended early"),
-        Unread::TooSlow => ApiError::too_slow(),
-        Unread::Encoded(encoding) => ApiError::encoded(&encoding),
+        BodyError::TooLarge => ApiError::too_large(format!("the body has more than {MAX_BODY} bytes")),
+        BodyError::Broken => ApiError::invalid("the body ended early"),
+        BodyError::TooSlow => ApiError::too_slow(),
+        BodyError::Encoded(encoding) => ApiError::encoded(&encoding),
     }
 }
 

@@ -7,11 +7,11 @@ use schemars::transform::RecursiveTransform;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value, json};
 
-use super::access::OPEN_TO_ALL;
-use super::operation::{Answer, Body, Content, Operation, SchemaOf};
+use super::access::PUBLIC_ROUTES;
+use super::operation::{Content, Operation, RequestBodySpec, ResponseSpec, SchemaOf};
 use crate::base::json_schema;
 use crate::config::CustomerId;
-use crate::config::model::Nik;
+use crate::config::model::NikText;
 use crate::http::api_error::ErrorAnswer;
 
 /// An OpenAPI document.
@@ -66,7 +66,7 @@ fn path_parameters() -> [(&'static str, &'static str, SchemaOf, Value); 4] {
             json!("busy-twice"),
         ),
         ("id", "The entry's number.", |_| json_schema!({ "type": "integer", "minimum": 1 }), json!(1)),
-        ("nik", "The identity's NIK.", SchemaGenerator::subschema_for::<Nik>, json!("3174055708909001")),
+        ("nik", "The identity's NIK.", SchemaGenerator::subschema_for::<NikText>, json!("3174055708909001")),
     ]
 }
 
@@ -144,7 +144,7 @@ impl Schemas {
             "summary": operation.summary,
             "tags": [operation.tag],
         });
-        if OPEN_TO_ALL.contains(&operation.path) {
+        if PUBLIC_ROUTES.contains(&operation.path) {
             described["security"] = json!([]);
         }
         if let Some(query) = operation.query {
@@ -180,7 +180,7 @@ impl Schemas {
         properties.as_object().into_iter().flatten().map(parameter).collect()
     }
 
-    fn body(&mut self, body: &Body) -> Value {
+    fn body(&mut self, body: &RequestBodySpec) -> Value {
         let content = body.contents.iter().map(|Content { media_type, schema }| {
             let mut content = json!({ "schema": schema(&mut self.taken) });
             if let Some(example) = body.example.as_ref().filter(|_| media_type.ends_with("json")) {
@@ -208,8 +208,8 @@ impl Schemas {
     }
 
     /// `or_error`: the status is also one of the errors of its kind.
-    fn answer(&mut self, answer: &Answer, or_error: bool) -> Value {
-        let Answer { status, content: Content { media_type, schema }, header } = answer;
+    fn answer(&mut self, answer: &ResponseSpec, or_error: bool) -> Value {
+        let ResponseSpec { status, content: Content { media_type, schema }, header } = answer;
         let mut schema = schema(&mut self.given).to_value();
         if or_error {
             schema = json!({ "anyOf": [schema, self.given.subschema_for::<ErrorAnswer>()] });
@@ -231,7 +231,7 @@ impl Schemas {
         let content =
             Content { media_type: "application/json", schema: SchemaGenerator::subschema_for::<ErrorAnswer> };
         let header = (*status == 401).then_some(("WWW-Authenticate", "Bearer."));
-        let mut described = self.answer(&Answer { status: *status, content, header }, false);
+        let mut described = self.answer(&ResponseSpec { status: *status, content, header }, false);
         described["description"] = json!(meaning);
         described
     }
@@ -284,7 +284,7 @@ fn without_empty_default(schema: &mut Schema) {
 /// Statuses of answers in the one shape of errors.
 fn statuses(operation: &Operation) -> BTreeSet<u16> {
     let mut statuses = BTreeSet::from([403, 421]);
-    if !OPEN_TO_ALL.contains(&operation.path) {
+    if !PUBLIC_ROUTES.contains(&operation.path) {
         statuses.insert(401);
     }
     if operation.query.is_some() {

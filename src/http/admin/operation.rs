@@ -18,7 +18,7 @@ pub struct Content {
 
 /// The body that an operation takes.
 #[derive(Default)]
-pub struct Body {
+pub struct RequestBodySpec {
     /// Empty: none. More than one: any of them.
     pub contents: Vec<Content>,
     /// Whether an empty body will do.
@@ -28,7 +28,7 @@ pub struct Body {
 }
 
 /// An answer that an operation gives.
-pub struct Answer {
+pub struct ResponseSpec {
     pub status: u16,
     pub content: Content,
     /// A header that it has, and what that says.
@@ -46,9 +46,9 @@ pub struct Operation {
     /// What it belongs to.
     pub tag: &'static str,
     pub query: Option<SchemaOf>,
-    pub body: Body,
+    pub body: RequestBodySpec,
     /// Answers of its own; those that every operation of its kind gives are not among them.
-    pub answers: Vec<Answer>,
+    pub answers: Vec<ResponseSpec>,
     /// Statuses, beside those of its kind, of answers in the one shape of errors.
     pub refusals: Vec<u16>,
     route: Box<dyn Fn() -> Route>,
@@ -78,7 +78,7 @@ impl Operation {
             summary,
             tag: "",
             query: None,
-            body: Body::default(),
+            body: RequestBodySpec::default(),
             answers: Vec::new(),
             refusals: Vec::new(),
             route: Box::new(move || web::method(routed.clone()).to(handler.clone())),
@@ -98,19 +98,19 @@ impl Operation {
     }
 
     /// Takes the members of `T` in its query.
-    pub fn asks<T: JsonSchema>(self) -> Operation {
+    pub fn query<T: JsonSchema>(self) -> Operation {
         Operation { query: Some(T::json_schema), ..self }
     }
 
     /// Takes a `T` as JSON.
-    pub fn takes<T: JsonSchema>(self, example: Value) -> Operation {
-        self.takes_also(JSON, SchemaGenerator::subschema_for::<T>).like(example)
+    pub fn request_body<T: JsonSchema>(self, example: Value) -> Operation {
+        self.takes_also(JSON, SchemaGenerator::subschema_for::<T>).example(example)
     }
 
     /// Takes a `T` as JSON, or nothing.
     pub fn may_take<T: JsonSchema>(mut self, example: Value) -> Operation {
         self.body.optional = true;
-        self.takes::<T>(example)
+        self.request_body::<T>(example)
     }
 
     /// Takes a body of another kind.
@@ -120,23 +120,23 @@ impl Operation {
     }
 
     /// Shows a body that is understood.
-    pub fn like(mut self, example: Value) -> Operation {
+    pub fn example(mut self, example: Value) -> Operation {
         self.body.example = Some(example);
         self
     }
 
     /// Answers a `T` with status 200.
-    pub fn gives<T: JsonSchema>(self) -> Operation {
-        self.answers::<T>(200)
+    pub fn ok<T: JsonSchema>(self) -> Operation {
+        self.response::<T>(200)
     }
 
     /// Answers a `T`.
-    pub fn answers<T: JsonSchema>(self, status: u16) -> Operation {
+    pub fn response<T: JsonSchema>(self, status: u16) -> Operation {
         self.answer(status, JSON, SchemaGenerator::subschema_for::<T>)
     }
 
     /// Answers 200 with what is no JSON.
-    pub fn gives_text(self, media_type: &'static str) -> Operation {
+    pub fn ok_text(self, media_type: &'static str) -> Operation {
         self.answer(200, media_type, SchemaGenerator::subschema_for::<String>)
     }
 
@@ -146,7 +146,7 @@ impl Operation {
     }
 
     fn answer(mut self, status: u16, media_type: &'static str, schema: SchemaOf) -> Operation {
-        self.answers.push(Answer { status, content: Content { media_type, schema }, header: None });
+        self.answers.push(ResponseSpec { status, content: Content { media_type, schema }, header: None });
         self
     }
 
@@ -159,7 +159,7 @@ impl Operation {
     }
 
     /// Answers these statuses in the one shape of errors.
-    pub fn refuses(self, statuses: &[u16]) -> Operation {
+    pub fn errors(self, statuses: &[u16]) -> Operation {
         Operation { refusals: statuses.to_vec(), ..self }
     }
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{ApiError, Json, json};
 use crate::base::time;
 use crate::domain::quota::QuotaView;
-use crate::http::state::Shared;
+use crate::http::state::AppState;
 use crate::state::customer_state;
 
 /// What is set: either or both.
@@ -38,7 +38,7 @@ pub struct QuotaOfDay {
 }
 
 pub async fn read(
-    shared: web::Data<Shared>,
+    shared: web::Data<AppState>,
     customer_id: web::Path<String>,
 ) -> Result<HttpResponse, ApiError> {
     let quota = shared.engine.quota(&customer_id);
@@ -46,14 +46,14 @@ pub async fn read(
 }
 
 pub async fn change(
-    shared: web::Data<Shared>,
+    shared: web::Data<AppState>,
     customer_id: web::Path<String>,
     Json(change): Json<QuotaChange>,
 ) -> Result<HttpResponse, ApiError> {
     let engine = &shared.engine;
     let customer = super::customer(&shared, &customer_id)?;
-    let book = engine.ledger.book(&customer.id);
-    let mut book = customer_state::open(&book);
+    let book = engine.states.book(&customer.id);
+    let mut book = customer_state::lock(&book);
     let day = time::jakarta_day(engine.now_of(&book));
     if let Some(per_day) = change.per_day {
         book.set_per_day(per_day);

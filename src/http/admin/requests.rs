@@ -9,13 +9,13 @@ use serde::{Deserialize, Serialize};
 use super::{ApiError, Removed, json, query};
 use crate::base::pattern::Pattern;
 use crate::base::time;
-use crate::http::state::Shared;
+use crate::http::state::AppState;
 use crate::state::journal::{Entry, Match, Since, State};
 
 /// The query of `GET /requests`.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct Query {
+pub struct JournalQuery {
     /// Whose.
     customer_id: Option<Pattern>,
     /// What was answered.
@@ -33,7 +33,7 @@ pub struct Query {
 /// What `GET /requests` answers.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "RequestList")]
-pub struct Listing {
+pub struct JournalPage {
     /// Newest first.
     requests: Vec<Arc<Entry>>,
     /// How many entries were lost for want of room.
@@ -44,8 +44,8 @@ pub struct Listing {
 const DEFAULT_LIMIT: usize = 100;
 const LIMITS: std::ops::RangeInclusive<usize> = 1..=10_000;
 
-pub async fn list(shared: web::Data<Shared>, req: HttpRequest) -> Result<HttpResponse, ApiError> {
-    let query: Query = query(&req)?;
+pub async fn list(shared: web::Data<AppState>, req: HttpRequest) -> Result<HttpResponse, ApiError> {
+    let query: JournalQuery = query(&req)?;
     let limit = query.limit.unwrap_or(DEFAULT_LIMIT);
     if !LIMITS.contains(&limit) {
         let message = format!("limit is {} to {}, not {limit}", LIMITS.start(), LIMITS.end());
@@ -60,10 +60,10 @@ pub async fn list(shared: web::Data<Shared>, req: HttpRequest) -> Result<HttpRes
         ..Match::default()
     };
     let (requests, dropped) = shared.engine.journal.list(&wanted, limit);
-    Ok(json(&Listing { requests, dropped }))
+    Ok(json(&JournalPage { requests, dropped }))
 }
 
-pub async fn one(shared: web::Data<Shared>, id: web::Path<String>) -> Result<HttpResponse, ApiError> {
+pub async fn one(shared: web::Data<AppState>, id: web::Path<String>) -> Result<HttpResponse, ApiError> {
     let entry = id.parse().ok().and_then(|id| shared.engine.journal.get(id));
     let entry = entry.ok_or_else(|| {
         ApiError::not_found(format!("the journal has no request {}", crate::base::text::quoted(&id)))
@@ -81,7 +81,7 @@ pub struct ClearQuery {
 }
 
 /// Forgets entries. Also those of a customer that exists no more.
-pub async fn clear(shared: web::Data<Shared>, req: HttpRequest) -> Result<HttpResponse, ApiError> {
+pub async fn clear(shared: web::Data<AppState>, req: HttpRequest) -> Result<HttpResponse, ApiError> {
     let query: ClearQuery = query(&req)?;
     Ok(json(&Removed { removed: shared.engine.journal.clear(query.customer_id.as_deref()) }))
 }

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::domain::rules::RuleSpec;
 use crate::engine::Explanation;
-use crate::http::state::Shared;
+use crate::http::state::AppState;
 use crate::state::journal::Entry;
 
 /// All operations.
@@ -37,58 +37,56 @@ pub fn operations() -> Vec<Operation> {
 
 fn process() -> Vec<Operation> {
     vec![
-        get("/health", "health", status::health, "Answers while the process does.").gives::<status::Health>(),
+        get("/health", "health", status::health, "Answers while the process does.").ok::<status::Health>(),
         get("/ready", "ready", status::ready, "Answers once everything is loaded and both listeners listen.")
-            .gives::<status::Readiness>(),
-        get("/version", "version", status::version, "Tells which program this is.")
-            .gives::<status::Version>(),
+            .ok::<status::Readiness>(),
+        get("/version", "version", status::version, "Tells which program this is.").ok::<status::Version>(),
         get(
             "/metrics",
             "metrics",
             metrics::metrics,
             "Gives numbers to Prometheus, in the OpenMetrics text format.",
         )
-        .gives_text("application/openmetrics-text"),
-        get("/openapi.json", "openapi", openapi_document, "Gives this document.")
-            .gives::<openapi::Document>(),
+        .ok_text("application/openmetrics-text"),
+        get("/openapi.json", "openapi", openapi_document, "Gives this document.").ok::<openapi::Document>(),
         post("/shutdown", "shutdown", status::shutdown, "Stops the simulator as SIGTERM does.")
-            .gives::<status::Health>(),
+            .ok::<status::Health>(),
         post(
             "/reset",
             "reset",
             reset::reset,
             "Takes something back to how it was at the start, for everybody or one customer.",
         )
-        .asks::<reset::ResetQuery>()
-        .gives::<reset::Reset>()
-        .refuses(&[404, 409]),
+        .query::<reset::ResetQuery>()
+        .ok::<reset::Reset>()
+        .errors(&[404, 409]),
     ]
 }
 
 fn clocks() -> Vec<Operation> {
     let advance = || json!({ "advance": "25h" });
     vec![
-        get("/clock", "readClock", clock::read, "Shows the simulator's clock.").gives::<clock::ClockView>(),
+        get("/clock", "readClock", clock::read, "Shows the simulator's clock.").ok::<clock::ClockView>(),
         put(
             "/clock",
             "changeClock",
             clock::change,
             "Advances the clock, sets it, stops it or lets it go on.",
         )
-        .takes::<clock::ClockChange>(advance())
-        .gives::<clock::ClockView>(),
+        .request_body::<clock::ClockChange>(advance())
+        .ok::<clock::ClockView>(),
         get("/customers/{customer_id}/clock", "readClockOf", clock::read_of, "Shows a customer's clock.")
-            .gives::<clock::ClockView>()
-            .refuses(&[404]),
+            .ok::<clock::ClockView>()
+            .errors(&[404]),
         put(
             "/customers/{customer_id}/clock",
             "changeClockOf",
             clock::change_of,
             "Gives a customer a clock of its own, or changes that.",
         )
-        .takes::<clock::ClockChange>(advance())
-        .gives::<clock::ClockView>()
-        .refuses(&[404]),
+        .request_body::<clock::ClockChange>(advance())
+        .ok::<clock::ClockView>()
+        .errors(&[404]),
     ]
 }
 
@@ -101,33 +99,35 @@ fn fixtures() -> Vec<Operation> {
             config::read,
             "Shows what the simulator was started with and what holds for every customer.",
         )
-        .gives::<config::ConfigView>(),
+        .ok::<config::ConfigView>(),
         post(
             "/config/reload",
             "reload",
             config::reload,
             "Puts the fixture files as they are now in force, as a whole or not at all.",
         )
-        .gives::<config::Reloaded>()
-        .answers::<config::WrongFixtures>(422)
-        .refuses(&[503]),
+        .ok::<config::Reloaded>()
+        .response::<config::WrongFixtures>(422)
+        .errors(&[503]),
         post(
             "/config/validate",
             "validate",
             config::validate,
             "Looks at the fixture files, and at those in the body, and puts nothing in force.",
         )
-        .may_take::<config::Draft>(draft)
-        .gives::<config::Validation>()
-        .refuses(&[503]),
+        .may_take::<config::FixtureDraft>(draft)
+        .ok::<config::Validation>()
+        .errors(&[503]),
         post(
             "/explain",
             "explain",
             explain::explain,
             "Says what the endpoint would answer to a body, and why; consumes nothing.",
         )
-        .takes::<explain::Question>(json!({ "customer_id": "demo", "body": { "transactionId": "1" } }))
-        .gives::<Explanation>(),
+        .request_body::<explain::ExplainRequest>(
+            json!({ "customer_id": "demo", "body": { "transactionId": "1" } }),
+        )
+        .ok::<Explanation>(),
     ]
 }
 
@@ -137,45 +137,45 @@ fn customers() -> Vec<Operation> {
     const QUOTA: &str = "/customers/{customer_id}/quota";
     let few = |ttl: Value| json!({ "extends": "demo", "quota": { "per_day": 5 }, "ttl": ttl });
     vec![
-        get("/customers", "customers", customers::list, "Lists all customers.").gives::<CustomerList>(),
+        get("/customers", "customers", customers::list, "Lists all customers.").ok::<CustomerList>(),
         post(
             "/customers",
             "makeCustomer",
-            customers::make,
+            customers::create,
             "Makes a customer with an id and an account of its own, for one test.",
         )
         .may_take::<CustomerBody>(few(json!("5m")))
-        .answers::<CustomerView>(201)
+        .response::<CustomerView>(201)
         .with_header("Location", "The customer's path.")
-        .refuses(&[409, 503]),
+        .errors(&[409, 503]),
         get(ONE, "customer", customers::one, "Shows a customer with everything that it inherits.")
-            .gives::<CustomerView>()
-            .refuses(&[404]),
+            .ok::<CustomerView>()
+            .errors(&[404]),
         put(ONE, "putCustomer", customers::put, "Creates or replaces a customer.")
-            .takes::<CustomerBody>(few(Value::Null))
-            .gives::<CustomerView>()
-            .refuses(&[409, 503]),
+            .request_body::<CustomerBody>(few(Value::Null))
+            .ok::<CustomerView>()
+            .errors(&[409, 503]),
         patch(ONE, "patchCustomer", customers::patch, "Changes a customer by a JSON merge patch (RFC 7396).")
             .takes_also("application/merge-patch+json", customers::patch_schema)
             .takes_also("application/json", customers::patch_schema)
-            .like(json!({ "quota": { "per_day": 7 } }))
-            .gives::<CustomerView>()
-            .refuses(&[404, 409, 503]),
+            .example(json!({ "quota": { "per_day": 7 } }))
+            .ok::<CustomerView>()
+            .errors(&[404, 409, 503]),
         delete(
             ONE,
             "removeCustomer",
             customers::remove,
             "Takes back a customer that was put; a fixture of its id is in force again.",
         )
-        .gives::<Removed>()
-        .refuses(&[404, 409]),
+        .ok::<Removed>()
+        .errors(&[404, 409]),
         get(QUOTA, "readQuota", quota::read, "Shows a customer's quota today.")
-            .gives::<quota::QuotaOfDay>()
-            .refuses(&[404]),
+            .ok::<quota::QuotaOfDay>()
+            .errors(&[404]),
         put(QUOTA, "changeQuota", quota::change, "Sets a customer's limit, or what is used of it.")
-            .takes::<quota::QuotaChange>(json!({ "per_day": 80, "used": 79 }))
-            .gives::<quota::QuotaOfDay>()
-            .refuses(&[404]),
+            .request_body::<quota::QuotaChange>(json!({ "per_day": 80, "used": 79 }))
+            .ok::<quota::QuotaOfDay>()
+            .errors(&[404]),
     ]
 }
 
@@ -186,35 +186,35 @@ fn rules() -> Vec<Operation> {
     let busy = json!({ "when": { "outcome": "6018" }, "times": 2, "reply": { "code": "6014" } });
     vec![
         get(ALL, "rules", rules::list, "Lists a customer's rules in the order in which they are tried.")
-            .gives::<rules::RuleList>()
-            .refuses(&[404]),
+            .ok::<rules::RuleList>()
+            .errors(&[404]),
         delete(ALL, "removeRules", rules::remove_all, "Takes back every rule that was put.")
-            .gives::<Removed>()
-            .refuses(&[404]),
-        get(ONE, "rule", rules::one, "Shows one rule.").gives::<RuleSpec>().refuses(&[404]),
+            .ok::<Removed>()
+            .errors(&[404]),
+        get(ONE, "rule", rules::one, "Shows one rule.").ok::<RuleSpec>().errors(&[404]),
         put(ONE, "putRule", rules::put, "Creates or replaces a rule; it comes before those of the fixture.")
-            .takes::<RuleSpec>(busy)
-            .gives::<RuleSpec>()
-            .refuses(&[404]),
+            .request_body::<RuleSpec>(busy)
+            .ok::<RuleSpec>()
+            .errors(&[404]),
         delete(ONE, "removeRule", rules::remove, "Takes back a rule that was put.")
-            .gives::<Removed>()
-            .refuses(&[400, 404]),
+            .ok::<Removed>()
+            .errors(&[400, 404]),
         get(STATE, "readState", rules::read_state, "Shows the state of a customer's scenario.")
-            .gives::<rules::ScenarioState>()
-            .refuses(&[404]),
+            .ok::<rules::ScenarioState>()
+            .errors(&[404]),
         put(STATE, "changeState", rules::change_state, "Sets the state of a customer's scenario.")
-            .takes::<rules::ScenarioState>(json!({ "state": "down" }))
-            .gives::<rules::ScenarioState>()
-            .refuses(&[404]),
+            .request_body::<rules::ScenarioState>(json!({ "state": "down" }))
+            .ok::<rules::ScenarioState>()
+            .errors(&[404]),
         post(
             "/faults/preview",
             "previewFaults",
             rules::preview,
             "Shows the next draws of rules; nothing is counted.",
         )
-        .takes::<rules::PreviewQuestion>(json!({ "customer_id": "flaky", "count": 20 }))
-        .gives::<rules::Preview>()
-        .refuses(&[404]),
+        .request_body::<rules::PreviewRequest>(json!({ "customer_id": "flaky", "count": 20 }))
+        .ok::<rules::Preview>()
+        .errors(&[404]),
     ]
 }
 
@@ -222,41 +222,41 @@ fn journal() -> Vec<Operation> {
     let wanted = || json!({ "customer_id": "demo", "code": "6018", "transaction_id": "T*" });
     vec![
         get("/requests", "requests", requests::list, "Lists the journal's entries, newest first.")
-            .asks::<requests::Query>()
-            .gives::<requests::Listing>(),
+            .query::<requests::JournalQuery>()
+            .ok::<requests::JournalPage>(),
         delete(
             "/requests",
             "forgetRequests",
             requests::clear,
             "Forgets the journal, or one customer's part of it.",
         )
-        .asks::<requests::ClearQuery>()
-        .gives::<Removed>(),
+        .query::<requests::ClearQuery>()
+        .ok::<Removed>(),
         post(
             "/requests/verify",
             "verify",
             verify::verify,
             "Says whether the journal has as many entries as expected, and what came near if not.",
         )
-        .takes::<verify::Question>(json!({ "match": wanted(), "count": { "exactly": 2 } }))
-        .gives::<verify::Verified>()
-        .answers::<verify::Unmet>(409)
-        .refuses(&[503]),
+        .request_body::<verify::VerifyRequest>(json!({ "match": wanted(), "count": { "exactly": 2 } }))
+        .ok::<verify::Verified>()
+        .response::<verify::UnmetExpectation>(409)
+        .errors(&[503]),
         post(
             "/requests/wait",
             "wait",
             wait::wait,
             "Answers once the journal has enough entries, or when the time is over.",
         )
-        .takes::<wait::Question>(json!({ "match": wanted(), "count": 2, "timeout": "10s" }))
-        .gives::<wait::Waited>()
-        .answers::<verify::Unmet>(408)
-        .refuses(&[429, 503]),
-        get("/requests/{id}", "request", requests::one, "Shows one entry.").gives::<Entry>().refuses(&[404]),
+        .request_body::<wait::WaitRequest>(json!({ "match": wanted(), "count": 2, "timeout": "10s" }))
+        .ok::<wait::Waited>()
+        .response::<verify::UnmetExpectation>(408)
+        .errors(&[429, 503]),
+        get("/requests/{id}", "request", requests::one, "Shows one entry.").ok::<Entry>().errors(&[404]),
         get("/events", "events", events::events, "Tells what happens in the journal, as server-sent events.")
-            .asks::<events::Query>()
-            .gives_text("text/event-stream")
-            .refuses(&[429]),
+            .query::<events::EventsQuery>()
+            .ok_text("text/event-stream")
+            .errors(&[429]),
     ]
 }
 
@@ -272,55 +272,55 @@ fn gallery() -> Vec<Operation> {
     });
     vec![
         get("/gallery", "gallery", gallery::list, "Lists who can be found.")
-            .asks::<ListQuery>()
-            .gives::<gallery::Listing>()
-            .refuses(&[404]),
+            .query::<ListQuery>()
+            .ok::<gallery::GalleryPage>()
+            .errors(&[404]),
         post("/gallery", "enrol", gallery::enrol, "Enrols somebody, or adds to who is enrolled.")
-            .takes::<gallery::EnrolRequest>(enrolled)
+            .request_body::<gallery::EnrolRequest>(enrolled)
             .takes_also("multipart/form-data", gallery::form_schema)
-            .gives::<gallery::ListedIdentity>()
-            .refuses(&[404, 409, 503]),
+            .ok::<gallery::ListedIdentity>()
+            .errors(&[404, 409, 503]),
         delete(
             "/gallery",
             "emptyGallery",
             gallery::remove_all,
             "Takes out everybody who was enrolled, or was for one customer.",
         )
-        .asks::<GalleryQuery>()
-        .gives::<Removed>()
-        .refuses(&[404]),
+        .query::<GalleryQuery>()
+        .ok::<Removed>()
+        .errors(&[404]),
         get(ONE, "identity", gallery::one, "Shows one identity.")
-            .asks::<GalleryQuery>()
-            .gives::<gallery::ListedIdentity>()
-            .refuses(&[404]),
+            .query::<GalleryQuery>()
+            .ok::<gallery::ListedIdentity>()
+            .errors(&[404]),
         delete(ONE, "removeIdentity", gallery::remove, "Takes out somebody who was enrolled.")
-            .asks::<GalleryQuery>()
-            .gives::<Removed>()
-            .refuses(&[404, 409]),
+            .query::<GalleryQuery>()
+            .ok::<Removed>()
+            .errors(&[404, 409]),
         get(
             "/gallery/{nik}/thumbnail",
             "thumbnail",
             gallery::thumbnail,
             "Shows what a picture of an identity looks like.",
         )
-        .asks::<ThumbnailQuery>()
+        .query::<ThumbnailQuery>()
         .gives_bytes("image/jpeg")
-        .refuses(&[404]),
+        .errors(&[404]),
     ]
 }
 
 fn keys() -> Vec<Operation> {
     vec![
         get("/keys/public.pem", "publicKey", keys::of_server, "Gives the public half of the server's key.")
-            .gives_text(keys::MEDIA_TYPE),
+            .ok_text(keys::MEDIA_TYPE),
         get(
             "/customers/{customer_id}/public.pem",
             "publicKeyOf",
             keys::of_customer,
             "Gives the key that a customer's user_id and password are encrypted with.",
         )
-        .gives_text(keys::MEDIA_TYPE)
-        .refuses(&[404]),
+        .ok_text(keys::MEDIA_TYPE)
+        .errors(&[404]),
     ]
 }
 
@@ -347,6 +347,6 @@ methods! {
 }
 
 /// `GET /openapi.json`.
-async fn openapi_document(shared: web::Data<Shared>) -> HttpResponse {
+async fn openapi_document(shared: web::Data<AppState>) -> HttpResponse {
     super::json(&openapi::document(&operations(), shared.settings.admin_token.is_some()))
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{ApiError, Json, Removed, customer, json};
 use crate::domain::rules::{Draw, Rule, RuleSpec};
-use crate::http::state::Shared;
+use crate::http::state::AppState;
 use crate::state::customer_state;
 
 /// A customer's rules.
@@ -18,7 +18,7 @@ pub struct RuleList {
 
 /// All rules in force, in the order in which they are tried.
 pub async fn list(
-    shared: web::Data<Shared>,
+    shared: web::Data<AppState>,
     customer_id: web::Path<String>,
 ) -> Result<HttpResponse, ApiError> {
     let customer = customer(&shared, &customer_id)?;
@@ -26,7 +26,7 @@ pub async fn list(
 }
 
 pub async fn one(
-    shared: web::Data<Shared>,
+    shared: web::Data<AppState>,
     path: web::Path<(String, String)>,
 ) -> Result<HttpResponse, ApiError> {
     let (customer_id, name) = path.into_inner();
@@ -38,7 +38,7 @@ pub async fn one(
 
 /// Creates or replaces one rule. It comes before the fixture's rules.
 pub async fn put(
-    shared: web::Data<Shared>,
+    shared: web::Data<AppState>,
     path: web::Path<(String, String)>,
     Json(spec): Json<RuleSpec>,
 ) -> Result<HttpResponse, ApiError> {
@@ -52,7 +52,7 @@ pub async fn put(
 
 /// Takes back one rule that was put.
 pub async fn remove(
-    shared: web::Data<Shared>,
+    shared: web::Data<AppState>,
     path: web::Path<(String, String)>,
 ) -> Result<HttpResponse, ApiError> {
     let (customer_id, name) = path.into_inner();
@@ -70,7 +70,7 @@ pub async fn remove(
 
 /// Takes back every rule that was put.
 pub async fn remove_all(
-    shared: web::Data<Shared>,
+    shared: web::Data<AppState>,
     customer_id: web::Path<String>,
 ) -> Result<HttpResponse, ApiError> {
     let removed = shared.engine.remove_rules(&customer(&shared, &customer_id)?.id, None);
@@ -91,7 +91,7 @@ fn shown(rule: &Rule) -> RuleSpec {
 /// Which draws are looked at.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct PreviewQuestion {
+pub struct PreviewRequest {
     customer_id: String,
     /// The rule's name; default: every rule.
     rule: Option<String>,
@@ -121,8 +121,8 @@ pub struct RulePreview {
 
 /// The next draws of rules, as they will fall; nothing is counted.
 pub async fn preview(
-    shared: web::Data<Shared>,
-    Json(wanted): Json<PreviewQuestion>,
+    shared: web::Data<AppState>,
+    Json(wanted): Json<PreviewRequest>,
 ) -> Result<HttpResponse, ApiError> {
     if !(1..=1000).contains(&wanted.count) {
         return Err(ApiError::invalid("count is 1 to 1000").path("/count"));
@@ -135,8 +135,8 @@ pub async fn preview(
     if let (Some(name), true) = (&wanted.rule, chosen.is_empty()) {
         return Err(unknown_rule(&wanted.customer_id, name).path("/rule"));
     }
-    let book = engine.ledger.book(&customer.id);
-    let book = customer_state::open(&book);
+    let book = engine.states.book(&customer.id);
+    let book = customer_state::lock(&book);
     let now = engine.now_of(&book);
     let seed = (engine.seed(), customer.id.as_str());
     let draws = |rule: &Rule| book.scenario.preview(rule, seed, now, wanted.count);
@@ -155,23 +155,23 @@ pub struct ScenarioState {
 }
 
 pub async fn read_state(
-    shared: web::Data<Shared>,
+    shared: web::Data<AppState>,
     customer_id: web::Path<String>,
 ) -> Result<HttpResponse, ApiError> {
-    let book = shared.engine.ledger.book(&customer(&shared, &customer_id)?.id);
-    let state = customer_state::open(&book).scenario.state.clone();
+    let book = shared.engine.states.book(&customer(&shared, &customer_id)?.id);
+    let state = customer_state::lock(&book).scenario.state.clone();
     Ok(json(&ScenarioState { state }))
 }
 
 pub async fn change_state(
-    shared: web::Data<Shared>,
+    shared: web::Data<AppState>,
     customer_id: web::Path<String>,
     Json(wanted): Json<ScenarioState>,
 ) -> Result<HttpResponse, ApiError> {
-    let book = shared.engine.ledger.book(&customer(&shared, &customer_id)?.id);
+    let book = shared.engine.states.book(&customer(&shared, &customer_id)?.id);
     if wanted.state.len() > 256 {
         return Err(ApiError::invalid("a state has at most 256 bytes").path("/state"));
     }
-    customer_state::open(&book).scenario.state.clone_from(&wanted.state);
+    customer_state::lock(&book).scenario.state.clone_from(&wanted.state);
     Ok(json(&wanted))
 }

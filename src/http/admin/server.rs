@@ -7,7 +7,7 @@ use actix_server::Server;
 use actix_web::{App, HttpServer, web};
 
 use super::access;
-use crate::http::state::Shared;
+use crate::http::state::AppState;
 
 /// How long an idle connection of the admin listener is kept.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
@@ -16,9 +16,9 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 ///
 /// # Errors
 /// When the listener cannot be used.
-pub fn start(listener: std::net::TcpListener, shared: &Arc<Shared>) -> std::io::Result<Server> {
+pub fn start(listener: std::net::TcpListener, shared: &Arc<AppState>) -> std::io::Result<Server> {
     let shared = Arc::clone(shared);
-    let bound = access::Bound(listener.local_addr()?.ip());
+    let bound = access::BoundAddress(listener.local_addr()?.ip());
     let server = HttpServer::new(move || {
         App::new()
             .app_data(web::Data::from(Arc::clone(&shared)))

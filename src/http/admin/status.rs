@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::json;
-use crate::http::state::Shared;
+use crate::http::state::AppState;
 use crate::version;
 
 /// How the simulator is.
@@ -39,9 +39,9 @@ pub async fn health() -> HttpResponse {
 }
 
 /// Both listeners listen and everything is loaded: the admin listener is opened last, so that it answers says so.
-pub async fn ready(shared: web::Data<Shared>) -> HttpResponse {
+pub async fn ready(shared: web::Data<AppState>) -> HttpResponse {
     let engine = &shared.engine;
-    let customers = engine.roster.customers(engine.clock.now()).len();
+    let customers = engine.customers.customers(engine.clock.now()).len();
     json(&Readiness { status: "ready", customers, in_flight: *shared.in_flight.borrow() })
 }
 
@@ -51,7 +51,7 @@ pub async fn version() -> HttpResponse {
 
 /// Stops the simulator as a signal does. The answer leaves first: this thread goes on to what it was given last only when it has
 /// written what it can.
-pub async fn shutdown(shared: web::Data<Shared>) -> HttpResponse {
+pub async fn shutdown(shared: web::Data<AppState>) -> HttpResponse {
     actix_web::rt::spawn(async move { shared.shutdown.notify_one() });
     json(&Health { status: "stopping" })
 }

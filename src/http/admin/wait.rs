@@ -11,18 +11,18 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
-use super::verify::{Unmet, hint, requests, tally, told};
+use super::verify::{UnmetExpectation, mismatch_hint, requests, tally, with_dropped_note};
 use super::{ApiError, Json, json};
-use crate::base::duration::Span;
+use crate::base::duration::DurationText;
 use crate::engine::Engine;
-use crate::http::state::Shared;
-use crate::state::journal::{Entry, Match, News, Tally};
+use crate::http::state::AppState;
+use crate::state::journal::{Entry, JournalEvent, Match, MatchReport};
 
 /// What `POST /requests/wait` takes.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[schemars(rename = "WaitQuestion")]
 #[serde(deny_unknown_fields)]
-pub struct Question {
+pub struct WaitRequest {
     /// Which entries are meant; default: all.
     #[serde(default)]
     r#match: Match,
@@ -32,18 +32,18 @@ pub struct Question {
     count: usize,
     /// How long to wait in real time, at most ten minutes.
     #[serde(default = "ten_seconds")]
-    timeout: Span,
+    timeout: DurationText,
 }
 
 fn one() -> usize {
     1
 }
 
-fn ten_seconds() -> Span {
-    Span(Duration::from_secs(10))
+fn ten_seconds() -> DurationText {
+    DurationText(Duration::from_secs(10))
 }
 
-const MOST_COUNT: usize = 1000;
+const MAX_COUNT: usize = 1000;
 const LONGEST: Duration = Duration::from_secs(600);
 
 /// What is answered once there are enough.
@@ -53,19 +53,19 @@ pub struct Waited {
     requests: Vec<Arc<Entry>>,
 }
 
-pub async fn wait(shared: web::Data<Shared>, body: Json<Question>) -> Result<HttpResponse, ApiError> {
-    let Json(Question { r#match: wanted, count, timeout: Span(timeout) }) = body;
-    if !(1..=MOST_COUNT).contains(&count) {
-        return Err(ApiError::invalid(format!("count is 1 to {MOST_COUNT}, not {count}")).path("/count"));
+pub async fn wait(shared: web::Data<AppState>, body: Json<WaitRequest>) -> Result<HttpResponse, ApiError> {
+    let Json(WaitRequest { r#match: wanted, count, timeout: DurationText(timeout) }) = body;
+    if !(1..=MAX_COUNT).contains(&count) {
+        return Err(ApiError::invalid(format!("count is 1 to {MAX_COUNT}, not {count}")).path("/count"));
     }
     if timeout > LONGEST {
         return Err(ApiError::invalid("timeout is at most 10 minutes").path("/timeout"));
     }
-    let most = shared.waits.most();
+    let most = shared.waits.max();
     let _place =
         shared.waits.take().ok_or_else(|| ApiError::too_many(format!("{most} calls are waiting already")))?;
     let mut time_is_over = shared.timer.sleep(timeout);
-    let mut gathering = Gathering::begin(&shared.engine, wanted).await?;
+    let mut gathering = MatchCollector::begin(&shared.engine, wanted).await?;
     let mut stopping = shared.stopping.subscribe();
     while gathering.found.len() < count {
         tokio::select! {
@@ -73,45 +73,47 @@ pub async fn wait(shared: web::Data<Shared>, body: Json<Question>) -> Result<Htt
                 // What came last may not have been heard yet.
                 gathering.look_through().await?;
                 if gathering.found.len() < count {
-                    return in_vain(&shared, gathering, count, timeout).await;
+                    return timed_out(&shared, gathering, count, timeout).await;
                 }
             }
             heard = gathering.listen() => heard?,
             _ = stopping.wait_for(|stopping| *stopping) => return Err(ApiError::stopping()),
         }
     }
-    Ok(json(&Waited { requests: gathering.found.into_values().rev().take(MOST_COUNT).collect() }))
+    Ok(json(&Waited { requests: gathering.found.into_values().rev().take(MAX_COUNT).collect() }))
 }
 
-async fn in_vain(
-    shared: &Shared,
-    gathering: Gathering,
+async fn timed_out(
+    shared: &AppState,
+    gathering: MatchCollector,
     count: usize,
     timeout: Duration,
 ) -> Result<HttpResponse, ApiError> {
-    let Gathering { wanted, found, .. } = gathering;
+    let MatchCollector { wanted, found, .. } = gathering;
     let timeout = humantime::format_duration(timeout);
     let message = format!("{} of {count} came within {timeout}", requests(found.len() as u64));
-    let hint = hint(shared, &wanted);
+    let hint = mismatch_hint(shared, &wanted);
     let (tally, dropped) = tally(&shared.engine, wanted).await?;
-    let error = ApiError::unmet(StatusCode::REQUEST_TIMEOUT, "timeout", message).hint(told(hint, dropped));
-    let matched = found.keys().rev().copied().take(Tally::MATCHED).collect();
-    Ok(Unmet::answer(&error, Tally { count: found.len() as u64, matched, ..tally }))
+    let error = ApiError::unmet(StatusCode::REQUEST_TIMEOUT, "timeout", message)
+        .hint(with_dropped_note(hint, dropped));
+    let matched = found.keys().rev().copied().take(MatchReport::MATCHED).collect();
+    Ok(UnmetExpectation::answer(&error, MatchReport { count: found.len() as u64, matched, ..tally }))
 }
 
 /// The entries that are meant, kept up to date by news.
-struct Gathering {
+struct MatchCollector {
     engine: Arc<Engine>,
     wanted: Match,
-    news: Receiver<News>,
+    news: Receiver<JournalEvent>,
     found: BTreeMap<u64, Arc<Entry>>,
 }
 
-impl Gathering {
-    async fn begin(engine: &Arc<Engine>, wanted: Match) -> Result<Gathering, ApiError> {
+impl MatchCollector {
+    async fn begin(engine: &Arc<Engine>, wanted: Match) -> Result<MatchCollector, ApiError> {
         // News first: what comes in while the journal is looked through is heard as well.
-        let news = engine.journal.news();
-        let mut gathering = Gathering { engine: Arc::clone(engine), wanted, news, found: BTreeMap::new() };
+        let news = engine.journal.subscribe();
+        let mut gathering =
+            MatchCollector { engine: Arc::clone(engine), wanted, news, found: BTreeMap::new() };
         gathering.look_through().await?;
         Ok(gathering)
     }
@@ -127,15 +129,15 @@ impl Gathering {
     /// Waits for one piece of news and takes it in.
     async fn listen(&mut self) -> Result<(), ApiError> {
         match self.news.recv().await {
-            Ok(News::Added(entry) | News::Ended(entry)) => {
-                if self.wanted.takes(&entry) {
+            Ok(JournalEvent::Added(entry) | JournalEvent::Ended(entry)) => {
+                if self.wanted.matches(&entry) {
                     self.found.insert(entry.id, entry);
                 } else {
                     self.found.remove(&entry.id);
                 }
                 Ok(())
             }
-            Ok(News::Cleared) | Err(RecvError::Lagged(_)) => self.look_through().await,
+            Ok(JournalEvent::Cleared) | Err(RecvError::Lagged(_)) => self.look_through().await,
             Err(RecvError::Closed) => Err(ApiError::stopping()),
         }
     }

@@ -14,13 +14,13 @@ use bytes::{Buf, BufMut, Bytes};
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::connection_limit::Seat;
-use super::fault_executor::{TakeOver, Wire};
+use super::connection_limit::ConnectionPermit;
+use super::fault_executor::{SocketHandle, TakeOver};
 use super::proxy;
 use crate::config::PeerSource;
-use crate::http::long_body::Intake;
-use crate::http::state::Shared;
-use crate::http::timeouts::{Handled, Owed, Watch};
+use crate::http::long_body::LongBodyReader;
+use crate::http::state::AppState;
+use crate::http::timeouts::{Expecting, IdleWatch, RequestActivity};
 
 /// A socket, with the bytes that were read from it in search of a PROXY header.
 #[derive(Debug)]
@@ -29,13 +29,13 @@ pub struct Connection {
     number: u64,
     early: Bytes,
     take_over: Arc<TakeOver>,
-    intake: Rc<Intake>,
-    watch: Watch,
+    intake: Rc<LongBodyReader>,
+    watch: IdleWatch,
     /// Whether the client has not read what was written.
     stalled: bool,
     /// Whether bytes were read since others last had a turn.
     has_read: bool,
-    _seat: Seat,
+    _seat: ConnectionPermit,
 }
 
 /// The connection's number, for handlers.
@@ -49,8 +49,8 @@ impl Connection {
     /// When the socket or the header is no good; there is nobody to tell then.
     pub async fn accept(
         mut stream: TcpStream,
-        seat: Seat,
-        shared: &Shared,
+        seat: ConnectionPermit,
+        shared: &AppState,
     ) -> io::Result<(Connection, Option<SocketAddr>)> {
         let number = shared.connections.fetch_add(1, Ordering::Relaxed) + 1;
         stream.set_nodelay(true)?;
@@ -63,12 +63,12 @@ impl Connection {
         }
         let stream = Arc::new(stream);
         let connection = Connection {
-            intake: Rc::new(Intake::new(&stream)),
+            intake: Rc::new(LongBodyReader::new(&stream)),
             stream,
             number,
             early,
             take_over: Arc::default(),
-            watch: Watch::new(shared.settings.patience),
+            watch: IdleWatch::new(shared.settings.timeouts),
             stalled: false,
             has_read: false,
             _seat: seat,
@@ -79,9 +79,9 @@ impl Connection {
     /// Leaves what handlers may know in the connection's extensions.
     pub fn introduce(&self, extensions: &mut Extensions) {
         extensions.insert(Number(self.number));
-        extensions.insert(Wire::new(&self.stream, &self.take_over));
-        extensions.insert::<Rc<Intake>>(Rc::clone(&self.intake));
-        extensions.insert::<Rc<Handled>>(Rc::clone(self.watch.handled()));
+        extensions.insert(SocketHandle::new(&self.stream, &self.take_over));
+        extensions.insert::<Rc<LongBodyReader>>(Rc::clone(&self.intake));
+        extensions.insert::<Rc<RequestActivity>>(Rc::clone(self.watch.handled()));
     }
 
     fn poll_bytes(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
@@ -121,8 +121,8 @@ impl Connection {
     }
 
     /// Ends the connection: the client had time enough. Half a head is answered; who sent nothing expects nothing.
-    fn give_up(&mut self, owed: Owed) -> io::Error {
-        if owed == Owed::Head && !self.stalled {
+    fn give_up(&mut self, owed: Expecting) -> io::Error {
+        if owed == Expecting::Head && !self.stalled {
             // There is room for these few bytes, or nobody who reads them.
             let _ = self.stream.try_write(LATE_HEAD);
         }
@@ -159,7 +159,7 @@ impl AsyncRead for Connection {
         let overdue = match self.poll_bytes(cx, buf) {
             Poll::Ready(Ok(())) => {
                 self.has_read = true;
-                self.watch.came()
+                self.watch.on_read()
             }
             Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
             Poll::Pending => Some(ready!(self.watch.poll(cx))),
@@ -180,7 +180,7 @@ impl AsyncWrite for Connection {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 written => {
                     self.stalled = false;
-                    self.watch.went();
+                    self.watch.on_write();
                     return Poll::Ready(written);
                 }
             }

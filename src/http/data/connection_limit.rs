@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// Who is connected.
 #[derive(Debug, Default)]
-pub struct Seats(Mutex<Taken>);
+pub struct ConnectionLimiter(Mutex<ConnectionCounts>);
 
 #[derive(Debug, Default)]
-struct Taken {
+struct ConnectionCounts {
     all: usize,
     by_peer: HashMap<IpAddr, usize>,
     /// Connections refused since there was last room.
@@ -18,19 +18,19 @@ struct Taken {
 
 /// A place that a connection takes; given back when dropped.
 #[derive(Debug)]
-pub struct Seat {
-    seats: Arc<Seats>,
+pub struct ConnectionPermit {
+    seats: Arc<ConnectionLimiter>,
     peer: IpAddr,
 }
 
-impl Seats {
+impl ConnectionLimiter {
     /// Takes a place, unless all or the peer's are taken. `Err` tells whether it is the first refusal since there was room.
     pub fn take(
-        seats: &Arc<Seats>,
+        seats: &Arc<ConnectionLimiter>,
         peer: IpAddr,
         most: usize,
         most_per_peer: Option<usize>,
-    ) -> Result<Seat, bool> {
+    ) -> Result<ConnectionPermit, bool> {
         let mut taken = seats.0.lock().unwrap_or_else(PoisonError::into_inner);
         let of_peer = taken.by_peer.get(&peer).copied().unwrap_or(0);
         if taken.all >= most || most_per_peer.is_some_and(|most| of_peer >= most) {
@@ -40,11 +40,11 @@ impl Seats {
         taken.refused = 0;
         taken.all += 1;
         *taken.by_peer.entry(peer).or_default() += 1;
-        Ok(Seat { seats: Arc::clone(seats), peer })
+        Ok(ConnectionPermit { seats: Arc::clone(seats), peer })
     }
 }
 
-impl Drop for Seat {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         let mut taken = self.seats.0.lock().unwrap_or_else(PoisonError::into_inner);
         taken.all -= 1;

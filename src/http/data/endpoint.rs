@@ -11,25 +11,25 @@ use percent_encoding::percent_decode_str;
 use serde_json::json;
 
 use super::connection::Number;
-use super::exchange::Visit;
-use super::fault_executor::Wire;
+use super::exchange::Exchange;
+use super::fault_executor::SocketHandle;
 use super::{headers, nik};
 use crate::base::text;
 use crate::config::{Fixtures, PeerSource};
 use crate::domain::faults::Upload;
 use crate::domain::nik::mask::without_niks;
 use crate::domain::warnings::Headers;
-use crate::engine::Head;
-use crate::http::body::{self, Unread};
-use crate::http::long_body::Aside;
-use crate::http::state::Shared;
-use crate::http::timeouts::Handled;
+use crate::engine::RequestHead;
+use crate::http::body::{self, BodyError};
+use crate::http::long_body::LongBody;
+use crate::http::state::AppState;
+use crate::http::timeouts::RequestActivity;
 
 /// Answers everything that comes to the data listener.
-pub async fn serve(req: HttpRequest, mut payload: web::Payload, shared: web::Data<Shared>) -> HttpResponse {
-    let handling = req.conn_data::<Rc<Handled>>().cloned().map(Handled::begin);
+pub async fn serve(req: HttpRequest, mut payload: web::Payload, shared: web::Data<AppState>) -> HttpResponse {
+    let handling = req.conn_data::<Rc<RequestActivity>>().cloned().map(RequestActivity::begin);
     let mut answer = answer(&req, &mut payload, &shared).await;
-    if Aside::of(&req).is_some_and(|body| body.is_left()) {
+    if LongBody::of(&req).is_some_and(|body| body.is_left()) {
         answer.head_mut().set_connection_type(ConnectionType::Close);
     }
     if let (ConnectionType::Close, Some(handling)) = (answer.head().connection_type(), handling) {
@@ -40,71 +40,71 @@ pub async fn serve(req: HttpRequest, mut payload: web::Payload, shared: web::Dat
 
 /// Whether a request's body is to be read, judged by its head.
 #[must_use]
-pub fn wants_body(req: &actix_http::Request, shared: &Shared) -> bool {
+pub fn wants_body(req: &actix_http::Request, shared: &AppState) -> bool {
     let is_route = || Route::of(req.path(), &shared.engine.fixtures().prefixes).is_some();
     *req.method() == Method::POST
         && (nik::is_path(req.path()) || is_route())
-        && body::unwanted(&req.head().headers, shared.settings.max_body).is_none()
+        && body::reject_by_head(&req.head().headers, shared.settings.max_body).is_none()
 }
 
-async fn answer(req: &HttpRequest, payload: &mut web::Payload, shared: &web::Data<Shared>) -> HttpResponse {
+async fn answer(req: &HttpRequest, payload: &mut web::Payload, shared: &web::Data<AppState>) -> HttpResponse {
     if nik::is_path(req.path()) {
         return nik::serve(req, payload, shared).await;
     }
     let fixtures = shared.engine.fixtures();
     let Some(route) = Route::of(req.path(), &fixtures.prefixes) else {
-        stray(shared, StatusCode::NOT_FOUND, req);
+        log_unmatched(shared, StatusCode::NOT_FOUND, req);
         return unknown_path(&fixtures);
     };
     if req.method() != Method::POST {
-        stray(shared, StatusCode::METHOD_NOT_ALLOWED, req);
+        log_unmatched(shared, StatusCode::METHOD_NOT_ALLOWED, req);
         return wrong_method();
     }
-    let wire = req.conn_data::<Wire>().cloned();
-    let visit = Visit::begin(shared, head(req, route, fixtures.peer), wire)
+    let wire = req.conn_data::<SocketHandle>().cloned();
+    let exchange = Exchange::begin(shared, head(req, route, fixtures.peer), wire)
         .closing_if(req.head().connection_type() == ConnectionType::Upgrade);
     let most = shared.settings.max_body;
-    let read = match visit.upload() {
+    let read = match exchange.upload() {
         None => body::read(req, payload, most).await,
         Some(Upload::Unread) => Ok(Vec::new().into()),
         Some(Upload::Slowly(rate)) => body::read_slowly(req, payload, most, rate, &*shared.timer).await,
         Some(Upload::CloseAt(at, end)) => {
             body::read_part(req, payload, at, most).await;
-            return visit.cut_off(end).await;
+            return exchange.cut_off(end).await;
         }
     };
     match read {
-        Ok(bytes) => visit.answer(bytes).await,
-        Err(unread) => turn_away(unread, visit, most),
+        Ok(bytes) => exchange.answer(bytes).await,
+        Err(unread) => reject(unread, exchange, most),
     }
 }
 
-fn stray(shared: &Shared, status: StatusCode, req: &HttpRequest) {
+fn log_unmatched(shared: &AppState, status: StatusCode, req: &HttpRequest) {
     let path = if shared.engine.shows_nik() { Cow::Borrowed(req.path()) } else { without_niks(req.path()) };
-    shared.observer.stray(status.as_u16(), req.method().as_str(), &path);
+    shared.observer.unknown_path(status.as_u16(), req.method().as_str(), &path);
 }
 
-fn turn_away(unread: Unread, visit: Visit, most: usize) -> HttpResponse {
+fn reject(unread: BodyError, exchange: Exchange, most: usize) -> HttpResponse {
     let mut response = match unread {
-        Unread::TooLarge => {
+        BodyError::TooLarge => {
             let message = format!("the body has more than {most} bytes");
-            visit.turn_away(StatusCode::PAYLOAD_TOO_LARGE.as_u16(), &message);
+            exchange.reject(StatusCode::PAYLOAD_TOO_LARGE.as_u16(), &message);
             let hint = "send a smaller image, or start the simulator with a larger --max-body";
             error(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", &message, hint)
         }
-        Unread::TooSlow => {
+        BodyError::TooSlow => {
             let message = "the body did not come in time";
-            visit.turn_away(StatusCode::REQUEST_TIMEOUT.as_u16(), message);
+            exchange.reject(StatusCode::REQUEST_TIMEOUT.as_u16(), message);
             let hint = "send the body without pauses, or a smaller image";
             error(StatusCode::REQUEST_TIMEOUT, "body_too_slow", message, hint)
         }
-        Unread::Encoded(encoding) => {
+        BodyError::Encoded(encoding) => {
             let message = format!("the body is encoded: Content-Encoding is {}", text::quoted(&encoding));
-            visit.turn_away(StatusCode::UNSUPPORTED_MEDIA_TYPE.as_u16(), &message);
+            exchange.reject(StatusCode::UNSUPPORTED_MEDIA_TYPE.as_u16(), &message);
             error(StatusCode::UNSUPPORTED_MEDIA_TYPE, "encoded_body", &message, "send the JSON as it is")
         }
-        // Dropping the visit journals it as aborted. Mostly nobody is there any more to read this.
-        Unread::Broken => error(
+        // Dropping the exchange journals it as aborted. Mostly nobody is there any more to read this.
+        BodyError::Broken => error(
             StatusCode::BAD_REQUEST,
             "body_incomplete",
             "the body broke off, or is not chunked as it says",
@@ -115,10 +115,10 @@ fn turn_away(unread: Unread, visit: Visit, most: usize) -> HttpResponse {
     response
 }
 
-fn head(req: &HttpRequest, route: Route, source: PeerSource) -> Head {
+fn head(req: &HttpRequest, route: Route, source: PeerSource) -> RequestHead {
     let peer = peer(req, source);
     let no_forwarded_peer = source == PeerSource::XForwardedFor && peer.is_none();
-    Head {
+    RequestHead {
         customer_id: route.customer_id,
         methode: Some(route.methode),
         peer,

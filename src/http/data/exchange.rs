@@ -8,37 +8,37 @@ use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::{HttpResponse, web};
 use tokio::sync::oneshot;
 
-use super::fault_executor::Wire;
-use super::tracked_body::{Answer, Guard, UnderWay};
-use crate::domain::faults::{End, HttpAnswer, Listener, Step, Upload, Way};
-use crate::engine::{Arrival, Head};
+use super::fault_executor::SocketHandle;
+use super::tracked_body::{InFlightGuard, OnSent, TrackedBody};
+use crate::domain::faults::{Delivery, End, HttpAnswer, ListenerFault, Step, Upload};
+use crate::engine::{Admission, RequestHead};
 use crate::http::buffer_pool::Buffer;
-use crate::http::state::{Command, Shared};
+use crate::http::state::{AppState, ListenerCommand};
 use crate::state::journal::{Entry, State};
-use crate::state::worker_pool::Place;
+use crate::state::worker_pool::Slot;
 
 /// A request under way. Dropped early - the client has gone - it journals itself as aborted; a server that stops waits for it.
-pub struct Visit {
-    shared: web::Data<Shared>,
-    head: Head,
-    arrival: Arrival,
-    wire: Option<Wire>,
+pub struct Exchange {
+    shared: web::Data<AppState>,
+    head: RequestHead,
+    arrival: Admission,
+    wire: Option<SocketHandle>,
     started: Instant,
     entry: Option<Arc<Entry>>,
     state: State,
     closes: bool,
     /// Dropped last of all: the entry is journaled before the server thinks that nothing is under way.
-    _under_way: UnderWay,
+    _under_way: InFlightGuard,
 }
 
-impl Visit {
+impl Exchange {
     /// Counts a request in.
     #[must_use]
-    pub fn begin(shared: &web::Data<Shared>, head: Head, wire: Option<Wire>) -> Visit {
-        let under_way = UnderWay::start(shared);
-        let arrival = shared.engine.arrive(&head).at(shared.timer.now());
+    pub fn begin(shared: &web::Data<AppState>, head: RequestHead, wire: Option<SocketHandle>) -> Exchange {
+        let under_way = InFlightGuard::start(shared);
+        let arrival = shared.engine.admit(&head).at(shared.timer.now());
         let started = Instant::now();
-        Visit {
+        Exchange {
             shared: shared.clone(),
             head,
             arrival,
@@ -60,7 +60,7 @@ impl Visit {
     /// Says that the connection ends with the answer. A client that offers to upgrade it (Java's does, to HTTP/2) is answered in
     /// HTTP/1.1, and actix ends such a connection: unsaid, the client's next request would fail.
     #[must_use]
-    pub fn closing_if(mut self, closes: bool) -> Visit {
+    pub fn closing_if(mut self, closes: bool) -> Exchange {
         self.closes = closes;
         self
     }
@@ -70,7 +70,7 @@ impl Visit {
         let (entry, deed) = self.shared.engine.answer(&self.head, &self.arrival, &body);
         drop(body);
         self.entry = Some(entry);
-        self.shared.metrics.took(&deed.times);
+        self.shared.metrics.record_stages(&deed.times);
         if let Some(place) = deed.place {
             self.be_matched(place).await;
         }
@@ -78,23 +78,23 @@ impl Visit {
             self.shared.timer.sleep(delay).await;
         }
         match deed.way {
-            Way::Answer(answer) => self.send(answer),
-            Way::Steps(steps) => {
+            Delivery::Answer(answer) => self.send(answer),
+            Delivery::Steps(steps) => {
                 // First of all: whoever is cut off and comes back at once is to find the port as the fault leaves it.
                 if let Some(listener) = deed.listener {
                     self.command(listener).await;
                 }
-                self.perform(steps).await
+                self.run(steps).await
             }
         }
     }
 
     /// Waits for a worker of the matcher and for its work. Both go on when the client goes: a matcher does not notice that nobody
     /// waits for its answer any more, which is what makes impatient clients a load.
-    async fn be_matched(&self, place: Place) {
+    async fn be_matched(&self, place: Slot) {
         let timer = Arc::clone(&self.shared.timer);
         let work = actix_rt::spawn(async move {
-            place.turn().await;
+            place.wait_for_worker().await;
             timer.sleep(place.service_time()).await;
         });
         // It ends otherwise only with the simulator, and this then too.
@@ -102,10 +102,10 @@ impl Visit {
     }
 
     /// Lets something happen to the data listener, and waits until it is in force.
-    async fn command(&self, listener: Listener) {
+    async fn command(&self, listener: ListenerFault) {
         let (in_force, done) = oneshot::channel();
         // The listener is there as long as the simulator is; whoever hears of the command drops its other end.
-        let _ = self.shared.gate.send(Command { listener, in_force });
+        let _ = self.shared.listener_commands.send(ListenerCommand { listener, in_force });
         let _ = done.await;
     }
 
@@ -121,17 +121,17 @@ impl Visit {
                 response.append_header((name, value));
             }
         }
-        response.body(Answer::new(answer.body, self))
+        response.body(TrackedBody::new(answer.body, self))
     }
 
     /// Takes the steps of a fault. What is returned to HTTP never reaches the socket. Once the last byte is sent the request is
     /// done: a client that has what it wants need not stay for the end.
-    async fn perform(&mut self, mut steps: Vec<Step>) -> HttpResponse {
+    async fn run(&mut self, mut steps: Vec<Step>) -> HttpResponse {
         let Some(wire) = self.wire.clone() else { return closing() };
         let last_sent = steps.iter().rposition(|step| matches!(step, Step::Send(_)));
         let ending = steps.split_off(last_sent.map_or(steps.len(), |last| last + 1));
         for part in [steps, ending] {
-            if wire.perform(part, &self.shared).await.is_err() {
+            if wire.run(part, &self.shared).await.is_err() {
                 break;
             }
             self.state = State::Done;
@@ -142,17 +142,18 @@ impl Visit {
     /// Ends the connection in the middle of the upload.
     pub async fn cut_off(mut self, end: End) -> HttpResponse {
         let reason = "a rule ended the connection during the upload";
-        self.entry = Some(self.shared.engine.turn_away(&self.head, &self.arrival, None, reason));
+        self.entry = Some(self.shared.engine.record_rejection(&self.head, &self.arrival, None, reason));
         // For an RST the wire hangs up itself, when all is ready for it.
         if let (End::Fin, Some(wire)) = (end, &self.wire) {
-            wire.hang_up();
+            wire.close_now();
         }
-        self.perform(vec![end.step()]).await
+        self.run(vec![end.step()]).await
     }
 
     /// Ends a request that is answered with a status of HTTP's instead.
-    pub fn turn_away(mut self, status: u16, reason: &str) {
-        self.entry = Some(self.shared.engine.turn_away(&self.head, &self.arrival, Some(status), reason));
+    pub fn reject(mut self, status: u16, reason: &str) {
+        self.entry =
+            Some(self.shared.engine.record_rejection(&self.head, &self.arrival, Some(status), reason));
         self.state = State::Done;
     }
 }
@@ -163,11 +164,11 @@ fn closing() -> HttpResponse {
     response
 }
 
-impl Drop for Visit {
+impl Drop for Exchange {
     fn drop(&mut self) {
         let engine = &self.shared.engine;
         let entry = self.entry.take().unwrap_or_else(|| {
-            engine.turn_away(
+            engine.record_rejection(
                 &self.head,
                 &self.arrival,
                 None,
@@ -176,9 +177,9 @@ impl Drop for Visit {
         });
         let elapsed = self.started.elapsed();
         // The journal last: who learns from it that the request is over finds everything booked.
-        self.shared.metrics.ended(&entry, elapsed);
+        self.shared.metrics.record(&entry, elapsed);
         let now = self.shared.timer.now();
-        let overflows = engine.leave(&self.arrival, (&entry, self.state), now);
+        let overflows = engine.finish(&self.arrival, (&entry, self.state), now);
         let elapsed_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
         if let Some(error) = engine.journal.end(&entry, self.state, elapsed_us) {
             self.shared
@@ -192,7 +193,7 @@ impl Drop for Visit {
     }
 }
 
-impl Guard for Visit {
+impl OnSent for Exchange {
     fn sent(&mut self) {
         self.state = State::Done;
     }

@@ -9,7 +9,7 @@ use actix_rt::net::TcpStream;
 use socket2::SockRef;
 
 use crate::domain::faults::Step;
-use crate::http::state::Shared;
+use crate::http::state::AppState;
 use crate::state::timer::Timer;
 
 /// What the connection has to know of a take-over.
@@ -35,19 +35,19 @@ impl TakeOver {
 
 /// A handle on a connection's socket, for whoever handles its requests. It does not keep the socket open.
 #[derive(Clone, Debug)]
-pub struct Wire {
+pub struct SocketHandle {
     stream: Weak<TcpStream>,
     take_over: Arc<TakeOver>,
 }
 
-impl Wire {
+impl SocketHandle {
     /// A handle on `stream`; `take_over` is shared with the connection.
-    pub fn new(stream: &Arc<TcpStream>, take_over: &Arc<TakeOver>) -> Wire {
-        Wire { stream: Arc::downgrade(stream), take_over: Arc::clone(take_over) }
+    pub fn new(stream: &Arc<TcpStream>, take_over: &Arc<TakeOver>) -> SocketHandle {
+        SocketHandle { stream: Arc::downgrade(stream), take_over: Arc::clone(take_over) }
     }
 
     /// Lets the connection close at once, instead of reading on until the client has sent all.
-    pub fn hang_up(&self) {
+    pub fn close_now(&self) {
         self.take_over.ended.store(true, Ordering::Relaxed);
     }
 
@@ -55,7 +55,7 @@ impl Wire {
     ///
     /// # Errors
     /// When the client has gone before all was sent.
-    pub async fn perform(&self, steps: Vec<Step>, shared: &Shared) -> io::Result<()> {
+    pub async fn run(&self, steps: Vec<Step>, shared: &AppState) -> io::Result<()> {
         // An answer to an earlier request of the same connection may still wait for HTTP to write it.
         tokio::task::yield_now().await;
         self.take_over.begun.store(true, Ordering::Relaxed);
@@ -92,13 +92,13 @@ impl Wire {
     /// The close that follows sends RST. What is still queued would be thrown away, so first it has to be gone.
     async fn reset(&self) -> io::Result<()> {
         let stream = self.stream()?;
-        for _ in 0..MOST_POLLS {
+        for _ in 0..MAX_POLLS {
             if unsent(&stream) == 0 {
                 break;
             }
             tokio::time::sleep(POLL).await;
         }
-        self.hang_up();
+        self.close_now();
         SockRef::from(&*stream).set_linger(Some(Duration::ZERO))
     }
 }
@@ -117,7 +117,7 @@ async fn sleep(timer: &dyn Timer, time: Duration, late: Duration) -> Duration {
 
 /// How long a reset waits for what was sent before to be acknowledged: a second.
 const POLL: Duration = Duration::from_millis(2);
-const MOST_POLLS: u32 = 500;
+const MAX_POLLS: u32 = 500;
 
 /// Bytes that the peer's kernel has not acknowledged.
 #[cfg(target_os = "linux")]
@@ -135,7 +135,7 @@ fn unsent(_: &TcpStream) -> i32 {
 }
 
 /// Until the simulator stops; a client that goes ends the request itself, and with it this.
-async fn until_stopping(shared: &Shared) {
+async fn until_stopping(shared: &AppState) {
     // The sender lives in `shared`, so this ends only when it says so.
     let _ = shared.stopping.subscribe().wait_for(|stopping| *stopping).await;
 }

@@ -9,17 +9,17 @@ use actix_web::HttpRequest;
 use actix_web::http::header::HeaderMap;
 
 #[derive(Clone)]
-struct Taken(Rc<HeaderMap>);
+struct TakenHeaders(Rc<HeaderMap>);
 
 /// Takes the headers of a request; [`of`] has them then.
 pub fn take(req: &mut Request) {
     let headers = mem::take(req.headers_mut());
-    req.extensions_mut().insert(Taken(Rc::new(headers)));
+    req.extensions_mut().insert(TakenHeaders(Rc::new(headers)));
 }
 
 /// The headers of a request, taken or not.
 #[must_use]
 pub fn of(req: &HttpRequest) -> Rc<HeaderMap> {
     let taken = req.extensions().get().cloned();
-    taken.map_or_else(|| Rc::new(req.headers().clone()), |Taken(headers)| headers)
+    taken.map_or_else(|| Rc::new(req.headers().clone()), |TakenHeaders(headers)| headers)
 }

@@ -11,14 +11,14 @@ use actix_rt::net::TcpStream;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use super::connection_limit::{Seat, Seats};
+use super::connection_limit::{ConnectionLimiter, ConnectionPermit};
 use super::service;
-use crate::domain::faults::Listener;
-use crate::http::state::{Command, Shared};
+use crate::domain::faults::ListenerFault;
+use crate::http::state::{AppState, ListenerCommand};
 
 /// A thread that serves connections.
 pub struct Worker {
-    connections: UnboundedSender<(std::net::TcpStream, Seat)>,
+    connections: UnboundedSender<(std::net::TcpStream, ConnectionPermit)>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -27,7 +27,7 @@ impl Worker {
     ///
     /// # Errors
     /// When the system refuses a thread.
-    pub fn start(number: usize, shared: Arc<Shared>) -> io::Result<Worker> {
+    pub fn start(number: usize, shared: Arc<AppState>) -> io::Result<Worker> {
         let (connections, received) = unbounded_channel();
         let thread = std::thread::Builder::new()
             .name(format!("frsim-worker-{number}"))
@@ -43,11 +43,14 @@ impl Worker {
     }
 }
 
-async fn work(mut received: UnboundedReceiver<(std::net::TcpStream, Seat)>, shared: Arc<Shared>) {
+async fn work(
+    mut received: UnboundedReceiver<(std::net::TcpStream, ConnectionPermit)>,
+    shared: Arc<AppState>,
+) {
     let Some(service) = service::service(&shared).await else { return };
     while let Some((stream, seat)) = received.recv().await {
         let Ok(stream) = TcpStream::from_std(stream) else { continue };
-        actix_rt::spawn(service::converse(stream, seat, Arc::clone(&shared), service.clone()));
+        actix_rt::spawn(service::serve_connection(stream, seat, Arc::clone(&shared), service.clone()));
     }
 }
 
@@ -55,23 +58,23 @@ async fn work(mut received: UnboundedReceiver<(std::net::TcpStream, Seat)>, shar
 pub async fn accept(
     listener: std::net::TcpListener,
     workers: &[Worker],
-    mut commands: UnboundedReceiver<Command>,
-    shared: &Shared,
+    mut commands: UnboundedReceiver<ListenerCommand>,
+    shared: &AppState,
 ) -> io::Result<()> {
     let address = listener.local_addr()?;
     let mut listener = TcpListener::from_std(listener)?;
-    let seats = Arc::new(Seats::default());
+    let seats = Arc::new(ConnectionLimiter::default());
     let mut turn = 0usize;
     loop {
         tokio::select! {
-            Some(Command { listener: fault, in_force }) = commands.recv() => match fault {
-                Listener::Refuse(time) => {
+            Some(ListenerCommand { listener: fault, in_force }) = commands.recv() => match fault {
+                ListenerFault::Refuse(time) => {
                     drop(listener);
                     drop(in_force);
                     until_over(shared.timer.sleep(time), &mut commands).await;
                     listener = reopen(address).await;
                 }
-                Listener::CloseOnAccept(time) => {
+                ListenerFault::CloseOnAccept(time) => {
                     drop(in_force);
                     close_all(&listener, pin!(until_over(shared.timer.sleep(time), &mut commands))).await;
                 }
@@ -82,29 +85,40 @@ pub async fn accept(
                     seat(stream, peer, &seats, &workers[turn % workers.len()], shared);
                 }
                 // Out of descriptors: accepting at once again would only burn the processor.
-                Err(_) => tokio::time::sleep(BREATH).await,
+                Err(_) => tokio::time::sleep(RETRY_PAUSE).await,
             },
         }
     }
 }
 
-const BREATH: Duration = Duration::from_millis(10);
+const RETRY_PAUSE: Duration = Duration::from_millis(10);
 
-fn seat(stream: TcpStream, peer: SocketAddr, seats: &Arc<Seats>, worker: &Worker, shared: &Shared) {
+fn seat(
+    stream: TcpStream,
+    peer: SocketAddr,
+    seats: &Arc<ConnectionLimiter>,
+    worker: &Worker,
+    shared: &AppState,
+) {
     let fixtures = shared.engine.fixtures();
     let limits = &fixtures.limits;
-    match Seats::take(seats, peer.ip().to_canonical(), limits.connections, limits.connections_per_peer) {
+    match ConnectionLimiter::take(
+        seats,
+        peer.ip().to_canonical(),
+        limits.connections,
+        limits.connections_per_peer,
+    ) {
         Ok(seat) => {
             // A worker that has ended takes no more connections: the simulator is stopping.
             let _ = stream.into_std().map(|stream| worker.connections.send((stream, seat)));
         }
-        Err(true) => shared.observer.full(peer.ip()),
+        Err(true) => shared.observer.connection_rejected(peer.ip()),
         Err(false) => {}
     }
 }
 
 /// Waits until `time` is over. Who asks meanwhile asks for the same: it is in force.
-async fn until_over(time: impl Future<Output = ()>, commands: &mut UnboundedReceiver<Command>) {
+async fn until_over(time: impl Future<Output = ()>, commands: &mut UnboundedReceiver<ListenerCommand>) {
     let mut time = pin!(time);
     loop {
         tokio::select! {
@@ -130,7 +144,7 @@ async fn reopen(address: SocketAddr) -> TcpListener {
     loop {
         match TcpListener::bind(address).await {
             Ok(listener) => return listener,
-            Err(_) => tokio::time::sleep(BREATH).await,
+            Err(_) => tokio::time::sleep(RETRY_PAUSE).await,
         }
     }
 }

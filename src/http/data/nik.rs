@@ -4,13 +4,13 @@ use actix_web::http::{Method, header};
 use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
 use percent_encoding::percent_decode_str;
 
-use super::tracked_body::{Answer, UnderWay};
+use super::tracked_body::{InFlightGuard, TrackedBody};
 use crate::base::time;
-use crate::domain::nik::Terms;
-use crate::domain::nik::api::{self, Refusal};
+use crate::domain::nik::NikContext;
+use crate::domain::nik::api::{self, NikRequestError};
 use crate::http::api_error::ApiError;
-use crate::http::body::{self, Unread};
-use crate::http::state::Shared;
+use crate::http::body::{self, BodyError};
+use crate::http::state::AppState;
 
 /// Where the original program has it; the document does not say.
 pub const PATH: &str = "/api/nik";
@@ -26,9 +26,9 @@ pub fn is_path(path: &str) -> bool {
 pub async fn serve(
     req: &HttpRequest,
     payload: &mut web::Payload,
-    shared: &web::Data<Shared>,
+    shared: &web::Data<AppState>,
 ) -> HttpResponse {
-    let under_way = UnderWay::start(shared);
+    let under_way = InFlightGuard::start(shared);
     if req.method() != Method::POST {
         return ApiError::wrong_method(format!("{PATH} does not take {}", req.method()), "POST")
             .error_response();
@@ -36,22 +36,22 @@ pub async fn serve(
     let most = shared.settings.max_body;
     match body::read(req, payload, most).await {
         Ok(body) => answer(&body, shared, under_way).unwrap_or_else(|error| error.error_response()),
-        Err(unread) => turn_away(&unread, most),
+        Err(unread) => reject(&unread, most),
     }
 }
 
-fn answer(body: &[u8], shared: &Shared, under_way: UnderWay) -> Result<HttpResponse, ApiError> {
-    let terms = Terms {
+fn answer(body: &[u8], shared: &AppState, under_way: InFlightGuard) -> Result<HttpResponse, ApiError> {
+    let terms = NikContext {
         today: time::jakarta_day(shared.engine.clock.now()),
         min_age: shared.engine.fixtures().policy.nik_min_age,
     };
     let bytes = api::answer(body, &terms).map_err(ApiError::from)?;
-    let answer = Answer::new(bytes, under_way);
+    let answer = TrackedBody::new(bytes, under_way);
     Ok(HttpResponse::Ok().insert_header(header::ContentType::json()).body(answer))
 }
 
-impl From<Refusal> for ApiError {
-    fn from(Refusal { message, path }: Refusal) -> ApiError {
+impl From<NikRequestError> for ApiError {
+    fn from(NikRequestError { message, path }: NikRequestError) -> ApiError {
         let error = ApiError::invalid(message).hint(HINT);
         match path {
             Some(path) => error.path(path),
@@ -61,13 +61,13 @@ impl From<Refusal> for ApiError {
 }
 
 /// What is left of the body would be taken for the next request, so the connection ends.
-fn turn_away(unread: &Unread, most: usize) -> HttpResponse {
+fn reject(unread: &BodyError, most: usize) -> HttpResponse {
     let error = match unread {
-        Unread::TooLarge => ApiError::too_large(format!("the body has more than {most} bytes"))
+        BodyError::TooLarge => ApiError::too_large(format!("the body has more than {most} bytes"))
             .hint("send fewer NIKs at once, or start the simulator with a larger --max-body"),
-        Unread::Broken => ApiError::invalid("the body ended early").hint(HINT),
-        Unread::TooSlow => ApiError::too_slow(),
-        Unread::Encoded(encoding) => ApiError::encoded(encoding),
+        BodyError::Broken => ApiError::invalid("the body ended early").hint(HINT),
+        BodyError::TooSlow => ApiError::too_slow(),
+        BodyError::Encoded(encoding) => ApiError::encoded(encoding),
     };
     let mut response = error.error_response();
     response.head_mut().set_connection_type(actix_http::ConnectionType::Close);

@@ -17,7 +17,7 @@ pub struct Header {
 }
 
 /// The longest header that is read: version 2 can carry more, in extensions nobody needs here.
-const MOST_BYTES: usize = 4096;
+const MAX_BYTES: usize = 4096;
 
 /// Proxies send the header at once.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -35,7 +35,7 @@ pub async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Header> {
 async fn read_whole(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Header> {
     let mut bytes = BytesMut::with_capacity(256);
     loop {
-        if stream.read_buf(&mut bytes).await? == 0 || bytes.len() > MOST_BYTES {
+        if stream.read_buf(&mut bytes).await? == 0 || bytes.len() > MAX_BYTES {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidData,
                 "the PROXY header is cut short or too long",

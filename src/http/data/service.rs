@@ -16,17 +16,17 @@ use actix_web::{App, HttpResponse, web};
 use futures_util::future::{Either, ready};
 
 use super::connection::Connection;
-use super::connection_limit::Seat;
+use super::connection_limit::ConnectionPermit;
 use super::{endpoint, headers};
-use crate::http::long_body::Aside;
-use crate::http::state::Shared;
+use crate::http::long_body::LongBody;
+use crate::http::state::AppState;
 use crate::http::timeouts::LINGER;
 
 /// What serves one connection of the data listener.
 pub(super) type ConnectionService = Rc<BoxService<(Connection, Protocol, Option<SocketAddr>), (), ()>>;
 
 /// The HTTP service of one worker.
-pub(super) async fn service(shared: &Arc<Shared>) -> Option<ConnectionService> {
+pub(super) async fn service(shared: &Arc<AppState>) -> Option<ConnectionService> {
     let app = || {
         let app = App::new()
             .app_data(web::Data::from(Arc::clone(shared)))
@@ -34,7 +34,7 @@ pub(super) async fn service(shared: &Arc<Shared>) -> Option<ConnectionService> {
             .into_factory()
             .map_err(|error: actix_web::Error| error.error_response());
         apply_fn_factory(map_config(app, |()| AppConfig::default()), |mut req: Request, app| {
-            Aside::restore(&mut req);
+            LongBody::restore(&mut req);
             headers::take(&mut req);
             app.call(req)
         })
@@ -46,7 +46,7 @@ pub(super) async fn service(shared: &Arc<Shared>) -> Option<ConnectionService> {
         false => Either::Right(refusal(app.call(req))),
     });
     let builder = HttpService::build()
-        // Who waits how long for a client is the connection's own affair, see [`patience`].
+        // Who waits how long for a client is the connection's own affair, see [`timeouts`].
         .keep_alive(KeepAlive::Os)
         .client_request_timeout(Duration::ZERO)
         .client_disconnect_timeout(LINGER)
@@ -70,7 +70,12 @@ async fn refusal(
 }
 
 /// Serves one connection to its end.
-pub(super) async fn converse(stream: TcpStream, seat: Seat, shared: Arc<Shared>, service: ConnectionService) {
+pub(super) async fn serve_connection(
+    stream: TcpStream,
+    seat: ConnectionPermit,
+    shared: Arc<AppState>,
+    service: ConnectionService,
+) {
     if let Ok((connection, peer)) = Connection::accept(stream, seat, &shared).await {
         // See the error's mapping in [`service`].
         let _ = service.call((connection, Protocol::Http1, peer)).await;

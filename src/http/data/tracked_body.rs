@@ -7,52 +7,52 @@ use actix_web::body::{BodySize, MessageBody};
 use actix_web::web;
 use bytes::Bytes;
 
-use crate::http::state::Shared;
+use crate::http::state::AppState;
 
 /// Something that a stopping server waits for.
-pub struct UnderWay(web::Data<Shared>);
+pub struct InFlightGuard(web::Data<AppState>);
 
-impl UnderWay {
+impl InFlightGuard {
     /// Counts it in.
     #[must_use]
-    pub fn start(shared: &web::Data<Shared>) -> UnderWay {
+    pub fn start(shared: &web::Data<AppState>) -> InFlightGuard {
         shared.in_flight.send_modify(|count| *count += 1);
-        UnderWay(shared.clone())
+        InFlightGuard(shared.clone())
     }
 }
 
-impl Drop for UnderWay {
+impl Drop for InFlightGuard {
     fn drop(&mut self) {
         self.0.in_flight.send_modify(|count| *count -= 1);
     }
 }
 
 /// An answer on its way out, with whoever is told when it is sent or dropped.
-pub struct Answer<G> {
+pub struct TrackedBody<G> {
     bytes: Option<Bytes>,
     length: u64,
     guard: G,
 }
 
 /// Whoever is told that an answer was sent whole.
-pub trait Guard: Unpin {
+pub trait OnSent: Unpin {
     fn sent(&mut self) {}
 }
 
-impl Guard for UnderWay {}
+impl OnSent for InFlightGuard {}
 
-impl<G: Guard> Answer<G> {
+impl<G: OnSent> TrackedBody<G> {
     /// An answer with this body.
-    pub fn new(bytes: Vec<u8>, mut guard: G) -> Answer<G> {
+    pub fn new(bytes: Vec<u8>, mut guard: G) -> TrackedBody<G> {
         if bytes.is_empty() {
             // HTTP does not ask for a body that has no bytes.
             guard.sent();
         }
-        Answer { length: bytes.len() as u64, bytes: Some(bytes.into()), guard }
+        TrackedBody { length: bytes.len() as u64, bytes: Some(bytes.into()), guard }
     }
 }
 
-impl<G: Guard> MessageBody for Answer<G> {
+impl<G: OnSent> MessageBody for TrackedBody<G> {
     type Error = std::convert::Infallible;
 
     fn size(&self) -> BodySize {

@@ -48,8 +48,8 @@ pub struct Entry {
     /// The how manieth request of the customer; null for a customer nobody knows.
     pub ordinal: Option<u64>,
     #[schemars(with = "State")]
-    pub state: Ended,
-    pub request: Request,
+    pub state: EntryState,
+    pub request: RequestRecord,
     pub findings: Vec<Finding>,
     /// What was let pass, and what looks like a mistake.
     pub warnings: Vec<Warning>,
@@ -58,10 +58,10 @@ pub struct Entry {
     /// Every rule that decided something: how often it was met, its draw, and what it decided.
     pub rules: Vec<Firing>,
     /// By which rule, and how long.
-    pub delay: Option<DelayTold>,
+    pub delay: Option<DelayRecord>,
     /// Of which kind, by which rule, and what was done where.
-    pub fault: Option<FaultTold>,
-    pub answer: Reply,
+    pub fault: Option<FaultRecord>,
+    pub answer: AnswerRecord,
     /// From the end of the request's head to the end of the answer, in real microseconds; 0 while it is in flight.
     #[schemars(with = "u64")]
     pub elapsed_us: Elapsed,
@@ -69,7 +69,7 @@ pub struct Entry {
 
 /// How long an answer was held back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct DelayTold {
+pub struct DelayRecord {
     /// The rule that decided it.
     pub rule: String,
     /// Microseconds.
@@ -78,7 +78,7 @@ pub struct DelayTold {
 
 /// What went wrong on the wire.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
-pub struct FaultTold {
+pub struct FaultRecord {
     pub kind: &'static str,
     /// The rule that decided it.
     pub rule: String,
@@ -87,11 +87,11 @@ pub struct FaultTold {
     pub note: Map<String, Value>,
 }
 
-impl FaultTold {
+impl FaultRecord {
     /// A fault of which no more is told.
     #[must_use]
-    pub fn new(kind: &'static str, rule: impl Into<String>) -> FaultTold {
-        FaultTold { kind, rule: rule.into(), note: Map::new() }
+    pub fn new(kind: &'static str, rule: impl Into<String>) -> FaultRecord {
+        FaultRecord { kind, rule: rule.into(), note: Map::new() }
     }
 
     /// About how many bytes it takes.
@@ -104,13 +104,13 @@ impl FaultTold {
 
 /// An entry's state, which is set once without touching the journal.
 #[derive(Clone, Debug, Default)]
-pub struct Ended(OnceLock<State>);
+pub struct EntryState(OnceLock<State>);
 
 /// An entry's duration, likewise.
 #[derive(Clone, Debug, Default)]
 pub struct Elapsed(OnceLock<u64>);
 
-impl Ended {
+impl EntryState {
     /// The state now.
     #[must_use]
     pub fn get(&self) -> State {
@@ -126,7 +126,7 @@ impl Elapsed {
     }
 }
 
-impl Serialize for Ended {
+impl Serialize for EntryState {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.get().serialize(serializer)
     }
@@ -140,7 +140,7 @@ impl Serialize for Elapsed {
 
 /// What was asked, without photo and credentials.
 #[derive(Clone, Debug, Default, Serialize, JsonSchema)]
-pub struct Request {
+pub struct RequestRecord {
     pub peer: Option<IpAddr>,
     pub body_bytes: usize,
     pub transaction_id: Option<String>,
@@ -148,13 +148,13 @@ pub struct Request {
     /// As a number; null when it is none.
     pub threshold: Option<f64>,
     pub ip: Option<String>,
-    pub image: Option<Image>,
+    pub image: Option<ImageRecord>,
     pub user_agent: Option<String>,
 }
 
 /// A photo, as far as it may be remembered.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
-pub struct Image {
+pub struct ImageRecord {
     pub sha256: String,
     pub bytes: usize,
     pub format: Option<PhotoFormat>,
@@ -164,13 +164,13 @@ pub struct Image {
 
 /// What was answered.
 #[derive(Clone, Debug, Default, Serialize, JsonSchema)]
-pub struct Reply {
+pub struct AnswerRecord {
     /// HTTP status; null when nothing was sent.
     pub status: Option<u16>,
     /// `errorCode`; null where the document has no answer.
     pub code: Option<Code>,
     pub shape: Option<Shape>,
-    pub candidates: Vec<Found>,
+    pub candidates: Vec<CandidateRecord>,
     /// Length of the body.
     pub bytes: usize,
     /// Whether it used up quota.
@@ -182,7 +182,7 @@ pub struct Reply {
 
 /// A candidate, its NIK masked unless asked for.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
-pub struct Found {
+pub struct CandidateRecord {
     pub nik: String,
     /// Where it was first issued; null when no district has its first six digits.
     pub region: Option<String>,
@@ -193,26 +193,26 @@ fn instant<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Err
     serializer.collect_str(&time::rfc3339_millis(*at))
 }
 
-impl Request {
+impl RequestRecord {
     /// What may be remembered of a body.
     #[must_use]
-    pub fn of(body: &Body, body_bytes: usize, photo: Option<&Photo>) -> Request {
+    pub fn of(body: &Body, body_bytes: usize, photo: Option<&Photo>) -> RequestRecord {
         let text = |field: Field| body.text(field).map(|text| crate::base::text::preview(text, 100));
-        Request {
+        RequestRecord {
             body_bytes,
             transaction_id: text(Field::TransactionId),
             transaction_source: text(Field::TransactionSource),
             threshold: body.threshold().filter(|threshold| threshold.is_finite()),
             ip: text(Field::Ip),
-            image: photo.and_then(Image::of),
-            ..Request::default()
+            image: photo.and_then(ImageRecord::of),
+            ..RequestRecord::default()
         }
     }
 }
 
-impl Image {
-    fn of(photo: &Photo) -> Option<Image> {
-        Some(Image {
+impl ImageRecord {
+    fn of(photo: &Photo) -> Option<ImageRecord> {
+        Some(ImageRecord {
             sha256: hex(&photo.sha256?),
             bytes: photo.bytes,
             format: photo.format,
@@ -222,13 +222,13 @@ impl Image {
     }
 }
 
-impl Found {
+impl CandidateRecord {
     /// A candidate as the journal keeps it.
     #[must_use]
-    pub fn of(candidate: &Candidate, show_nik: bool) -> Found {
+    pub fn of(candidate: &Candidate, show_nik: bool) -> CandidateRecord {
         let nik = if show_nik { candidate.nik.clone() } else { masked(&candidate.nik) };
         let region = District::of_nik(&candidate.nik).map(ToString::to_string);
-        Found { nik, region, score: candidate.score }
+        CandidateRecord { nik, region, score: candidate.score }
     }
 }
 
@@ -257,11 +257,11 @@ impl Entry {
             &self.rule,
         ];
         let texts: usize = texts.into_iter().map(length).sum();
-        let candidate = |found: &Found| 80 + found.region.as_ref().map_or(0, String::len);
+        let candidate = |found: &CandidateRecord| 80 + found.region.as_ref().map_or(0, String::len);
         let candidates: usize = self.answer.candidates.iter().map(candidate).sum();
         let names = self.customer_id.len() + self.methode.len() + self.answer.reason.len() + 64;
         let deeds = 200 * (self.rules.len() + usize::from(self.delay.is_some()))
-            + self.fault.as_ref().map_or(0, FaultTold::weight);
+            + self.fault.as_ref().map_or(0, FaultRecord::weight);
         size_of::<Entry>() + deeds + findings + warnings + texts + names + candidates
     }
 }
@@ -280,7 +280,7 @@ mod tests {
     #[test]
     fn a_candidate_is_kept_with_the_name_of_its_region() {
         let found = |nik: &str, show| {
-            let found = Found::of(&Candidate { nik: nik.to_owned(), score: 20.0 }, show);
+            let found = CandidateRecord::of(&Candidate { nik: nik.to_owned(), score: 20.0 }, show);
             (found.nik, found.region)
         };
         let cakung =

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::{Entry, State};
 use crate::base::pattern::{IpPattern, Pattern};
-use crate::base::range::Range;
+use crate::base::range::NumberRange;
 use crate::base::time;
 use crate::domain::nik::mask::without_niks;
 use crate::protocol::Code;
@@ -22,7 +22,7 @@ use crate::protocol::Code;
 pub struct Match {
     /// The entry's number. It tells before from after where the clock stands still: `">17"`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub id: Option<Range>,
+    pub id: Option<NumberRange>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub customer_id: Option<Pattern>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -32,7 +32,7 @@ pub struct Match {
     pub code: Option<Pattern>,
     /// HTTP status.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub status: Option<Range>,
+    pub status: Option<NumberRange>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub transaction_id: Option<Pattern>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -44,7 +44,7 @@ pub struct Match {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peer: Option<IpPattern>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub threshold: Option<Range>,
+    pub threshold: Option<NumberRange>,
     #[serde(skip_serializing_if = "ImageMatch::is_empty")]
     pub image: ImageMatch,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -60,10 +60,10 @@ pub struct Match {
     pub warning: Option<Pattern>,
     /// Number of the connection, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub connection: Option<Range>,
+    pub connection: Option<NumberRange>,
     /// The how manieth request of the customer, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub ordinal: Option<Range>,
+    pub ordinal: Option<NumberRange>,
     /// Only entries at or after this instant of the simulator's clock.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<Since>,
@@ -78,7 +78,7 @@ pub struct ImageMatch {
     pub sha256: Option<Pattern>,
     /// Size of the file, in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub size: Option<Range>,
+    pub size: Option<NumberRange>,
 }
 
 impl ImageMatch {
@@ -106,7 +106,7 @@ impl Serialize for Since {
 
 /// An entry that was nearly meant.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
-pub struct Miss {
+pub struct NearMiss {
     pub id: u64,
     /// What did not fit, by the condition's name.
     pub differs: BTreeMap<&'static str, Difference>,
@@ -122,7 +122,7 @@ pub struct Difference {
 }
 
 /// One condition: its name, whether it holds where it is set, and what it looks at.
-struct Field {
+struct MatchField {
     name: &'static str,
     holds: fn(&Match, &Entry) -> bool,
     got: fn(&Entry) -> Value,
@@ -130,7 +130,7 @@ struct Field {
 
 /// Every condition; the cheap and choosy ones first.
 #[rustfmt::skip]
-const FIELDS: [Field; 19] = [
+const FIELDS: [MatchField; 19] = [
     field("customer_id", |m, e| text(&m.customer_id, Some(&e.customer_id)), |e| e.customer_id.clone().into()),
     field("id", |m, e| range(&m.id, Some(e.id as f64)), |e| e.id.into()),
     field("code", |m, e| text(&m.code, code(e)), |e| code(e).into()),
@@ -152,8 +152,12 @@ const FIELDS: [Field; 19] = [
     field("warning", |m, e| any(&m.warning, warnings(e)), |e| warnings(e).collect()),
 ];
 
-const fn field(name: &'static str, holds: fn(&Match, &Entry) -> bool, got: fn(&Entry) -> Value) -> Field {
-    Field { name, holds, got }
+const fn field(
+    name: &'static str,
+    holds: fn(&Match, &Entry) -> bool,
+    got: fn(&Entry) -> Value,
+) -> MatchField {
+    MatchField { name, holds, got }
 }
 
 fn text(pattern: &Option<Pattern>, value: Option<&str>) -> bool {
@@ -168,7 +172,7 @@ fn address(pattern: &Option<IpPattern>, value: Option<&str>) -> bool {
     pattern.as_ref().is_none_or(|pattern| value.is_some_and(|value| pattern.matches(value)))
 }
 
-fn range(range: &Option<Range>, value: Option<f64>) -> bool {
+fn range(range: &Option<NumberRange>, value: Option<f64>) -> bool {
     range.as_ref().is_none_or(|range| value.is_some_and(|value| range.contains(value)))
 }
 
@@ -206,7 +210,7 @@ fn warnings(entry: &Entry) -> impl Iterator<Item = &str> {
 impl Match {
     /// Whether everything that is set holds.
     #[must_use]
-    pub fn takes(&self, entry: &Entry) -> bool {
+    pub fn matches(&self, entry: &Entry) -> bool {
         FIELDS.iter().all(|field| (field.holds)(self, entry))
     }
 
@@ -219,7 +223,7 @@ impl Match {
     fn differences(&self, entry: &Entry) -> BTreeMap<&'static str, Difference> {
         let written = value(self);
         let missed = FIELDS.iter().filter(|field| !(field.holds)(self, entry));
-        let difference = |field: &Field| {
+        let difference = |field: &MatchField| {
             let pointer = format!("/{}", field.name.replace('.', "/"));
             Difference {
                 want: written.pointer(&pointer).cloned().unwrap_or_default(),
@@ -232,12 +236,15 @@ impl Match {
     /// The entries that are not meant and come nearest, at most `most`: the customer's before all others', because tests that run
     /// in parallel share a journal; then those with the fewest differences, and of equals those that stand first.
     #[must_use]
-    pub fn nearest(&self, entries: &[Arc<Entry>], most: usize) -> Vec<Miss> {
+    pub fn nearest(&self, entries: &[Arc<Entry>], most: usize) -> Vec<NearMiss> {
         let misses = entries.iter().map(|entry| (self.misses(entry), entry));
         let mut misses: Vec<_> = misses.filter(|(count, _)| *count > 0).collect();
         misses.sort_by_key(|(count, entry)| (!text(&self.customer_id, Some(&entry.customer_id)), *count));
         misses.truncate(most);
-        misses.into_iter().map(|(_, entry)| Miss { id: entry.id, differs: self.differences(entry) }).collect()
+        misses
+            .into_iter()
+            .map(|(_, entry)| NearMiss { id: entry.id, differs: self.differences(entry) })
+            .collect()
     }
 
     /// Whether a text of the journal is looked for by a whole NIK, which the journal masks.
@@ -255,13 +262,14 @@ mod tests {
     use super::*;
     use crate::domain::rules::{Draw, Firing};
     use crate::domain::warnings::Warning;
-    use crate::state::journal::FaultTold;
+    use crate::state::journal::FaultRecord;
     use crate::state::journal::tests::entry;
-    use crate::state::journal::{Image, Reply, Request};
+    use crate::state::journal::{AnswerRecord, ImageRecord, RequestRecord};
 
     /// An entry that has everything.
     fn full() -> Entry {
-        let image = Image { sha256: "ab".repeat(32), bytes: 5000, format: None, width: None, height: None };
+        let image =
+            ImageRecord { sha256: "ab".repeat(32), bytes: 5000, format: None, width: None, height: None };
         let firing = |rule: &str| Firing {
             rule: rule.to_owned(),
             ordinal: 1,
@@ -272,20 +280,20 @@ mod tests {
             id: 17,
             connection: 4,
             ordinal: Some(3),
-            request: Request {
+            request: RequestRecord {
                 peer: Some("127.0.0.1".parse().unwrap()),
                 transaction_id: Some("T-17".to_owned()),
                 transaction_source: Some("mobile".to_owned()),
                 threshold: Some(7.0),
                 ip: Some("10.1.2.3".to_owned()),
                 image: Some(image),
-                ..Request::default()
+                ..RequestRecord::default()
             },
             warnings: vec![Warning { name: "bom", message: String::new() }],
             rule: Some("slow".to_owned()),
             rules: vec![firing("slow"), firing("cut")],
-            fault: Some(FaultTold::new("truncate", "cut")),
-            answer: Reply { status: Some(200), code: Some(Code::FOUND), ..Reply::default() },
+            fault: Some(FaultRecord::new("truncate", "cut")),
+            answer: AnswerRecord { status: Some(200), code: Some(Code::FOUND), ..AnswerRecord::default() },
             ..entry("demo", Code::FOUND)
         }
     }
@@ -330,9 +338,9 @@ mod tests {
         let keys = value(&schemars::schema_for!(Match))["properties"].as_object().unwrap().len();
         assert_eq!(keys, FIELDS.len() - 1, "image has two");
         for (good, bad) in conditions {
-            assert!(wanted(good.clone()).takes(&full()), "{good}");
+            assert!(wanted(good.clone()).matches(&full()), "{good}");
             let bad_match = wanted(bad.clone());
-            assert!(!bad_match.takes(&full()), "{bad}");
+            assert!(!bad_match.matches(&full()), "{bad}");
             let differences = bad_match.differences(&full());
             let (name, difference) = differences.iter().next().unwrap();
             let written = bad.pointer(&format!("/{}", name.replace('.', "/"))).unwrap();
@@ -340,18 +348,18 @@ mod tests {
             assert!(same(&difference.want, written), "{bad}: {difference:?}");
             assert_ne!(difference.got, Value::Null, "{bad}");
         }
-        assert!(Match::default().takes(&full()));
+        assert!(Match::default().matches(&full()));
     }
 
     #[test]
     fn what_an_entry_does_not_have_fits_no_condition() {
-        let bare = Entry { ordinal: None, answer: Reply::default(), ..entry("demo", Code::FOUND) };
+        let bare = Entry { ordinal: None, answer: AnswerRecord::default(), ..entry("demo", Code::FOUND) };
         for wild in ["code", "transaction_id", "transaction_source", "ip", "peer", "rule", "fault", "warning"]
         {
-            assert!(!wanted(json!({ wild: "*" })).takes(&bare), "{wild}");
+            assert!(!wanted(json!({ wild: "*" })).matches(&bare), "{wild}");
         }
         for wild in ["status", "threshold", "ordinal"] {
-            assert!(!wanted(json!({ wild: "..999" })).takes(&bare), "{wild}");
+            assert!(!wanted(json!({ wild: "..999" })).matches(&bare), "{wild}");
         }
     }
 

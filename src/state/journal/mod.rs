@@ -8,11 +8,14 @@ mod tally;
 
 pub use crate::base::hash::hex;
 pub use crate::domain::nik::mask::{masked, without_niks};
-pub use entry::{DelayTold, Elapsed, Ended, Entry, FaultTold, Found, Image, Reply, Request, State};
-pub use matching::{Difference, ImageMatch, Match, Miss, Since};
-pub use redactor::Discretion;
-pub use ring::{Fill, Followed, Journal, News};
-pub use tally::{Expected, Tally};
+pub use entry::{
+    AnswerRecord, CandidateRecord, DelayRecord, Elapsed, Entry, EntryState, FaultRecord, ImageRecord,
+    RequestRecord, State,
+};
+pub use matching::{Difference, ImageMatch, Match, NearMiss, Since};
+pub use redactor::Redactor;
+pub use ring::{Journal, JournalEvent, Subscription, Usage};
+pub use tally::{ExpectedCount, MatchReport};
 
 #[cfg(test)]
 pub(crate) mod tests {
@@ -28,15 +31,15 @@ pub(crate) mod tests {
             methode: "CALL_FN".to_owned(),
             connection: 1,
             ordinal: Some(1),
-            state: Ended::default(),
-            request: Request::default(),
+            state: EntryState::default(),
+            request: RequestRecord::default(),
             findings: Vec::new(),
             warnings: Vec::new(),
             rule: None,
             rules: Vec::new(),
             delay: None,
             fault: None,
-            answer: Reply { status: Some(200), code: Some(code), ..Reply::default() },
+            answer: AnswerRecord { status: Some(200), code: Some(code), ..AnswerRecord::default() },
             elapsed_us: Elapsed::default(),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::Request;
+use super::RequestRecord;
 use crate::base::text::{is_long_base64, preview, quoted};
 use crate::domain::checks::Finding;
 use crate::domain::nik::mask::without_niks;
@@ -14,7 +14,7 @@ const HIDDEN: &str = "***";
 
 /// What is hidden in one request.
 #[derive(Clone, Default)]
-pub struct Discretion<'a> {
+pub struct Redactor<'a> {
     /// The customer's own, plain. They are hidden as base64 as well.
     credentials: Vec<&'a str>,
     /// Hidden inside longer texts, too.
@@ -26,17 +26,17 @@ pub struct Discretion<'a> {
 const PASSWORD_CHARS: usize = 8;
 
 // A derived Debug would print the password.
-impl std::fmt::Debug for Discretion<'_> {
+impl std::fmt::Debug for Redactor<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Discretion(..)")
+        f.write_str("Redactor(..)")
     }
 }
 
-impl<'a> Discretion<'a> {
+impl<'a> Redactor<'a> {
     /// Hides these credentials, and NIKs unless they are to be shown.
     #[must_use]
-    pub fn new(credentials: impl IntoIterator<Item = &'a str>, show_niks: bool) -> Discretion<'a> {
-        Discretion {
+    pub fn new(credentials: impl IntoIterator<Item = &'a str>, show_niks: bool) -> Redactor<'a> {
+        Redactor {
             credentials: credentials.into_iter().filter(|text| !text.is_empty()).collect(),
             password: None,
             show_niks,
@@ -45,8 +45,8 @@ impl<'a> Discretion<'a> {
 
     /// Hides this wherever it stands, when it is long enough.
     #[must_use]
-    pub fn hiding(self, password: Option<&'a str>) -> Discretion<'a> {
-        Discretion { password: password.filter(|text| text.len() >= PASSWORD_CHARS), ..self }
+    pub fn hiding(self, password: Option<&'a str>) -> Redactor<'a> {
+        Redactor { password: password.filter(|text| text.len() >= PASSWORD_CHARS), ..self }
     }
 
     /// A value as it may be shown; borrowed when nothing has to be hidden.
@@ -93,8 +93,9 @@ impl<'a> Discretion<'a> {
 
     /// What was asked, as it may be shown. A threshold that is a NIK is none.
     #[must_use]
-    pub fn request(&self, mut request: Request) -> Request {
-        let Request { transaction_id, transaction_source, ip, user_agent, threshold, .. } = &mut request;
+    pub fn request(&self, mut request: RequestRecord) -> RequestRecord {
+        let RequestRecord { transaction_id, transaction_source, ip, user_agent, threshold, .. } =
+            &mut request;
         for text in [transaction_id, transaction_source, ip, user_agent].into_iter().flatten() {
             if let Some(hidden) = changed(self.value(text)) {
                 *text = hidden;
@@ -142,7 +143,7 @@ mod tests {
 
     #[test]
     fn credentials_are_hidden_as_values_and_where_they_are_quoted() {
-        let discretion = Discretion::new(["password", "", "a \"b\""], false);
+        let discretion = Redactor::new(["password", "", "a \"b\""], false);
         assert_eq!(discretion.value("password"), "***");
         assert_eq!(discretion.value("cGFzc3dvcmQ="), "***", "as base64 as well");
         assert_eq!(discretion.value("passwords"), "passwords");
@@ -155,33 +156,33 @@ mod tests {
 
     #[test]
     fn a_password_is_hidden_inside_other_texts_unless_it_is_short() {
-        let discretion = Discretion::new(["user", "pass-word"], false).hiding(Some("pass-word"));
+        let discretion = Redactor::new(["user", "pass-word"], false).hiding(Some("pass-word"));
         assert_eq!(discretion.value("p=pass-word of user"), "p=*** of user");
         assert_eq!(discretion.message("an extra key k=pass-word, \"user\""), "an extra key k=***, \"***\"");
-        let discretion = Discretion::new(["word"], false).hiding(Some("word"));
+        let discretion = Redactor::new(["word"], false).hiding(Some("word"));
         assert_eq!(discretion.value("wordy"), "wordy");
     }
 
     #[test]
     fn ciphertext_is_never_shown() {
-        let discretion = Discretion::default();
+        let discretion = Redactor::default();
         assert_eq!(discretion.value(&"Aa0+".repeat(86)), "(344 characters of base64)");
     }
 
     #[test]
     fn niks_are_masked_unless_they_are_to_be_shown() {
-        let request = || Request {
+        let request = || RequestRecord {
             ip: Some(NIK.to_owned()),
             threshold: NIK.parse().ok(),
             transaction_id: Some(format!("x{NIK}")),
-            ..Request::default()
+            ..RequestRecord::default()
         };
-        let hidden = Discretion::new([], false).request(request());
+        let hidden = Redactor::new([], false).request(request());
         assert_eq!((hidden.ip.as_deref(), hidden.threshold), (Some("317405XXXXXXXXXX"), None));
         assert_eq!(hidden.transaction_id.as_deref(), Some("x317405XXXXXXXXXX"));
-        let shown = Discretion::new([], true).request(request());
+        let shown = Redactor::new([], true).request(request());
         assert_eq!((shown.ip.as_deref(), shown.threshold), (Some(NIK), NIK.parse().ok()));
-        let seven = Request { threshold: Some(7.25), ..Request::default() };
-        assert_eq!(Discretion::new([], false).request(seven).threshold, Some(7.25));
+        let seven = RequestRecord { threshold: Some(7.25), ..RequestRecord::default() };
+        assert_eq!(Redactor::new([], false).request(seven).threshold, Some(7.25));
     }
 }

@@ -23,7 +23,7 @@ struct Ring {
 
 /// What happens in the journal.
 #[derive(Clone, Debug)]
-pub enum News {
+pub enum JournalEvent {
     /// An entry is in.
     Added(Arc<Entry>),
     /// It is done or aborted.
@@ -37,18 +37,18 @@ const NEWS_KEPT: usize = 1024;
 
 /// News, from where a reader left off.
 #[derive(Debug)]
-pub struct Followed {
+pub struct Subscription {
     /// What has happened since, oldest first.
-    pub missed: Vec<News>,
+    pub missed: Vec<JournalEvent>,
     /// How many entries since then the ring has lost, at most.
     pub lost: u64,
     /// What happens from now on.
-    pub news: broadcast::Receiver<News>,
+    pub news: broadcast::Receiver<JournalEvent>,
 }
 
 /// How much a journal holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fill {
+pub struct Usage {
     pub entries: usize,
     /// About so much memory.
     pub bytes: usize,
@@ -64,7 +64,7 @@ pub struct Journal {
     /// Whether writing to it failed the last time.
     file: Option<Mutex<(File, bool)>>,
     /// Sent under the ring's lock, so that news come in the ring's order.
-    news: broadcast::Sender<News>,
+    news: broadcast::Sender<JournalEvent>,
 }
 
 impl Journal {
@@ -93,7 +93,7 @@ impl Journal {
             ring.dropped += 1;
             ring.last_dropped = lost.id;
         }
-        self.tell(News::Added(Arc::clone(&entry)));
+        self.publish(JournalEvent::Added(Arc::clone(&entry)));
         entry
     }
 
@@ -103,12 +103,12 @@ impl Journal {
         {
             let _in_order = self.lock();
             entry.end(state, elapsed_us);
-            self.tell(News::Ended(Arc::clone(entry)));
+            self.publish(JournalEvent::Ended(Arc::clone(entry)));
         }
         self.append(entry)
     }
 
-    fn tell(&self, news: News) {
+    fn publish(&self, news: JournalEvent) {
         // Without readers there is nobody to tell.
         let _ = self.news.send(news);
     }
@@ -135,35 +135,36 @@ impl Journal {
     #[must_use]
     pub fn list(&self, wanted: &Match, limit: usize) -> (Vec<Arc<Entry>>, u64) {
         let (entries, dropped) = self.entries();
-        (entries.into_iter().filter(|entry| wanted.takes(entry)).take(limit).collect(), dropped)
+        (entries.into_iter().filter(|entry| wanted.matches(entry)).take(limit).collect(), dropped)
     }
 
     /// What happens from now on.
     #[must_use]
-    pub fn news(&self) -> broadcast::Receiver<News> {
+    pub fn subscribe(&self) -> broadcast::Receiver<JournalEvent> {
         self.news.subscribe()
     }
 
     /// What has happened to entries behind `id` and happens from now on, without a gap. An id that was never given is of another
     /// run: then everything is news.
     #[must_use]
-    pub fn follow(&self, id: u64) -> Followed {
+    pub fn follow(&self, id: u64) -> Subscription {
         let ring = self.lock();
         let id = if id > ring.last_id { 0 } else { id };
         let start = ring.entries.partition_point(|(_, entry)| entry.id <= id);
         let missed = ring.entries.range(start..).flat_map(|(_, entry)| {
-            let ended = (entry.state.get() != State::InFlight).then(|| News::Ended(Arc::clone(entry)));
-            std::iter::once(News::Added(Arc::clone(entry))).chain(ended)
+            let ended =
+                (entry.state.get() != State::InFlight).then(|| JournalEvent::Ended(Arc::clone(entry)));
+            std::iter::once(JournalEvent::Added(Arc::clone(entry))).chain(ended)
         });
         let lost = ring.last_dropped.saturating_sub(id);
-        Followed { missed: missed.collect(), lost, news: self.news.subscribe() }
+        Subscription { missed: missed.collect(), lost, news: self.news.subscribe() }
     }
 
     /// How much it holds.
     #[must_use]
-    pub fn fill(&self) -> Fill {
+    pub fn fill(&self) -> Usage {
         let ring = self.lock();
-        Fill { entries: ring.entries.len(), bytes: ring.bytes, dropped: ring.dropped }
+        Usage { entries: ring.entries.len(), bytes: ring.bytes, dropped: ring.dropped }
     }
 
     /// How many entries were ever added.
@@ -187,7 +188,7 @@ impl Journal {
         let before = ring.entries.len();
         ring.entries.retain(|(_, entry)| customer_id.is_some_and(|cleared| entry.customer_id != cleared));
         ring.bytes = ring.entries.iter().map(|(weight, _)| weight).sum();
-        self.tell(News::Cleared);
+        self.publish(JournalEvent::Cleared);
         before - ring.entries.len()
     }
 
@@ -310,11 +311,11 @@ mod tests {
     }
 
     /// What news say: a letter, and the entry's id.
-    fn told(news: &News) -> String {
+    fn told(news: &JournalEvent) -> String {
         match news {
-            News::Added(entry) => format!("+{}", entry.id),
-            News::Ended(entry) => format!("-{}", entry.id),
-            News::Cleared => "cleared".to_owned(),
+            JournalEvent::Added(entry) => format!("+{}", entry.id),
+            JournalEvent::Ended(entry) => format!("-{}", entry.id),
+            JournalEvent::Cleared => "cleared".to_owned(),
         }
     }
 
@@ -345,7 +346,7 @@ mod tests {
         let lost = |id| (journal.follow(id).lost, journal.follow(id).missed.len());
         assert_eq!([lost(0), lost(1), lost(3), lost(5)], [(3, 2), (2, 2), (0, 2), (0, 0)]);
         assert_eq!(lost(99), (3, 2), "another run's id");
-        assert_eq!(journal.fill(), Fill { entries: 2, bytes: 2 * weight, dropped: 3 });
+        assert_eq!(journal.fill(), Usage { entries: 2, bytes: 2 * weight, dropped: 3 });
     }
 
     #[test]
