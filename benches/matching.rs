@@ -4,10 +4,10 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dukcapil_fr_sim::domain::evidence::Photo;
-use dukcapil_fr_sim::domain::limits::Limits;
-use dukcapil_fr_sim::domain::matcher::{Gallery, Identity, Picture, look_alikes};
-use dukcapil_fr_sim::state::face_matcher::{FaceMatcher, SearchScope};
+use dukcapil_fr_sim::internals::domain::evidence::Photo;
+use dukcapil_fr_sim::internals::domain::limits::Limits;
+use dukcapil_fr_sim::internals::domain::matcher::{Gallery, Identity, Picture, look_alikes};
+use dukcapil_fr_sim::internals::state::face_matcher::{FaceMatcher, SearchScope};
 use image::codecs::jpeg::JpegEncoder;
 use image::{DynamicImage, RgbImage};
 

@@ -3,7 +3,7 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use dukcapil_fr_sim::domain::nik::{Generator, Nik, NikContext, NikCriteria, read};
+use dukcapil_fr_sim::internals::domain::nik::{Generator, Nik, NikContext, NikCriteria, read};
 use rand::SeedableRng;
 use rand::rngs::Xoshiro256PlusPlus;
 

@@ -6,22 +6,22 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dukcapil_fr_sim::config::{self, Fixtures};
-use dukcapil_fr_sim::domain::answer::{AnswerOverrides, Echo, compose};
-use dukcapil_fr_sim::domain::evidence::{Photo, credential};
-use dukcapil_fr_sim::domain::limits::Limits;
-use dukcapil_fr_sim::domain::matcher::Gallery;
-use dukcapil_fr_sim::domain::policy::{Policy, PolicySpec};
-use dukcapil_fr_sim::domain::quota::QuotaView;
-use dukcapil_fr_sim::domain::rules::{Counting, DrawContext, Facts, RuleEffects, Scenario};
-use dukcapil_fr_sim::engine::{Engine, EngineSettings, RequestHead};
-use dukcapil_fr_sim::keys::{self, KeyRing, PrivateKey};
-use dukcapil_fr_sim::protocol::encoding::{Base64Mode, encode};
-use dukcapil_fr_sim::protocol::{Body, Candidate, Code};
-use dukcapil_fr_sim::state::clock::{Clock, ClockStart};
-use dukcapil_fr_sim::state::evidence_cache::{EncryptedField, EvidenceCache};
-use dukcapil_fr_sim::state::face_matcher::{FaceMatcher, SearchScope};
-use dukcapil_fr_sim::state::journal::Journal;
+use dukcapil_fr_sim::internals::config::{self, Fixtures};
+use dukcapil_fr_sim::internals::domain::answer::{AnswerOverrides, Echo, compose};
+use dukcapil_fr_sim::internals::domain::evidence::{Photo, credential};
+use dukcapil_fr_sim::internals::domain::limits::Limits;
+use dukcapil_fr_sim::internals::domain::matcher::Gallery;
+use dukcapil_fr_sim::internals::domain::policy::{Policy, PolicySpec};
+use dukcapil_fr_sim::internals::domain::quota::QuotaView;
+use dukcapil_fr_sim::internals::domain::rules::{Counting, DrawContext, Facts, RuleEffects, Scenario};
+use dukcapil_fr_sim::internals::engine::{Engine, EngineSettings, RequestHead};
+use dukcapil_fr_sim::internals::keys::{self, KeyRing, PrivateKey};
+use dukcapil_fr_sim::internals::protocol::encoding::{Base64Mode, encode};
+use dukcapil_fr_sim::internals::protocol::{Body, Candidate, Code};
+use dukcapil_fr_sim::internals::state::clock::{Clock, ClockStart};
+use dukcapil_fr_sim::internals::state::evidence_cache::{EncryptedField, EvidenceCache};
+use dukcapil_fr_sim::internals::state::face_matcher::{FaceMatcher, SearchScope};
+use dukcapil_fr_sim::internals::state::journal::Journal;
 use serde_json::json;
 
 const IMAGE_BYTES: usize = 100_000;
@@ -46,7 +46,7 @@ type Work = (&'static str, &'static str, fn(&Desk));
 
 const STAGES: [Work; 9] = [
     ("decode", "the body, JSON of 134 kB", |desk| {
-        black_box(Body::decode(&desk.body).text(dukcapil_fr_sim::protocol::Field::Image));
+        black_box(Body::decode(&desk.body).text(dukcapil_fr_sim::internals::protocol::Field::Image));
     }),
     ("decrypt", "one ciphertext, RSA 2048", |desk| {
         black_box(credential::open(

@@ -1,14 +1,5 @@
 //! A simulator of the Dukcapil face recognition (FR) 1:N endpoint.
 //!
-//! The way of a request, without a step back:
-//!
-//! ```text
-//! bytes -> decode -> evidence -> checks -> precedence -> rules -> compose -> layout -> wire
-//!          protocol::body        every     one           fixtures  values    bytes     http
-//!                    opened and  finding   outcome
-//!                    recognised
-//! ```
-//!
 //! # In a test suite
 //!
 //! ```
@@ -42,48 +33,32 @@
 //! # Ok::<_, Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Any number of simulators run in one process, each on free ports; a dropped one stops and closes them. There is no global state.
-//!
-//! # Inside
-//!
-//! | module | what it holds |
-//! | --- | --- |
-//! | [`protocol`] | the document: outcomes, request body, answers and their layouts; pure values |
-//! | [`evidence`] | what a request shows: opened credentials, a recognised photo |
-//! | [`checks`] | one file a check; each gives a finding |
-//! | [`policy`] | what the document leaves open, as one table |
-//! | [`fixtures`] | customers, policy and gallery from files |
-//! | [`roster`] | who may call: the fixtures' customers and those of the admin API |
-//! | [`matcher`] | who a photo shows: galleries, perceptual hash, scores, look-alikes |
-//! | [`capacity`] | how many requests the matcher takes: who is served, who waits, who is refused |
-//! | [`rules`] | scenarios: conditions, counts, chance, replies, delays |
-//! | [`faults`] | one file a fault; each plans what happens on the wire |
-//! | [`nik`] | identity numbers: parse, validate, generate; their API |
-//! | [`compose`] | from a code to an answer's values |
-//! | [`engine`] | one request from bytes to verdict; quota, journal, clock |
-//! | [`journal`] | what was asked, found and answered; how to find and count it |
-//! | [`metrics`] | numbers for a monitoring system |
-//! | [`http`] | both listeners |
-//! | [`buffers`] | memory of long bodies |
-//! | [`simulator`] | starting and stopping |
-//! | [`cli`] | the command line |
-//! | [`version`] | which build this is |
+//! Any number of simulators run in one process, each on free ports. Dropping one stops it and closes its ports. There is no global
+//! state. How it is built inside: `ARCHITECTURE.md`.
 
-pub mod base;
-pub mod cli;
-pub mod config;
-pub mod domain;
-pub mod engine;
-pub mod http;
-pub mod keys;
-pub mod protocol;
-pub mod simulator;
-pub mod state;
-pub mod version;
+mod base;
+mod cli;
+mod config;
+mod domain;
+mod engine;
+mod http;
+#[doc(hidden)]
+pub mod internals;
+mod keys;
+mod protocol;
+mod simulator;
+mod state;
+mod version;
 
+pub use config::Problem;
+pub use domain::nik;
+pub use domain::policy::PolicySpec;
 pub use engine::Scope;
 pub use http::client_request::Request;
+pub use keys::KeyOrigin;
 pub use simulator::setup::TestError;
 pub use simulator::testing::VerificationFailed;
 pub use simulator::{Builder, Simulator, StartError};
-pub use state::journal::{Entry, ExpectedCount, Match};
+pub use state::clock::ClockStart;
+pub use state::journal::{Entry, ExpectedCount, Match, MatchReport, NearMiss};
+pub use state::observer::Observer;

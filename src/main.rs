@@ -1,5 +1,5 @@
 //! The command line of the simulator; all of it is in the library.
 
 fn main() -> std::process::ExitCode {
-    dukcapil_fr_sim::cli::main()
+    dukcapil_fr_sim::internals::main()
 }

@@ -1,7 +1,7 @@
 //! What is sent: requests of a photo of any length, with ciphertexts of their own, and a gallery that knows the photos.
 
-use dukcapil_fr_sim::keys;
-use dukcapil_fr_sim::protocol::encoding;
+use dukcapil_fr_sim::internals::keys;
+use dukcapil_fr_sim::internals::protocol::encoding;
 use serde_json::json;
 
 use super::load::Request;

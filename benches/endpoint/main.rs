@@ -14,7 +14,7 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use dukcapil_fr_sim::keys::{self, PrivateKey};
+use dukcapil_fr_sim::internals::keys::{self, PrivateKey};
 use dukcapil_fr_sim::{Simulator, StartError};
 
 use bodies::Bodies;

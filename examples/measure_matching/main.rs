@@ -8,11 +8,11 @@ use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use dukcapil_fr_sim::config::source;
-use dukcapil_fr_sim::domain::limits::Limits;
-use dukcapil_fr_sim::domain::matcher::hash::ProbeHash;
-use dukcapil_fr_sim::domain::matcher::score::score;
-use dukcapil_fr_sim::domain::matcher::{DecodeLock, Picture, decode_small};
+use dukcapil_fr_sim::internals::config::source;
+use dukcapil_fr_sim::internals::domain::limits::Limits;
+use dukcapil_fr_sim::internals::domain::matcher::hash::ProbeHash;
+use dukcapil_fr_sim::internals::domain::matcher::score::score;
+use dukcapil_fr_sim::internals::domain::matcher::{Picture, decode_small};
 
 /// A picture of the gallery, and the pixels it is changed from.
 struct Subject {
@@ -29,7 +29,7 @@ impl Subject {
 
     /// The score of a file as a probe for this picture.
     fn score_of(&self, file: &[u8]) -> f32 {
-        let print = decode_small(file, &DecodeLock::default()).and_then(|small| ProbeHash::of(&small));
+        let print = decode_small(file, || ()).and_then(|small| ProbeHash::of(&small));
         print.zip(self.picture.template()).map_or(0.0, |(print, template)| score(print.distance(template)))
     }
 

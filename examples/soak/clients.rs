@@ -6,8 +6,8 @@ use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use dukcapil_fr_sim::keys;
-use dukcapil_fr_sim::protocol::encoding::encode;
+use dukcapil_fr_sim::internals::keys;
+use dukcapil_fr_sim::internals::protocol::encoding::encode;
 use rand::rngs::ChaCha8Rng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};

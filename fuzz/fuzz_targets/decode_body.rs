@@ -2,11 +2,11 @@
 
 #![no_main]
 
-use dukcapil_fr_sim::domain::evidence::Photo;
-use dukcapil_fr_sim::domain::limits::Limits;
-use dukcapil_fr_sim::protocol::body::FIELDS;
-use dukcapil_fr_sim::protocol::encoding::Base64Mode;
-use dukcapil_fr_sim::protocol::{Body, Field};
+use dukcapil_fr_sim::internals::domain::evidence::Photo;
+use dukcapil_fr_sim::internals::domain::limits::Limits;
+use dukcapil_fr_sim::internals::protocol::body::FIELDS;
+use dukcapil_fr_sim::internals::protocol::encoding::Base64Mode;
+use dukcapil_fr_sim::internals::protocol::{Body, Field};
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let body = Body::decode(bytes);

@@ -1,6 +1,5 @@
 //! Small values that several layers use and that belong to none of them. Nothing here knows the endpoint.
 
-pub mod cache;
 pub mod duration;
 pub mod hash;
 pub mod json_schema;

@@ -12,11 +12,10 @@ pub mod schema;
 pub mod source;
 mod values;
 
-pub use gallery::Pictures;
 pub use load::{Fixtures, load, reload};
 pub use model::{CustomerSpec, PeerSource, SimulatorSpec};
 pub use problem::{FieldError, Problem};
-pub use values::{CustomerId, Methode, PathPrefix, PathPrefixes, PlantedScore, Population};
+pub use values::{CustomerId, PlantedScore};
 
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,7 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 
-use crate::base::cache::Cache;
+use super::cache::Cache;
 use crate::domain::evidence::photo::PhotoInfo;
 use crate::domain::evidence::{Credential, Photo, credential};
 use crate::domain::limits::Limits;

@@ -1,10 +1,10 @@
 //! The matcher as requests share it: the enrolled people, and a cache of photos that were looked at.
 
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::domain::evidence::Photo;
 use crate::domain::matcher::hash::ProbeHash;
-use crate::domain::matcher::{DecodeLock, Enrolled, Gallery, Probe, SearchResult, decode_small};
+use crate::domain::matcher::{Enrolled, Gallery, Probe, SearchResult, decode_small};
 use crate::state::print_cache::PrintCache;
 
 /// Where a customer's photos are looked for.
@@ -23,7 +23,8 @@ pub struct SearchScope<'a> {
 #[derive(Debug)]
 pub struct FaceMatcher {
     seen: PrintCache,
-    turn: DecodeLock,
+    /// Held while a large photo is decoded: one at a time.
+    large_photo: Mutex<()>,
     enrolled: RwLock<Enrolled>,
 }
 
@@ -33,7 +34,7 @@ impl FaceMatcher {
     pub fn new(seed: u64) -> FaceMatcher {
         FaceMatcher {
             seen: PrintCache::default(),
-            turn: DecodeLock::default(),
+            large_photo: Mutex::default(),
             enrolled: RwLock::new(Enrolled::new(seed)),
         }
     }
@@ -67,7 +68,13 @@ impl FaceMatcher {
             }
             galleries.find_map(|gallery| gallery.picture(&sha256)).map(|picture| *picture.small())
         };
-        let small = || known.or_else(|| decode_small(&photo.file(), &self.turn));
+        let small = || {
+            known.or_else(|| {
+                decode_small(&photo.file(), || {
+                    self.large_photo.lock().unwrap_or_else(PoisonError::into_inner)
+                })
+            })
+        };
         Probe { sha256, print: self.seen.print(&sha256, || ProbeHash::of(&small()?)) }
     }
 }

@@ -1,5 +1,6 @@
 //! What requests share: customers and their state, clock, caches, worker pools, journal and metrics. Locks live here.
 
+pub mod cache;
 pub mod clock;
 pub mod customer_state;
 pub mod customers;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::base::cache::Cache;
+use super::cache::Cache;
 use crate::domain::matcher::hash::ProbeHash;
 
 /// Most photos that are remembered, some five kilobytes each.

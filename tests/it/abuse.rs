@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
-use dukcapil_fr_sim::http::timeouts::Timeouts;
+use dukcapil_fr_sim::internals::http::timeouts::Timeouts;
 use serde_json::json;
 
 use crate::binary::{Served, address};

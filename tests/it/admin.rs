@@ -11,7 +11,7 @@ fn health_readiness_and_version() {
     assert_eq!(sim.admin("GET", "/ready", "").1["status"], "ready");
     let version = sim.admin("GET", "/version", "").1;
     assert_eq!(version["version"], env!("CARGO_PKG_VERSION"));
-    assert_eq!(version["commit"], dukcapil_fr_sim::version::COMMIT);
+    assert_eq!(version["commit"], dukcapil_fr_sim::internals::version::COMMIT);
 }
 
 #[test]

@@ -627,7 +627,7 @@ fn check_finds_what_is_wrong_and_prints_the_policy_table() {
         "{said}"
     );
     let policy = run(&["check", "--policy"]);
-    for key in &dukcapil_fr_sim::domain::policy::KEYS {
+    for key in &dukcapil_fr_sim::internals::domain::policy::KEYS {
         assert!(text(&policy.stdout).contains(key.name), "{}", key.name);
     }
 }

@@ -5,8 +5,8 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dukcapil_fr_sim::state::timer::Timer;
-use dukcapil_fr_sim::state::worker_pool::CapacityGauge;
+use dukcapil_fr_sim::internals::state::timer::Timer;
+use dukcapil_fr_sim::internals::state::worker_pool::CapacityGauge;
 use serde_json::{Value, json};
 
 use crate::support::{Answer, Body, Sim, http, parse, write_fixture};

@@ -6,8 +6,8 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use dukcapil_fr_sim::domain::faults::KINDS;
-use dukcapil_fr_sim::state::timer::Timer;
+use dukcapil_fr_sim::internals::domain::faults::KINDS;
+use dukcapil_fr_sim::internals::state::timer::Timer;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde_json::json;

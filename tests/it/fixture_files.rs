@@ -4,9 +4,9 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use dukcapil_fr_sim::config::Problem;
-use dukcapil_fr_sim::state::journal::Entry;
-use dukcapil_fr_sim::state::observer::Observer;
+use dukcapil_fr_sim::internals::config::Problem;
+use dukcapil_fr_sim::internals::state::journal::Entry;
+use dukcapil_fr_sim::internals::state::observer::Observer;
 
 use crate::support::{Sim, write_fixture};
 

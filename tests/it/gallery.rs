@@ -1,6 +1,6 @@
 //! Galleries over HTTP: enrolling, listing and removing people, customers' own galleries, planted twins, populations.
 
-use dukcapil_fr_sim::protocol::encoding;
+use dukcapil_fr_sim::internals::protocol::encoding;
 use serde_json::{Value, json};
 
 use crate::matching::changes;

@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use dukcapil_fr_sim::http::admin::{Removed, requests, verify, wait};
-use dukcapil_fr_sim::http::api_error;
-use dukcapil_fr_sim::state::journal::{AnswerRecord, Elapsed, Entry, EntryState, RequestRecord};
-use dukcapil_fr_sim::state::timer::Timer;
+use dukcapil_fr_sim::internals::http::admin::{Removed, requests, verify, wait};
+use dukcapil_fr_sim::internals::http::api_error;
+use dukcapil_fr_sim::internals::state::journal::{AnswerRecord, Elapsed, Entry, EntryState, RequestRecord};
+use dukcapil_fr_sim::internals::state::timer::Timer;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use schemars::schema_for;
@@ -186,7 +186,7 @@ fn waiting_hears_of_ends_and_of_clearing() {
     let waiter = waiting(&sim, question);
     timer.awaited(Duration::from_secs(5));
     let entry = sim.0.engine().journal.add(entry("demo"));
-    sim.0.engine().journal.end(&entry, dukcapil_fr_sim::state::journal::State::Aborted, 1);
+    sim.0.engine().journal.end(&entry, dukcapil_fr_sim::internals::state::journal::State::Aborted, 1);
     assert_eq!(waiter.join().unwrap().1["requests"][0]["id"], 2);
     let waiter = waiting(&sim, json!({ "count": 3, "timeout": "6s" }));
     timer.awaited(Duration::from_secs(6));

@@ -6,8 +6,8 @@ use std::net::{Shutdown, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-use dukcapil_fr_sim::http::timeouts::Timeouts;
-use dukcapil_fr_sim::protocol::encoding;
+use dukcapil_fr_sim::internals::http::timeouts::Timeouts;
+use dukcapil_fr_sim::internals::protocol::encoding;
 use rand::rngs::ChaCha8Rng;
 use rand::{Rng, RngExt, SeedableRng};
 use serde_json::{Value, json};

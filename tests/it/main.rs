@@ -13,6 +13,7 @@ mod faults;
 mod fixture_files;
 mod gallery;
 mod journal;
+mod layers;
 mod library;
 mod long_bodies;
 mod matching;

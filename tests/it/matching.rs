@@ -1,13 +1,13 @@
 //! Photos that were changed on their way, against the whole built-in gallery: found, with a good score, and nobody else.
 
-use dukcapil_fr_sim::config::{Fixtures, load};
-use dukcapil_fr_sim::domain::evidence::Photo;
-use dukcapil_fr_sim::domain::limits::Limits;
-use dukcapil_fr_sim::domain::matcher::Gallery;
-use dukcapil_fr_sim::domain::policy::PolicySpec;
-use dukcapil_fr_sim::keys::{KeyRing, PrivateKey};
-use dukcapil_fr_sim::protocol::Candidate;
-use dukcapil_fr_sim::state::face_matcher::{FaceMatcher, SearchScope};
+use dukcapil_fr_sim::internals::config::{Fixtures, load};
+use dukcapil_fr_sim::internals::domain::evidence::Photo;
+use dukcapil_fr_sim::internals::domain::limits::Limits;
+use dukcapil_fr_sim::internals::domain::matcher::Gallery;
+use dukcapil_fr_sim::internals::domain::policy::PolicySpec;
+use dukcapil_fr_sim::internals::keys::{KeyRing, PrivateKey};
+use dukcapil_fr_sim::internals::protocol::Candidate;
+use dukcapil_fr_sim::internals::state::face_matcher::{FaceMatcher, SearchScope};
 use image::{DynamicImage, RgbImage};
 
 use crate::support::{SITI, SITIS_NIK};
@@ -47,7 +47,7 @@ impl Desk {
 /// The files of the gallery with whose they are.
 fn pictures() -> Vec<(String, Vec<u8>)> {
     let fixtures = fixtures();
-    let files = dukcapil_fr_sim::config::source::built_in();
+    let files = dukcapil_fr_sim::internals::config::source::built_in();
     let owner = |sha256: &[u8; 32]| {
         let mut people = fixtures.gallery.identities();
         people
@@ -156,7 +156,8 @@ fn a_decompression_bomb_is_refused_by_its_header() {
     assert_eq!(photo.dimensions, Some((20_000, 20_000)));
     assert!(photo.fault.unwrap().to_string().contains("limits.image_pixels"));
     assert!(Desk::new().search(bomb.to_vec()).is_empty());
-    let refused = dukcapil_fr_sim::domain::matcher::Picture::new(bomb.to_vec(), &Limits::NONE).unwrap_err();
+    let refused =
+        dukcapil_fr_sim::internals::domain::matcher::Picture::new(bomb.to_vec(), &Limits::NONE).unwrap_err();
     assert!(refused.contains("its pixels take"), "{refused}");
 }
 

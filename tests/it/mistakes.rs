@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
-use dukcapil_fr_sim::keys;
+use dukcapil_fr_sim::internals::keys;
 use rsa::sha2::Sha256;
 use rsa::{Oaep, RsaPublicKey};
 use serde_json::json;

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-use dukcapil_fr_sim::http::admin::openapi::document;
-use dukcapil_fr_sim::http::admin::operation::Operation;
-use dukcapil_fr_sim::http::admin::routes::operations;
+use dukcapil_fr_sim::internals::http::admin::openapi::document;
+use dukcapil_fr_sim::internals::http::admin::operation::Operation;
+use dukcapil_fr_sim::internals::http::admin::routes::operations;
 use serde_json::{Value, json};
 
 use super::support::{Answer, Sim, exchange, http};

@@ -105,7 +105,7 @@ fn the_newest_word_on_a_quota_holds_and_what_is_used_stays() {
 /// threshold and one with a wrong password.
 #[test]
 fn what_is_charged_is_policy() {
-    let stranger = dukcapil_fr_sim::protocol::encoding::encode(&crate::support::stranger());
+    let stranger = dukcapil_fr_sim::internals::protocol::encoding::encode(&crate::support::stranger());
     for (policy, charged) in [
         ("matched", [1, 1, 0, 0]),
         ("identified", [1, 0, 0, 0]),

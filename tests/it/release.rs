@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use dukcapil_fr_sim::version::{COMMIT, VERSION, WITH_COMMIT};
+use dukcapil_fr_sim::internals::version::{COMMIT, VERSION, WITH_COMMIT};
 
 use crate::binary::command;
 

@@ -1,6 +1,6 @@
 //! What was seen before is answered as if it had not been.
 
-use dukcapil_fr_sim::protocol::encoding::encode;
+use dukcapil_fr_sim::internals::protocol::encoding::encode;
 use serde_json::{Value, json};
 
 use crate::support::{Body, SITI, Sim, stranger};

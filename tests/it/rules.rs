@@ -316,7 +316,7 @@ reply = {{ code = '5000' }}
     assert_eq!(with_header("X-Test: abc\r\n"), "6018", "the first request is not the second");
     assert_eq!(with_header("X-Test: abc\r\n"), "6014");
     assert_eq!(with_header("X-Test: bc\r\n"), "6018");
-    let stranger = dukcapil_fr_sim::protocol::encoding::encode(&crate::support::stranger());
+    let stranger = dukcapil_fr_sim::internals::protocol::encoding::encode(&crate::support::stranger());
     let body = sim.request().set("image", stranger).set("ip", "10.9.1.1").set("threshold", 15);
     assert_eq!(sim.call("c", body.text()).code(), "5000");
 }

@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use dukcapil_fr_sim::state::timer::Timer;
+use dukcapil_fr_sim::internals::state::timer::Timer;
 use futures_util::future::BoxFuture;
 
 use crate::capacity;

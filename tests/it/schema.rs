@@ -3,12 +3,12 @@
 use std::process::{Command, Output};
 
 use FileKind::{Customer, Gallery, Simulator};
-use dukcapil_fr_sim::config::model::GallerySpec;
-use dukcapil_fr_sim::config::schema::FileKind;
-use dukcapil_fr_sim::config::{CustomerSpec, SimulatorSpec, source};
-use dukcapil_fr_sim::domain::faults::KINDS;
-use dukcapil_fr_sim::domain::policy;
-use dukcapil_fr_sim::domain::rules::Rule;
+use dukcapil_fr_sim::internals::config::model::GallerySpec;
+use dukcapil_fr_sim::internals::config::schema::FileKind;
+use dukcapil_fr_sim::internals::config::{CustomerSpec, SimulatorSpec, source};
+use dukcapil_fr_sim::internals::domain::faults::KINDS;
+use dukcapil_fr_sim::internals::domain::policy;
+use dukcapil_fr_sim::internals::domain::rules::Rule;
 use jsonschema::Validator;
 use serde_json::Value;
 

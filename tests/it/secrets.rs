@@ -5,8 +5,8 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 
-use dukcapil_fr_sim::keys;
-use dukcapil_fr_sim::protocol::encoding;
+use dukcapil_fr_sim::internals::keys;
+use dukcapil_fr_sim::internals::protocol::encoding;
 use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 use serde_json::{Value, json};
 

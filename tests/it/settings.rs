@@ -57,7 +57,7 @@ fn values_of_the_verification_shape() {
 
 #[test]
 fn values_of_the_matchers_answers() {
-    let stranger = dukcapil_fr_sim::protocol::encoding::encode(&crate::support::stranger());
+    let stranger = dukcapil_fr_sim::internals::protocol::encoding::encode(&crate::support::stranger());
     assert_eq!(
         call("face_threshold = '7.5'", |body| body.set("threshold", 5)).json()["faceThreshold"],
         "7.5"

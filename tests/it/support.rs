@@ -5,8 +5,9 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::sync::LazyLock;
 
-use dukcapil_fr_sim::protocol::encoding;
-use dukcapil_fr_sim::{Builder, Simulator, keys};
+use dukcapil_fr_sim::internals::keys;
+use dukcapil_fr_sim::internals::protocol::encoding;
+use dukcapil_fr_sim::{Builder, Simulator};
 use serde_json::{Map, Value, json};
 
 /// The gallery's picture that requests send, and whose it is.

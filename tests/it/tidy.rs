@@ -4,21 +4,21 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use dukcapil_fr_sim::config::source;
-use dukcapil_fr_sim::domain::policy;
-use dukcapil_fr_sim::protocol::OUTCOMES;
-use dukcapil_fr_sim::protocol::body::FIELDS;
+use dukcapil_fr_sim::internals::config::source;
+use dukcapil_fr_sim::internals::domain::policy;
+use dukcapil_fr_sim::internals::protocol::OUTCOMES;
+use dukcapil_fr_sim::internals::protocol::body::FIELDS;
 
 #[path = "../../examples/draw_gallery/files.rs"]
 mod files;
 #[path = "../../examples/draw_gallery/portrait/mod.rs"]
 mod portrait;
 
-fn root() -> &'static Path {
+pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn sources(below: &str) -> Vec<PathBuf> {
+pub fn sources(below: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut waiting = vec![root().join(below)];
     while let Some(directory) = waiting.pop() {
@@ -32,6 +32,12 @@ fn sources(below: &str) -> Vec<PathBuf> {
         }
     }
     found
+}
+
+/// The production code of a file: what stands before its tests.
+pub fn code_of(path: &Path) -> String {
+    let text = fs::read_to_string(path).unwrap();
+    text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default().to_owned()
 }
 
 fn read(name: &str) -> String {
@@ -186,12 +192,15 @@ fn both_readmes_have_every_customer_code_policy_key_and_field() {
                 .collect();
         assert_eq!(
             faults,
-            dukcapil_fr_sim::domain::faults::KINDS.iter().map(|kind| kind.name).collect::<Vec<_>>(),
+            dukcapil_fr_sim::internals::domain::faults::KINDS
+                .iter()
+                .map(|kind| kind.name)
+                .collect::<Vec<_>>(),
             "{name}"
         );
         let routes = table_behind(&text, if name == "README.md" { "## Admin API" } else { "## API admin" });
         let routes: Vec<_> = routes.iter().map(|row| format!("{} {}", row[0], row[1])).collect();
-        let served = dukcapil_fr_sim::http::admin::routes::operations();
+        let served = dukcapil_fr_sim::internals::http::admin::routes::operations();
         let served: Vec<_> =
             served.iter().map(|operation| format!("{} {}", operation.method, operation.path)).collect();
         assert_eq!(routes, served, "{name}");
@@ -207,7 +216,7 @@ fn both_readmes_have_every_customer_code_policy_key_and_field() {
 /// `always-<code>` stands for one customer a documented code.
 fn expand(cell: &str) -> Vec<String> {
     match cell.strip_suffix("<code>") {
-        Some(stem) => dukcapil_fr_sim::protocol::Outcome::documented()
+        Some(stem) => dukcapil_fr_sim::internals::protocol::Outcome::documented()
             .map(|outcome| format!("{stem}{}", outcome.code))
             .collect(),
         None => cell.split(',').map(|name| name.trim().trim_matches('`').to_owned()).collect(),

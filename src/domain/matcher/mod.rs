@@ -12,5 +12,5 @@ pub mod score;
 
 pub use enrolled::{EnrolError, Enrolled, Enrolment};
 pub use gallery::{Gallery, Identity, Probe, SearchResult, Similar};
-pub use picture::{DecodeLock, Picture, decode_small};
+pub use picture::{Picture, decode_small};
 pub use population::look_alikes;

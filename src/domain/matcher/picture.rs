@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::io::Cursor;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::OnceLock;
 
 use image::codecs::jpeg::JpegEncoder;
 use image::metadata::Orientation;
@@ -24,10 +24,6 @@ const THUMBNAIL: u32 = 96;
 
 /// Of 1 to 100: good enough to recognise who it is.
 const THUMBNAIL_QUALITY: u8 = 70;
-
-/// One at a time: taken while a large picture is decoded.
-#[derive(Debug, Default)]
-pub struct DecodeLock(Mutex<()>);
 
 /// A picture of an identity. The file itself is not kept.
 #[derive(Clone)]
@@ -124,7 +120,7 @@ impl Picture {
 
 impl DecodedPicture {
     fn of_file(file: &[u8]) -> Result<DecodedPicture, String> {
-        let (image, orientation) = decode(file, &DecodeLock::default())?;
+        let (image, orientation) = decode(file, || ())?;
         let small = small(&image, orientation);
         let (template, thumbnail) = (Template::of(&small), thumbnail(&image, orientation)?);
         Ok(DecodedPicture { small: Box::new(small), template, thumbnail })
@@ -135,14 +131,14 @@ impl DecodedPicture {
     }
 }
 
-/// A photo small and grey, upright; `None` when its pixels cannot be decoded within the bounds.
-#[must_use]
-pub fn decode_small(bytes: &[u8], turn: &DecodeLock) -> Option<GreyImage> {
-    let (image, orientation) = decode(bytes, turn).ok()?;
+/// Decodes a photo to a small, grey, upright image; `None` when its pixels cannot be decoded within the bounds. What `admit_large`
+/// returns is held while a large one is decoded, so that a few requests cannot take all the memory there is.
+pub fn decode_small<G>(bytes: &[u8], admit_large: impl FnOnce() -> G) -> Option<GreyImage> {
+    let (image, orientation) = decode(bytes, admit_large).ok()?;
     Some(small(&image, orientation))
 }
 
-fn decode(bytes: &[u8], turn: &DecodeLock) -> Result<(DynamicImage, Orientation), String> {
+fn decode<G>(bytes: &[u8], admit_large: impl FnOnce() -> G) -> Result<(DynamicImage, Orientation), String> {
     let told = |error: image::ImageError| format!("cannot be decoded: {error}");
     let reader =
         ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|error| error.to_string())?;
@@ -153,7 +149,7 @@ fn decode(bytes: &[u8], turn: &DecodeLock) -> Result<(DynamicImage, Orientation)
             "cannot be decoded: its pixels take {pixel_bytes} bytes, the most is {MAX_PIXEL_BYTES}"
         ));
     }
-    let _turn = (pixel_bytes >= LARGE).then(|| turn.0.lock().unwrap_or_else(PoisonError::into_inner));
+    let _admitted = (pixel_bytes >= LARGE).then(admit_large);
     // What EXIF says wrongly about the orientation is as good as nothing.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     Ok((DynamicImage::from_decoder(decoder).map_err(told)?, orientation))

@@ -1,0 +1,36 @@
+//! What the command line's `main`, benchmarks, fuzz targets and the project's own tests reach into. Not part of the API: it changes
+//! without notice.
+
+pub use crate::cli::main;
+
+pub mod config {
+    pub use crate::config::{CustomerSpec, Fixtures, Problem, SimulatorSpec, load, model, schema, source};
+}
+
+pub mod domain {
+    pub use crate::domain::{answer, evidence, faults, limits, matcher, nik, policy, quota, rules};
+}
+
+pub mod engine {
+    pub use crate::engine::{Engine, EngineSettings, RequestHead};
+}
+
+pub mod http {
+    pub use crate::http::{admin, api_error, timeouts};
+}
+
+pub mod keys {
+    pub use crate::keys::*;
+}
+
+pub mod protocol {
+    pub use crate::protocol::{Body, Candidate, Code, Field, OUTCOMES, Outcome, body, encoding};
+}
+
+pub mod state {
+    pub use crate::state::{clock, evidence_cache, face_matcher, journal, observer, timer, worker_pool};
+}
+
+pub mod version {
+    pub use crate::version::{COMMIT, VERSION, WITH_COMMIT};
+}
