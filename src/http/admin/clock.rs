@@ -16,19 +16,19 @@ use crate::state::clock::{ClockMove, ClockReading};
 pub struct ClockChange {
     /// How far forward, such as `"25h"`.
     #[schemars(with = "String")]
-    #[serde(deserialize_with = "super::given")]
+    #[serde(deserialize_with = "super::non_null")]
     advance: Option<String>,
     /// An instant (RFC 3339); the clock stands still there.
     #[schemars(with = "String")]
-    #[serde(deserialize_with = "super::given")]
+    #[serde(deserialize_with = "super::non_null")]
     now: Option<String>,
     /// Stops it where it is, or lets it go on from there.
     #[schemars(with = "bool")]
-    #[serde(deserialize_with = "super::given")]
+    #[serde(deserialize_with = "super::non_null")]
     freeze: Option<bool>,
     /// Back to how the simulator started; a customer's clock follows the simulator's again.
     #[schemars(with = "bool", extend("const" = true))]
-    #[serde(deserialize_with = "super::given")]
+    #[serde(deserialize_with = "super::non_null")]
     reset: Option<bool>,
 }
 

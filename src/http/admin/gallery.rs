@@ -13,7 +13,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{ApiError, MAX_BODY, Removed, json, query, unread};
+use super::{ApiError, MAX_BODY, Removed, body_error, json, query};
 use crate::base::hash::hex;
 use crate::config::model::{NikText, SimilarSpec};
 use crate::config::{Fixtures, PlantedScore};
@@ -211,7 +211,7 @@ pub async fn enrol(
     req: HttpRequest,
     mut payload: web::Payload,
 ) -> Result<HttpResponse, ApiError> {
-    let body = body::read(&req, &mut payload, MAX_BODY).await.map_err(unread)?;
+    let body = body::read(&req, &mut payload, MAX_BODY).await.map_err(body_error)?;
     let content_type = req.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let (wanted, files) = match content_type.and_then(|value| multer::parse_boundary(value).ok()) {
         Some(boundary) => of_parts(body, boundary).await?,

@@ -21,7 +21,7 @@ pub struct QuotaChange {
     per_day: Option<Option<u64>>,
     /// Charged so far today.
     #[schemars(with = "u64")]
-    #[serde(deserialize_with = "super::given")]
+    #[serde(deserialize_with = "super::non_null")]
     used: Option<u64>,
 }
 
