@@ -169,7 +169,7 @@ fn what_cannot_be_generated_exits_2_with_the_reason() {
     for (args, reason) in [
         (&["--region", "37"][..], "no district has a code that begins so"),
         (&["--region", "317"], "31, 3174 or 317405"),
-        (&["--birth-date", "17-08-1990"], "a date is written 1990-08-17"),
+        (&["--birth-date", "17-08-1990"], "write a date as YYYY-MM-DD, such as 1990-08-17"),
         (&["--birth-date", "1920-01-01"], "would be read as 2020-01-01"),
         (&["--birth-date", "2010-01-01"], "16 years old"),
         (&["--serial", "0"], "a serial is 1 to 9999"),
