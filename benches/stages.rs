@@ -80,7 +80,7 @@ const STAGES: [Work; 9] = [
             Facts { transaction_id: Some("T-1"), threshold: Some(7.0), ordinal: 1, ..Facts::default() };
         for rule in rules {
             let stage =
-                DrawContext { seed: 0, customer_id: "bench", most_counters: 1000, counting: Counting::Look };
+                DrawContext { seed: 0, customer_id: "bench", max_counters: 1000, counting: Counting::Look };
             let mut decided = RuleEffects::default();
             Scenario::default().decide(&[rule], &facts, stage, &mut decided);
             black_box(decided);
