@@ -61,7 +61,7 @@ fn ciphertexts() {
     );
     let key = public(&sim.0.public_key_pem());
     let not_text = keys::encrypt(&key, &[0xFF, 0xFE]).unwrap();
-    check(&sim, &with(&STANDARD.encode(not_text)), "5006", "opened, but is not UTF-8");
+    check(&sim, &with(&STANDARD.encode(not_text)), "5006", "decrypted, but is not UTF-8");
 }
 
 #[test]
