@@ -132,7 +132,7 @@ fn a_customers_key_is_read_from_the_keys_directory() {
     let fixtures = load_over(&[("customers/bank.toml", &with_account("key = 'bank.pem'"))]).unwrap();
     assert_ne!(fixtures.customers["bank"].key.public_pem(), fixtures.customers["demo"].key.public_pem());
     assert_eq!(fixtures.customers["bank"].key.name(), "bank.pem");
-    for (key, expected) in [("../x.pem", "is no file name"), ("none.pem", "No such file")] {
+    for (key, expected) in [("../x.pem", "is not a file name"), ("none.pem", "No such file")] {
         let text = with_account(&format!("key = '{key}'"));
         let problems = load_over(&[("customers/c.toml", &text)]).unwrap_err();
         assert!(problems[0].to_string().starts_with("customers/c.toml:2:7: "), "{}", problems[0]);
