@@ -613,7 +613,7 @@ impl Evaluation<'_> {
             password,
             photo: self.photo(policy),
             quota: QuotaView::default(),
-            room: None,
+            availability: None,
         }
     }
 
@@ -942,7 +942,7 @@ fn lock_capacity<'a>(
         return None;
     }
     let door = station.map(WorkerPool::lock);
-    case.room = Some(door.as_ref().map_or(Availability::Unlimited, PoolGuard::room));
+    case.availability = Some(door.as_ref().map_or(Availability::Unlimited, PoolGuard::room));
     checks::reassess_capacity(case, findings);
     door
 }

@@ -538,7 +538,7 @@ fn call_is_a_whole_client() {
     let wrong = call(&["--password", "guess"]);
     let out = text(&wrong.stdout);
     assert!(
-        out.contains("5001") && out.contains("reason: password was opened, but is not this customer's"),
+        out.contains("5001") && out.contains("reason: password was decrypted, but is not this customer's"),
         "{out}"
     );
     let picture = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/gallery/andi.png");

@@ -186,7 +186,7 @@ fn fields() {
     );
     check(&sim, &good.clone().set("ip", "2001:db8:0:0:0:1").text(), "5004", "16 characters, at most 15");
     for threshold in [" 5", "+5", "nan", "5,0"] {
-        check(&sim, &good.clone().set("threshold", threshold).text(), "5004", "which is no number");
+        check(&sim, &good.clone().set("threshold", threshold).text(), "5004", "which is not a number");
     }
     check(&sim, &good.clone().set("ip", "10.0.0.999").text(), "5003", "is not an IP address");
     check(

@@ -149,8 +149,8 @@ mod tests {
         assert_eq!(discretion.value("passwords"), "passwords");
         assert_eq!(discretion.value(""), "");
         assert_eq!(
-            discretion.message("password is missing; ip \"password\" is no address, nor is \"a \\\"b\\\"\""),
-            "password is missing; ip \"***\" is no address, nor is \"***\""
+            discretion.message("password is missing; ip \"password\" is not an IP address, nor is \"a \\\"b\\\"\""),
+            "password is missing; ip \"***\" is not an IP address, nor is \"***\""
         );
     }
 
