@@ -382,7 +382,7 @@ fn a_capacity_is_shared_unless_a_customer_has_its_own_which_is_inherited_key_by_
 fn a_wrong_capacity_is_reported_with_its_position() {
     check_problem(
         &[("simulator.toml", "peer = 'socket'\n[capacity]\nqueue = 2")],
-        "simulator.toml:2:1: capacity.workers is missing; write how many requests are matched at once",
+        "simulator.toml:2:1: capacity.workers is missing; set how many requests are matched at the same time",
     );
     check_problem(
         &[("simulator.toml", "[capacity]\nworkers = 2\nservice_time = { from = 'x.csv' }")],

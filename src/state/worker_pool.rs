@@ -74,7 +74,7 @@ impl PoolGuard<'_> {
     /// What the next request finds.
     #[must_use]
     pub fn room(&self) -> Availability {
-        self.inside.line.room()
+        self.inside.line.availability()
     }
 
     /// Takes a place, for work of `service_time`. `None`, and one more refused, when all is full.
