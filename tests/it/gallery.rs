@@ -98,7 +98,7 @@ fn a_multipart_form_enrols_too_and_adds_pictures() {
     assert_eq!(found(&sim, "load", &stranger(), "7"), [NIK]);
     for (parts, expected) in [
         (&[("nik", &b"123"[..]), ("picture", &picture)][..], "a NIK has sixteen digits"),
-        (&[("foto", &picture[..])], "there is no part"),
+        (&[("foto", &picture[..])], "unknown part"),
         (&[("picture", &b"GIF89a\x01\x00\x01\x00"[..])], "is GIF"),
         (&[("name", &b"\xFF"[..])], "is not UTF-8"),
         (&[("similar", &b"{}"[..])], "invalid type"),
