@@ -299,7 +299,7 @@ mod tests {
             ("123", "a NIK has sixteen digits"),
             ("317405570890900x", "a NIK has sixteen digits"),
             ("0074055708909001", "digits 1-2: a province number is two digits from 1 to 9, not 00"),
-            ("3174054002909001", "digits 7-8: day 40 is neither 01-31, a man's, nor 41-71, a woman's"),
+            ("3174054002909001", "digits 7-8: day 40 is neither 01-31 (a man) nor 41-71 (a woman)"),
             ("3174052902019001", "digits 7-12: there is no 2001-02-29"),
             ("3174055708900000", "digits 13-16: serials start with 0001"),
         ] {
