@@ -160,7 +160,11 @@ schemas! {
         "maximum": 20,
         "examples": [6.5],
     });
-    PictureName: |_| text("A file in the same directory as gallery.toml, or below it.", &format!("^{PATH_SEGMENT}(?:/{PATH_SEGMENT})*$"), "budi.jpg");
+    PictureName: |_| text(
+        "A file in the directory of gallery.toml or below it.",
+        &format!("^{PATH_SEGMENT}(?:/{PATH_SEGMENT})*$"),
+        "budi.jpg",
+    );
     Code: |_| known_codes_or(
         "A code: a documented one, or a custom one of 1 to 32 letters, digits, - and _.",
         r"^[A-Za-z0-9_-]{1,32}$",
