@@ -164,7 +164,7 @@ fn problems_name_file_line_column_and_what_was_meant() {
     );
     check_problem(
         &[("customers/x.toml", &with_account("[policy.shape]\n501 = 'verification'\n"))],
-        "customers/x.toml:3:1: shape has codes of four digits for keys, not \"501\"; did you mean \"5001\"?",
+        "customers/x.toml:3:1: the keys of shape must be codes of four digits, not \"501\"; did you mean \"5001\"?",
     );
     check_problem(
         &[("customers/x.toml", &with_account("methode = []"))],
@@ -393,7 +393,7 @@ fn a_wrong_capacity_is_reported_with_its_position() {
             "customers/a.toml",
             "extends = 'demo'\n[capacity]\nworkers = 2\nservice_time = { normal = { mean = '1s', sd = '1s' }, exponential = { mean = '1s' } }",
         )],
-        "customers/a.toml:4:16: capacity.service_time: a delay is exactly one of uniform, lognormal, normal, exponential and from",
+        "customers/a.toml:4:16: capacity.service_time: a delay must be exactly one of uniform, lognormal, normal, exponential and from",
     );
     check_problem(
         &[("customers/a.toml", "extends = 'demo'\n[capacity]\nworker = 2")],
