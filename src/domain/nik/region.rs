@@ -1,6 +1,6 @@
 //! Region codes and names: those of the current decree, and legacy ones that older NIKs carry.
 //!
-//! The data is embedded unchanged (`data/`; its source is in `data/WILAYAH.md`); names are slices of it.
+//! The data is embedded (`data/`; `data/WILAYAH.md` describes its source). Names are slices of it, spelled as in the source.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -178,8 +178,9 @@ impl FromStr for RegionPrefix {
     type Err = String;
 
     fn from_str(text: &str) -> Result<RegionPrefix, String> {
-        let error =
-            || format!("{text:?} is not a region code: expected 2, 4 or 6 digits, as 31, 3174 or 317405");
+        let error = || {
+            format!("{text:?} is not a region code: expected 2, 4 or 6 digits, such as 31, 3174 or 317405")
+        };
         if !matches!(text.len(), 2 | 4 | 6) || !text.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(error());
         }
