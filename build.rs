@@ -1,34 +1,35 @@
-//! Tells the compiler which commit is built: from git in a checkout, from cargo's own note in a package, else "unknown".
+//! Passes the commit to the compiler: from git in a checkout, from `.cargo_vcs_info.json` in a cargo package, else "unknown".
 
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-/// What `cargo package` leaves in a package.
-const NOTE: &str = ".cargo_vcs_info.json";
+/// The file with the commit that `cargo package` writes into a package.
+const VCS_INFO: &str = ".cargo_vcs_info.json";
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
-    let (hash, day) = noted().or_else(checked_out).unwrap_or_else(|| ("unknown".to_owned(), String::new()));
+    let (hash, date) =
+        from_package().or_else(from_git).unwrap_or_else(|| ("unknown".to_owned(), String::new()));
     let short = hash.get(..7).unwrap_or_default();
     println!("cargo:rustc-env=BUILT_FROM_COMMIT={hash}");
-    println!("cargo:rustc-env=BUILT_FROM={}", format!("{short} {day}").trim());
+    println!("cargo:rustc-env=BUILT_FROM={}", format!("{short} {date}").trim());
 }
 
-/// The commit of a package. It is asked first: an unpacked package may lie within the checkout of something else.
-fn noted() -> Option<(String, String)> {
-    let note = fs::read_to_string(NOTE).ok()?;
-    println!("cargo:rerun-if-changed={NOTE}");
-    let hash = note.split("\"sha1\": \"").nth(1)?.split('"').next()?;
+/// Returns the commit of a package. Tried first: an unpacked package may be inside the checkout of another project.
+fn from_package() -> Option<(String, String)> {
+    let info = fs::read_to_string(VCS_INFO).ok()?;
+    println!("cargo:rerun-if-changed={VCS_INFO}");
+    let hash = info.split("\"sha1\": \"").nth(1)?.split('"').next()?;
     is_hash(hash).then(|| (hash.to_owned(), String::new()))
 }
 
-/// The commit of a checkout, and its day. The day is the commit's own, so that the same commit gives the same binary on every day.
-fn checked_out() -> Option<(String, String)> {
+/// Returns the commit of a checkout and its date: the commit's own date, so that builds of a commit are the same on every day.
+fn from_git() -> Option<(String, String)> {
     if !Path::new(".git").exists() {
         return None;
     }
-    // What a commit, a checkout or a reset touches. A file that is missing would make cargo run this at every build.
+    // Files that a commit, a checkout or a reset changes. A missing file would make cargo rerun this script on every build.
     for name in ["HEAD", "logs/HEAD"] {
         let path = git(&["rev-parse", "--git-path", name])?;
         if Path::new(&path).exists() {
@@ -36,14 +37,14 @@ fn checked_out() -> Option<(String, String)> {
         }
     }
     let shown = git(&["show", "--no-patch", "--no-show-signature", "--format=%H %cs", "HEAD"])?;
-    let (hash, day) = shown.split_once(' ')?;
-    is_hash(hash).then(|| (hash.to_owned(), day.to_owned()))
+    let (hash, date) = shown.split_once(' ')?;
+    is_hash(hash).then(|| (hash.to_owned(), date.to_owned()))
 }
 
 fn git(arguments: &[&str]) -> Option<String> {
     let output = Command::new("git").args(arguments).output().ok()?;
-    let said = String::from_utf8(output.stdout).ok()?;
-    output.status.success().then(|| said.trim().to_owned())
+    let text = String::from_utf8(output.stdout).ok()?;
+    output.status.success().then(|| text.trim().to_owned())
 }
 
 fn is_hash(text: &str) -> bool {

@@ -4,7 +4,7 @@ import javax.tools.DiagnosticCollector;
 import javax.tools.JavaFileObject;
 import javax.tools.ToolProvider;
 
-/** Whether a Java file can be parsed, where the libraries it is written against are out of reach. */
+/** Checks that Java files can be parsed, without the libraries that they need. */
 class ParseJava {
     public static void main(String[] files) throws Exception {
         var compiler = ToolProvider.getSystemJavaCompiler();

@@ -1,4 +1,4 @@
-//! What matching costs: opening a picture, the print of a photo, and searching ten thousand identities. `cargo bench --bench matching`
+//! Cost of matching: decoding a picture, hashing a photo, and searching ten thousand identities. `cargo bench --bench matching`
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use image::codecs::jpeg::JpegEncoder;
 use image::{DynamicImage, RgbImage};
 
 const PEOPLE: usize = 10_000;
-/// As many different pictures; people share them.
+/// Number of different pictures, shared by the people.
 const PICTURES: usize = 500;
 
 fn main() {
@@ -22,25 +22,25 @@ fn main() {
         .iter()
         .map(|file| Arc::new(Picture::new(file.clone(), &Limits::NONE).expect("a picture")))
         .collect();
-    tell("opening a picture of the gallery (640 x 480), one thread", start.elapsed() / PICTURES as u32);
+    print_time("opening a picture of the gallery (640 x 480), one thread", start.elapsed() / PICTURES as u32);
     let different: Gallery =
         (0..PEOPLE).map(|number| identity(number, &pictures[number % PICTURES])).collect();
-    // Everybody nearly the same: every crop is looked for with each of them.
+    // All look nearly the same, so every crop is compared with each of them.
     let alike = Arc::new(Picture::new(photo(7.02, 640, 480), &Limits::NONE).expect("a picture"));
     let near: Gallery = (0..PEOPLE).map(|number| identity(number, &alike)).collect();
     for (what, gallery) in [("that differ", &different), ("that all look like the probe", &near)] {
         let matcher = FaceMatcher::new(0);
         let unseen = Photo::of_file(photo(7.0, 641, 480), &Limits::NONE);
-        tell(
+        print_time(
             &format!("the first search among {PEOPLE} people {what}"),
             once(|| search(&matcher, gallery, &unseen)),
         );
         let again = (0..100).map(|_| once(|| search(&matcher, gallery, &unseen))).min().unwrap_or_default();
-        tell(&format!("searching again among {PEOPLE} people {what}"), again);
+        print_time(&format!("searching again among {PEOPLE} people {what}"), again);
     }
     let strangers =
         (0..100).map(|photo| once(|| drop(black_box(look_alikes(0, &[photo; 32], 285_000_000, 5.0, 10)))));
-    tell("ten look-alikes of a population", strangers.min().unwrap_or_default());
+    print_time("ten look-alikes of a population", strangers.min().unwrap_or_default());
 }
 
 fn search(matcher: &FaceMatcher, gallery: &Gallery, photo: &Photo) {
@@ -55,7 +55,7 @@ fn once(work: impl FnOnce()) -> Duration {
     start.elapsed()
 }
 
-fn tell(what: &str, time: Duration) {
+fn print_time(what: &str, time: Duration) {
     println!("{what}: {time:?}");
 }
 
@@ -68,7 +68,7 @@ fn identity(number: usize, picture: &Arc<Picture>) -> Identity {
     }
 }
 
-/// Waves that cross; `kind` tells them apart.
+/// Returns a JPEG of crossing waves; `kind` makes it different from the others.
 fn photo(kind: f32, width: u32, height: u32) -> Vec<u8> {
     let pixels = RgbImage::from_fn(width, height, |x, y| {
         let (x, y) = (x as f32 / width as f32, y as f32 / height as f32);

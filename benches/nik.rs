@@ -1,4 +1,4 @@
-//! NIKs read per second on one core, region names and ages included.
+//! NIKs parsed per second on one core, with region names and ages.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use rand::rngs::Xoshiro256PlusPlus;
 
 const TERMS: NikContext = NikContext { today: jiff::civil::date(2026, 11, 21), min_age: 17 };
 
-/// More than the caches next to a core hold.
+/// More than the caches of a core hold.
 const NIKS: usize = 1_000_000;
 
 fn main() {
@@ -25,14 +25,14 @@ fn main() {
     report("parsed as a value", per_second(&texts, |text| usize::from(text.parse::<Nik>().is_ok())));
 }
 
-/// Valid ones, from all districts.
+/// Returns valid NIKs from all districts.
 fn texts() -> Vec<String> {
     let generator = Generator::new(&NikCriteria::default(), &TERMS).expect("a generator");
-    let mut chance = Xoshiro256PlusPlus::seed_from_u64(0);
-    (0..NIKS).map(|_| generator.next(&mut chance).to_string()).collect()
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(0);
+    (0..NIKS).map(|_| generator.next(&mut rng).to_string()).collect()
 }
 
-/// The best of several rounds: other programs' work only ever slows one down.
+/// Returns the rate of the best of several rounds: other programs only slow it down.
 fn per_second(texts: &[String], work: impl Fn(&str) -> usize) -> f64 {
     let round = || {
         let started = Instant::now();

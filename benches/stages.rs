@@ -1,6 +1,6 @@
-//! What each stage of an answer takes, without sockets: `cargo bench --bench stages`. With `--stage NAME --times N` one stage is done
-//! so often and nothing is measured, for a profiler, with the key of `--keys DIRECTORY`. Without a name every stage
-//! is; each prints its name. `.ci/counts` learns the names by `--times 0`, and counts the instructions of each.
+//! Time of each stage of an answer, without sockets: `cargo bench --bench stages`. With `--stage NAME --times N` it runs one stage N
+//! times and measures nothing, for a profiler, with the key of `--keys DIRECTORY`. Without a name it runs every stage. Each
+//! stage prints its name: `.ci/counts` lists the names with `--times 0`, and counts the instructions of each.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -27,60 +27,61 @@ use serde_json::json;
 const IMAGE_BYTES: usize = 100_000;
 const MODE: Base64Mode = Base64Mode::Strict;
 
-/// What the stages work on.
-struct Desk {
+/// Inputs of the stages.
+struct Inputs {
     body: Vec<u8>,
     image: String,
     sealed: String,
     ring: KeyRing,
     limits: Limits,
-    memory: EvidenceCache,
+    cache: EvidenceCache,
     matcher: FaceMatcher,
     photo: Photo<'static>,
     fixtures: Arc<Fixtures>,
     engine: Engine,
 }
 
-/// A stage's name, what it is, and one turn of it.
-type Work = (&'static str, &'static str, fn(&Desk));
+/// A stage: its name, its description, and one iteration of it.
+type Work = (&'static str, &'static str, fn(&Inputs));
 
 const STAGES: [Work; 9] = [
-    ("decode", "the body, JSON of 134 kB", |desk| {
-        black_box(Body::decode(&desk.body).text(dukcapil_fr_sim::internals::protocol::Field::Image));
+    ("decode", "parse the body, JSON of 134 kB", |inputs| {
+        black_box(Body::decode(&inputs.body).text(dukcapil_fr_sim::internals::protocol::Field::Image));
     }),
-    ("decrypt", "one ciphertext, RSA 2048", |desk| {
+    ("decrypt", "decrypt a ciphertext, RSA 2048", |inputs| {
         black_box(credential::open(
-            Some(&desk.sealed),
+            Some(&inputs.sealed),
             Some("demo-user"),
             MODE,
-            desk.ring.server(),
-            &desk.ring,
+            inputs.ring.server(),
+            &inputs.ring,
         ));
     }),
-    ("known-ciphertext", "one that was opened before", |desk| {
-        let (text, expected) = (Some(&*desk.sealed), Some("demo-user"));
-        let sealed = EncryptedField { text, expected, mode: MODE, key: desk.ring.server(), ring: &desk.ring };
-        black_box(desk.memory.open(sealed, &desk.limits));
+    ("known-ciphertext", "cached ciphertext", |inputs| {
+        let (text, expected) = (Some(&*inputs.sealed), Some("demo-user"));
+        let sealed =
+            EncryptedField { text, expected, mode: MODE, key: inputs.ring.server(), ring: &inputs.ring };
+        black_box(inputs.cache.open(sealed, &inputs.limits));
     }),
-    ("photo", "base64, SHA-256 and header of 100 kB", |desk| {
-        black_box(Photo::read(&desk.image, MODE, &desk.limits).sha256);
+    ("photo", "base64, SHA-256 and header of 100 kB", |inputs| {
+        black_box(Photo::read(&inputs.image, MODE, &inputs.limits).sha256);
     }),
-    ("known-photo", "one that was seen before", |desk| {
-        black_box(desk.memory.photo(&desk.image, MODE, &desk.limits).sha256);
+    ("known-photo", "cached photo", |inputs| {
+        black_box(inputs.cache.photo(&inputs.image, MODE, &inputs.limits).sha256);
     }),
-    ("match", "who is on a known photo, shipped gallery", |desk| {
+    ("match", "match a cached photo, shipped gallery", |inputs| {
         let own = Gallery::default();
-        let shared = Some(&desk.fixtures.gallery);
+        let shared = Some(&inputs.fixtures.gallery);
         let scope = SearchScope { customer_id: "bench", own: &own, shared, perceptual: true };
-        black_box(desk.matcher.find(&scope, &desk.photo, 7.0).candidates(10));
+        black_box(inputs.matcher.find(&scope, &inputs.photo, 7.0).candidates(10));
     }),
-    ("rules", "all shipped customers' rules, tried in turn", |desk| {
-        let rules: Vec<_> = desk.fixtures.customers.values().flat_map(|customer| &customer.rules).collect();
+    ("rules", "all shipped customers' rules, tried in turn", |inputs| {
+        let rules: Vec<_> = inputs.fixtures.customers.values().flat_map(|customer| &customer.rules).collect();
         let facts =
             Facts { transaction_id: Some("T-1"), threshold: Some(7.0), ordinal: 1, ..Facts::default() };
         for rule in rules {
             let stage =
-                DrawContext { seed: 0, customer_id: "bench", most_counters: 1000, counting: Counting::Look };
+                DrawContext { seed: 0, customer_id: "bench", max_counters: 1000, counting: Counting::Look };
             let mut decided = RuleEffects::default();
             Scenario::default().decide(&[rule], &facts, stage, &mut decided);
             black_box(decided);
@@ -100,44 +101,44 @@ const STAGES: [Work; 9] = [
         );
         black_box(answer.render(policy.layout));
     }),
-    ("answer", "all of it, of a request that was seen before", |desk| {
-        black_box(desk.engine.explain(&desk.head(), &desk.body).code);
+    ("answer", "whole evaluation, everything cached", |inputs| {
+        black_box(inputs.engine.explain(&inputs.head(), &inputs.body).code);
     }),
 ];
 
 fn main() {
-    let desk = Desk::new();
-    // What is remembered is seen before.
-    STAGES.iter().for_each(|(_, _, work)| work(&desk));
+    let inputs = Inputs::new();
+    // Warms the caches.
+    STAGES.iter().for_each(|(_, _, work)| work(&inputs));
     match (argument("--stage"), argument("--times").and_then(|times| times.parse::<u64>().ok())) {
         (only, Some(times)) => {
             for (name, _, work) in
                 STAGES.iter().filter(|(name, ..)| only.as_deref().is_none_or(|only| only == *name))
             {
                 println!("{name}");
-                (0..times).for_each(|_| one_turn(*work, &desk));
+                (0..times).for_each(|_| one_turn(*work, &inputs));
             }
         }
         _ => STAGES.iter().for_each(|(name, what, work)| {
-            println!("{name:<17} {what:<46} {:>10.2} us", best(|| work(&desk)).as_secs_f64() * 1e6);
+            println!("{name:<17} {what:<46} {:>10.2} us", best(|| work(&inputs)).as_secs_f64() * 1e6);
         }),
     }
 }
 
-/// A function of its own, so that a profiler can tell it from what is around it.
+/// Runs one iteration. A separate function, so that a profiler can distinguish it.
 #[inline(never)]
-fn one_turn(work: fn(&Desk), desk: &Desk) {
-    work(desk);
-    // Not a tail call, which would leave this function before the work.
+fn one_turn(work: fn(&Inputs), inputs: &Inputs) {
+    work(inputs);
+    // Prevents a tail call, which would leave this function before the work.
     black_box(());
 }
 
-/// The value of an option; cargo adds `--bench`.
+/// Returns the value of an option. Ignores the `--bench` that cargo adds.
 fn argument(name: &str) -> Option<String> {
     std::env::args().skip_while(|argument| argument != name).nth(1)
 }
 
-/// That of `--keys DIRECTORY`, made there when there is none; else a new one.
+/// Returns the key of `--keys DIRECTORY`, generated there if missing; without the option, a new key.
 fn key() -> PrivateKey {
     match argument("--keys") {
         Some(directory) => keys::read_or_generate(directory.as_ref(), 2048).expect("a key").0,
@@ -145,28 +146,28 @@ fn key() -> PrivateKey {
     }
 }
 
-/// The best of many rounds: what else the machine does only ever adds.
+/// Returns the best of many rounds: other work on the machine only adds time.
 fn best(work: impl Fn()) -> Duration {
-    const TURNS: u32 = 20;
+    const ITERATIONS: u32 = 20;
     let round = || {
         let started = Instant::now();
-        (0..TURNS).for_each(|_| work());
-        started.elapsed() / TURNS
+        (0..ITERATIONS).for_each(|_| work());
+        started.elapsed() / ITERATIONS
     };
     (0..50).map(|_| round()).min().unwrap_or_default()
 }
 
-impl Desk {
-    fn new() -> Desk {
+impl Inputs {
+    fn new() -> Inputs {
         let ring = KeyRing::new(key(), None);
         let public = keys::read_public_pem(ring.server().public_pem()).expect("its public half");
-        let seal = |text: &str| encode(&keys::encrypt(&public, text.as_bytes()).expect("a ciphertext"));
+        let encrypt = |text: &str| encode(&keys::encrypt(&public, text.as_bytes()).expect("a ciphertext"));
         let mut file = include_bytes!("../fixtures/gallery/siti.jpg").to_vec();
         file.resize(IMAGE_BYTES, 7);
-        let (image, sealed) = (encode(&file), seal("demo-user"));
+        let (image, sealed) = (encode(&file), encrypt("demo-user"));
         let body = json!({
             "transactionId": "T-1", "transactionSource": "bench", "threshold": "7", "image": image,
-            "user_id": sealed, "password": seal("demo-password"), "ip": "10.0.0.1",
+            "user_id": sealed, "password": encrypt("demo-password"), "ip": "10.0.0.1",
         });
         let limits = Limits::default();
         let fixtures =
@@ -174,11 +175,11 @@ impl Desk {
         let journal = Journal::new(1 << 20, None).expect("a journal");
         let clock = Clock::new("2026-11-21T10:00:00+07:00".parse::<ClockStart>().expect("an instant"));
         let engine = Engine::new(fixtures, clock, journal, EngineSettings::default());
-        Desk {
+        Inputs {
             body: body.to_string().into_bytes(),
             photo: Photo::of_file(file, &limits),
             fixtures: engine.fixtures(),
-            memory: EvidenceCache::default(),
+            cache: EvidenceCache::default(),
             matcher: FaceMatcher::new(0),
             image,
             sealed,

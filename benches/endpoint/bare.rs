@@ -1,4 +1,4 @@
-//! What a bare actix-web handler does: it reads the same bodies and answers with the same bytes, and nothing between.
+//! Baseline: a bare actix-web handler that reads the same bodies and answers with the same bytes, and does nothing else.
 
 use std::net::TcpListener;
 use std::sync::mpsc;
@@ -6,7 +6,7 @@ use std::thread;
 
 use actix_web::{App, HttpResponse, HttpServer, web};
 
-/// Starts it on a free port, with as many threads; gives the address. It ends with the process.
+/// Starts the handler on a free port, with `threads` threads. Returns the address. It runs until the process ends.
 pub fn start(threads: usize, answer: String) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address").to_string();
@@ -26,7 +26,7 @@ pub fn start(threads: usize, answer: String) -> String {
             };
             let server = HttpServer::new(app).workers(threads).disable_signals().listen(listener);
             let server = server.expect("a server").run();
-            started.send(()).expect("somebody waits");
+            started.send(()).expect("a receiver");
             server.await.expect("an end");
         });
     });

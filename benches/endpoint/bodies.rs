@@ -1,4 +1,4 @@
-//! What is sent: requests of a photo of any length, with ciphertexts of their own, and a gallery that knows the photos.
+//! Generates requests with a photo of any length and their own ciphertexts, and fixtures whose gallery has the photo.
 
 use dukcapil_fr_sim::internals::keys;
 use dukcapil_fr_sim::internals::protocol::encoding;
@@ -6,15 +6,15 @@ use serde_json::json;
 
 use super::load::Request;
 
-/// Ciphertexts that the simulator under load remembers, and pairs of them that are sent in turn: many more, so that each is
-/// forgotten when it comes again. Each is fresh to the simulator.
-pub const REMEMBERED: usize = 500;
+/// Size of the simulator's ciphertext cache, and number of ciphertext pairs sent in rotation. There are many more pairs, so that each is
+/// evicted before it is sent again: every ciphertext is a cache miss.
+pub const CACHED: usize = 500;
 pub const PAIRS: usize = 1000;
 
-/// Lengths of the photos, in bytes.
+/// Sizes of the photos, in bytes.
 pub const SIZES: [usize; 7] = [30_000, 60_000, 100_000, 300_000, 1_000_000, 2_000_000, 3_000_000];
 
-/// A picture of the gallery, made as long as wanted by what stands behind its end, as cameras do.
+/// Returns a picture of the gallery, padded to `bytes` by data after its end marker, as cameras do.
 pub fn photo(bytes: usize) -> Vec<u8> {
     let mut photo = include_bytes!("../../fixtures/gallery/siti.jpg").to_vec();
     let filler = (photo.len()..bytes).map(|at| (at.wrapping_mul(2_654_435_761) >> 13) as u8);
@@ -22,7 +22,7 @@ pub fn photo(bytes: usize) -> Vec<u8> {
     photo
 }
 
-/// Fixtures with such a gallery and so small a memory.
+/// Writes fixtures with that picture in the gallery and a ciphertext cache of [`CACHED`].
 pub fn fixtures() -> tempfile::TempDir {
     let directory = tempfile::tempdir().expect("a directory");
     let gallery = directory.path().join("gallery");
@@ -30,28 +30,30 @@ pub fn fixtures() -> tempfile::TempDir {
     std::fs::write(gallery.join("photo.jpg"), photo(0)).expect("a file");
     let text = "[[identities]]\nnik = '3174055708909001'\nname = 'Siti Contoh'\npictures = ['photo.jpg']\n";
     std::fs::write(gallery.join("gallery.toml"), text).expect("a file");
-    let limits = format!("limits = {{ remembered_ciphertexts = {REMEMBERED} }}\n");
+    let limits = format!("limits = {{ remembered_ciphertexts = {CACHED} }}\n");
     std::fs::write(directory.path().join("simulator.toml"), limits).expect("a file");
     directory
 }
 
-/// The parts of requests whose photo has a certain length.
+/// Parts of requests with a photo of one size.
 pub struct Bodies {
     shared: Vec<u8>,
     own: Vec<Vec<u8>>,
 }
 
-/// Pairs of ciphertexts, each pair the end of a body.
+/// Returns ends of bodies, each with its own pair of ciphertexts.
 pub fn ends(public_pem: &str) -> Vec<Vec<u8>> {
     let public = keys::read_public_pem(public_pem).expect("a key");
-    let seal = |text: &str| encoding::encode(&keys::encrypt(&public, text.as_bytes()).expect("a ciphertext"));
-    let end =
-        |_| format!("\"user_id\":\"{}\",\"password\":\"{}\"}}", seal("demo-user"), seal("demo-password"));
+    let encrypt =
+        |text: &str| encoding::encode(&keys::encrypt(&public, text.as_bytes()).expect("a ciphertext"));
+    let end = |_| {
+        format!("\"user_id\":\"{}\",\"password\":\"{}\"}}", encrypt("demo-user"), encrypt("demo-password"))
+    };
     (0..PAIRS).map(|number| end(number).into_bytes()).collect()
 }
 
 impl Bodies {
-    /// With a photo of `bytes` bytes and each of the `ends` once.
+    /// Builds one request per end, with a photo of `bytes` bytes.
     pub fn new(bytes: usize, ends: &[Vec<u8>]) -> Bodies {
         let start = json!({
             "transactionId": "T-1", "transactionSource": "bench", "threshold": "7",
@@ -66,18 +68,18 @@ impl Bodies {
         Bodies { shared: (head + &start).into_bytes(), own: ends.to_vec() }
     }
 
-    /// The `turn`-th request of one of `threads` threads: no two of them send the same.
+    /// Returns the `turn`-th request of one of `threads` threads. No two threads send the same.
     pub fn fresh(&self, thread: usize, threads: usize, turn: usize) -> Request<'_> {
         let share = self.own.len() / threads;
         Request { shared: &self.shared, own: &self.own[thread * share + turn % share] }
     }
 
-    /// Bytes of a request.
+    /// Returns the length of a request in bytes.
     pub fn length(&self) -> usize {
         self.shared.len() + self.own[0].len()
     }
 
-    /// The same request over and over.
+    /// Returns always the same request.
     pub fn same(&self) -> Request<'_> {
         Request { shared: &self.shared, own: &self.own[0] }
     }

@@ -1,4 +1,4 @@
-//! Load: threads that each send requests over one connection, one after another, and what was done and took how long.
+//! Load generator: each thread sends requests sequentially over one connection. Reports rate, processor time and latencies.
 
 use std::io::{IoSlice, Read, Write};
 use std::net::TcpStream;
@@ -8,33 +8,33 @@ use std::time::{Duration, Instant};
 
 use super::cpu;
 
-/// A request in two parts: what all share, and what is its own.
+/// A request in two parts: bytes shared by all, and its own.
 #[derive(Clone, Copy)]
 pub struct Request<'a> {
     pub shared: &'a [u8],
     pub own: &'a [u8],
 }
 
-/// What was done.
+/// Result of a measurement.
 #[derive(Clone, Debug, Default)]
 pub struct Done {
     pub per_second: f64,
-    /// Of the threads that were watched.
+    /// Processor time of the watched threads, per request.
     pub cpu_each: Duration,
-    /// How long each took, shortest first; of work that is not timed, empty.
+    /// Latencies, shortest first; empty for work that is not timed.
     pub times: Vec<Duration>,
 }
 
 impl Done {
-    /// The time that a share of the work did not exceed.
+    /// Returns the latency quantile: `share` of the requests took at most this long.
     pub fn quantile(&self, share: f64) -> Duration {
         let last = self.times.len().saturating_sub(1);
         self.times.get((last as f64 * share) as usize).copied().unwrap_or_default()
     }
 }
 
-/// Lets `threads` threads do `work` for `time`, and watches the processor time of the threads with these names. `work` gets the number
-/// of its thread, and tells how long each piece took until it is told to stop.
+/// Runs `work` on `threads` threads for `time`, and measures the processor time of the threads named in `watched`. `work` receives the
+/// number of its thread, runs until the stop flag is set, and returns its latencies.
 pub fn measure<W>(threads: usize, time: Duration, watched: &[&str], work: W) -> Done
 where
     W: Fn(usize, &AtomicBool) -> Vec<Duration> + Sync,
@@ -59,7 +59,7 @@ where
     Done { per_second: count / elapsed.as_secs_f64(), cpu_each: cpu.div_f64(count), times }
 }
 
-/// Sends requests, each when the one before is answered and not before its turn, if there is a `pace`.
+/// Sends requests sequentially. With a `pace`, one per interval.
 pub fn requests<'a>(
     address: &str,
     pace: Option<Duration>,
@@ -75,7 +75,7 @@ pub fn requests<'a>(
             turn += pace;
             thread::sleep(turn.saturating_duration_since(Instant::now()));
         }
-        // A client that is late for its turn has waited since then.
+        // Measures from the scheduled time, so that a late client's wait counts (no coordinated omission).
         let started = if pace.is_some() { turn } else { Instant::now() };
         send(&mut stream, next());
         let answer = read_answer(&mut stream);
@@ -93,7 +93,7 @@ pub fn send(stream: &mut TcpStream, request: Request) {
     }
 }
 
-/// Reads one answer, head and body.
+/// Reads one response, head and body.
 pub fn read_answer(stream: &mut TcpStream) -> String {
     let mut answer = Vec::with_capacity(4096);
     let mut chunk = [0; 4096];
@@ -101,13 +101,13 @@ pub fn read_answer(stream: &mut TcpStream) -> String {
         let count = stream.read(&mut chunk).expect("an answer");
         assert_ne!(count, 0, "the connection ended");
         answer.extend_from_slice(&chunk[..count]);
-        if whole_length(&answer).is_some_and(|length| answer.len() >= length) {
+        if response_length(&answer).is_some_and(|length| answer.len() >= length) {
             return String::from_utf8(answer).expect("text");
         }
     }
 }
 
-fn whole_length(answer: &[u8]) -> Option<usize> {
+fn response_length(answer: &[u8]) -> Option<usize> {
     let head = answer.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
     let text = std::str::from_utf8(&answer[..head]).ok()?.to_ascii_lowercase();
     let length = text.lines().find_map(|line| line.strip_prefix("content-length:"))?;

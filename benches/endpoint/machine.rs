@@ -1,5 +1,4 @@
-//! What is checked on the program itself: how soon it is ready, and what memory it takes when idle, under a thousand connections, and
-//! afterwards.
+//! Measures the binary itself: startup time, and memory when idle, under a thousand connections and afterwards.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -15,7 +14,7 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_dukcapil-fr-sim");
 const MIB: f64 = (1 << 20) as f64;
 const CONNECTIONS: usize = 1000;
 
-/// The processor's name.
+/// Returns the processor's name.
 pub fn name() -> String {
     let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let line = text.lines().find(|line| line.starts_with("model name"));
@@ -23,7 +22,7 @@ pub fn name() -> String {
         .unwrap_or_else(|| "unknown processor".to_owned())
 }
 
-/// The program, running; killed when dropped.
+/// A running simulator process. Killed when dropped.
 struct Program {
     child: Child,
     endpoint: String,
@@ -36,7 +35,7 @@ impl Program {
         let mut child = Command::new(PROGRAM)
             .args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--quiet", "--keys"])
             .arg(keys)
-            // There are no fixtures in this directory: the built-in ones are taken.
+            // This directory has no fixtures, so the built-in ones are used.
             .current_dir(keys)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -52,7 +51,7 @@ impl Program {
         Program { child, endpoint, ready }
     }
 
-    /// Memory it holds now, or the most it ever held, in MiB.
+    /// Returns a memory line of `/proc/PID/status`, in MiB: resident now, or the peak.
     fn memory(&self, line: &str) -> f64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("a status");
         let line = status.lines().find_map(|text| text.strip_prefix(line)).expect("a line");
@@ -71,7 +70,7 @@ impl Drop for Program {
     }
 }
 
-/// Prints them.
+/// Measures and prints everything.
 pub fn checks() {
     let keys = tempfile::tempdir().expect("a directory");
     drop(Program::start(keys.path()));
@@ -85,17 +84,17 @@ pub fn checks() {
     let pem = fs::read_to_string(keys.path().join("public.pem")).expect("a public key");
     let body = Bodies::new(super::MEGABYTE, &bodies::ends(&pem)[..1]);
     println!("memory when idle: {:.1} MiB (target: below 15)", settled(&program));
-    // One request, so that what is made on first use is there.
+    // One request, to initialize everything that is created on first use.
     let mut stream = TcpStream::connect(&program.endpoint).expect("a connection");
     load::send(&mut stream, body.same());
     load::read_answer(&mut stream);
     drop(stream);
     let idle = settled(&program);
     println!("memory when idle again, after a request: {idle:.1} MiB");
-    let under = crowd(&program, &body);
+    let under = peak_memory(&program, &body);
     let bodies = (CONNECTIONS * body.length()) as f64 / MIB;
     println!(
-        "memory under {CONNECTIONS} connections with 1 MB: most {under:.0} MiB, bodies {bodies:.0} MiB (target: below bodies + 64 = {:.0})",
+        "memory under {CONNECTIONS} connections with 1 MB: peak {under:.0} MiB, bodies {bodies:.0} MiB (target: below bodies + 64 = {:.0})",
         bodies + 64.0
     );
     let after = settled(&program);
@@ -110,7 +109,7 @@ pub fn checks() {
     println!("program, {how}: {size:.1} MB (target: below 20)\n");
 }
 
-/// Memory once it has not changed for four seconds.
+/// Returns the memory once it has been stable for four seconds.
 fn settled(program: &Program) -> f64 {
     let (mut last, mut since) = (program.resident(), Instant::now());
     let started = Instant::now();
@@ -124,8 +123,8 @@ fn settled(program: &Program) -> f64 {
     last
 }
 
-/// Sends all requests but their last byte, so that all bodies are there at once, then the last bytes; gives the most memory.
-fn crowd(program: &Program, body: &Bodies) -> f64 {
+/// Sends all requests except their last byte, so that all bodies are buffered at once, then the last bytes. Returns the peak memory.
+fn peak_memory(program: &Program, body: &Bodies) -> f64 {
     let request = body.same();
     let (last, own) = request.own.split_last().expect("a body");
     let mut streams: Vec<_> = (0..CONNECTIONS)

@@ -1,5 +1,5 @@
-//! The whole endpoint under load, every check on, against what the machine can do at most: private-key operations for fresh
-//! ciphertexts, a bare actix-web handler for repeated bodies. Everything is measured in one run, in turns, and medians are taken.
+//! Load test of the whole endpoint, with every check on, against an upper bound of the machine: private-key operations for fresh
+//! ciphertexts, a bare actix-web handler for repeated bodies. Measurements alternate within one run, and medians are reported.
 //!
 //! `cargo bench --bench endpoint -- [--seconds N] [--plots DIRECTORY]`
 
@@ -20,21 +20,21 @@ use dukcapil_fr_sim::{Simulator, StartError};
 use bodies::Bodies;
 use load::{Done, measure};
 
-/// Threads of the simulator that answer, and of the bare handler.
+/// Name prefixes of the threads: the simulator's workers, the bare handler, the load generator.
 const WORKERS: &[&str] = &["frsim-worker"];
 const BARE: &[&str] = &["actix-rt"];
 const LOAD: &[&str] = &["load-"];
 
-/// Turns that each measurement is taken in.
+/// Rounds per measurement.
 const ROUNDS: usize = 5;
 
 const HUNDRED_KB: usize = 100_000;
 const MEGABYTE: usize = 1_000_000;
 
-/// What is measured, and against what.
+/// The systems under test and their inputs.
 struct Bench {
     threads: usize,
-    /// Of one measurement.
+    /// Duration of one round.
     time: Duration,
     key: PrivateKey,
     simulator: Simulator,
@@ -43,11 +43,11 @@ struct Bench {
     _fixtures: tempfile::TempDir,
 }
 
-/// Lets glibc keep what bodies took. By itself it gives large blocks back at once, and the bare handler would pay for that: it would take
-/// three times as long for a megabyte, and the ratio would be a gift.
+/// Makes glibc keep freed memory. By default it returns large blocks to the system at once. The bare handler would then take three times
+/// as long for a megabyte, and the ratio would look too good.
 fn keep_memory() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    // SAFETY: it takes no pointers, and may be called at any time from any thread.
+    // SAFETY: `mallopt` takes no pointers and may be called at any time from any thread.
     unsafe {
         libc::mallopt(libc::M_MMAP_THRESHOLD, 32 << 20);
         libc::mallopt(libc::M_TRIM_THRESHOLD, 64 << 20);
@@ -73,7 +73,7 @@ fn main() -> Result<(), StartError> {
     Ok(())
 }
 
-/// The value of an option; cargo adds `--bench`.
+/// Returns the value of an option. Ignores the `--bench` that cargo adds.
 fn argument(name: &str) -> Option<String> {
     let mut arguments = std::env::args().skip_while(|argument| argument != name);
     arguments.nth(1)
@@ -92,7 +92,7 @@ impl Bench {
         Ok(bench)
     }
 
-    /// The answer's body.
+    /// Returns the body of an answer.
     fn answer(&self) -> String {
         let body = Bodies::new(HUNDRED_KB, &self.ends);
         let mut stream = std::net::TcpStream::connect(&*self.address()).expect("a connection");
@@ -137,8 +137,8 @@ impl Bench {
         })
     }
 
-    /// Medians of the rounds of several measurements taken in turns.
-    fn in_turns<const N: usize>(&self, measurements: [&dyn Fn() -> Done; N]) -> [Done; N] {
+    /// Alternates several measurements, and returns the median round of each.
+    fn alternate<const N: usize>(&self, measurements: [&dyn Fn() -> Done; N]) -> [Done; N] {
         let mut rounds: [Vec<Done>; N] = std::array::from_fn(|_| Vec::new());
         for _ in 0..ROUNDS {
             for (measurement, done) in measurements.iter().zip(&mut rounds) {
@@ -151,7 +151,7 @@ impl Bench {
     fn throughput(&self) {
         let (small, large) = (Bodies::new(HUNDRED_KB, &self.ends), Bodies::new(MEGABYTE, &self.ends));
         let [operations, fresh_small, fresh_large, same_small, same_large, bare_small, bare_large] = self
-            .in_turns([
+            .alternate([
                 &|| self.private_key_operations(),
                 &|| self.fresh(&small),
                 &|| self.fresh(&large),
@@ -165,7 +165,7 @@ impl Bench {
             cpu_each: operations.cpu_each * 2,
             times: Vec::new(),
         };
-        println!("{:<34} {:>9} {:>11} {:>7} {:>7}  target", "", "a second", "CPU each", "ratio", "CPU");
+        println!("{:<34} {:>9} {:>11} {:>7} {:>7}  target", "", "per second", "CPU each", "ratio", "CPU");
         row("two private-key operations", &bound, None);
         row("fresh ciphertexts, 100 kB", &fresh_small, Some((&bound, 0.90)));
         row("fresh ciphertexts, 1 MB", &fresh_large, Some((&bound, 0.75)));
@@ -174,16 +174,16 @@ impl Bench {
         row("bare actix-web handler, 1 MB", &bare_large, None);
         row("repeated bodies, 1 MB", &same_large, Some((&bare_large, 0.60)));
         println!(
-            "\nratio: requests a second to the bound's, the load taking its share of the same cores from them but not from\n\
-             private-key operations. CPU: the bound's processor time to that of the server's threads, each piece.\n"
+            "\nratio: requests per second relative to the bound. The load generator shares the cores with the server, but not with\n\
+             private-key operations. CPU: the bound's processor time relative to the server threads', per request.\n"
         );
     }
 
-    /// Answers to a load that is paced at half of what can be done, and `/health` while all that can be done is done.
+    /// Measures latency at half of the maximum rate, and `/health` under full load.
     fn latency(&self) {
         let bodies = Bodies::new(HUNDRED_KB, &self.ends);
-        let most = self.fresh(&bodies).per_second;
-        let half = self.paced(&bodies, most / 2.0);
+        let max_rate = self.fresh(&bodies).per_second;
+        let half = self.paced(&bodies, max_rate / 2.0);
         let (median, late) = (half.quantile(0.5), half.quantile(0.99));
         let times = |done: &Done| done.quantile(0.99).as_secs_f64() / done.quantile(0.5).as_secs_f64();
         println!(
@@ -200,12 +200,12 @@ impl Bench {
         );
     }
 
-    /// Requests at so many a second, from as many connections as cores.
+    /// Sends requests at a fixed rate, from as many connections as cores.
     fn paced(&self, bodies: &Bodies, per_second: f64) -> Done {
         let pace = Duration::from_secs_f64(self.threads as f64 / per_second);
         let time = self.time * ROUNDS as u32;
         measure(self.threads, time, WORKERS, |number, stop| {
-            // They do not send at the same moments.
+            // Staggers the connections.
             thread::sleep(pace.mul_f64(number as f64 / self.threads as f64));
             let mut turn = 0;
             let next = || {
@@ -235,7 +235,7 @@ impl Bench {
         let [mut fresh, mut same, mut bare] = [(); 3].map(|()| Vec::new());
         for size in bodies::SIZES {
             let bodies = Bodies::new(size, &self.ends);
-            let [one, two, three] = self.in_turns([
+            let [one, two, three] = self.alternate([
                 &|| self.fresh(&bodies),
                 &|| self.same(&self.address(), WORKERS, &bodies),
                 &|| self.same(&self.bare, BARE, &bodies),
@@ -246,26 +246,26 @@ impl Bench {
         }
         let lines =
             [("fresh ciphertexts", fresh), ("repeated bodies", same), ("bare actix-web handler", bare)];
-        let labels = ("photo, kB", "requests a second");
+        let labels = ("photo, kB", "requests per second");
         plot::write(&directory.join("throughput.svg"), "Throughput over the photo's size", labels, &lines);
 
         let bodies = Bodies::new(HUNDRED_KB, &self.ends);
-        let most = self.fresh(&bodies).per_second;
+        let max_rate = self.fresh(&bodies).per_second;
         let [mut median, mut late] = [(); 2].map(|()| Vec::new());
         for percent in [5, 10, 20, 30, 40, 50, 60, 70, 80, 90] {
-            let done = self.paced(&bodies, most * f64::from(percent) / 100.0);
+            let done = self.paced(&bodies, max_rate * f64::from(percent) / 100.0);
             for (line, share) in [(&mut median, 0.5), (&mut late, 0.99)] {
                 line.push((f64::from(percent), done.quantile(share).as_secs_f64() * 1000.0));
             }
         }
-        let labels = ("load, % of the most", "milliseconds");
+        let labels = ("load, % of the maximum", "milliseconds");
         let lines = [("median", median), ("99 % within", late)];
         plot::write(&directory.join("latency.svg"), "Latency over load, photos of 100 kB", labels, &lines);
         println!("plots written to {}", directory.display());
     }
 }
 
-/// The round in the middle, by rate; and the middle of the processor times.
+/// Returns the median round by rate, with the median processor time.
 fn median(mut rounds: Vec<Done>) -> Done {
     rounds.sort_by_key(|done| done.cpu_each);
     let cpu_each = rounds[rounds.len() / 2].cpu_each;

@@ -1,4 +1,4 @@
-//! A line plot as SVG, with nothing but text.
+//! Writes a line plot as SVG text, without a library.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -17,16 +17,16 @@ pub type Line<'a> = (&'a str, Vec<(f64, f64)>);
 /// Writes a plot of lines that share their x values; both axes start at 0.
 pub fn write(path: &Path, title: &str, (x_label, y_label): (&str, &str), lines: &[Line]) {
     let points = || lines.iter().flat_map(|(_, points)| points);
-    let most_x = points().map(|(x, _)| *x).fold(0.0, f64::max);
-    let most_y = round_up(points().map(|(_, y)| *y).fold(0.0, f64::max));
-    let place_x = |x: f64| LEFT + x / most_x * (WIDTH - LEFT - RIGHT);
-    let place_y = |y: f64| HEIGHT - BOTTOM - y / most_y * (HEIGHT - TOP - BOTTOM);
+    let max_x = points().map(|(x, _)| *x).fold(0.0, f64::max);
+    let max_y = round_up(points().map(|(_, y)| *y).fold(0.0, f64::max));
+    let place_x = |x: f64| LEFT + x / max_x * (WIDTH - LEFT - RIGHT);
+    let place_y = |y: f64| HEIGHT - BOTTOM - y / max_y * (HEIGHT - TOP - BOTTOM);
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" font-family=\"sans-serif\" font-size=\"12\">\n\
          <rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n<text x=\"{LEFT}\" y=\"20\" font-size=\"14\">{title}</text>\n"
     );
     for step in 0..=4 {
-        let y = most_y * f64::from(step) / 4.0;
+        let y = max_y * f64::from(step) / 4.0;
         let (at, end) = (place_y(y), WIDTH - RIGHT);
         let _ = writeln!(
             svg,
@@ -35,7 +35,7 @@ pub fn write(path: &Path, title: &str, (x_label, y_label): (&str, &str), lines: 
             at + 4.0,
             short(y)
         );
-        let x = most_x * f64::from(step) / 4.0;
+        let x = max_x * f64::from(step) / 4.0;
         let _ = writeln!(
             svg,
             "<text x=\"{:.1}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
@@ -80,7 +80,7 @@ pub fn write(path: &Path, title: &str, (x_label, y_label): (&str, &str), lines: 
     std::fs::write(path, svg).expect("a file");
 }
 
-/// The next of 1, 2, 4, 6, 8 times a power of ten.
+/// Rounds up to 1, 2, 4, 6 or 8 times a power of ten.
 fn round_up(number: f64) -> f64 {
     let power = 10_f64.powf(number.max(1e-9).log10().floor());
     let steps = [1.0, 2.0, 4.0, 6.0, 8.0, 10.0];

@@ -1,10 +1,10 @@
 // dukcapil-fr-sim for tests in JavaScript, in one file to copy beside them. No dependencies; Node 18 or newer.
 //
 //   const sim = await start();                  // once; sim.stop() at the end
-//   const customer = await sim.customer();      // one a test: its own account, rules, quota, clock and view of the journal,
-//   await customer.delete();                    // so tests that run in parallel never meet
+//   const customer = await sim.customer();      // one per test: its own account, rules, quota, clock and view of the journal,
+//   await customer.delete();                    // so tests can run in parallel
 //
-// The binary is FRSIM_BINARY, or `dukcapil-fr-sim` on the PATH, or the newest built in a `target` directory above this file.
+// The binary is FRSIM_BINARY, or `dukcapil-fr-sim` on the PATH, or the newest build in a `target` directory above this file.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -15,20 +15,20 @@ import path from "node:path";
 import { AssertionError } from "node:assert";
 import { fileURLToPath } from "node:url";
 
-const START_LIMIT = 60_000; // milliseconds; what has not started by then is ended
-const ANSWER_LIMIT = 30_000; // milliseconds for an answer of the admin API
-const WAIT_LIMIT = 660_000; // milliseconds; the admin API itself ends a wait after ten minutes at most
+const START_TIMEOUT = 60_000; // milliseconds; a process that is not ready by then is killed
+const RESPONSE_TIMEOUT = 30_000; // milliseconds for a response of the admin API
+const WAIT_TIMEOUT = 660_000; // milliseconds; the admin API itself limits a wait to ten minutes
 
-/** The admin API refuses. `path` points to what is wrong in the body, `hint` says what to do; either may be null. */
+/** An error response of the admin API. `path` points to the invalid part of the body, `hint` says what to do; either may be null. */
 export class ApiError extends Error {
   constructor(status, answer) {
     const { code, message, path = null, hint = null } = answer.error;
     super(`${status} ${code}: ${message}${path ? ` (at ${path})` : ""}${hint ? `; ${hint}` : ""}`);
-    Object.assign(this, { name: "ApiError", status, code, path, hint, answer, said: message });
+    Object.assign(this, { name: "ApiError", status, code, path, hint, answer, detail: message });
   }
 }
 
-/** A running simulator, whoever started it. The token is that of --admin-token. */
+/** A client of a running simulator, started here or elsewhere. `token` is the value of --admin-token. */
 export class Simulator {
   constructor(endpoint, admin, token) {
     this.endpoint = endpoint;
@@ -37,23 +37,23 @@ export class Simulator {
     this.stop = async () => {};
   }
 
-  /** Calls the admin API; gives the JSON that it answers. Throws ApiError. */
-  async ask(method, path, body, timeout = ANSWER_LIMIT) {
+  /** Calls the admin API and returns its JSON response. Throws ApiError. */
+  async ask(method, path, body, timeout = RESPONSE_TIMEOUT) {
     const options = { method, headers: this.headers, signal: AbortSignal.timeout(timeout), agent: false };
     const request = http.request(this.admin + path, options).end(body === undefined ? "" : JSON.stringify(body));
-    const [answer] = await once(request, "response");
-    const json = JSON.parse(Buffer.concat(await answer.toArray()).toString());
-    if (answer.statusCode >= 300) throw new ApiError(answer.statusCode, json);
+    const [response] = await once(request, "response");
+    const json = JSON.parse(Buffer.concat(await response.toArray()).toString());
+    if (response.statusCode >= 300) throw new ApiError(response.statusCode, json);
     return json;
   }
 
-  /** A customer with a made-up id and account and no quota; `spec` is a customer's fixture file as JSON, with a `ttl`. */
+  /** Creates a customer with a generated id and account and no quota; `spec` is a customer's fixture file as JSON, with a `ttl`. */
   async customer(spec = {}) {
     return new Customer(this, await this.ask("POST", "/customers", { ttl: "10m", ...spec }));
   }
 }
 
-/** A customer of the simulator: what a client under test is given, and what a test steers and asks. */
+/** A customer of the simulator: the URL, account and key for the client under test, and the controls for the test. */
 export class Customer {
   constructor(simulator, view) {
     this.simulator = simulator;
@@ -64,51 +64,51 @@ export class Customer {
     this.path = `/customers/${encodeURIComponent(this.id)}`;
   }
 
-  /** Takes it away with its rules. That it is gone already is no error. */
+  /** Deletes it with its rules. Does nothing when it no longer exists. */
   async delete() {
     await this.simulator.ask("DELETE", this.path).catch((error) => {
       if (error.status !== 404) throw error;
     });
   }
 
-  /** Puts a rule, before those of the fixtures: `rule("busy", { times: 2, reply: { code: "6014" } })`. */
+  /** Creates or replaces a rule, ahead of the fixture rules: `rule("busy", { times: 2, reply: { code: "6014" } })`. */
   rule(name, spec) {
     return this.simulator.ask("PUT", `${this.path}/rules/${encodeURIComponent(name)}`, spec);
   }
 
-  /** Today's quota, after setting `per_day` or `used` where given. */
+  /** Returns today's quota, after setting `per_day` or `used` if given. */
   quota(change) {
     return this.simulator.ask(change ? "PUT" : "GET", `${this.path}/quota`, change);
   }
 
-  /** The customer's clock, after `{ advance: "25h" }`, `{ now: "2026-11-21T23:59:00+07:00" }`, `{ freeze: true }` or `{ reset: true }`. */
+  /** Returns its clock, after `{ advance: "25h" }`, `{ now: "2026-11-21T23:59:00+07:00" }`, `{ freeze: true }` or `{ reset: true }`. */
   clock(change) {
     return this.simulator.ask(change ? "PUT" : "GET", `${this.path}/clock`, change);
   }
 
-  /** Its journal, newest first; `code`, `since`, `state` and `limit` narrow it. */
+  /** Returns its journal entries, newest first; `code`, `since`, `state` and `limit` filter them. */
   async requests(query = {}) {
-    const wanted = new URLSearchParams({ limit: 10_000, ...query, customer_id: this.id });
-    return (await this.simulator.ask("GET", `/requests?${wanted}`)).requests;
+    const parameters = new URLSearchParams({ limit: 10_000, ...query, customer_id: this.id });
+    return (await this.simulator.ask("GET", `/requests?${parameters}`)).requests;
   }
 
-  /** What would be answered to a body, and why; consumes nothing. */
+  /** Returns the response that a body would get, and why; consumes nothing. */
   explain(body) {
     return this.simulator.ask("POST", "/explain", { customer_id: this.id, body });
   }
 
-  /** Asserts how many of its requests there were; `count` is exactly, at_least, at_most or the last two. The failure says what came near. */
+  /** Asserts the number of its matching requests; `count` has exactly, at_least, at_most or the last two. Failures report near misses. */
   async verify(match = {}, count = { at_least: 1 }) {
-    return (await this.#assert("/requests/verify", match, { count }, ANSWER_LIMIT)).count;
+    return (await this.#assert("/requests/verify", match, { count }, RESPONSE_TIMEOUT)).count;
   }
 
-  /** Its requests, newest first, once there are `count`; those made before count too. An AssertionError when the time is over. */
+  /** Waits for `count` of its requests, earlier ones included, and returns them, newest first. AssertionError on timeout. */
   async wait(match = {}, count = 1, timeout = "10s") {
-    return (await this.#assert("/requests/wait", match, { count, timeout }, WAIT_LIMIT)).requests;
+    return (await this.#assert("/requests/wait", match, { count, timeout }, WAIT_TIMEOUT)).requests;
   }
 
-  async #assert(path, wanted, more, timeout) {
-    const match = { ...wanted, customer_id: this.id };
+  async #assert(path, conditions, more, timeout) {
+    const match = { ...conditions, customer_id: this.id };
     try {
       return await this.simulator.ask("POST", path, { match, ...more }, timeout);
     } catch (error) {
@@ -117,17 +117,17 @@ export class Customer {
     }
   }
 
-  async #failure(match, { said, hint, answer }) {
+  async #failure(match, { detail, hint, answer }) {
     const lines = [];
     for (const id of answer.matched) lines.push(`  matched  #${id}  ${await this.#answer(id)}`);
     for (const { id, differs } of answer.nearest) {
-      if (differs.customer_id) continue; // what other tests did is no help
+      if (differs.customer_id) continue; // requests of other tests do not help
       lines.push(`  nearest  #${id}  ${await this.#answer(id)}`);
       for (const [field, { want, got }] of Object.entries(differs))
         lines.push(`           ${field}: want ${JSON.stringify(want)}, got ${JSON.stringify(got)}`);
     }
-    if (lines.length === 0) lines.push(`  the journal has nothing of ${this.id}`);
-    return [`${said}: ${JSON.stringify(match)}`, ...lines, `  hint: ${hint}`].join("\n");
+    if (lines.length === 0) lines.push(`  the journal has no requests of ${this.id}`);
+    return [`${detail}: ${JSON.stringify(match)}`, ...lines, `  hint: ${hint}`].join("\n");
   }
 
   async #answer(id) {
@@ -136,12 +136,12 @@ export class Customer {
       return `${answer.code ?? answer.status ?? "no answer"}: ${answer.reason ?? "no reason given"}`;
     } catch (error) {
       if (error.status !== 404) throw error;
-      return "no longer in the journal"; // which is a ring
+      return "no longer in the journal"; // which is a ring buffer
     }
   }
 }
 
-/** A simulator on free ports with keys of its own. `flags` are more flags of `serve`, such as "--seed", "7". */
+/** Starts a simulator on free ports with its own keys. `flags` are additional flags of `serve`, such as "--seed", "7". */
 export async function start(...flags) {
   const directory = await fs.mkdtemp(path.join(os.tmpdir(), "frsim-"));
   let child;
@@ -168,32 +168,32 @@ async function shutDown(simulator, child) {
   await child.ended;
 }
 
-/** A process that has said it is ready. */
+/** Starts a process and waits until it is ready. */
 async function launch(directory, flags) {
   const args = ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--keys", path.join(directory, "keys")];
   args.push("--port-file", path.join(directory, "ports"));
-  // Without this it would take a `fixtures` directory of the project under test for its own.
+  // Otherwise it would load a `fixtures` directory of the project under test.
   if (!process.env.FRSIM_FIXTURES && !flags.includes("--fixtures")) {
-    const none = path.join(directory, "fixtures");
-    await fs.mkdir(none);
-    args.push("--fixtures", none);
+    const empty = path.join(directory, "fixtures");
+    await fs.mkdir(empty);
+    args.push("--fixtures", empty);
   }
   const log = await fs.open(path.join(directory, "log"), "w");
   const child = spawn(await findBinary(), [...args, ...flags], { stdio: ["ignore", "pipe", log.fd] });
-  // Ended or never begun; an error is the reason for the latter.
+  // Resolves when the process ends, or with the error when it could not be spawned.
   child.ended = new Promise((resolve) => child.once("error", resolve).once("close", () => resolve()));
   await log.close();
-  const tooLate = setTimeout(() => child.kill("SIGKILL"), START_LIMIT);
-  // One line, after the port file is written; nothing, when it ends before.
+  const watchdog = setTimeout(() => child.kill("SIGKILL"), START_TIMEOUT);
+  // One line, once the port file is written; nothing when the process exits first.
   const ready = await Promise.race([once(child.stdout, "data"), child.ended]);
-  clearTimeout(tooLate);
+  clearTimeout(watchdog);
   if (ready instanceof Error) throw ready;
   if (ready) {
     child.stdout.resume();
     return child;
   }
-  const said = await fs.readFile(path.join(directory, "log"), "utf8");
-  throw new Error(`dukcapil-fr-sim did not start (exit status ${child.exitCode}): ${said.trim()}`);
+  const output = await fs.readFile(path.join(directory, "log"), "utf8");
+  throw new Error(`dukcapil-fr-sim did not start (exit status ${child.exitCode}): ${output.trim()}`);
 }
 
 async function findBinary() {

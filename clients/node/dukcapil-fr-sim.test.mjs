@@ -1,4 +1,4 @@
-// What the helper promises: `node --test clients/node`.
+// Tests of the helper: `node --test clients/node`.
 
 import assert from "node:assert/strict";
 import { constants, publicEncrypt } from "node:crypto";
@@ -11,7 +11,7 @@ import { after, afterEach, before, beforeEach, test } from "node:test";
 
 import { ApiError, Simulator, start } from "./dukcapil-fr-sim.mjs";
 
-// Not worth a picture in the tree: the checks before it are what these tests look at.
+// One pixel instead of a photo: these tests are about the other checks.
 const PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg==";
 
 let sim, customer;
@@ -20,33 +20,33 @@ after(() => sim.stop());
 beforeEach(async () => { customer = await sim.customer(); });
 afterEach(() => customer.delete());
 
-/** A good request of the customer. */
+/** Returns a valid request of the customer. */
 function body(customer, changed = {}) {
   const key = { key: customer.publicKeyPem, padding: constants.RSA_PKCS1_PADDING };
-  const seal = (text) => publicEncrypt(key, Buffer.from(text)).toString("base64");
+  const encrypt = (text) => publicEncrypt(key, Buffer.from(text)).toString("base64");
   return {
     transactionId: "T-1",
     transactionSource: "node",
     threshold: "7",
     image: PIXEL,
-    user_id: seal(customer.account.user_id),
-    password: seal(customer.account.password),
+    user_id: encrypt(customer.account.user_id),
+    password: encrypt(customer.account.password),
     ip: "10.0.0.1",
     ...changed,
   };
 }
 
-/** Posts a request as a client does; gives the code that it is answered with. */
+/** Posts a request as a client does and returns the code of the response. */
 async function post(customer, changed) {
   const headers = { "content-type": "application/json", accept: "application/json" };
   const request = http.request(customer.url, { method: "POST", headers, agent: false });
   request.end(JSON.stringify(body(customer, changed)));
-  const [answer] = await once(request, "response");
-  const said = JSON.parse(Buffer.concat(await answer.toArray()).toString());
-  return String(said.error?.errorCode ?? said.errorCode);
+  const [response] = await once(request, "response");
+  const answer = JSON.parse(Buffer.concat(await response.toArray()).toString());
+  return String(answer.error?.errorCode ?? answer.errorCode);
 }
 
-test("a good request is answered and verified", async () => {
+test("a valid request is answered and verified", async () => {
   assert.equal(await post(customer), "6018");
   assert.equal(await customer.verify({ code: "6018", transaction_id: "T-*" }, { exactly: 1 }), 1);
   assert.equal(await customer.verify(), 1);
@@ -54,7 +54,7 @@ test("a good request is answered and verified", async () => {
   assert.deepEqual(await customer.requests({ code: "5001" }), []);
 });
 
-test("tests that run in parallel never meet", async () => {
+test("parallel tests are isolated", async () => {
   await Promise.all([0, 1, 2, 3].map(async (number) => {
     const own = await sim.customer({ quota: { per_day: number } });
     const codes = await Promise.all(Array.from({ length: number + 2 }, () => post(own)));
@@ -72,7 +72,7 @@ test("a rule scripts the next answers", async () => {
   assert.deepEqual([await post(customer), await post(customer), await post(customer)], ["6014", "6014", "6018"]);
 });
 
-test("quota comes back when the clock passes midnight", async () => {
+test("quota is reset when the clock passes midnight", async () => {
   await customer.clock({ now: "2026-11-21T23:59:00+07:00" });
   assert.equal((await customer.quota({ per_day: 1 })).left, 1);
   assert.deepEqual([await post(customer), await post(customer)], ["6018", "5002"]);
@@ -83,33 +83,33 @@ test("quota comes back when the clock passes midnight", async () => {
 });
 
 test("explain says why and consumes nothing", async () => {
-  const told = await customer.explain(body(customer, { threshold: "21" }));
-  assert.equal(told.code, "5005");
-  assert.match(told.findings.find(({ check }) => check === "threshold").reason, /21/);
+  const explained = await customer.explain(body(customer, { threshold: "21" }));
+  assert.equal(explained.code, "5005");
+  assert.match(explained.findings.find(({ check }) => check === "threshold").reason, /21/);
   assert.deepEqual(await customer.requests(), []);
 });
 
-test("a failed verify says what came near and why", async () => {
+test("a failed verify reports near misses and reasons", async () => {
   await post(customer, { transactionId: "T-2", password: "AAAA" });
   const error = await customer.verify({ code: "6018", transaction_id: "T-1" }, { exactly: 1 }).catch((error) => error);
   assert.equal(error.name, "AssertionError");
-  const said = error.message.split("\n");
+  const lines = error.message.split("\n");
   const [{ id }] = await customer.requests();
-  assert.equal(said[0], `0 requests found, expected exactly 1: {"code":"6018","transaction_id":"T-1","customer_id":"${customer.id}"}`);
-  assert.ok(said[1].startsWith(`  nearest  #${id}  5006: password has the wrong length for the key: 3 bytes`), said[1]);
-  assert.deepEqual(said.slice(2, 4), ['           code: want "6018", got "5006"', '           transaction_id: want "T-1", got "T-2"']);
-  assert.match(said[4], /^ {2}hint: /);
+  assert.equal(lines[0], `0 requests found, expected exactly 1: {"code":"6018","transaction_id":"T-1","customer_id":"${customer.id}"}`);
+  assert.ok(lines[1].startsWith(`  nearest  #${id}  5006: password has the wrong length for the key: 3 bytes`), lines[1]);
+  assert.deepEqual(lines.slice(2, 4), ['           code: want "6018", got "5006"', '           transaction_id: want "T-1", got "T-2"']);
+  assert.match(lines[4], /^ {2}hint: /);
 });
 
-test("a failed verify names what matched when it is too much, and nothing of other tests", async () => {
+test("a failed verify lists the matches when there are too many, and nothing of other tests", async () => {
   const other = await sim.customer();
   await post(other);
-  await assert.rejects(customer.verify({ code: "6018" }), { message: new RegExp(`the journal has nothing of ${customer.id}`) });
+  await assert.rejects(customer.verify({ code: "6018" }), { message: new RegExp(`the journal has no requests of ${customer.id}`) });
   await assert.rejects(other.verify({}, { at_most: 0 }), { message: /^1 request found, expected at most 0.*\n {2}matched {2}#\d+ {2}6018: / });
   await other.delete();
 });
 
-test("wait is for requests that others make", async () => {
+test("wait waits for requests that others make", async () => {
   const waiting = customer.wait({ state: "done" }, 2);
   await post(customer);
   await post(customer);
@@ -117,7 +117,7 @@ test("wait is for requests that others make", async () => {
   await assert.rejects(customer.wait({}, 3, "1ms"), { name: "AssertionError", message: /^2 requests of 3 came within 1ms/ });
 });
 
-test("what the API refuses is an error that says what to do", async () => {
+test("an error of the API is an error with a hint", async () => {
   await assert.rejects(customer.rule("x", { tims: 2 }), (error) => {
     assert.ok(error instanceof ApiError);
     assert.deepEqual([error.status, error.code, error.path, error.hint], [400, "invalid", "/tims", "did you mean `times`?"]);
@@ -126,7 +126,7 @@ test("what the API refuses is an error that says what to do", async () => {
   });
 });
 
-/** Gives the names in a temporary directory that only `work` has, after it. */
+/** Runs `work` with its own temporary directory and returns the names of the files left in it. */
 async function withTemporary(environment, work) {
   const directory = await fs.mkdtemp(path.join(os.tmpdir(), "frsim-test-"));
   const kept = { ...process.env };
@@ -142,7 +142,7 @@ async function withTemporary(environment, work) {
   }
 }
 
-test("nothing is left of a simulator that was stopped", async () => {
+test("a stopped simulator leaves nothing behind", async () => {
   const left = await withTemporary({ FRSIM_ADMIN_TOKEN: "secret" }, async (directory) => {
     const own = await start("--seed", "7");
     assert.equal((await fs.readdir(directory)).length, 1);
@@ -155,7 +155,7 @@ test("nothing is left of a simulator that was stopped", async () => {
   assert.deepEqual(left, []);
 });
 
-test("a simulator that does not start says why", async () => {
+test("a failed start reports the reason", async () => {
   const left = await withTemporary({}, async () => {
     await assert.rejects(start("--layout", "pretty"), { message: /did not start \(exit status 2\): .*--layout/s });
   });

@@ -1,8 +1,8 @@
 """pytest fixtures for dukcapil-fr-sim, in one file to copy beside your tests. Standard library only; Python 3.8 or newer.
 
-In conftest.py: `pytest_plugins = ["dukcapil_fr_sim"]`. Then each test that asks for `customer` has a customer of its own on one
-simulator a session: its own account, rules, quota, clock and view of the journal, so tests that run in parallel never meet.
-The binary is FRSIM_BINARY, or `dukcapil-fr-sim` on the PATH, or the newest built in a `target` directory above this file.
+In conftest.py: `pytest_plugins = ["dukcapil_fr_sim"]`. Each test that uses the fixture `customer` gets its own customer on one
+simulator per session: its own account, rules, quota, clock and view of the journal, so tests can run in parallel.
+The binary is FRSIM_BINARY, or `dukcapil-fr-sim` on the PATH, or the newest build in a `target` directory above this file.
 """
 
 import contextlib
@@ -19,13 +19,13 @@ import urllib.request
 
 import pytest
 
-START_LIMIT = 60  # seconds; what has not started by then is ended
-ANSWER_LIMIT = 30  # seconds for an answer of the admin API
-WAIT_LIMIT = 660  # seconds; the admin API itself ends a wait after ten minutes at most
+START_TIMEOUT = 60  # seconds; a process that is not ready by then is killed
+RESPONSE_TIMEOUT = 30  # seconds for a response of the admin API
+WAIT_TIMEOUT = 660  # seconds; the admin API itself limits a wait to ten minutes
 
 
 class ApiError(Exception):
-    """The admin API refuses. `path` points to what is wrong in the body, `hint` says what to do; either may be None."""
+    """An error response of the admin API. `path` points to the invalid part of the body, `hint` says what to do; either may be None."""
 
     def __init__(self, status, answer):
         error = answer["error"]
@@ -38,16 +38,16 @@ class ApiError(Exception):
 
 
 class Simulator:
-    """A running simulator, whoever started it. The token is that of --admin-token."""
+    """A client of a running simulator, started here or elsewhere. `token` is the value of --admin-token."""
 
     def __init__(self, endpoint, admin, token=None):
         self.endpoint, self.admin = endpoint.rstrip("/"), admin.rstrip("/")
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
-        # Never through a proxy of the environment.
+        # Ignores proxies from the environment.
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
-    def ask(self, method, path, body=None, timeout=ANSWER_LIMIT):
-        """Calls the admin API; gives the JSON that it answers. Raises ApiError."""
+    def ask(self, method, path, body=None, timeout=RESPONSE_TIMEOUT):
+        """Calls the admin API and returns its JSON response. Raises ApiError."""
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self.admin + path, data, self._headers, method=method)
         try:
@@ -59,18 +59,18 @@ class Simulator:
 
     @contextlib.contextmanager
     def customer(self, ttl="10m", **spec):
-        """A customer with a made-up id and account and no quota; `spec` is a customer's fixture file as JSON. Deleted afterwards."""
-        made = Customer(self, self.ask("POST", "/customers", {**spec, "ttl": ttl}))
+        """Creates a customer with a generated id and account and no quota, and deletes it afterwards. `spec` is a fixture file as JSON."""
+        created = Customer(self, self.ask("POST", "/customers", {**spec, "ttl": ttl}))
         try:
-            yield made
+            yield created
         finally:
-            # It may have gone by itself: deleted by the test, or its ttl is over.
+            # It may no longer exist: the test deleted it, or its ttl expired.
             with contextlib.suppress(ApiError):
-                self.ask("DELETE", made.path)
+                self.ask("DELETE", created.path)
 
 
 class Customer:
-    """A customer of the simulator: what a client under test is given, and what a test steers and asks."""
+    """A customer of the simulator: the URL, account and key for the client under test, and the controls for the test."""
 
     def __init__(self, simulator, view):
         self.simulator = simulator
@@ -82,34 +82,34 @@ class Customer:
         self.public_key_pem = view["public_key_pem"]
 
     def rule(self, name, **spec):
-        """Puts a rule, before those of the fixtures: `rule("busy", times=2, reply={"code": "6014"})`."""
+        """Creates or replaces a rule, ahead of the fixture rules: `rule("busy", times=2, reply={"code": "6014"})`."""
         return self.simulator.ask("PUT", f"{self.path}/rules/{urllib.parse.quote(name, safe='')}", spec)
 
     def quota(self, **change):
-        """Today's quota, after setting `per_day` or `used` where given."""
+        """Returns today's quota, after setting `per_day` or `used` if given."""
         return self._read_or_change("quota", change)
 
     def clock(self, **change):
-        """The customer's clock, after `advance="25h"`, `now="2026-11-21T23:59:00+07:00"`, `freeze=True` or `reset=True` where given."""
+        """Returns its clock, after applying `advance="25h"`, `now="2026-11-21T23:59:00+07:00"`, `freeze=True` or `reset=True` if given."""
         return self._read_or_change("clock", change)
 
     def requests(self, **query):
-        """Its journal, newest first; `code`, `since`, `state` and `limit` narrow it."""
+        """Returns its journal entries, newest first; `code`, `since`, `state` and `limit` filter them."""
         query = urllib.parse.urlencode({"limit": 10_000, **query, "customer_id": self.id})
         return self.simulator.ask("GET", f"/requests?{query}")["requests"]
 
     def verify(self, match=None, *, exactly=None, at_least=None, at_most=None):
-        """Asserts how many of its requests there were: at least one, unless told otherwise. The failure says what came near."""
+        """Asserts the number of its matching requests: by default at least one. The failure reports the near misses."""
         count = {"exactly": exactly, "at_least": at_least, "at_most": at_most}
         count = {name: number for name, number in count.items() if number is not None} or {"at_least": 1}
-        return self._assert("/requests/verify", match, {"count": count}, ANSWER_LIMIT)["count"]
+        return self._assert("/requests/verify", match, {"count": count}, RESPONSE_TIMEOUT)["count"]
 
     def wait(self, match=None, count=1, timeout="10s"):
-        """Its requests, newest first, once there are `count`; those made before count too. An AssertionError when the time is over."""
-        return self._assert("/requests/wait", match, {"count": count, "timeout": timeout}, WAIT_LIMIT)["requests"]
+        """Waits for `count` of its requests, earlier ones included, and returns them, newest first. AssertionError on timeout."""
+        return self._assert("/requests/wait", match, {"count": count, "timeout": timeout}, WAIT_TIMEOUT)["requests"]
 
     def explain(self, body, **more):
-        """What would be answered to a body, and why; consumes nothing."""
+        """Returns the response that a body would get, and why; consumes nothing."""
         return self.simulator.ask("POST", "/explain", {"customer_id": self.id, "body": body, **more})
 
     def _read_or_change(self, what, change):
@@ -127,16 +127,16 @@ class Customer:
 
     def _failure(self, match, error):
         matched = [f"  matched  #{id}  {self._answer(id)}" for id in error.answer["matched"]]
-        # What other tests did is no help.
+        # Requests of other tests do not help.
         misses = [miss for miss in error.answer["nearest"] if "customer_id" not in miss["differs"]]
         nearest = [f"  nearest  #{miss['id']}  {self._answer(miss['id'])}{_differences(miss)}" for miss in misses]
-        seen = matched + nearest or [f"  the journal has nothing of {self.id}"]
-        return "\n".join([f"{error.message}: {json.dumps(match)}", *seen, f"  hint: {error.hint}"])
+        entries = matched + nearest or [f"  the journal has no requests of {self.id}"]
+        return "\n".join([f"{error.message}: {json.dumps(match)}", *entries, f"  hint: {error.hint}"])
 
     def _answer(self, id):
         try:
             answer = self.simulator.ask("GET", f"/requests/{id}")["answer"] or {}
-        except ApiError:  # the journal is a ring
+        except ApiError:  # the journal is a ring buffer
             return "no longer in the journal"
         return f"{answer.get('code') or answer.get('status') or 'no answer'}: {answer.get('reason') or 'no reason given'}"
 
@@ -161,12 +161,12 @@ def find_binary():
 
 @contextlib.contextmanager
 def start(*arguments):
-    """A simulator on free ports with keys of its own. `arguments` are more flags of `serve`, such as "--seed", "7"."""
+    """Starts a simulator on free ports with its own keys. `arguments` are additional flags of `serve`, such as "--seed", "7"."""
     with tempfile.TemporaryDirectory(prefix="frsim-") as directory:
         directory = pathlib.Path(directory)
         command = [find_binary(), "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--keys", directory / "keys"]
         command += ["--port-file", directory / "ports"]
-        # Without this it would take a `fixtures` directory of the project under test for its own.
+        # Otherwise it would load a `fixtures` directory of the project under test.
         if "FRSIM_FIXTURES" not in os.environ and "--fixtures" not in arguments:
             (directory / "fixtures").mkdir()
             command += ["--fixtures", directory / "fixtures"]
@@ -175,25 +175,25 @@ def start(*arguments):
             simulator = Simulator(ports["endpoint"], ports["admin"], os.environ.get("FRSIM_ADMIN_TOKEN"))
             yield simulator
             simulator.ask("POST", "/shutdown")
-            process.wait(START_LIMIT)
+            process.wait(START_TIMEOUT)
 
 
 @contextlib.contextmanager
 def _process(command, log):
-    """A process that has said it is ready; gone when this is left, however that happens."""
+    """Starts a process, waits until it is ready, and kills it on exit."""
     with open(log, "wb") as stderr:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr)
     try:
         with process.stdout:
-            too_late = threading.Timer(START_LIMIT, process.kill)
-            too_late.start()
-            # One line, after the port file is written; nothing, when it ends before.
+            watchdog = threading.Timer(START_TIMEOUT, process.kill)
+            watchdog.start()
+            # One line, once the port file is written; empty when the process exits first.
             ready = process.stdout.readline()
-            too_late.cancel()
+            watchdog.cancel()
             if not ready:
                 status = process.wait()
-                said = log.read_text(encoding="utf-8", errors="replace").strip()
-                raise RuntimeError(f"dukcapil-fr-sim did not start (exit status {status}): {said}")
+                output = log.read_text(encoding="utf-8", errors="replace").strip()
+                raise RuntimeError(f"dukcapil-fr-sim did not start (exit status {status}): {output}")
             yield process
     finally:
         process.kill()
@@ -202,7 +202,7 @@ def _process(command, log):
 
 @pytest.fixture(scope="session")
 def frsim_arguments():
-    """More flags for the simulator; to be overridden, as in `return ["--fixtures", "tests/frsim"]`."""
+    """Additional flags for the simulator. Override it, for example with `return ["--fixtures", "tests/frsim"]`."""
     return []
 
 
@@ -216,5 +216,5 @@ def frsim(frsim_arguments):
 @pytest.fixture
 def customer(frsim):
     """This test's own customer."""
-    with frsim.customer() as made:
-        yield made
+    with frsim.customer() as created:
+        yield created

@@ -1,4 +1,4 @@
-"""What the fixtures promise. Needs `pip install -r requirements.txt`; runs with `pytest` and with `pytest -n 4`."""
+"""Tests of the fixtures. Needs `pip install -r requirements.txt`; runs with `pytest` and with `pytest -n 4`."""
 
 import base64
 import concurrent.futures
@@ -15,15 +15,15 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 import dukcapil_fr_sim
 
-# Not worth a picture in the tree: the checks before it are what these tests look at.
+# One pixel instead of a photo: these tests are about the other checks.
 PIXEL = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg==")
 
 
 def body(customer, **changed):
-    """A good request of the customer."""
+    """Returns a valid request of the customer."""
     key = load_pem_public_key(customer.public_key_pem.encode())
 
-    def seal(text):
+    def encrypt(text):
         return base64.b64encode(key.encrypt(text.encode(), padding.PKCS1v15())).decode()
 
     fields = {
@@ -31,33 +31,33 @@ def body(customer, **changed):
         "transactionSource": "pytest",
         "threshold": "7",
         "image": base64.b64encode(PIXEL).decode(),
-        "user_id": seal(customer.account["user_id"]),
-        "password": seal(customer.account["password"]),
+        "user_id": encrypt(customer.account["user_id"]),
+        "password": encrypt(customer.account["password"]),
         "ip": "10.0.0.1",
     }
     return {**fields, **changed}
 
 
 def post(customer, **changed):
-    """Posts a request as a client does; gives the code that it is answered with."""
+    """Posts a request as a client does and returns the code of the response."""
     headers = {"Content-Type": "application/json", "Accept": "application/json"}
     request = urllib.request.Request(customer.url, json.dumps(body(customer, **changed)).encode(), headers)
-    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=30) as answer:
-        said = json.load(answer)
-    return str(said["error"]["errorCode"] if isinstance(said["error"], dict) else said["errorCode"])
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=30) as response:
+        answer = json.load(response)
+    return str(answer["error"]["errorCode"] if isinstance(answer["error"], dict) else answer["errorCode"])
 
 
-def test_a_good_request_is_answered_and_verified(customer):
+def test_a_valid_request_is_answered_and_verified(customer):
     assert post(customer) == "6018"
     assert customer.verify({"code": "6018", "transaction_id": "T-*"}, exactly=1) == 1
-    assert customer.verify() == 1, "at least one, unless told otherwise"
+    assert customer.verify() == 1, "at least one, by default"
     assert customer.requests(code="6018")[0]["request"]["transaction_id"] == "T-1"
     assert customer.requests(code="5001") == []
 
 
 @pytest.mark.parametrize("number", range(8))
-def test_parallel_tests_never_meet(customer, number):
-    """With `pytest -n` in several processes, and here in several threads beside each other."""
+def test_parallel_tests_are_isolated(customer, number):
+    """With `pytest -n` in several processes, and here in several threads."""
     customer.quota(per_day=number, used=0)
     with concurrent.futures.ThreadPoolExecutor() as pool:
         codes = list(pool.map(lambda _: post(customer), range(number + 2)))
@@ -66,14 +66,14 @@ def test_parallel_tests_never_meet(customer, number):
     assert len(customer.requests()) == number + 2
 
 
-def test_customers_have_ids_and_accounts_of_their_own(frsim, customer):
+def test_each_customer_has_its_own_id_and_account(frsim, customer):
     with frsim.customer() as other:
         assert other.id != customer.id and other.account != customer.account
         assert post(other) == "6018"
         assert customer.requests() == []
     with pytest.raises(dukcapil_fr_sim.ApiError) as refused:
         other.quota()
-    assert (refused.value.status, refused.value.code) == (404, "not_found"), "it is gone with its test"
+    assert (refused.value.status, refused.value.code) == (404, "not_found"), "it is deleted after its test"
 
 
 def test_a_rule_scripts_the_next_answers(customer):
@@ -82,7 +82,7 @@ def test_a_rule_scripts_the_next_answers(customer):
     assert [entry["rule"] for entry in customer.requests()] == [None, "busy twice", "busy twice"]
 
 
-def test_quota_comes_back_when_the_clock_passes_midnight(customer):
+def test_quota_is_reset_when_the_clock_passes_midnight(customer):
     customer.clock(now="2026-11-21T23:59:00+07:00")
     assert customer.quota(per_day=1)["left"] == 1
     assert [post(customer), post(customer)] == ["6018", "5002"]
@@ -91,7 +91,7 @@ def test_quota_comes_back_when_the_clock_passes_midnight(customer):
     assert customer.quota()["used"] == 1
 
 
-def test_a_customer_may_be_specified_whole(frsim):
+def test_a_customer_accepts_a_complete_specification(frsim):
     with frsim.customer(ttl="1m", access={"allow": ["192.168.0.0/16"]}, policy={"not_found": "6019"}) as customer:
         assert post(customer, ip="10.0.0.1") == "5003"
         assert post(customer, ip="192.168.7.7") == "6019"
@@ -99,26 +99,27 @@ def test_a_customer_may_be_specified_whole(frsim):
 
 def test_explain_says_why_and_consumes_nothing(customer):
     customer.quota(per_day=1)
-    told = customer.explain(body(customer, threshold="21"))
-    assert told["code"] == "5005" and "21" in next(f["reason"] for f in told["findings"] if f["check"] == "threshold")
+    explained = customer.explain(body(customer, threshold="21"))
+    assert explained["code"] == "5005"
+    assert "21" in next(f["reason"] for f in explained["findings"] if f["check"] == "threshold")
     assert customer.quota()["left"] == 1 and customer.requests() == []
 
 
-def test_a_failed_verify_says_what_came_near_and_why(customer):
+def test_a_failed_verify_reports_near_misses_and_reasons(customer):
     post(customer, transactionId="T-2", password="AAAA")
     with pytest.raises(AssertionError) as failure:
         customer.verify({"code": "6018", "transaction_id": "T-1"}, exactly=1)
-    said = str(failure.value).splitlines()
+    lines = str(failure.value).splitlines()
     number = customer.requests()[0]["id"]
-    assert said[0] == "0 requests found, expected exactly 1: " + json.dumps(
+    assert lines[0] == "0 requests found, expected exactly 1: " + json.dumps(
         {"code": "6018", "transaction_id": "T-1", "customer_id": customer.id}
     )
-    assert said[1].startswith(f"  nearest  #{number}  5006: password has the wrong length for the key: 3 bytes")
-    assert said[2:4] == ["           code: want '6018', got '5006'", "           transaction_id: want 'T-1', got 'T-2'"]
-    assert said[4].startswith("  hint: ")
+    assert lines[1].startswith(f"  nearest  #{number}  5006: password has the wrong length for the key: 3 bytes")
+    assert lines[2:4] == ["           code: want '6018', got '5006'", "           transaction_id: want 'T-1', got 'T-2'"]
+    assert lines[4].startswith("  hint: ")
 
 
-def test_a_failed_verify_names_what_matched_when_it_is_too_much(customer):
+def test_a_failed_verify_lists_the_matches_when_there_are_too_many(customer):
     post(customer)
     with pytest.raises(AssertionError, match=r"1 request found, expected at most 0.*\n  matched  #\d+  6018: "):
         customer.verify(at_most=0)
@@ -127,11 +128,11 @@ def test_a_failed_verify_names_what_matched_when_it_is_too_much(customer):
 def test_a_failed_verify_shows_nothing_of_other_tests(frsim, customer):
     with frsim.customer() as other:
         post(other)
-        with pytest.raises(AssertionError, match=f"the journal has nothing of {customer.id}"):
+        with pytest.raises(AssertionError, match=f"the journal has no requests of {customer.id}"):
             customer.verify({"code": "6018"})
 
 
-def test_wait_is_for_requests_of_another_thread(customer):
+def test_wait_waits_for_requests_of_another_thread(customer):
     with concurrent.futures.ThreadPoolExecutor() as pool:
         waiting = pool.submit(customer.wait, {"state": "done"}, count=2)
         pool.submit(post, customer).result()
@@ -141,17 +142,17 @@ def test_wait_is_for_requests_of_another_thread(customer):
         customer.wait(count=3, timeout="1ms")
 
 
-def test_what_the_api_refuses_is_an_exception_that_says_what_to_do(customer):
+def test_an_error_of_the_api_is_an_exception_with_a_hint(customer):
     with pytest.raises(dukcapil_fr_sim.ApiError) as refused:
         customer.rule("x", tims=2)
     error = refused.value
     assert (error.status, error.code, error.path, error.hint) == (400, "invalid", "/tims", "did you mean `times`?")
     assert str(error).startswith("400 invalid: unknown field `tims`") and "(at /tims); did you mean" in str(error)
-    with pytest.raises(dukcapil_fr_sim.ApiError, match="exactly stands alone"):
+    with pytest.raises(dukcapil_fr_sim.ApiError, match="exactly cannot be combined"):
         customer.verify(exactly=1, at_most=1)
 
 
-def test_nothing_is_left_of_a_simulator_that_was_stopped(tmp_path, monkeypatch):
+def test_a_stopped_simulator_leaves_nothing_behind(tmp_path, monkeypatch):
     monkeypatch.setattr(dukcapil_fr_sim.tempfile, "tempdir", str(tmp_path))
     with dukcapil_fr_sim.start("--seed", "7") as simulator:
         assert len(list(tmp_path.iterdir())) == 1
@@ -161,7 +162,7 @@ def test_nothing_is_left_of_a_simulator_that_was_stopped(tmp_path, monkeypatch):
         simulator.ask("GET", "/ready")
 
 
-def test_a_test_that_fails_leaves_nothing_either(tmp_path, monkeypatch):
+def test_a_failed_test_leaves_nothing_behind(tmp_path, monkeypatch):
     monkeypatch.setattr(dukcapil_fr_sim.tempfile, "tempdir", str(tmp_path))
     with pytest.raises(ZeroDivisionError), dukcapil_fr_sim.start() as simulator:
         1 / 0
@@ -170,14 +171,14 @@ def test_a_test_that_fails_leaves_nothing_either(tmp_path, monkeypatch):
         simulator.ask("GET", "/ready")
 
 
-def test_a_simulator_that_does_not_start_says_why(tmp_path, monkeypatch):
+def test_a_failed_start_reports_the_reason(tmp_path, monkeypatch):
     monkeypatch.setattr(dukcapil_fr_sim.tempfile, "tempdir", str(tmp_path))
     with pytest.raises(RuntimeError, match=r"did not start \(exit status 2\): .*--layout"), dukcapil_fr_sim.start("--layout", "pretty"):
         pass
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_fixtures_directory_of_the_project_under_test_is_left_alone(tmp_path, monkeypatch):
+def test_a_fixtures_directory_of_the_project_under_test_is_not_loaded(tmp_path, monkeypatch):
     (tmp_path / "fixtures").mkdir()
     (tmp_path / "fixtures" / "simulator.toml").write_text("this is not the simulator's")
     monkeypatch.chdir(tmp_path)
@@ -188,7 +189,7 @@ def test_a_fixtures_directory_of_the_project_under_test_is_left_alone(tmp_path, 
         pass
 
 
-def test_an_admin_token_of_the_environment_is_used(monkeypatch):
+def test_the_admin_token_from_the_environment_is_used(monkeypatch):
     monkeypatch.setenv("FRSIM_ADMIN_TOKEN", "secret")
     with dukcapil_fr_sim.start() as simulator, simulator.customer() as customer:
         customer.verify(exactly=0)
@@ -197,7 +198,7 @@ def test_an_admin_token_of_the_environment_is_used(monkeypatch):
             stranger.ask("GET", "/customers")
 
 
-def test_a_binary_that_is_nowhere_is_named(tmp_path, monkeypatch):
+def test_a_missing_binary_is_an_error_with_a_hint(tmp_path, monkeypatch):
     monkeypatch.delenv("FRSIM_BINARY", raising=False)
     monkeypatch.setenv("PATH", "")
     monkeypatch.setattr(dukcapil_fr_sim, "__file__", str(tmp_path / "dukcapil_fr_sim.py"))
@@ -209,8 +210,8 @@ def test_a_binary_that_is_nowhere_is_named(tmp_path, monkeypatch):
     assert dukcapil_fr_sim.find_binary() == str(built)
 
 
-def test_one_file_in_conftest_is_all_it_takes(tmp_path):
-    """A project of its own, as a reader of the documentation would make it, with flags for the simulator."""
+def test_one_line_in_conftest_is_enough(tmp_path):
+    """A separate project, set up as the documentation says, with flags for the simulator."""
     here = pathlib.Path(dukcapil_fr_sim.__file__)
     for path in (here, here.with_name("conftest.py")):
         (tmp_path / path.name).write_bytes(path.read_bytes())

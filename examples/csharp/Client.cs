@@ -1,8 +1,8 @@
-// Asks the Dukcapil face recognition 1:N endpoint who is in a picture. Needs .NET 6 or newer and no package.
+// Identifies the person in a picture with the Dukcapil face recognition 1:N endpoint. Needs .NET 6 or newer and no package.
 //
 //     dotnet run -- --url http://127.0.0.1:8080 --customer demo --image siti.jpg --public-key public.pem
 //
-// Exit status: 0 answered (6018), 1 answered with another code, 2 no answer, 64 not asked (arguments, files).
+// Exit status: 0 answered with 6018, 1 with another code, 2 no valid answer, 64 not sent (invalid arguments or files).
 
 using System;
 using System.Collections.Generic;
@@ -16,7 +16,7 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Threading.Tasks;
 
-/// <summary>Whatever came, if anything, was not an answer of the endpoint.</summary>
+/// <summary>No answer, or one that is not from the endpoint.</summary>
 sealed class NoAnswer : Exception
 {
     public readonly bool Again;
@@ -35,7 +35,7 @@ sealed class Client
     const string Success = "6018", Busy = "6014";
 
     // The score is -log10 of the false accept rate, 0 to 20. Among 285 million people 285e6 * 10^-score strangers reach a
-    // score: 28 reach 7, 0.03 reach 10. So the best candidate above the threshold is not yet "found".
+    // score: 28 reach 7, 0.03 reach 10. A best candidate above the threshold is therefore not yet "found".
     const double Sure = 10;
 
     readonly string url, customer, user, password, ip;
@@ -58,7 +58,7 @@ sealed class Client
         retries = int.Parse(options["--retries"], CultureInfo.InvariantCulture);
         image = File.ReadAllBytes(options["--image"]);
         key.ImportFromPem(File.ReadAllText(options["--public-key"]));
-        http.Timeout = TimeSpan.FromSeconds(Number(options["--timeout"])); // of the whole call; the default is 100 s
+        http.Timeout = TimeSpan.FromSeconds(Number(options["--timeout"])); // covers the whole call; the default is 100 s
         http.DefaultRequestHeaders.Add("Accept", "application/json");
     }
 
@@ -69,8 +69,8 @@ sealed class Client
             ["--user"] = "demo-user",
             ["--password"] = "demo-password",
             ["--threshold"] = "7",
-            ["--ip"] = "127.0.0.1", // your own address as it was registered, not the endpoint's: 5003 when it is another
-            ["--timeout"] = "30",   // seconds; the real matcher takes its time: 30 to 60 are usual
+            ["--ip"] = "127.0.0.1", // your own registered address, not the endpoint's; any other is rejected with 5003
+            ["--timeout"] = "30",   // seconds; the real matcher is slow: 30 to 60 are usual
             ["--retries"] = "2",
             ["--backoff"] = "1",    // seconds
         };
@@ -87,7 +87,7 @@ sealed class Client
     string Encrypted(string plain)
     {
         // PKCS#1 v1.5, as PHP's openssl_public_encrypt does it; the OaepSHA... ones are answered with 5006.
-        // ToBase64String gives one line, unless Base64FormattingOptions.InsertLineBreaks says otherwise.
+        // ToBase64String returns one line, unless Base64FormattingOptions.InsertLineBreaks is set.
         return Convert.ToBase64String(key.Encrypt(Encoding.UTF8.GetBytes(plain), RSAEncryptionPadding.Pkcs1));
     }
 
@@ -97,17 +97,17 @@ sealed class Client
         {
             ["transactionId"] = transaction,
             ["transactionSource"] = "csharp",
-            ["threshold"] = threshold, // a number, as the document's table says; its sample sends a string: both pass
+            ["threshold"] = threshold, // a number, as the document's table says; its sample sends a string: both are accepted
             ["image"] = Convert.ToBase64String(image),
             ["user_id"] = Encrypted(user),
             ["password"] = Encrypted(password),
             ["ip"] = ip,
         };
-        // The default encoder writes each + of the base64 as \u002B: valid, but longer.
+        // The default encoder escapes each + of the base64 as \u002B: valid, but longer.
         return JsonSerializer.Serialize(fields, new JsonSerializerOptions { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
     }
 
-    /// <summary>One request.</summary>
+    /// <summary>Sends one request.</summary>
     async Task<Answer> Exchange(string body)
     {
         var content = new StringContent(body, Encoding.UTF8, "application/json");
@@ -115,7 +115,7 @@ sealed class Client
         {
             using (var response = await http.PostAsync($"{url}/api/face-recognition/{customer}/CALL_FN", content))
             {
-                // Refusals come with status 200. Another status is from a proxy or gateway, and so is its body.
+                // Rejections have status 200. Any other status, and its body, come from a proxy or gateway.
                 var status = (int)response.StatusCode;
                 if (status != 200)
                 {
@@ -130,15 +130,15 @@ sealed class Client
         }
         catch (Exception error) when (error is JsonException || error is InvalidOperationException || error is KeyNotFoundException)
         {
-            throw new NoAnswer($"bad JSON: {error.Message}"); // or JSON that is not the endpoint's
+            throw new NoAnswer($"bad JSON: {error.Message}"); // or JSON that is not from the endpoint
         }
     }
 
-    // "An error occurred while sending the request" alone says nothing: what happened is in the inner exceptions.
+    // "An error occurred while sending the request" is not enough: the cause is in the inner exceptions.
     static string Words(Exception error) =>
         $"{error.GetType().Name}: {error.Message}" + (error.InnerException == null ? "" : $" ({Words(error.InnerException)})");
 
-    /// <summary>Reads either shape.</summary>
+    /// <summary>Reads both answer shapes.</summary>
     static Answer Read(string body)
     {
         using (var json = JsonDocument.Parse(body))
@@ -159,13 +159,13 @@ sealed class Client
         }
     }
 
-    // Of a string or a number; some messages have blanks around them.
+    // Returns a string or a number as text; some messages have surrounding spaces.
     static string Text(JsonElement value) => value.ToString().Trim();
 
-    /// <summary>Everybody found, best first.</summary>
+    /// <summary>Returns all candidates, best first.</summary>
     static List<(string Nik, double Score)> Candidates(JsonElement root)
     {
-        // JSON inside a string. 5004 has no "response" at all, so it is read only after 6018.
+        // JSON inside a string. 5004 has no "response", so it is read only after 6018.
         using (var response = JsonDocument.Parse(Text(root.GetProperty("response"))))
         {
             return response.RootElement.GetProperty("face").GetProperty("FACE_T5").EnumerateObject()
@@ -175,11 +175,11 @@ sealed class Client
         }
     }
 
-    /// <summary>Asks until there is an answer worth having or the retries are used up.</summary>
+    /// <summary>Sends requests until the answer is final or the retries are used up.</summary>
     async Task<Answer> Identify()
     {
-        // One id for all tries, at most 20 characters: a try whose answer was lost may have been counted, and this id is how
-        // you and the operator find out. The ciphertexts are made anew for each try: their padding is random.
+        // One id for all tries, at most 20 characters: a try whose answer was lost may have been charged, and this id is how
+        // you and the operator find out. Each try encrypts again, because the padding is random.
         var transaction = Guid.NewGuid().ToString("N").Substring(0, 20);
         for (var attempt = 0; ; attempt++)
         {
@@ -188,7 +188,7 @@ sealed class Client
             try
             {
                 var answer = await Exchange(RequestBody(transaction));
-                // Only busy passes. Account, quota, address and parameters are as wrong the next time.
+                // Retries only 6014 (busy). A wrong account, quota, address or parameter stays wrong.
                 if (answer.Code != Busy || last)
                 {
                     return answer;
@@ -199,7 +199,7 @@ sealed class Client
             {
                 words = error.Message;
             }
-            // Doubled each time, and with chance in it so that many clients do not come back together.
+            // Exponential backoff with jitter, so that many clients do not retry at the same time.
             var pause = TimeSpan.FromSeconds(backoff * Math.Pow(2, attempt) * (0.5 + chance.NextDouble()));
             Console.Error.WriteLine(FormattableString.Invariant($"try {attempt + 1}: {words}; again in {pause.TotalSeconds:F1} s"));
             await Task.Delay(pause);
@@ -218,7 +218,7 @@ sealed class Client
             Console.WriteLine(FormattableString.Invariant($"{candidate.Nik}\t{candidate.Score:F2}"));
         }
         var sure = answer.Found.Count(candidate => candidate.Score >= Sure);
-        // Two who are both nearly certain are look-alikes, twins, or one person registered twice: a human decides.
+        // Two nearly certain candidates are look-alikes, twins, or one person registered twice: a human decides.
         Console.WriteLine(answer.Found.Count == 0 ? "none" : sure == 1 ? "found" : "unsure");
         return 0;
     }

@@ -1,4 +1,4 @@
-//! The files of the portraits, in their order: most are JPEG, as phones send them, two are PNG.
+//! The files of the portraits, in order: most are JPEG, as phones send them, two are PNG.
 
 use std::io::Cursor;
 
@@ -20,7 +20,7 @@ pub const FILES: [&str; 12] = [
     "fatimah.jpg",
 ];
 
-/// The file's bytes, in the format that its name asks for.
+/// Encodes a portrait in the format of the file name.
 pub fn encode(portrait: &RgbImage, name: &str) -> ImageResult<Vec<u8>> {
     let mut out = Cursor::new(Vec::new());
     if name.ends_with(".png") {

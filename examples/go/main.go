@@ -1,8 +1,8 @@
-// Asks the Dukcapil face recognition 1:N endpoint who is in a picture. Needs Go 1.19 and only its standard library.
+// Identifies the person in a picture with the Dukcapil face recognition 1:N endpoint. Needs Go 1.19 and only its standard library.
 //
 //	go run . --url http://127.0.0.1:8080 --customer demo --image siti.jpg --public-key public.pem
 //
-// Exit status: 0 answered (6018), 1 answered with another code, 2 no answer, 64 not asked (arguments, files).
+// Exit status: 0 answered with 6018, 1 with another code, 2 no valid answer, 64 not sent (invalid arguments or files).
 package main
 
 import (
@@ -31,7 +31,7 @@ const (
 	busy    = "6014"
 
 	// The score is -log10 of the false accept rate, 0 to 20. Among 285 million people 285e6 * 10^-score strangers reach a
-	// score: 28 reach 7, 0.03 reach 10. So the best candidate above the threshold is not yet "found".
+	// score: 28 reach 7, 0.03 reach 10. A best candidate above the threshold is therefore not yet "found".
 	sure = 10.0
 )
 
@@ -51,8 +51,8 @@ func parse() options {
 	flags.StringVar(&o.user, "user", "demo-user", "")
 	flags.StringVar(&o.password, "password", "demo-password", "")
 	flags.Float64Var(&o.threshold, "threshold", 7, "1 to 20")
-	flags.StringVar(&o.ip, "ip", "127.0.0.1", "your own address as it was registered, not the endpoint's: 5003 when it is another")
-	flags.Float64Var(&o.timeout, "timeout", 30, "seconds; the real matcher takes its time: 30 to 60 are usual")
+	flags.StringVar(&o.ip, "ip", "127.0.0.1", "your own registered address, not the endpoint's; any other is rejected with 5003")
+	flags.Float64Var(&o.timeout, "timeout", 30, "seconds; the real matcher is slow: 30 to 60 are usual")
 	flags.IntVar(&o.retries, "retries", 2, "")
 	flags.Float64Var(&o.backoff, "backoff", 1, "seconds")
 	if flags.Parse(os.Args[1:]) != nil {
@@ -99,7 +99,7 @@ func encrypted(plain string, key *rsa.PublicKey) (string, error) {
 type request struct {
 	TransactionID     string  `json:"transactionId"`
 	TransactionSource string  `json:"transactionSource"`
-	Threshold         float64 `json:"threshold"` // a number, as the document's table says; its sample sends a string: both pass
+	Threshold         float64 `json:"threshold"` // a number, as the document's table says; its sample sends a string: both are accepted
 	Image             []byte  `json:"image"`     // encoding/json writes []byte as base64
 	UserID            string  `json:"user_id"`
 	Password          string  `json:"password"`
@@ -118,13 +118,13 @@ func body(o options, key *rsa.PublicKey, image []byte, transaction string) ([]by
 	return json.Marshal(request{transaction, "go", o.threshold, image, user, password, o.ip})
 }
 
-// noAnswer: whatever came, if anything, was not an answer of the endpoint.
+// noAnswer means no answer, or one that is not from the endpoint.
 type noAnswer struct {
 	error
 	again bool
 }
 
-// answer holds what is needed of either shape. error is a string in one and an object in the other, so declaring it as
+// answer has the needed fields of both shapes. error is a string in one and an object in the other, so declaring it as
 // either makes the decoder fail on half of the codes.
 type answer struct {
 	Error     json.RawMessage `json:"error"`
@@ -132,7 +132,7 @@ type answer struct {
 	Response  string          `json:"response"`
 }
 
-// exchange sends one request. The client's Timeout is of the whole call, body included. Go itself repeats a POST only when
+// exchange sends one request. The client's Timeout covers the whole call, body included. Go itself retries a POST only when
 // nothing of it was written, because a kept connection had been closed.
 func exchange(client *http.Client, o options, body []byte) (answer, error) {
 	var a answer
@@ -148,7 +148,7 @@ func exchange(client *http.Client, o options, body []byte) (answer, error) {
 		return a, noAnswer{err, true}
 	}
 	defer response.Body.Close()
-	// Refusals come with status 200. Another status is from a proxy or gateway, and so is its body.
+	// Rejections have status 200. Any other status, and its body, come from a proxy or gateway.
 	if response.StatusCode != http.StatusOK {
 		return a, noAnswer{fmt.Errorf("HTTP status %d", response.StatusCode), response.StatusCode >= 500}
 	}
@@ -165,7 +165,7 @@ func exchange(client *http.Client, o options, body []byte) (answer, error) {
 	return a, nil
 }
 
-// outcome gives the code and the message of either shape.
+// outcome reads the code and the message from both answer shapes.
 func outcome(a answer) (code, message string) {
 	var nested struct {
 		ErrorCode    json.Number `json:"errorCode"`
@@ -177,7 +177,7 @@ func outcome(a answer) (code, message string) {
 		code = a.ErrorCode
 		_ = json.Unmarshal(a.Error, &message)
 	}
-	return code, strings.TrimSpace(message) // some messages have blanks around them
+	return code, strings.TrimSpace(message) // some messages have surrounding spaces
 }
 
 type candidate struct {
@@ -185,9 +185,9 @@ type candidate struct {
 	score float64
 }
 
-// candidates gives everybody found, best first.
+// candidates returns all candidates, best first.
 func candidates(a answer) ([]candidate, error) {
-	// JSON inside a string. 5004 has no "response" at all, so it is read only after 6018.
+	// JSON inside a string. 5004 has no "response", so it is read only after 6018.
 	var response struct {
 		Face struct {
 			Scores map[string]float64 `json:"FACE_T5"`
@@ -200,14 +200,14 @@ func candidates(a answer) ([]candidate, error) {
 		return nil, noAnswer{errors.New("bad response: no FACE_T5"), true}
 	}
 	var found []candidate
-	for nik, score := range response.Face.Scores { // a map forgets the order, so sort
+	for nik, score := range response.Face.Scores { // a map has no order, so sort
 		found = append(found, candidate{strings.TrimSpace(nik), score})
 	}
 	sort.Slice(found, func(i, j int) bool { return found[i].score > found[j].score })
 	return found, nil
 }
 
-// try is one request and its answer.
+// try sends one request and returns its answer.
 func try(client *http.Client, o options, body []byte) (code, message string, found []candidate, err error) {
 	a, err := exchange(client, o, body)
 	if err != nil {
@@ -220,11 +220,11 @@ func try(client *http.Client, o options, body []byte) (code, message string, fou
 	return code, message, found, err
 }
 
-// identify asks until there is an answer worth having or the retries are used up.
+// identify sends requests until the answer is final or the retries are used up.
 func identify(o options, key *rsa.PublicKey, image []byte) (code, message string, found []candidate, err error) {
 	client := &http.Client{Timeout: time.Duration(o.timeout * float64(time.Second))} // the default is none
-	// One id for all tries, at most 20 characters: a try whose answer was lost may have been counted, and this id is how
-	// you and the operator find out. The ciphertexts are made anew for each try: their padding is random.
+	// One id for all tries, at most 20 characters: a try whose answer was lost may have been charged, and this id is how
+	// you and the operator find out. Each try encrypts again, because the padding is random.
 	id := make([]byte, 10)
 	if _, err := rand.Read(id); err != nil {
 		return "", "", nil, err
@@ -237,7 +237,7 @@ func identify(o options, key *rsa.PublicKey, image []byte) (code, message string
 		}
 		code, message, found, err = try(client, o, content)
 		var failure noAnswer
-		// Only busy passes. Account, quota, address and parameters are as wrong the next time.
+		// Retries only 6014 (busy). A wrong account, quota, address or parameter stays wrong.
 		again := code == busy || errors.As(err, &failure) && failure.again
 		if !again || attempt >= o.retries {
 			return code, message, found, err
@@ -246,7 +246,7 @@ func identify(o options, key *rsa.PublicKey, image []byte) (code, message string
 		if err != nil {
 			words = err.Error()
 		}
-		// Doubled each time, and with chance in it so that many clients do not come back together.
+		// Exponential backoff with jitter, so that many clients do not retry at the same time.
 		pause := o.backoff * float64(int(1)<<attempt) * (0.5 + mathrand.Float64())
 		fmt.Fprintf(os.Stderr, "try %d: %s; again in %.1f s\n", attempt+1, words, pause)
 		time.Sleep(time.Duration(pause * float64(time.Second)))
@@ -265,7 +265,7 @@ func verdict(found []candidate) string {
 		return "none"
 	case certain == 1:
 		return "found"
-	default: // two who are both nearly certain are look-alikes, twins, or one person registered twice: a human decides
+	default: // two nearly certain candidates are look-alikes, twins, or one person registered twice: a human decides
 		return "unsure"
 	}
 }

@@ -28,11 +28,11 @@ import java.util.stream.Collectors;
 import javax.crypto.Cipher;
 
 /**
- * Asks the Dukcapil face recognition 1:N endpoint who is in a picture. Needs Java 17 and no library.
+ * Identifies the person in a picture with the Dukcapil face recognition 1:N endpoint. Needs Java 17 and no library.
  *
  * <pre>java Client.java --url http://127.0.0.1:8080 --customer demo --image siti.jpg --public-key public.pem</pre>
  *
- * Exit status: 0 answered (6018), 1 answered with another code, 2 no answer, 64 not asked (arguments, files).
+ * Exit status: 0 answered with 6018, 1 with another code, 2 no valid answer, 64 not sent (invalid arguments or files).
  */
 public class Client {
     static final String SUCCESS = "6018";
@@ -40,7 +40,7 @@ public class Client {
 
     /**
      * The score is -log10 of the false accept rate, 0 to 20. Among 285 million people 285e6 * 10^-score strangers reach a
-     * score: 28 reach 7, 0.03 reach 10. So the best candidate above the threshold is not yet "found".
+     * score: 28 reach 7, 0.03 reach 10. A best candidate above the threshold is therefore not yet "found".
      */
     static final double SURE = 10;
 
@@ -51,7 +51,7 @@ public class Client {
 
     record Answer(String code, String message, List<Candidate> found) {}
 
-    /** Whatever came, if anything, was not an answer of the endpoint. */
+    /** No answer, or one that is not from the endpoint. */
     static class NoAnswer extends Exception {
         final boolean again;
 
@@ -65,7 +65,7 @@ public class Client {
 
     /**
      * HTTP_1_1 because the default, HTTP_2, sends an offer to upgrade (h2c) with each first request over plain HTTP, which
-     * gateways dislike. This client repeats no POST by itself, unless -Djdk.httpclient.enableAllMethodRetry says so.
+     * gateways dislike. This client does not retry a POST by itself, unless -Djdk.httpclient.enableAllMethodRetry is set.
      */
     final HttpClient http = HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build();
 
@@ -78,8 +78,8 @@ public class Client {
             "--user", "demo-user",
             "--password", "demo-password",
             "--threshold", "7",
-            "--ip", "127.0.0.1", // your own address as it was registered, not the endpoint's: 5003 when it is another
-            "--timeout", "30",   // seconds; the real matcher takes its time: 30 to 60 are usual
+            "--ip", "127.0.0.1", // your own registered address, not the endpoint's; any other is rejected with 5003
+            "--timeout", "30",   // seconds; the real matcher is slow: 30 to 60 are usual
             "--retries", "2",
             "--backoff", "1"));  // seconds
         for (int i = 0; i + 1 < args.length; i += 2) {
@@ -98,7 +98,7 @@ public class Client {
             Double.parseDouble(given.get("--backoff")));
     }
 
-    /** Of a PEM file that begins with BEGIN PUBLIC KEY. */
+    /** Reads a PEM file that begins with BEGIN PUBLIC KEY. */
     static PublicKey readKey(Path pem) throws IOException, GeneralSecurityException {
         var base64 = Files.readString(pem).replaceAll("-----[^-]+-----", "");
         var der = Base64.getMimeDecoder().decode(base64); // the mime decoder, because PEM has line breaks
@@ -117,18 +117,18 @@ public class Client {
         var fields = new LinkedHashMap<String, String>();
         fields.put("transactionId", transaction);
         fields.put("transactionSource", "java");
-        fields.put("threshold", options.threshold); // a string, as in the document's sample; its table says number: both pass
+        fields.put("threshold", options.threshold); // a string, as in the document's sample; its table says number: both are accepted
         fields.put("image", Base64.getEncoder().encodeToString(options.image));
         fields.put("user_id", encrypted(options.user, options.key));
         fields.put("password", encrypted(options.password, options.key));
         fields.put("ip", options.ip);
-        // Nothing here needs escaping. With values of other origin use the JSON library that your project has.
+        // Nothing here needs escaping. For other values use your project's JSON library.
         return fields.entrySet().stream()
             .map(field -> '"' + field.getKey() + "\":\"" + field.getValue() + '"')
             .collect(Collectors.joining(",", "{", "}"));
     }
 
-    /** One request. */
+    /** Sends one request. */
     Answer exchange(String body) throws NoAnswer, InterruptedException {
         var request = HttpRequest.newBuilder(
                 URI.create(options.url + "/api/face-recognition/" + options.customer + "/CALL_FN"))
@@ -136,7 +136,7 @@ public class Client {
             .header("Accept", "application/json")
             .POST(HttpRequest.BodyPublishers.ofString(body))
             .build();
-        // HttpRequest.timeout ends with the head of the answer; a body that drips would not be bounded. This wait is.
+        // HttpRequest.timeout covers only the head of the answer, not a slow body. This wait covers both.
         var pending = http.sendAsync(request, HttpResponse.BodyHandlers.ofString());
         HttpResponse<String> response;
         try {
@@ -147,13 +147,13 @@ public class Client {
         } catch (ExecutionException error) {
             throw new NoAnswer(words(error.getCause()), true);
         }
-        // Refusals come with status 200. Another status is from a proxy or gateway, and so is its body.
+        // Rejections have status 200. Any other status, and its body, come from a proxy or gateway.
         if (response.statusCode() != 200) {
             throw new NoAnswer("HTTP status " + response.statusCode(), response.statusCode() >= 500);
         }
         try {
             return read(response.body());
-        } catch (RuntimeException error) { // no JSON, or not the endpoint's
+        } catch (RuntimeException error) { // not JSON, or not from the endpoint
             throw new NoAnswer("bad JSON: " + error.getMessage(), true);
         }
     }
@@ -163,7 +163,7 @@ public class Client {
         return error.getCause() == null ? error.toString() : error + " (" + words(error.getCause()) + ")";
     }
 
-    /** Reads either shape. */
+    /** Reads both answer shapes. */
     static Answer read(String body) {
         var answer = Json.object(Json.parse(body));
         if (answer.get("error") instanceof Map<?, ?> error) { // 5001 and 5005: nested, the code a number, and all else strings
@@ -173,7 +173,7 @@ public class Client {
         return new Answer(code, text(answer.get("error")), code.equals(SUCCESS) ? candidates(answer) : List.of());
     }
 
-    /** A string or a number as text; some messages have blanks around them. */
+    /** Returns a string or a number as text; some messages have surrounding spaces. */
     static String text(Object value) {
         if (value == null) {
             throw new IllegalArgumentException("not an answer of the endpoint");
@@ -181,9 +181,9 @@ public class Client {
         return value.toString().strip();
     }
 
-    /** Everybody found, best first. */
+    /** Returns all candidates, best first. */
     static List<Candidate> candidates(Map<?, ?> answer) {
-        // JSON inside a string. 5004 has no "response" at all, so it is read only after 6018.
+        // JSON inside a string. 5004 has no "response", so it is read only after 6018.
         var response = Json.object(Json.parse(text(answer.get("response"))));
         var scores = Json.object(Json.object(response.get("face")).get("FACE_T5"));
         var found = new ArrayList<Candidate>();
@@ -192,10 +192,10 @@ public class Client {
         return found;
     }
 
-    /** Asks until there is an answer worth having or the retries are used up. */
+    /** Sends requests until the answer is final or the retries are used up. */
     Answer identify() throws NoAnswer, GeneralSecurityException, InterruptedException {
-        // One id for all tries, at most 20 characters: a try whose answer was lost may have been counted, and this id is how
-        // you and the operator find out. The ciphertexts are made anew for each try: their padding is random.
+        // One id for all tries, at most 20 characters: a try whose answer was lost may have been charged, and this id is how
+        // you and the operator find out. Each try encrypts again, because the padding is random.
         var id = new byte[10];
         new SecureRandom().nextBytes(id);
         var transaction = HexFormat.of().formatHex(id);
@@ -204,7 +204,7 @@ public class Client {
             String words;
             try {
                 var answer = exchange(requestBody(transaction));
-                // Only busy passes. Account, quota, address and parameters are as wrong the next time.
+                // Retries only 6014 (busy). A wrong account, quota, address or parameter stays wrong.
                 if (!answer.code.equals(BUSY) || last) {
                     return answer;
                 }
@@ -215,7 +215,7 @@ public class Client {
                 }
                 words = error.getMessage();
             }
-            // Doubled each time, and with chance in it so that many clients do not come back together.
+            // Exponential backoff with jitter, so that many clients do not retry at the same time.
             double pause = options.backoff * Math.pow(2, attempt) * ThreadLocalRandom.current().nextDouble(0.5, 1.5);
             System.err.printf(Locale.ROOT, "try %d: %s; again in %.1f s%n", attempt + 1, words, pause);
             Thread.sleep((long) (1000 * pause));
@@ -231,7 +231,7 @@ public class Client {
             System.out.printf(Locale.ROOT, "%s\t%.2f%n", candidate.nik, candidate.score);
         }
         long sure = answer.found.stream().filter(candidate -> candidate.score >= SURE).count();
-        // Two who are both nearly certain are look-alikes, twins, or one person registered twice: a human decides.
+        // Two nearly certain candidates are look-alikes, twins, or one person registered twice: a human decides.
         System.out.println(answer.found.isEmpty() ? "none" : sure == 1 ? "found" : "unsure");
         return 0;
     }
@@ -256,7 +256,7 @@ public class Client {
         System.exit(run(args)); // exit, because the threads of a cancelled exchange would keep the program alive
     }
 
-    /** As much of JSON as it takes without a library; use the one your project has. Numbers are kept as they are written. */
+    /** Minimal JSON parser; use your project's library instead. Numbers are kept as written. */
     static final class Json {
         private final String text;
         private int at;
@@ -275,7 +275,7 @@ public class Client {
             return value;
         }
 
-        @SuppressWarnings("unchecked") // value() makes no other maps
+        @SuppressWarnings("unchecked") // value() creates no other maps
         static Map<String, Object> object(Object value) {
             if (value instanceof Map) {
                 return (Map<String, Object>) value;

@@ -1,4 +1,4 @@
-//! What happens to a photo between two systems: encoded again, scaled, cropped, brightened, turned. Each change gives a file.
+//! Changes that happen to a photo between two systems: re-encoded, scaled, cropped, brightened, rotated. Each returns a file.
 
 use std::io::Cursor;
 
@@ -6,14 +6,14 @@ use image::codecs::jpeg::JpegEncoder;
 use image::imageops::FilterType;
 use image::{DynamicImage, ImageEncoder, ImageFormat};
 
-/// A change: what it is called in tables, its kind, and how it is made.
+/// A change: its kind, its name in tables, and its function.
 pub struct Change {
     pub kind: &'static str,
     pub name: String,
     make: Make,
 }
 
-/// Gives the changed picture's file.
+/// Returns the file of the changed picture.
 type Make = Box<dyn Fn(&DynamicImage) -> Vec<u8>>;
 
 impl Change {
@@ -25,7 +25,7 @@ impl Change {
         Change { kind, name: name.into(), make: Box::new(make) }
     }
 
-    /// The changed picture's file.
+    /// Returns the file of the changed picture.
     pub fn apply(&self, picture: &DynamicImage) -> Vec<u8> {
         (self.make)(picture)
     }
@@ -69,8 +69,8 @@ pub fn all() -> Vec<Change> {
     all
 }
 
-/// Parts taken from the left, the top, the right and the bottom: each side alone, corners, all of them, and between what the hash
-/// looks for.
+/// Fractions cropped from the left, top, right and bottom: single sides, corners, all sides, and values between those that the hash
+/// tries.
 const CROPS: [[f64; 4]; 12] = [
     [0.05, 0.0, 0.0, 0.0],
     [0.0, 0.05, 0.0, 0.0],
@@ -123,7 +123,7 @@ fn shaded(picture: &DynamicImage, shade: impl Fn(f64) -> f64) -> DynamicImage {
     pixels.into()
 }
 
-/// The pixels turned so that the orientation which EXIF then has turns them back, as cameras write it.
+/// Rotates the pixels and sets the EXIF orientation that reverses it, as cameras do.
 pub fn turned(picture: &DynamicImage, orientation: u8) -> Vec<u8> {
     let stored = match orientation {
         2 => picture.fliph(),

@@ -1,5 +1,5 @@
 //! Measures the matcher: `cargo run --release --example measure_matching -- docs/matching.svg [PHOTO...]` prints the tables of
-//! `docs/matching.md` and draws its plot. Without photos it measures the built-in gallery alone.
+//! `docs/matching.md` and draws its plot. Without photos it measures only the built-in gallery.
 
 mod changes;
 mod plot;
@@ -14,7 +14,7 @@ use dukcapil_fr_sim::internals::domain::matcher::hash::ProbeHash;
 use dukcapil_fr_sim::internals::domain::matcher::score::score;
 use dukcapil_fr_sim::internals::domain::matcher::{Picture, decode_small};
 
-/// A picture of the gallery, and the pixels it is changed from.
+/// A picture of the gallery, and its pixels, which the changes start from.
 struct Subject {
     name: String,
     pixels: image::DynamicImage,
@@ -27,7 +27,7 @@ impl Subject {
         Ok(Subject { name: name.to_owned(), pixels, picture: Picture::new(file, &Limits::NONE)? })
     }
 
-    /// The score of a file as a probe for this picture.
+    /// Returns the score of a file as a probe for this picture.
     fn score_of(&self, file: &[u8]) -> f32 {
         let print = decode_small(file, || ()).and_then(|small| ProbeHash::of(&small));
         print.zip(self.picture.template()).map_or(0.0, |(print, template)| score(print.distance(template)))
@@ -41,7 +41,7 @@ impl Subject {
 
 /// The scores of one set of pictures.
 struct Measured {
-    /// By kind of change, in order.
+    /// Scores by kind of change, in order.
     same: Vec<(&'static str, Vec<f32>)>,
     different: Vec<f32>,
 }

@@ -1,4 +1,4 @@
-//! The plot of `docs/matching.md`: how often which score occurs, of changed copies and of different pictures, as SVG.
+//! The plot of `docs/matching.md` as SVG: score histograms of changed copies and of different pictures.
 
 use std::fmt::Write;
 
@@ -9,7 +9,7 @@ const HEIGHT: f32 = 220.0;
 const LEFT: f32 = 48.0;
 const TOP: f32 = 40.0;
 
-/// A histogram with one colour a set. Each set's bars are parts of the set.
+/// Returns a histogram with one colour per set, normalized per set.
 pub fn svg(same: &[f32], different: &[f32]) -> String {
     let (width, bottom) = (LEFT + WIDTH * BARS as f32 + 20.0, TOP + HEIGHT);
     let mut out = format!(
@@ -35,7 +35,7 @@ pub fn svg(same: &[f32], different: &[f32]) -> String {
     out
 }
 
-/// How large a part of the scores falls into each bar.
+/// Returns the fraction of the scores in each bar.
 fn parts(scores: &[f32]) -> [f32; BARS] {
     let mut parts = [0.0; BARS];
     for score in scores {

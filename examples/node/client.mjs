@@ -1,9 +1,9 @@
 #!/usr/bin/env node
-// Asks the Dukcapil face recognition 1:N endpoint who is in a picture. Needs Node 18.11 or newer and no package.
+// Identifies the person in a picture with the Dukcapil face recognition 1:N endpoint. Needs Node 18.11 or newer and no package.
 //
 //     node client.mjs --url http://127.0.0.1:8080 --customer demo --image siti.jpg --public-key public.pem
 //
-// Exit status: 0 answered (6018), 1 answered with another code, 2 no answer, 64 not asked (arguments, files).
+// Exit status: 0 answered with 6018, 1 with another code, 2 no valid answer, 64 not sent (invalid arguments or files).
 
 import { constants, createPublicKey, publicEncrypt, randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
@@ -14,10 +14,10 @@ const SUCCESS = "6018";
 const BUSY = "6014";
 
 // The score is -log10 of the false accept rate, 0 to 20. Among 285 million people 285e6 * 10**-score strangers reach a
-// score: 28 reach 7, 0.03 reach 10. So the best candidate above the threshold is not yet "found".
+// score: 28 reach 7, 0.03 reach 10. A best candidate above the threshold is therefore not yet "found".
 const SURE = 10;
 
-/** Whatever came, if anything, was not an answer of the endpoint. */
+/** No answer, or one that is not from the endpoint. */
 class NoAnswer extends Error {
   constructor(words, again = true) {
     super(words);
@@ -35,9 +35,9 @@ function options() {
       user: { type: "string", default: "demo-user" },
       password: { type: "string", default: "demo-password" },
       threshold: { type: "string", default: "7" },
-      // Your own address as it was registered, not the endpoint's: 5003 when it is another.
+      // Your own registered address, not the endpoint's; any other is rejected with 5003.
       ip: { type: "string", default: "127.0.0.1" },
-      // Seconds. The real matcher takes its time: 30 to 60 are usual.
+      // Seconds. The real matcher is slow: 30 to 60 are usual.
       timeout: { type: "string", default: "30" },
       retries: { type: "string", default: "2" },
       backoff: { type: "string", default: "1" }, // seconds
@@ -50,7 +50,7 @@ function options() {
 }
 
 function encrypted(plain, key) {
-  // publicEncrypt pads with OAEP unless told otherwise, and OAEP is answered with 5006.
+  // publicEncrypt pads with OAEP by default, and OAEP is answered with 5006.
   const ciphertext = publicEncrypt({ key, padding: constants.RSA_PKCS1_PADDING }, Buffer.from(plain));
   return ciphertext.toString("base64"); // not base64url
 }
@@ -59,7 +59,7 @@ function requestBody({ threshold, image, user, password, key, ip }, transactionI
   return JSON.stringify({
     transactionId,
     transactionSource: "node",
-    threshold: Number(threshold), // a number, as the document's table says; its sample sends a string: both pass
+    threshold: Number(threshold), // a number, as the document's table says; its sample sends a string: both are accepted
     image: image.toString("base64"),
     user_id: encrypted(user, key),
     password: encrypted(password, key),
@@ -67,13 +67,13 @@ function requestBody({ threshold, image, user, password, key, ip }, transactionI
   });
 }
 
-// fetch says "fetch failed" or "terminated"; what happened is in the cause: ECONNREFUSED, ECONNRESET, UND_ERR_SOCKET, ...
+// fetch says "fetch failed" or "terminated"; the reason is in the cause: ECONNREFUSED, ECONNRESET, UND_ERR_SOCKET, ...
 function words(error) {
   const { cause } = error;
   return `${error.name}: ${error.message}` + (cause ? ` (${cause.code ?? cause.name}: ${cause.message})` : "");
 }
 
-/** One request. */
+/** Sends one request. */
 async function exchange({ url, customer, timeout }, body) {
   let content;
   try {
@@ -81,10 +81,10 @@ async function exchange({ url, customer, timeout }, body) {
       method: "POST",
       headers: { "Content-Type": "application/json", Accept: "application/json" },
       body,
-      // Of the whole call, body included. Without it fetch waits 300 s for the head and again 300 s for each piece.
+      // Covers the whole call, body included. Without it fetch waits 300 s for the head and again 300 s for each piece.
       signal: AbortSignal.timeout(1000 * timeout),
     });
-    // Refusals come with status 200. Another status is from a proxy or gateway, and so is its body.
+    // Rejections have status 200. Any other status, and its body, come from a proxy or gateway.
     if (response.status !== 200) {
       await response.body?.cancel();
       throw new NoAnswer(`HTTP status ${response.status}`, response.status >= 500);
@@ -103,19 +103,19 @@ async function exchange({ url, customer, timeout }, body) {
   return answer;
 }
 
-/** The code and the message of either shape, the code as a string. */
+/** Reads code and message from both answer shapes, the code as a string. */
 function outcome({ error, errorCode }) {
   const [code, message] =
     typeof error === "object"
       ? [error?.errorCode, error?.errorMessage] // 5001 and 5005: nested, the code a number, and all else strings, "false" too
       : [errorCode, error]; // all others: flat, the code a string
-  return { code: String(code), message: String(message).trim() }; // some messages have blanks around them
+  return { code: String(code), message: String(message).trim() }; // some messages have surrounding spaces
 }
 
-/** Everybody found, best first. */
+/** Returns all candidates, best first. */
 function candidates(answer) {
   try {
-    // JSON inside a string. 5004 has no "response" at all, so it is read only after 6018.
+    // JSON inside a string. 5004 has no "response", so it is read only after 6018.
     return Object.entries(JSON.parse(answer.response).face.FACE_T5)
       .map(([nik, score]) => ({ nik: nik.trim(), score }))
       .sort((a, b) => b.score - a.score);
@@ -124,10 +124,10 @@ function candidates(answer) {
   }
 }
 
-/** Asks until there is an answer worth having or the retries are used up. */
+/** Sends requests until the answer is final or the retries are used up. */
 async function identify(options) {
-  // One id for all tries, at most 20 characters: a try whose answer was lost may have been counted, and this id is how
-  // you and the operator find out. The ciphertexts are made anew for each try: their padding is random.
+  // One id for all tries, at most 20 characters: a try whose answer was lost may have been charged, and this id is how
+  // you and the operator find out. Each try encrypts again, because the padding is random.
   const transactionId = randomBytes(10).toString("hex");
   for (let attempt = 0; ; attempt++) {
     const last = attempt >= Number(options.retries);
@@ -136,14 +136,14 @@ async function identify(options) {
       const answer = await exchange(options, requestBody(options, transactionId));
       const { code, message } = outcome(answer);
       const found = code === SUCCESS ? candidates(answer) : [];
-      // Only busy passes. Account, quota, address and parameters are as wrong the next time.
+      // Retries only 6014 (busy). A wrong account, quota, address or parameter stays wrong.
       if (code !== BUSY || last) return { code, message, found };
       reason = `${code} ${message}`;
     } catch (error) {
       if (last || !error.again) throw error;
       reason = error.message;
     }
-    // Doubled each time, and with chance in it so that many clients do not come back together.
+    // Exponential backoff with jitter, so that many clients do not retry at the same time.
     const pause = options.backoff * 2 ** attempt * (0.5 + Math.random());
     console.error(`try ${attempt + 1}: ${reason}; again in ${pause.toFixed(1)} s`);
     await sleep(1000 * pause);
@@ -166,7 +166,7 @@ async function main() {
     }
     for (const { nik, score } of found) console.log(`${nik}\t${score.toFixed(2)}`);
     const sure = found.filter(({ score }) => score >= SURE).length;
-    // Two who are both nearly certain are look-alikes, twins, or one person registered twice: a human decides.
+    // Two nearly certain candidates are look-alikes, twins, or one person registered twice: a human decides.
     console.log(found.length === 0 ? "none" : sure === 1 ? "found" : "unsure");
     return 0;
   } catch (error) {

@@ -1,10 +1,10 @@
 #!/usr/bin/env php
 <?php
-// Asks the Dukcapil face recognition 1:N endpoint who is in a picture. Needs PHP 8.1 with curl and openssl.
+// Identifies the person in a picture with the Dukcapil face recognition 1:N endpoint. Needs PHP 8.1 with curl and openssl.
 //
 //     php client.php --url http://127.0.0.1:8080 --customer demo --image siti.jpg --public-key public.pem
 //
-// Exit status: 0 answered (6018), 1 answered with another code, 2 no answer, 64 not asked (arguments, files).
+// Exit status: 0 answered with 6018, 1 with another code, 2 no valid answer, 64 not sent (invalid arguments or files).
 
 declare(strict_types=1);
 
@@ -12,10 +12,10 @@ const SUCCESS = '6018';
 const BUSY = '6014';
 
 // The score is -log10 of the false accept rate, 0 to 20. Among 285 million people 285e6 * 10**-score strangers reach a
-// score: 28 reach 7, 0.03 reach 10. So the best candidate above the threshold is not yet "found".
+// score: 28 reach 7, 0.03 reach 10. A best candidate above the threshold is therefore not yet "found".
 const SURE = 10.0;
 
-/** Whatever came, if anything, was not an answer of the endpoint. */
+/** No answer, or one that is not from the endpoint. */
 final class NoAnswer extends RuntimeException
 {
     public function __construct(string $words, public readonly bool $again = true)
@@ -28,7 +28,7 @@ function options(): array
 {
     $names = ['url', 'customer', 'image', 'public-key', 'user', 'password', 'threshold', 'ip', 'timeout', 'retries', 'backoff'];
     $given = getopt('', array_map(fn ($name) => "$name:", $names));
-    foreach (preg_grep('/^--/', $GLOBALS['argv']) as $option) { // getopt passes over what it does not know
+    foreach (preg_grep('/^--/', $GLOBALS['argv']) as $option) { // getopt ignores unknown options
         in_array(substr(explode('=', $option)[0], 2), $names, true) || not_asked("there is no option $option");
     }
     foreach (['url', 'customer', 'image', 'public-key'] as $name) {
@@ -38,8 +38,8 @@ function options(): array
         'user' => 'demo-user',
         'password' => 'demo-password',
         'threshold' => '7',
-        'ip' => '127.0.0.1', // your own address as it was registered, not the endpoint's: 5003 when it is another
-        'timeout' => '30',   // seconds; the real matcher takes its time: 30 to 60 are usual
+        'ip' => '127.0.0.1', // your own registered address, not the endpoint's; any other is rejected with 5003
+        'timeout' => '30',   // seconds; the real matcher is slow: 30 to 60 are usual
         'retries' => '2',
         'backoff' => '1',    // seconds
     ];
@@ -53,8 +53,8 @@ function not_asked(string $reason): never
 
 function encrypted(string $plain, OpenSSLAsymmetricKey $key): string
 {
-    // PKCS#1 v1.5 is this function's default, said here because OAEP is answered with 5006. At most 245 bytes fit a key of
-    // 2048 bits. base64_encode gives one line; chunk_split, seen in many examples, would break it.
+    // PKCS#1 v1.5 is this function's default, explicit here because OAEP is answered with 5006. At most 245 bytes fit a key of
+    // 2048 bits. base64_encode returns one line; chunk_split, seen in many examples, would break it.
     openssl_public_encrypt($plain, $ciphertext, $key, OPENSSL_PKCS1_PADDING) || throw new LogicException('cannot encrypt');
     return base64_encode($ciphertext);
 }
@@ -64,7 +64,7 @@ function request_body(array $options, OpenSSLAsymmetricKey $key, string $image, 
     return json_encode([
         'transactionId' => $transaction,
         'transactionSource' => 'php',
-        'threshold' => $options['threshold'], // a string, as in the document's sample; its table says number: both pass
+        'threshold' => $options['threshold'], // a string, as in the document's sample; its table says number: both are accepted
         'image' => base64_encode($image),
         'user_id' => encrypted($options['user'], $key),
         'password' => encrypted($options['password'], $key),
@@ -72,7 +72,7 @@ function request_body(array $options, OpenSSLAsymmetricKey $key, string $image, 
     ], JSON_THROW_ON_ERROR | JSON_UNESCAPED_SLASHES); // without the flag each / of the base64 becomes \/: valid, but longer
 }
 
-/** One request. */
+/** Sends one request. */
 function exchange(array $options, string $body): array
 {
     $curl = curl_init("{$options['url']}/api/face-recognition/{$options['customer']}/CALL_FN");
@@ -80,14 +80,14 @@ function exchange(array $options, string $body): array
         CURLOPT_POSTFIELDS => $body, // a string: an array would be sent as a form
         CURLOPT_HTTPHEADER => ['Content-Type: application/json', 'Accept: application/json'],
         CURLOPT_RETURNTRANSFER => true,
-        CURLOPT_TIMEOUT_MS => (int) (1000 * $options['timeout']), // of the whole call; the default is none
+        CURLOPT_TIMEOUT_MS => (int) (1000 * $options['timeout']), // covers the whole call; the default is none
     ]);
-    // file_get_contents would give a truncated answer as if it were whole; curl says 18.
+    // file_get_contents would return a truncated answer without an error; curl reports error 18.
     $content = curl_exec($curl);
     if ($content === false) {
         throw new NoAnswer('curl ' . curl_errno($curl) . ': ' . curl_error($curl));
     }
-    // Refusals come with status 200. Another status is from a proxy or gateway, and so is its body.
+    // Rejections have status 200. Any other status, and its body, come from a proxy or gateway.
     $status = curl_getinfo($curl, CURLINFO_RESPONSE_CODE);
     if ($status !== 200) {
         throw new NoAnswer("HTTP status $status", $status >= 500);
@@ -100,19 +100,19 @@ function exchange(array $options, string $body): array
     return isset($answer['error']) ? $answer : throw new NoAnswer('JSON, but no answer of the endpoint');
 }
 
-/** The code and the message of either shape, the code as a string. */
+/** Reads code and message from both answer shapes, the code as a string. */
 function outcome(array $answer): array
 {
     [$code, $message] = is_array($answer['error'])
         ? [$answer['error']['errorCode'] ?? '', $answer['error']['errorMessage'] ?? ''] // 5001 and 5005: nested, the code a number
         : [$answer['errorCode'] ?? '', $answer['error']];                               // all others: flat, the code a string
-    return [(string) $code, trim((string) $message)]; // some messages have blanks around them
+    return [(string) $code, trim((string) $message)]; // some messages have surrounding spaces
 }
 
-/** [NIK, score] of everybody found, best first. */
+/** Returns all candidates as [NIK, score], best first. */
 function candidates(array $answer): array
 {
-    // JSON inside a string. 5004 has no "response" at all, so it is read only after 6018.
+    // JSON inside a string. 5004 has no "response", so it is read only after 6018.
     $response = json_decode($answer['response'] ?? '', true);
     $scores = $response['face']['FACE_T5'] ?? throw new NoAnswer('bad response: ' . json_last_error_msg());
     $found = [];
@@ -123,11 +123,11 @@ function candidates(array $answer): array
     return $found;
 }
 
-/** Asks until there is an answer worth having or the retries are used up. Gives code, message and candidates. */
+/** Sends requests until the answer is final or the retries are used up. Returns code, message and candidates. */
 function identify(array $options, OpenSSLAsymmetricKey $key, string $image): array
 {
-    // One id for all tries, at most 20 characters: a try whose answer was lost may have been counted, and this id is how
-    // you and the operator find out. The ciphertexts are made anew for each try: their padding is random.
+    // One id for all tries, at most 20 characters: a try whose answer was lost may have been charged, and this id is how
+    // you and the operator find out. Each try encrypts again, because the padding is random.
     $transaction = bin2hex(random_bytes(10));
     for ($attempt = 0;; $attempt++) {
         $last = $attempt >= (int) $options['retries'];
@@ -135,7 +135,7 @@ function identify(array $options, OpenSSLAsymmetricKey $key, string $image): arr
             $answer = exchange($options, request_body($options, $key, $image, $transaction));
             [$code, $message] = outcome($answer);
             $found = $code === SUCCESS ? candidates($answer) : [];
-            // Only busy passes. Account, quota, address and parameters are as wrong the next time.
+            // Retries only 6014 (busy). A wrong account, quota, address or parameter stays wrong.
             if ($code !== BUSY || $last) {
                 return [$code, $message, $found];
             }
@@ -146,7 +146,7 @@ function identify(array $options, OpenSSLAsymmetricKey $key, string $image): arr
             }
             $words = $error->getMessage();
         }
-        // Doubled each time, and with chance in it so that many clients do not come back together.
+        // Exponential backoff with jitter, so that many clients do not retry at the same time.
         $pause = $options['backoff'] * 2 ** $attempt * random_int(50, 150) / 100;
         fprintf(STDERR, "try %d: %s; again in %.1f s\n", $attempt + 1, $words, $pause);
         usleep((int) (1e6 * $pause));
@@ -172,5 +172,5 @@ foreach ($found as [$nik, $score]) {
     printf("%s\t%.2F\n", $nik, $score); // F, not f: with an Indonesian locale f prints a comma
 }
 $sure = count(array_filter($found, fn ($candidate) => $candidate[1] >= SURE));
-// Two who are both nearly certain are look-alikes, twins, or one person registered twice: a human decides.
+// Two nearly certain candidates are look-alikes, twins, or one person registered twice: a human decides.
 echo $found === [] ? 'none' : ($sure === 1 ? 'found' : 'unsure'), "\n";

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Asks the Dukcapil face recognition 1:N endpoint who is in a picture.
+"""Identifies the person in a picture with the Dukcapil face recognition 1:N endpoint.
 
     pip install -r requirements.txt
     ./client.py --url http://127.0.0.1:8080 --customer demo --image siti.jpg --public-key public.pem
 
-Exit status: 0 answered (6018), 1 answered with another code, 2 no answer, 64 not asked (arguments, files).
+Exit status: 0 answered with 6018, 1 with another code, 2 no valid answer, 64 not sent (invalid arguments or files).
 """
 
 import argparse
@@ -23,12 +23,12 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 SUCCESS, BUSY = "6018", "6014"
 
 # The score is -log10 of the false accept rate, 0 to 20. Among 285 million people 285e6 * 10**-score strangers reach a
-# score: 28 reach 7, 0.03 reach 10. So the best candidate above the threshold is not yet "found".
+# score: 28 reach 7, 0.03 reach 10. A best candidate above the threshold is therefore not yet "found".
 SURE = 10.0
 
 
 class NoAnswer(Exception):
-    """Whatever came, if anything, was not an answer of the endpoint."""
+    """No answer, or one that is not from the endpoint."""
 
     def __init__(self, words, again=True):
         super().__init__(words)
@@ -49,9 +49,9 @@ def arguments():
     parser.add_argument("--user", default="demo-user")
     parser.add_argument("--password", default="demo-password")
     parser.add_argument("--threshold", default=7.0, type=float)
-    # Your own address as it was registered, not the endpoint's: 5003 when it is another.
+    # Your own registered address, not the endpoint's; any other is rejected with 5003.
     parser.add_argument("--ip", default="127.0.0.1")
-    # The real matcher takes its time: 30 to 60 seconds are usual.
+    # The real matcher is slow: 30 to 60 seconds are usual.
     parser.add_argument("--timeout", default=30.0, type=float, metavar="SECONDS")
     parser.add_argument("--retries", default=2, type=int)
     parser.add_argument("--backoff", default=1.0, type=float, metavar="SECONDS")
@@ -60,7 +60,7 @@ def arguments():
 
 def encrypted(plain, key):
     # PKCS#1 v1.5, as PHP's openssl_public_encrypt does it; with the OAEP of most Python tutorials the answer is 5006.
-    # b64encode gives one line; encodebytes would break it.
+    # b64encode returns one line; encodebytes would break it.
     return base64.b64encode(key.encrypt(plain.encode(), padding.PKCS1v15())).decode("ascii")
 
 
@@ -68,7 +68,7 @@ def request(options, key, image, transaction):
     return {
         "transactionId": transaction,
         "transactionSource": "python",
-        "threshold": options.threshold,  # a number, as the document's table says; its sample sends a string: both pass
+        "threshold": options.threshold,  # a number, as the document's table says; its sample sends a string: both are accepted
         "image": base64.b64encode(image).decode("ascii"),
         "user_id": encrypted(options.user, key),
         "password": encrypted(options.password, key),
@@ -77,16 +77,16 @@ def request(options, key, image, transaction):
 
 
 def exchange(session, options, body):
-    """One request. Gives the answer as a dict, or raises NoAnswer."""
+    """Sends one request. Returns the answer as a dict, or raises NoAnswer."""
     deadline = time.monotonic() + options.timeout
     url = f"{options.url}/api/face-recognition/{options.customer}/CALL_FN"
     try:
-        # timeout= is the longest silence, not the length of the call: a body that drips is bounded by the loop below,
-        # a head that drips is not bounded at all.
+        # timeout= limits the silence between bytes, not the whole call: a slow body is bounded by the loop below,
+        # a slow head is not bounded at all.
         with session.post(
             url, json=body, headers={"Accept": "application/json"}, timeout=options.timeout, stream=True
         ) as response:
-            # Refusals come with status 200. Another status is from a proxy or gateway, and so is its body.
+            # Rejections have status 200. Any other status, and its body, come from a proxy or gateway.
             if response.status_code != 200:
                 raise NoAnswer(f"HTTP status {response.status_code}", again=response.status_code >= 500)
             content = bytearray()
@@ -105,18 +105,18 @@ def exchange(session, options, body):
 
 
 def outcome(answer):
-    """The code and the message of either shape, the code as a string."""
+    """Reads code and message from both answer shapes, the code as a string."""
     error = answer["error"]
     if isinstance(error, dict):  # 5001 and 5005: a nested object with a numeric code, and all else strings
         code, message = error.get("errorCode"), error.get("errorMessage")
     else:  # every other code: flat, the code a string
         code, message = answer.get("errorCode"), error
-    return str(code), str(message).strip()  # some messages have blanks around them
+    return str(code), str(message).strip()  # some messages have surrounding spaces
 
 
 def candidates(answer):
-    """(NIK, score) of everybody found, best first."""
-    # JSON inside a string. 5004 has no "response" at all, so it is read only after 6018.
+    """Returns all candidates as (NIK, score), best first."""
+    # JSON inside a string. 5004 has no "response", so it is read only after 6018.
     try:
         scores = json.loads(answer["response"])["face"]["FACE_T5"]
         found = [(nik.strip(), float(score)) for nik, score in scores.items()]
@@ -126,10 +126,10 @@ def candidates(answer):
 
 
 def identify(options, key, image):
-    """Asks until there is an answer worth having or the retries are used up. Gives code, message and candidates."""
+    """Sends requests until the answer is final or the retries are used up. Returns code, message and candidates."""
     session = requests.Session()
-    # One id for all tries, at most 20 characters: a try whose answer was lost may have been counted, and this id is how
-    # you and the operator find out. The ciphertexts are made anew for each try: their padding is random.
+    # One id for all tries, at most 20 characters: a try whose answer was lost may have been charged, and this id is how
+    # you and the operator find out. Each try encrypts again, because the padding is random.
     transaction = secrets.token_hex(10)
     for attempt in range(options.retries + 1):
         last = attempt == options.retries
@@ -137,7 +137,7 @@ def identify(options, key, image):
             answer = exchange(session, options, request(options, key, image, transaction))
             code, message = outcome(answer)
             found = candidates(answer) if code == SUCCESS else []
-            # Only busy passes. Account, quota, address and parameters are as wrong the next time.
+            # Retries only 6014 (busy). A wrong account, quota, address or parameter stays wrong.
             if code != BUSY or last:
                 return code, message, found
             words = f"{code} {message}"
@@ -145,7 +145,7 @@ def identify(options, key, image):
             if last or not error.again:
                 raise
             words = error
-        # Doubled each time, and with chance in it so that many clients do not come back together.
+        # Exponential backoff with jitter, so that many clients do not retry at the same time.
         pause = options.backoff * 2**attempt * random.uniform(0.5, 1.5)
         print(f"try {attempt + 1}: {words}; again in {pause:.1f} s", file=sys.stderr)
         time.sleep(pause)
@@ -170,7 +170,7 @@ def main():
     for nik, score in found:
         print(f"{nik}\t{score:.2f}")
     sure = sum(score >= SURE for _, score in found)
-    # Two who are both nearly certain are look-alikes, twins, or one person registered twice: a human decides.
+    # Two nearly certain candidates are look-alikes, twins, or one person registered twice: a human decides.
     print("none" if not found else "found" if sure == 1 else "unsure")
     return 0
 

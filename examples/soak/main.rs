@@ -1,5 +1,5 @@
-//! Everything at once for a while: right and wrong requests, faults, aborted uploads, admin calls, reloads, clock jumps, new keys; then
-//! nothing may be left over. `cargo run --release --example soak -- --minutes N [--seed N]`, after `cargo build --release`.
+//! Soak test: valid and invalid requests, faults, aborted uploads, admin calls, reloads, clock jumps and new keys, all concurrently. Then
+//! checks for leaks. `cargo run --release --example soak -- --minutes N [--seed N]`, after `cargo build --release`.
 
 mod clients;
 mod program;
@@ -12,18 +12,18 @@ use std::time::{Duration, Instant};
 use clients::Caller;
 use program::{Program, State};
 
-/// Memory of the journal. It fills up early, so that it does not count as a leak.
+/// Size of the journal. Small, so that it fills up early and does not count as a leak.
 pub const JOURNAL_BYTES: u64 = 4 << 20;
 
-/// What memory may have grown by since the middle: the allocator's slack.
+/// Allowed memory growth since the middle of the run: allocator slack.
 const GROWTH: f64 = 1.15;
 const SLACK_MIB: f64 = 8.0;
 
-/// What the callers count.
+/// Counters of the load threads.
 #[derive(Default)]
 pub struct Counts {
     pub requests: AtomicU64,
-    /// Answers that must have used up quota of the customer `counted`.
+    /// Answers that must have been charged to the quota of the customer `counted`.
     pub charged: AtomicU64,
     pub admin: AtomicU64,
 }
@@ -53,15 +53,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     let after = program.settled()?;
     let wrong = verdict(&program, &counts, [before?, middle?, after])?;
     wrong.iter().for_each(|wrong| eprintln!("WRONG: {wrong}"));
-    if wrong.is_empty() { Ok(()) } else { Err("something was left over".into()) }
+    if wrong.is_empty() { Ok(()) } else { Err("the soak test failed".into()) }
 }
 
-/// The value of an option.
+/// Returns the value of an option.
 fn argument(name: &str) -> Option<String> {
     std::env::args().skip_while(|argument| argument != name).nth(1)
 }
 
-/// Waits, and tells now and then; gives the state in the middle, when everything has had its use.
+/// Waits for `time` and prints the progress. Returns the state at half time, when everything is warmed up.
 fn watch(program: &Program, counts: &Counts, time: Duration) -> Result<State, String> {
     let (started, step) = (Instant::now(), (time / 10).min(Duration::from_secs(60)));
     let mut middle = None;
@@ -77,33 +77,30 @@ fn watch(program: &Program, counts: &Counts, time: Duration) -> Result<State, St
     middle.map_or_else(|| program.state(), Ok)
 }
 
-/// What is wrong at the end.
+/// Returns all failed checks at the end.
 fn verdict(program: &Program, counts: &Counts, states: [State; 3]) -> Result<Vec<String>, Box<dyn Error>> {
     let [before, middle, after] = states;
     println!("before {before}\nmiddle {middle}\nafter  {after}");
     let mut wrong = Vec::new();
     let mut expect = |holds: bool, what: String| wrong.extend((!holds).then_some(what));
-    let most = middle.mib * GROWTH + SLACK_MIB;
+    let max_mib = middle.mib * GROWTH + SLACK_MIB;
     expect(
-        after.mib <= most,
-        format!("memory: {:.1} MiB at the end, at most {most:.1} were expected", after.mib),
+        after.mib <= max_mib,
+        format!("memory: {:.1} MiB at the end, expected at most {max_mib:.1}", after.mib),
     );
     expect(
         after.files <= before.files,
         format!("descriptors: {} at the end, {} before", after.files, before.files),
     );
     expect(
-        // A pool keeps the threads that it once needed for a while; it needs no more of them later.
+        // A thread pool keeps idle threads for a while, but does not grow further.
         after.threads <= middle.threads.max(before.threads),
         format!("threads: {} at the end, {} in the middle", after.threads, middle.threads),
     );
     let in_flight = program.number("frsim_in_flight")?;
-    expect(in_flight == 0.0, format!("{in_flight} requests are still under way"));
+    expect(in_flight == 0.0, format!("{in_flight} requests are still in flight"));
     let (waiting, readers) = (program.number("frsim_waiting_calls")?, program.number("frsim_event_readers")?);
-    expect(
-        waiting + readers == 0.0,
-        format!("{waiting} waiting calls, {readers} readers of events are left"),
-    );
+    expect(waiting + readers == 0.0, format!("{waiting} waiting calls, {readers} event readers are left"));
     let journal = program.number("frsim_journal_size_bytes")?;
     expect(
         journal <= JOURNAL_BYTES as f64,
@@ -111,10 +108,7 @@ fn verdict(program: &Program, counts: &Counts, states: [State; 3]) -> Result<Vec
     );
     let used = program.get("/customers/counted/quota")?["used"].as_u64();
     let charged = counts.charged.load(Ordering::Relaxed);
-    expect(
-        used == Some(charged),
-        format!("quota: {used:?} used, {charged} requests were answered that use it up"),
-    );
+    expect(used == Some(charged), format!("quota: {used:?} used, {charged} charged requests were answered"));
     let customers = program.get("/customers")?.to_string();
     expect(!customers.contains("soak-"), "a customer that was removed is still there".to_owned());
     Ok(wrong)

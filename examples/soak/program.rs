@@ -1,4 +1,4 @@
-//! The program under test, as a process of its own, and what the system says about it.
+//! The program under test as a separate process, and its resource usage.
 
 use std::error::Error;
 use std::fmt;
@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-/// The program, running on a directory of its own; killed when dropped.
+/// A running simulator process with its own directory. Killed when dropped.
 pub struct Program {
     child: Child,
     pub endpoint: SocketAddr,
@@ -21,7 +21,7 @@ pub struct Program {
     agent: ureq::Agent,
 }
 
-/// What it holds.
+/// Resource usage of the process.
 #[derive(Clone, Copy, Debug)]
 pub struct State {
     pub mib: f64,
@@ -36,12 +36,12 @@ impl fmt::Display for State {
 }
 
 impl Program {
-    /// Starts what `cargo build --release` built.
+    /// Starts the binary of `cargo build --release`.
     pub fn start() -> Result<Program, Box<dyn Error>> {
         let directory = tempfile::tempdir()?;
         let path = |name: &str| directory.path().join(name);
         fs::create_dir_all(path("fixtures/customers"))?;
-        let mut child = Command::new(beside_this()?)
+        let mut child = Command::new(binary_path()?)
             .args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--quiet"])
             .args(["--journal", &super::JOURNAL_BYTES.to_string()])
             .args([Path::new("--keys"), &path("keys"), Path::new("--fixtures"), &path("fixtures")])
@@ -63,7 +63,7 @@ impl Program {
         Ok(Program { child, endpoint, admin: url("admin"), directory, agent: config.into() })
     }
 
-    /// Calls the admin API; gives the status and the body.
+    /// Calls the admin API. Returns the status and the body.
     pub fn call(&self, method: &str, path: &str, body: Option<String>) -> Result<(u16, String), String> {
         let request = ureq::http::Request::builder().method(method).uri(format!("{}{path}", self.admin));
         let request = request.body(body.unwrap_or_default()).map_err(|error| error.to_string())?;
@@ -72,19 +72,19 @@ impl Program {
         Ok((answer.status().as_u16(), text))
     }
 
-    /// A JSON document of the admin API.
+    /// Returns a JSON document of the admin API.
     pub fn get(&self, path: &str) -> Result<Value, String> {
         serde_json::from_str(&self.call("GET", path, None)?.1).map_err(|error| format!("{path}: {error}"))
     }
 
-    /// One of its metrics.
+    /// Returns the value of a metric.
     pub fn number(&self, name: &str) -> Result<f64, String> {
         let (_, text) = self.call("GET", "/metrics", None)?;
         let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         line.and_then(|number| number.parse().ok()).ok_or_else(|| format!("no number {name}"))
     }
 
-    /// What it holds now.
+    /// Returns the current resource usage.
     pub fn state(&self) -> Result<State, String> {
         let proc = PathBuf::from(format!("/proc/{}", self.child.id()));
         let status =
@@ -98,7 +98,7 @@ impl Program {
         Ok(State { mib: kilobytes / 1024.0, files, threads: threads as usize })
     }
 
-    /// What it holds once nothing is under way any more and nothing changes, half a minute from now at the latest.
+    /// Waits, up to half a minute, until nothing is in flight and the usage is stable, and returns it.
     pub fn settled(&self) -> Result<State, String> {
         let mut last = self.state()?;
         for _ in 0..30 {
@@ -122,13 +122,13 @@ impl Drop for Program {
     }
 }
 
-/// `target/release/dukcapil-fr-sim`, seen from `target/release/examples/soak`.
-fn beside_this() -> Result<PathBuf, Box<dyn Error>> {
+/// Returns `target/release/dukcapil-fr-sim`, next to the directory of `target/release/examples/soak`.
+fn binary_path() -> Result<PathBuf, Box<dyn Error>> {
     let this = std::env::current_exe()?;
     let program = this.parent().and_then(Path::parent).ok_or("no directory")?.join("dukcapil-fr-sim");
     if program.exists() {
         Ok(program)
     } else {
-        Err(format!("{} is not there: cargo build --release", program.display()).into())
+        Err(format!("{} does not exist; run cargo build --release", program.display()).into())
     }
 }

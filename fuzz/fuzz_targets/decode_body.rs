@@ -1,4 +1,4 @@
-//! Any bytes as a request body: decoding never panics, and what it says is fit for a log line.
+//! Fuzzes request bodies: decoding arbitrary bytes never panics, and error messages are short enough for a log line.
 
 #![no_main]
 

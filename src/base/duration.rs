@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// A span of time as text, such as `"250ms"` or `"2m 30s"`.
+/// A duration as text, such as `"250ms"` or `"2m 30s"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
 pub struct DurationText(pub Duration);
 
@@ -18,7 +18,7 @@ impl std::str::FromStr for DurationText {
         }
         humantime::parse_duration(text).map(DurationText).map_err(|error| {
             let negative = if text.trim().starts_with('-') { "; it cannot be negative" } else { "" };
-            format!("{text:?} is no duration: {error}{negative}; write \"250ms\", \"2s\", \"1m 30s\"")
+            format!("{text:?} is not a duration: {error}{negative}; write \"250ms\", \"2s\", \"1m 30s\"")
         })
     }
 }
@@ -35,7 +35,7 @@ impl Serialize for DurationText {
     }
 }
 
-/// How long something lives that is put over the admin API: a span longer than 0.
+/// Time to live of something created over the admin API: longer than 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ttl(pub Duration);
 

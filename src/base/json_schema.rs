@@ -1,9 +1,9 @@
-//! JSON Schema: what all schemas of the project share.
+//! JSON Schema helpers that all schemas of the project share.
 
 use schemars::Schema;
 use serde_json::{Map, Value, json};
 
-/// Takes out what TOML does not have or editors make nothing of: null, Rust's names of number types, empty defaults.
+/// Removes what TOML does not have or editors cannot use: null, Rust's number formats, empty defaults.
 pub fn plain(schema: &mut Schema) {
     let Some(object) = schema.as_object_mut() else { return };
     let is_null = |value: &Value| *value == json!({ "type": "null" });
@@ -21,7 +21,7 @@ pub fn plain(schema: &mut Schema) {
         && any.iter().any(is_null)
     {
         any.retain(|one| !is_null(one));
-        // A reference with neighbours is in `allOf` in draft 7.
+        // In draft 7 a `$ref` with sibling keywords must be inside `allOf`.
         if let Some(any) = object.remove("anyOf") {
             let one = any.as_array().is_some_and(|any| any.len() == 1);
             object.insert(if one { "allOf" } else { "anyOf" }.to_owned(), any);

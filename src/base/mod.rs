@@ -1,4 +1,4 @@
-//! Small values that several layers use and that belong to none of them. Nothing here knows the endpoint.
+//! Small utilities that several layers share. Nothing here depends on the endpoint.
 
 pub mod duration;
 pub mod hash;

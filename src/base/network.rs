@@ -1,4 +1,4 @@
-//! An address or a network, for allow lists.
+//! IP addresses and CIDR networks for allow lists.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// An address or a network that may call.
+/// An IP address or CIDR network that may call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AllowedNetwork(pub IpNet);
 

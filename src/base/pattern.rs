@@ -1,4 +1,4 @@
-//! Patterns in conditions: a glob with `*` and `?` over the whole value, or `/regex/`.
+//! Patterns in conditions: a glob with `*` and `?` that must match the whole value, or `/regex/`.
 
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -8,7 +8,7 @@ use regex::{Regex, RegexBuilder};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use wildmatch::WildMatch;
 
-/// A pattern for texts.
+/// A text pattern: a glob or a regex.
 #[derive(Clone, Debug)]
 pub struct Pattern {
     text: String,
@@ -21,11 +21,11 @@ enum PatternKind {
     Regex(Regex),
 }
 
-/// Memory that a compiled regex may take: enough for any sensible one.
-const REGEX_BYTES: usize = 1 << 20;
+/// Max memory of a compiled regex, in bytes: enough for any sensible one.
+const MAX_REGEX_BYTES: usize = 1 << 20;
 
 impl Pattern {
-    /// Whether `value` fits.
+    /// Returns whether `value` matches.
     #[must_use]
     pub fn matches(&self, value: &str) -> bool {
         match &self.kind {
@@ -34,7 +34,7 @@ impl Pattern {
         }
     }
 
-    /// The pattern as written.
+    /// Returns the pattern as written.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
@@ -54,8 +54,8 @@ impl FromStr for Pattern {
         let regex = text.strip_prefix('/').and_then(|rest| rest.strip_suffix('/'));
         let kind = match regex {
             Some(regex) => {
-                RegexBuilder::new(regex).size_limit(REGEX_BYTES).build().map(PatternKind::Regex).map_err(
-                    |error| format!("{text:?} is no regex: {}", error.to_string().replace('\n', " ")),
+                RegexBuilder::new(regex).size_limit(MAX_REGEX_BYTES).build().map(PatternKind::Regex).map_err(
+                    |error| format!("{text:?} is not a regex: {}", error.to_string().replace('\n', " ")),
                 )?
             }
             None => PatternKind::Glob(WildMatch::new(text)),
@@ -76,7 +76,7 @@ impl Serialize for Pattern {
     }
 }
 
-/// A pattern for addresses: a network, or a pattern for texts.
+/// A pattern for IP addresses: a CIDR network or a text pattern.
 #[derive(Clone, Debug, PartialEq)]
 pub enum IpPattern {
     Net(IpNet),
@@ -84,7 +84,7 @@ pub enum IpPattern {
 }
 
 impl IpPattern {
-    /// Whether an address fits.
+    /// Returns whether an address matches.
     #[must_use]
     pub fn matches(&self, ip: &str) -> bool {
         match self {
@@ -108,16 +108,16 @@ impl FromStr for IpPattern {
     fn from_str(text: &str) -> Result<IpPattern, String> {
         match text.parse::<IpNet>() {
             Ok(net) => Ok(IpPattern::Net(net)),
-            // As a glob it would match that very text, which is no address.
+            // As a glob it would match only this text itself, which is not an address.
             Err(_) if looks_like_a_network(text) => Err(format!(
-                "{text:?} is no network, such as \"10.0.0.0/8\"; a pattern is a glob such as \"10.1.*\", or /regex/"
+                "{text:?} is not a network such as \"10.0.0.0/8\"; a pattern is a glob such as \"10.1.*\", or /regex/"
             )),
             Err(_) => text.parse().map(IpPattern::Text),
         }
     }
 }
 
-/// An address or a part of one, a slash, and a length, a mask or nothing.
+/// Returns whether the text is an address or a part of one, a slash, and a prefix length, a mask or nothing.
 fn looks_like_a_network(text: &str) -> bool {
     text.split_once('/').is_some_and(|(address, length)| {
         !address.is_empty()
@@ -140,12 +140,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn globs_cover_the_whole_value_and_regexes_what_they_say() {
-        let fits = |pattern: &str, value: &str| pattern.parse::<Pattern>().unwrap().matches(value);
-        assert!(fits("T*", "T-1") && fits("T-?", "T-1") && fits("T-1", "T-1") && fits("*", ""));
-        assert!(!fits("T", "T-1") && !fits("T-?", "T-10") && !fits("t*", "T-1"));
-        assert!(fits("/^T-[0-9]+$/", "T-17") && fits("/17/", "T-17") && !fits("/^17/", "T-17"));
-        assert!(fits("/", "/"), "a lone slash is itself");
+    fn globs_match_the_whole_value_and_regexes_any_part() {
+        let matches = |pattern: &str, value: &str| pattern.parse::<Pattern>().unwrap().matches(value);
+        assert!(matches("T*", "T-1") && matches("T-?", "T-1") && matches("T-1", "T-1") && matches("*", ""));
+        assert!(!matches("T", "T-1") && !matches("T-?", "T-10") && !matches("t*", "T-1"));
+        assert!(matches("/^T-[0-9]+$/", "T-17") && matches("/17/", "T-17") && !matches("/^17/", "T-17"));
+        assert!(matches("/", "/"), "a lone slash is a glob");
         assert!("/(/".parse::<Pattern>().is_err());
     }
 }

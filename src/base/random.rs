@@ -1,28 +1,28 @@
-//! Randomness as a pure function: (seed, customer, rule, purpose, ordinal) gives the same numbers on every machine and after every
-//! restart.
+//! Deterministic random numbers: the same (seed, customer, rule, purpose, ordinal) yields the same numbers on every machine and
+//! after every restart.
 
 use rand::rngs::ChaCha8Rng;
 use rand::{Rng, RngExt, SeedableRng};
 use sha2::{Digest, Sha256};
 
-/// What a draw is made for; different purposes of one ordinal are independent.
+/// What a draw is for. Draws with the same ordinal and different purposes are independent.
 #[derive(Clone, Copy, Debug)]
 pub enum Purpose {
     /// Whether a rule fires.
     Fire,
     /// The shuffled order of one block of `exact`.
     Block,
-    /// How long a delay is.
+    /// The length of a delay.
     Delay,
     /// The bytes of a fault.
     Fault,
-    /// A made-up customer's id and account.
+    /// The id and account of a generated customer.
     Customer,
-    /// How long a matcher's worker takes.
+    /// The service time of a matcher worker.
     Service,
 }
 
-/// Where all draws of one rule come from.
+/// Key of all draws of one rule.
 #[derive(Clone, Copy, Debug)]
 pub struct RngKey<'a> {
     pub seed: u64,
@@ -31,7 +31,7 @@ pub struct RngKey<'a> {
 }
 
 impl RngKey<'_> {
-    /// The random numbers of one ordinal. ChaCha8 is value-stable by promise.
+    /// Returns the random generator of one ordinal. ChaCha8 guarantees stable values.
     #[must_use]
     pub fn random(self, purpose: Purpose, ordinal: u64) -> ChaCha8Rng {
         let mut hash = Sha256::new();
@@ -46,7 +46,7 @@ impl RngKey<'_> {
     }
 }
 
-/// A number from 0 (included) to 1 (not included), from 53 random bits.
+/// Returns a number from 0 (inclusive) to 1 (exclusive), from 53 random bits.
 pub fn uniform(random: &mut impl Rng) -> f64 {
     (random.random::<u64>() >> 11) as f64 / (1u64 << 53) as f64
 }

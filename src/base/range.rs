@@ -1,4 +1,4 @@
-//! Ranges in conditions: `"10..20"` (both ends included), `"10.."`, `"..5"`, `">=10"`, `">10"`, `"<=5"`, `"<5"`, or a bare value.
+//! Number ranges in conditions: `"10..20"` (both ends inclusive), `"10.."`, `"..5"`, `">=10"`, `">10"`, `"<=5"`, `"<5"`, or a number.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,28 +9,28 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 #[derive(Clone, Debug, PartialEq)]
 pub struct NumberRange {
     text: String,
-    /// Lowest value, and whether it is inside.
+    /// Lower bound, and whether it is inclusive.
     from: Option<(f64, bool)>,
-    /// Highest value, and whether it is inside.
+    /// Upper bound, and whether it is inclusive.
     to: Option<(f64, bool)>,
 }
 
 impl NumberRange {
-    /// Whether `value` lies inside.
+    /// Returns whether `value` is in the range.
     #[must_use]
     pub fn contains(&self, value: f64) -> bool {
-        let above = self.from.is_none_or(|(from, inside)| value > from || (inside && value == from));
-        let below = self.to.is_none_or(|(to, inside)| value < to || (inside && value == to));
+        let above = self.from.is_none_or(|(from, inclusive)| value > from || (inclusive && value == from));
+        let below = self.to.is_none_or(|(to, inclusive)| value < to || (inclusive && value == to));
         above && below
     }
 
-    /// Reads a range of what `number` reads; `None` when it has no form of a range.
+    /// Parses a range, each bound with `number`; `None` when the text does not have the form of a range.
     pub fn read(text: &str, number: &dyn Fn(&str) -> Option<f64>) -> Option<NumberRange> {
-        let (from, to) = ends(text.trim(), number)?;
+        let (from, to) = parse_bounds(text.trim(), number)?;
         Some(NumberRange { text: text.to_owned(), from, to })
     }
 
-    /// The range, unless nothing can lie inside: then an error that says `why`.
+    /// Returns the range, or an error with the reason `why` when it is empty.
     pub fn checked(self, why: &str) -> Result<NumberRange, String> {
         match (self.from, self.to) {
             (Some((from, _)), Some((to, _))) if from > to => Err(format!("{:?} is empty: {why}", self.text)),
@@ -38,14 +38,14 @@ impl NumberRange {
         }
     }
 
-    /// The first whole number from `least` on that lies inside, if there is one.
+    /// Returns the first whole number in the range that is `min` or more, if there is one.
     #[must_use]
-    pub fn first_whole(&self, least: f64) -> Option<f64> {
-        let start = self.from.map_or(least, |(from, inside)| {
+    pub fn first_whole(&self, min: f64) -> Option<f64> {
+        let start = self.from.map_or(min, |(from, inclusive)| {
             let whole = from.ceil();
-            if whole == from && !inside { whole + 1.0 } else { whole }
+            if whole == from && !inclusive { whole + 1.0 } else { whole }
         });
-        Some(start.max(least)).filter(|start| self.contains(*start))
+        Some(start.max(min)).filter(|start| self.contains(*start))
     }
 }
 
@@ -55,31 +55,33 @@ impl FromStr for NumberRange {
     fn from_str(text: &str) -> Result<NumberRange, String> {
         let number = |part: &str| part.parse::<f64>().ok().filter(|value| value.is_finite());
         let range = NumberRange::read(text, &number).ok_or_else(|| {
-            format!("{text:?} is no range: write \"10..20\", \"10..\", \"..5\", \">=10\", \"<5\" or a number")
+            format!(
+                "{text:?} is not a range: write \"10..20\", \"10..\", \"..5\", \">=10\", \"<5\" or a number"
+            )
         })?;
         range.checked("the first number is above the second")
     }
 }
 
-/// An end of a range, and whether it is inside.
+/// A bound of a range, and whether it is inclusive; `None` when the range is open at this end.
 type Bound = Option<(f64, bool)>;
 
-fn ends(text: &str, number: &dyn Fn(&str) -> Option<f64>) -> Option<(Bound, Bound)> {
-    let end = |part: &str, inside| number(part.trim()).map(|value| Some((value, inside)));
-    let open_or = |part: &str| if part.trim().is_empty() { Some(None) } else { end(part, true) };
+fn parse_bounds(text: &str, number: &dyn Fn(&str) -> Option<f64>) -> Option<(Bound, Bound)> {
+    let bound = |part: &str, inclusive| number(part.trim()).map(|value| Some((value, inclusive)));
+    let bound_or_open = |part: &str| if part.trim().is_empty() { Some(None) } else { bound(part, true) };
     if let Some((from, to)) = text.split_once("..") {
-        let ends = (open_or(from)?, open_or(to)?);
-        return (ends != (None, None)).then_some(ends);
+        let bounds = (bound_or_open(from)?, bound_or_open(to)?);
+        return (bounds != (None, None)).then_some(bounds);
     }
-    for (sign, low, inside) in
+    for (sign, is_lower, inclusive) in
         [(">=", true, true), (">", true, false), ("<=", false, true), ("<", false, false)]
     {
         if let Some(rest) = text.strip_prefix(sign) {
-            let end = end(rest, inside)?;
-            return Some(if low { (end, None) } else { (None, end) });
+            let bound = bound(rest, inclusive)?;
+            return Some(if is_lower { (bound, None) } else { (None, bound) });
         }
     }
-    let value = end(text, true)?;
+    let value = bound(text, true)?;
     Some((value, value))
 }
 
@@ -145,14 +147,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_range_or_an_empty_one_is_refused() {
+    fn invalid_and_empty_ranges_are_rejected() {
         for text in ["", "..", "x", "20..10", "1..x", ">", "=5", "nan", "inf"] {
             assert!(text.parse::<NumberRange>().is_err(), "{text}");
         }
     }
 
     #[test]
-    fn the_first_whole_number_inside() {
+    fn the_first_whole_number_in_the_range() {
         let first = |text: &str| text.parse::<NumberRange>().unwrap().first_whole(1.0);
         assert_eq!(
             (first(">3"), first("..5"), first("2.5.."), first("<1"), first("0")),

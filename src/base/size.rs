@@ -1,10 +1,10 @@
-//! Numbers of bytes as users write them: `512`, `"64KiB"`, `"10MiB"`.
+//! Sizes in bytes as users write them: `512`, `"64KiB"`, `"10MiB"`.
 
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// A number of bytes: `512`, `"64KiB"`, `"10MiB"`, `"1GiB"`; KB, MB and GB count in thousands.
+/// A size in bytes: `512`, `"64KiB"`, `"10MiB"`, `"1GiB"`; KB, MB and GB are powers of 1000.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Size(pub u64);
 
@@ -12,7 +12,7 @@ impl std::str::FromStr for Size {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("{text:?} is no size: write bytes, or \"64KiB\", \"10MiB\", \"1GiB\"");
+        let invalid = || format!("{text:?} is not a size: write bytes, or \"64KiB\", \"10MiB\", \"1GiB\"");
         let digits = text.bytes().take_while(u8::is_ascii_digit).count();
         let unit: u64 = match text[digits..].trim_start().to_ascii_lowercase().as_str() {
             "" | "b" => 1,
@@ -22,10 +22,10 @@ impl std::str::FromStr for Size {
             "kb" => 1_000,
             "mb" => 1_000_000,
             "gb" => 1_000_000_000,
-            _ => return Err(wrong()),
+            _ => return Err(invalid()),
         };
-        let count: u64 = text[..digits].parse().map_err(|_| wrong())?;
-        count.checked_mul(unit).map(Size).ok_or_else(wrong)
+        let count: u64 = text[..digits].parse().map_err(|_| invalid())?;
+        count.checked_mul(unit).map(Size).ok_or_else(invalid)
     }
 }
 
@@ -41,7 +41,7 @@ impl<'de> Deserialize<'de> for Size {
                 Ok(Size(bytes))
             }
             fn visit_i64<E: de::Error>(self, bytes: i64) -> Result<Size, E> {
-                u64::try_from(bytes).map(Size).map_err(|_| E::custom("a size is not negative"))
+                u64::try_from(bytes).map(Size).map_err(|_| E::custom("a size cannot be negative"))
             }
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Size, E> {
                 text.parse().map_err(E::custom)

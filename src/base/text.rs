@@ -1,39 +1,39 @@
-//! Texts that clients sent, made fit for a message: cut, quoted, and without photos and ciphertexts.
+//! Prepares client text for messages: truncated, quoted, and with photos and ciphertexts redacted.
 
-/// Length of a quoted text, in characters.
-const QUOTED_CHARS: usize = 40;
+/// Max length of a quoted text, in characters.
+const MAX_QUOTED_CHARS: usize = 40;
 
-/// A value seen, quoted, escaped and cut, fit for a log line.
+/// Returns a received value quoted, escaped and truncated, safe for a log line. Redacts long base64.
 #[must_use]
 pub fn quoted(text: &str) -> String {
     if is_long_base64(text) {
-        preview(text, QUOTED_CHARS)
+        preview(text, MAX_QUOTED_CHARS)
     } else {
-        format!("{:?}", truncate(text, QUOTED_CHARS))
+        format!("{:?}", truncate(text, MAX_QUOTED_CHARS))
     }
 }
 
-/// A value seen, cut. Of what is a photo or a ciphertext by its looks not even the beginning is given: it is in another field's
-/// place.
+/// Returns a received value truncated. Redacts all of a value that looks like a photo or a ciphertext: it was sent in the wrong field.
 #[must_use]
-pub fn preview(text: &str, chars: usize) -> String {
+pub fn preview(text: &str, max_chars: usize) -> String {
     if is_long_base64(text) {
         format!("({} characters of base64)", text.len())
     } else {
-        truncate(text, chars)
+        truncate(text, max_chars)
     }
 }
 
-/// Longer than any text of the document, and shorter than any ciphertext: of the shortest key, 1024 bits, it has 172 characters.
+/// Returns whether a text looks like a photo or a ciphertext. 80 characters are more than any text of the document has and fewer
+/// than any ciphertext: 172 for the shortest key, 1024 bits.
 #[must_use]
 pub fn is_long_base64(text: &str) -> bool {
     text.len() >= 80 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/-_=\r\n".contains(&b))
 }
 
-/// The first `chars` characters, with an ellipsis where something was cut off.
+/// Returns the first `max_chars` characters, with an ellipsis if the text was longer.
 #[must_use]
-pub fn truncate(text: &str, chars: usize) -> String {
-    match text.char_indices().nth(chars) {
+pub fn truncate(text: &str, max_chars: usize) -> String {
+    match text.char_indices().nth(max_chars) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
     }

@@ -1,40 +1,40 @@
-//! Instants and days in Jakarta time (UTC+7 all year, since 1964).
+//! Instants and calendar days in Jakarta time (UTC+7 all year, since 1964).
 
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::{self, TimeZone};
 
-/// Asia/Jakarta. A fixed offset, because the tz database has no other for it since 1964.
+/// Returns Asia/Jakarta as a fixed offset: the tz database has no other offset for it since 1964.
 #[must_use]
 pub fn jakarta() -> TimeZone {
     TimeZone::fixed(tz::offset(7))
 }
 
-/// The calendar day in Jakarta, by which quotas are counted (SPEC 3, "quota").
+/// Returns the calendar day in Jakarta, by which quotas are counted (SPEC 3, "quota").
 #[must_use]
 pub fn jakarta_day(instant: Timestamp) -> Date {
     instant.to_zoned(jakarta()).date()
 }
 
-/// RFC 3339 in Jakarta time, with a fraction only where there is one.
+/// Formats an instant as RFC 3339 in Jakarta time, with a fraction only if it is not zero.
 #[must_use]
 pub fn rfc3339(instant: Timestamp) -> String {
     instant.to_zoned(jakarta()).strftime("%Y-%m-%dT%H:%M:%S%.f%:z").to_string()
 }
 
-/// Like [`rfc3339`], cut to milliseconds: for journal and log.
+/// Like [`rfc3339`], truncated to milliseconds: for journal and log.
 #[must_use]
 pub fn rfc3339_millis(instant: Timestamp) -> String {
     instant.to_zoned(jakarta()).strftime("%Y-%m-%dT%H:%M:%S%.3f%:z").to_string()
 }
 
-/// Reads an instant.
+/// Parses an instant.
 ///
 /// # Errors
 /// When the text is not RFC 3339 with an offset.
 pub fn parse_instant(text: &str) -> Result<Timestamp, String> {
     text.parse().map_err(|_| {
-        format!("{text:?} is no instant: write RFC 3339 with an offset, 2026-11-21T10:00:00+07:00")
+        format!("{text:?} is not an instant: write RFC 3339 with an offset, 2026-11-21T10:00:00+07:00")
     })
 }
 

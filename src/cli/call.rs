@@ -1,5 +1,5 @@
-//! `call`: a real client in one command. Encrypts, encodes, posts; prints the answer, its candidates, and the reason when
-//! there is an admin listener to ask.
+//! `call`: a real client in one command. Encrypts, encodes and posts a request. Prints the answer, its candidates, and the reason if
+//! an admin listener is reachable.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -20,7 +20,7 @@ use crate::protocol::encoding;
 
 #[derive(Debug, Args)]
 pub struct CallArgs {
-    /// The server, with the endpoint's prefix unless that is /api/face-recognition
+    /// URL of the server, including the endpoint's prefix unless that is /api/face-recognition
     #[arg(long, default_value = "http://127.0.0.1:8080", env = "FRSIM_URL")]
     url: String,
     #[arg(long, value_name = "ID", default_value = "demo")]
@@ -31,44 +31,44 @@ pub struct CallArgs {
     user: Secret,
     #[arg(long, value_name = "TEXT", default_value = "demo-password")]
     password: Secret,
-    /// Photo, jpg or png [default: a built-in demo picture]
+    /// Photo file, JPEG or PNG [default: a built-in photo]
     #[arg(long, value_name = "FILE")]
     image: Option<PathBuf>,
-    /// Sent as written, so that wrong ones can be tried
+    /// Threshold, sent unchecked so that invalid values can be tried
     #[arg(long, value_name = "SCORE", default_value = "7")]
     threshold: String,
     #[arg(long, default_value = "127.0.0.1")]
     ip: String,
-    /// [default: made up]
+    /// transactionId of the request [default: generated]
     #[arg(long, value_name = "TEXT")]
     transaction_id: Option<String>,
     #[arg(long, value_name = "TEXT", default_value = "dukcapil-fr-sim")]
     transaction_source: String,
-    /// Public key, PEM [default: the admin listener's for the customer, else keys/public.pem]
+    /// Public key file, PEM [default: the customer's key from the admin listener, else keys/public.pem]
     #[arg(long, value_name = "PEM")]
     public_key: Option<PathBuf>,
-    /// The simulator's admin listener, for key and reason
+    /// URL of the simulator's admin listener, which has the key and the reason
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9090", env = "FRSIM_ADMIN")]
     admin: String,
     #[arg(long, value_name = "T", env = "FRSIM_ADMIN_TOKEN", hide_env_values = true)]
     admin_token: Option<Secret>,
-    /// Give up after
+    /// Timeout of the request
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = humantime::parse_duration)]
     timeout: Duration,
 }
 
-/// Everything but RFC 3986's unreserved characters.
+/// Characters to percent-encode: all but the unreserved ones of RFC 3986.
 const PATH_SEGMENT: &percent_encoding::AsciiSet =
     &percent_encoding::NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// The built-in picture that is sent when none is named.
+/// Built-in photo, sent without `--image`.
 const DEMO_PICTURE: &str = "gallery/siti.jpg";
 
-/// How long the admin listener may take: it is a help, not the matter.
-const ADMIN_PATIENCE: Duration = Duration::from_secs(2);
+/// Timeout of admin calls. Short, because the command also works without them.
+const ADMIN_TIMEOUT: Duration = Duration::from_secs(2);
 
 pub fn run(args: &CallArgs) -> Result<ExitCode, Failure> {
-    let transaction_id = args.transaction_id.clone().unwrap_or_else(made_up_id);
+    let transaction_id = args.transaction_id.clone().unwrap_or_else(generate_id);
     let body = request(args, &transaction_id)?;
     let url = endpoint(args);
     let answer =
@@ -84,7 +84,7 @@ pub fn run(args: &CallArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn made_up_id() -> String {
+fn generate_id() -> String {
     format!("call-{:015x}", rand::random::<u64>() >> 4)
 }
 
@@ -98,14 +98,14 @@ fn endpoint(args: &CallArgs) -> String {
 
 fn request(args: &CallArgs, transaction_id: &str) -> Result<Value, Failure> {
     let key = public_key(args)?;
-    let seal = |text: &str| keys::encrypt(&key, text.as_bytes()).map(|sealed| encoding::encode(&sealed));
+    let encrypt = |text: &str| keys::encrypt(&key, text.as_bytes()).map(|bytes| encoding::encode(&bytes));
     Ok(json!({
         "transactionId": transaction_id,
         "transactionSource": args.transaction_source,
         "threshold": args.threshold,
         "image": encoding::encode(&photo(args)?),
-        "user_id": seal(args.user.reveal()).map_err(Failure::bad_input)?,
-        "password": seal(args.password.reveal()).map_err(Failure::bad_input)?,
+        "user_id": encrypt(args.user.reveal()).map_err(Failure::bad_input)?,
+        "password": encrypt(args.password.reveal()).map_err(Failure::bad_input)?,
         "ip": args.ip,
     }))
 }
@@ -118,7 +118,7 @@ fn photo(args: &CallArgs) -> Result<Vec<u8>, Failure> {
         None => source::built_in()
             .remove(DEMO_PICTURE)
             .map(|file| file.bytes.into_owned())
-            .ok_or_else(|| Failure::bad_input("name a photo with --image")),
+            .ok_or_else(|| Failure::bad_input("pass a photo with --image")),
     }
 }
 
@@ -126,8 +126,8 @@ fn public_key(args: &CallArgs) -> Result<RsaPublicKey, Failure> {
     if let Some(path) = &args.public_key {
         return read_public_key(path);
     }
-    let customers = format!("/customers/{}/public.pem", args.customer);
-    match from_admin(args, &customers).or_else(|| from_admin(args, "/keys/public.pem")) {
+    let customer_key = format!("/customers/{}/public.pem", args.customer);
+    match from_admin(args, &customer_key).or_else(|| from_admin(args, "/keys/public.pem")) {
         Some(pem) => keys::read_public_pem(&pem).map_err(Failure::keys),
         None => read_public_key("keys/public.pem".as_ref()),
     }
@@ -136,12 +136,12 @@ fn public_key(args: &CallArgs) -> Result<RsaPublicKey, Failure> {
 fn from_admin(args: &CallArgs, path: &str) -> Option<String> {
     let url = format!("{}{path}", args.admin.trim_end_matches('/'));
     let answer =
-        client::get(&client::agent(ADMIN_PATIENCE), &url, args.admin_token.as_ref().map(Secret::reveal))
+        client::get(&client::agent(ADMIN_TIMEOUT), &url, args.admin_token.as_ref().map(Secret::reveal))
             .ok()?;
     (answer.status == 200).then_some(answer.body)
 }
 
-/// The candidates inside `response`, as a table.
+/// Prints the candidates inside `response` as a table.
 fn print_candidates(answer: &str) -> Result<(), Failure> {
     let candidates = || {
         let answer: Value = serde_json::from_str(answer).ok()?;
@@ -155,12 +155,12 @@ fn print_candidates(answer: &str) -> Result<(), Failure> {
     say(format_args!("\n{}", candidates_table(rows.collect())))
 }
 
-/// The journal's entry of this request; `None` without an admin listener, or when it is not the same simulator's.
+/// Returns the journal entry of this request; `None` without an admin listener, or when it belongs to another simulator.
 fn journal_entry(args: &CallArgs, transaction_id: &str) -> Option<Value> {
     let listing = from_admin(args, &format!("/requests?limit=50&customer_id={}", args.customer))?;
     let mut listing: Value = serde_json::from_str(&listing).ok()?;
-    let mine = |entry: &&mut Value| entry["request"]["transaction_id"] == transaction_id;
-    listing.get_mut("requests")?.as_array_mut()?.iter_mut().find(mine).map(Value::take)
+    let is_mine = |entry: &&mut Value| entry["request"]["transaction_id"] == transaction_id;
+    listing.get_mut("requests")?.as_array_mut()?.iter_mut().find(is_mine).map(Value::take)
 }
 
 fn print_reason(entry: &Value) -> Result<(), Failure> {

@@ -14,10 +14,10 @@ pub struct CheckArgs {
     /// Directory of the fixtures [default: ./fixtures when it exists, else the built-in ones]
     #[arg(value_name = "DIR")]
     directory: Option<PathBuf>,
-    /// Print what is known of the endpoint and what is only assumed
+    /// Print the policy table: what is documented about the endpoint and what is assumed
     #[arg(long)]
     policy: bool,
-    /// Directory of the keys that customers name
+    /// Directory of the keys that customers reference
     #[arg(long, value_name = "DIR", default_value = "keys", env = "FRSIM_KEYS")]
     keys: PathBuf,
 }
@@ -29,10 +29,10 @@ pub fn run(args: &CheckArgs) -> Result<ExitCode, Failure> {
     }
     let directory = fixture_directory(args.directory.as_deref())?;
     let fixtures = load(directory.as_deref(), &args.keys)?;
-    let place =
+    let location =
         directory.map_or_else(|| "the built-in fixtures".to_owned(), |path| path.display().to_string());
     say(format_args!(
-        "{place}: in order, {} customers, {} identities in the gallery",
+        "{location}: OK, {} customers, {} identities in the gallery",
         fixtures.customers.len(),
         fixtures.gallery.identities().len()
     ))?;

@@ -1,16 +1,16 @@
-//! What the commands that talk to a server share: an HTTP client that hands over every status.
+//! HTTP client of the commands that call a server. Returns every status as a response, not as an error.
 
 use std::time::Duration;
 
 use ureq::Agent;
 
-/// An answer, whatever its status.
+/// A response with any status.
 pub struct ClientResponse {
     pub status: u16,
     pub body: String,
 }
 
-/// A client that gives up after `timeout`.
+/// Returns a client with a total timeout per request.
 pub fn agent(timeout: Duration) -> Agent {
     Agent::config_builder()
         .timeout_global(Some(timeout))
@@ -20,7 +20,7 @@ pub fn agent(timeout: Duration) -> Agent {
         .into()
 }
 
-/// Largest answer that is read: the endpoint's have a few hundred bytes, a journal a few megabytes.
+/// Max bytes read of a response body: the endpoint's have a few hundred bytes, a journal a few megabytes.
 const MAX_BYTES: u64 = 64 << 20;
 
 pub fn get(agent: &Agent, url: &str, token: Option<&str>) -> Result<ClientResponse, String> {
@@ -29,17 +29,17 @@ pub fn get(agent: &Agent, url: &str, token: Option<&str>) -> Result<ClientRespon
         Some(token) => request.header("Authorization", format!("Bearer {token}")),
         None => request,
     };
-    taken(request.call(), url)
+    read_response(request.call(), url)
 }
 
-/// Posts JSON with the headers that the document asks for.
+/// Posts JSON with the headers that the document requires.
 pub fn post_json(agent: &Agent, url: &str, body: &str) -> Result<ClientResponse, String> {
     let request =
         agent.post(url).header("Accept", "application/json").header("Content-Type", "application/json");
-    taken(request.send(body), url)
+    read_response(request.send(body), url)
 }
 
-fn taken(
+fn read_response(
     result: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
     url: &str,
 ) -> Result<ClientResponse, String> {

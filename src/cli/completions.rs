@@ -1,4 +1,4 @@
-//! `completions`: prints what makes a shell complete commands and flags.
+//! `completions`: prints the shell completion script.
 
 use std::process::ExitCode;
 
@@ -10,7 +10,7 @@ use super::{Cli, Failure};
 
 #[derive(Debug, Args)]
 pub struct CompletionsArgs {
-    /// Of which shell
+    /// Shell to generate the script for
     #[arg(value_name = "SHELL")]
     shell: Shell,
 }

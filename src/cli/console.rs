@@ -1,4 +1,4 @@
-//! What `serve` writes on stderr: a banner, then one line a request, in text or JSON; colour on a terminal only.
+//! The log of `serve` on stderr: a banner, then one line per request, as text or JSON. Coloured on a terminal only.
 
 use std::fmt::Write as _;
 use std::io;
@@ -16,14 +16,14 @@ use crate::simulator::Simulator;
 use crate::state::journal::{Entry, State};
 use crate::state::observer::Observer;
 
-/// How the log is written.
+/// Format of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
     Text,
     Json,
 }
 
-/// The terminal.
+/// Observer that writes the log.
 #[derive(Debug)]
 pub struct Console {
     format: LogFormat,
@@ -46,19 +46,19 @@ enum Colour {
 impl Console {
     pub fn new(format: LogFormat, verbose: bool, quiet: bool) -> io::Result<Console> {
         let dropped: fn(u64) -> String = match format {
-            LogFormat::Text => |lines| format!("{lines} lines were dropped: stderr is read too slowly"),
+            LogFormat::Text => |lines| format!("{lines} log lines dropped: stderr is read too slowly"),
             LogFormat::Json => |lines| json!({ "event": "dropped", "lines": lines }).to_string(),
         };
         let log = Log::start(terminal::stderr(), dropped)?;
         Ok(Console { format, verbose, quiet, colour: terminal::is_colourful(), log })
     }
 
-    /// Waits until everything is written that a reader takes.
+    /// Flushes the log. Stops waiting when nobody reads stderr.
     pub fn end(&self) {
         self.log.end();
     }
 
-    /// What to try first.
+    /// Prints addresses, key, fixtures and a first request to try.
     pub fn banner(&self, simulator: &Simulator, fixtures: Option<&Path>, keys: &Path) {
         if self.quiet {
             return;
@@ -67,8 +67,7 @@ impl Console {
         let url = simulator.url();
         let path =
             format!("{}{}", url, loaded.prefixes.first().map_or("", String::as_str).replace(' ', "%20"));
-        let made =
-            if simulator.key_origin() == Some(KeyOrigin::Generated) { "made just now" } else { "read" };
+        let origin = if simulator.key_origin() == Some(KeyOrigin::Generated) { "new" } else { "loaded" };
         let source =
             fixtures.map_or("built-in".to_owned(), |path| format!("built-in, and {}", path.display()));
         if self.format == LogFormat::Json {
@@ -86,7 +85,7 @@ impl Console {
         for (name, value) in [
             ("endpoint", format!("{path}/demo/CALL_FN")),
             ("admin", simulator.admin_url().unwrap_or_else(|| "off".to_owned())),
-            ("key", format!("{}/public.pem, RSA {}, {made}", keys.display(), loaded.keys.server().bits())),
+            ("key", format!("{}/public.pem, RSA {}, {origin}", keys.display(), loaded.keys.server().bits())),
             ("fixtures", source),
             ("customers", wrapped(&customers, 12)),
             ("try", format!("curl -sd '{{}}' {path}/sample-6018/CALL_FN")),
@@ -111,7 +110,8 @@ impl Console {
             _ => Colour::Red,
         };
         let transaction = entry.request.transaction_id.as_deref().map_or_else(|| "-".to_owned(), plain);
-        let aborted = if entry.state.get() == State::Aborted { "  (the connection ended first)" } else { "" };
+        let aborted =
+            if entry.state.get() == State::Aborted { "  (aborted: the connection closed first)" } else { "" };
         let mut line = format!(
             "{}  {:<14} {transaction:<20} {}  {}  {}{aborted}",
             self.paint(Colour::Dim, time),
@@ -130,7 +130,7 @@ impl Console {
         line
     }
 
-    /// Named as in the journal.
+    /// Returns the entry as JSON, with the journal's field names.
     fn json_of(&self, entry: &Entry) -> serde_json::Value {
         let mut line = json!({
             "event": "request", "id": entry.id, "at": time::rfc3339_millis(entry.at), "customer_id": entry.customer_id,
@@ -175,7 +175,7 @@ impl Observer for Console {
         match self.format {
             _ if self.quiet => {}
             LogFormat::Text => {
-                self.log.write(format!("HTTP {status} to {method} {shown}: not a path of the endpoint"))
+                self.log.write(format!("HTTP {status} to {method} {shown}: unknown path of the endpoint"))
             }
             LogFormat::Json => {
                 let event = json!({ "event": "stray", "status": status, "method": method, "path": shown });
@@ -185,12 +185,12 @@ impl Observer for Console {
     }
 
     fn connection_rejected(&self, peer: std::net::IpAddr) {
-        self.warned(&format!("too many connections: one of {peer} was closed at once (limits.connections, connections_per_peer)"));
+        self.warned(&format!("too many connections: closed one from {peer} immediately (limits.connections, connections_per_peer)"));
     }
 
     fn counters_overflow(&self, customer_id: &str) {
         self.warned(&format!(
-            "{customer_id} counts its rules by more keys than limits.rule_counters: the oldest are forgotten"
+            "{customer_id} has more rule counters than limits.rule_counters: the oldest are removed"
         ));
     }
 
@@ -217,7 +217,7 @@ impl Observer for Console {
         match self.format {
             LogFormat::Text => {
                 let list = Problem::list(problems);
-                self.log.write(format!("the edited fixtures are wrong; the old ones stay in force:{list}"));
+                self.log.write(format!("reload failed: invalid fixtures; the old ones stay active:{list}"));
             }
             LogFormat::Json => {
                 let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
@@ -227,7 +227,7 @@ impl Observer for Console {
     }
 }
 
-/// Without control characters: what a client sends must not steer a terminal.
+/// Replaces control characters, so that a client's input cannot control the terminal.
 fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{FFFD}' } else { c }).collect()
 }
@@ -237,7 +237,7 @@ fn duration(micros: u64) -> String {
     format!("{millis:.1} ms")
 }
 
-/// Long lists of names, on several lines that start at a column.
+/// Wraps a long list of names, with continuation lines indented to a column.
 fn wrapped(text: &str, column: usize) -> String {
     let mut lines = vec![String::new()];
     for word in text.split(' ') {

@@ -1,4 +1,4 @@
-//! `encrypt`: one field as `openssl_public_encrypt` and base64 would give it.
+//! `encrypt`: encrypts one field as `openssl_public_encrypt` does, and encodes it as base64.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -15,9 +15,9 @@ use crate::protocol::encoding;
 
 #[derive(Debug, Args)]
 pub struct EncryptArgs {
-    /// The text; without one it is read from stdin, less one line break at its end
+    /// Text to encrypt [default: stdin, without its last line break]
     text: Option<Secret>,
-    /// Public key, PEM
+    /// Public key file, PEM
     #[arg(long, value_name = "PEM", default_value = "keys/public.pem")]
     public_key: PathBuf,
 }
@@ -28,8 +28,8 @@ pub fn run(args: &EncryptArgs) -> Result<ExitCode, Failure> {
         Some(text) => text.reveal().as_bytes().to_vec(),
         None => from_stdin()?,
     };
-    let sealed = keys::encrypt(&key, &plain).map_err(Failure::bad_input)?;
-    say(encoding::encode(&sealed))?;
+    let ciphertext = keys::encrypt(&key, &plain).map_err(Failure::bad_input)?;
+    say(encoding::encode(&ciphertext))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -45,7 +45,7 @@ fn from_stdin() -> Result<Vec<u8>, Failure> {
 /// Reads a public key file.
 pub fn read_public_key(path: &Path) -> Result<RsaPublicKey, Failure> {
     let pem = std::fs::read_to_string(path).map_err(|error| {
-        Failure::keys(format!("{}: {error}; the simulator makes it on its first start", path.display()))
+        Failure::keys(format!("{}: {error}; the simulator generates it on the first start", path.display()))
     })?;
     keys::read_public_pem(&pem).map_err(|message| Failure::keys(format!("{}: {message}", path.display())))
 }

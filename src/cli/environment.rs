@@ -1,16 +1,16 @@
-//! Which environment variables count. Compose files set variables to nothing where they mean none, and what is meant for `serve`
-//! must not stop another command.
+//! Selects the environment variables that apply to a command. Empty variables are ignored, because Compose files set them so for "none".
+//! Variables of `serve` are ignored by other commands, which they must not break.
 
 use std::ffi::OsString;
 
 use clap::builder::{OsStr, Resettable};
 use clap::{Arg, Command};
 
-/// The command without the variables that do not count for these arguments, the program's name first.
+/// Removes from `command` the variables that do not apply. `arguments` starts with the program's name.
 pub fn apply_environment(command: Command, arguments: &[OsString]) -> Command {
-    // Flags of `serve` stand beside no subcommand, so a subcommand is the first argument.
-    let is_named = arguments.get(1).is_some_and(|first| command.find_subcommand(first).is_some());
-    let command = if is_named { command.mut_args(without_env) } else { command };
+    // Top-level flags are those of `serve` and conflict with subcommands, so a subcommand is the first argument.
+    let has_subcommand = arguments.get(1).is_some_and(|first| command.find_subcommand(first).is_some());
+    let command = if has_subcommand { command.mut_args(without_env) } else { command };
     without_empty(command)
 }
 

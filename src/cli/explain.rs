@@ -1,4 +1,4 @@
-//! `explain`: what the endpoint would answer to a body, and why, without a server.
+//! `explain`: evaluates a request body offline and prints the answer with its reasons.
 
 use std::io::Read;
 use std::net::IpAddr;
@@ -15,24 +15,24 @@ use crate::state::journal::Journal;
 
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
-    /// File with the request's body, or - for stdin
+    /// File with the request body, or - for stdin
     file: PathBuf,
     #[arg(long, value_name = "ID", default_value = "demo")]
     customer: String,
-    /// [default: the customer's first]
+    /// methode of the request [default: the customer's first]
     #[arg(long)]
     methode: Option<String>,
-    /// Address of the TCP peer, for customers whose access.peer is true
+    /// TCP peer address of the request, for customers with access.peer = true
     #[arg(long, value_name = "ADDR")]
     peer: Option<IpAddr>,
-    /// system, or an instant in RFC 3339
+    /// Time of the request: system, or an RFC 3339 time
     #[arg(long, value_name = "system|RFC3339", default_value = "system", env = "FRSIM_CLOCK")]
     clock: ClockStart,
-    /// Print JSON, as POST /explain answers
+    /// Print JSON, in the format of POST /explain
     #[arg(long)]
     json: bool,
-    /// Show NIKs whole. Without it the candidates' are masked, in the text output also in the answer's body; under --json the
-    /// body is what would be sent
+    /// Show NIKs unmasked. By default the candidates' NIKs are masked, and in the text output also those in the answer's body; with
+    /// --json the body is exactly what would be sent
     #[arg(long)]
     show_nik: bool,
     #[command(flatten)]
@@ -44,7 +44,7 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode, Failure> {
     let directory = fixture_directory(args.sources.fixtures.as_deref())?;
     if !args.sources.keys.join("private.pem").exists() {
         eprint_line(format_args!(
-            "there is no {}/private.pem yet (the first start makes it), so no credential can open",
+            "{}/private.pem does not exist yet (the first start generates it), so no credential can be decrypted",
             args.sources.keys.display()
         ));
     }
@@ -86,7 +86,7 @@ fn read(file: &PathBuf) -> Result<Vec<u8>, Failure> {
     std::fs::read(file).map_err(failed)
 }
 
-/// The answer's body with the candidates' NIKs as the explanation shows them: whole or masked.
+/// Returns the answer's body with the candidates' NIKs as the explanation shows them: unmasked or masked.
 fn body_as_shown(explanation: &Explanation, niks: &[String]) -> String {
     let shown = niks.iter().zip(&explanation.candidates);
     shown.fold(explanation.body.clone(), |body, (nik, found)| body.replace(nik, &found.nik))

@@ -1,4 +1,4 @@
-//! `healthcheck`: for a container's health check.
+//! `healthcheck`: health check of a container. Calls `GET /ready` on the admin listener.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
@@ -11,13 +11,13 @@ use super::{Failure, client};
 
 #[derive(Debug, Args)]
 pub struct HealthcheckArgs {
-    /// The admin listener [default: where --admin-listen is]
+    /// URL of the admin listener [default: from --admin-listen]
     #[arg(long, value_name = "URL", env = "FRSIM_ADMIN")]
     admin: Option<String>,
-    /// What serve was given: in a container it is the same variable
+    /// Same as for serve; in a container both read the same variable
     #[arg(long, value_name = "ADDR|off", default_value = "127.0.0.1:9090", env = "FRSIM_ADMIN_LISTEN")]
     admin_listen: AdminListen,
-    /// Give up after
+    /// Timeout of the request
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = humantime::parse_duration)]
     timeout: Duration,
 }
@@ -25,7 +25,7 @@ pub struct HealthcheckArgs {
 pub fn run(args: &HealthcheckArgs) -> Result<ExitCode, Failure> {
     let admin = match &args.admin {
         Some(url) => url.trim_end_matches('/').to_owned(),
-        None => from_here(args.admin_listen)?,
+        None => local_url(args.admin_listen)?,
     };
     let url = format!("{admin}/ready");
     let answer = client::get(&client::agent(args.timeout), &url, None).map_err(Failure::no)?;
@@ -35,15 +35,15 @@ pub fn run(args: &HealthcheckArgs) -> Result<ExitCode, Failure> {
     Err(Failure::no(format!("{url}: HTTP status {}", answer.status)))
 }
 
-/// How a listener on this machine is reached from this machine.
-fn from_here(listener: AdminListen) -> Result<String, Failure> {
+/// Returns the URL of a listener on this machine.
+fn local_url(listener: AdminListen) -> Result<String, Failure> {
     let AdminListen::At(mut address) = listener else {
         return Err(Failure::no(
-            "the admin listener is off, so nobody can be asked; let it listen on loopback",
+            "the admin listener is off, so readiness is unknown; let it listen on loopback",
         ));
     };
     if address.port() == 0 {
-        return Err(Failure::no("the admin listener takes any free port; name the one it took with --admin"));
+        return Err(Failure::no("the admin listener has a random port (port 0); pass its URL with --admin"));
     }
     if address.ip().is_unspecified() {
         address.set_ip(loopback(address));
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_listener_on_all_addresses_is_asked_on_loopback() {
+    fn a_listener_on_all_addresses_is_reached_over_loopback() {
         for (listener, url) in [
             ("0.0.0.0:9090", Some("http://127.0.0.1:9090")),
             ("[::]:9091", Some("http://[::1]:9091")),
@@ -69,7 +69,7 @@ mod tests {
             ("0.0.0.0:0", None),
             ("off", None),
         ] {
-            assert_eq!(from_here(listener.parse().unwrap()).ok().as_deref(), url, "{listener}");
+            assert_eq!(local_url(listener.parse().unwrap()).ok().as_deref(), url, "{listener}");
         }
     }
 }

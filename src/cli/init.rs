@@ -1,4 +1,4 @@
-//! `init`: writes the built-in fixtures out.
+//! `init`: writes the built-in fixtures to a directory.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -11,10 +11,10 @@ use crate::config::source;
 
 #[derive(Debug, Args)]
 pub struct InitArgs {
-    /// Where to
+    /// Directory to write to
     #[arg(value_name = "DIR", default_value = "fixtures")]
     directory: PathBuf,
-    /// Overwrite files that exist
+    /// Overwrite existing files
     #[arg(long)]
     force: bool,
 }

@@ -1,5 +1,5 @@
-//! Lines on their way to stderr. A thread of their own writes them, so that a reader who does not read stops no answer; lines
-//! that find no room are dropped, and their number is said afterwards.
+//! Non-blocking log writer. A separate thread writes a bounded queue to stderr, so that a slow reader does not block answers. Lines
+//! that do not fit are dropped and counted, and the count is logged.
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -8,14 +8,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// Lines that may wait: about a megabyte at most.
-const ROOM: usize = 4096;
+/// Max queued lines: at most about a megabyte.
+const MAX_QUEUED: usize = 4096;
 
-/// At the end, how long the writer may get nowhere, and how often that is looked at.
-const PATIENCE: Duration = Duration::from_millis(500);
-const LOOKS: usize = 10;
+/// Flush at the end: how long the writer may make no progress, and the max number of such waits.
+const FLUSH_WAIT: Duration = Duration::from_millis(500);
+const MAX_FLUSH_WAITS: usize = 10;
 
-/// The lines' way in. It ends with [`Log::end`].
+/// Handle to the log queue. [`Log::end`] flushes and closes it.
 #[derive(Debug)]
 pub struct Log {
     queue: Mutex<Option<SyncSender<LogLine>>>,
@@ -25,14 +25,14 @@ pub struct Log {
 
 #[derive(Debug)]
 struct LogLine {
-    /// Lines that found no room before this one.
+    /// Number of lines dropped before this one.
     dropped: u64,
     text: String,
 }
 
 #[derive(Debug, Default)]
 struct Counts {
-    /// Dropped and not said yet.
+    /// Dropped lines that are not logged yet.
     dropped: AtomicU64,
     written: AtomicU64,
 }
@@ -40,22 +40,22 @@ struct Counts {
 #[derive(Debug)]
 struct Writer {
     thread: JoinHandle<()>,
-    /// Never gets anything; closed when the thread is done.
+    /// Never receives a message; disconnected when the thread ends.
     done: Receiver<()>,
 }
 
 impl Log {
-    /// Starts the thread that writes to `out`. `notice` is the line that says how many were dropped.
+    /// Starts the thread that writes to `out`. `notice` formats the line with the number of dropped lines.
     pub fn start(out: impl Write + Send + 'static, notice: fn(u64) -> String) -> io::Result<Log> {
-        Log::with_room(ROOM, out, notice)
+        Log::with_capacity(MAX_QUEUED, out, notice)
     }
 
-    fn with_room(
-        room: usize,
+    fn with_capacity(
+        capacity: usize,
         mut out: impl Write + Send + 'static,
         notice: fn(u64) -> String,
     ) -> io::Result<Log> {
-        let (queue, lines) = mpsc::sync_channel(room);
+        let (queue, lines) = mpsc::sync_channel(capacity);
         let (alive, done) = mpsc::channel();
         let counts = Arc::new(Counts::default());
         let shared = Arc::clone(&counts);
@@ -67,7 +67,7 @@ impl Log {
         Ok(Log { queue: Mutex::new(Some(queue)), counts, writer })
     }
 
-    /// Hands a line over. Never waits for its writing.
+    /// Queues a line. Never blocks.
     pub fn write(&self, text: String) {
         let queue = lock(&self.queue);
         let Some(queue) = queue.as_ref() else { return };
@@ -77,13 +77,13 @@ impl Log {
         }
     }
 
-    /// Waits until everything handed over is written; not for a reader who has stopped reading.
+    /// Closes the queue and waits until it is written. Stops waiting when the reader makes no progress.
     pub fn end(&self) {
         drop(lock(&self.queue).take());
         let Some(writer) = lock(&self.writer).take() else { return };
         let mut written = self.counts.written.load(Relaxed);
-        for _ in 0..LOOKS {
-            if writer.done.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Disconnected) {
+        for _ in 0..MAX_FLUSH_WAITS {
+            if writer.done.recv_timeout(FLUSH_WAIT) == Err(RecvTimeoutError::Disconnected) {
                 let _ = writer.thread.join();
                 return;
             }
@@ -100,28 +100,28 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 fn write_all(lines: &Receiver<LogLine>, counts: &Counts, notice: fn(u64) -> String, out: &mut impl Write) {
-    let mut put = |text: &str| {
-        // A terminal that went away must not stop the endpoint.
+    let mut write = |text: &str| {
+        // Ignores errors: a closed terminal must not stop the endpoint.
         let _ = out.write_all(format!("{text}\n").as_bytes());
         counts.written.fetch_add(1, Relaxed);
     };
     loop {
         let line = match lines.try_recv() {
             Ok(line) => Some(line),
-            // All that waited is written: nothing may follow for a long time, so what was dropped is said now.
+            // The queue is empty, maybe for a long time: log the drops now.
             Err(TryRecvError::Empty | TryRecvError::Disconnected) => {
                 let dropped = counts.dropped.swap(0, Relaxed);
                 if dropped > 0 {
-                    put(&notice(dropped));
+                    write(&notice(dropped));
                 }
                 lines.recv().ok()
             }
         };
         let Some(line) = line else { return };
         if line.dropped > 0 {
-            put(&notice(line.dropped));
+            write(&notice(line.dropped));
         }
-        put(&line.text);
+        write(&line.text);
     }
 }
 
@@ -130,7 +130,7 @@ mod tests {
     use super::*;
     use std::sync::mpsc::Sender;
 
-    /// Tells what is to be written, then waits until it may be; forever free once the other end is gone.
+    /// Writer that reports each write, then blocks until it is allowed to return. Never blocks once `open` is disconnected.
     struct Gate {
         written: Sender<String>,
         open: Receiver<()>,
@@ -148,15 +148,16 @@ mod tests {
         }
     }
 
-    fn gated(room: usize) -> (Log, Receiver<String>, Sender<()>) {
+    fn gated(capacity: usize) -> (Log, Receiver<String>, Sender<()>) {
         let (written, read) = mpsc::channel();
         let (opener, open) = mpsc::channel();
-        let log = Log::with_room(room, Gate { written, open }, |count| format!("{count} dropped")).unwrap();
+        let log =
+            Log::with_capacity(capacity, Gate { written, open }, |count| format!("{count} dropped")).unwrap();
         (log, read, opener)
     }
 
     #[test]
-    fn lines_without_room_are_dropped_and_counted_where_they_are_missing() {
+    fn lines_beyond_the_capacity_are_dropped_and_counted_where_they_are_missing() {
         let (log, read, opener) = gated(2);
         let next = || read.recv_timeout(Duration::from_secs(10)).unwrap();
         log.write("a".to_owned());
@@ -172,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_waits_for_every_line() {
+    fn end_waits_for_every_line() {
         let (log, read, opener) = gated(100);
         drop(opener);
         let lines: Vec<_> = (0..100).map(|number| number.to_string()).collect();
@@ -183,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_does_not_wait_for_a_reader_who_reads_nothing() {
+    fn end_does_not_wait_for_a_stalled_reader() {
         let (log, _read, _opener) = gated(1);
         log.write("a".to_owned());
         log.end();

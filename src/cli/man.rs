@@ -1,4 +1,4 @@
-//! `man`: prints the manual page, or that of a command.
+//! `man`: prints the manual page of the program or of a command.
 
 use std::process::ExitCode;
 
@@ -11,17 +11,17 @@ use crate::version::WITH_COMMIT;
 
 #[derive(Debug, Args)]
 pub struct ManArgs {
-    /// The command, such as: nik parse
+    /// Command, such as: nik parse
     #[arg(value_name = "COMMAND")]
     path: Vec<String>,
 }
 
 pub fn run(args: &ManArgs) -> Result<ExitCode, Failure> {
-    let mut whole = Cli::command();
-    whole.build();
-    let command = find(&whole, &args.path)?;
+    let mut root = Cli::command();
+    root.build();
+    let command = find(&root, &args.path)?;
     let mut page = Vec::new();
-    // A vector takes all that is written to it.
+    // Writing to a `Vec` cannot fail.
     let _ = Man::new(command.clone()).source(format!("dukcapil-fr-sim {WITH_COMMIT}")).render(&mut page);
     say(String::from_utf8_lossy(&page).trim_end())?;
     Ok(ExitCode::SUCCESS)
@@ -33,7 +33,7 @@ fn find<'a>(command: &'a Command, path: &[String]) -> Result<&'a Command, Failur
         let known: Vec<_> = command.get_subcommands().map(Command::get_name).collect();
         let message = match known.is_empty() {
             true => format!("{} has no commands", command.get_name()),
-            false => format!("there is no command {name}; {} has {}", command.get_name(), known.join(", ")),
+            false => format!("unknown command {name}; {} has {}", command.get_name(), known.join(", ")),
         };
         return Err(Failure::bad_input(message));
     };

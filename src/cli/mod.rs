@@ -1,4 +1,4 @@
-//! The command line: one file a command. `serve` is what runs without a command.
+//! The command line, one file per command. Without a command, `serve` runs.
 
 mod call;
 mod check;
@@ -42,15 +42,15 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum CliCommand {
-    /// Serve the endpoint and the admin API (what runs without a command)
+    /// Serve the endpoint and the admin API (the default command)
     Serve(Box<serve::ServeArgs>),
-    /// Write the built-in fixtures into a directory, to be edited
+    /// Write the built-in fixtures to a directory for editing
     Init(init::InitArgs),
-    /// Send one real request and print the answer, the candidates and the reason
+    /// Send one request and print the answer, the candidates and the reason
     Call(call::CallArgs),
-    /// Encrypt a field as openssl_public_encrypt and base64 would
+    /// Encrypt a field as PHP's openssl_public_encrypt does, and print it as base64
     Encrypt(encrypt::EncryptArgs),
-    /// Say offline what the endpoint would answer to a request body, and why
+    /// Evaluate a request body offline: print the answer and its reasons
     Explain(explain::ExplainArgs),
     /// Validate fixtures, or print the policy table
     Check(check::CheckArgs),
@@ -58,24 +58,24 @@ enum CliCommand {
     Schema(schema::SchemaArgs),
     /// Parse, validate and generate NIKs, the numbers of identity cards
     Nik(nik::NikArgs),
-    /// Exit 0 when the server is ready, 1 when it is not
+    /// Check readiness: exit 0 if the server is ready, 1 if not
     Healthcheck(healthcheck::HealthcheckArgs),
-    /// Print what makes a shell complete commands and flags
+    /// Print a shell completion script
     Completions(completions::CompletionsArgs),
-    /// Print the manual page, or that of a command
+    /// Print the manual page of the program or of a command
     Man(man::ManArgs),
-    /// Print the notices of third parties
+    /// Print the third-party licences and notices
     Notices(notices::NoticesArgs),
 }
 
-/// Runs the command line.
+/// Parses the command line and runs the command.
 #[must_use]
 pub fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().collect();
     let command = environment::apply_environment(Cli::command(), &arguments);
     let matches = command.get_matches_from(arguments);
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
-    let done = match cli.command {
+    let result = match cli.command {
         None => serve::run(cli.serve.resolve_verbosity(&matches)),
         Some(CliCommand::Serve(args)) => {
             serve::run(args.resolve_verbosity(matches.subcommand_matches("serve").unwrap_or(&matches)))
@@ -92,7 +92,7 @@ pub fn main() -> ExitCode {
         Some(CliCommand::Man(args)) => man::run(&args),
         Some(CliCommand::Notices(args)) => notices::run(&args),
     };
-    done.unwrap_or_else(|failure| {
+    result.unwrap_or_else(|failure| {
         if !failure.message.is_empty() {
             terminal::eprint_line(format_args!("dukcapil-fr-sim: {}", failure.message));
         }
@@ -100,7 +100,7 @@ pub fn main() -> ExitCode {
     })
 }
 
-/// Why a command ends, and with which exit code (SPEC 1).
+/// Error of a command: its exit code (SPEC 1) and its message.
 #[derive(Debug)]
 struct Failure {
     code: u8,
@@ -108,14 +108,14 @@ struct Failure {
 }
 
 impl Failure {
-    /// The command was carried out and the answer is no.
+    /// The command ran, and the result is negative.
     const NO: u8 = 1;
     /// Bad arguments or fixtures.
     const BAD_INPUT: u8 = 2;
     const ADDRESS_IN_USE: u8 = 3;
     const KEYS_UNUSABLE: u8 = 4;
 
-    /// Nobody reads what the command says, and that is no fault.
+    /// Stdout was closed by its reader. Not an error: exit code 0, no message.
     fn unread() -> Failure {
         Failure { code: 0, message: String::new() }
     }
@@ -133,7 +133,7 @@ impl Failure {
     }
 
     fn fixtures(problems: &[Problem]) -> Failure {
-        Failure::bad_input(format!("the fixtures are wrong:{}", Problem::list(problems)))
+        Failure::bad_input(format!("invalid fixtures:{}", Problem::list(problems)))
     }
 }
 
@@ -153,7 +153,7 @@ impl From<StartError> for Failure {
     }
 }
 
-/// Where fixtures and keys are found, for the commands that read them without serving.
+/// Fixture and key directories, for the commands that read them without serving.
 #[derive(Debug, Args)]
 struct FixtureArgs {
     /// Directory whose files replace the built-in fixtures [default: ./fixtures when it exists]
@@ -164,12 +164,12 @@ struct FixtureArgs {
     keys: PathBuf,
 }
 
-/// The fixture directory in force: the one named, or `./fixtures` when it exists.
-fn fixture_directory(named: Option<&Path>) -> Result<Option<PathBuf>, Failure> {
-    match named {
+/// Returns the active fixture directory: the given one, or `./fixtures` when it exists.
+fn fixture_directory(given: Option<&Path>) -> Result<Option<PathBuf>, Failure> {
+    match given {
         Some(directory) if directory.is_dir() => Ok(Some(directory.to_owned())),
         Some(directory) => Err(Failure::bad_input(format!(
-            "{} is no directory; dukcapil-fr-sim init {} makes one with the built-in fixtures",
+            "{} is not a directory; create it with the built-in fixtures: dukcapil-fr-sim init {}",
             directory.display(),
             directory.display()
         ))),
@@ -177,18 +177,17 @@ fn fixture_directory(named: Option<&Path>) -> Result<Option<PathBuf>, Failure> {
     }
 }
 
-/// Loads fixtures with the keys of the directory, and writes nothing there: where there is no key yet, a throw-away one stands
-/// in.
+/// Loads fixtures with the keys of the directory. Read-only: without a server key, it uses a temporary one.
 fn load(directory: Option<&Path>, keys: &Path) -> Result<Fixtures, Failure> {
     let server = match keys::read(keys).map_err(|error| Failure::keys(error.to_string()))? {
         Some(key) => key,
-        None => PrivateKey::generate("a throw-away key", 2048).map_err(Failure::keys)?,
+        None => PrivateKey::generate("a temporary key", 2048).map_err(Failure::keys)?,
     };
     let ring = KeyRing::new(server, Some(keys.to_owned()));
     config::load(directory, ring, &PolicySpec::default()).map_err(|problems| Failure::fixtures(&problems))
 }
 
-/// Candidates as a table, the best first.
+/// Formats candidates as a table, best first.
 fn candidates_table(mut rows: Vec<(&str, f64)>) -> String {
     rows.sort_by(|(_, a), (_, b)| b.total_cmp(a));
     let lines = rows.iter().map(|(nik, score)| format!("\n{nik:<20} {score:.3}"));
@@ -200,7 +199,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn debug_shows_no_secret_that_was_typed() {
+    fn debug_output_redacts_secrets() {
         for arguments in [
             &["x", "--admin-token", "geheim"][..],
             &["x", "serve", "--admin-token", "geheim"],

@@ -1,4 +1,4 @@
-//! `notices`: prints the notices of third parties. A container image has nothing but the binary, so the binary carries them.
+//! `notices`: prints the third-party notices. They are embedded, because a container image contains only the binary.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! `schema`: prints the JSON Schema of the fixture files, which editors complete and check them by.
+//! `schema`: prints the JSON Schema of the fixture files, for completion and validation in editors.
 
 use std::fs;
 use std::path::PathBuf;
@@ -12,10 +12,10 @@ use crate::config::schema::FileKind;
 
 #[derive(Debug, Args)]
 pub struct SchemaArgs {
-    /// Which file's
+    /// Kind of fixture file
     #[arg(value_name = "FILE", default_value = "customer")]
     file: FileKind,
-    /// Write the schemas of all three into this directory instead
+    /// Write all three schemas to this directory instead
     #[arg(long, value_name = "DIR", conflicts_with = "file")]
     out: Option<PathBuf>,
 }
@@ -25,11 +25,11 @@ pub fn run(args: &SchemaArgs) -> Result<ExitCode, Failure> {
         say(format_args!("{:#}", args.file.schema()))?;
         return Ok(ExitCode::SUCCESS);
     };
-    let unwritten = |path: &PathBuf, error| Failure::bad_input(format!("{}: {error}", path.display()));
-    fs::create_dir_all(directory).map_err(|error| unwritten(directory, error))?;
+    let write_failed = |path: &PathBuf, error| Failure::bad_input(format!("{}: {error}", path.display()));
+    fs::create_dir_all(directory).map_err(|error| write_failed(directory, error))?;
     for kind in FileKind::ALL {
         let path = directory.join(kind.schema_name());
-        fs::write(&path, format!("{:#}\n", kind.schema())).map_err(|error| unwritten(&path, error))?;
+        fs::write(&path, format!("{:#}\n", kind.schema())).map_err(|error| write_failed(&path, error))?;
         say(path.display())?;
     }
     Ok(ExitCode::SUCCESS)

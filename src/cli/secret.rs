@@ -1,13 +1,13 @@
-//! What is typed on the command line and must not be printed.
+//! Secrets given on the command line, redacted in debug output.
 
 use std::fmt;
 
-/// A text that `Debug` does not show.
+/// A secret text. `Debug` redacts it.
 #[derive(Clone)]
 pub struct Secret(String);
 
 impl Secret {
-    /// The text itself.
+    /// Returns the text.
     pub fn reveal(&self) -> &str {
         &self.0
     }

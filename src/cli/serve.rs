@@ -1,4 +1,4 @@
-//! `serve`: the endpoint and the admin API, until SIGTERM or SIGINT.
+//! `serve`: runs the endpoint and the admin API until SIGTERM or SIGINT.
 
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
@@ -25,68 +25,68 @@ use crate::{Builder, Simulator};
 /// Flags of `serve`; each has an environment variable.
 #[derive(Debug, Args)]
 pub struct ServeArgs {
-    /// Address of the endpoint; port 0 takes a free one
+    /// Address of the endpoint; port 0 takes a free port
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080", value_parser = address, env = "FRSIM_LISTEN")]
     listen: SocketAddr,
     /// Address of the admin API, or off
     #[arg(long, value_name = "ADDR|off", default_value = "127.0.0.1:9090", env = "FRSIM_ADMIN_LISTEN")]
     admin_listen: AdminListen,
-    /// Token that the admin API asks for: visible ASCII characters, no blanks
+    /// Bearer token that the admin API requires: visible ASCII characters, no spaces
     #[arg(long, value_name = "T", env = "FRSIM_ADMIN_TOKEN", hide_env_values = true)]
     admin_token: Option<Secret>,
     /// Directory whose files replace the built-in fixtures [default: ./fixtures when it exists]
     #[arg(long, value_name = "DIR", env = "FRSIM_FIXTURES")]
     fixtures: Option<PathBuf>,
-    /// Directory of the keys; made on the first start
+    /// Directory of the keys; generated on the first start
     #[arg(long, value_name = "DIR", default_value = "./keys", env = "FRSIM_KEYS")]
     keys: PathBuf,
-    /// Size of a key that is made
+    /// Size of a generated key
     #[arg(long, value_name = "BITS", default_value = "2048", value_parser = key_bits, env = "FRSIM_KEY_BITS")]
     key_bits: usize,
-    /// system, or an instant in RFC 3339 at which the clock stands still
+    /// Clock: system, or an RFC 3339 time at which it is stopped
     #[arg(long, value_name = "system|RFC3339", default_value = "system", env = "FRSIM_CLOCK")]
     clock: ClockStart,
-    /// Seed of everything that is left to chance
+    /// Random seed
     #[arg(long, value_name = "N", default_value_t = 0, env = "FRSIM_SEED")]
     seed: u64,
     /// Layout of the answers [default: documented]
     #[arg(long, env = "FRSIM_LAYOUT")]
     layout: Option<Layout>,
-    /// File that gets the addresses as JSON once both listen
+    /// File to write the addresses to, as JSON, once both listeners are ready
     #[arg(long, value_name = "PATH", env = "FRSIM_PORT_FILE")]
     port_file: Option<PathBuf>,
-    /// Largest body of a request
+    /// Max request body size
     #[arg(long, value_name = "SIZE", default_value = "10MiB", env = "FRSIM_MAX_BODY")]
     max_body: Size,
-    /// How long answers under way may take at the end
+    /// Grace period for answers in flight at shutdown
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = humantime::parse_duration, env = "FRSIM_GRACE")]
     grace: Duration,
-    /// Size of the journal in memory
+    /// Max size of the journal in memory
     #[arg(long, value_name = "SIZE", default_value = "32MiB", env = "FRSIM_JOURNAL")]
     journal: Size,
-    /// File that journal entries are appended to, one JSON object a line
+    /// File to append journal entries to, one JSON object per line
     #[arg(long, value_name = "PATH", env = "FRSIM_JOURNAL_FILE")]
     journal_file: Option<PathBuf>,
-    /// Show NIKs whole in journal and log
+    /// Show NIKs unmasked in the journal and the log
     #[arg(long, value_parser = BoolishValueParser::new(), env = "FRSIM_SHOW_NIK")]
     show_nik: bool,
     /// Format of the log on stderr and of the ready line
     #[arg(long, default_value = "text", env = "FRSIM_LOG")]
     log: LogFormat,
-    /// Say more: hints and warnings of each request
+    /// Also log hints and warnings of each request
     #[arg(short, long, value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue, env = "FRSIM_VERBOSE")]
     verbose: bool,
-    /// Say only what is wrong; the last of -v and -q counts
+    /// Log only warnings and errors; the last of -v and -q wins
     #[arg(short, long, value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue, env = "FRSIM_QUIET")]
     quiet: bool,
 }
 
 impl ServeArgs {
-    /// These, with one of -v and -q: the one typed last, over what the other's variable says.
+    /// Resolves -v against -q: the last flag on the command line wins, and a flag overrides the other's environment variable.
     pub fn resolve_verbosity(mut self, matches: &ArgMatches) -> ServeArgs {
-        let is_typed = |name| matches.value_source(name) == Some(ValueSource::CommandLine);
-        let place = |name| matches.index_of(name).filter(|_| is_typed(name));
-        let (quiet, verbose) = (place("quiet"), place("verbose"));
+        let is_flag = |name| matches.value_source(name) == Some(ValueSource::CommandLine);
+        let position = |name| matches.index_of(name).filter(|_| is_flag(name));
+        let (quiet, verbose) = (position("quiet"), position("verbose"));
         self.quiet &= quiet >= verbose;
         self.verbose &= verbose >= quiet;
         self
@@ -112,24 +112,24 @@ fn address(text: &str) -> Result<SocketAddr, String> {
     text.to_socket_addrs()
         .ok()
         .and_then(|mut addresses| addresses.next())
-        .ok_or_else(|| "write an address and a port, such as 127.0.0.1:8080".to_owned())
+        .ok_or_else(|| "expected an address and a port, such as 127.0.0.1:8080".to_owned())
 }
 
 fn key_bits(text: &str) -> Result<usize, String> {
     let bits = text.parse().ok().filter(|bits| KEY_BITS.contains(bits));
-    bits.ok_or_else(|| format!("a key has {} to {} bits", KEY_BITS.start(), KEY_BITS.end()))
+    bits.ok_or_else(|| format!("the key size is {} to {} bits", KEY_BITS.start(), KEY_BITS.end()))
 }
 
 pub fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
-    let console = Console::new(args.log, args.verbose, args.quiet).map_err(refused)?;
+    let console = Console::new(args.log, args.verbose, args.quiet).map_err(system_error)?;
     let console = Arc::new(console);
-    let served = serve(args, &console);
+    let result = serve(args, &console);
     console.end();
-    served
+    result
 }
 
-fn refused(error: std::io::Error) -> Failure {
-    Failure::bad_input(format!("the system refuses: {error}"))
+fn system_error(error: std::io::Error) -> Failure {
+    Failure::bad_input(format!("the operating system refused: {error}"))
 }
 
 fn serve(args: ServeArgs, console: &Arc<Console>) -> Result<ExitCode, Failure> {
@@ -137,11 +137,11 @@ fn serve(args: ServeArgs, console: &Arc<Console>) -> Result<ExitCode, Failure> {
     let log = args.log;
     let directory = fixture_directory(args.fixtures.as_deref())?;
     let keys = args.keys.clone();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(refused)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(system_error)?;
     let _guard = runtime.enter();
-    // Before the ready line: a signal that comes right after it must not kill the process.
-    let signals = Signals::listen().map_err(refused)?;
-    // A thousand hanging connections need a thousand descriptors. Where it is refused, the system's limit holds.
+    // Before the ready line: a signal right after it must stop the simulator, not kill the process.
+    let signals = Signals::listen().map_err(system_error)?;
+    // A thousand hanging connections need a thousand descriptors. If this fails, the system's limit applies.
     let _ = rlimit::increase_nofile_limit(u64::MAX);
     let simulator = builder(args, directory.clone(), Arc::clone(console) as _)?.start_blocking()?;
     console.banner(&simulator, directory.as_deref(), &keys);
@@ -156,7 +156,7 @@ fn builder(
     directory: Option<PathBuf>,
     observer: Arc<dyn crate::state::observer::Observer>,
 ) -> Result<Builder, Failure> {
-    // --admin-token "$TOKEN" without a TOKEN means none.
+    // An empty token means no token: --admin-token "$TOKEN" with TOKEN unset.
     let token = args.admin_token.map(|token| token.reveal().to_owned()).filter(|token| !token.is_empty());
     let admin = match args.admin_listen {
         AdminListen::Off => None,
@@ -164,7 +164,7 @@ fn builder(
     };
     if admin.is_some_and(|address| !address.ip().is_loopback()) && token.is_none() {
         return Err(Failure::bad_input(
-            "--admin-listen beyond loopback needs --admin-token: anybody who reaches it could steer the simulator",
+            "--admin-listen beyond loopback needs --admin-token: anyone who can reach it could control the simulator",
         ));
     }
     let max_body = usize::try_from(args.max_body.0).unwrap_or(usize::MAX);
@@ -187,7 +187,7 @@ fn builder(
         .observer(observer))
 }
 
-/// The one line on stdout, and the port file.
+/// Writes the port file and prints the ready line, the only line on stdout.
 fn announce(simulator: &Simulator, log: LogFormat, port_file: Option<&Path>) -> Result<(), Failure> {
     let addresses = json!({ "endpoint": simulator.url(), "admin": simulator.admin_url() });
     if let Some(path) = port_file {
@@ -201,22 +201,22 @@ fn announce(simulator: &Simulator, log: LogFormat, port_file: Option<&Path>) -> 
             format!("ready endpoint={} admin={admin}", simulator.url())
         }
     };
-    // Nobody may be listening to stdout; the simulator serves all the same.
+    // Ignores errors: stdout may be closed, and the simulator serves anyway.
     let _ = terminal::say(line);
     Ok(())
 }
 
-/// Whoever waits for the file never reads half of it.
+/// Writes a temporary file and renames it, so that a reader never sees a partial file.
 fn write_atomically(path: &Path, text: &str) -> std::io::Result<()> {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(format!(".{}.tmp", std::process::id()));
-    std::fs::write(&beside, text)?;
-    std::fs::rename(&beside, path).inspect_err(|_| {
-        let _ = std::fs::remove_file(&beside);
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(format!(".{}.tmp", std::process::id()));
+    std::fs::write(&temporary, text)?;
+    std::fs::rename(&temporary, path).inspect_err(|_| {
+        let _ = std::fs::remove_file(&temporary);
     })
 }
 
-/// The signals that end or reload.
+/// Signals that stop or reload.
 #[cfg(unix)]
 struct Signals {
     terminate: tokio::signal::unix::Signal,
@@ -241,7 +241,7 @@ impl Signals {
                 _ = self.terminate.recv() => return,
                 _ = self.interrupt.recv() => return,
                 () = simulator.stopping() => return,
-                // Whether it worked is told to the observer, which is the console.
+                // The observer, which is the console, logs the result.
                 _ = self.hangup.recv() => drop(simulator.reload()),
             }
         }

@@ -1,13 +1,16 @@
-//! The one place where the command line writes to stdout and stderr.
+//! Writes to stdout and stderr. No other module of the command line does.
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 
 use super::Failure;
 
-/// A line on stdout. When nobody reads any more, as in `check --policy | head`, the command ends quietly.
+/// Prints a line to stdout.
+///
+/// # Errors
+/// A broken pipe, as in `check --policy | head`, is a failure without a message and with exit code 0.
 pub fn say(line: impl Display) -> Result<(), Failure> {
-    // One write: a reader sees whole lines.
+    // One write per line, so that a reader sees complete lines.
     let line = format!("{line}\n");
     let mut stdout = io::stdout().lock();
     match stdout.write_all(line.as_bytes()).and_then(|()| stdout.flush()) {
@@ -17,17 +20,17 @@ pub fn say(line: impl Display) -> Result<(), Failure> {
     }
 }
 
-/// A line on stderr. Where that cannot be written, nothing could say so.
+/// Prints a line to stderr. Ignores errors: there is nowhere to report them.
 pub fn eprint_line(line: impl Display) {
     let _ = stderr().write_all(format!("{line}\n").as_bytes());
 }
 
-/// Stderr, for who writes many lines.
+/// Returns stderr, for writing many lines.
 pub fn stderr() -> io::Stderr {
     io::stderr()
 }
 
-/// Whether what goes to stderr may be coloured.
+/// Returns whether output to stderr may be coloured: it is a terminal, and `NO_COLOR` is not set.
 pub fn is_colourful() -> bool {
     stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }

@@ -1,43 +1,43 @@
-//! `extends`: what a customer inherits, and from whom.
+//! Inheritance between customers (`extends`).
 
 use std::collections::BTreeMap;
 
 use super::model::CustomerSpec;
-use super::problem::{FieldError, wrong};
+use super::problem::{FieldError, field_error};
 use super::values::CustomerId;
 use crate::base::suggestion;
 
-/// What files say of customers.
+/// Customer specifications by id, without inheritance.
 pub(super) type SpecsById<'a> = BTreeMap<&'a CustomerId, &'a CustomerSpec>;
 
-/// The customer's own words over those it extends, the farthest first.
-pub(super) fn inherited(id: &CustomerId, words: &SpecsById) -> Result<CustomerSpec, FieldError> {
-    let chain = chain(id, words)?;
-    Ok(chain.iter().rev().fold(CustomerSpec::default(), |whole, id| whole.overlaid(words[id])))
+/// Returns the customer's specification merged over those it extends, the farthest base first.
+pub(super) fn inherited(id: &CustomerId, specs: &SpecsById) -> Result<CustomerSpec, FieldError> {
+    let chain = chain(id, specs)?;
+    Ok(chain.iter().rev().fold(CustomerSpec::default(), |merged, id| merged.overlaid(specs[id])))
 }
 
-/// A customer and all that it extends, the nearest first.
+/// Returns the ids of a customer and of everything it extends, the nearest first.
+///
+/// # Errors
+/// When a base does not exist, or the chain is circular.
 pub(super) fn chain<'a>(
     id: &'a CustomerId,
-    words: &SpecsById<'a>,
+    specs: &SpecsById<'a>,
 ) -> Result<Vec<&'a CustomerId>, FieldError> {
     let mut chain = vec![id];
-    while let Some(base) = words[chain[chain.len() - 1]].extends.as_ref() {
+    while let Some(base) = specs[chain[chain.len() - 1]].extends.as_ref() {
         if chain.contains(&base) {
-            return Err(wrong(
-                &["extends"],
-                format!("extends goes in a circle: {base} extends itself in the end"),
-            ));
+            return Err(field_error(&["extends"], format!("circular extends: {base} extends itself")));
         }
-        if !words.contains_key(base) {
-            return Err(wrong(&["extends"], unknown_base(base, words)));
+        if !specs.contains_key(base) {
+            return Err(field_error(&["extends"], unknown_base(base, specs)));
         }
         chain.push(base);
     }
     Ok(chain)
 }
 
-pub(super) fn unknown_base(base: &CustomerId, words: &SpecsById) -> String {
-    let proposal = suggestion::suffix(base.as_str(), words.keys().map(|id| id.as_str()));
-    format!("there is no customer {base} to extend{proposal}")
+pub(super) fn unknown_base(base: &CustomerId, specs: &SpecsById) -> String {
+    let suggestion = suggestion::suffix(base.as_str(), specs.keys().map(|id| id.as_str()));
+    format!("there is no customer {base} to extend{suggestion}")
 }

@@ -1,4 +1,4 @@
-//! The galleries of the fixtures: `gallery/gallery.toml`, and what customers have of their own; with the pictures beside them.
+//! Galleries of the fixtures: the shared one (`gallery/gallery.toml`), the customers' own, and the picture files.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -7,28 +7,28 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::model::{GallerySpec, IdentitySpec, NikText, PictureName};
-use super::problem::{FieldError, Problem, wrong};
+use super::problem::{FieldError, Problem, field_error};
 use super::source::{File, Files, parse};
 use crate::base::suggestion;
 use crate::domain::limits::Limits;
 use crate::domain::matcher::{Gallery, Identity, Picture, Similar};
 
-/// Problems of one gallery that are told; when a folder is missing, all of it is wrong.
-const MAX_TOLD: usize = 20;
+/// Max. reported errors per gallery: a missing directory makes every entry wrong.
+const MAX_REPORTED: usize = 20;
 
-/// Every file in `gallery/` by its name: the picture, or why it is none.
+/// All files in `gallery/` by name: the decoded picture, or why it cannot be decoded.
 #[derive(Debug, Default)]
 pub struct Pictures(BTreeMap<String, Result<Arc<Picture>, String>>);
 
 impl Pictures {
-    /// Decodes what is in `gallery/`, on all cores. What is in `before` already is taken from there.
+    /// Decodes the pictures in `gallery/` on all cores. Reuses those that `before` has already.
     #[must_use]
     pub fn open(files: &Files, before: Option<&Pictures>) -> Pictures {
-        let known: HashMap<_, _> =
+        let cached: HashMap<_, _> =
             before.into_iter().flat_map(Pictures::all).map(|picture| (picture.sha256, picture)).collect();
         let names = files.iter().filter_map(|(path, file)| Some((path.strip_prefix("gallery/")?, file)));
         let names: Vec<_> = names.filter(|(name, _)| !name.ends_with(".toml")).collect();
-        let open = |(name, file): &(&str, &File)| ((*name).to_owned(), opened(file, &known));
+        let open = |(name, file): &(&str, &File)| ((*name).to_owned(), decode(file, &cached));
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let share = names.len().div_ceil(cores).max(1);
         std::thread::scope(|scope| {
@@ -36,7 +36,7 @@ impl Pictures {
                 .chunks(share)
                 .map(|share| scope.spawn(move || share.iter().map(open).collect::<Vec<_>>()))
                 .collect();
-            // A share whose thread ended early has no pictures; whoever names one is told that there is none.
+            // If a thread panics, its share of the pictures is missing: a reference to one of them is an error.
             Pictures(shares.into_iter().filter_map(|share| share.join().ok()).flatten().collect())
         })
     }
@@ -45,25 +45,25 @@ impl Pictures {
         self.0.values().flatten()
     }
 
-    /// The picture with this name.
+    /// Returns the picture with this name.
     ///
     /// # Errors
-    /// When there is none, or it is no picture; the message proposes the one that was meant.
+    /// When it does not exist (the message suggests a similar name) or cannot be decoded.
     pub fn named(&self, name: &str) -> Result<Arc<Picture>, String> {
         match self.0.get(name) {
             Some(Ok(picture)) => Ok(Arc::clone(picture)),
             Some(Err(message)) => Err(format!("the picture {name:?} {message}")),
             None => {
-                let proposal = suggestion::suffix(name, self.0.keys().map(String::as_str));
-                Err(format!("there is no picture {name:?} beside gallery.toml{proposal}"))
+                let suggestion = suggestion::suffix(name, self.0.keys().map(String::as_str));
+                Err(format!("there is no picture {name:?} beside gallery.toml{suggestion}"))
             }
         }
     }
 }
 
-fn opened(file: &File, known: &HashMap<[u8; 32], &Arc<Picture>>) -> Result<Arc<Picture>, String> {
+fn decode(file: &File, cached: &HashMap<[u8; 32], &Arc<Picture>>) -> Result<Arc<Picture>, String> {
     let sha256: [u8; 32] = Sha256::digest(&file.bytes).into();
-    if let Some(picture) = known.get(&sha256) {
+    if let Some(picture) = cached.get(&sha256) {
         return Ok(Arc::clone(picture));
     }
     match &file.bytes {
@@ -73,17 +73,17 @@ fn opened(file: &File, known: &HashMap<[u8; 32], &Arc<Picture>>) -> Result<Arc<P
     .map(Arc::new)
 }
 
-/// Reads `gallery/gallery.toml`.
+/// Reads the shared gallery, `gallery/gallery.toml`. Adds errors to `problems`.
 pub(super) fn shared(files: &Files, pictures: &Pictures, problems: &mut Vec<Problem>) -> Gallery {
     let Some(file) = files.get("gallery/gallery.toml") else { return Gallery::default() };
     let Some((text, spec)) = parse::<GallerySpec>(file, problems) else { return Gallery::default() };
-    let (gallery, wrong) = gallery(&spec.identities, pictures, &["identities"]);
-    let place = |(path, message): FieldError| Problem::at(&file.shown, text, &path, message);
-    problems.extend(wrong.into_iter().take(MAX_TOLD).map(place));
+    let (gallery, errors) = gallery(&spec.identities, pictures, &["identities"]);
+    let located = |(path, message): FieldError| Problem::at(&file.shown, text, &path, message);
+    problems.extend(errors.into_iter().take(MAX_REPORTED).map(located));
     gallery
 }
 
-/// A customer's own gallery. Where it has the shared one too, nobody is in both.
+/// Builds a customer's own gallery. If the customer also has the shared gallery, a NIK must not be in both.
 pub(super) fn own(
     specs: &[IdentitySpec],
     pictures: &Pictures,
@@ -97,44 +97,44 @@ pub(super) fn own(
     for (index, NikText(nik)) in specs.iter().map(|spec| &spec.nik).enumerate() {
         if shared.is_some_and(|shared| shared.get(nik).is_some()) {
             let message =
-                format!("the NIK {nik} is in the shared gallery too; take another, or shared = false");
-            return Err(wrong(&[here[0], here[1], &index.to_string(), "nik"], message));
+                format!("the NIK {nik} is in the shared gallery too; use another NIK, or set shared = false");
+            return Err(field_error(&[here[0], here[1], &index.to_string(), "nik"], message));
         }
     }
     Ok(gallery)
 }
 
-/// A gallery, and what is wrong with it. `here` is the path of its identities in their file.
+/// Builds a gallery and collects its errors. `here` is the key path of the identities in their file.
 fn gallery(specs: &[IdentitySpec], pictures: &Pictures, here: &[&str]) -> (Gallery, Vec<FieldError>) {
     let mut problems = Vec::new();
-    let mut known = HashSet::new();
+    let mut niks = HashSet::new();
     let identities: Vec<_> = specs
         .iter()
         .enumerate()
         .map(|(index, spec)| {
-            let mut told = |path: &[&str], message: String| {
-                problems.push(wrong(&[here, &[&index.to_string()], path].concat(), message));
+            let mut report = |path: &[&str], message: String| {
+                problems.push(field_error(&[here, &[&index.to_string()], path].concat(), message));
             };
-            if !known.insert(&spec.nik) {
-                told(&["nik"], format!("the NIK {} stands twice", spec.nik.0));
+            if !niks.insert(&spec.nik) {
+                report(&["nik"], format!("duplicate NIK {}", spec.nik.0));
             }
-            identity(spec, pictures, &mut told)
+            identity(spec, pictures, &mut report)
         })
         .collect();
     (identities.into_iter().collect(), problems)
 }
 
-fn identity(spec: &IdentitySpec, pictures: &Pictures, told: &mut impl FnMut(&[&str], String)) -> Identity {
+fn identity(spec: &IdentitySpec, pictures: &Pictures, report: &mut impl FnMut(&[&str], String)) -> Identity {
     let mut found = Vec::new();
     for (index, PictureName(name)) in spec.pictures.iter().enumerate() {
         match pictures.named(name) {
             Ok(picture) => found.push(picture),
-            Err(message) => told(&["pictures", &index.to_string()], message),
+            Err(message) => report(&["pictures", &index.to_string()], message),
         }
     }
     for (index, similar) in spec.similar.iter().enumerate() {
         if similar.nik == spec.nik {
-            told(&["similar", &index.to_string()], format!("{} cannot be similar to itself", spec.nik.0));
+            report(&["similar", &index.to_string()], format!("{} cannot be similar to itself", spec.nik.0));
         }
     }
     let similar =

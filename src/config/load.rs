@@ -1,4 +1,4 @@
-//! Loads fixtures as a whole or not at all: built-in files, and over them those of a directory.
+//! Loads all fixtures or none: the built-in files, overlaid by those of a directory.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -21,113 +21,114 @@ use crate::domain::matcher::Gallery;
 use crate::domain::policy::{Policy, PolicySpec};
 use crate::keys::KeyRing;
 
-/// The prefixes of the document, one with its stray blank (doc 1: `http://172.16.160.176:8080/api /face-recognition`).
+/// Path prefixes of the document, the second with its stray space (doc 1: `http://172.16.160.176:8080/api /face-recognition`).
 pub(super) const DOCUMENTED_PREFIXES: [&str; 2] = ["/api/face-recognition", "/api /face-recognition"];
 
-/// Everything the fixtures say, resolved.
+/// All fixtures, resolved.
 #[derive(Debug)]
 pub struct Fixtures {
     pub prefixes: Vec<String>,
     pub peer: PeerSource,
     pub limits: Limits,
-    /// Of the matcher that customers without one of their own share; `None`: no limit.
+    /// Capacity of the shared matcher, for customers without a capacity of their own; `None`: unlimited.
     pub capacity: Option<Capacity>,
-    /// The global policy, also of unknown customers.
+    /// Global policy; also applies to requests of unknown customers.
     pub policy: Policy,
     pub customers: BTreeMap<String, Arc<Customer>>,
-    /// Who is found for every customer that does not say otherwise.
+    /// Shared gallery, for every customer that does not opt out.
     pub gallery: Gallery,
-    /// The files beside the galleries, which these name.
+    /// Picture files that the galleries reference.
     pub pictures: Pictures,
-    /// Whether photos are compared by content, or by their files alone.
+    /// Compares photos by content; if false, only identical files match.
     pub perceptual: bool,
-    /// Among how many strangers a photo is searched, for customers that do not say.
+    /// Default number of strangers that a photo is also searched among.
     population: u64,
     pub keys: KeyRing,
-    /// What the files say of each customer, before anything is inherited.
+    /// Each customer's specification as written, without inheritance.
     specs: BTreeMap<CustomerId, CustomerSpec>,
-    /// The same with everything that they inherit.
+    /// Each customer's specification with inheritance applied.
     resolved_specs: BTreeMap<CustomerId, Arc<CustomerSpec>>,
-    /// Files beside the customers', which rules name.
+    /// Files in `customers/` that rules reference.
     attached_files: BTreeMap<String, Vec<u8>>,
 }
 
-/// What cannot stand in a path as it is.
+/// Characters that are percent-encoded in a path.
 pub(super) const IN_A_PATH: &AsciiSet =
     &percent_encoding::CONTROLS.add(b' ').add(b'"').add(b'#').add(b'%').add(b'<').add(b'>').add(b'?');
 
 impl Fixtures {
-    /// The path of a customer's requests, under the first prefix.
+    /// Returns the path of a customer's requests, under the first prefix.
     #[must_use]
     pub fn path_of(&self, customer_id: &str, methode: &str) -> String {
         let prefix = self.prefixes.first().map_or("", String::as_str);
         utf8_percent_encode(&format!("{prefix}/{customer_id}/{methode}"), IN_A_PATH).to_string()
     }
 
-    /// What the files say of a customer, without what it inherits.
+    /// Returns a customer's specification as written in its file, without inheritance.
     #[must_use]
     pub fn spec(&self, id: &str) -> Option<&CustomerSpec> {
         self.specs.get(id)
     }
 
-    /// What the files say of a customer, with everything that it inherits.
+    /// Returns a customer's specification with inheritance applied.
     #[must_use]
     pub fn resolved_spec(&self, id: &str) -> Option<&Arc<CustomerSpec>> {
         self.resolved_specs.get(id)
     }
 
-    /// Resolves a customer that is put over the admin API. `spec` has everything that it inherits.
+    /// Resolves a customer of the admin API. `spec` includes everything that it inherits.
     ///
     /// # Errors
-    /// What is wrong, and where.
+    /// The first error and the path of its key.
     pub fn resolve(
         &self,
         id: &CustomerId,
         spec: &CustomerSpec,
         now: Timestamp,
     ) -> Result<Customer, FieldError> {
-        self.resolver().resolve(id, spec, SpecSource::OverApi(now))
+        self.resolver().resolve(id, spec, SpecSource::Api(now))
     }
 
-    /// What would be wrong with files that say this, over those that there are; paths begin with `simulator` or with `customers`
-    /// and an id.
+    /// Validates `simulator` and `customers` as if files with this content overlaid the present ones. Returns the errors; their
+    /// paths begin with `simulator`, or with `customers` and an id.
     #[must_use]
     pub fn validate(
         &self,
         simulator: &SimulatorSpec,
         customers: &BTreeMap<CustomerId, CustomerSpec>,
     ) -> Vec<FieldError> {
-        let below = |place: &[&str], (path, message): FieldError| {
-            (place.iter().map(ToString::to_string).chain(path).collect(), message)
+        let prefixed = |prefix: &[&str], (path, message): FieldError| {
+            (prefix.iter().map(ToString::to_string).chain(path).collect(), message)
         };
         let capacity =
             simulator.capacity.as_ref().and_then(|spec| read_capacity(spec, &self.attached_files).err());
-        let capacity = capacity.map(|wrong| below(&["simulator"], wrong));
-        let customers = self.wrong_with(customers);
-        let customers = customers.into_iter().map(|(id, wrong)| below(&["customers", id.as_str()], wrong));
+        let capacity = capacity.map(|error| prefixed(&["simulator"], error));
+        let customers = self.customer_errors(customers);
+        let customers = customers.into_iter().map(|(id, error)| prefixed(&["customers", id.as_str()], error));
         capacity.into_iter().chain(customers).collect()
     }
 
-    /// What would be wrong with these customers, and whose fault it is: its own, or that of the one of these that it extends.
-    fn wrong_with<'a>(
+    /// Validates these customers over the present ones. Attributes each error to the new customer that causes it: its own errors,
+    /// and those of present customers that extend it.
+    fn customer_errors<'a>(
         &'a self,
         new: &'a BTreeMap<CustomerId, CustomerSpec>,
     ) -> Vec<(&'a CustomerId, FieldError)> {
-        let words: SpecsById = self.specs.iter().chain(new).collect();
-        let wrong = |id: &CustomerId| {
-            let spec = inherited(id, &words);
-            spec.and_then(|spec| self.resolver().resolve(id, &spec, SpecSource::InFile)).err()
+        let specs: SpecsById = self.specs.iter().chain(new).collect();
+        let error = |id: &CustomerId| {
+            let spec = inherited(id, &specs);
+            spec.and_then(|spec| self.resolver().resolve(id, &spec, SpecSource::File)).err()
         };
-        let own: BTreeMap<_, _> = new.keys().filter_map(|id| Some((id, wrong(id)?))).collect();
-        let of_a_base = self.specs.keys().filter(|id| !new.contains_key(*id)).filter_map(|id| {
-            let chain = chain(id, &words).ok()?;
+        let own: BTreeMap<_, _> = new.keys().filter_map(|id| Some((id, error(id)?))).collect();
+        let of_dependents = self.specs.keys().filter(|id| !new.contains_key(*id)).filter_map(|id| {
+            let chain = chain(id, &specs).ok()?;
             let base = *chain.iter().find(|base| new.contains_key(**base))?;
-            // What is wrong with a base itself is told already.
-            let (_, message) = wrong(id).filter(|_| !chain.iter().any(|base| own.contains_key(base)))?;
-            Some((base, (Vec::new(), format!("{id} extends it, and would be wrong: {message}"))))
+            // A base's own error is reported already.
+            let (_, message) = error(id).filter(|_| !chain.iter().any(|base| own.contains_key(base)))?;
+            Some((base, (Vec::new(), format!("{id} extends it and would become invalid: {message}"))))
         });
-        let of_a_base: Vec<_> = of_a_base.collect();
-        own.into_iter().chain(of_a_base).collect()
+        let of_dependents: Vec<_> = of_dependents.collect();
+        own.into_iter().chain(of_dependents).collect()
     }
 
     fn resolver(&self) -> Resolver<'_> {
@@ -141,22 +142,22 @@ impl Fixtures {
         }
     }
 
-    /// A file beside the customers', by its name.
+    /// Returns a file in `customers/` that is not a customer, by name.
     ///
     /// # Errors
-    /// When there is none; the message proposes the one that was meant.
+    /// When it does not exist; the message suggests a similar name.
     pub fn attached_file(&self, name: &str) -> Result<Vec<u8>, String> {
         attached_file(&self.attached_files, name)
     }
 
-    /// The capacity of a customer's matcher, and whose matcher it is: the customer's own, or everybody's (`None`).
+    /// Returns the capacity of a customer's matcher and its owner: the customer, or `None` for the shared matcher.
     #[must_use]
     pub fn capacity_of<'a>(&'a self, customer: &'a Customer) -> Option<(Option<&'a str>, &'a Capacity)> {
         let own = customer.capacity.as_ref().map(|own| (Some(customer.id.as_str()), own));
         own.or_else(|| self.capacity.as_ref().map(|shared| (None, shared)))
     }
 
-    /// Every capacity, and whose matcher has it: the shared one first, then the own ones of these customers.
+    /// Returns every capacity with its owner: the shared one first (`None`), then those of these customers.
     pub fn capacities<'a>(
         &'a self,
         customers: &'a [Arc<Customer>],
@@ -166,7 +167,7 @@ impl Fixtures {
         shared.chain(own.filter_map(|customer| Some((Some(&*customer.id), customer.capacity.as_ref()?))))
     }
 
-    /// Whose gallery has a NIK, of those that one of these customers finds, or that anybody finds.
+    /// Returns which gallery has a NIK, as text for a message: among those that `customer_id` searches, or among all.
     #[must_use]
     pub fn nik_owner(
         &self,
@@ -182,17 +183,17 @@ impl Fixtures {
     }
 }
 
-/// Reads and resolves fixtures: the built-in ones, and over them those of `directory`. `over` is what the command line says
-/// about policy; it stands between `simulator.toml` and the customers' own.
+/// Reads and resolves fixtures: the built-in ones, overlaid by those of `directory`. `over` is the policy of the command line: it
+/// overrides `simulator.toml`, and the customers' policies override it.
 ///
 /// # Errors
-/// Everything that is wrong, file by file.
+/// All errors, file by file.
 pub fn load(directory: Option<&Path>, keys: KeyRing, over: &PolicySpec) -> Result<Fixtures, Vec<Problem>> {
     let files = source::read(directory).map_err(|problem| vec![problem])?;
     resolve(&files, keys, over)
 }
 
-/// Reads fixtures again. Pictures that `before` has are not decoded again.
+/// Reads the fixtures again. Reuses the decoded pictures of `before`.
 ///
 /// # Errors
 /// As [`load`].
@@ -232,18 +233,18 @@ pub(super) fn resolve_with(
     };
     let capacity = shared_capacity(simulator.capacity.as_ref(), files, &attached_files, &mut problems);
     let (mut customers, mut resolved_specs) = (BTreeMap::new(), BTreeMap::new());
-    let words = specs.iter().map(|(id, page)| (id, &page.spec)).collect();
-    for (id, page) in &specs {
-        let resolved = inherited(id, &words)
-            .and_then(|spec| Ok((resolver.resolve(id, &spec, SpecSource::InFile)?, spec)));
+    let specs_by_id = specs.iter().map(|(id, file)| (id, &file.spec)).collect();
+    for (id, file) in &specs {
+        let resolved = inherited(id, &specs_by_id)
+            .and_then(|spec| Ok((resolver.resolve(id, &spec, SpecSource::File)?, spec)));
         match resolved {
             Ok((customer, spec)) => {
                 customers.insert(id.to_string(), Arc::new(customer));
                 resolved_specs.insert(id.clone(), Arc::new(spec));
             }
-            // What extends a customer that cannot be read is not judged: that one's problem is told already.
+            // Skips customers that extend an unreadable one: its error is reported already.
             Err(_) if extends_one_of(id, &specs, &unreadable) => {}
-            Err((path, message)) => problems.push(page.problem(&path, message)),
+            Err((path, message)) => problems.push(file.problem(&path, message)),
         }
     }
     if !problems.is_empty() {
@@ -254,7 +255,7 @@ pub(super) fn resolve_with(
         None => DOCUMENTED_PREFIXES.map(str::to_owned).to_vec(),
     };
     let (peer, limits, perceptual) = (simulator.peer, simulator.limits, simulator.matcher.perceptual);
-    let specs = specs.into_iter().map(|(id, page)| (id, page.spec)).collect();
+    let specs = specs.into_iter().map(|(id, file)| (id, file.spec)).collect();
     Ok(Fixtures {
         prefixes,
         peer,
@@ -273,7 +274,7 @@ pub(super) fn resolve_with(
     })
 }
 
-/// The capacity of the matcher that customers share.
+/// Reads the capacity of the shared matcher. Adds errors to `problems`.
 pub(super) fn shared_capacity(
     spec: Option<&CapacitySpec>,
     files: &Files,
@@ -291,7 +292,7 @@ pub(super) fn shared_capacity(
     }
 }
 
-/// A customer's file with what it says.
+/// A customer's file and its parsed content.
 pub(super) struct CustomerFile<'a> {
     file: &'a File,
     text: &'a str,
@@ -306,12 +307,13 @@ impl CustomerFile<'_> {
 
 pub(super) type CustomerFiles<'a> = BTreeMap<CustomerId, CustomerFile<'a>>;
 
+/// Reads `simulator.toml`. Adds errors to `problems`.
 pub(super) fn read_simulator(files: &Files, problems: &mut Vec<Problem>) -> SimulatorSpec {
     let Some(file) = files.get("simulator.toml") else { return SimulatorSpec::default() };
     parse(file, problems).map(|(_, simulator)| simulator).unwrap_or_default()
 }
 
-/// The customers, and the file stems of those that cannot be read.
+/// Reads the customers' files. Returns the customers, and the file stems of those that cannot be parsed.
 pub(super) fn read_customers<'a>(
     files: &'a Files,
     problems: &mut Vec<Problem>,
@@ -330,34 +332,35 @@ pub(super) fn read_customers<'a>(
             Err(message) => {
                 problems.push(Problem::of_file(
                     &file.shown,
-                    format!("the file's name is no customer_id: {message}"),
+                    format!("the file name is not a customer_id: {message}"),
                 ));
                 continue;
             }
         };
-        let page = CustomerFile { file, text, spec };
+        let customer_file = CustomerFile { file, text, spec };
         if let Some(first) = specs.get(&id) {
             let message = format!("the customer_id {id} is taken by {}", first.file.shown);
             let hint = format!("to replace a built-in customer, name the file customers/{id}.toml");
-            problems.push(page.problem(&["customer_id".to_owned()], message).hint(hint));
+            problems.push(customer_file.problem(&["customer_id".to_owned()], message).hint(hint));
         } else {
-            specs.insert(id, page);
+            specs.insert(id, customer_file);
         }
     }
     (specs, unreadable)
 }
 
+/// Returns whether a customer extends, directly or not, one of the unreadable customers.
 pub(super) fn extends_one_of(id: &CustomerId, specs: &CustomerFiles, unreadable: &[&str]) -> bool {
     let mut seen = Vec::new();
-    let mut at = Some(id);
-    while let Some(id) = at.filter(|id| !seen.contains(id)) {
+    let mut next = Some(id);
+    while let Some(id) = next.filter(|id| !seen.contains(id)) {
         seen.push(id);
-        at = specs.get(id).and_then(|page| page.spec.extends.as_ref());
+        next = specs.get(id).and_then(|file| file.spec.extends.as_ref());
     }
     seen.iter().any(|id| unreadable.contains(&id.as_str()))
 }
 
-/// The files in `customers/` that are no customers.
+/// Returns the files in `customers/` that are not customers.
 pub(super) fn read_attached_files(files: &Files) -> BTreeMap<String, Vec<u8>> {
     let attached_files =
         files.iter().filter_map(|(path, file)| Some((path.strip_prefix("customers/")?, file)));

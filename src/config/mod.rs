@@ -1,6 +1,6 @@
-//! Configuration: policy, customers and gallery, read from fixture files and resolved to customers.
+//! Configuration: reads policy, customers and gallery from the fixture files and resolves them.
 //!
-//! Users call it fixtures: `--fixtures`, `./fixtures`.
+//! The users' word for it is fixtures: `--fixtures`, `./fixtures`.
 
 mod extends;
 mod gallery;

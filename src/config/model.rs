@@ -1,4 +1,4 @@
-//! The fixture files as they are written: every key optional, unknown keys refused.
+//! Data model of the fixture files as written: every key optional, unknown keys rejected.
 
 use std::fmt;
 use std::path::{Component, Path};
@@ -14,32 +14,32 @@ use crate::domain::nik::{self, NikProblem};
 use crate::domain::policy::PolicySpec;
 use crate::domain::rules::RuleSpec;
 
-/// `simulator.toml`: what holds for every customer. All of it is optional.
+/// `simulator.toml`: settings for all customers. Every key is optional.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SimulatorSpec {
-    /// Where the endpoint is found.
+    /// Path prefixes of the endpoint.
     pub prefixes: Option<PathPrefixes>,
-    /// Who a connection's peer is, for `access.peer`.
+    /// Source of the peer address, for `access.peer`.
     pub peer: PeerSource,
     /// The global policy.
     pub policy: PolicySpec,
-    /// What a request may hold.
+    /// Limits on requests, connections and memory.
     pub limits: Limits,
-    /// How much the matcher can do that all customers without one of their own share.
+    /// Capacity of the matcher shared by all customers without a `capacity` of their own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub capacity: Option<CapacitySpec>,
-    /// Among how many strangers a photo is searched; some of them look alike. Default: 0, none.
+    /// Number of strangers that a photo is also searched among; some of them are look-alikes. Default: 0.
     pub population: Population,
-    /// How photos are matched.
+    /// Photo matching.
     pub matcher: MatcherSpec,
 }
 
-/// `[matcher]`: how photos are matched.
+/// `[matcher]`: photo matching.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct MatcherSpec {
-    /// Whether photos are compared by content. If not, only the identical file is found, and no photo is ever decoded.
+    /// Compares photos by content. If false, only an identical file matches, and photos are never decoded.
     pub perceptual: bool,
 }
 
@@ -49,64 +49,64 @@ impl Default for MatcherSpec {
     }
 }
 
-/// Where the TCP peer's address is taken from.
+/// Source of the TCP peer's address.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum PeerSource {
     /// The socket.
     #[default]
     Socket,
-    /// The PROXY protocol header (version 1 or 2) that every connection then starts with.
+    /// The PROXY protocol header (version 1 or 2), which every connection must then start with.
     ProxyProtocol,
-    /// The last address in `X-Forwarded-For`: the one that the nearest proxy put there.
+    /// The last address in `X-Forwarded-For`: the one that the nearest proxy appended.
     XForwardedFor,
 }
 
-/// `customers/<customer_id>.toml`: one customer. All of it is optional.
+/// `customers/<customer_id>.toml`: one customer. Every key is optional.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CustomerSpec {
-    /// The customer's part of the path; default: the file's stem.
+    /// The customer's path segment; default: the file's stem.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub customer_id: Option<CustomerId>,
-    /// The customer from whom everything not set here is taken.
+    /// Customer to inherit every key from that is not set here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub extends: Option<CustomerId>,
-    /// The last part of the path; default: `CALL_FN`.
+    /// Allowed last path segments; default: `CALL_FN`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub methode: Option<Vec<Methode>>,
-    /// A private PEM in the keys directory; default: the server's key.
+    /// File name of a private key (PEM) in the keys directory; default: the server's key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
-    /// What `user_id` and `password` must be.
+    /// Expected credentials.
     pub account: AccountSpec,
-    /// From where the customer may call.
+    /// Allowed addresses.
     pub access: AccessSpec,
-    /// How much the customer may ask.
+    /// Request quota.
     pub quota: QuotaSpec,
-    /// A matcher of the customer's own, and how much it can do; default: the one that all share.
+    /// Capacity of the customer's own matcher; default: the customer uses the shared matcher.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub capacity: Option<CapacitySpec>,
-    /// The policy where it differs from the global one.
+    /// Policy keys that override the global policy.
     pub policy: PolicySpec,
-    /// Who can be found.
+    /// The customer's gallery.
     pub gallery: OwnGallerySpec,
-    /// Among how many strangers a photo is searched; default: that of `simulator.toml`.
+    /// Number of strangers that a photo is also searched among; default: as in `simulator.toml`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub population: Option<Population>,
-    /// Tried in order; the first that matches decides.
+    /// Rules, evaluated in order; the first that matches decides.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rules: Option<Vec<RuleSpec>>,
 }
 
-/// `[account]`: what the customer proves itself with.
+/// `[account]`: the customer's credentials.
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AccountSpec {
-    /// The decrypted `user_id`.
+    /// Expected plain text of `user_id`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user_id: Option<String>,
-    /// The decrypted `password`.
+    /// Expected plain text of `password`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub password: Option<String>,
 }
@@ -118,55 +118,55 @@ impl fmt::Debug for AccountSpec {
     }
 }
 
-/// `[access]`: from where the customer may call.
+/// `[access]`: addresses that the customer may call from.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AccessSpec {
-    /// Addresses and networks; default: any.
+    /// Allowed addresses and networks; default: any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub allow: Option<Vec<AllowedNetwork>>,
-    /// Whether the TCP peer is judged as well as the body's `ip`; default: no.
+    /// Also checks the TCP peer, not only the body's `ip`; default: false.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peer: Option<bool>,
 }
 
-/// `[quota]`: how much the customer may ask.
+/// `[quota]`: the customer's request quota.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct QuotaSpec {
-    /// Requests per Jakarta day; default: no limit. Over the admin API, null lifts an inherited limit.
+    /// Max. requests per day (Asia/Jakarta); default: no limit. In the admin API, null removes an inherited limit.
     #[schemars(with = "Option<u64>")]
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub per_day: Option<Option<u64>>,
 }
 
-/// A key that is there, be it null.
+/// Deserializes a key that is present, even when null, to `Some`.
 pub(crate) fn present<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Option<Option<T>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
 }
 
-/// `[gallery]`: who can be found for this customer.
+/// `[gallery]`: identities that this customer's requests can match.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct OwnGallerySpec {
-    /// Whether those of `gallery/gallery.toml` are found too; default: yes.
+    /// Also searches the shared gallery, `gallery/gallery.toml`; default: true.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shared: Option<bool>,
-    /// Who is found for this customer only; their pictures stand in `gallery/`.
+    /// Identities of this customer only; their pictures are in `gallery/`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub identities: Option<Vec<IdentitySpec>>,
 }
 
 impl CustomerSpec {
-    /// This with everything that `over` sets: tables merge key by key, arrays are replaced.
+    /// Returns this specification overridden by every key that `over` sets: tables merge key by key, arrays are replaced.
     #[must_use]
     pub fn overlaid(mut self, over: &CustomerSpec) -> CustomerSpec {
-        macro_rules! take {
+        macro_rules! override_keys {
             ($($($key:ident).+),* $(,)?) => { $(if over.$($key).+.is_some() { self.$($key).+.clone_from(&over.$($key).+); })* };
         }
-        take!(
+        override_keys!(
             customer_id,
             methode,
             key,
@@ -189,40 +189,40 @@ impl CustomerSpec {
     }
 }
 
-/// `gallery/gallery.toml`: who can be found.
+/// `gallery/gallery.toml`: the shared gallery.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct GallerySpec {
-    /// Everybody who can be found.
+    /// Identities that every customer's requests can match.
     pub identities: Vec<IdentitySpec>,
 }
 
-/// One of `[[identities]]`.
+/// One entry of `[[identities]]`: a person in a gallery.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct IdentitySpec {
-    /// Sixteen digits.
+    /// NIK: sixteen digits.
     pub nik: NikText,
-    /// For people only.
+    /// Name for people to read; not used in matching.
     pub name: String,
-    /// Files beside `gallery.toml`.
+    /// Picture files, relative to the directory of `gallery.toml`.
     pub pictures: Vec<PictureName>,
-    /// Twins and look-alikes: who is found along with this identity.
+    /// Twins and look-alikes: returned together with this identity.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub similar: Vec<SimilarSpec>,
 }
 
-/// One of `similar`: a planted twin or look-alike.
+/// One entry of `similar`: a planted twin or look-alike.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SimilarSpec {
-    /// Of somebody in the gallery, or of nobody.
+    /// NIK of the look-alike; it need not be in the gallery.
     pub nik: NikText,
-    /// Its score where the identity's own is at least that; else it has the identity's.
+    /// Score of the look-alike, capped at the identity's own score.
     pub score: PlantedScore,
 }
 
-/// Sixteen digits in which nothing is impossible. The region may be unknown: NIKs keep the codes of their day.
+/// A valid NIK: sixteen digits. The region may be unknown: a NIK keeps the region code of the time when it was issued.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub struct NikText(pub String);
@@ -234,14 +234,14 @@ impl TryFrom<String> for NikText {
         match text.parse::<nik::Nik>() {
             Ok(_) => Ok(NikText(text)),
             Err(NikProblem::Length { .. } | NikProblem::NotADigit { .. }) => {
-                Err(format!("{text:?} is no NIK: it has sixteen digits"))
+                Err(format!("{text:?} is not a NIK: a NIK has sixteen digits"))
             }
-            Err(problem) => Err(format!("{text:?} is no NIK: {problem}")),
+            Err(problem) => Err(format!("{text:?} is not a NIK: {problem}")),
         }
     }
 }
 
-/// A file beside `gallery.toml`, or below it.
+/// Relative path of a file in the directory of `gallery.toml` or below it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub struct PictureName(pub String);
@@ -254,7 +254,7 @@ impl TryFrom<String> for PictureName {
         if !text.is_empty() && inside && !text.contains('\\') {
             return Ok(PictureName(text));
         }
-        Err(format!("{text:?} is no file beside gallery.toml, such as \"budi.jpg\""))
+        Err(format!("{text:?} is not the name of a file beside gallery.toml, such as \"budi.jpg\""))
     }
 }
 
@@ -290,20 +290,20 @@ mod tests {
     }
 
     #[test]
-    fn a_nik_is_possible_or_refused_with_the_reason() {
+    fn a_nik_is_valid_or_rejected_with_the_reason() {
         let nik = |text: &str| NikText::try_from(text.to_owned()).map(|nik| nik.0);
         for text in ["3174055708909001", "9101011708909001", "3799991708909001"] {
             assert_eq!(nik(text).as_deref(), Ok(text));
         }
         for (text, reason) in [
-            ("123", "it has sixteen digits"),
-            ("317405570890900x", "it has sixteen digits"),
+            ("123", "a NIK has sixteen digits"),
+            ("317405570890900x", "a NIK has sixteen digits"),
             ("0074055708909001", "digits 1-2: a province number is two digits from 1 to 9, not 00"),
-            ("3174054002909001", "digits 7-8: day 40 is neither 01-31, a man's, nor 41-71, a woman's"),
+            ("3174054002909001", "digits 7-8: day 40 is neither 01-31 (a man) nor 41-71 (a woman)"),
             ("3174052902019001", "digits 7-12: there is no 2001-02-29"),
             ("3174055708900000", "digits 13-16: serials start with 0001"),
         ] {
-            assert_eq!(nik(text), Err(format!("{text:?} is no NIK: {reason}")));
+            assert_eq!(nik(text), Err(format!("{text:?} is not a NIK: {reason}")));
         }
     }
 }

@@ -1,61 +1,61 @@
-//! What is wrong with a fixture: file, line, column, and what was meant.
+//! Errors in fixture files: file, line, column, message and hint.
 
 use std::fmt;
 use std::ops::Range;
 
 use crate::base::suggestion;
 
-/// One problem in the fixtures.
+/// One error in the fixtures.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// The file, as the user would name it.
+    /// File, as shown to the user.
     pub file: String,
-    /// Line and column from 1, columns in characters; `None` for a problem of the file as a whole.
-    pub place: Option<(usize, usize)>,
+    /// Line and column from 1, columns in characters; `None` for an error of the whole file.
+    pub position: Option<(usize, usize)>,
     /// What is wrong.
     pub message: String,
-    /// What was meant, or what to do.
+    /// What was probably meant, or what to do.
     pub hint: Option<String>,
 }
 
 impl Problem {
-    /// A problem of a file as a whole.
+    /// Creates an error of a whole file.
     #[must_use]
     pub fn of_file(file: &str, message: impl Into<String>) -> Problem {
-        Problem { file: file.to_owned(), place: None, message: message.into(), hint: None }
+        Problem { file: file.to_owned(), position: None, message: message.into(), hint: None }
     }
 
-    /// A problem at the value behind a path of keys, such as `["access", "allow"]`.
+    /// Creates an error at the value that a path of keys leads to, such as `["access", "allow"]`.
     #[must_use]
     pub fn at(file: &str, text: &str, path: &[impl AsRef<str>], message: impl Into<String>) -> Problem {
-        let place = locate(text, path).map(|span| line_and_column(text, span.start));
-        Problem { place, ..Problem::of_file(file, message) }
+        let position = locate(text, path).map(|span| line_and_column(text, span.start));
+        Problem { position, ..Problem::of_file(file, message) }
     }
 
-    /// A problem at a byte of the file.
+    /// Creates an error at a byte offset of the file.
     #[must_use]
     pub fn at_offset(file: &str, text: &str, offset: usize, message: impl Into<String>) -> Problem {
-        Problem { place: Some(line_and_column(text, offset)), ..Problem::of_file(file, message) }
+        Problem { position: Some(line_and_column(text, offset)), ..Problem::of_file(file, message) }
     }
 
-    /// What the TOML parser says.
+    /// Creates an error from one of the TOML parser.
     #[must_use]
     pub fn of_toml(file: &str, text: &str, error: &toml::de::Error) -> Problem {
         let message = error.message().replace('\n', ", ");
         Problem {
-            place: error.span().map(|span| line_and_column(text, span.start)),
+            position: error.span().map(|span| line_and_column(text, span.start)),
             hint: suggestion::hint(&message),
             ..Problem::of_file(file, shortened(&message))
         }
     }
 
-    /// Several problems, a line each.
+    /// Formats several errors, one per line.
     #[must_use]
     pub fn list(problems: &[Problem]) -> String {
         problems.iter().map(|problem| format!("\n  {problem}")).collect()
     }
 
-    /// The same problem with a hint.
+    /// Adds a hint.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Problem {
         self.hint = Some(hint.into());
@@ -63,7 +63,7 @@ impl Problem {
     }
 }
 
-/// Without serde's list of names where the hint has it.
+/// Removes serde's list of expected names from an "unknown field" message: the hint has it.
 pub(super) fn shortened(message: &str) -> String {
     match message.split_once(", expected") {
         Some((head, _)) if head.starts_with("unknown field") => {
@@ -73,7 +73,7 @@ pub(super) fn shortened(message: &str) -> String {
     }
 }
 
-/// Line and column of a byte offset, from 1.
+/// Returns line and column of a byte offset, from 1.
 #[must_use]
 pub fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
     let before = &text[..text.floor_char_boundary(offset)];
@@ -81,7 +81,7 @@ pub fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
     (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
 }
 
-/// Where the value behind a path of keys and indices stands; as far as the path exists.
+/// Returns the span of the value that a path of keys and indices leads to, or of its deepest existing ancestor.
 pub(super) fn locate(text: &str, path: &[impl AsRef<str>]) -> Option<Range<usize>> {
     let document = toml::de::DeTable::parse(text).ok()?;
     let (first, rest) = path.split_first()?;
@@ -103,7 +103,7 @@ pub(super) fn locate(text: &str, path: &[impl AsRef<str>]) -> Option<Range<usize
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.file)?;
-        if let Some((line, column)) = self.place {
+        if let Some((line, column)) = self.position {
             write!(f, ":{line}:{column}")?;
         }
         write!(f, ": {}", self.message)?;
@@ -111,10 +111,10 @@ impl fmt::Display for Problem {
     }
 }
 
-/// A path of keys to what is wrong in a customer, and what it is.
+/// Error in a field: the path of keys that leads to it, and the message.
 pub type FieldError = (Vec<String>, String);
 
-pub(super) fn wrong(path: &[&str], message: impl Into<String>) -> FieldError {
+pub(super) fn field_error(path: &[&str], message: impl Into<String>) -> FieldError {
     (path.iter().map(ToString::to_string).collect(), message.into())
 }
 
@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn places_count_lines_and_characters_from_one() {
+    fn positions_count_lines_and_characters_from_one() {
         assert_eq!(line_and_column("a\nbé\nc", 0), (1, 1));
         assert_eq!(line_and_column("a\nbéd\nc", 5), (2, 3));
         assert_eq!(line_and_column("a\n", 99), (2, 1));

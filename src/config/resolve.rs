@@ -1,4 +1,4 @@
-//! Resolves one customer: from the specification with everything inherited to the customer that answers.
+//! Resolves one customer: from its specification, inheritance applied, to the `Customer` that the engine uses.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::gallery::{self, Pictures};
 use super::model::CustomerSpec;
-use super::problem::{FieldError, wrong};
+use super::problem::{FieldError, field_error};
 use super::values::{CustomerId, Methode, Population};
 use crate::base::suggestion;
 use crate::domain::capacity::{Capacity, CapacitySpec};
@@ -17,22 +17,23 @@ use crate::domain::policy::Policy;
 use crate::domain::rules::{Rule, RuleSpec};
 use crate::keys::{KeyRing, PrivateKey};
 
-/// The methode that a customer has by default (doc 1).
+/// Default methode of a customer (doc 1).
 pub(super) const DOCUMENTED_METHODE: &str = "CALL_FN";
 
-/// Where a customer is written.
+/// Origin of a specification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SpecSource {
-    /// In a file.
-    InFile,
-    /// In a call of the admin API at this instant: its rules may end by themselves, and its key may be made for it.
-    OverApi(Timestamp),
+    /// A fixture file.
+    File,
+    /// A call of the admin API at this instant. Its rules may have a `ttl`, and its key may be generated.
+    Api(Timestamp),
 }
 
+/// Returns a file in `customers/` that rules and capacities can reference.
 pub(super) fn attached_file(files: &BTreeMap<String, Vec<u8>>, name: &str) -> Result<Vec<u8>, String> {
     files.get(name).cloned().ok_or_else(|| {
-        let proposal = suggestion::suffix(name, files.keys().map(String::as_str));
-        format!("there is no file {name:?} in customers/{proposal}")
+        let suggestion = suggestion::suffix(name, files.keys().map(String::as_str));
+        format!("there is no file {name:?} in customers/{suggestion}")
     })
 }
 
@@ -40,11 +41,11 @@ pub(super) fn read_capacity(
     spec: &CapacitySpec,
     files: &BTreeMap<String, Vec<u8>>,
 ) -> Result<Capacity, FieldError> {
-    let read = Capacity::new(spec, &|name| attached_file(files, name));
-    read.map_err(|(key, message)| wrong(&["capacity", key], message))
+    let capacity = Capacity::new(spec, &|name| attached_file(files, name));
+    capacity.map_err(|(key, message)| field_error(&["capacity", key], message))
 }
 
-/// What customers are resolved with.
+/// Everything that resolving a customer needs.
 #[derive(Clone, Copy)]
 pub(super) struct Resolver<'a> {
     pub(super) attached_files: &'a BTreeMap<String, Vec<u8>>,
@@ -55,27 +56,28 @@ pub(super) struct Resolver<'a> {
     pub(super) pictures: &'a Pictures,
 }
 
-/// What a customer of the admin API has for a key when one is to be made for it.
+/// Value of `key` that requests a generated key; admin API only.
 pub(super) const GENERATE: &str = "generate";
 
 impl Resolver<'_> {
-    /// `spec` has everything that the customer inherits.
+    /// Resolves a customer. `spec` includes everything that it inherits.
     pub(super) fn resolve(
         &self,
         id: &CustomerId,
         spec: &CustomerSpec,
-        written: SpecSource,
+        source: SpecSource,
     ) -> Result<Customer, FieldError> {
         let methode = match &spec.methode {
             Some(methode) if methode.is_empty() => {
-                return Err(wrong(&["methode"], "no methode is left"));
+                return Err(field_error(&["methode"], "methode is empty; list at least one"));
             }
             Some(methode) => methode.iter().map(|Methode(name)| name.clone()).collect(),
             None => vec![DOCUMENTED_METHODE.to_owned()],
         };
         let shared_gallery = spec.gallery.shared.unwrap_or(true);
-        let rules = self.rules(spec.rules.as_deref().unwrap_or_default(), written)?;
-        let key = self.key(id, spec.key.as_deref(), written).map_err(|message| wrong(&["key"], message))?;
+        let rules = self.rules(spec.rules.as_deref().unwrap_or_default(), source)?;
+        let key =
+            self.key(id, spec.key.as_deref(), source).map_err(|message| field_error(&["key"], message))?;
         Ok(Customer {
             id: id.to_string(),
             methode,
@@ -109,38 +111,38 @@ impl Resolver<'_> {
         &self,
         id: &CustomerId,
         name: Option<&str>,
-        written: SpecSource,
+        source: SpecSource,
     ) -> Result<Arc<PrivateKey>, String> {
-        match (name, written) {
+        match (name, source) {
             (None, _) => Ok(Arc::clone(self.keys.server())),
-            (Some(GENERATE), SpecSource::OverApi(_)) => self.keys.made_for(id.as_str()),
+            (Some(GENERATE), SpecSource::Api(_)) => self.keys.made_for(id.as_str()),
             (Some(name), _) => self.keys.named(name),
         }
     }
 
-    /// Reads a customer's rules. Files that they name stand beside the customers' own.
-    fn rules(&self, specs: &[RuleSpec], written: SpecSource) -> Result<Vec<Arc<Rule>>, FieldError> {
+    /// Builds a customer's rules. Files that they reference are in `customers/`.
+    fn rules(&self, specs: &[RuleSpec], source: SpecSource) -> Result<Vec<Arc<Rule>>, FieldError> {
         let file = |name: &str| attached_file(self.attached_files, name);
         let mut rules: Vec<Arc<Rule>> = Vec::new();
         for (index, spec) in specs.iter().enumerate() {
-            let here = |message: String| wrong(&["rules", &index.to_string()], message);
+            let here = |message: String| field_error(&["rules", &index.to_string()], message);
             let mut rule = Rule::new(spec, index + 1, &file).map_err(here)?;
-            match written {
-                SpecSource::InFile if spec.ttl.is_some() => {
+            match source {
+                SpecSource::File if spec.ttl.is_some() => {
                     return Err(here(format!(
-                        "rule {:?}: ttl is for rules put over the admin API",
+                        "rule {:?}: ttl is only for rules created over the admin API",
                         rule.name
                     )));
                 }
-                SpecSource::InFile => {}
-                SpecSource::OverApi(now) => rule.put_at(now).map_err(here)?,
+                SpecSource::File => {}
+                SpecSource::Api(now) => rule.put_at(now).map_err(here)?,
             }
             if rules.iter().any(|other| other.name == rule.name) {
-                return Err(here(format!("the rule name {:?} stands twice", rule.name)));
+                return Err(here(format!("duplicate rule name {:?}", rule.name)));
             }
             if let Some(shadow) = rules.iter().find(|other| other.shadows(&rule)) {
                 let message = format!(
-                    "rule {:?} can never fire: {:?} before it always does, and decides the same",
+                    "rule {:?} can never fire: {:?} comes first, always fires and decides the same",
                     rule.name, shadow.name
                 );
                 return Err(here(message));
@@ -151,20 +153,21 @@ impl Resolver<'_> {
     }
 }
 
+/// Checks a credential: it must be set, not empty, and short enough for the customer's key.
 pub(super) fn credential(
     name: &'static str,
     value: Option<&str>,
     key: &PrivateKey,
 ) -> Result<String, FieldError> {
-    let wrong = |message: String| wrong(&["account", name], message);
+    let invalid = |message: String| field_error(&["account", name], message);
     match value {
         None => {
-            Err(wrong(format!("account.{name} is missing; write it, or extends = \"demo\" to inherit it")))
+            Err(invalid(format!("account.{name} is missing; set it, or inherit it with extends = \"demo\"")))
         }
-        Some("") => Err(wrong(format!("account.{name} is empty"))),
-        // PKCS#1 v1.5 takes eleven bytes for itself.
-        Some(text) if text.len() > key.size() - 11 => Err(wrong(format!(
-            "account.{name} has {} bytes; a key of {} bits encrypts at most {}",
+        Some("") => Err(invalid(format!("account.{name} is empty"))),
+        // PKCS#1 v1.5 padding takes 11 bytes.
+        Some(text) if text.len() > key.size() - 11 => Err(invalid(format!(
+            "account.{name} has {} bytes; a key of {} bits encrypts at most {} bytes",
             text.len(),
             key.bits(),
             key.size() - 11

@@ -1,6 +1,6 @@
-//! The JSON Schema of the fixture files, for editors. Structures derive theirs; what reads itself from text has it here.
+//! JSON Schema of the fixture files, for editors. Structs derive theirs; types parsed from text define theirs here.
 //!
-//! A schema is a little more lenient than loading: it knows no files, no regexes and no order of numbers.
+//! A schema is slightly more lenient than loading: it does not check file names, regexes or the order of numbers.
 
 use std::borrow::Cow;
 
@@ -23,7 +23,7 @@ use crate::domain::policy::{BadImage, Check, MaxResults, NotFound, Precedence, S
 use crate::domain::rules::{TimeOfDay, Window};
 use crate::protocol::{Code, OUTCOMES};
 
-/// The kinds of fixture files.
+/// Kind of a fixture file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum FileKind {
     /// customers/<customer_id>.toml
@@ -35,10 +35,10 @@ pub enum FileKind {
 }
 
 impl FileKind {
-    /// Every kind.
+    /// All kinds.
     pub const ALL: [FileKind; 3] = [FileKind::Customer, FileKind::Simulator, FileKind::Gallery];
 
-    /// What the schema's file is called.
+    /// Returns the file name of the schema.
     #[must_use]
     pub fn schema_name(self) -> &'static str {
         match self {
@@ -48,7 +48,7 @@ impl FileKind {
         }
     }
 
-    /// The schema, in draft 7: what editors know of TOML files is that, or less.
+    /// Returns the schema in draft 7: editors support at most that for TOML files.
     #[must_use]
     pub fn schema(self) -> Value {
         let generator = SchemaSettings::draft07().with_transform(RecursiveTransform(plain)).into_generator();
@@ -61,7 +61,7 @@ impl FileKind {
     }
 }
 
-/// Schemas of what is no structure: the type, and its schema as JSON.
+/// Implements `JsonSchema` for types that are not plain structs: the type, and its schema as JSON.
 macro_rules! schemas {
     ($($name:ident: $schema:expr;)*) => {
         $(impl JsonSchema for $name {
@@ -91,26 +91,26 @@ fn known_codes_or(description: &str, pattern: &str) -> Value {
         json!({ "type": "string", "enum": [outcome.code], "description": format!("{message} ({})", outcome.source) })
     });
     let any = json!({ "type": "string", "pattern": pattern });
-    // The type in each: a table with codes for keys is made of them.
+    // Each alternative has the type: a table keyed by codes is built from them.
     json!({ "description": description, "anyOf": known.chain([any]).collect::<Vec<_>>() })
 }
 
 const NUMBER: &str = r"[+-]?(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?";
 const TIME: &str = r"(?:[01]?\d|2[0-3]):[0-5]?\d(?::[0-5]?\d)?";
-/// As the crate humantime reads it.
+/// Units that the crate humantime accepts.
 const UNIT: &str = concat!(
     r"\s*(?:nanos|nsec|ns|usec|us|µs|millis|msec|ms|seconds|second|secs|sec|s|minutes|minute|mins|min|m|",
     r"hours|hour|hrs|hr|h|days|day|d|weeks|week|wks|wk|w|months|month|M|years|year|yrs|yr|y)\s*"
 );
 const BYTE: &str = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)";
-const PART: &str = r"(?:[^/\\.]|\.[^/\\.]|\.\.[^/\\])[^/\\]*";
+const PATH_SEGMENT: &str = r"(?:[^/\\.]|\.[^/\\.]|\.\.[^/\\])[^/\\]*";
 
-/// What stands before a unit.
-const SOME: &str = r"\d+(?:\.\d+)?";
-const MORE_THAN_0: &str = r"(?:\d*[1-9]\d*(?:\.\d+)?|\d+\.\d*[1-9]\d*)";
+/// Number before a unit.
+const AMOUNT: &str = r"\d+(?:\.\d+)?";
+const POSITIVE_AMOUNT: &str = r"(?:\d*[1-9]\d*(?:\.\d+)?|\d+\.\d*[1-9]\d*)";
 
-fn span() -> String {
-    format!("(?:0|(?:{SOME}{UNIT})+)")
+fn duration_pattern() -> String {
+    format!("(?:0|(?:{AMOUNT}{UNIT})+)")
 }
 
 schemas! {
@@ -119,22 +119,22 @@ schemas! {
         r"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$",
         "demo",
     );
-    Methode: |_| text("One part of a path.", r"^[^/\u0000-\u001f\u007f]{1,64}$", "CALL_FN");
-    PathPrefix: |_| text("A path; %20 is a blank.", r"^(?:/[^/?#]+)+/*$", "/api/face-recognition");
+    Methode: |_| text("One path segment.", r"^[^/\u0000-\u001f\u007f]{1,64}$", "CALL_FN");
+    PathPrefix: |_| text("A path; %20 is a space.", r"^(?:/[^/?#]+)+/*$", "/api/face-recognition");
     PathPrefixes: |generator| json!({
         "type": "array",
         "items": generator.subschema_for::<PathPrefix>(),
         "minItems": 1,
     });
     AllowedNetwork: |_| text(
-        "An address or a network.",
+        "An IP address or a network in CIDR notation.",
         &format!(
             r"^(?:(?:{BYTE}\.){{3}}{BYTE}(?:/(?:3[0-2]|[12]?\d))?|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*(?:/(?:12[0-8]|1[01]\d|[1-9]?\d))?)$"
         ),
         "10.0.0.0/8",
     );
     Size: |_| json!({
-        "description": "A number of bytes, or text with a unit: KiB, MiB, GiB; KB, MB and GB count in thousands.",
+        "description": "A number of bytes, or text with a unit: KiB, MiB, GiB (powers of 1024); KB, MB, GB (powers of 1000).",
         "anyOf": [
             { "type": "integer", "minimum": 0 },
             { "type": "string", "pattern": r"^\d+\s*(?:[bB]|[kKmMgG](?:[iI]?[bB])?)?$" },
@@ -142,15 +142,15 @@ schemas! {
         "examples": ["8MiB"],
     });
     NikText: |_| text(
-        "A NIK: sixteen digits, the birth date possible.",
+        "A NIK: sixteen digits with a valid birth date.",
         r"^[1-9]{2}\d{4}(?:0[1-9]|[12]\d|3[01]|4[1-9]|[56]\d|7[01])(?:0[1-9]|1[0-2])\d{6}$",
         "3174055708909001",
     );
     Population: |_| json!({
         "type": "integer",
-        "description": "A number of people.",
+        "description": "Number of people.",
         "minimum": 0,
-        "maximum": Population::MOST,
+        "maximum": Population::MAX,
         "examples": [285_000_000],
     });
     PlantedScore: |_| json!({
@@ -160,12 +160,16 @@ schemas! {
         "maximum": 20,
         "examples": [6.5],
     });
-    PictureName: |_| text("A file beside gallery.toml.", &format!("^{PART}(?:/{PART})*$"), "budi.jpg");
+    PictureName: |_| text(
+        "A file in the directory of gallery.toml or below it.",
+        &format!("^{PATH_SEGMENT}(?:/{PATH_SEGMENT})*$"),
+        "budi.jpg",
+    );
     Code: |_| known_codes_or(
-        "A code: a known one, or 1 to 32 letters and digits of your own.",
+        "A code: a documented one, or a custom one of 1 to 32 letters, digits, - and _.",
         r"^[A-Za-z0-9_-]{1,32}$",
     );
-    ShapedCode: |_| known_codes_or("A code: a known one, or any four digits.", r"^\d{4}$");
+    ShapedCode: |_| known_codes_or("A code: a documented one, or any four digits.", r"^\d{4}$");
     Precedence: |generator| json!({
         "type": "array",
         "items": generator.subschema_for::<Check>(),
@@ -176,7 +180,7 @@ schemas! {
     MaxResults: |_| json!({ "type": "integer", "minimum": 1, "maximum": 1000 });
     Pattern: |_| json!({
         "type": "string",
-        "description": "A glob with * and ? over the whole value, or /regex/.",
+        "description": "A glob with * and ? that matches the whole value, or /regex/.",
         "examples": ["T-*", "/^T-[0-9]+$/"],
     });
     IpPattern: |_| json!({
@@ -185,7 +189,7 @@ schemas! {
         "examples": ["10.0.0.0/8", "10.1.*"],
     });
     NumberRange: |_| json!({
-        "description": "A number, or a range: \"10..20\" with both ends, \"10..\", \"..5\", \">=10\", \">10\", \"<=5\", \"<5\".",
+        "description": "A number, or a range: \"10..20\" inclusive, \"10..\", \"..5\", \">=10\", \">10\", \"<=5\", \"<5\".",
         "anyOf": [
             { "type": "number" },
             {
@@ -198,23 +202,23 @@ schemas! {
         "examples": ["10..20"],
     });
     TimeOfDay: |_| text(
-        "A part of the day in Jakarta, with both ends; it may cross midnight.",
+        "A time range of the day in Jakarta, inclusive; it may cross midnight.",
         &format!(r"^\s*{TIME}\s*\.\.\s*{TIME}\s*$"),
         "09:00..17:00",
     );
     Window: |_| text(
-        "A part of the scenario: \"10s..40s\" with both ends, \"10s..\", \"..40s\", \">=10s\", \"<40s\".",
-        &format!(r"^\s*(?:(?:[<>]=?\s*)?{0}|{0}\s*\.\.\s*(?:{0})?|\.\.\s*{0})\s*$", span()),
+        "A time range since the scenario began: \"10s..40s\" inclusive, \"10s..\", \"..40s\", \">=10s\", \"<40s\".",
+        &format!(r"^\s*(?:(?:[<>]=?\s*)?{0}|{0}\s*\.\.\s*(?:{0})?|\.\.\s*{0})\s*$", duration_pattern()),
         "10s..40s",
     );
-    DurationText: |_| text("A span of time with a unit.", &format!(r"^\s*{}\s*$", span()), "250ms");
+    DurationText: |_| text("A duration with a unit.", &format!(r"^\s*{}\s*$", duration_pattern()), "250ms");
     Ttl: |_| text(
-        "A span of time with a unit, longer than 0.",
-        &format!(r"^\s*(?:{SOME}{UNIT})*{MORE_THAN_0}{UNIT}(?:{SOME}{UNIT})*$"),
+        "A duration with a unit, longer than 0.",
+        &format!(r"^\s*(?:{AMOUNT}{UNIT})*{POSITIVE_AMOUNT}{UNIT}(?:{AMOUNT}{UNIT})*$"),
         "5m",
     );
     DelaySpec: |generator| json!({
-        "description": "A fixed time, or one that is drawn.",
+        "description": "A fixed duration, or a random distribution.",
         "anyOf": [generator.subschema_for::<DurationText>(), generator.subschema_for::<RandomDelay>()],
     });
     Offset: |_| json!({

@@ -1,4 +1,4 @@
-//! Where fixture files come from: the set built into the binary, and a directory whose files replace those of the same name.
+//! Sources of fixture files: the set embedded in the binary, and a directory whose files replace those of the same name.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -18,9 +18,9 @@ pub(super) struct BuiltIn;
 /// One fixture file.
 #[derive(Clone)]
 pub struct File {
-    /// What to call it in messages.
+    /// Name to show in messages.
     pub shown: String,
-    /// Its bytes.
+    /// Content.
     pub bytes: Cow<'static, [u8]>,
 }
 
@@ -31,10 +31,10 @@ impl fmt::Debug for File {
     }
 }
 
-/// Files by their path in the fixture directory, with `/` on every system.
+/// Files by their path in the fixture directory, with `/` as the separator on every system.
 pub type Files = BTreeMap<String, File>;
 
-/// The built-in files, with the names they have in a fixture directory.
+/// Returns the built-in files, by their path in a fixture directory.
 #[must_use]
 pub fn built_in() -> Files {
     BuiltIn::iter()
@@ -45,7 +45,7 @@ pub fn built_in() -> Files {
         .collect()
 }
 
-/// The built-in files, and over them those of `directory`.
+/// Reads the built-in files, overlaid by those of `directory`.
 ///
 /// # Errors
 /// When the directory or a file in it cannot be read.
@@ -59,8 +59,8 @@ pub fn read(directory: Option<&Path>) -> Result<Files, Problem> {
     Ok(files)
 }
 
-/// Whether fixtures are made of files of this name: editors and systems leave others beside them. Beside the customers stand files
-/// that their rules name.
+/// Returns whether a file of this name is a fixture, and not one that an editor or the system left there. Files in `customers/`
+/// that are not TOML can be referenced by rules.
 pub(super) fn is_fixture(name: &str) -> bool {
     !name.split('/').any(is_leftover)
         && (name == "simulator.toml"
@@ -68,32 +68,36 @@ pub(super) fn is_fixture(name: &str) -> bool {
             || name.starts_with("gallery/"))
 }
 
-/// Whether fixtures stand in folders of this name.
+/// Returns whether a directory of this name holds fixtures.
 pub(super) fn is_folder(name: &str) -> bool {
     !name.split('/').any(is_leftover)
         && (name == "customers" || name == "gallery" || name.starts_with("gallery/"))
 }
 
-/// Hidden names (`.#demo.toml` of Emacs, `._demo.toml` of macOS, `.demo.toml.swp` of vi), backups, and half of what is copied.
+/// Returns whether a name is hidden (`.#demo.toml` of Emacs, `._demo.toml` of macOS, `.demo.toml.swp` of vi), a backup or a partial copy.
 pub(super) fn is_leftover(name: &str) -> bool {
     name.starts_with(['.', '#']) || name.ends_with('~') || name.ends_with(".tmp") || name.ends_with(".part")
 }
 
-/// Whether a change of what has this name in the directory may change the fixtures. `..data` is the link by which Kubernetes
-/// swaps all files of a mounted configuration.
+/// Returns whether a change of this path in the directory may change the fixtures. `..data` is the symbolic link that Kubernetes
+/// switches to replace all files of a mounted configuration at once.
 pub(crate) fn concerns(name: &str) -> bool {
     is_fixture(name) || is_folder(name) || name == "..data"
 }
 
-pub(super) fn read_into(files: &mut Files, root: &Path, below: &str) -> Result<(), (PathBuf, io::Error)> {
-    let directory = root.join(below);
+pub(super) fn read_into(
+    files: &mut Files,
+    root: &Path,
+    subdirectory: &str,
+) -> Result<(), (PathBuf, io::Error)> {
+    let directory = root.join(subdirectory);
     let entries = fs::read_dir(&directory).map_err(|error| (directory.clone(), error))?;
     for entry in entries {
         let entry = entry.map_err(|error| (directory.clone(), error))?;
         let Ok(file_name) = entry.file_name().into_string() else { continue };
-        let name = if below.is_empty() { file_name } else { format!("{below}/{file_name}") };
+        let name = if subdirectory.is_empty() { file_name } else { format!("{subdirectory}/{file_name}") };
         if is_fixture(&name) || is_folder(&name) {
-            read_entry(files, root, name).or_else(unless_absent)?;
+            read_entry(files, root, name).or_else(ignore_not_found)?;
         }
     }
     Ok(())
@@ -101,14 +105,14 @@ pub(super) fn read_into(files: &mut Files, root: &Path, below: &str) -> Result<(
 
 pub(super) fn read_entry(files: &mut Files, root: &Path, name: String) -> Result<(), (PathBuf, io::Error)> {
     let path = root.join(&name);
-    // Follows links: a mounted configuration is made of them.
+    // Follows symbolic links: a mounted configuration consists of them.
     let metadata = fs::metadata(&path).map_err(|error| (path.clone(), error))?;
     if metadata.is_dir() && is_folder(&name) {
         return read_into(files, root, &name);
     }
     if metadata.is_file() && is_fixture(&name) {
         let bytes = fs::read(&path).map_err(|error| (path.clone(), error))?;
-        // What `init` wrote and nobody changed is as good as built in.
+        // Memory: an unchanged copy, as `init` writes it, shares the bytes of the built-in file.
         let built_in = files.remove(&name).map(|file| file.bytes).filter(|known| *known == bytes);
         let bytes = built_in.unwrap_or(Cow::Owned(bytes));
         files.insert(name, File { shown: path.display().to_string(), bytes });
@@ -116,21 +120,21 @@ pub(super) fn read_entry(files: &mut Files, root: &Path, name: String) -> Result
     Ok(())
 }
 
-/// A link to nowhere, and what was removed since the directory was listed, are no files.
-pub(super) fn unless_absent(failed: (PathBuf, io::Error)) -> Result<(), (PathBuf, io::Error)> {
+/// Ignores files that do not exist: dangling links, and files removed since the directory was listed.
+pub(super) fn ignore_not_found(failed: (PathBuf, io::Error)) -> Result<(), (PathBuf, io::Error)> {
     if failed.1.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(failed) }
 }
 
 /// Writes the built-in files into `directory`.
 ///
 /// # Errors
-/// When a file exists already (unless `force`), or cannot be written. Nothing is written when one exists.
+/// When a file already exists (unless `force`), or cannot be written. Nothing is written when one exists.
 pub fn write_built_in(directory: &Path, force: bool) -> Result<Vec<PathBuf>, String> {
     let files = built_in();
     let targets: Vec<_> = files.keys().map(|name| directory.join(name)).collect();
     if let Some(existing) = targets.iter().find(|path| path.exists()).filter(|_| !force) {
         return Err(format!(
-            "{} exists already; nothing was written (--force overwrites)",
+            "{} already exists; nothing was written (--force overwrites)",
             existing.display()
         ));
     }
@@ -143,6 +147,7 @@ pub fn write_built_in(directory: &Path, force: bool) -> Result<Vec<PathBuf>, Str
     Ok(targets)
 }
 
+/// Parses a TOML file. On failure it adds to `problems` and returns `None`.
 pub(super) fn parse<'a, T: DeserializeOwned>(
     file: &'a File,
     problems: &mut Vec<Problem>,
@@ -168,7 +173,7 @@ pub(super) fn parse<'a, T: DeserializeOwned>(
 mod tests {
     use super::*;
 
-    fn written(names: &[&str]) -> tempfile::TempDir {
+    fn directory_with(names: &[&str]) -> tempfile::TempDir {
         let directory = tempfile::tempdir().unwrap();
         for name in names {
             let path = directory.path().join(name);
@@ -198,16 +203,16 @@ mod tests {
             "gallery/.thumbnails/c.jpg",
             "gallery/c.jpg~",
         ];
-        let directory = written(&[&good[..], &others].concat());
+        let directory = directory_with(&[&good[..], &others].concat());
         assert_eq!(read_from(directory.path()), good);
     }
 
     #[cfg(unix)]
     #[test]
-    fn links_to_nowhere_are_no_files_and_other_links_are_followed() {
+    fn dangling_links_are_ignored_and_other_links_are_followed() {
         use std::os::unix::fs::symlink;
-        let elsewhere = written(&["b.toml"]);
-        let directory = written(&["customers/a.toml"]);
+        let elsewhere = directory_with(&["b.toml"]);
+        let directory = directory_with(&["customers/a.toml"]);
         let customers = directory.path().join("customers");
         symlink("me@host.1234", customers.join(".#a.toml")).unwrap();
         symlink("nowhere", customers.join("gone.toml")).unwrap();
@@ -217,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unchanged_copy_of_a_built_in_file_is_not_held_twice() {
+    fn an_unchanged_copy_of_a_built_in_file_shares_its_bytes() {
         let directory = tempfile::tempdir().unwrap();
         write_built_in(directory.path(), false).unwrap();
         fs::write(directory.path().join("simulator.toml"), "").unwrap();
@@ -235,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn the_directory_itself_must_be_there() {
+    fn the_directory_itself_must_exist() {
         let directory = tempfile::tempdir().unwrap();
         assert!(read(Some(&directory.path().join("none"))).is_err());
     }

@@ -1,4 +1,4 @@
-//! Fixtures as text in, customers or problems out.
+//! Tests from fixture text to resolved customers or problems.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ fn ring() -> KeyRing {
     KeyRing::new(key, Some(KEY.path().to_owned()))
 }
 
-/// Resolves the built-in files with these over them.
+/// Resolves the built-in files overlaid by these.
 fn load_over(files: &[(&str, &str)]) -> Result<Fixtures, Vec<Problem>> {
     let mut all = source::built_in();
     for (name, text) in files {
@@ -47,7 +47,7 @@ fn with_account(text: &str) -> String {
 }
 
 #[test]
-fn the_built_in_set_is_in_order_and_complete() {
+fn the_built_in_fixtures_are_valid_and_complete() {
     let fixtures = load_over(&[]).unwrap();
     for outcome in crate::protocol::Outcome::documented() {
         for kind in ["always", "sample"] {
@@ -91,7 +91,7 @@ fn a_customer_without_extends_has_the_documented_defaults() {
 }
 
 #[test]
-fn extends_takes_everything_not_set() {
+fn extends_inherits_every_key_not_set() {
     let fixtures = load_over(&[
         ("customers/a.toml", "extends = 'b'\nquota = { per_day = 5 }\npolicy = { layout = 'compact' }"),
         ("customers/b.toml", "extends = 'demo'\nmethode = ['X', 'Y']\npolicy = { trim_messages = true }"),
@@ -105,7 +105,7 @@ fn extends_takes_everything_not_set() {
 }
 
 #[test]
-fn a_customers_policy_stands_over_the_command_line_and_that_over_the_simulators() {
+fn a_customers_policy_overrides_the_command_line_and_that_overrides_the_simulators() {
     let mut files = source::built_in();
     for (name, text) in [
         ("simulator.toml", "[policy]\nlayout = 'as-printed'\nuid = 'x'"),
@@ -132,7 +132,7 @@ fn a_customers_key_is_read_from_the_keys_directory() {
     let fixtures = load_over(&[("customers/bank.toml", &with_account("key = 'bank.pem'"))]).unwrap();
     assert_ne!(fixtures.customers["bank"].key.public_pem(), fixtures.customers["demo"].key.public_pem());
     assert_eq!(fixtures.customers["bank"].key.name(), "bank.pem");
-    for (key, expected) in [("../x.pem", "is no file name"), ("none.pem", "No such file")] {
+    for (key, expected) in [("../x.pem", "is not a file name"), ("none.pem", "No such file")] {
         let text = with_account(&format!("key = '{key}'"));
         let problems = load_over(&[("customers/c.toml", &text)]).unwrap_err();
         assert!(problems[0].to_string().starts_with("customers/c.toml:2:7: "), "{}", problems[0]);
@@ -160,28 +160,28 @@ fn problems_name_file_line_column_and_what_was_meant() {
     );
     check_problem(
         &[("customers/x.toml", "[account]\nuser_id = 'u'\n")],
-        "customers/x.toml:1:1: account.password is missing; write it, or extends = \"demo\" to inherit it",
+        "customers/x.toml:1:1: account.password is missing; set it, or inherit it with extends = \"demo\"",
     );
     check_problem(
         &[("customers/x.toml", &with_account("[policy.shape]\n501 = 'verification'\n"))],
-        "customers/x.toml:3:1: shape has codes of four digits for keys, not \"501\"; did you mean \"5001\"?",
+        "customers/x.toml:3:1: the keys of shape must be codes of four digits, not \"501\"; did you mean \"5001\"?",
     );
     check_problem(
         &[("customers/x.toml", &with_account("methode = []"))],
-        "customers/x.toml:2:11: no methode is left",
+        "customers/x.toml:2:11: methode is empty; list at least one",
     );
     check_problem(
         &[("customers/a b.toml", ACCOUNT)],
-        "customers/a b.toml: the file's name is no customer_id: a customer_id has 1 to 64 letters, digits, - _ or ., and does not start with a dot",
+        "customers/a b.toml: the file name is not a customer_id: a customer_id has 1 to 64 letters, digits, - _ or ., and does not start with a dot",
     );
     check_problem(
         &[("simulator.toml", "prefixes = []")],
-        "simulator.toml:1:12: no prefix is left: the endpoint would be nowhere",
+        "simulator.toml:1:12: prefixes is empty: the endpoint would have no path",
     );
 }
 
 #[test]
-fn toml_that_is_none_says_where() {
+fn invalid_toml_is_reported_with_its_position() {
     let problems = load_over(&[("customers/x.toml", "methode = [")]).unwrap_err();
     assert!(problems[0].to_string().starts_with("customers/x.toml:1:1"), "{}", problems[0]);
     let mut files = source::built_in();
@@ -191,19 +191,19 @@ fn toml_that_is_none_says_where() {
 }
 
 #[test]
-fn a_duplicate_id_and_a_circle_are_errors() {
+fn a_duplicate_id_and_circular_extends_are_errors() {
     check_problem(
         &[("customers/mine.toml", &format!("customer_id = 'demo'\n{ACCOUNT}"))],
         "customers/mine.toml:1:15: the customer_id demo is taken by built-in customers/demo.toml (to replace a built-in customer, name the file customers/demo.toml)",
     );
-    let circle = [("customers/a.toml", "extends = 'b'"), ("customers/b.toml", "extends = 'a'")];
-    let problems = load_over(&circle).unwrap_err();
+    let circular = [("customers/a.toml", "extends = 'b'"), ("customers/b.toml", "extends = 'a'")];
+    let problems = load_over(&circular).unwrap_err();
     assert_eq!(problems.len(), 2);
-    assert!(problems[0].message.contains("goes in a circle"), "{}", problems[0]);
+    assert!(problems[0].message.contains("circular extends"), "{}", problems[0]);
 }
 
 #[test]
-fn a_customer_that_cannot_be_read_is_told_once_and_not_again_by_those_that_extend_it() {
+fn an_unreadable_customer_is_reported_once_and_not_again_for_those_that_extend_it() {
     check_problem(
         &[
             ("customers/demo.toml", "methode = 1"),
@@ -215,7 +215,7 @@ fn a_customer_that_cannot_be_read_is_told_once_and_not_again_by_those_that_exten
 }
 
 #[test]
-fn the_limits_of_requests_do_not_hold_for_the_gallery() {
+fn request_limits_do_not_apply_to_the_gallery() {
     let fixtures =
         load_over(&[("simulator.toml", "limits = { image_bytes = 100, image_pixels = 1 }")]).unwrap();
     assert!(fixtures.gallery.identities().len() > 0);
@@ -238,23 +238,23 @@ fn every_file_with_a_problem_is_reported() {
 #[test]
 fn rules_that_cannot_work_are_problems_of_their_file() {
     let rules = |text: &str| format!("extends = 'demo'\n{text}");
-    let hidden = rules("[[rules]]\nname = 'a'\ndelay = '1s'\n[[rules]]\nname = 'b'\ndelay = '2s'\n");
+    let shadowed = rules("[[rules]]\nname = 'a'\ndelay = '1s'\n[[rules]]\nname = 'b'\ndelay = '2s'\n");
     check_problem(
-        &[("customers/x.toml", &hidden)],
-        "customers/x.toml:5:1: rule \"b\" can never fire: \"a\" before it always does, and decides the same",
+        &[("customers/x.toml", &shadowed)],
+        "customers/x.toml:5:1: rule \"b\" can never fire: \"a\" comes first, always fires and decides the same",
     );
-    let twice =
+    let duplicate =
         rules("[[rules]]\nname = 'a'\ndelay = '1s'\ntimes = 1\n[[rules]]\nname = 'a'\ndelay = '2s'\n");
-    check_problem(&[("customers/x.toml", &twice)], "customers/x.toml:6:1: the rule name \"a\" stands twice");
-    let mortal = rules("[[rules]]\nname = 'a'\ndelay = '1s'\nttl = '5m'\n");
+    check_problem(&[("customers/x.toml", &duplicate)], "customers/x.toml:6:1: duplicate rule name \"a\"");
+    let expiring = rules("[[rules]]\nname = 'a'\ndelay = '1s'\nttl = '5m'\n");
     check_problem(
-        &[("customers/x.toml", &mortal)],
-        "customers/x.toml:2:1: rule \"a\": ttl is for rules put over the admin API",
+        &[("customers/x.toml", &expiring)],
+        "customers/x.toml:2:1: rule \"a\": ttl is only for rules created over the admin API",
     );
 }
 
 #[test]
-fn a_gallery_with_a_missing_picture_or_a_nik_twice_is_refused() {
+fn a_gallery_with_a_missing_picture_or_a_duplicate_nik_is_rejected() {
     let identity = |picture: &str| {
         format!("[[identities]]\nnik = '3174051708909001'\nname = 'x'\npictures = ['{picture}']\n")
     };
@@ -264,13 +264,13 @@ fn a_gallery_with_a_missing_picture_or_a_nik_twice_is_refused() {
     );
     let problems =
         load_over(&[("gallery/gallery.toml", &(identity("siti.jpg") + &identity("siti.jpg")))]).unwrap_err();
-    assert_eq!(problems[0].to_string(), "gallery/gallery.toml:6:7: the NIK 3174051708909001 stands twice");
+    assert_eq!(problems[0].to_string(), "gallery/gallery.toml:6:7: duplicate NIK 3174051708909001");
     let escape = load_over(&[("gallery/gallery.toml", &identity("../simulator.toml"))]).unwrap_err();
-    assert!(escape[0].message.contains("no file beside gallery.toml"), "{}", escape[0]);
+    assert!(escape[0].message.contains("is not the name of a file beside gallery.toml"), "{}", escape[0]);
 }
 
 #[test]
-fn a_gallery_is_checked_for_its_look_alikes_its_pictures_and_niks_that_meet() {
+fn a_gallery_is_checked_for_look_alikes_pictures_and_niks_of_both_galleries() {
     let siti = "nik = '3174055708909001'\nname = 'x'\npictures = ['siti.jpg']\n";
     check_problem(
         &[(
@@ -281,25 +281,25 @@ fn a_gallery_is_checked_for_its_look_alikes_its_pictures_and_niks_that_meet() {
     );
     check_problem(
         &[("customers/x.toml", &format!("extends = 'demo'\n[[gallery.identities]]\n{siti}"))],
-        "customers/x.toml:3:7: the NIK 3174055708909001 is in the shared gallery too; take another, or shared = false",
+        "customers/x.toml:3:7: the NIK 3174055708909001 is in the shared gallery too; use another NIK, or set shared = false",
     );
-    let apart = format!("extends = 'demo'\ngallery.shared = false\n[[gallery.identities]]\n{siti}");
+    let separate = format!("extends = 'demo'\ngallery.shared = false\n[[gallery.identities]]\n{siti}");
     assert_eq!(
-        load_over(&[("customers/x.toml", &apart)]).unwrap().customers["x"].gallery.identities().len(),
+        load_over(&[("customers/x.toml", &separate)]).unwrap().customers["x"].gallery.identities().len(),
         1
     );
     let damaged = "\u{89}PNG";
     let named = "[[identities]]\nnik = '3174055708909001'\nname = 'x'\npictures = ['broken.png']\n";
     check_problem(
         &[("gallery/gallery.toml", named), ("gallery/broken.png", damaged)],
-        "gallery/gallery.toml:4:13: the picture \"broken.png\" is no jpg or png: its first bytes are of no known format",
+        "gallery/gallery.toml:4:13: the picture \"broken.png\" is not a jpg or png: its first bytes match no known format",
     );
     // A file that no identity names may be anything.
     assert!(load_over(&[("gallery/broken.png", damaged)]).is_ok());
 }
 
 #[test]
-fn a_missing_folder_of_pictures_is_told_in_a_few_lines() {
+fn a_missing_picture_directory_is_reported_in_at_most_20_errors() {
     let many: String = (0..100)
         .map(|number| {
             format!(
@@ -312,7 +312,7 @@ fn a_missing_folder_of_pictures_is_told_in_a_few_lines() {
 }
 
 #[test]
-fn a_reload_takes_over_the_pictures_it_knows() {
+fn a_reload_reuses_decoded_pictures() {
     let before = load_over(&[]).unwrap();
     let after = reload(None, &PolicySpec::default(), &before).unwrap();
     let pictures = |fixtures: &Fixtures| -> Vec<_> {
@@ -337,17 +337,17 @@ fn a_directory_replaces_built_in_files_and_leaves_the_others() {
 }
 
 #[test]
-fn init_writes_what_loads_the_same_and_overwrites_nothing() {
+fn init_writes_the_built_in_files_and_overwrites_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let root = directory.path().join("mine");
     source::write_built_in(&root, false).unwrap();
-    let mut without_names = source::read(Some(&root)).unwrap();
+    let mut written = source::read(Some(&root)).unwrap();
     for (name, built_in) in source::built_in() {
-        assert_eq!(without_names.remove(&name).unwrap().bytes, built_in.bytes, "{name}");
+        assert_eq!(written.remove(&name).unwrap().bytes, built_in.bytes, "{name}");
     }
-    assert!(without_names.is_empty());
+    assert!(written.is_empty());
     std::fs::write(root.join("simulator.toml"), "# mine").unwrap();
-    assert!(source::write_built_in(&root, false).unwrap_err().contains("exists already"));
+    assert!(source::write_built_in(&root, false).unwrap_err().contains("already exists"));
     assert_eq!(std::fs::read_to_string(root.join("simulator.toml")).unwrap(), "# mine");
     source::write_built_in(&root, true).unwrap();
     assert_ne!(std::fs::read_to_string(root.join("simulator.toml")).unwrap(), "# mine");
@@ -379,10 +379,10 @@ fn a_capacity_is_shared_unless_a_customer_has_its_own_which_is_inherited_key_by_
 }
 
 #[test]
-fn a_wrong_capacity_is_told_where_it_stands() {
+fn a_wrong_capacity_is_reported_with_its_position() {
     check_problem(
         &[("simulator.toml", "peer = 'socket'\n[capacity]\nqueue = 2")],
-        "simulator.toml:2:1: capacity.workers is missing; write how many requests are matched at once",
+        "simulator.toml:2:1: capacity.workers is missing; set how many requests are matched at the same time",
     );
     check_problem(
         &[("simulator.toml", "[capacity]\nworkers = 2\nservice_time = { from = 'x.csv' }")],
@@ -393,7 +393,7 @@ fn a_wrong_capacity_is_told_where_it_stands() {
             "customers/a.toml",
             "extends = 'demo'\n[capacity]\nworkers = 2\nservice_time = { normal = { mean = '1s', sd = '1s' }, exponential = { mean = '1s' } }",
         )],
-        "customers/a.toml:4:16: capacity.service_time: a delay is exactly one of uniform, lognormal, normal, exponential and from",
+        "customers/a.toml:4:16: capacity.service_time: a delay must be exactly one of uniform, lognormal, normal, exponential and from",
     );
     check_problem(
         &[("customers/a.toml", "extends = 'demo'\n[capacity]\nworker = 2")],

@@ -1,4 +1,4 @@
-//! The small values of fixtures, each parsed where it stands, so that what is wrong is reported with line and column.
+//! Value types of the fixtures. Each validates while it is deserialized, so that errors carry line and column.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -17,7 +17,7 @@ macro_rules! from_text {
     };
 }
 
-/// Id of a customer: 1 to 64 ASCII letters, digits, `-`, `_` and `.`; not starting with a dot.
+/// Customer id: 1 to 64 ASCII letters, digits, `-`, `_` and `.`; not starting with a dot.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct CustomerId(String);
 
@@ -36,14 +36,14 @@ impl std::str::FromStr for CustomerId {
 }
 
 impl CustomerId {
-    /// The id as text.
+    /// Returns the id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-// So that maps are asked with a text.
+// Allows map look-ups by `&str`.
 impl std::borrow::Borrow<str> for CustomerId {
     fn borrow(&self) -> &str {
         &self.0
@@ -56,7 +56,7 @@ impl fmt::Display for CustomerId {
     }
 }
 
-/// One part of a path: a methode.
+/// A methode: one path segment of at most 64 bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Methode(pub String);
 
@@ -67,13 +67,13 @@ impl std::str::FromStr for Methode {
 
     fn from_str(text: &str) -> Result<Self, String> {
         if text.is_empty() || text.contains('/') || text.len() > 64 || text.chars().any(char::is_control) {
-            return Err("a methode is one part of a path, such as CALL_FN".to_owned());
+            return Err("a methode is one path segment, such as CALL_FN".to_owned());
         }
         Ok(Methode(text.to_owned()))
     }
 }
 
-/// Where the endpoint is found, such as `/api/face-recognition`. Kept decoded: `%20` is a blank.
+/// Path prefix of the endpoint, such as `/api/face-recognition`. Stored percent-decoded: `%20` is a space.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PathPrefix(pub String);
 
@@ -87,13 +87,15 @@ impl std::str::FromStr for PathPrefix {
             percent_encoding::percent_decode_str(text).decode_utf8().map_err(|_| "not UTF-8".to_owned())?;
         let path = decoded.trim_end_matches('/');
         if !path.starts_with('/') || path.contains("//") || path.contains(['?', '#']) {
-            return Err(format!("{text:?} is no prefix: write a path, such as \"/api/face-recognition\""));
+            return Err(format!(
+                "{text:?} is not a path prefix: write a path, such as \"/api/face-recognition\""
+            ));
         }
         Ok(PathPrefix(path.to_owned()))
     }
 }
 
-/// Everywhere the endpoint is found: one prefix at least.
+/// All path prefixes of the endpoint, at least one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<PathPrefix>")]
 pub struct PathPrefixes(pub Vec<PathPrefix>);
@@ -103,34 +105,34 @@ impl TryFrom<Vec<PathPrefix>> for PathPrefixes {
 
     fn try_from(prefixes: Vec<PathPrefix>) -> Result<PathPrefixes, String> {
         if prefixes.is_empty() {
-            return Err("no prefix is left: the endpoint would be nowhere".to_owned());
+            return Err("prefixes is empty: the endpoint would have no path".to_owned());
         }
         Ok(PathPrefixes(prefixes))
     }
 }
 
-/// A number of people: 0 to ten billion.
+/// Number of people, from 0 to ten billion.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "u64")]
 pub struct Population(pub u64);
 
 impl Population {
-    /// More than live on earth.
-    pub const MOST: u64 = 10_000_000_000;
+    /// Maximum; more people than live on earth.
+    pub const MAX: u64 = 10_000_000_000;
 }
 
 impl TryFrom<u64> for Population {
     type Error = String;
 
     fn try_from(people: u64) -> Result<Population, String> {
-        if people <= Population::MOST {
+        if people <= Population::MAX {
             return Ok(Population(people));
         }
-        Err(format!("a population is at most {}", Population::MOST))
+        Err(format!("a population is at most {}", Population::MAX))
     }
 }
 
-/// The score of a planted look-alike: above 0, at most 20.
+/// Score of a planted look-alike: above 0, at most 20.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "f64")]
 pub struct PlantedScore(pub f32);
@@ -143,7 +145,7 @@ impl TryFrom<f64> for PlantedScore {
         if narrow > 0.0 && narrow <= score::TOP {
             return Ok(PlantedScore(narrow));
         }
-        Err(format!("{score} is no score: it is above 0 and at most {}", score::TOP))
+        Err(format!("{score} is not a score: a score is above 0 and at most {}", score::TOP))
     }
 }
 
@@ -152,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn prefixes_are_kept_decoded_and_without_a_slash_at_the_end() {
+    fn prefixes_are_stored_decoded_and_without_a_trailing_slash() {
         assert_eq!("/api%20/face-recognition/".parse(), Ok(PathPrefix("/api /face-recognition".to_owned())));
         for text in ["", "api", "//", "/a//b", "/a?b"] {
             assert!(text.parse::<PathPrefix>().is_err() || text == "/", "{text}");
@@ -160,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn customer_ids_are_plain() {
+    fn customer_ids_allow_plain_ascii_only() {
         assert!("always-6018".parse::<CustomerId>().is_ok());
         for text in ["", ".x", "a b", "a/b", "é", &"a".repeat(65)] {
             assert!(text.parse::<CustomerId>().is_err(), "{text}");

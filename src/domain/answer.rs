@@ -1,10 +1,10 @@
-//! From a decided code to the answer's values: what is echoed, and what policy puts in its place.
+//! Builds an answer from its code: the values that it echoes from the request, and those that the policy sets.
 
 use super::policy::{Policy, SAMPLE_TRANSACTION_ID, TransactionIdPolicy};
 use super::quota::QuotaView;
 use crate::protocol::{Answer, AnsweredBy, Candidate, Code, Shape, number};
 
-/// What an answer repeats of the request.
+/// Values of the request that an answer echoes.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Echo<'a> {
     /// `None` when it could not be read.
@@ -13,18 +13,18 @@ pub struct Echo<'a> {
     pub threshold: Option<f64>,
 }
 
-/// `quotaLimiter` where there is no limit or no such customer: the document's.
+/// `quotaLimiter` of a customer without a limit, and of an unknown customer: the document's value.
 const SAMPLE_QUOTA_LIMITER: &str = "80";
 
-/// What a rule says of an answer beyond its code.
+/// What a rule overrides in an answer besides its code.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AnswerOverrides<'a> {
-    /// The message, as it is.
+    /// The message, sent unchanged.
     pub error: Option<&'a str>,
     pub shape: Option<Shape>,
 }
 
-/// Puts an answer together.
+/// Builds an answer.
 #[must_use]
 pub fn compose(
     code: &Code,
@@ -32,14 +32,14 @@ pub fn compose(
     policy: &Policy,
     quota: QuotaView,
     candidates: Vec<Candidate>,
-    said: AnswerOverrides,
+    overrides: AnswerOverrides,
 ) -> Answer {
     let message = code.message();
     let message = if policy.trim_messages { message.trim() } else { message };
     Answer {
-        shape: said.shape.unwrap_or_else(|| policy.shape_of(code)),
-        message: said.error.unwrap_or(message).to_owned(),
-        // Doc 4.5: the answer without response is also the one whose tid is null.
+        shape: overrides.shape.unwrap_or_else(|| policy.shape_of(code)),
+        message: overrides.error.unwrap_or(message).to_owned(),
+        // Doc 4.5: an answer without `response` also has a null `tid`.
         tid: echo.transaction_id.filter(|_| code.has_response()).map(str::to_owned),
         transaction_id: match policy.transaction_id {
             TransactionIdPolicy::Echo => echo.transaction_id.unwrap_or_default(),
@@ -55,7 +55,7 @@ pub fn compose(
     }
 }
 
-/// Doc 4: `"0"` in what is found before the matcher, the request's in the matcher's own answers.
+/// Doc 4: `"0"` in answers of the frontend, the request's threshold in answers of the matcher.
 fn face_threshold(code: &Code, echo: Echo, policy: &Policy) -> String {
     match (code.stage(), policy.face_threshold.as_str(), echo.threshold) {
         (AnsweredBy::Frontend, ..) | (AnsweredBy::Matcher, "echo", None) => "0".to_owned(),

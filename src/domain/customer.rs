@@ -1,4 +1,4 @@
-//! A customer with everything inherited and filled in.
+//! Customer, resolved: everything inherited and all defaults filled in.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -10,34 +10,34 @@ use crate::domain::policy::Policy;
 use crate::domain::rules::Rule;
 use crate::keys::PrivateKey;
 
-/// A customer with everything inherited and filled in.
+/// A resolved customer: everything inherited and all defaults filled in.
 #[derive(Debug)]
 pub struct Customer {
     pub id: String,
     pub methode: Vec<String>,
     pub account: Account,
-    /// `None`: any address.
+    /// Allow list; `None`: any address.
     pub allow: Option<Vec<AllowedNetwork>>,
-    /// Whether the TCP peer must be allowed too.
+    /// Whether the TCP peer must be in the allow list too.
     pub access_peer: bool,
-    /// `None`: no limit.
+    /// Daily quota; `None`: unlimited.
     pub per_day: Option<u64>,
-    /// `None`: the matcher that all share, if its capacity is limited.
+    /// Capacity of the customer's own matcher; `None`: it uses the shared matcher, which may be unlimited.
     pub capacity: Option<Capacity>,
     pub policy: Policy,
     pub key: Arc<PrivateKey>,
     pub rules: Vec<Arc<Rule>>,
-    /// Who is found for this customer only.
+    /// Identities that only this customer finds.
     pub gallery: Gallery,
-    /// Whether those of the shared gallery are found too.
+    /// Whether the customer also finds identities of the shared gallery.
     pub shared_gallery: bool,
-    /// Among how many strangers a photo is searched; 0 for none.
+    /// Number of generated strangers in the searched population; 0: none.
     pub population: u64,
-    /// The customer that it extends.
+    /// Id of the customer that it extends.
     pub extends: Option<String>,
 }
 
-/// What a customer proves itself with.
+/// Credentials of a customer.
 #[derive(Clone)]
 pub struct Account {
     pub user_id: String,
@@ -52,7 +52,7 @@ impl std::fmt::Debug for Account {
 }
 
 impl Customer {
-    /// Whether `address` is in the allow list.
+    /// Whether the allow list contains `address`; without an allow list any address is allowed.
     #[must_use]
     pub fn allows(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();

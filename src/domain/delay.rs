@@ -1,4 +1,4 @@
-//! Delays: a fixed time, a distribution, or times recorded in a file.
+//! Delays (latency): a fixed time, a random distribution, or latencies recorded in a file.
 
 use std::f64::consts::TAU;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 use crate::base::duration::DurationText;
 use crate::base::random::uniform;
 
-/// `delay` as written.
+/// `delay` as specified: a fixed time, or a table with a distribution.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum DelaySpec {
@@ -33,32 +33,32 @@ impl<'de> Deserialize<'de> for DelaySpec {
                 text.parse().map(DelaySpec::Fixed).map_err(E::custom)
             }
             fn visit_map<M: de::MapAccess<'de>>(self, map: M) -> Result<DelaySpec, M::Error> {
-                let drawn = RandomDelay::deserialize(de::value::MapAccessDeserializer::new(map))?;
-                Ok(DelaySpec::Random(Box::new(drawn)))
+                let random = RandomDelay::deserialize(de::value::MapAccessDeserializer::new(map))?;
+                Ok(DelaySpec::Random(Box::new(random)))
             }
         }
         deserializer.deserialize_any(DelayVisitor)
     }
 }
 
-/// A delay by chance: exactly one of these.
+/// A random delay: exactly one of these keys.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(extend("minProperties" = 1, "maxProperties" = 1))]
 pub struct RandomDelay {
-    /// The least and the most.
+    /// Uniform distribution: `[min, max]`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub uniform: Option<(DurationText, DurationText)>,
-    /// As measured latencies mostly are.
+    /// Lognormal distribution, the typical shape of measured latencies.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lognormal: Option<Lognormal>,
-    /// Never below zero.
+    /// Normal distribution; negative values are set to 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub normal: Option<Normal>,
-    /// As the time between independent events is.
+    /// Exponential distribution, as of the time between independent events.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exponential: Option<Exponential>,
-    /// A CSV file of the fixture directory; the last column of each line is a time, in milliseconds or with a unit.
+    /// CSV file of the fixture directory; the last column of each line is a duration, in milliseconds or with a unit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
 }
@@ -83,7 +83,7 @@ pub struct Exponential {
     pub mean: DurationText,
 }
 
-/// A delay, ready to be drawn.
+/// A validated delay.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Delay {
     Fixed(Duration),
@@ -99,50 +99,53 @@ pub enum Delay {
     Exponential {
         mean: Duration,
     },
-    /// Each recorded time equally likely.
+    /// One of the recorded durations, each equally likely.
     Recorded(Arc<[Duration]>),
 }
 
-/// The standard normal distribution's 99th percentile.
+/// 99th percentile of the standard normal distribution.
 const Z99: f64 = 2.326_347_874_040_841;
 
-/// Longest delay that is drawn: a distribution's tail has no end.
-const LONGEST: Duration = Duration::from_secs(3600);
+/// Max delay drawn from a distribution, because its tail is unbounded.
+const MAX_DELAY: Duration = Duration::from_secs(3600);
 
 impl Delay {
-    /// Reads a delay; `file` gives the text of a file of the fixture directory.
+    /// Validates a delay; `file` returns the text of a file of the fixture directory.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// When it is not exactly one distribution, a parameter is out of its range, or a file is missing or wrong.
     pub fn new(spec: &DelaySpec, file: impl Fn(&str) -> Result<String, String>) -> Result<Delay, String> {
-        let drawn = match spec {
+        let random = match spec {
             DelaySpec::Fixed(DurationText(time)) => return Ok(Delay::Fixed(*time)),
-            DelaySpec::Random(drawn) => drawn.as_ref(),
+            DelaySpec::Random(random) => random.as_ref(),
         };
-        let RandomDelay { uniform, lognormal, normal, exponential, from } = drawn;
+        let RandomDelay { uniform, lognormal, normal, exponential, from } = random;
         match (uniform, lognormal, normal, exponential, from) {
-            (Some((DurationText(least), DurationText(most))), None, None, None, None) if least > most => {
-                Err("uniform = [least, most]: the least is above the most".to_owned())
+            (Some((DurationText(min), DurationText(max))), None, None, None, None) if min > max => {
+                Err("uniform = [min, max]: min is above max".to_owned())
             }
-            (Some((DurationText(least), DurationText(most))), None, None, None, None) => {
-                Ok(Delay::Uniform(*least, *most))
+            (Some((DurationText(min), DurationText(max))), None, None, None, None) => {
+                Ok(Delay::Uniform(*min, *max))
             }
             (None, Some(given), None, None, None) => lognormal_of(given),
             (None, None, Some(given), None, None) => Ok(Delay::Normal { mean: given.mean.0, sd: given.sd.0 }),
             (None, None, None, Some(given), None) => Ok(Delay::Exponential { mean: given.mean.0 }),
             (None, None, None, None, Some(name)) => recorded(name, &file(name)?),
-            _ => Err("a delay is exactly one of uniform, lognormal, normal, exponential and from".to_owned()),
+            _ => {
+                Err("a delay must be exactly one of uniform, lognormal, normal, exponential and from"
+                    .to_owned())
+            }
         }
     }
 
-    /// Draws a time, in whole microseconds, so that the last bit of a logarithm makes no difference between machines.
+    /// Draws a delay, rounded to whole microseconds: the last bit of a logarithm may differ between machines.
     #[must_use]
     pub fn draw(&self, random: &mut impl Rng) -> Duration {
         let seconds = match self {
             Delay::Fixed(time) => return *time,
-            Delay::Uniform(least, most) => {
-                let part = (*most - *least).as_secs_f64() * uniform(random);
-                return *least + Duration::from_micros((part * 1e6).round() as u64);
+            Delay::Uniform(min, max) => {
+                let part = (*max - *min).as_secs_f64() * uniform(random);
+                return *min + Duration::from_micros((part * 1e6).round() as u64);
             }
             Delay::Lognormal { median, sigma } => median.as_secs_f64() * (sigma * normal(random)).exp(),
             Delay::Normal { mean, sd } => mean.as_secs_f64() + sd.as_secs_f64() * normal(random),
@@ -152,7 +155,7 @@ impl Delay {
                 return times.get(index).copied().unwrap_or_default();
             }
         };
-        let micros = (seconds * 1e6).round().clamp(0.0, LONGEST.as_secs_f64() * 1e6);
+        let micros = (seconds * 1e6).round().clamp(0.0, MAX_DELAY.as_secs_f64() * 1e6);
         Duration::from_micros(micros as u64)
     }
 }
@@ -160,12 +163,12 @@ impl Delay {
 fn lognormal_of(given: &Lognormal) -> Result<Delay, String> {
     let (DurationText(median), DurationText(p99)) = (given.median, given.p99);
     if median.is_zero() || p99 < median {
-        return Err("lognormal: the median is above 0 and not above p99".to_owned());
+        return Err("lognormal: the median must be above 0 and not above p99".to_owned());
     }
     Ok(Delay::Lognormal { median, sigma: (p99.as_secs_f64() / median.as_secs_f64()).ln() / Z99 })
 }
 
-/// Box and Muller's transform.
+/// Draws from the standard normal distribution (Box-Muller transform).
 fn normal(random: &mut impl Rng) -> f64 {
     let (first, second) = (1.0 - uniform(random), uniform(random));
     (-2.0 * first.ln()).sqrt() * (TAU * second).cos()
@@ -184,14 +187,14 @@ fn recorded(name: &str, text: &str) -> Result<Delay, String> {
             None if cell.is_empty() || index == 0 => {}
             None => {
                 return Err(format!(
-                    "{name}, line {}: {cell:?} is no time: milliseconds, or \"250ms\"",
+                    "{name}, line {}: {cell:?} is not a duration: write milliseconds, or \"250ms\"",
                     index + 1
                 ));
             }
         }
     }
     if times.is_empty() {
-        return Err(format!("{name} holds no times"));
+        return Err(format!("{name} contains no durations"));
     }
     Ok(Delay::Recorded(times.into()))
 }
@@ -211,13 +214,12 @@ mod tests {
         Delay::new(&holder.delay, |_| Ok("time\n10\n20ms\n\n".to_owned()))
     }
 
-    /// Two thousand draws, in milliseconds, sorted.
+    /// Returns 2000 draws in milliseconds, sorted.
     fn draws(toml: &str) -> Vec<f64> {
         let delay = delay(toml).unwrap();
-        let source = RngKey { seed: 1, customer_id: "demo", rule: "slow" };
-        let mut all: Vec<_> = (1..=2000)
-            .map(|n| delay.draw(&mut source.random(Purpose::Delay, n)).as_secs_f64() * 1e3)
-            .collect();
+        let key = RngKey { seed: 1, customer_id: "demo", rule: "slow" };
+        let mut all: Vec<_> =
+            (1..=2000).map(|n| delay.draw(&mut key.random(Purpose::Delay, n)).as_secs_f64() * 1e3).collect();
         all.sort_by(f64::total_cmp);
         all
     }
@@ -227,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fixed_delay_is_itself() {
+    fn a_fixed_delay_is_constant() {
         assert_eq!(delay("'250ms'"), Ok(Delay::Fixed(Duration::from_millis(250))));
         assert_eq!(delay("'0'"), Ok(Delay::Fixed(Duration::ZERO)));
     }
@@ -258,18 +260,21 @@ mod tests {
     }
 
     #[test]
-    fn wrong_delays_say_what_is_right() {
+    fn wrong_delays_are_rejected_with_the_reason() {
         for (toml, expected) in [
             ("'-1s'", "it cannot be negative"),
-            ("{ uniform = ['2s', '1s'] }", "the least is above the most"),
-            ("{ lognormal = { median = '0s', p99 = '1s' } }", "the median is above 0"),
-            ("{ normal = { mean = '1s', sd = '1s' }, exponential = { mean = '1s' } }", "exactly one of"),
-            ("{}", "exactly one of"),
+            ("{ uniform = ['2s', '1s'] }", "min is above max"),
+            ("{ lognormal = { median = '0s', p99 = '1s' } }", "the median must be above 0"),
+            (
+                "{ normal = { mean = '1s', sd = '1s' }, exponential = { mean = '1s' } }",
+                "must be exactly one of",
+            ),
+            ("{}", "must be exactly one of"),
         ] {
             let error = delay(toml).unwrap_err();
             assert!(error.contains(expected), "{toml}: {error}");
         }
         assert!(recorded("x.csv", "time\n10\nsoon").unwrap_err().contains("x.csv, line 3"));
-        assert!(recorded("x.csv", "time\n").unwrap_err().contains("no times"));
+        assert!(recorded("x.csv", "time\n").unwrap_err().contains("no durations"));
     }
 }

@@ -1,34 +1,34 @@
-//! `[limits]` of `simulator.toml`: bounds on what requests and customers may take.
+//! `[limits]` of `simulator.toml`: resource limits for requests, connections, customers and caches.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::base::size::Size;
 
-/// Limits of what a request may hold.
+/// Resource limits.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
-    /// Largest image file, in bytes.
+    /// Max size of an image file, in bytes.
     pub image_bytes: Size,
-    /// Most pixels of an image: width times height.
+    /// Max pixels of an image: width times height.
     pub image_pixels: u64,
-    /// Most connections to the endpoint at once.
+    /// Max concurrent connections to the endpoint.
     pub connections: usize,
-    /// Most connections of one peer; none by default.
+    /// Max concurrent connections of one peer; no limit by default.
     pub connections_per_peer: Option<usize>,
-    /// Most counters that a customer's rules keep, per transaction_id and so on; the oldest goes.
+    /// Max counters of a customer's rules, per transaction_id and so on; beyond it the oldest is evicted.
     pub rule_counters: usize,
-    /// Most customers, those of the fixtures and those put over the admin API together.
+    /// Max customers: those of the fixtures and those created over the admin API together.
     pub customers: usize,
-    /// Most ciphertexts that are known again, so that they cost no private-key operation; 0: none.
+    /// Max cached ciphertexts; a cache hit saves the private-key operation. 0 disables the cache.
     pub remembered_ciphertexts: usize,
-    /// Most photos that are known again, so that they need not be hashed; 0: none.
+    /// Max cached photos; a cache hit saves hashing. 0 disables the cache.
     pub remembered_photos: usize,
 }
 
 impl Limits {
-    /// No limit: for what a user puts into the gallery.
+    /// No limits: for photos that a user adds to the gallery.
     pub const NONE: Limits = Limits {
         image_bytes: Size(u64::MAX),
         image_pixels: u64::MAX,
@@ -41,11 +41,11 @@ impl Limits {
     };
 }
 
-/// Assumed: originals of 1 to 3 MB were observed, nobody knows where the endpoint stops.
+/// Assumed: photos of 1 to 3 MB were observed; the limits of the real endpoint are unknown.
 impl Default for Limits {
     fn default() -> Limits {
         Limits {
-            // What fits into the default --max-body once it is base64, so that the finding is seen.
+            // Its base64 fits into the default --max-body, so an image just above the limit fails the image check, not the body limit.
             image_bytes: Size(7 << 20),
             image_pixels: 50_000_000,
             connections: 20_000,

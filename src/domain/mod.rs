@@ -1,4 +1,4 @@
-//! The rules of the endpoint as pure functions over values: no clock, no file, no lock, no socket, no global randomness.
+//! Domain logic of the endpoint, as pure functions over values: no clock, no file, no lock, no socket, no global randomness.
 
 pub mod answer;
 pub mod capacity;

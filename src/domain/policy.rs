@@ -1,5 +1,5 @@
-//! Policy: everything about the endpoint that the document leaves open or that a test wants otherwise.
-//! One table ([`KEYS`]) names each key with its default, its values and how sure the default is.
+//! Policy: configurable behaviour of the endpoint that the document leaves open or that a test wants to change.
+//! One table ([`KEYS`]) lists each key with its default, its values and how certain the default is (standing).
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -15,7 +15,7 @@ use crate::base::suggestion;
 use crate::protocol::encoding::Base64Mode;
 use crate::protocol::{Code, Layout, OUTCOMES, Provenance, Shape};
 
-/// `transactionId` of the verification shape.
+/// Value of `transactionId` in the verification shape.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum TransactionIdPolicy {
@@ -26,7 +26,7 @@ pub enum TransactionIdPolicy {
     Literal,
 }
 
-/// Which answers use up quota.
+/// Which answers consume quota.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum QuotaCounts {
@@ -35,13 +35,13 @@ pub enum QuotaCounts {
     Matched,
     /// 6018 with a candidate.
     Identified,
-    /// Everything that passes the account check.
+    /// Every request that passes the account check.
     Authenticated,
     /// Every answer.
     All,
 }
 
-/// What the endpoint does where it could do otherwise, resolved for one customer.
+/// Policy resolved for one customer.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Policy {
     pub precedence: Vec<Check>,
@@ -62,7 +62,7 @@ pub struct Policy {
     pub nik_min_age: u32,
 }
 
-/// The document's literal in `transactionId` (doc 4.3).
+/// Literal `transactionId` of the document (doc 4.3).
 pub const SAMPLE_TRANSACTION_ID: &str = "nxGen NBAP TestTool";
 
 impl Default for Policy {
@@ -89,13 +89,13 @@ impl Default for Policy {
 }
 
 impl Policy {
-    /// The shape of an answer: the policy's, else the document's.
+    /// Returns the shape of an answer: the policy's, else the document's.
     #[must_use]
     pub fn shape_of(&self, code: &Code) -> Shape {
         self.shape.get(code).copied().unwrap_or_else(|| code.shape())
     }
 
-    /// This policy with everything that `spec` sets.
+    /// Returns this policy, overlaid by the keys that `spec` sets.
     #[must_use]
     pub fn with(mut self, spec: &PolicySpec) -> Policy {
         macro_rules! take {
@@ -132,7 +132,7 @@ impl Policy {
     }
 }
 
-/// `[policy]` as a fixture or the admin API writes it: any of the keys.
+/// `[policy]` of a fixture or an admin API request: any of the keys.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(transform = describe_policy)]
@@ -172,7 +172,7 @@ pub struct PolicySpec {
 }
 
 impl PolicySpec {
-    /// This with everything that `over` sets; `shape` merges code by code.
+    /// Returns this specification, overlaid by the keys that `over` sets; `shape` merges code by code.
     #[must_use]
     pub fn overlaid(mut self, over: &PolicySpec) -> PolicySpec {
         macro_rules! take {
@@ -204,7 +204,7 @@ impl PolicySpec {
     }
 }
 
-/// A complete order of checks, made from a list that may name only some: the others follow in the default order.
+/// A complete order of checks. Parsed from a list that may omit some: the omitted ones follow in the default order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<Check>")]
 pub struct Precedence(Vec<Check>);
@@ -215,7 +215,7 @@ impl TryFrom<Vec<Check>> for Precedence {
     fn try_from(mut checks: Vec<Check>) -> Result<Self, String> {
         for (index, check) in checks.iter().enumerate() {
             if checks[..index].contains(check) {
-                return Err(format!("{} stands twice in precedence", check.name()));
+                return Err(format!("duplicate check {} in precedence", check.name()));
             }
         }
         checks.extend(Check::ALL.into_iter().filter(|check| !checks.contains(check)).collect::<Vec<_>>());
@@ -225,13 +225,13 @@ impl TryFrom<Vec<Check>> for Precedence {
 
 macro_rules! one_of_codes {
     ($name:ident, $key:literal, $($code:expr),*) => {
-        #[doc = concat!("The codes that `", $key, "` can be.")]
+        #[doc = concat!("Code allowed for `", $key, "`.")]
         #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
         #[serde(try_from = "Code")]
         pub struct $name(Code);
 
         impl $name {
-            /// The codes that it can be.
+            /// All allowed codes.
             pub const CODES: &[Code] = &[$($code),*];
         }
 
@@ -243,7 +243,7 @@ macro_rules! one_of_codes {
                     return Ok($name(code));
                 }
                 let names: Vec<_> = Self::CODES.iter().map(|code| format!("\"{code}\"")).collect();
-                Err(format!("{} is {}, not \"{code}\"", $key, names.join(" or ")))
+                Err(format!("{} must be {}, not \"{code}\"", $key, names.join(" or ")))
             }
         }
     };
@@ -252,7 +252,7 @@ macro_rules! one_of_codes {
 one_of_codes!(NotFound, "not_found", Code::FOUND, Code::NOT_FOUND);
 one_of_codes!(BadImage, "bad_image", Code::PARAMETERS, Code::BAD_PHOTO);
 
-/// A code whose shape is policy: any four digits. Codes of another form are a rule's own, and so is their shape.
+/// A code whose shape the policy can set: any four digits. Codes of another form come from rules, which set their shape too.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub struct ShapedCode(Code);
@@ -264,14 +264,14 @@ impl TryFrom<String> for ShapedCode {
         match Code::new(&text) {
             Ok(code) if text.len() == 4 && text.bytes().all(|b| b.is_ascii_digit()) => Ok(ShapedCode(code)),
             _ => {
-                let proposal = suggestion::suffix(&text, OUTCOMES.iter().map(|outcome| outcome.code));
-                Err(format!("shape has codes of four digits for keys, not {text:?}{proposal}"))
+                let suggestion = suggestion::suffix(&text, OUTCOMES.iter().map(|outcome| outcome.code));
+                Err(format!("the keys of shape must be codes of four digits, not {text:?}{suggestion}"))
             }
         }
     }
 }
 
-/// How many candidates an answer holds at most: 1 to 1000.
+/// Max number of candidates in an answer: 1 to 1000.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "i64")]
 pub struct MaxResults(usize);
@@ -282,7 +282,7 @@ impl TryFrom<i64> for MaxResults {
     fn try_from(count: i64) -> Result<Self, String> {
         match usize::try_from(count) {
             Ok(count @ 1..=1000) => Ok(MaxResults(count)),
-            _ => Err(format!("max_results is 1 to 1000, not {count}")),
+            _ => Err(format!("max_results must be 1 to 1000, not {count}")),
         }
     }
 }
@@ -290,37 +290,37 @@ impl TryFrom<i64> for MaxResults {
 /// One row of the policy table.
 #[derive(Debug)]
 pub struct PolicyKey {
-    /// The key in `[policy]`.
+    /// Key in `[policy]`.
     pub name: &'static str,
-    /// The default, as TOML writes it.
+    /// Default value, in TOML.
     pub default: &'static str,
-    /// The other values.
+    /// Other values.
     pub others: &'static str,
-    /// How sure the default is.
+    /// How certain the default is.
     pub standing: Provenance,
-    /// What it decides, and where that is known from.
+    /// What the key decides, and the source of the default.
     pub meaning: &'static str,
 }
 
 /// Every policy key, in the order of the specification.
 #[rustfmt::skip]
 pub static KEYS: [PolicyKey; 16] = [
-    key("precedence", r#"["parameters", "decryption", "account", "quota", "ip", "threshold", "image", "capacity"]"#, "any order; checks left out follow in this one", Assumed, "which failed check is answered; follows a look-alike of the 1:1 sibling"),
-    key("layout", r#""documented""#, r#""compact", "as-printed""#, Doc, "white space and quotes of the body: the document's bytes, none, or even the typographic quotes"),
-    key("shape", "as documented", r#"shape.<code> = "identification" or "verification""#, Doc, "which of the two bodies a code of four digits has; 5001 and 5005 are verification in doc 4.3 and 4.6"),
+    key("precedence", r#"["parameters", "decryption", "account", "quota", "ip", "threshold", "image", "capacity"]"#, "any order; omitted checks follow in this order", Assumed, "which failed check determines the response; the default follows a look-alike of the 1:1 sibling"),
+    key("layout", r#""documented""#, r#""compact", "as-printed""#, Doc, "whitespace and quotes of the body: the document's bytes, no whitespace, or including the document's typographic quotes"),
+    key("shape", "as documented", r#"shape.<code> = "identification" or "verification""#, Doc, "which of the two body shapes a code of four digits has; 5001 and 5005 are verification in doc 4.3 and 4.6"),
     key("transaction_id", r#""echo""#, r#""literal""#, Assumed, "transactionId of the verification shape: the request's, or the document's \"nxGen NBAP TestTool\""),
-    key("uid", r#""7301010xxxxxxxxx""#, "any text", Doc, "uid of the verification shape; a 1:N request has no NIK to echo, so the literal of doc 4.3 stays"),
-    key("quota_limiter", r#""left""#, r#""limit" or any text"#, Observed, "quotaLimiter of the verification shape: what is left of today's quota (1:1 sibling); 80 without a limit"),
-    key("face_threshold", r#""echo""#, "any text", Assumed, "faceThreshold of the matcher's answers: the request's as Java prints a double, or a literal"),
-    key("trim_messages", "false", "true", Doc, "whether the odd blanks of doc 4.3 and 4.6 are cut off the messages"),
-    key("not_found", r#""6018""#, r#""6019""#, Assumed, "the answer when no candidate reaches the threshold"),
-    key("quota_counts", r#""matched""#, r#""identified", "authenticated", "all""#, Assumed, "what uses up quota: every answer of the matcher, 6018 with a candidate, all that pass account, everything"),
-    key("unknown_customer", r#""5001""#, "any code", Assumed, "the answer to a customer_id nobody has"),
-    key("wrong_methode", r#""5004""#, "any code", Assumed, "the answer to a methode the customer does not have"),
-    key("bad_image", r#""5004""#, r#""6015""#, Assumed, "the answer to an image that is no whole jpg or png (6015 observed in the 1:1 sibling)"),
-    key("base64", r#""strict""#, r#""mime""#, Assumed, "whether line breaks in base64 pass, with a warning"),
-    key("max_results", "10", "1 to 1000", Doc, "how many candidates at most; maxResults in doc 4.1"),
-    key("nik_min_age", "17", "any age in years", Observed, "the age from which a NIK's birth date is valid: a first ID card comes at 17"),
+    key("uid", r#""7301010xxxxxxxxx""#, "any text", Doc, "uid of the verification shape; a 1:N request has no NIK to echo, so the default is the literal of doc 4.3"),
+    key("quota_limiter", r#""left""#, r#""limit" or any text"#, Observed, "quotaLimiter of the verification shape: the remaining quota of today (1:1 sibling); 80 without a limit"),
+    key("face_threshold", r#""echo""#, "any text", Assumed, "faceThreshold of the matcher's responses: the request's threshold, formatted as a Java double, or a literal"),
+    key("trim_messages", "false", "true", Doc, "whether the stray spaces in the messages of doc 4.3 and 4.6 are trimmed"),
+    key("not_found", r#""6018""#, r#""6019""#, Assumed, "the response when no candidate reaches the threshold"),
+    key("quota_counts", r#""matched""#, r#""identified", "authenticated", "all""#, Assumed, "which requests use up quota: every response of the matcher, 6018 with a candidate, every request that passes the account check, every request"),
+    key("unknown_customer", r#""5001""#, "any code", Assumed, "the response to an unknown customer_id"),
+    key("wrong_methode", r#""5004""#, "any code", Assumed, "the response to a methode that the customer does not have"),
+    key("bad_image", r#""5004""#, r#""6015""#, Assumed, "the response to an image that is not a complete jpg or png (6015 observed in the 1:1 sibling)"),
+    key("base64", r#""strict""#, r#""mime""#, Assumed, "whether line breaks in base64 are accepted, with a warning"),
+    key("max_results", "10", "1 to 1000", Doc, "the maximum number of candidates; maxResults in doc 4.1"),
+    key("nik_min_age", "17", "any age in years", Observed, "the minimum age for a valid birth date in a NIK: the first ID card is issued at 17"),
 ];
 
 const fn key(
@@ -333,17 +333,17 @@ const fn key(
     PolicyKey { name, default, others, standing, meaning }
 }
 
-/// What stands beyond single keys, for the same table: fixed behaviour and how sure it is.
+/// Fixed behaviour without a policy key, and how certain it is; printed below the same table.
 #[rustfmt::skip]
 pub static FIXED: [(&str, Provenance, &str); 5] = [
-    ("scores", Computed, "float32 values widened to double, shortest form: all six scores of doc 4.1 are"),
-    ("status", Assumed, "200 for every documented answer (observed for the 1:1 sibling; doc 4.3 prints httpResponseCode 200)"),
+    ("scores", Computed, "float32 values widened to double, in the shortest form, as all six scores of doc 4.1"),
+    ("status", Assumed, "200 for every documented response (observed for the 1:1 sibling; doc 4.3 prints httpResponseCode 200)"),
     ("encryption", Observed, "RSA PKCS#1 v1.5, SPKI public key, base64 on one line"),
-    ("threshold type", Observed, "a number or a numeric string, whole or with a fraction"),
+    ("threshold type", Observed, "a number or a numeric string, integer or with a fraction"),
     ("extra keys", Observed, "ignored, with a warning in the journal"),
 ];
 
-/// The table as `check --policy` prints it.
+/// Returns the table that `check --policy` prints.
 #[must_use]
 pub fn table() -> String {
     let mut text = String::new();
@@ -357,14 +357,14 @@ pub fn table() -> String {
             key.name, key.standing, key.others, key.meaning
         );
     }
-    let _ = writeln!(text, "\nprecedence = {}\n\nwhat has no switch:", KEYS[0].default);
+    let _ = writeln!(text, "\nprecedence = {}\n\nfixed behaviour, without a key:", KEYS[0].default);
     for (name, standing, meaning) in &FIXED {
         let _ = writeln!(text, "{name:<17} {standing:<9} {meaning}");
     }
     text
 }
 
-/// A check, in the default order of answering (SPEC 3; assumed, after a look-alike of the 1:1 sibling).
+/// A check; the variants are in the default precedence (SPEC 3; assumed, from a look-alike of the 1:1 sibling).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Check {
@@ -391,7 +391,7 @@ impl Check {
         Check::Capacity,
     ];
 
-    /// The check's name in `policy.precedence` and in findings.
+    /// Returns the name in `policy.precedence` and in findings.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -407,7 +407,7 @@ impl Check {
     }
 }
 
-/// Every policy key with its default, its standing and what it decides, from the policy table.
+/// JSON Schema: describes every policy key from [`KEYS`], with its meaning, default and standing.
 pub(crate) fn describe_policy(schema: &mut Schema) {
     let Some(properties) = properties(schema) else { return };
     for key in &KEYS {
@@ -424,7 +424,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_names_exactly_the_keys_that_a_fixture_may_set() {
+    fn the_table_lists_exactly_the_keys_of_the_specification() {
         let error = toml::from_str::<PolicySpec>("nonsense = 1").unwrap_err();
         let names = crate::base::suggestion::expected_names(error.message());
         let table: Vec<_> = KEYS.iter().map(|key| key.name).collect();
@@ -481,12 +481,12 @@ mod tests {
     }
 
     #[test]
-    fn wrong_values_say_what_is_right() {
+    fn wrong_values_are_rejected_with_the_reason() {
         for (text, expected) in [
-            (r#"precedence = ["ip", "ip"]"#, "ip stands twice"),
-            (r#"not_found = "5001""#, "not_found is \"6018\" or \"6019\""),
+            (r#"precedence = ["ip", "ip"]"#, "duplicate check ip"),
+            (r#"not_found = "5001""#, "not_found must be \"6018\" or \"6019\""),
             ("max_results = 0", "1 to 1000"),
-            (r#"shape = { bogus = "verification" }"#, "codes of four digits for keys, not \"bogus\""),
+            (r#"shape = { bogus = "verification" }"#, "must be codes of four digits, not \"bogus\""),
             (r#"shape.50001 = "verification""#, "did you mean \"5001\"?"),
             (r#"layout = "pretty""#, "expected one of `documented`, `compact`, `as-printed`"),
         ] {

@@ -1,16 +1,16 @@
-//! A customer's quota of one day.
+//! Daily quota of a customer.
 
-/// A customer's quota of one day.
+/// Daily quota of a customer, and how much of it is used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct QuotaView {
-    /// `None`: no limit.
+    /// Limit per day; `None`: unlimited.
     pub per_day: Option<u64>,
-    /// Charged so far today.
+    /// Requests charged today.
     pub used: u64,
 }
 
 impl QuotaView {
-    /// What is left of today; `None` without a limit.
+    /// Returns the remaining quota of today; `None` without a limit.
     #[must_use]
     pub fn left(self) -> Option<u64> {
         self.per_day.map(|limit| limit.saturating_sub(self.used))

@@ -215,7 +215,7 @@ impl Engine {
         let warnings = self.customers.replace_fixtures(fixtures, self.clock.now());
         let (fixtures, customers) = (self.fixtures(), self.customers.customers(self.clock.now()));
         self.stations.follow(fixtures.capacities(&customers));
-        self.evidence.forget_ciphertexts();
+        self.evidence.clear_ciphertexts();
         warnings
     }
 

@@ -326,7 +326,7 @@ impl Engine {
         let mut book = customer_state::lock(&caller.book);
         book.in_flight = book.in_flight.saturating_sub(1);
         book.recent.ended(ordinal, ended, now);
-        book.scenario.tells_overflow()
+        book.scenario.take_overflow()
     }
 
     /// Where and how a customer's rules are counted.
@@ -337,8 +337,8 @@ impl Engine {
         fixtures: &Fixtures,
         counting: Counting,
     ) -> DrawContext<'a> {
-        let most_counters = fixtures.limits.rule_counters;
-        DrawContext { seed: self.settings.seed, customer_id: &customer.id, most_counters, counting }
+        let max_counters = fixtures.limits.rule_counters;
+        DrawContext { seed: self.settings.seed, customer_id: &customer.id, max_counters, counting }
     }
 
     /// Answers a request: charges quota, counts rules and adds to the journal. Gives the entry, to be ended, and what is to be
@@ -613,7 +613,7 @@ impl Evaluation<'_> {
             password,
             photo: self.photo(policy),
             quota: QuotaView::default(),
-            room: None,
+            availability: None,
         }
     }
 
@@ -652,7 +652,7 @@ impl Evaluation<'_> {
         for stranger in
             matcher::look_alikes(self.engine.settings.seed, &digest, customer.population, threshold, most)
         {
-            found.see(&stranger.nik, stranger.score);
+            found.record(&stranger.nik, stranger.score);
         }
         found.candidates(most)
     }
@@ -942,7 +942,7 @@ fn lock_capacity<'a>(
         return None;
     }
     let door = station.map(WorkerPool::lock);
-    case.room = Some(door.as_ref().map_or(Availability::Unlimited, PoolGuard::room));
+    case.availability = Some(door.as_ref().map_or(Availability::Unlimited, PoolGuard::room));
     checks::reassess_capacity(case, findings);
     door
 }

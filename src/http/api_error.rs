@@ -1,6 +1,6 @@
-//! Errors of the admin API: `{"error":{"code","message","path","hint"}}`, made by constructors only.
+//! Error responses of the admin API: `{"error":{"code","message","path","hint"}}`, created by constructors only.
 //!
-//! A 4xx says what is wrong with the request and changes nothing. The only 5xx is 503, while the simulator stops.
+//! A 4xx says what is wrong with the request; nothing has changed. The only 5xx is 503, while the simulator stops.
 
 use std::fmt;
 
@@ -13,35 +13,35 @@ use serde::de::DeserializeOwned;
 use crate::base::suggestion;
 use crate::state::customers::CustomerError;
 
-/// What every error says.
+/// Error details.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ErrorBody {
-    /// For programs.
+    /// Error code, for programs.
     pub code: &'static str,
-    /// For people.
+    /// Error message, for people.
     pub message: String,
-    /// JSON pointer to what is wrong in the body, or the name of the parameter.
+    /// JSON pointer to the invalid value in the body, or the parameter's name.
     pub path: Option<String>,
-    /// What to do.
+    /// How to fix it.
     pub hint: Option<String>,
 }
 
-/// The one shape of errors.
+/// Error response: the body of every error.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ErrorAnswer {
     pub error: ErrorBody,
 }
 
-/// An error on its way to the caller.
+/// An error of the admin API: status, code, message, path and hint.
 #[derive(Debug)]
 pub struct ApiError {
     status: StatusCode,
     code: &'static str,
     message: String,
-    /// JSON pointer to what is wrong in the body, or the name of the parameter.
+    /// JSON pointer to the invalid value in the body, or the parameter's name.
     path: Option<String>,
     hint: Option<String>,
-    /// The methods that a 405 names.
+    /// `Allow` header of a 405.
     allow: Option<String>,
 }
 
@@ -57,12 +57,12 @@ impl ApiError {
     pub fn unknown_customer(customer_id: &str) -> ApiError {
         let shown = crate::base::text::quoted(customer_id);
         ApiError::not_found(format!("no customer has the id {shown}"))
-            .hint("ids are those of the fixtures, such as demo")
+            .hint("GET /customers lists the ids, such as demo")
     }
 
     pub fn wrong_method(message: impl Into<String>, allow: &str) -> ApiError {
         let error = ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message);
-        ApiError { allow: Some(allow.to_owned()), ..error }.hint(format!("it takes {allow}"))
+        ApiError { allow: Some(allow.to_owned()), ..error }.hint(format!("use {allow}"))
     }
 
     pub fn invalid(message: impl Into<String>) -> ApiError {
@@ -78,7 +78,7 @@ impl ApiError {
     }
 
     pub fn too_slow() -> ApiError {
-        ApiError::new(StatusCode::REQUEST_TIMEOUT, "body_too_slow", "the body did not come in time")
+        ApiError::new(StatusCode::REQUEST_TIMEOUT, "body_too_slow", "the body did not arrive in time")
             .hint("send the body without pauses")
     }
 
@@ -86,7 +86,7 @@ impl ApiError {
         let shown = crate::base::text::quoted(encoding);
         let message = format!("the body is encoded: Content-Encoding is {shown}");
         ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "encoded_body", message)
-            .hint("send the JSON as it is")
+            .hint("send plain JSON, without Content-Encoding")
     }
 
     pub fn unauthorized() -> ApiError {
@@ -98,41 +98,41 @@ impl ApiError {
         ApiError::new(
             StatusCode::FORBIDDEN,
             "foreign_origin",
-            "a page of another origin may not steer the simulator",
+            "a web page of another origin may not call the admin API",
         )
-        .hint("call the admin API from a program, or from a page that it serves itself")
+        .hint("call it from a program, or from a page with the same origin as the admin API")
     }
 
     pub fn foreign_host() -> ApiError {
-        ApiError::new(StatusCode::MISDIRECTED_REQUEST, "foreign_host", "Host is not this machine")
-            .hint("call it as localhost, by a loopback address or by the bound address, or start it with --admin-token")
+        ApiError::new(StatusCode::MISDIRECTED_REQUEST, "foreign_host", "the Host header is not this machine")
+            .hint("call it as localhost, by a loopback address or by the bound address; or start the simulator with --admin-token")
     }
 
-    /// JSON pointer to what is wrong in the body, or the name of the parameter.
+    /// Returns the path: a JSON pointer into the body, or the parameter's name.
     pub fn pointer(&self) -> Option<&str> {
         self.path.as_deref()
     }
 
     pub fn too_many(message: impl Into<String>) -> ApiError {
         ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too_many", message)
-            .hint("end some of them, or wait until one has ended")
+            .hint("close some of them, or wait until one has ended")
     }
 
     pub fn stopping() -> ApiError {
         ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", "the simulator is stopping")
     }
 
-    /// What was asked for has not come true.
+    /// Returns an error for an expectation that does not hold.
     pub fn unmet(status: StatusCode, code: &'static str, message: impl Into<String>) -> ApiError {
         ApiError::new(status, code, message)
     }
 
-    /// Its status.
+    /// Returns the HTTP status.
     pub fn status(&self) -> StatusCode {
         self.status
     }
 
-    /// What it says.
+    /// Returns the error details of the response body.
     pub fn body(&self) -> ErrorBody {
         let ApiError { code, message, path, hint, .. } = self;
         ErrorBody { code, message: message.clone(), path: path.clone(), hint: hint.clone() }
@@ -148,21 +148,21 @@ impl ApiError {
         self
     }
 
-    /// Reads a value; an error points into it.
+    /// Deserializes a JSON value; an error has the JSON pointer.
     pub fn read<T: DeserializeOwned>(value: serde_json::Value) -> Result<T, ApiError> {
         serde_path_to_error::deserialize(value).map_err(ApiError::in_json)
     }
 
-    /// JSON that is not what was to be; the error points into it.
+    /// Converts a deserialization error: its path becomes a JSON pointer.
     pub fn in_json(error: serde_path_to_error::Error<serde_json::Error>) -> ApiError {
         let message = error.inner().to_string();
         let hint = suggestion::hint(&message);
         ApiError { hint, ..ApiError::invalid(message).path(pointer(error.path())) }
     }
 
-    /// Reads a JSON object; an error points into it.
+    /// Parses a JSON object; an error has the JSON pointer.
     pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
-        // serde would take an array as an object without keys.
+        // serde would accept an array as an object without keys.
         if bytes.trim_ascii_start().first().is_some_and(|first| *first != b'{') {
             return Err(ApiError::invalid("the body is not a JSON object").path(""));
         }
@@ -180,16 +180,16 @@ impl From<serde_json::Error> for ApiError {
 }
 
 impl From<CustomerError> for ApiError {
-    fn from(refusal: CustomerError) -> ApiError {
-        let message = refusal.to_string();
-        match refusal {
+    fn from(error: CustomerError) -> ApiError {
+        let message = error.to_string();
+        match error {
             CustomerError::Wrong((path, _)) => {
                 let pointer = pointer_to(&path);
                 let error = ApiError::invalid(message).path(&*pointer);
                 match pointer.as_str() {
-                    // What it extended may have expired since it was put.
+                    // The customer it extends may have expired since.
                     "/extends" => error.hint(
-                        "extend one of GET /customers, or write it whole without extends: GET /customers/{customer_id} shows all that it has",
+                        "extend a customer of GET /customers, or leave out extends and write every key: GET /customers/{customer_id} returns them all",
                     ),
                     _ => error,
                 }
@@ -198,25 +198,25 @@ impl From<CustomerError> for ApiError {
                 ApiError::conflict("in_use", message).hint(format!("change or delete {other} first"))
             }
             CustomerError::Full(_) => ApiError::conflict("too_many_customers", message).hint(
-                "DELETE /customers/{customer_id} or POST /reset?scope=customers; a ttl does it by itself; limits.customers in simulator.toml",
+                "remove some: DELETE /customers/{customer_id} or POST /reset?scope=customers; give them a ttl; or raise limits.customers in simulator.toml",
             ),
             CustomerError::Taken => ApiError::conflict("taken", message)
                 .path("/customer_id")
-                .hint("leave it out and one is made up; PUT /customers/{customer_id} replaces"),
+                .hint("leave it out to have one generated; PUT /customers/{customer_id} replaces a customer"),
             CustomerError::Unknown => ApiError::not_found(message).hint("GET /customers lists them"),
             CustomerError::InFile => {
-                ApiError::conflict("in_fixtures", message).hint("edit or delete its file; PUT puts one over it")
+                ApiError::conflict("in_fixtures", message).hint("edit or delete its file; PUT overrides it")
             }
         }
     }
 }
 
-/// A JSON pointer (RFC 6901) to what is behind these keys.
+/// Returns the JSON pointer (RFC 6901) for a list of keys.
 pub fn pointer_to(keys: &[String]) -> String {
     keys.iter().map(|key| format!("/{}", escaped(key))).collect()
 }
 
-/// A JSON pointer.
+/// Converts a serde path to a JSON pointer.
 fn pointer(path: &serde_path_to_error::Path) -> String {
     use serde_path_to_error::Segment;
     path.iter()
@@ -229,6 +229,7 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
         .collect()
 }
 
+/// Escapes a key for a JSON pointer.
 pub fn escaped(key: &str) -> String {
     key.replace('~', "~0").replace('/', "~1")
 }
@@ -270,12 +271,12 @@ mod tests {
     use std::collections::BTreeMap;
 
     #[test]
-    fn an_error_points_into_the_body() {
+    fn an_error_has_the_json_pointer_into_the_body() {
         let error = ApiError::parse::<BTreeMap<String, Vec<u8>>>(br#"{"a/b":[1,"x"]}"#).unwrap_err();
         assert_eq!(error.path.as_deref(), Some("/a~1b/1"));
         assert_eq!(error.status, StatusCode::BAD_REQUEST);
-        for wrong in [&b"[1]"[..], b"{} {}", b"", b"1"] {
-            assert!(ApiError::parse::<BTreeMap<String, u8>>(wrong).is_err());
+        for invalid in [&b"[1]"[..], b"{} {}", b"", b"1"] {
+            assert!(ApiError::parse::<BTreeMap<String, u8>>(invalid).is_err());
         }
     }
 }

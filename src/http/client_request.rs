@@ -1,4 +1,4 @@
-//! A ready request, as a client sends it: encrypted, encoded, and open to every change before it goes.
+//! Client-side request builder: a complete request, encrypted and encoded. Every part can be changed before it is sent.
 
 use std::fmt;
 
@@ -8,9 +8,9 @@ use serde_json::{Map, Value};
 use crate::keys;
 use crate::protocol::{Field, encoding};
 
-/// A request of the endpoint: where it goes and what stands in it. Made by [`Simulator::request`](crate::Simulator::request).
+/// A request to the endpoint: URL and JSON body. Created by [`Simulator::request`](crate::Simulator::request).
 ///
-/// Every clone sends the same ciphertexts; a real client encrypts anew each time.
+/// Every clone sends the same ciphertexts; a real client encrypts again for each request.
 #[derive(Clone)]
 pub struct Request {
     url: String,
@@ -18,20 +18,20 @@ pub struct Request {
     key: RsaPublicKey,
 }
 
-/// What stands in a request's seven fields; the credentials plain.
+/// Values of a request's seven fields; the credentials in plaintext.
 #[derive(Clone, Copy)]
 pub struct Fields<'a> {
     pub transaction_id: &'a str,
     pub transaction_source: &'a str,
     pub threshold: &'a str,
-    /// A jpg or png file.
+    /// Contents of a JPG or PNG file.
     pub image: &'a [u8],
     pub user_id: &'a str,
     pub password: &'a str,
     pub ip: &'a str,
 }
 
-// What is in it is somebody's photo and account.
+// Redacted: the body holds a photo and credentials.
 impl fmt::Debug for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Request({})", self.url)
@@ -39,13 +39,13 @@ impl fmt::Debug for Request {
 }
 
 impl Request {
-    /// A request to `url` whose credentials are encrypted with `key`.
+    /// Creates a request to `url` whose credentials are encrypted with `key`.
     ///
     /// # Errors
     /// When a credential is longer than the key allows (245 bytes for 2048 bits).
     pub fn new(url: String, key: RsaPublicKey, fields: Fields) -> Result<Request, String> {
         let mut request = Request { url, members: Map::new(), key };
-        let (user_id, password) = (request.sealed(fields.user_id)?, request.sealed(fields.password)?);
+        let (user_id, password) = (request.encrypted(fields.user_id)?, request.encrypted(fields.password)?);
         let image = encoding::encode(fields.image);
         // In the document's order.
         for (field, value) in [
@@ -62,63 +62,63 @@ impl Request {
         Ok(request)
     }
 
-    fn sealed(&self, plain: &str) -> Result<String, String> {
-        keys::encrypt(&self.key, plain.as_bytes()).map(|sealed| encoding::encode(&sealed))
+    fn encrypted(&self, plain: &str) -> Result<String, String> {
+        keys::encrypt(&self.key, plain.as_bytes()).map(|ciphertext| encoding::encode(&ciphertext))
     }
 
-    /// Where it goes.
+    /// Returns the URL.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// The body: JSON.
+    /// Returns the body, as JSON.
     #[must_use]
     pub fn body(&self) -> String {
         serde_json::to_string(&self.members).unwrap_or_default()
     }
 
-    /// With this `transactionId`.
+    /// Sets the `transactionId`.
     #[must_use]
     pub fn transaction_id(self, id: &str) -> Request {
         self.set(Field::TransactionId.name(), id)
     }
 
-    /// With this `threshold`: a number, or a text to be sent as one.
+    /// Sets the `threshold`: a number, or a string to be sent as a string.
     #[must_use]
     pub fn threshold(self, threshold: impl Into<Value>) -> Request {
         self.set(Field::Threshold.name(), threshold)
     }
 
-    /// With this photo: the file's bytes, of whatever format.
+    /// Sets the photo: the file's bytes, in any format.
     #[must_use]
     pub fn image(self, file: &[u8]) -> Request {
         self.set(Field::Image.name(), encoding::encode(file))
     }
 
-    /// With this `ip`.
+    /// Sets the `ip`.
     #[must_use]
     pub fn ip(self, ip: &str) -> Request {
         self.set(Field::Ip.name(), ip)
     }
 
-    /// With this account, encrypted.
+    /// Sets the account; encrypts both credentials.
     ///
     /// # Errors
-    /// When a text is longer than the key allows.
+    /// When a credential is longer than the key allows.
     pub fn account(self, user_id: &str, password: &str) -> Result<Request, String> {
-        let (user_id, password) = (self.sealed(user_id)?, self.sealed(password)?);
+        let (user_id, password) = (self.encrypted(user_id)?, self.encrypted(password)?);
         Ok(self.set(Field::UserId.name(), user_id).set(Field::Password.name(), password))
     }
 
-    /// With any value under any name, as it is.
+    /// Sets any field to any value, without encoding or encryption.
     #[must_use]
     pub fn set(mut self, name: &str, value: impl Into<Value>) -> Request {
         self.members.insert(name.to_owned(), value.into());
         self
     }
 
-    /// Without a field.
+    /// Removes a field.
     #[must_use]
     pub fn without(mut self, name: &str) -> Request {
         self.members.shift_remove(name);

@@ -1,4 +1,4 @@
-//! Both listeners: sockets and HTTP, and nothing that decides about an answer.
+//! HTTP layer: both listeners, sockets and request parsing. Contains no decision about an answer.
 
 pub mod admin;
 pub mod api_error;

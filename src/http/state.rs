@@ -1,4 +1,4 @@
-//! What both listeners share.
+//! Application state shared by both listeners.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -19,35 +19,35 @@ use crate::state::metrics::Metrics;
 use crate::state::observer::Observer;
 use crate::state::timer::Timer;
 
-/// What both listeners share.
+/// Application state shared by both listeners.
 pub struct AppState {
     pub engine: Arc<Engine>,
     pub observer: Arc<dyn Observer>,
     pub settings: HttpSettings,
     pub timer: Arc<dyn Timer>,
-    /// How many answers of the data listener are under way.
+    /// Number of in-flight answers of the data listener.
     pub in_flight: watch::Sender<usize>,
-    /// Number of the newest connection on the data listener.
+    /// Number of connections accepted by the data listener so far; also the number of the newest one.
     pub connections: AtomicU64,
-    /// Tells the data listener to close its port for a while.
+    /// Command channel to the data listener, for faults that close its port for a while.
     pub listener_commands: UnboundedSender<ListenerCommand>,
-    /// Calls of the admin API that wait for requests.
+    /// Slots for `POST /requests/wait` calls.
     pub waits: Slots,
-    /// Those who follow the events.
+    /// Slots for readers of `GET /events`.
     pub readers: Slots,
     pub metrics: Metrics,
-    /// Memory of the data listener's bodies.
+    /// Buffer pool for request bodies of the data listener.
     pub buffers: Arc<BufferPool>,
-    /// Whether the simulator is stopping: no new connections, and what hangs is cut.
+    /// Whether the simulator is stopping: no new connections, and hanging ones are closed.
     pub stopping: watch::Sender<bool>,
-    /// Asks for the stop.
+    /// Requests the shutdown.
     pub shutdown: Notify,
     pub reloader: Arc<Reloader>,
-    /// What the simulator was started with, for those who ask.
+    /// Start options, shown by `GET /config`.
     pub start: StartInfo,
 }
 
-/// What a simulator was started with, as far as nothing else here has it.
+/// Start options of a simulator that no other part of [`AppState`] holds.
 pub struct StartInfo {
     pub endpoint: SocketAddr,
     pub admin: Option<SocketAddr>,
@@ -58,23 +58,23 @@ pub struct StartInfo {
     pub grace: Duration,
 }
 
-/// What the command line says about the listeners.
+/// Settings of both listeners, from the command line.
 #[derive(Clone)]
 pub struct HttpSettings {
-    /// Largest body of a request, in bytes.
+    /// Max request body, in bytes.
     pub max_body: usize,
-    /// What the admin listener asks for, if anything.
+    /// Bearer token that the admin listener requires, if any.
     pub admin_token: Option<String>,
-    /// Threads of the data listener.
+    /// Number of threads of the data listener.
     pub workers: usize,
-    /// How long clients of the data listener may take.
+    /// Client timeouts of the data listener.
     pub timeouts: Timeouts,
 }
 
-/// Asks for something to happen to the data listener.
+/// A command to the data listener.
 #[derive(Debug)]
 pub struct ListenerCommand {
     pub listener: ListenerFault,
-    /// Dropped as soon as it is in force.
+    /// Dropped once the fault is active.
     pub in_force: oneshot::Sender<()>,
 }

@@ -1,4 +1,4 @@
-//! Why a ciphertext does not open: the mistakes integrators make, told apart.
+//! Diagnoses why a ciphertext cannot be decrypted: distinguishes the mistakes that integrators make.
 
 use std::fmt;
 
@@ -9,58 +9,53 @@ use sha2::{Sha256, Sha512};
 use super::{DecryptError, KeyRing, PrivateKey};
 use crate::protocol::encoding::{self, Base64Mode};
 
-/// What a refused ciphertext is, for a person. Never holds what was sent.
+/// The diagnosis of a rejected ciphertext, for a person. Never contains what was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DecryptFailure {
-    /// Not as long as the key; `as_key` names a known key or a common size that gives this length.
-    Length { got: usize, want: usize, bits: usize, as_key: Option<String> },
+    /// Not as long as the key; `other_size` names the common key size that this length belongs to.
+    Length { actual: usize, expected: usize, bits: usize, other_size: Option<String> },
     /// Base64 of base64.
     DoubleBase64,
-    /// Hexadecimal digits under the base64.
+    /// Base64 of hexadecimal digits.
     Hexadecimal,
-    /// Opens with another key of this simulator.
+    /// Encrypted with another key of this simulator.
     OtherKey { owner: String },
     /// Padded with OAEP instead of PKCS#1 v1.5.
     Oaep { hash: &'static str },
-    /// As a number beyond the modulus: made with another, unknown key.
+    /// As a number not below the modulus: encrypted with another, unknown key.
     Range,
-    /// Nothing known opens it.
+    /// Bad padding, and no known key or padding scheme decrypts it.
     Padding,
 }
 
-/// At most so many other keys are tried for one ciphertext: each costs a private-key operation.
-const OTHER_KEYS_TRIED: usize = 32;
+/// Max number of other keys tried for one ciphertext: each try costs a private-key operation.
+const MAX_OTHER_KEYS: usize = 32;
 
-/// Finds out why `key` refused `ciphertext`.
+/// Determines why `key` rejected `ciphertext`.
 #[must_use]
-pub fn diagnose(
-    ciphertext: &[u8],
-    refusal: DecryptError,
-    key: &PrivateKey,
-    ring: &KeyRing,
-) -> DecryptFailure {
-    if let Some(owner) = opened_by_another(ciphertext, key, ring) {
+pub fn diagnose(ciphertext: &[u8], error: DecryptError, key: &PrivateKey, ring: &KeyRing) -> DecryptFailure {
+    if let Some(owner) = find_other_key(ciphertext, key, ring) {
         return DecryptFailure::OtherKey { owner };
     }
-    match refusal {
-        DecryptError::Length => wrong_length(ciphertext, key),
+    match error {
+        DecryptError::Length => diagnose_length(ciphertext, key),
         DecryptError::Range => DecryptFailure::Range,
         DecryptError::Padding => {
-            oaep(ciphertext, key).map_or(DecryptFailure::Padding, |hash| DecryptFailure::Oaep { hash })
+            oaep_hash(ciphertext, key).map_or(DecryptFailure::Padding, |hash| DecryptFailure::Oaep { hash })
         }
     }
 }
 
-fn opened_by_another(ciphertext: &[u8], key: &PrivateKey, ring: &KeyRing) -> Option<String> {
+fn find_other_key(ciphertext: &[u8], key: &PrivateKey, ring: &KeyRing) -> Option<String> {
     ring.others(key)
         .into_iter()
         .filter(|other| other.size() == ciphertext.len())
-        .take(OTHER_KEYS_TRIED)
+        .take(MAX_OTHER_KEYS)
         .find(|other| other.open(ciphertext).is_ok())
         .map(|other| other.name().to_owned())
 }
 
-fn wrong_length(ciphertext: &[u8], key: &PrivateKey) -> DecryptFailure {
+fn diagnose_length(ciphertext: &[u8], key: &PrivateKey) -> DecryptFailure {
     if let Ok(text) = std::str::from_utf8(ciphertext) {
         let same_size = |bytes: &[u8]| bytes.len() == key.size();
         if encoding::decode(text.trim_ascii(), Base64Mode::Mime).is_ok_and(|inner| same_size(&inner.bytes)) {
@@ -70,13 +65,13 @@ fn wrong_length(ciphertext: &[u8], key: &PrivateKey) -> DecryptFailure {
             return DecryptFailure::Hexadecimal;
         }
     }
-    let as_key = matches!(ciphertext.len(), 128 | 256 | 384 | 512 | 1024)
-        .then(|| format!("what a key of {} bits gives", ciphertext.len() * 8));
-    DecryptFailure::Length { got: ciphertext.len(), want: key.size(), bits: key.bits(), as_key }
+    let other_size = matches!(ciphertext.len(), 128 | 256 | 384 | 512 | 1024)
+        .then(|| format!("the length for a key of {} bits", ciphertext.len() * 8));
+    DecryptFailure::Length { actual: ciphertext.len(), expected: key.size(), bits: key.bits(), other_size }
 }
 
-/// The hash of the OAEP padding, if it is one of those that libraries offer by default.
-fn oaep(ciphertext: &[u8], key: &PrivateKey) -> Option<&'static str> {
+/// Returns the hash of the OAEP padding, if it is one of those that libraries offer by default.
+fn oaep_hash(ciphertext: &[u8], key: &PrivateKey) -> Option<&'static str> {
     if key.rsa.decrypt(Oaep::<Sha1>::new(), ciphertext).is_ok() {
         return Some("SHA-1");
     }
@@ -93,24 +88,22 @@ fn oaep(ciphertext: &[u8], key: &PrivateKey) -> Option<&'static str> {
 impl fmt::Display for DecryptFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            DecryptFailure::Length { got, want, bits, as_key } => {
+            DecryptFailure::Length { actual, expected, bits, other_size } => {
                 write!(
                     f,
-                    "has the wrong length for the key: {got} bytes, a key of {bits} bits gives {want}"
+                    "has the wrong length for the key: {actual} bytes, but a key of {bits} bits produces {expected}"
                 )?;
-                as_key.as_ref().map_or(Ok(()), |known| write!(f, " ({got} is {known})"))
+                other_size.as_ref().map_or(Ok(()), |size| write!(f, " ({actual} is {size})"))
             }
-            DecryptFailure::DoubleBase64 => {
-                f.write_str("is base64 twice: what it decodes to is base64 again")
-            }
-            DecryptFailure::Hexadecimal => f.write_str("is hexadecimal under the base64"),
+            DecryptFailure::DoubleBase64 => f.write_str("is base64 twice: it decodes to base64 again"),
+            DecryptFailure::Hexadecimal => f.write_str("is base64 of hexadecimal digits"),
             DecryptFailure::OtherKey { owner } => write!(f, "was encrypted with another known key: {owner}"),
             DecryptFailure::Oaep { hash } => write!(f, "is padded with OAEP ({hash}) instead of PKCS#1 v1.5"),
-            DecryptFailure::Range => {
-                f.write_str("was encrypted with an unknown key: as a number it is beyond this key's modulus")
-            }
+            DecryptFailure::Range => f.write_str(
+                "was encrypted with an unknown key: as a number it is not below this key's modulus",
+            ),
             DecryptFailure::Padding => {
-                f.write_str("does not open: bad padding, so another key or damaged bytes")
+                f.write_str("cannot be decrypted: bad padding, so another key or damaged bytes")
             }
         }
     }
@@ -122,7 +115,7 @@ impl DecryptFailure {
     pub fn hint(&self) -> &'static str {
         match self {
             DecryptFailure::Length { .. } => {
-                "send base64 of the bytes that openssl_public_encrypt gives, whole and nothing else"
+                "send the complete output of openssl_public_encrypt as base64, and nothing else"
             }
             DecryptFailure::DoubleBase64 => "encode the ciphertext with base64 once",
             DecryptFailure::Hexadecimal => "encode the bytes of the ciphertext, not their hexadecimal digits",
@@ -151,14 +144,14 @@ mod tests {
 
     #[track_caller]
     fn check(ciphertext: &[u8], key: &PrivateKey, ring: &KeyRing, expected: &DecryptFailure) {
-        let refusal = key.open(ciphertext).unwrap_err();
-        let misfit = diagnose(ciphertext, refusal, key, ring);
-        assert_eq!(&misfit, expected);
-        assert!(!misfit.hint().is_empty() && !misfit.to_string().is_empty());
+        let error = key.open(ciphertext).unwrap_err();
+        let failure = diagnose(ciphertext, error, key, ring);
+        assert_eq!(&failure, expected);
+        assert!(!failure.hint().is_empty() && !failure.to_string().is_empty());
     }
 
     #[test]
-    fn every_mistake_is_told_apart() {
+    fn every_mistake_is_distinguished() {
         let ours = key("bank.pem", 1024);
         let ring = KeyRing::new(key("the server's key", 1024), None);
         let foreign = key("foreign", 1024);
@@ -177,21 +170,21 @@ mod tests {
         check(encoding::encode(&good).as_bytes(), &ours, &ring, &DecryptFailure::DoubleBase64);
         let hex: String = good.iter().map(|b| format!("{b:02x}")).collect();
         check(hex.as_bytes(), &ours, &ring, &DecryptFailure::Hexadecimal);
-        let short = DecryptFailure::Length { got: 9, want: 128, bits: 1024, as_key: None };
+        let short = DecryptFailure::Length { actual: 9, expected: 128, bits: 1024, other_size: None };
         check(b"demo-user", &ours, &ring, &short);
         let long = DecryptFailure::Length {
-            got: 256,
-            want: 128,
+            actual: 256,
+            expected: 128,
             bits: 1024,
-            as_key: Some("what a key of 2048 bits gives".into()),
+            other_size: Some("the length for a key of 2048 bits".into()),
         };
         check(&[1; 256], &ours, &ring, &long);
         check(&[0xFF; 128], &ours, &ring, &DecryptFailure::Range);
 
         let unknown = super::super::encrypt(&public(&foreign), b"x").unwrap();
-        let refusal = ours.open(&unknown).unwrap_err();
+        let error = ours.open(&unknown).unwrap_err();
         let expected =
-            if refusal == DecryptError::Range { DecryptFailure::Range } else { DecryptFailure::Padding };
+            if error == DecryptError::Range { DecryptFailure::Range } else { DecryptFailure::Padding };
         check(&unknown, &ours, &ring, &expected);
     }
 
@@ -199,7 +192,7 @@ mod tests {
     fn a_ciphertext_of_another_size_is_traced_to_its_key() {
         let ours = key("bank.pem", 1024);
         let ring = KeyRing::new(key("the server's key", 2048), None);
-        let sealed = super::super::encrypt(&public(ring.server()), b"demo-user").unwrap();
-        check(&sealed, &ours, &ring, &DecryptFailure::OtherKey { owner: "the server's key".into() });
+        let ciphertext = super::super::encrypt(&public(ring.server()), b"demo-user").unwrap();
+        check(&ciphertext, &ours, &ring, &DecryptFailure::OtherKey { owner: "the server's key".into() });
     }
 }

@@ -1,7 +1,7 @@
-//! RSA keys: made on the first start, read from PEM, used to open what clients encrypt with the public half.
+//! RSA keys: generated on the first start, read from PEM, used to decrypt what clients encrypt with the public key.
 //!
-//! Only throw-away keys belong here: the simulator tells precisely why a ciphertext does not open, which no service that
-//! guards something may do.
+//! Use throw-away keys only: the simulator reports exactly why a ciphertext cannot be decrypted (a padding oracle), which a
+//! service that protects anything must never do.
 
 mod diagnose;
 mod open;
@@ -21,12 +21,12 @@ use rsa::traits::PublicKeyParts;
 use rsa::{RsaPrivateKey, RsaPublicKey};
 use sha2::{Digest, Sha256};
 
-/// Sizes of keys that are read or made, in bits (SPEC 2).
+/// Allowed key sizes, in bits (SPEC 2).
 pub const KEY_BITS: std::ops::RangeInclusive<usize> = 1024..=8192;
 
-/// A private key, ready to open ciphertexts.
+/// A private key, ready to decrypt ciphertexts.
 pub struct PrivateKey {
-    /// What to call it: the file's name, or what it was made for.
+    /// Name for messages: the file name, or what the key was generated for.
     name: String,
     rsa: Arc<RsaPrivateKey>,
     decryptor: Box<dyn Decryptor>,
@@ -34,7 +34,7 @@ pub struct PrivateKey {
     fingerprint: [u8; 32],
 }
 
-// Whatever the implementations below print of themselves.
+// Written by hand, so that no key is printed, whatever the implementations below print.
 impl fmt::Debug for PrivateKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PrivateKey")
@@ -45,15 +45,15 @@ impl fmt::Debug for PrivateKey {
 }
 
 impl PrivateKey {
-    /// Makes a key usable.
+    /// Prepares a key for use.
     ///
     /// # Errors
-    /// When its size is outside [`KEY_BITS`] or its numbers are refused.
+    /// When its size is outside [`KEY_BITS`] or its numbers are rejected.
     pub fn new(name: impl Into<String>, rsa: RsaPrivateKey) -> Result<PrivateKey, String> {
         let bits = rsa.n().bits() as usize;
         if !KEY_BITS.contains(&bits) {
             return Err(format!(
-                "the key has {bits} bits; keys of {} to {} bits are used",
+                "the key has {bits} bits; allowed are {} to {} bits",
                 KEY_BITS.start(),
                 KEY_BITS.end()
             ));
@@ -61,61 +61,61 @@ impl PrivateKey {
         let rsa = Arc::new(rsa);
         let public_pem = RsaPublicKey::from(&*rsa)
             .to_public_key_pem(LineEnding::LF)
-            .map_err(|error| format!("its public half cannot be written: {error}"))?;
+            .map_err(|error| format!("its public half cannot be encoded: {error}"))?;
         let fingerprint = Sha256::digest(&public_pem).into();
         Ok(PrivateKey { name: name.into(), decryptor: open::decryptor(&rsa)?, rsa, public_pem, fingerprint })
     }
 
-    /// Makes a new key of `bits` bits from the operating system's randomness.
+    /// Generates a key of `bits` bits with a random generator that the operating system seeds.
     ///
     /// # Errors
     /// When `bits` is outside [`KEY_BITS`].
     pub fn generate(name: impl Into<String>, bits: usize) -> Result<PrivateKey, String> {
         let rsa = RsaPrivateKey::new(&mut rand::rng(), bits)
-            .map_err(|error| format!("no key was made: {error}"))?;
+            .map_err(|error| format!("cannot generate a key: {error}"))?;
         PrivateKey::new(name, rsa)
     }
 
-    /// The key's name, for messages.
+    /// Returns the key's name, for messages.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Length of the modulus, which is the length of every ciphertext, in bytes.
+    /// Returns the length of the modulus in bytes, which is the length of every ciphertext.
     #[must_use]
     pub fn size(&self) -> usize {
         self.rsa.size()
     }
 
-    /// Length of the modulus in bits.
+    /// Returns the length of the modulus in bits.
     #[must_use]
     pub fn bits(&self) -> usize {
         self.rsa.n().bits() as usize
     }
 
-    /// The public half as SPKI PEM (`BEGIN PUBLIC KEY`), what `openssl_public_encrypt` takes.
+    /// Returns the public half as SPKI PEM (`BEGIN PUBLIC KEY`), the input of `openssl_public_encrypt`.
     #[must_use]
     pub fn public_pem(&self) -> &str {
         &self.public_pem
     }
 
-    /// SHA-256 of [`PrivateKey::public_pem`], which tells keys apart.
+    /// Returns the SHA-256 of [`PrivateKey::public_pem`], which identifies the key.
     #[must_use]
     pub fn fingerprint(&self) -> &[u8; 32] {
         &self.fingerprint
     }
 
-    /// Opens an RSA PKCS#1 v1.5 ciphertext.
+    /// Decrypts an RSA PKCS#1 v1.5 ciphertext.
     ///
     /// # Errors
-    /// Which of the three conditions does not hold: length, range, padding.
+    /// The first of the three conditions that does not hold: length, range, padding.
     pub fn open(&self, ciphertext: &[u8]) -> Result<Vec<u8>, DecryptError> {
         self.decryptor.open(ciphertext)
     }
 }
 
-/// Reads a public key: SPKI (`BEGIN PUBLIC KEY`) or PKCS#1 (`BEGIN RSA PUBLIC KEY`).
+/// Parses a public key: SPKI (`BEGIN PUBLIC KEY`) or PKCS#1 (`BEGIN RSA PUBLIC KEY`).
 ///
 /// # Errors
 /// When the text is neither.
@@ -133,10 +133,10 @@ pub fn read_public_pem(pem: &str) -> Result<RsaPublicKey, String> {
 /// # Errors
 /// When the text is longer than the key allows (245 bytes for 2048 bits).
 pub fn encrypt(key: &RsaPublicKey, plain: &[u8]) -> Result<Vec<u8>, String> {
-    let most = key.size() - open::PKCS1_OVERHEAD;
-    if plain.len() > most {
+    let max_bytes = key.size() - open::PKCS1_OVERHEAD;
+    if plain.len() > max_bytes {
         return Err(format!(
-            "{} bytes are too many: an RSA key of {} bits encrypts at most {most}",
+            "{} bytes are too many: an RSA key of {} bits encrypts at most {max_bytes}",
             plain.len(),
             key.n().bits()
         ));

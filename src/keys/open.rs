@@ -1,44 +1,44 @@
-//! Opening PKCS#1 v1.5 ciphertexts, by two implementations that agree on every refusal: aws-lc for keys of 2048 bits and
-//! more, the `rsa` crate for smaller ones and for builds without a C compiler.
+//! Decrypts PKCS#1 v1.5 ciphertexts, with two implementations that agree on every rejection: aws-lc for keys of 2048 bits and
+//! more, the `rsa` crate for smaller keys and for builds without a C compiler.
 
 use std::sync::Arc;
 
 use rsa::traits::PublicKeyParts;
 use rsa::{BoxedUint, RsaPrivateKey, hazmat};
 
-/// 00 02, at least eight bytes of padding, 00.
+/// Min bytes that the padding adds: 00 02, at least eight bytes of padding, 00.
 pub const PKCS1_OVERHEAD: usize = 11;
 
-/// Why a ciphertext does not open.
+/// Why a ciphertext cannot be decrypted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DecryptError {
-    /// A ciphertext is exactly as long as the key.
+    /// Not exactly as long as the key.
     Length,
-    /// As a number it is not below the modulus, so this key cannot have made it.
+    /// As a number not below the modulus, so it was not encrypted with this key.
     Range,
-    /// It was decrypted, but 00 02 PS 00 is not what came out.
+    /// Decrypted, but the result does not start with 00 02 PS 00.
     Padding,
 }
 
-/// Opens ciphertexts with one private key.
+/// Decrypts ciphertexts with one private key.
 pub trait Decryptor: std::fmt::Debug + Send + Sync {
-    /// Opens a ciphertext.
+    /// Decrypts a ciphertext.
     ///
     /// # Errors
-    /// The first of length, range and padding that is not right.
+    /// The first of length, range and padding that is invalid.
     fn open(&self, ciphertext: &[u8]) -> Result<Vec<u8>, DecryptError>;
 }
 
-/// The fastest decryptor this build has for the key.
+/// Returns the fastest decryptor this build has for the key.
 pub fn decryptor(key: &Arc<RsaPrivateKey>) -> Result<Box<dyn Decryptor>, String> {
     #[cfg(feature = "aws-lc")]
-    if key.n().bits() >= aws_lc::SMALLEST_BITS {
+    if key.n().bits() >= aws_lc::MIN_BITS {
         return Ok(Box::new(aws_lc::AwsLc::new(key)?));
     }
     Ok(Box::new(Portable(Arc::clone(key))))
 }
 
-/// The ciphertext as a number below the modulus.
+/// Returns the ciphertext as a number below the modulus.
 fn number(ciphertext: &[u8], key: &RsaPrivateKey) -> Result<BoxedUint, DecryptError> {
     if ciphertext.len() != key.size() {
         return Err(DecryptError::Length);
@@ -48,7 +48,7 @@ fn number(ciphertext: &[u8], key: &RsaPrivateKey) -> Result<BoxedUint, DecryptEr
     if number < *key.n().as_ref() { Ok(number) } else { Err(DecryptError::Range) }
 }
 
-/// The `rsa` crate's private-key operation with our own look at the padding: the crate's `decrypt` rejects implicitly, which
+/// The `rsa` crate's private-key operation with our own padding check: the crate's `decrypt` uses implicit rejection, which
 /// means that it answers bad padding with random bytes.
 #[derive(Debug)]
 struct Portable(Arc<RsaPrivateKey>);
@@ -64,7 +64,7 @@ impl Decryptor for Portable {
     }
 }
 
-/// What stands behind 00 02 PS 00 (RFC 8017, 7.2.2), if it is that.
+/// Returns the message after 00 02 PS 00 (RFC 8017, 7.2.2), if the padding is valid.
 fn message(encoded: &[u8]) -> Option<&[u8]> {
     let padded = encoded.strip_prefix(&[0, 2])?;
     let end = memchr::memchr(0, padded)?;
@@ -82,8 +82,8 @@ mod aws_lc {
 
     use super::{DecryptError, Decryptor, number};
 
-    /// aws-lc-rs refuses smaller keys.
-    pub const SMALLEST_BITS: u32 = 2048;
+    /// aws-lc-rs rejects smaller keys.
+    pub const MIN_BITS: u32 = 2048;
 
     #[derive(Debug)]
     pub struct AwsLc {
@@ -95,15 +95,15 @@ mod aws_lc {
         pub fn new(rsa: &Arc<RsaPrivateKey>) -> Result<AwsLc, String> {
             let der = rsa.to_pkcs8_der().map_err(|error| format!("the key cannot be encoded: {error}"))?;
             let key = PrivateDecryptingKey::from_pkcs8(der.as_bytes())
-                .map_err(|rejected| format!("the key is refused: {rejected}"))?;
-            let key = Pkcs1PrivateDecryptingKey::new(key).map_err(|_| "the key is refused".to_owned())?;
+                .map_err(|rejected| format!("the key is rejected: {rejected}"))?;
+            let key = Pkcs1PrivateDecryptingKey::new(key).map_err(|_| "the key is rejected".to_owned())?;
             Ok(AwsLc { key, rsa: Arc::clone(rsa) })
         }
     }
 
     impl Decryptor for AwsLc {
         fn open(&self, ciphertext: &[u8]) -> Result<Vec<u8>, DecryptError> {
-            // aws-lc says only that it failed; length and range are told apart before.
+            // aws-lc reports only that it failed, so length and range are checked first.
             number(ciphertext, &self.rsa)?;
             let mut out = vec![0; self.key.min_output_size()];
             let length = self.key.decrypt(ciphertext, &mut out).map_err(|_| DecryptError::Padding)?.len();
@@ -125,11 +125,11 @@ mod tests {
         vec![Box::new(Portable(Arc::clone(&KEY))), decryptor(&KEY).unwrap()]
     }
 
-    /// Encrypts bytes that are already padded, well or badly.
-    fn seal(encoded: &[u8]) -> Vec<u8> {
+    /// Encrypts bytes that are already padded, validly or not.
+    fn encrypt_raw(encoded: &[u8]) -> Vec<u8> {
         let number = BoxedUint::from_be_slice(encoded, KEY.n_bits_precision()).unwrap();
-        let sealed = hazmat::rsa_encrypt(&**KEY, &number).unwrap().to_be_bytes();
-        sealed[sealed.len() - KEY.size()..].to_vec()
+        let ciphertext = hazmat::rsa_encrypt(&**KEY, &number).unwrap().to_be_bytes();
+        ciphertext[ciphertext.len() - KEY.size()..].to_vec()
     }
 
     fn encoded(prefix: &[u8], padding: usize, rest: &[u8]) -> Vec<u8> {
@@ -149,8 +149,8 @@ mod tests {
     fn both_decryptors_agree_on_good_ciphertexts() {
         let longest = vec![7; KEY.size() - PKCS1_OVERHEAD];
         for plain in [&b""[..], b"demo-user", b"\0\0", &longest] {
-            let sealed = crate::keys::encrypt(&rsa::RsaPublicKey::from(&**KEY), plain).unwrap();
-            check(&sealed, &Ok(plain.to_vec()));
+            let ciphertext = crate::keys::encrypt(&rsa::RsaPublicKey::from(&**KEY), plain).unwrap();
+            check(&ciphertext, &Ok(plain.to_vec()));
         }
     }
 
@@ -164,10 +164,10 @@ mod tests {
             encoded(&[0, 2], size - 2, &[]),
             encoded(&[0, 0], 20, &[0]),
         ] {
-            // The second case is 01 02 ..., which may lie above the modulus; a modulus starts with a set bit, so it does not.
-            check(&seal(&bad), &Err(DecryptError::Padding));
+            // The second case, 01 02 ..., is below the modulus too: the top bit of a modulus is set.
+            check(&encrypt_raw(&bad), &Err(DecryptError::Padding));
         }
-        let mut flipped = seal(&encoded(&[0, 2], 20, &[0]));
+        let mut flipped = encrypt_raw(&encoded(&[0, 2], 20, &[0]));
         flipped[size / 2] ^= 1;
         flipped[0] = 0;
         check(&flipped, &Err(DecryptError::Padding));
@@ -176,7 +176,7 @@ mod tests {
 
     #[test]
     fn both_decryptors_agree_on_wrong_lengths_and_ranges() {
-        let good = seal(&encoded(&[0, 2], 20, &[0]));
+        let good = encrypt_raw(&encoded(&[0, 2], 20, &[0]));
         check(&good[1..], &Err(DecryptError::Length));
         check(&[&[0], &good[..]].concat(), &Err(DecryptError::Length));
         check(&[&good[..], &[0]].concat(), &Err(DecryptError::Length));
@@ -186,11 +186,11 @@ mod tests {
     }
 
     #[test]
-    fn another_keys_ciphertext_is_refused() {
+    fn another_keys_ciphertext_is_rejected() {
         let other = RsaPrivateKey::new(&mut rand::rng(), 2048).unwrap();
-        let sealed = crate::keys::encrypt(&rsa::RsaPublicKey::from(&other), b"x").unwrap();
+        let ciphertext = crate::keys::encrypt(&rsa::RsaPublicKey::from(&other), b"x").unwrap();
         for decryptor in decryptors() {
-            assert!(decryptor.open(&sealed).is_err());
+            assert!(decryptor.open(&ciphertext).is_err());
         }
     }
 }

@@ -1,4 +1,4 @@
-//! All keys of a simulator: the server's own, and those that customers name.
+//! All keys of a simulator: the server's own, and the customers' keys.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{PrivateKey, store};
 
-/// The server's key and the customers'. Clones share what they know.
+/// Key ring: the server's key and the customers' keys. Clones share the cached keys.
 #[derive(Clone)]
 pub struct KeyRing {
     server: Arc<PrivateKey>,
@@ -16,13 +16,13 @@ pub struct KeyRing {
     others: Arc<Mutex<OtherKeys>>,
 }
 
-/// The keys that only some customers use.
+/// Keys that only some customers use.
 #[derive(Default)]
 struct OtherKeys {
-    /// By file name, with the PEM text each was made from, so that a reload parses only what changed.
+    /// By file name, with the PEM text each was parsed from, so that a reload parses only changed files.
     named: BTreeMap<String, (String, Arc<PrivateKey>)>,
-    /// Made for a customer of the admin API, by its id.
-    made: BTreeMap<String, Arc<PrivateKey>>,
+    /// Generated for customers created over the admin API, by customer id.
+    generated: BTreeMap<String, Arc<PrivateKey>>,
 }
 
 // A derived Debug would print the PEM texts.
@@ -36,36 +36,36 @@ impl fmt::Debug for KeyRing {
 
 impl OtherKeys {
     fn all(&self) -> impl Iterator<Item = &Arc<PrivateKey>> {
-        self.named.values().map(|(_, key)| key).chain(self.made.values())
+        self.named.values().map(|(_, key)| key).chain(self.generated.values())
     }
 }
 
 impl KeyRing {
-    /// A ring with the server's key. `directory` is where customers' keys are looked for.
+    /// Creates a ring with the server's key. Customers' key files are read from `directory`.
     #[must_use]
     pub fn new(server: PrivateKey, directory: Option<PathBuf>) -> KeyRing {
         KeyRing { server: Arc::new(server), directory, others: Arc::default() }
     }
 
-    /// The key that customers without one of their own use.
+    /// Returns the key of customers without one of their own.
     #[must_use]
     pub fn server(&self) -> &Arc<PrivateKey> {
         &self.server
     }
 
-    /// The key in the file `name` of the keys directory, read now unless its text is known.
+    /// Returns the key in the file `name` of the keys directory. Reads the file each time, parses it only if it changed.
     ///
     /// # Errors
-    /// When `name` is no plain file name, or the file is missing or unusable.
+    /// When `name` is not a plain file name, or the file is missing or unusable.
     pub fn named(&self, name: &str) -> Result<Arc<PrivateKey>, String> {
         if name.is_empty() || name.contains(['/', '\\']) || name.starts_with('.') {
-            return Err(format!("{name:?} is no file name in the keys directory, such as \"bank.pem\""));
+            return Err(format!("{name:?} is not a file name in the keys directory, such as \"bank.pem\""));
         }
         let directory = self.directory.as_ref().ok_or("there is no keys directory to read it from")?;
         let path = directory.join(name);
         let pem = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-        if let Some((known, key)) = self.lock().named.get(name)
-            && *known == pem
+        if let Some((cached_pem, key)) = self.lock().named.get(name)
+            && *cached_pem == pem
         {
             return Ok(Arc::clone(key));
         }
@@ -76,30 +76,30 @@ impl KeyRing {
         Ok(key)
     }
 
-    /// The key made for a customer, made now when there is none: as long as the server's.
+    /// Returns the key generated for a customer; generates one as long as the server's when there is none.
     ///
     /// # Errors
-    /// When no key can be made.
+    /// When no key can be generated.
     pub fn made_for(&self, customer_id: &str) -> Result<Arc<PrivateKey>, String> {
-        if let Some(key) = self.lock().made.get(customer_id) {
+        if let Some(key) = self.lock().generated.get(customer_id) {
             return Ok(Arc::clone(key));
         }
-        // Without the lock: this takes tens of milliseconds.
-        let made = Arc::new(PrivateKey::generate(format!("the key of {customer_id}"), self.server.bits())?);
-        Ok(Arc::clone(self.lock().made.entry(customer_id.to_owned()).or_insert(made)))
+        // Outside the lock: key generation takes tens of milliseconds.
+        let key = Arc::new(PrivateKey::generate(format!("the key of {customer_id}"), self.server.bits())?);
+        Ok(Arc::clone(self.lock().generated.entry(customer_id.to_owned()).or_insert(key)))
     }
 
-    /// Forgets the key made for a customer, if any.
+    /// Removes the key generated for a customer, if any.
     pub fn forget(&self, customer_id: &str) {
-        self.lock().made.remove(customer_id);
+        self.lock().generated.remove(customer_id);
     }
 
-    /// Every known key but `but`, the server's first.
+    /// Returns every known key except `excluded`, the server's first.
     #[must_use]
-    pub fn others(&self, but: &PrivateKey) -> Vec<Arc<PrivateKey>> {
+    pub fn others(&self, excluded: &PrivateKey) -> Vec<Arc<PrivateKey>> {
         let others = self.lock();
         let all = std::iter::once(&self.server).chain(others.all());
-        all.filter(|key| key.public_pem() != but.public_pem()).cloned().collect()
+        all.filter(|key| key.public_pem() != excluded.public_pem()).cloned().collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, OtherKeys> {

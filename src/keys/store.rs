@@ -1,6 +1,6 @@
-//! The keys directory: `private.pem` (PKCS#8, for its owner only) and `public.pem` (SPKI).
+//! The keys directory: `private.pem` (PKCS#8, readable by its owner only) and `public.pem` (SPKI).
 //!
-//! Several simulators may start on one empty directory at once: the first who publishes a key wins, the others read it.
+//! Several simulators may start on one empty directory at once: the first to publish a key wins, the others read it.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
@@ -16,7 +16,7 @@ use super::PrivateKey;
 const PRIVATE: &str = "private.pem";
 const PUBLIC: &str = "public.pem";
 
-/// A key that cannot be read, made or written.
+/// A key that cannot be read, generated or written.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {message}", path.display())]
 pub struct KeyError {
@@ -32,22 +32,22 @@ impl KeyError {
     }
 }
 
-/// Whether the server's key was there.
+/// Whether the server's key was read or generated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyOrigin {
     Read,
     Generated,
 }
 
-/// How the server's key was come by.
+/// Origin of the server's key.
 #[derive(Debug)]
 pub struct OpenedKey {
     pub origin: KeyOrigin,
-    /// Why `public.pem` is not the public half of the key; the key itself is good all the same.
+    /// Why `public.pem` is not the public half of the key; the key itself is usable.
     pub warning: Option<KeyError>,
 }
 
-/// What the server's key is called in messages.
+/// Name of the server's key in messages.
 const SERVERS_KEY: &str = "the server's key";
 
 /// Reads `private.pem` and writes nothing; `None` when there is none.
@@ -65,7 +65,7 @@ pub fn read(directory: &Path) -> Result<Option<PrivateKey>, KeyError> {
     }
 }
 
-/// Reads `private.pem`, or makes it when it is missing; makes `public.pem` its public half.
+/// Reads `private.pem`, or generates it when it is missing; writes its public half to `public.pem`.
 ///
 /// # Errors
 /// When `private.pem` cannot be read, written or used; the message names it.
@@ -78,16 +78,16 @@ pub fn read_or_generate(directory: &Path, bits: usize) -> Result<(PrivateKey, Op
     Ok((key, OpenedKey { origin, warning }))
 }
 
-/// Reads one private key: PKCS#8 or PKCS#1, PEM.
+/// Parses one private key: PKCS#8 or PKCS#1, PEM.
 pub fn parse_private(pem: &str, name: &str) -> Result<PrivateKey, String> {
     if pem.contains("PUBLIC KEY-----") {
         return Err(
-            "is a public key; the simulator needs the private half to open what clients encrypt".to_owned()
+            "is a public key; the simulator needs the private key to decrypt what clients send".to_owned()
         );
     }
     if pem.contains("ENCRYPTED") {
         return Err(
-            "is protected by a passphrase; write it without one (openssl pkey -in old.pem -out new.pem)"
+            "is protected by a passphrase; remove the passphrase (openssl pkey -in old.pem -out new.pem)"
                 .to_owned(),
         );
     }
@@ -101,7 +101,7 @@ pub fn parse_private(pem: &str, name: &str) -> Result<PrivateKey, String> {
     PrivateKey::new(name, rsa)
 }
 
-/// Makes a key and publishes it, or reads the one that was published first.
+/// Generates a key and publishes it, or reads the one that was published first.
 fn generate(
     directory: &Path,
     bits: usize,
@@ -115,51 +115,51 @@ fn generate(
         .to_pkcs8_pem(LineEnding::LF)
         .map_err(|error| failed(format!("cannot be encoded: {error}")))?;
     fs::create_dir_all(directory)
-        .map_err(|error| KeyError::new(directory, format!("cannot be made: {error}")))?;
-    match write_whole(&path, pem.as_bytes(), true, publish) {
+        .map_err(|error| KeyError::new(directory, format!("cannot be created: {error}")))?;
+    match write_atomically(&path, pem.as_bytes(), true, publish) {
         Ok(()) => Ok((key, KeyOrigin::Generated)),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => match read(directory)? {
             Some(winner) => Ok((winner, KeyOrigin::Read)),
-            None => Err(failed("is a link to nowhere".to_owned())),
+            None => Err(failed("is a dangling symbolic link".to_owned())),
         },
         Err(error) => Err(failed(format!("cannot be written: {error}"))),
     }
 }
 
-/// Gives a whole file its name, unless the name is taken.
-fn publish(beside: &Path, path: &Path) -> io::Result<()> {
-    match fs::hard_link(beside, path) {
-        Err(error) if error.kind() != ErrorKind::AlreadyExists => rename_under_lock(beside, path),
+/// Links the complete file `temporary` to its final name, unless that name is taken.
+fn publish(temporary: &Path, path: &Path) -> io::Result<()> {
+    match fs::hard_link(temporary, path) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => rename_under_lock(temporary, path),
         linked => linked,
     }
 }
 
-/// [`publish`] where there are no hard links, as on FAT: a lock on the directory stands for them. Where that cannot be locked
-/// either, two first starts at the same instant are not told apart.
-fn rename_under_lock(beside: &Path, path: &Path) -> io::Result<()> {
+/// Replaces [`publish`] where there are no hard links, as on FAT: locks the directory, then renames. Where the directory cannot be
+/// locked either, two first starts at the same instant can race.
+fn rename_under_lock(temporary: &Path, path: &Path) -> io::Result<()> {
     let directory = File::open(path.parent().unwrap_or(path));
     let _locked = directory.and_then(|directory| directory.lock().map(|()| directory));
     if path.symlink_metadata().is_ok() {
         return Err(ErrorKind::AlreadyExists.into());
     }
-    fs::rename(beside, path)
+    fs::rename(temporary, path)
 }
 
-/// Keeps `public.pem` the public half of `private.pem`, also when a user brings only the latter.
+/// Keeps `public.pem` the public half of `private.pem`, also when a user supplies only the latter.
 fn write_public(path: &Path, pem: &str) -> Result<(), KeyError> {
     if fs::read_to_string(path).is_ok_and(|existing| existing == pem) {
         return Ok(());
     }
-    write_whole(path, pem.as_bytes(), false, |beside, path| fs::rename(beside, path))
+    write_atomically(path, pem.as_bytes(), false, |temporary, path| fs::rename(temporary, path))
         .map_err(|error| KeyError::new(path, format!("cannot be written: {error}")))
 }
 
-/// Writes beside the file, then gives it its name, so that nobody ever reads half a key.
-fn write_whole(
+/// Writes a temporary file, then moves it to its final name, so that nobody reads a partial key.
+fn write_atomically(
     path: &Path,
     bytes: &[u8],
     owner_only: bool,
-    give_name: fn(&Path, &Path) -> io::Result<()>,
+    finalize: fn(&Path, &Path) -> io::Result<()>,
 ) -> io::Result<()> {
     let mut options = fs::OpenOptions::new();
     options.write(true).create_new(true);
@@ -170,14 +170,14 @@ fn write_whole(
     }
     #[cfg(not(unix))]
     let _ = owner_only;
-    let beside = path.with_extension(format!("{:016x}.tmp", rand::random::<u64>()));
-    let written = options.open(&beside).and_then(|mut file| {
+    let temporary = path.with_extension(format!("{:016x}.tmp", rand::random::<u64>()));
+    let written = options.open(&temporary).and_then(|mut file| {
         file.write_all(bytes)?;
         file.sync_all()
     });
-    let named = written.and_then(|()| give_name(&beside, path));
-    // Gone already when it was renamed.
-    let _ = fs::remove_file(&beside);
+    let named = written.and_then(|()| finalize(&temporary, path));
+    // Fails when the file was renamed; that is fine.
+    let _ = fs::remove_file(&temporary);
     named
 }
 
@@ -186,15 +186,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_made_once_and_then_reused() {
+    fn a_key_is_generated_once_and_then_reused() {
         let directory = tempfile::tempdir().unwrap();
         let keys = directory.path().join("keys");
-        let (made, opened) = read_or_generate(&keys, 1024).unwrap();
+        let (generated, opened) = read_or_generate(&keys, 1024).unwrap();
         assert_eq!(opened.origin, KeyOrigin::Generated);
         let (read, opened) = read_or_generate(&keys, 2048).unwrap();
         assert_eq!(opened.origin, KeyOrigin::Read);
-        assert_eq!(made.public_pem(), read.public_pem());
-        assert_eq!(fs::read_to_string(keys.join(PUBLIC)).unwrap(), made.public_pem());
+        assert_eq!(generated.public_pem(), read.public_pem());
+        assert_eq!(fs::read_to_string(keys.join(PUBLIC)).unwrap(), generated.public_pem());
         let private = fs::read_to_string(keys.join(PRIVATE)).unwrap();
         assert!(private.starts_with("-----BEGIN PRIVATE KEY-----"));
         assert_eq!(fs::read_dir(&keys).unwrap().count(), 2, "no temporary file is left");
@@ -202,7 +202,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn the_private_file_is_for_its_owner_only() {
+    fn the_private_file_is_readable_by_its_owner_only() {
         use std::os::unix::fs::PermissionsExt;
         let directory = tempfile::tempdir().unwrap();
         read_or_generate(directory.path(), 1024).unwrap();
@@ -215,15 +215,15 @@ mod tests {
         type Start = fn(&Path) -> String;
         let starts: [Start; 2] = [
             |directory| read_or_generate(directory, 1024).unwrap().0.public_pem().to_owned(),
-            // As where there are no hard links.
+            // For file systems without hard links.
             |directory| generate(directory, 1024, rename_under_lock).unwrap().0.public_pem().to_owned(),
         ];
         for start in starts {
             let directory = tempfile::tempdir().unwrap();
-            let together = std::sync::Barrier::new(8);
+            let barrier = std::sync::Barrier::new(8);
             let keys: std::collections::BTreeSet<String> = std::thread::scope(|scope| {
                 let begin = || {
-                    together.wait();
+                    barrier.wait();
                     start(directory.path())
                 };
                 let starts: Vec<_> = (0..8).map(|_| scope.spawn(begin)).collect();
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_file_says_what_it_is() {
+    fn an_invalid_file_is_diagnosed() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join(PRIVATE);
         for (content, expected) in [

@@ -1,4 +1,4 @@
-//! Base64 as the endpoint wants it, and what is wrong with base64 that it does not want.
+//! Decodes base64 as the endpoint accepts it, and diagnoses base64 that it rejects.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,51 +8,51 @@ use base64::engine::{DecodePaddingMode, Engine, GeneralPurpose, GeneralPurposeCo
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// How base64 is read.
+/// How base64 is decoded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Base64Mode {
     /// Standard alphabet, padded, no white space.
     #[default]
     Strict,
-    /// Line breaks pass, with a warning (MIME writes lines of 76 characters).
+    /// Accepts line breaks, with a warning (MIME writes lines of 76 characters).
     Mime,
 }
 
-/// Why a text is not the base64 the endpoint wants. Places count characters from 1.
+/// Why a text is not base64 that the endpoint accepts. Positions count characters from 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Base64Fault {
-    /// `data:image/jpeg;base64,...`: the prefix as far as the comma.
+    /// `data:image/jpeg;base64,...`: the prefix up to and including the comma.
     DataUri(String),
-    /// Would be fine without its line breaks.
+    /// Valid without its line breaks.
     LineBreaks { first: usize, count: usize },
-    /// Would be fine with `+` for every blank: a form decoder has been at it.
+    /// Valid with `+` for every blank: a form decoder replaced them.
     Blanks { first: usize },
-    /// Uses `-` and `_`.
-    UrlSafe { character: char, place: usize },
-    /// A character that is in no base64 alphabet.
-    Character { character: char, place: usize },
-    /// The `=` at the end are missing.
+    /// Url-safe alphabet: uses `-` and `_`.
+    UrlSafe { character: char, position: usize },
+    /// A character that is not allowed here: outside the standard alphabet, or `=` before the end.
+    Character { character: char, position: usize },
+    /// The `=` padding at the end is missing.
     Unpadded { length: usize },
-    /// A length no base64 text has, stray padding, or bits left over in the last character.
+    /// A length that no base64 text has, stray padding, or bits left over in the last character.
     Broken { length: usize },
 }
 
-/// Runtime detection of the instruction set happens once.
+/// Static, so that the instruction set is detected only once.
 static STANDARD: LazyLock<Simd> = LazyLock::new(|| Simd::standard(GeneralPurposeConfig::new()));
 
-/// The url-safe alphabet, padded or not: only to tell what a refused text is.
+/// The url-safe alphabet, padded or not: only to diagnose a rejected text.
 static URL_SAFE: GeneralPurpose = GeneralPurpose::new(
     &base64::alphabet::URL_SAFE,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// What was decoded, and whether line breaks were let pass.
+/// Decoded bytes, and whether line breaks were skipped.
 #[derive(PartialEq, Eq)]
 pub struct Decoded {
     /// The bytes.
     pub bytes: Vec<u8>,
-    /// Line breaks were skipped (only in [`Base64Mode::Mime`]).
+    /// Whether line breaks were skipped (only in [`Base64Mode::Mime`]).
     pub line_breaks: bool,
 }
 
@@ -66,12 +66,12 @@ impl fmt::Debug for Decoded {
 /// Decodes base64.
 ///
 /// # Errors
-/// What is wrong with the text, as exactly as can be told.
+/// What is wrong with the text, as exactly as possible.
 pub fn decode(text: &str, mode: Base64Mode) -> Result<Decoded, Base64Fault> {
     if let Ok(bytes) = STANDARD.decode(text) {
         return Ok(Decoded { bytes, line_breaks: false });
     }
-    match (explain(text), mode) {
+    match (diagnose(text), mode) {
         (Base64Fault::LineBreaks { .. }, Base64Mode::Mime) => STANDARD
             .decode(without_line_breaks(text).as_ref())
             .map(|bytes| Decoded { bytes, line_breaks: true })
@@ -86,7 +86,7 @@ pub fn encode(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)
 }
 
-fn explain(text: &str) -> Base64Fault {
+fn diagnose(text: &str) -> Base64Fault {
     if let Some(prefix) = data_uri_prefix(text) {
         return Base64Fault::DataUri(prefix.to_owned());
     }
@@ -97,39 +97,39 @@ fn explain(text: &str) -> Base64Fault {
             count: text.bytes().filter(|b| *b == b'\n').count().max(1),
         };
     }
-    // Line breaks are not what is wrong, or not all of it.
-    match of_one_line(&clean) {
-        Base64Fault::Blanks { first } => Base64Fault::Blanks { first: place_with_breaks(text, first) },
-        Base64Fault::UrlSafe { character, place } => {
-            Base64Fault::UrlSafe { character, place: place_with_breaks(text, place) }
+    // Line breaks are not the fault, or not the only one.
+    match diagnose_one_line(&clean) {
+        Base64Fault::Blanks { first } => Base64Fault::Blanks { first: position_with_breaks(text, first) },
+        Base64Fault::UrlSafe { character, position } => {
+            Base64Fault::UrlSafe { character, position: position_with_breaks(text, position) }
         }
-        Base64Fault::Character { character, place } => {
-            Base64Fault::Character { character, place: place_with_breaks(text, place) }
+        Base64Fault::Character { character, position } => {
+            Base64Fault::Character { character, position: position_with_breaks(text, position) }
         }
         other => other,
     }
 }
 
-fn of_one_line(text: &str) -> Base64Fault {
+fn diagnose_one_line(text: &str) -> Base64Fault {
     if let Some(at) = text.find(' ')
         && STANDARD.decode(text.replace(' ', "+")).is_ok()
     {
         return Base64Fault::Blanks { first: at + 1 };
     }
     match foreign_character(text) {
-        Some((place, character)) if URL_SAFE.decode(text).is_ok() => {
-            Base64Fault::UrlSafe { character, place }
+        Some((position, character)) if URL_SAFE.decode(text).is_ok() => {
+            Base64Fault::UrlSafe { character, position }
         }
-        Some((place, character)) => Base64Fault::Character { character, place },
+        Some((position, character)) => Base64Fault::Character { character, position },
         None if unpadded(text) => Base64Fault::Unpadded { length: text.len() },
         None => Base64Fault::Broken { length: text.len() },
     }
 }
 
-/// The place in `text` of the character that has place `place` once the line breaks are gone.
-fn place_with_breaks(text: &str, place: usize) -> usize {
+/// Maps a position in the text without its line breaks to the position in `text`.
+fn position_with_breaks(text: &str, position: usize) -> usize {
     let kept = text.chars().enumerate().filter(|(_, c)| !matches!(c, '\r' | '\n'));
-    kept.map(|(index, _)| index + 1).nth(place - 1).unwrap_or(place)
+    kept.map(|(index, _)| index + 1).nth(position - 1).unwrap_or(position)
 }
 
 fn data_uri_prefix(text: &str) -> Option<&str> {
@@ -145,9 +145,9 @@ fn without_line_breaks(text: &str) -> Cow<'_, str> {
     if text.contains(['\r', '\n']) { Cow::Owned(text.replace(['\r', '\n'], "")) } else { Cow::Borrowed(text) }
 }
 
-/// The first character outside the standard alphabet, with its place from 1.
+/// Returns the first character outside the standard alphabet, with its position from 1.
 fn foreign_character(text: &str) -> Option<(usize, char)> {
-    // Padding stands at the end and nowhere else.
+    // Padding is allowed at the end only.
     let body = text.trim_end_matches('=').len();
     let standard = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/');
     text[..body].chars().enumerate().find(|(_, c)| !standard(*c)).map(|(index, c)| (index + 1, c))
@@ -169,19 +169,19 @@ impl fmt::Display for Base64Fault {
                 write!(f, "is base64 with line breaks: {count}, the first at character {first}")
             }
             Base64Fault::Blanks { first } => {
-                write!(f, "is not base64: blanks where + was, the first at character {first}")
+                write!(f, "is not base64: blanks instead of +, the first at character {first}")
             }
-            Base64Fault::UrlSafe { character, place } => {
-                write!(f, "is base64 in the url-safe alphabet: {character:?} at character {place}")
+            Base64Fault::UrlSafe { character, position } => {
+                write!(f, "is base64 in the url-safe alphabet: {character:?} at character {position}")
             }
-            Base64Fault::Character { character, place } => {
-                write!(f, "is not base64: {character:?} at character {place}")
+            Base64Fault::Character { character, position } => {
+                write!(f, "is not base64: {character:?} at character {position}")
             }
             Base64Fault::Unpadded { length } => {
-                write!(f, "is base64 without its padding: {length} characters, no = at the end")
+                write!(f, "is base64 without padding: {length} characters, no = at the end")
             }
             Base64Fault::Broken { length } => {
-                write!(f, "is not base64: {length} characters that do not end as base64 ends")
+                write!(f, "is not base64: {length} characters with an invalid end (truncated?)")
             }
         }
     }
@@ -192,12 +192,12 @@ impl Base64Fault {
     #[must_use]
     pub fn hint(&self) -> &'static str {
         match self {
-            Base64Fault::DataUri(_) => "send only what stands behind the comma",
+            Base64Fault::DataUri(_) => "send only the part after the comma",
             Base64Fault::LineBreaks { .. } => {
                 "encode on one line (base64 -w0, Base64.NO_WRAP), or set policy base64 = \"mime\""
             }
             Base64Fault::Blanks { .. } => {
-                "something decoded the text as a form; send it inside JSON, untouched"
+                "the text was form-decoded, which turns + into a blank; send it inside JSON, unchanged"
             }
             Base64Fault::UrlSafe { .. } => {
                 "use the standard alphabet with + and /, not the url-safe one with - and _"
@@ -205,8 +205,8 @@ impl Base64Fault {
             Base64Fault::Character { .. } => {
                 "encode the bytes with standard base64: A-Z a-z 0-9 + / and = at the end"
             }
-            Base64Fault::Unpadded { .. } => "keep the = at the end",
-            Base64Fault::Broken { .. } => "check that the text was not cut off or glued together",
+            Base64Fault::Unpadded { .. } => "keep the = padding at the end",
+            Base64Fault::Broken { .. } => "check that the text was not truncated or concatenated",
         }
     }
 }
@@ -230,26 +230,26 @@ mod tests {
     }
 
     #[test]
-    fn every_way_of_being_wrong_is_told_apart() {
+    fn every_fault_is_distinguished() {
         check("data:image/png;base64,AAAA", Base64Fault::DataUri("data:image/png;base64,".into()));
         check("AAAA\r\nAAAA\r\nAA==", Base64Fault::LineBreaks { first: 5, count: 2 });
         check("AAAA\n", Base64Fault::LineBreaks { first: 5, count: 1 });
         check("AA A", Base64Fault::Blanks { first: 3 });
-        check("AAAA\r\nAA-_", Base64Fault::UrlSafe { character: '-', place: 9 });
+        check("AAAA\r\nAA-_", Base64Fault::UrlSafe { character: '-', position: 9 });
         check("AAAA\nAAA", Base64Fault::Unpadded { length: 7 });
-        check("AA-_", Base64Fault::UrlSafe { character: '-', place: 3 });
-        check("-_8", Base64Fault::UrlSafe { character: '-', place: 1 });
-        check("AA!A", Base64Fault::Character { character: '!', place: 3 });
-        check("AAé-", Base64Fault::Character { character: 'é', place: 3 });
+        check("AA-_", Base64Fault::UrlSafe { character: '-', position: 3 });
+        check("-_8", Base64Fault::UrlSafe { character: '-', position: 1 });
+        check("AA!A", Base64Fault::Character { character: '!', position: 3 });
+        check("AAé-", Base64Fault::Character { character: 'é', position: 3 });
         check("AAA", Base64Fault::Unpadded { length: 3 });
         check("AAAAA", Base64Fault::Broken { length: 5 });
-        check("AA==AAAA", Base64Fault::Character { character: '=', place: 3 });
+        check("AA==AAAA", Base64Fault::Character { character: '=', position: 3 });
         check("AAAA====", Base64Fault::Broken { length: 8 });
         check("AB==", Base64Fault::Broken { length: 4 });
     }
 
     #[test]
-    fn mime_lets_line_breaks_pass_and_nothing_else() {
+    fn mime_mode_accepts_line_breaks_and_nothing_else() {
         let decoded = decode("AAAA\r\nAAAA\n", Base64Mode::Mime).unwrap();
         assert_eq!(decoded, Decoded { bytes: vec![0; 6], line_breaks: true });
         assert!(matches!(decode("AA A", Base64Mode::Mime), Err(Base64Fault::Blanks { .. })));

@@ -1,5 +1,5 @@
-//! Why a body is not a JSON object, for a person: line, column, and the two mistakes people paste from the document's
-//! own sample request, typographic quotes and a trailing comma.
+//! Explains why a body is not a JSON object, for a person: line, column, and the two mistakes that people paste from the
+//! document's own sample request, typographic quotes and a trailing comma.
 
 /// What is wrong with a body, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,67 +10,70 @@ pub struct JsonFault {
     pub hint: String,
 }
 
-/// The quotes a word processor makes of `"`.
+/// The quotes that word processors substitute for `"`.
 const TYPOGRAPHIC: [char; 6] = ['“', '”', '„', '‟', '«', '»'];
 
-/// Longest body searched for a second mistake behind the first.
-const SECOND_LOOK_BYTES: usize = 64 * 1024;
+/// Max size of a body that is searched for a second mistake, in bytes.
+const MAX_SECOND_SCAN_BYTES: usize = 64 * 1024;
 
 impl JsonFault {
     fn new(reason: impl Into<String>, hint: impl Into<String>) -> JsonFault {
         JsonFault { reason: reason.into(), hint: hint.into() }
     }
 
-    /// A fault inside `value`, which is a part of `bytes`; `error` counts from the value's start.
+    /// Returns the fault inside `value`, a part of `bytes`; `error` counts from the value's start.
     #[must_use]
     pub fn inside(bytes: &[u8], value: &str, error: &serde_json::Error) -> JsonFault {
-        let place = Position::at(bytes, offset_of(bytes, value) + error.column().saturating_sub(1));
+        let position = Position::at(bytes, offset_of(bytes, value) + error.column().saturating_sub(1));
         let message = error.to_string();
         let what = message.split(" at line ").next().unwrap_or("a broken string");
-        JsonFault::new(format!("not JSON: {place}: {what}"), "write the string with JSON's escapes only")
+        JsonFault::new(format!("not JSON: {position}: {what}"), "write the string with JSON's escapes only")
     }
 
-    /// `value`, a part of `bytes`, is nested deeper than allowed.
+    /// Returns the fault of a `value`, a part of `bytes`, that is nested deeper than allowed.
     #[must_use]
-    pub fn too_deep(bytes: &[u8], value: &str, most: usize) -> JsonFault {
-        let place = Position::at(bytes, offset_of(bytes, value));
-        JsonFault::new(format!("{place}: nested deeper than {most} levels"), "send one flat JSON object")
+    pub fn too_deep(bytes: &[u8], value: &str, max_depth: usize) -> JsonFault {
+        let position = Position::at(bytes, offset_of(bytes, value));
+        JsonFault::new(
+            format!("{position}: nested deeper than {max_depth} levels"),
+            "send one flat JSON object",
+        )
     }
 
-    /// Turns serde_json's error into a fault. Its text is used for syntax errors only: for others it quotes values.
+    /// Converts serde_json's error into a fault. Uses its text for syntax errors only: other texts quote values.
     #[must_use]
     pub fn explain(bytes: &[u8], error: &serde_json::Error) -> JsonFault {
-        let place = Position::of(bytes, error);
-        let found = bytes.get(place.offset..).and_then(first_char);
+        let position = Position::of(bytes, error);
+        let found = bytes.get(position.offset..).and_then(first_char);
         if let Some(quote) = found.filter(|found| TYPOGRAPHIC.contains(found)) {
-            return typographic(bytes, &place, quote);
+            return typographic(bytes, &position, quote);
         }
         let message = error.to_string();
         let what = message.split(" at line ").next().unwrap_or("not JSON");
         match what {
-            "trailing comma" => trailing_comma(&place),
+            "trailing comma" => trailing_comma(&position),
             _ if error.is_eof() => JsonFault::new(
-                format!("not JSON: {place}: the body ends too early ({what})"),
-                "send the whole body; check Content-Length and that nothing cut the JSON off",
+                format!("not JSON: {position}: the body ends too early ({what})"),
+                "send the whole body; check Content-Length and that the JSON was not truncated",
             ),
             "recursion limit exceeded" => JsonFault::new(
-                format!("not JSON as expected: {place}: nested too deeply"),
+                format!("not the expected JSON: {position}: nested too deeply"),
                 "send a flat object",
             ),
             _ if found == Some('\'') => JsonFault::new(
-                format!("not JSON: {place}: a single quote where JSON has \""),
+                format!("not JSON: {position}: a single quote instead of \""),
                 "write keys and strings in double quotes",
             ),
             _ if error.is_syntax() => JsonFault::new(
-                format!("not JSON: {place}: {what}"),
+                format!("not JSON: {position}: {what}"),
                 "send one JSON object, UTF-8, with the document's seven keys",
             ),
-            _ => JsonFault::new(format!("not JSON as expected: {place}"), "send one flat JSON object"),
+            _ => JsonFault::new(format!("not the expected JSON: {position}"), "send one flat JSON object"),
         }
     }
 }
 
-/// Says what a body is that does not even start like an object.
+/// Returns the fault of a body that does not start like an object; `None` when it does.
 #[must_use]
 pub fn not_an_object(bytes: &[u8]) -> Option<JsonFault> {
     let start = bytes.trim_ascii_start();
@@ -88,9 +91,9 @@ pub fn not_an_object(bytes: &[u8]) -> Option<JsonFault> {
         }
         _ if looks_like_a_form(start) => "the body is a form (key=value&...), not JSON",
         _ => {
-            let place = Position::at(bytes, bytes.len() - start.len());
+            let position = Position::at(bytes, bytes.len() - start.len());
             return Some(JsonFault::new(
-                format!("not JSON: {place}: a JSON object starts with {{"),
+                format!("not JSON: {position}: a JSON object starts with {{"),
                 NOT_AN_OBJECT,
             ));
         }
@@ -100,7 +103,7 @@ pub fn not_an_object(bytes: &[u8]) -> Option<JsonFault> {
 
 const NOT_AN_OBJECT: &str = "send one JSON object with the document's seven keys as the body";
 
-/// Where a part of a text begins.
+/// Returns the offset of `part` within `whole`.
 fn offset_of(whole: &[u8], part: &str) -> usize {
     (part.as_ptr() as usize).saturating_sub(whole.as_ptr() as usize).min(whole.len())
 }
@@ -112,15 +115,15 @@ fn looks_like_a_form(bytes: &[u8]) -> bool {
         && key.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'%'))
 }
 
-fn typographic(bytes: &[u8], place: &Position, quote: char) -> JsonFault {
+fn typographic(bytes: &[u8], position: &Position, quote: char) -> JsonFault {
     let first =
-        format!("not JSON: {place}: typographic quote {quote} (U+{:04X}) where JSON has \"", quote as u32);
+        format!("not JSON: {position}: typographic quote {quote} (U+{:04X}) instead of \"", quote as u32);
     let hint =
-        "replace “ and ” by plain \"; the document's sample request is printed with typographic quotes";
-    match comma_behind(bytes) {
+        "replace “ and ” with plain \"; the document's sample request is printed with typographic quotes";
+    match find_trailing_comma(bytes) {
         Some(comma) => {
             let mut fault = trailing_comma(&comma);
-            fault.reason = format!("{first}; and then {comma}: a trailing comma");
+            fault.reason = format!("{first}; then {comma}: a trailing comma");
             fault.hint = format!("{hint}, and remove the comma before the closing brace");
             fault
         }
@@ -128,16 +131,16 @@ fn typographic(bytes: &[u8], place: &Position, quote: char) -> JsonFault {
     }
 }
 
-fn trailing_comma(place: &Position) -> JsonFault {
+fn trailing_comma(position: &Position) -> JsonFault {
     JsonFault::new(
-        format!("not JSON: {place}: a trailing comma"),
+        format!("not JSON: {position}: a trailing comma"),
         "remove the comma before the closing brace; the document's sample request is printed with one",
     )
 }
 
-/// Looks for the sample request's second mistake: what serde_json would stumble over once the quotes are plain.
-fn comma_behind(bytes: &[u8]) -> Option<Position> {
-    let text = std::str::from_utf8(bytes).ok().filter(|text| text.len() <= SECOND_LOOK_BYTES)?;
+/// Finds the sample request's second mistake: the trailing comma that serde_json reports once the quotes are plain.
+fn find_trailing_comma(bytes: &[u8]) -> Option<Position> {
+    let text = std::str::from_utf8(bytes).ok().filter(|text| text.len() <= MAX_SECOND_SCAN_BYTES)?;
     let plain: String = text.chars().map(|c| if TYPOGRAPHIC.contains(&c) { '"' } else { c }).collect();
     let error = serde_json::from_str::<serde_json::Value>(&plain).err()?;
     error.to_string().starts_with("trailing comma").then(|| Position::of(plain.as_bytes(), &error))
@@ -152,7 +155,7 @@ fn first_char(bytes: &[u8]) -> Option<char> {
     valid.chars().next()
 }
 
-/// A place in a text, counted as editors count: line and column from 1, columns in characters.
+/// A position in a text as editors count it: line and column from 1, columns in characters.
 struct Position {
     line: usize,
     column: usize,
@@ -160,7 +163,7 @@ struct Position {
 }
 
 impl Position {
-    /// serde_json counts columns in bytes, from 1, of the byte it last read.
+    /// Converts serde_json's position: columns count bytes, from 1, and mean the byte it last read.
     fn of(bytes: &[u8], error: &serde_json::Error) -> Position {
         Position::at(bytes, line_start(bytes, error.line()) + error.column().saturating_sub(1))
     }
@@ -204,21 +207,21 @@ mod tests {
     fn the_documents_own_sample_request_is_recognised_with_both_its_mistakes() {
         check(
             SAMPLE,
-            "not JSON: line 2, column 1: typographic quote “ (U+201C) where JSON has \"; and then line 9, column 1: a trailing comma",
+            "not JSON: line 2, column 1: typographic quote “ (U+201C) instead of \"; then line 9, column 1: a trailing comma",
         );
         check(&SAMPLE.replace(['“', '”'], "\""), "not JSON: line 9, column 1: a trailing comma");
     }
 
     #[test]
-    fn a_typographic_quote_inside_a_line_is_found_by_its_column_in_characters() {
+    fn the_column_of_a_typographic_quote_counts_characters() {
         check(
             r#"{"transactionSource":"é","ip":”10.0.0.1”}"#,
-            "not JSON: line 1, column 31: typographic quote ” (U+201D) where JSON has \"",
+            "not JSON: line 1, column 31: typographic quote ” (U+201D) instead of \"",
         );
     }
 
     #[test]
-    fn a_body_that_is_no_object_is_named() {
+    fn a_body_that_is_not_an_object_is_named() {
         check("", "the body is empty");
         check(" \n", "the body is empty");
         check("[]", "the body is an array, not an object");
@@ -233,16 +236,16 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_off_body_and_a_single_quote_are_named() {
+    fn a_truncated_body_and_a_single_quote_are_named() {
         check(
             r#"{"ip":"10"#,
             "not JSON: line 1, column 9: the body ends too early (EOF while parsing a string)",
         );
-        check("{'ip':1}", "not JSON: line 1, column 2: a single quote where JSON has \"");
+        check("{'ip':1}", "not JSON: line 1, column 2: a single quote instead of \"");
     }
 
     #[test]
-    fn what_stands_behind_the_object_is_refused() {
+    fn trailing_characters_are_rejected() {
         check("{} {}", "not JSON: line 1, column 4: trailing characters");
     }
 

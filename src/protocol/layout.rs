@@ -1,5 +1,5 @@
-//! Rendering: an answer's values to the document's bytes, in one of three layouts.
-//! The white space below is the document's; `tests` compares all of it with the golden answers.
+//! Renders an answer's values as the document's bytes, in one of three layouts.
+//! The white space below is the document's; `tests/` compares it with the golden answers.
 
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -14,30 +14,30 @@ use super::outcome::{Code, Shape};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Layout {
-    /// The document's bytes, blanks, tabs and all.
+    /// The document's bytes, including blanks and tabs.
     #[default]
     Documented,
     /// Same keys, order and values without white space.
     Compact,
-    /// The document's bytes with the typographic quotes of the verification shape: not JSON, a fault to test with.
+    /// The document's bytes with the typographic quotes of the verification shape: invalid JSON, to test error handling.
     AsPrinted,
 }
 
 /// One similar citizen in an answer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Candidate {
-    /// NIK; any text where a fixture says so.
+    /// NIK; a fixture may set any text.
     pub nik: String,
     /// Similarity on the matcher's scale of 0 to 20.
     pub score: f32,
 }
 
-/// All values of one answer, ready to be laid out.
+/// All values of one answer, ready to render.
 #[derive(Clone, Debug)]
 pub struct Answer {
     /// `errorCode`.
     pub code: Code,
-    /// Which of the two bodies.
+    /// Which of the two body shapes.
     pub shape: Shape,
     /// `error` or `errorMessage`.
     pub message: String,
@@ -49,7 +49,7 @@ pub struct Answer {
     pub max_results: usize,
     /// `faceThreshold`, as text.
     pub face_threshold: String,
-    /// Candidates inside `response`, in the order printed; `None` leaves the key out (doc 4.5).
+    /// Candidates inside `response`, in the order printed; `None` omits the key (doc 4.5).
     pub response: Option<Vec<Candidate>>,
     /// `uid` of the verification shape.
     pub uid: String,
@@ -57,11 +57,11 @@ pub struct Answer {
     pub quota_limiter: String,
 }
 
-/// Room for an answer with one candidate; more make it grow.
-const BODY_BYTES: usize = 512;
+/// Initial capacity of a body, in bytes: enough for one candidate.
+const BODY_CAPACITY: usize = 512;
 
 impl Answer {
-    /// The body's bytes. No final newline, as in the document.
+    /// Returns the body's bytes. No final newline, as in the document.
     #[must_use]
     pub fn render(&self, layout: Layout) -> Vec<u8> {
         match self.shape {
@@ -71,7 +71,7 @@ impl Answer {
         .into_bytes()
     }
 
-    /// Doc 4.1: four blanks before a key, one behind the colon.
+    /// Renders the shape of doc 4.1: four blanks before a key, one after the colon.
     fn identification(&self, compact: bool) -> String {
         let null = || Cow::Borrowed("null");
         let text = |text: &str| Cow::Owned(json(text));
@@ -94,7 +94,7 @@ impl Answer {
         }
         let (open, between, colon, close) =
             if compact { ("{", ",", ":", "}") } else { ("{\n    ", ",\n    ", ": ", "\n}") };
-        let mut body = String::with_capacity(BODY_BYTES);
+        let mut body = String::with_capacity(BODY_CAPACITY);
         for (number, (key, value)) in members.iter().enumerate() {
             let before = if number == 0 { open } else { between };
             body.extend([before, "\"", key, "\"", colon, value]);
@@ -102,7 +102,7 @@ impl Answer {
         body + close
     }
 
-    /// Doc 4.3 and 4.6.
+    /// Renders the shape of doc 4.3 and 4.6.
     fn verification(&self, layout: Layout) -> String {
         let quotes = if layout == Layout::AsPrinted { Quotes::printed(&self.code) } else { Quotes::ASCII };
         let white =
@@ -110,7 +110,7 @@ impl Answer {
         let q = |text: &str| format!("{}{text}{}", quotes.open, quotes.close);
         let key = |text: &str| format!("{}{text}{}", quotes.key_open, quotes.key_close);
         let WhiteSpace { line, tab, message_tab, blank, colon } = white;
-        // A made-up code that JSON would not take as a number stays a string.
+        // A custom code that is not a JSON number stays a string.
         let code = if number::is_json_number(self.code.as_str()) {
             self.code.as_str().to_owned()
         } else {
@@ -124,7 +124,7 @@ impl Answer {
             key("errorMessage"),
         );
         // Writing to a String cannot fail.
-        // Doc 4.3 and 4.6 print the first of these keys behind one tab, the others behind two blanks and a tab.
+        // Doc 4.3 and 4.6 indent the first of these keys by one tab, the others by two blanks and a tab.
         let _ = write!(text, ",{line}{tab}{}{colon}{}", q("httpResponseCode"), q("200"));
         for (name, value) in [
             ("matchScore", "0"),
@@ -151,14 +151,14 @@ struct WhiteSpace {
 impl WhiteSpace {
     const COMPACT: WhiteSpace = WhiteSpace { line: "", tab: "", message_tab: "", blank: "", colon: ":" };
 
-    /// Doc 4.6 prints one tab before `errorMessage` where doc 4.3 prints two; any other code takes 4.3's.
+    /// Doc 4.6 prints one tab before `errorMessage` where doc 4.3 prints two; other codes use 4.3's.
     fn documented(code: &Code) -> WhiteSpace {
         let message_tab = if *code == Code::THRESHOLD { "\t" } else { "\t\t" };
         WhiteSpace { line: "\n", tab: "\t", message_tab, blank: "  \t", colon: ": " }
     }
 }
 
-/// The quotes of the verification shape, as the word processor that made the document left them.
+/// The quotes of the verification shape, as the document's word processor produced them.
 struct Quotes {
     key_open: &'static str,
     key_close: &'static str,
@@ -178,7 +178,7 @@ impl Quotes {
         message_close: "\"",
     };
 
-    /// Doc 4.3 closes its message with an opening quote, doc 4.6 does not; any other code takes 4.3's.
+    /// Doc 4.3 closes its message with an opening quote, doc 4.6 does not; other codes use 4.3's.
     fn printed(code: &Code) -> Quotes {
         Quotes {
             key_open: "“",
@@ -191,7 +191,7 @@ impl Quotes {
     }
 }
 
-/// The JSON inside `response`, scores as the document prints them.
+/// Returns the JSON inside `response`, with scores as the document prints them.
 fn face_t5(candidates: &[Candidate]) -> String {
     let members: Vec<_> = candidates
         .iter()
@@ -200,13 +200,13 @@ fn face_t5(candidates: &[Candidate]) -> String {
     format!("{{\"face\":{{\"FACE_T5\":{{{}}}}}}}", members.join(","))
 }
 
-/// A JSON string with its quotes.
+/// Returns a JSON string with its quotes.
 fn json(text: &str) -> String {
-    // Only maps with keys that are no strings, and failing writers, are errors.
+    // Serialization fails only for maps with non-string keys and for failing writers.
     serde_json::to_string(text).unwrap_or_default()
 }
 
-/// A JSON string without its quotes.
+/// Returns a JSON string without its quotes.
 fn inner(text: &str) -> String {
     let quoted = json(text);
     quoted[1..quoted.len() - 1].to_owned()

@@ -1,5 +1,5 @@
-//! The endpoint's protocol as values: what a request says, what an answer says, and how both look in bytes.
-//! Nothing here knows a clock, a key, a customer or a socket.
+//! The endpoint's protocol as values: decodes requests, renders answers.
+//! Nothing here depends on a clock, a key, a customer or a socket.
 
 pub mod body;
 pub mod encoding;

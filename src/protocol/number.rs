@@ -1,6 +1,6 @@
-//! Numbers the way the endpoint prints them: as Java prints a `double`.
+//! Formats numbers as the endpoint prints them: like Java's `double`.
 
-/// Prints a double as Java's `Double.toString` does: shortest digits that read back the same, always with a fraction
+/// Formats a double like Java's `Double.toString`: shortest digits that read back the same, always with a fraction
 /// (`7` is `7.0`), scientific below 10^-3 and from 10^7 on.
 ///
 /// Source: doc 4.1 prints `"faceThreshold": "7.0"` and scores of 14 to 16 digits; FIELD-NOTES, "Response", computed: they
@@ -29,13 +29,13 @@ pub fn java_double(value: f64) -> String {
     }
 }
 
-/// Prints a score: the f32 of the matcher widened to f64 (FIELD-NOTES, "Response", computed).
+/// Formats a score: the matcher's f32 widened to f64 (FIELD-NOTES, "Response", computed).
 #[must_use]
 pub fn score(value: f32) -> String {
     java_double(f64::from(value))
 }
 
-/// Whether a text follows JSON's number grammar, exponent included: no blank, no `+5`, no `nan`, no `5,0`.
+/// Returns whether a text follows JSON's number grammar, exponent included: no blank, no `+5`, no `nan`, no `5,0`.
 #[must_use]
 pub fn is_json_number(text: &str) -> bool {
     text.starts_with(|c: char| c == '-' || c.is_ascii_digit())

@@ -1,5 +1,5 @@
-//! The table of outcomes: every answer the endpoint can give, with its code, text, shape and where that is known from.
-//! No code, text or shape of an answer is written anywhere else.
+//! Outcome table: every answer of the endpoint, with its code, text, shape and source.
+//! No code, text or shape of an answer is defined anywhere else.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,17 +10,17 @@ use Shape::{Identification, Verification};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// How far a fact about the endpoint can be relied on.
+/// How reliable a fact about the endpoint is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Provenance {
     /// Printed in the document.
     Doc,
-    /// Seen in public clients of this API or of its 1:1 sibling.
+    /// Observed in public clients of this API or of its 1:1 sibling.
     Observed,
-    /// Worked out from the document's own numbers.
+    /// Computed from the document's own numbers.
     Computed,
-    /// Nobody outside knows; the simulator chose a default and offers a switch.
+    /// Unknown to outsiders; the simulator has a default and a setting to change it.
     Assumed,
 }
 
@@ -35,7 +35,7 @@ impl fmt::Display for Provenance {
     }
 }
 
-/// Which of the document's two bodies an answer has.
+/// Which of the document's two body shapes an answer has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Shape {
@@ -45,16 +45,16 @@ pub enum Shape {
     Verification,
 }
 
-/// Where an answer comes from, which decides what its `faceThreshold` shows.
+/// Which component answers. Decides the value of `faceThreshold`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AnsweredBy {
-    /// Found before the matcher: the document prints `"0"`.
+    /// Answered before the matcher: the document prints `"0"`.
     Frontend,
-    /// From the matcher: the threshold of the request.
+    /// Answered by the matcher: the threshold of the request.
     Matcher,
 }
 
-/// One row of the table.
+/// One row of the outcome table.
 #[derive(Debug)]
 pub struct Outcome {
     /// Four digits, as in `errorCode`.
@@ -65,11 +65,11 @@ pub struct Outcome {
     pub shape: Shape,
     /// Front end or matcher.
     pub stage: AnsweredBy,
-    /// Only 5004 has no `response` key (doc 4.5).
+    /// Whether there is a `response` key: only 5004 has none (doc 4.5).
     pub has_response: bool,
-    /// How sure the code is.
+    /// Provenance of the code.
     pub standing: Provenance,
-    /// The place it is known from, and how sure the text is where that differs.
+    /// Where it is known from, and the provenance of the text where that differs.
     pub source: &'static str,
 }
 
@@ -112,19 +112,19 @@ const fn row(
 }
 
 impl Outcome {
-    /// The row of `code`, if it is a known one.
+    /// Returns the row of `code`, if the code is known.
     #[must_use]
     pub fn find(code: &Code) -> Option<&'static Outcome> {
         OUTCOMES.iter().find(|outcome| outcome.code == code.as_str())
     }
 
-    /// The documented outcomes, in the table's order.
+    /// Returns the documented outcomes, in the table's order.
     pub fn documented() -> impl Iterator<Item = &'static Outcome> {
         OUTCOMES.iter().filter(|outcome| outcome.standing == Doc)
     }
 }
 
-/// An `errorCode`: one of the table, or any other text a fixture makes up.
+/// An `errorCode`: one of the table, or a custom one from a fixture.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Code(Cow<'static, str>);
 
@@ -143,40 +143,40 @@ codes! {
 }
 
 impl Code {
-    /// Longest code a fixture may make up, in characters.
+    /// Max length of a custom code, in characters.
     pub const MAX_LENGTH: usize = 32;
 
-    /// A code from text.
+    /// Creates a code from text.
     ///
     /// # Errors
-    /// When the text is empty, longer than [`Code::MAX_LENGTH`] or holds anything but ASCII letters, digits, `-` and `_`.
+    /// When the text is empty, longer than [`Code::MAX_LENGTH`] or contains anything but ASCII letters, digits, `-` and `_`.
     pub fn new(text: &str) -> Result<Code, String> {
-        let fits = (1..=Self::MAX_LENGTH).contains(&text.len());
-        if fits && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') {
+        let is_valid_length = (1..=Self::MAX_LENGTH).contains(&text.len());
+        if is_valid_length && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') {
             return Ok(Code(Cow::Owned(text.to_owned())));
         }
-        Err(format!("a code is 1 to {} letters or digits, such as \"6014\"", Self::MAX_LENGTH))
+        Err(format!("a code is 1 to {} letters, digits, - or _, such as \"6014\"", Self::MAX_LENGTH))
     }
 
-    /// The code as text.
+    /// Returns the code as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The text of the answer; empty for a code the table does not know.
+    /// Returns the text of the answer; empty for a custom code.
     #[must_use]
     pub fn message(&self) -> &'static str {
         Outcome::find(self).map_or("", |outcome| outcome.message)
     }
 
-    /// The documented shape; identification for a code the table does not know.
+    /// Returns the documented shape; identification for a custom code.
     #[must_use]
     pub fn shape(&self) -> Shape {
         Outcome::find(self).map_or(Identification, |outcome| outcome.shape)
     }
 
-    /// Where the answer comes from; an unknown 6xxx is taken as the matcher's.
+    /// Returns which component answers; a custom code 6xxx counts as the matcher's.
     #[must_use]
     pub fn stage(&self) -> AnsweredBy {
         match Outcome::find(self) {
@@ -186,13 +186,13 @@ impl Code {
         }
     }
 
-    /// Whether it says that the system is busy, so that the same may go well later.
+    /// Returns whether the code means that the system is busy, so that a retry may succeed.
     #[must_use]
     pub fn is_busy(&self) -> bool {
         Outcome::find(self).is_some_and(|outcome| outcome.message == Code::BUSY.message())
     }
 
-    /// Whether the identification shape of this code has the key `response`.
+    /// Returns whether the identification shape of this code has the key `response`.
     #[must_use]
     pub fn has_response(&self) -> bool {
         Outcome::find(self).is_none_or(|outcome| outcome.has_response)
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_code_takes_its_stage_from_its_first_digit() {
+    fn the_first_digit_of_a_custom_code_decides_its_stage() {
         assert_eq!(Code::new("6999").unwrap().stage(), Matcher);
         assert_eq!(Code::new("5999").unwrap().stage(), AnsweredBy::Frontend);
         assert_eq!(Code::new("9999").unwrap().stage(), AnsweredBy::Frontend);

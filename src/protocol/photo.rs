@@ -1,46 +1,46 @@
-//! Where the photo's text stands in a body, found without reading JSON.
+//! Finds the photo's text in a body without parsing JSON.
 
-/// Shorter texts are not worth it.
-pub const LONG: usize = 4096;
+/// Min length of the text, in bytes: for shorter ones it is not worth it. Also the block size of the scan.
+pub const MIN_BYTES: usize = 4096;
 
-/// The inside of the quotes of what seems to be the value of `image`, and where it begins, when it is long and as JSON has it without an
-/// escape: UTF-8, no control character and no backslash. Whether it is that value, others can tell.
+/// Returns the text inside the quotes of what seems to be the value of `image`, and its offset, when it is long enough and needs no JSON
+/// decoding: UTF-8, no control character and no backslash. The caller must check that it is that value.
 pub fn find(bytes: &[u8]) -> Option<(usize, &str)> {
     const KEY: &[u8] = b"\"image\"";
-    let behind_key = memchr::memmem::find(bytes, KEY)? + KEY.len();
-    let mut at = bytes[behind_key..].iter().enumerate().filter(|(_, byte)| !b" \t\r\n".contains(byte));
-    let start = match (at.next()?, at.next()?) {
-        ((_, b':'), (quote, b'"')) => behind_key + quote + 1,
+    let after_key = memchr::memmem::find(bytes, KEY)? + KEY.len();
+    let mut tokens = bytes[after_key..].iter().enumerate().filter(|(_, byte)| !b" \t\r\n".contains(byte));
+    let start = match (tokens.next()?, tokens.next()?) {
+        ((_, b':'), (quote, b'"')) => after_key + quote + 1,
         _ => return None,
     };
     let text = plain_text(&bytes[start..])?;
-    (text.len() >= LONG).then_some((start, text))
+    (text.len() >= MIN_BYTES).then_some((start, text))
 }
 
-/// What stands before the closing quote, if there is no control character and no backslash in it. Block by block, so that each is in the
-/// nearest cache when it is looked at again.
+/// Returns the text before the closing quote, if it has no control character and no backslash. Scans block by block, so that each block
+/// is still in the L1 cache for its second pass.
 fn plain_text(bytes: &[u8]) -> Option<&str> {
-    let (mut length, mut ones) = (0, 0);
-    for block in bytes.chunks(LONG) {
+    let (mut length, mut bits) = (0, 0);
+    for block in bytes.chunks(MIN_BYTES) {
         let end = memchr::memchr2(b'"', b'\\', block);
         let text = &block[..end.unwrap_or(block.len())];
-        // A minimum, unlike a search for what is too small, is taken of many bytes at once.
-        let (least, set) = text.iter().fold((b' ', 0), |(least, set), byte| (least.min(*byte), set | *byte));
-        if least < b' ' {
+        // A minimum, unlike a search for a byte that is too small, is vectorized.
+        let (min, set) = text.iter().fold((b' ', 0), |(min, set), byte| (min.min(*byte), set | *byte));
+        if min < b' ' {
             return None;
         }
         length += text.len();
-        ones |= set;
+        bits |= set;
         if let Some(end) = end {
-            return (block[end] == b'"').then(|| utf8(&bytes[..length], ones)).flatten();
+            return (block[end] == b'"').then(|| utf8(&bytes[..length], bits)).flatten();
         }
     }
     None
 }
 
-/// `ones` are the bits that are set in any of these bytes.
-fn utf8(bytes: &[u8], ones: u8) -> Option<&str> {
-    if ones >= 0x80 {
+/// Returns the text if it is UTF-8. `bits` is the bitwise OR of all bytes.
+fn utf8(bytes: &[u8], bits: u8) -> Option<&str> {
+    if bits >= 0x80 {
         return simdutf8::basic::from_utf8(bytes).ok();
     }
     // SAFETY: no byte has its highest bit set, so all are ASCII.

@@ -1,4 +1,4 @@
-//! The document's eight sample answers, byte for byte (typographic quotes made ASCII so that they are JSON).
+//! The document's eight sample answers, byte for byte, except that typographic quotes are ASCII, so that they are JSON.
 
 use super::outcome::Code;
 
@@ -14,8 +14,8 @@ pub static SAMPLES: [(&str, &[u8]); 8] = [
     ("6018", include_bytes!("golden/6018.json")),
 ];
 
-/// The sample answer of a documented code.
+/// Returns the sample answer of a documented code.
 #[must_use]
 pub fn sample(code: &Code) -> Option<&'static [u8]> {
-    SAMPLES.iter().find(|(known, _)| *known == code.as_str()).map(|(_, bytes)| *bytes)
+    SAMPLES.iter().find(|(documented, _)| *documented == code.as_str()).map(|(_, bytes)| *bytes)
 }

@@ -1,4 +1,4 @@
-//! Watching the fixture directory, so that an edit is in force within a second.
+//! Watches the fixture directory: an edit is active within a second.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,82 +11,82 @@ use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
 use crate::config::source;
 
-/// Editors write a file in several steps, and a mounted configuration swaps several files: wait until it is quiet.
-const QUIET: Duration = Duration::from_millis(100);
+/// Debounce interval. Editors write a file in several steps, and a mounted configuration swaps several files.
+const DEBOUNCE: Duration = Duration::from_millis(100);
 
-/// But not forever: something may be written all the time.
-const LONGEST: Duration = Duration::from_millis(500);
+/// Longest wait for a quiet moment: a file may be written continuously.
+const MAX_DEBOUNCE: Duration = Duration::from_millis(500);
 
-/// A watch on a directory. It ends when dropped.
+/// Watches a directory until dropped.
 pub struct FileWatcher {
-    news: Sender<Signal>,
+    signals: Sender<Signal>,
     thread: Option<JoinHandle<()>>,
 }
 
-/// What the watching thread is told.
+/// Message to the watching thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Signal {
-    /// Something below the directory.
+    /// Something below the directory changed.
     Changed,
-    /// The directory itself was made, moved or removed: a watch stays with what it was put on.
-    Remade,
+    /// The directory itself was created, moved or removed. The watch stays on the old directory, so it is renewed.
+    Replaced,
     Stop,
 }
 
 impl FileWatcher {
-    /// Calls `changed` after every burst of changes to fixtures below `directory`. The directory may be removed and made again.
+    /// Calls `changed` after every burst of changes to fixtures below `directory`. The directory may be removed and created again.
     ///
     /// # Errors
-    /// When the system refuses to watch.
+    /// When the operating system refuses the watch.
     pub fn start(directory: &Path, changed: impl Fn() + Send + 'static) -> io::Result<FileWatcher> {
         let directory = std::path::absolute(directory)?;
-        let (news, received) = mpsc::channel();
-        let (sieve, events) = (EventFilter::new(&directory), news.clone());
+        let (signals, received) = mpsc::channel();
+        let (filter, sender) = (EventFilter::new(&directory), signals.clone());
         let mut watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
-            // A failed watch may have lost an event.
-            let told = event.map_or(Some(Signal::Changed), |event| sieve.sort(&event));
-            let _ = told.map(|news| events.send(news));
+            // After an error an event may be missing, so reload.
+            let signal = event.map_or(Some(Signal::Changed), |event| filter.classify(&event));
+            let _ = signal.map(|signal| sender.send(signal));
         })
         .map_err(io::Error::other)?;
         watcher.watch(&directory, RecursiveMode::Recursive).map_err(io::Error::other)?;
-        // Tells when the directory is made again. Where that is not allowed, it is watched as long as it stands.
+        // The parent reports when the directory is created again. Without permission for it, the watch ends with the directory.
         let _ = directory.parent().map(|parent| watcher.watch(parent, RecursiveMode::NonRecursive));
         let thread = std::thread::Builder::new()
             .name("frsim-fixtures".to_owned())
-            .spawn(move || debounce(&received, || watch_again(&mut watcher, &directory), &changed))?;
-        Ok(FileWatcher { news, thread: Some(thread) })
+            .spawn(move || debounce(&received, || renew_watch(&mut watcher, &directory), &changed))?;
+        Ok(FileWatcher { signals, thread: Some(thread) })
     }
 }
 
 impl Drop for FileWatcher {
     fn drop(&mut self) {
-        // The thread ends, and its watcher with it.
-        let _ = self.news.send(Signal::Stop);
+        // Ends the thread, which drops the watcher.
+        let _ = self.signals.send(Signal::Stop);
         let _ = self.thread.take().map(JoinHandle::join);
     }
 }
 
-/// Neither has to work: the directory may be gone, or gone again.
-fn watch_again(watcher: &mut RecommendedWatcher, directory: &Path) {
+/// Ignores errors: the directory may not exist at this moment.
+fn renew_watch(watcher: &mut RecommendedWatcher, directory: &Path) {
     let _ = watcher.unwatch(directory);
     let _ = watcher.watch(directory, RecursiveMode::Recursive);
 }
 
-fn debounce(received: &Receiver<Signal>, mut watch_again: impl FnMut(), changed: &impl Fn()) {
-    while let Ok(mut news) = received.recv() {
-        let deadline = Instant::now() + LONGEST;
+fn debounce(received: &Receiver<Signal>, mut renew_watch: impl FnMut(), changed: &impl Fn()) {
+    while let Ok(mut signal) = received.recv() {
+        let deadline = Instant::now() + MAX_DEBOUNCE;
         loop {
-            match news {
+            match signal {
                 Signal::Changed => {}
-                Signal::Remade => watch_again(),
+                Signal::Replaced => renew_watch(),
                 Signal::Stop => return,
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 break;
             }
-            match received.recv_timeout(QUIET.min(left)) {
-                Ok(next) => news = next,
+            match received.recv_timeout(DEBOUNCE.min(left)) {
+                Ok(next) => signal = next,
                 Err(_) => break,
             }
         }
@@ -94,36 +94,36 @@ fn debounce(received: &Receiver<Signal>, mut watch_again: impl FnMut(), changed:
     }
 }
 
-/// Tells changes to fixtures from everything else that happens.
+/// Filters file system events: only changes to fixtures pass.
 struct EventFilter {
-    /// The directory as it was named, and as systems that resolve links name it in events.
-    names: [PathBuf; 2],
+    /// The directory as configured, and with links resolved as some systems report it in events.
+    roots: [PathBuf; 2],
 }
 
 impl EventFilter {
     fn new(directory: &Path) -> EventFilter {
         let resolved = directory.canonicalize().unwrap_or_else(|_| directory.to_owned());
-        EventFilter { names: [directory.to_owned(), resolved] }
+        EventFilter { roots: [directory.to_owned(), resolved] }
     }
 
-    fn sort(&self, event: &Event) -> Option<Signal> {
+    fn classify(&self, event: &Event) -> Option<Signal> {
         if matches!(event.kind, EventKind::Access(_)) {
             return None;
         }
         if event.paths.is_empty() {
-            // Events were lost.
+            // The system lost events.
             return Some(Signal::Changed);
         }
-        let is_whole = |path: &PathBuf| self.names.contains(path);
+        let is_root = |path: &PathBuf| self.roots.contains(path);
         let moves = !matches!(event.kind, EventKind::Modify(ModifyKind::Data(_) | ModifyKind::Metadata(_)));
-        if moves && event.paths.iter().any(is_whole) {
-            return Some(Signal::Remade);
+        if moves && event.paths.iter().any(is_root) {
+            return Some(Signal::Replaced);
         }
         event.paths.iter().any(|path| self.is_fixture(path)).then_some(Signal::Changed)
     }
 
     fn is_fixture(&self, path: &Path) -> bool {
-        let below = self.names.iter().find_map(|name| path.strip_prefix(name).ok());
+        let below = self.roots.iter().find_map(|root| path.strip_prefix(root).ok());
         let parts = below.map(|path| path.iter().map(|part| part.to_string_lossy()).collect::<Vec<_>>());
         parts.is_some_and(|parts| source::concerns(&parts.join("/")))
     }
@@ -136,69 +136,69 @@ mod tests {
     use std::fs;
     use std::sync::atomic::{AtomicBool, Ordering};
 
-    /// What `simulator.toml` says whenever something changed.
-    fn watched(directory: &Path) -> (FileWatcher, Receiver<Option<String>>) {
-        let (sender, news) = mpsc::channel();
+    /// Sends the content of `simulator.toml` after every change.
+    fn watch_content(directory: &Path) -> (FileWatcher, Receiver<Option<String>>) {
+        let (sender, contents) = mpsc::channel();
         let path = directory.join("simulator.toml");
         let watch = FileWatcher::start(directory, move || drop(sender.send(fs::read_to_string(&path).ok())));
-        (watch.unwrap(), news)
+        (watch.unwrap(), contents)
     }
 
     #[track_caller]
-    fn wait_for(news: &Receiver<Option<String>>, expected: Option<&str>) {
-        while news.recv_timeout(Duration::from_secs(10)).expect("news in time").as_deref() != expected {}
+    fn wait_for(contents: &Receiver<Option<String>>, expected: Option<&str>) {
+        while contents.recv_timeout(Duration::from_secs(10)).expect("a change").as_deref() != expected {}
     }
 
     #[test]
-    fn what_is_written_all_the_time_is_reloaded_all_the_same() {
+    fn a_continuously_written_file_is_still_reloaded() {
         let directory = tempfile::tempdir().unwrap();
-        let (_watch, news) = watched(directory.path());
-        let enough = AtomicBool::new(false);
-        let heard = std::thread::scope(|scope| {
+        let (_watch, contents) = watch_content(directory.path());
+        let done = AtomicBool::new(false);
+        let received = std::thread::scope(|scope| {
             scope.spawn(|| {
-                while !enough.load(Ordering::Relaxed) {
+                while !done.load(Ordering::Relaxed) {
                     fs::write(directory.path().join("simulator.toml"), "a").unwrap();
                 }
             });
-            let heard = news.recv_timeout(Duration::from_secs(5));
-            enough.store(true, Ordering::Relaxed);
-            heard
+            let received = contents.recv_timeout(Duration::from_secs(5));
+            done.store(true, Ordering::Relaxed);
+            received
         });
-        assert!(heard.is_ok());
+        assert!(received.is_ok());
     }
 
     #[test]
-    fn a_directory_that_is_removed_and_made_again_is_watched_again() {
+    fn a_recreated_directory_is_watched_again() {
         let parent = tempfile::tempdir().unwrap();
         let directory = parent.path().join("fixtures");
         let write = |text: &str| fs::write(directory.join("simulator.toml"), text).unwrap();
         fs::create_dir(&directory).unwrap();
-        let (_watch, news) = watched(&directory);
+        let (_watch, contents) = watch_content(&directory);
         for round in ["a", "b"] {
             write(round);
-            wait_for(&news, Some(round));
+            wait_for(&contents, Some(round));
             write("again");
-            wait_for(&news, Some("again"));
+            wait_for(&contents, Some("again"));
             fs::remove_dir_all(&directory).unwrap();
-            wait_for(&news, None);
+            wait_for(&contents, None);
             fs::create_dir(&directory).unwrap();
         }
         write("c");
-        wait_for(&news, Some("c"));
-        // A whole directory put in the place of another.
+        wait_for(&contents, Some("c"));
+        // Another directory is moved to this path.
         let other = parent.path().join("other");
         fs::create_dir(&other).unwrap();
         fs::write(other.join("simulator.toml"), "d").unwrap();
         fs::rename(&directory, parent.path().join("old")).unwrap();
         fs::rename(&other, &directory).unwrap();
-        wait_for(&news, Some("d"));
+        wait_for(&contents, Some("d"));
         write("e");
-        wait_for(&news, Some("e"));
+        wait_for(&contents, Some("e"));
     }
 
     #[test]
-    fn only_what_concerns_fixtures_is_news() {
-        let sieve = EventFilter { names: [PathBuf::from("/f"), PathBuf::from("/real/f")] };
+    fn only_changes_to_fixtures_pass_the_filter() {
+        let filter = EventFilter { roots: [PathBuf::from("/f"), PathBuf::from("/real/f")] };
         let written = EventKind::Modify(ModifyKind::Data(DataChange::Any));
         let renamed = EventKind::Modify(ModifyKind::Name(RenameMode::To));
         for (kind, path, expected) in [
@@ -207,10 +207,10 @@ mod tests {
             (EventKind::Create(CreateKind::Folder), "/f/customers", Some(Signal::Changed)),
             (renamed, "/f/gallery/x", Some(Signal::Changed)),
             (EventKind::Remove(RemoveKind::File), "/f/gallery/x/y.jpg", Some(Signal::Changed)),
-            // A mounted configuration is swapped by this link.
+            // Kubernetes swaps a mounted configuration through this link.
             (renamed, "/f/..data", Some(Signal::Changed)),
-            (EventKind::Create(CreateKind::Folder), "/f", Some(Signal::Remade)),
-            (renamed, "/f", Some(Signal::Remade)),
+            (EventKind::Create(CreateKind::Folder), "/f", Some(Signal::Replaced)),
+            (renamed, "/f", Some(Signal::Replaced)),
             (EventKind::Modify(ModifyKind::Metadata(MetadataKind::Any)), "/f", None),
             (EventKind::Access(AccessKind::Any), "/f/simulator.toml", None),
             (written, "/f/notes.txt", None),
@@ -221,9 +221,9 @@ mod tests {
             (written, "/fx/simulator.toml", None),
         ] {
             let event = Event::new(kind).add_path(PathBuf::from(path));
-            assert_eq!(sieve.sort(&event), expected, "{kind:?} {path}");
+            assert_eq!(filter.classify(&event), expected, "{kind:?} {path}");
         }
         let lost = Event::new(EventKind::Other).set_flag(Flag::Rescan);
-        assert_eq!(sieve.sort(&lost), Some(Signal::Changed));
+        assert_eq!(filter.classify(&lost), Some(Signal::Changed));
     }
 }

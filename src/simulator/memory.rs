@@ -1,43 +1,43 @@
-//! Gives memory back to the system when it is quiet.
+//! Releases memory to the operating system while the server is idle.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::http::state::AppState;
 
-/// How often it is looked whether there is memory to give back.
-const QUIET: Duration = Duration::from_secs(1);
+/// How often to check whether there is memory to release.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How often it is then given back: connections take a while to end after their last request.
-const TIMES: u32 = 4;
+/// Number of releases after activity: connections take a while to close after their last request.
+const RELEASES: u32 = 4;
 
-/// Connections and requests within [`QUIET`] that are too many for it: the next ones would have to wait, and pay for new memory.
-const BUSY: u64 = 20;
+/// Max new connections and requests per [`CHECK_INTERVAL`] for a release. Above it, the next requests would wait and allocate again.
+const MAX_ACTIVITY: u64 = 20;
 
-/// Gives memory back when connections or requests have come, few still come and none is under way. Ends with the server only.
-pub(super) async fn give_memory_back(shared: &AppState) {
-    let (mut last, mut times, mut compacted) = (0, 0, 0);
+/// Releases memory after activity, once few requests arrive and none is in flight. Never returns: the server drops it when it stops.
+pub(super) async fn release_idle_memory(shared: &AppState) {
+    let (mut last, mut remaining, mut compacted) = (0, 0, 0);
     loop {
-        actix_rt::time::sleep(QUIET).await;
-        let came = shared.engine.journal.count() + shared.connections.load(Ordering::Relaxed);
-        let new = came - last;
-        last = came;
+        actix_rt::time::sleep(CHECK_INTERVAL).await;
+        let total = shared.engine.journal.count() + shared.connections.load(Ordering::Relaxed);
+        let new = total - last;
+        last = total;
         if new > 0 {
-            times = TIMES;
+            remaining = RELEASES;
         }
-        if times > 0 && new <= BUSY && *shared.in_flight.borrow() == 0 {
+        if remaining > 0 && new <= MAX_ACTIVITY && *shared.in_flight.borrow() == 0 {
             compacted = shared.engine.journal.compact(compacted);
             shared.buffers.release();
             trim_heap();
-            times -= 1;
+            remaining -= 1;
         }
     }
 }
 
-/// Gives back what the allocator keeps for later.
+/// Returns the allocator's free memory to the operating system.
 fn trim_heap() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    // SAFETY: it takes no pointer, and may be called at any time from any thread.
+    // SAFETY: `malloc_trim` takes no pointer and may be called at any time from any thread.
     unsafe {
         libc::malloc_trim(0);
     }

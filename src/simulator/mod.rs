@@ -1,4 +1,4 @@
-//! Starting and stopping a simulator: the one way in, for the command line, for tests and for other programs.
+//! Starts and stops a simulator. The single entry point for the command line, tests and other programs.
 
 mod file_watch;
 mod memory;
@@ -35,13 +35,13 @@ use file_watch::FileWatcher;
 use servers::Running;
 use setup::TestError;
 
-/// Calls of the admin API that wait for requests at the same time, at most.
+/// Max concurrent admin calls that wait for requests.
 const MAX_WAITS: usize = 256;
 
-/// Those who follow the events at the same time, at most.
+/// Max concurrent readers of the event stream.
 const MAX_READERS: usize = 64;
 
-/// Why a simulator does not start.
+/// Error of starting a simulator.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// An address cannot be listened on.
@@ -50,36 +50,37 @@ pub enum StartError {
     /// The keys cannot be used.
     #[error(transparent)]
     Keys(#[from] KeyError),
-    /// A key cannot be made.
+    /// A key cannot be generated.
     #[error("{0}")]
     NoKey(String),
-    /// The fixtures are wrong.
-    #[error("the fixtures are wrong: {}", Problem::list(.0))]
+    /// The fixtures are invalid.
+    #[error("invalid fixtures: {}", Problem::list(.0))]
     Fixtures(Vec<Problem>),
-    /// Anybody who reaches it could steer the simulator.
+    /// The admin listener is reachable from other machines and has no token.
     #[error(
-        "an admin listener beyond loopback ({0}) needs --admin-token: anybody who reaches it could steer the simulator"
+        "an admin listener beyond loopback ({0}) needs --admin-token: anyone who can reach it could control the simulator"
     )]
     OpenAdmin(SocketAddr),
-    /// No client could ever send it, so nothing could be steered. Which character, from 1; the token itself is told nowhere.
+    /// The admin token is invalid: no client could send it in a header. Holds the position of the character, from 1. The token itself is
+    /// never shown.
     #[error(
-        "the admin token (--admin-token, FRSIM_ADMIN_TOKEN) {}: it has visible ASCII characters only, and no blanks",
-        .0.map_or("is empty".to_owned(), |at| format!("cannot be sent because of its character {at}"))
+        "the admin token (--admin-token, FRSIM_ADMIN_TOKEN) {}: use visible ASCII characters without spaces",
+        .0.map_or("is empty".to_owned(), |at| format!("cannot be sent in a header: character {at} is not allowed"))
     )]
     Token(Option<usize>),
-    /// A customer or a rule of the builder is wrong.
+    /// A customer or a rule of the builder is invalid.
     #[error("{what}: {refused}")]
     Setup { what: String, refused: TestError },
     /// A file named on the command line cannot be used.
     #[error("{}: {source}", path.display())]
     File { path: PathBuf, source: io::Error },
-    /// The system refuses a thread or a watch.
-    #[error("the system refuses: {0}")]
+    /// The operating system refuses a thread or a watch.
+    #[error("the operating system refused: {0}")]
     System(#[from] io::Error),
 }
 
-/// What a simulator is started with. Everything has a default: free ports on loopback, a fresh key, the built-in fixtures, the
-/// system's clock.
+/// Configuration of a simulator. Everything has a default: free ports on loopback, a new key, the built-in fixtures, the system's
+/// clock.
 pub struct Builder {
     listen: SocketAddr,
     admin_listen: Option<SocketAddr>,
@@ -97,12 +98,12 @@ pub struct Builder {
     watch: bool,
     observer: Arc<dyn Observer>,
     timer: Arc<dyn Timer>,
-    /// Put when it starts, in this order.
+    /// Created at the start, in this order.
     customers: Vec<(String, Value)>,
     rules: Vec<InitialRule>,
 }
 
-/// A rule that is put when the simulator starts.
+/// A rule that is created when the simulator starts.
 struct InitialRule {
     customer_id: String,
     name: String,
@@ -142,123 +143,123 @@ impl Default for Builder {
 }
 
 impl Builder {
-    /// Where the endpoint listens. Port 0 takes a free one.
+    /// Sets the address of the endpoint. Port 0 takes a free one.
     #[must_use]
     pub fn listen(mut self, address: SocketAddr) -> Builder {
         self.listen = address;
         self
     }
 
-    /// Where the admin API listens; `None` for nowhere.
+    /// Sets the address of the admin API; `None` turns it off.
     #[must_use]
     pub fn admin_listen(mut self, address: Option<SocketAddr>) -> Builder {
         self.admin_listen = address;
         self
     }
 
-    /// The token that the admin API asks for: visible ASCII characters, no blanks.
+    /// Sets the bearer token that the admin API requires: visible ASCII characters, no spaces.
     #[must_use]
     pub fn admin_token(mut self, token: Option<String>) -> Builder {
         self.settings.admin_token = token;
         self
     }
 
-    /// A directory whose files replace the built-in fixtures of the same name.
+    /// Sets a directory whose files replace the built-in fixtures of the same name.
     #[must_use]
     pub fn fixtures(mut self, directory: Option<PathBuf>) -> Builder {
         self.fixtures = directory;
         self
     }
 
-    /// Whether edited fixtures are put in force by themselves.
+    /// Sets whether edited fixtures are reloaded automatically.
     #[must_use]
     pub fn watch(mut self, watch: bool) -> Builder {
         self.watch = watch;
         self
     }
 
-    /// The keys directory. Without one a fresh key is made and kept nowhere.
+    /// Sets the keys directory. Without one, a new key is generated and not stored.
     #[must_use]
     pub fn keys(mut self, directory: Option<PathBuf>) -> Builder {
         self.keys = directory;
         self
     }
 
-    /// Size of a key that is made: 1024 to 8192 bits.
+    /// Sets the size of a generated key: 1024 to 8192 bits.
     #[must_use]
     pub fn key_bits(mut self, bits: usize) -> Builder {
         self.key_bits = bits;
         self
     }
 
-    /// How the clock starts.
+    /// Sets how the clock starts.
     #[must_use]
     pub fn clock(mut self, start: ClockStart) -> Builder {
         self.clock = start;
         self
     }
 
-    /// Seed of everything that is left to chance.
+    /// Sets the random seed of everything the simulator draws.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Builder {
         self.seed = seed;
         self
     }
 
-    /// Policy that stands over `simulator.toml`, and under the customers' own.
+    /// Sets a policy that overrides `simulator.toml`. Customers' own policies override this one.
     #[must_use]
     pub fn policy(mut self, policy: PolicySpec) -> Builder {
         self.policy = policy;
         self
     }
 
-    /// Largest body of a request, in bytes.
+    /// Sets the maximum body of a request, in bytes.
     #[must_use]
     pub fn max_body(mut self, bytes: usize) -> Builder {
         self.settings.max_body = bytes;
         self
     }
 
-    /// How long answers under way may take when the simulator stops.
+    /// Sets how long answers in flight may take when the simulator stops.
     #[must_use]
     pub fn grace(mut self, grace: Duration) -> Builder {
         self.grace = grace;
         self
     }
 
-    /// Size of the journal, in bytes.
+    /// Sets the size of the journal, in bytes.
     #[must_use]
     pub fn journal_bytes(mut self, bytes: usize) -> Builder {
         self.journal_bytes = bytes;
         self
     }
 
-    /// A file that finished entries are appended to, one JSON object a line.
+    /// Sets a file to which finished entries are appended, one JSON object per line.
     #[must_use]
     pub fn journal_file(mut self, path: Option<PathBuf>) -> Builder {
         self.journal_file = path;
         self
     }
 
-    /// Whether NIKs are shown whole in the journal and the log.
+    /// Sets whether the journal and the log show NIKs unmasked.
     #[must_use]
     pub fn show_nik(mut self, show: bool) -> Builder {
         self.show_nik = show;
         self
     }
 
-    /// A customer over those of the fixtures: the model of the fixture files as JSON.
+    /// Adds a customer, which overrides the fixtures' customer with its id: the model of the fixture files as JSON.
     ///
-    /// What is wrong with it is said when the simulator starts.
+    /// Errors in it are returned when the simulator starts.
     #[must_use]
     pub fn customer(mut self, id: &str, customer: impl Serialize) -> Builder {
         self.customers.push((id.to_owned(), as_json(customer)));
         self
     }
 
-    /// A rule of a customer, before those that it has: the model of the fixture files as JSON.
+    /// Adds a rule to a customer, before its other rules: the model of the fixture files as JSON.
     ///
-    /// What is wrong with it is said when the simulator starts.
+    /// Errors in it are returned when the simulator starts.
     #[must_use]
     pub fn rule(mut self, customer_id: &str, name: &str, rule: impl Serialize) -> Builder {
         let (customer_id, name) = (customer_id.to_owned(), name.to_owned());
@@ -266,14 +267,14 @@ impl Builder {
         self
     }
 
-    /// Who is told what happens.
+    /// Sets the observer of requests and of the simulator's own events.
     #[must_use]
     pub fn observer(mut self, observer: Arc<dyn Observer>) -> Builder {
         self.observer = observer;
         self
     }
 
-    /// What waits for delays and faults: real time, or a test's own.
+    /// Sets the timer for delays and faults: real time, or a test's own.
     #[doc(hidden)]
     #[must_use]
     pub fn timer(mut self, timer: Arc<dyn Timer>) -> Builder {
@@ -281,7 +282,7 @@ impl Builder {
         self
     }
 
-    /// How long clients of the endpoint may take for what they owe; for tests, which would have to wait else.
+    /// Sets the timeouts for clients of the endpoint. For tests, which would otherwise wait too long.
     #[doc(hidden)]
     #[must_use]
     pub fn timeouts(mut self, timeouts: Timeouts) -> Builder {
@@ -289,32 +290,32 @@ impl Builder {
         self
     }
 
-    /// Starts. When this is done, both listeners listen and everything is loaded. On any async runtime: the simulator has its
-    /// own threads.
+    /// Starts the simulator. On return both listeners accept connections and everything is loaded. Works on any async runtime: the
+    /// simulator has its own threads.
     ///
     /// # Errors
-    /// What is in the way; nothing is left running then.
+    /// Why it does not start. Nothing is left running then.
     pub async fn start(self) -> Result<Simulator, StartError> {
         let (report, started) = oneshot::channel();
-        // Making a key takes longer than an async test may block.
+        // Generating a key takes longer than an async test may block.
         std::thread::Builder::new().name("frsim-start".to_owned()).spawn(move || {
-            // Who awaited it may have gone; the simulator stops then.
+            // The caller may have been cancelled; the simulator is dropped and stops then.
             let _ = report.send(self.start_blocking());
         })?;
         started.await.unwrap_or_else(|_| Err(io::Error::other("the starting thread ended").into()))
     }
 
-    /// Starts, from code that is not async.
+    /// Starts the simulator from synchronous code.
     ///
     /// # Errors
-    /// What is in the way; nothing is left running then.
+    /// Why it does not start. Nothing is left running then.
     pub fn start_blocking(self) -> Result<Simulator, StartError> {
         if let Some(address) = self.admin_listen.filter(|address| !address.ip().is_loopback())
             && self.settings.admin_token.is_none()
         {
             return Err(StartError::OpenAdmin(address));
         }
-        self.settings.admin_token.as_deref().map_or(Ok(()), fit_for_a_header)?;
+        self.settings.admin_token.as_deref().map_or(Ok(()), validate_token)?;
         let listener = bind(self.listen)?;
         let admin_listener = self.admin_listen.map(bind).transpose()?;
         let addresses =
@@ -329,14 +330,14 @@ impl Builder {
         })?;
         let settings = EngineSettings { seed: self.seed, show_nik: self.show_nik };
         let engine = Arc::new(Engine::new(fixtures, Clock::new(self.clock), journal, settings));
-        put(&engine, &self.customers, &self.rules)?;
+        apply_initial(&engine, &self.customers, &self.rules)?;
         let reloader = Arc::new(Reloader::new(
             self.fixtures.clone(),
             self.policy,
             Arc::clone(&engine),
             Arc::clone(&self.observer),
         ));
-        let watching = match (&self.fixtures, self.watch) {
+        let watcher = match (&self.fixtures, self.watch) {
             (Some(directory), true) => {
                 let reloader = Arc::clone(&reloader);
                 Some(FileWatcher::start(directory, move || drop(reloader.reload()))?)
@@ -377,7 +378,7 @@ impl Builder {
             origin,
             shared,
             transactions: AtomicU64::new(0),
-            _watching: watching,
+            _watcher: watcher,
             running,
         })
     }
@@ -400,8 +401,8 @@ impl Builder {
     }
 }
 
-/// Whether a client can send a token in `Authorization`.
-fn fit_for_a_header(token: &str) -> Result<(), StartError> {
+/// Checks that a client can send the token in `Authorization`.
+fn validate_token(token: &str) -> Result<(), StartError> {
     if token.is_empty() {
         return Err(StartError::Token(None));
     }
@@ -411,12 +412,16 @@ fn fit_for_a_header(token: &str) -> Result<(), StartError> {
     }
 }
 
-/// A value that cannot be written as JSON is null, which no customer and no rule is.
+/// Serializes to JSON. A value that cannot be serialized becomes null, which is not a valid customer or rule.
 fn as_json(value: impl Serialize) -> Value {
     serde_json::to_value(value).unwrap_or_default()
 }
 
-fn put(engine: &Engine, customers: &[(String, Value)], rules: &[InitialRule]) -> Result<(), StartError> {
+fn apply_initial(
+    engine: &Engine,
+    customers: &[(String, Value)],
+    rules: &[InitialRule],
+) -> Result<(), StartError> {
     for (id, customer) in customers {
         setup::put_customer(engine, id, customer)
             .map_err(|refused| StartError::Setup { what: format!("the customer {id}"), refused })?;
@@ -440,70 +445,70 @@ pub struct Simulator {
     admin: Option<SocketAddr>,
     origin: Option<keys::KeyOrigin>,
     shared: Arc<AppState>,
-    /// Ready requests made so far.
+    /// Number of requests built by [`Simulator::request`].
     transactions: AtomicU64,
-    _watching: Option<FileWatcher>,
+    _watcher: Option<FileWatcher>,
     running: Running,
 }
 
 impl Simulator {
-    /// What to start one with.
+    /// Returns a builder with the default configuration.
     #[must_use]
     pub fn builder() -> Builder {
         Builder::default()
     }
 
-    /// Base of the data listener, such as `http://127.0.0.1:8080`.
+    /// Returns the base URL of the data listener, such as `http://127.0.0.1:8080`.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.endpoint)
     }
 
-    /// Base of the admin listener; `None` when there is none.
+    /// Returns the base URL of the admin listener; `None` when it is off.
     #[must_use]
     pub fn admin_url(&self) -> Option<String> {
         self.admin.map(|address| format!("http://{address}"))
     }
 
-    /// The public half of the server's key, SPKI PEM.
+    /// Returns the server's public key, SPKI PEM.
     #[must_use]
     pub fn public_key_pem(&self) -> String {
         self.shared.engine.fixtures().keys.server().public_pem().to_owned()
     }
 
-    /// Whether the server's key was read or made; `None` when it is kept nowhere.
+    /// Returns whether the server's key was read or generated; `None` when it is not stored.
     #[must_use]
     pub fn key_origin(&self) -> Option<keys::KeyOrigin> {
         self.origin
     }
 
-    /// Number of the next ready request, from 1.
+    /// Returns the ordinal of the next built request, from 1.
     pub(crate) fn next_transaction(&self) -> u64 {
         self.transactions.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    /// The engine behind the listeners.
+    /// Returns the engine behind the listeners.
     #[must_use]
     pub fn engine(&self) -> &Arc<Engine> {
         &self.shared.engine
     }
 
-    /// Reads the fixtures again and puts them in force; gives the number of customers.
+    /// Reloads the fixtures. Returns the number of customers.
     ///
     /// # Errors
-    /// Everything that is wrong with them; the old ones stay in force then.
+    /// All problems of the new fixtures. The old ones stay active then.
     pub fn reload(&self) -> Result<usize, Vec<Problem>> {
         self.shared.reloader.reload()
     }
 
-    /// Done when the simulator stops, because it was asked to over the admin API.
+    /// Completes when the simulator stops, for example because of `POST /shutdown` on the admin API.
     pub async fn stopping(&self) {
         let mut stopping = self.shared.stopping.subscribe();
         // The sender is in `shared`.
         let _ = stopping.wait_for(|stopping| *stopping).await;
     }
 
-    /// Stops: no new connections, answers under way finish within the grace.
+    /// Stops the simulator: no new connections, answers in flight finish within the grace period.
     pub fn stop(mut self) {
         self.running.stop();
     }

@@ -1,4 +1,4 @@
-//! The thread that runs both servers, from their start to their stop.
+//! Starts and stops the thread that runs both servers.
 
 use std::io;
 use std::net::TcpListener;
@@ -10,12 +10,12 @@ use socket2::SockRef;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
 
-use super::memory::give_memory_back;
+use super::memory::release_idle_memory;
 use crate::http::admin;
 use crate::http::data::listener::{self, Worker};
 use crate::http::state::{AppState, ListenerCommand};
 
-/// The thread that runs both servers.
+/// Handle of the thread that runs both servers. Dropping it stops them.
 pub(super) struct Running {
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -39,7 +39,7 @@ impl Running {
     }
 
     pub(super) fn stop(&mut self) {
-        // Either is gone already when the thread has ended.
+        // Both fail harmlessly when the thread has already ended.
         let _ = self.stop.take().map(|stop| stop.send(()));
         let _ = self.thread.take().map(JoinHandle::join);
     }
@@ -51,7 +51,7 @@ impl Drop for Running {
     }
 }
 
-/// Runs both servers until told to stop.
+/// Runs both servers until they are stopped.
 async fn serve(
     listener: TcpListener,
     admin_listener: Option<TcpListener>,
@@ -67,14 +67,14 @@ async fn serve(
     };
     let handle = admin.as_ref().map(actix_server::Server::handle);
     let admin = admin.map(actix_rt::spawn);
-    // Whoever started the simulator may have gone; then so has the other end of `stopped`.
+    // The starter may have been dropped; then the sender of `stopped` is dropped too, and the server stops below.
     let _ = report.send(Ok(()));
     tokio::select! {
-        // Dropped when told to stop: the port is closed then, whatever a fault was doing with it.
+        // Dropped on stop, which closes the port whatever a fault was doing with it.
         _ = listener::accept(listener, &workers, listener_commands, &shared) => {}
         _ = stopped => {}
         () = shared.shutdown.notified() => {}
-        () = give_memory_back(&shared) => {}
+        () = release_idle_memory(&shared) => {}
     }
     shared.stopping.send_replace(true);
     let mut in_flight = shared.in_flight.subscribe();
@@ -90,8 +90,8 @@ async fn serve(
     }
 }
 
-/// Connections that may wait to be accepted. With std's 128, of a thousand that come at once most wait a second and more: for the kernel
-/// to ask again.
+/// Listen backlog: connections that may wait for `accept`. With std's 128, most of a thousand simultaneous connections wait a second or
+/// more for the kernel's SYN retransmission.
 const BACKLOG: i32 = 4096;
 
 fn start_servers(
@@ -100,7 +100,7 @@ fn start_servers(
     shared: &Arc<AppState>,
 ) -> io::Result<(Vec<Worker>, Option<actix_server::Server>)> {
     listener.set_nonblocking(true)?;
-    // Where listening again does not change the queue's length, the shorter one does.
+    // Where a second `listen` does not change the backlog, std's shorter one is enough.
     let _ = SockRef::from(listener).listen(BACKLOG);
     let workers = (1..=shared.settings.workers).map(|number| Worker::start(number, Arc::clone(shared)));
     let workers = workers.collect::<io::Result<Vec<_>>>()?;

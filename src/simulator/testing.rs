@@ -1,4 +1,4 @@
-//! What a test asks of a running simulator: ready requests, what was received, whether that was right, and another time.
+//! Test helpers of a running simulator: build requests, list and verify received requests, move the clock, change customers.
 
 use std::fmt;
 use std::ops::{RangeFrom, RangeInclusive, RangeToInclusive};
@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::Simulator;
-use super::setup::{self, TestError, id_of, known, read, wanted};
+use super::setup::{self, TestError, customer_input, find_customer, parse, parse_id};
 use crate::config::source;
 use crate::domain::customer::Customer;
 use crate::engine::Scope;
@@ -18,23 +18,23 @@ use crate::keys;
 use crate::state::clock::ClockMove;
 use crate::state::journal::{Entry, ExpectedCount, Match, MatchReport};
 
-/// The journal has not as many requests as it should: how many it has, and what came near. Printed the same with `{}` and
-/// `{:?}`, so that `unwrap` in a test tells all of it.
+/// Failed verification: the number of matching requests is not the expected one. Holds the count and the nearest misses. `{}` and
+/// `{:?}` print the same, so that `unwrap` in a test shows everything.
 #[derive(Clone, PartialEq)]
 pub struct VerificationFailed {
-    /// What was expected, and found.
+    /// Expected and actual count.
     message: String,
-    /// What the journal has of it.
-    pub tally: MatchReport,
+    /// Matching requests of the journal, and the nearest misses.
+    pub report: MatchReport,
 }
 
 impl fmt::Display for VerificationFailed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)?;
-        for miss in &self.tally.nearest {
+        for miss in &self.report.nearest {
             write!(f, "\n  request {} differs:", miss.id)?;
             for (field, difference) in &miss.differs {
-                write!(f, " {field} is {}, wanted {};", difference.got, difference.want)?;
+                write!(f, " {field} is {}, expected {};", difference.got, difference.want)?;
             }
         }
         Ok(())
@@ -49,7 +49,7 @@ impl fmt::Debug for VerificationFailed {
 
 impl std::error::Error for VerificationFailed {}
 
-/// How many requests there should be: a number, or a range such as `1..`, `..=3` and `2..=4`.
+/// Expected number of requests: a number, or a range such as `1..`, `..=3` and `2..=4`.
 impl From<u64> for ExpectedCount {
     fn from(count: u64) -> ExpectedCount {
         ExpectedCount { exactly: Some(count), ..ExpectedCount::default() }
@@ -74,15 +74,15 @@ impl From<RangeInclusive<u64>> for ExpectedCount {
     }
 }
 
-/// The picture that a ready request carries: of somebody in the built-in gallery.
+/// Photo of a built request: a person in the built-in gallery.
 const PICTURE: &str = "gallery/siti.jpg";
 
 impl Simulator {
-    /// A ready request of a customer: its account encrypted with its key, an address that it may call from, a picture of
-    /// somebody in the built-in gallery, threshold 7, and a `transactionId` of its own.
+    /// Builds a valid request of a customer: its account encrypted with its key, an allowed address, a photo of a person in the
+    /// built-in gallery, threshold 7, and a unique `transactionId`.
     ///
     /// # Errors
-    /// When nobody has the id.
+    /// When no customer has the id.
     pub fn request(&self, customer_id: &str) -> Result<Request, TestError> {
         let customer = self.customer(customer_id)?;
         let key = keys::read_public_pem(customer.key.public_pem()).map_err(TestError)?;
@@ -103,7 +103,7 @@ impl Simulator {
         format!("{}{}", self.url(), self.engine().fixtures().path_of(&customer.id, methode))
     }
 
-    /// Everything the journal has, the oldest first. NIKs are masked unless the simulator shows them.
+    /// Returns all journal entries, oldest first. NIKs are masked unless the simulator shows them.
     #[must_use]
     pub fn received(&self) -> Vec<Arc<Entry>> {
         let (mut entries, _) = self.engine().journal.entries();
@@ -111,8 +111,8 @@ impl Simulator {
         entries
     }
 
-    /// Whether the journal has as many requests that match as it should: `"customer_id"`, `"code"`, `"transaction_id"` and the
-    /// other keys of [`Match`], with the patterns and ranges of rules.
+    /// Verifies the number of matching requests in the journal, and returns it. The filter has `"customer_id"`, `"code"`,
+    /// `"transaction_id"` and the other keys of [`Match`], with the patterns and ranges of rules.
     ///
     /// ```
     /// # use dukcapil_fr_sim::Simulator;
@@ -124,81 +124,83 @@ impl Simulator {
     /// ```
     ///
     /// # Errors
-    /// How many there are and what came near; or what is wrong with the match.
+    /// The actual count and the nearest misses, or what is wrong with the filter.
     pub fn verify(
         &self,
-        wanted: impl Serialize,
+        filter: impl Serialize,
         count: impl Into<ExpectedCount>,
     ) -> Result<u64, VerificationFailed> {
         let expected = count.into();
-        let wanted: Match = read(&wanted)
+        let filter: Match = parse(&filter)
             .map_err(|TestError(message)| VerificationFailed::of(message, MatchReport::default()))?;
-        let right =
+        let allowed =
             expected.counts().map_err(|message| VerificationFailed::of(message, MatchReport::default()))?;
         let (entries, _) = self.engine().journal.entries();
-        let tally = MatchReport::of(&entries, &wanted);
-        if right.contains(&tally.count) {
-            return Ok(tally.count);
+        let report = MatchReport::of(&entries, &filter);
+        if allowed.contains(&report.count) {
+            return Ok(report.count);
         }
-        Err(VerificationFailed::of(format!("{} requests match, expected {expected}", tally.count), tally))
+        Err(VerificationFailed::of(format!("{} requests match, expected {expected}", report.count), report))
     }
 
-    /// Moves the simulator's clock forward, and with it every customer's that follows it. Gives the instant it then shows.
+    /// Advances the simulator's clock, and every customer clock that follows it. Returns the new time.
     ///
     /// # Errors
-    /// When it would leave the year 9999.
+    /// When the new time would be after the year 9999.
     pub fn advance(&self, by: Duration) -> Result<Timestamp, TestError> {
         let reading = self.engine().clock.change(ClockMove::Advance(by)).map_err(TestError)?;
         Ok(reading.now)
     }
 
-    /// Puts a customer, in place of the one with its id: the model of the fixture files as JSON, with an optional `"ttl"`.
+    /// Creates a customer, or replaces the one with the id: the model of the fixture files as JSON, with an optional `"ttl"`.
     ///
     /// # Errors
-    /// What is wrong with it, and where.
+    /// What is wrong with the customer, and where.
     pub fn put_customer(&self, id: &str, customer: impl Serialize) -> Result<(), TestError> {
         setup::put_customer(self.engine(), id, &customer)
     }
 
-    /// Puts a customer with an id and an account of its own, as `POST /customers` does, and gives its id.
+    /// Creates a customer with a generated id and account, as `POST /customers` does, and returns the id.
     ///
     /// # Errors
-    /// What is wrong with it, and where.
+    /// What is wrong with the customer, and where.
     pub fn create_customer(&self, customer: impl Serialize) -> Result<String, TestError> {
-        let wanted = wanted(&customer)?;
-        let made = self.engine().create_customer(wanted);
-        made.map(|listed| listed.customer.id.clone()).map_err(|refusal| TestError(refusal.to_string()))
+        let input = customer_input(&customer)?;
+        let created = self.engine().create_customer(input);
+        created.map(|entry| entry.customer.id.clone()).map_err(|error| TestError(error.to_string()))
     }
 
-    /// Puts a rule of a customer, before those that it has.
+    /// Creates a rule of a customer, before its other rules, or replaces the one with the name.
     ///
     /// # Errors
-    /// What is wrong with it, or that nobody has the id.
+    /// What is wrong with the rule, or that no customer has the id.
     pub fn put_rule(&self, customer_id: &str, name: &str, rule: impl Serialize) -> Result<(), TestError> {
         setup::put_rule(self.engine(), customer_id, name, &rule)
     }
 
-    /// Takes something back to the beginning: for one customer, or for all.
+    /// Resets the chosen state, for one customer or all.
     ///
     /// # Errors
-    /// When nobody has the id, or the customer cannot be taken back.
+    /// When no customer has the id, or the customer cannot be reset.
     pub fn reset(&self, scope: Scope, customer_id: Option<&str>) -> Result<(), TestError> {
-        let id = customer_id.map(|id| self.customer(id).and_then(|known| id_of(&known.id))).transpose()?;
-        self.engine().reset(scope, id.as_ref()).map_err(|refusal| TestError(refusal.to_string()))
+        let id = customer_id
+            .map(|id| self.customer(id).and_then(|customer| parse_id(&customer.id)))
+            .transpose()?;
+        self.engine().reset(scope, id.as_ref()).map_err(|error| TestError(error.to_string()))
     }
 
     fn customer(&self, customer_id: &str) -> Result<Arc<Customer>, TestError> {
-        known(self.engine(), customer_id)
+        find_customer(self.engine(), customer_id)
     }
 }
 
 impl VerificationFailed {
-    fn of(message: String, tally: MatchReport) -> VerificationFailed {
-        VerificationFailed { message, tally }
+    fn of(message: String, report: MatchReport) -> VerificationFailed {
+        VerificationFailed { message, report }
     }
 }
 
-/// An address that the customer may call from: this machine's, or the first of its list.
+/// Returns an address that the customer may call from: loopback, or the first of its allow list.
 fn allowed_address(customer: &Customer) -> String {
     let loopback = std::net::Ipv4Addr::LOCALHOST.into();
     let listed = customer.allow.iter().flatten().map(|allowed| allowed.0.addr()).next();

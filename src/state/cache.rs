@@ -1,55 +1,54 @@
-//! A bounded memory of what can be computed again, so that forgetting it changes no answer. What was not asked for since the last
-//! round goes first.
+//! Bounded cache with second-chance eviction. Holds only what can be recomputed, so eviction changes no answer.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Values by their keys.
+/// Cache of values by key. The caller passes the max size to each `insert`.
 #[derive(Debug)]
 pub struct Cache<K, V>(Mutex<SecondChance<K, V>>);
 
 #[derive(Debug)]
 struct SecondChance<K, V> {
-    known: HashMap<K, CachedValue<V>>,
-    /// The next to go first.
+    entries: HashMap<K, CachedValue<V>>,
+    /// Keys in eviction order: the front is the next candidate.
     order: VecDeque<K>,
 }
 
 #[derive(Debug)]
 struct CachedValue<V> {
     value: V,
-    /// Since its turn to go came last.
-    asked_for: bool,
+    /// Whether it was read since it was last considered for eviction.
+    referenced: bool,
 }
 
 impl<K, V> Default for Cache<K, V> {
     fn default() -> Cache<K, V> {
-        Cache(Mutex::new(SecondChance { known: HashMap::new(), order: VecDeque::new() }))
+        Cache(Mutex::new(SecondChance { entries: HashMap::new(), order: VecDeque::new() }))
     }
 }
 
 impl<K: Copy + Eq + Hash, V: Clone> Cache<K, V> {
-    /// What is known of `key`.
+    /// Returns the cached value of `key`.
     #[must_use]
     pub fn get(&self, key: &K) -> Option<V> {
         self.lock().get(key)
     }
 
-    /// Remembers a value, and forgets others until there are at most `most`.
-    pub fn insert(&self, key: K, value: V, most: usize) {
-        self.lock().insert(key, value, most);
+    /// Caches a value, then evicts entries until there are at most `max_entries`.
+    pub fn insert(&self, key: K, value: V, max_entries: usize) {
+        self.lock().insert(key, value, max_entries);
     }
 
-    /// Forgets everything, and gives the memory back.
+    /// Removes all entries and frees their memory.
     pub fn clear(&self) {
-        *self.lock() = SecondChance { known: HashMap::new(), order: VecDeque::new() };
+        *self.lock() = SecondChance { entries: HashMap::new(), order: VecDeque::new() };
     }
 
-    /// How much is remembered.
+    /// Returns the number of cached entries.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.lock().known.len()
+        self.lock().entries.len()
     }
 
     fn lock(&self) -> MutexGuard<'_, SecondChance<K, V>> {
@@ -59,33 +58,33 @@ impl<K: Copy + Eq + Hash, V: Clone> Cache<K, V> {
 
 impl<K: Copy + Eq + Hash, V: Clone> SecondChance<K, V> {
     fn get(&mut self, key: &K) -> Option<V> {
-        let known = self.known.get_mut(key)?;
-        known.asked_for = true;
-        Some(known.value.clone())
+        let entry = self.entries.get_mut(key)?;
+        entry.referenced = true;
+        Some(entry.value.clone())
     }
 
-    fn insert(&mut self, key: K, value: V, most: usize) {
-        if most == 0 {
+    fn insert(&mut self, key: K, value: V, max_entries: usize) {
+        if max_entries == 0 {
             return;
         }
-        if self.known.insert(key, CachedValue { value, asked_for: false }).is_none() {
+        if self.entries.insert(key, CachedValue { value, referenced: false }).is_none() {
             self.order.push_back(key);
         }
-        while self.order.len() > most {
+        while self.order.len() > max_entries {
             self.evict_one();
         }
     }
 
-    /// Ends: what is passed over has been asked for, and has not any more.
+    /// Evicts the first entry that was not referenced. Terminates: each entry passed over loses its reference bit.
     fn evict_one(&mut self) {
         while let Some(key) = self.order.pop_front() {
-            match self.known.get_mut(&key) {
-                Some(known) if known.asked_for => {
-                    known.asked_for = false;
+            match self.entries.get_mut(&key) {
+                Some(entry) if entry.referenced => {
+                    entry.referenced = false;
                     self.order.push_back(key);
                 }
                 _ => {
-                    self.known.remove(&key);
+                    self.entries.remove(&key);
                     return;
                 }
             }
@@ -98,22 +97,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_memory_is_bounded_and_keeps_what_is_asked_for() {
-        let memory = Cache::default();
+    fn the_cache_is_bounded_and_keeps_referenced_entries() {
+        let cache = Cache::default();
         for number in 0..=255u8 {
-            let _ = memory.get(&0);
-            memory.insert(number, number, 10);
-            assert!(memory.count() <= 10 && memory.count() == memory.lock().order.len());
+            let _ = cache.get(&0);
+            cache.insert(number, number, 10);
+            assert!(cache.count() <= 10 && cache.count() == cache.lock().order.len());
         }
-        assert_eq!([memory.get(&0), memory.get(&255), memory.get(&1)], [Some(0), Some(255), None]);
-        memory.clear();
-        assert_eq!((memory.count(), memory.get(&0)), (0, None));
+        assert_eq!([cache.get(&0), cache.get(&255), cache.get(&1)], [Some(0), Some(255), None]);
+        cache.clear();
+        assert_eq!((cache.count(), cache.get(&0)), (0, None));
     }
 
     #[test]
-    fn at_most_none_is_none() {
-        let memory = Cache::default();
-        memory.insert(1, 1, 0);
-        assert_eq!(memory.get(&1), None);
+    fn a_cache_of_size_zero_stores_nothing() {
+        let cache = Cache::default();
+        cache.insert(1, 1, 0);
+        assert_eq!(cache.get(&1), None);
     }
 }

@@ -1,5 +1,5 @@
-//! The simulator's clock: the system's, moved or stopped on request; and customers' own, which follow it until they are changed.
-//! Quotas, windows, ends of rules and journal times follow them.
+//! Clocks: the simulator's clock is the system clock, advanced or frozen on request; each customer's clock follows it until it is
+//! changed. Quotas, windows, expiry of rules and journal times use them.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -7,13 +7,13 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::base::time::parse_instant;
 
-/// How a clock starts, and what a reset returns it to.
+/// Initial state of a clock; a reset returns to it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ClockStart {
-    /// Runs with the system's clock.
+    /// Runs with the system clock.
     #[default]
     System,
-    /// Stands still at an instant.
+    /// Frozen at an instant.
     At(Timestamp),
 }
 
@@ -24,18 +24,18 @@ impl std::str::FromStr for ClockStart {
         if text == "system" {
             return Ok(ClockStart::System);
         }
-        parse_instant(text).map(ClockStart::At).map_err(|error| format!("{error}, or the word system"))
+        parse_instant(text).map(ClockStart::At).map_err(|error| format!("{error}, or \"system\""))
     }
 }
 
-/// Where a clock stands, seen from the clock that it follows: the simulator's follows the system's, a customer's the simulator's.
+/// Mode of a clock, relative to its reference clock: the system clock for the simulator's, the simulator's for a customer's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClockMode {
-    /// As far ahead of the clock that it follows; stands still when that one does.
+    /// Follows the reference clock, ahead by this offset; frozen while the reference is.
     Following(SignedDuration),
-    /// As far ahead of the system's clock, whatever the clock that it follows does.
+    /// Runs with the system clock, ahead by this offset, whatever the reference clock does.
     Running(SignedDuration),
-    /// Stands still.
+    /// Frozen at this instant.
     Frozen(Timestamp),
 }
 
@@ -45,25 +45,25 @@ impl Default for ClockMode {
     }
 }
 
-/// What can be done to a clock.
+/// Change of a clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClockMove {
-    /// Forward; one that stands still stands at the later instant then.
+    /// Advances; a frozen clock is then frozen at the later instant.
     Advance(std::time::Duration),
-    /// To an instant, where it stands still.
+    /// Freezes at this instant.
     Set(Timestamp),
-    /// Stops it where it is, or lets it go on from there.
+    /// Freezes at the present instant (true), or resumes from there (false).
     Freeze(bool),
-    /// Back to how it started.
+    /// Returns to the initial state.
     Reset,
 }
 
-/// What a clock shows.
+/// Reading of a clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClockReading {
-    /// The instant.
+    /// Present instant.
     pub now: Timestamp,
-    /// Whether it stands still.
+    /// Whether the clock is frozen.
     pub frozen: bool,
 }
 
@@ -75,28 +75,28 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// A clock at its start.
+    /// Creates a clock in its initial state.
     #[must_use]
     pub fn new(start: ClockStart) -> Clock {
         Clock { start, mode: Mutex::new(ClockMode::of(start)) }
     }
 
-    /// The present instant.
+    /// Returns the present instant.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.read().now
     }
 
-    /// The present instant, and whether the clock stands still.
+    /// Returns the present instant, and whether the clock is frozen.
     #[must_use]
     pub fn read(&self) -> ClockReading {
         self.lock().read(system())
     }
 
-    /// Changes the clock, and shows it.
+    /// Changes the clock and returns its reading.
     ///
     /// # Errors
-    /// When that leaves the range of instants (until the end of year 9999); the clock is unchanged then.
+    /// When the result is out of range (end of year 9999); the clock is then unchanged.
     pub fn change(&self, change: ClockMove) -> Result<ClockReading, String> {
         let mut mode = self.lock();
         *mode = mode.changed(change, system(), ClockMode::of(self.start))?;
@@ -108,7 +108,7 @@ impl Clock {
     }
 }
 
-/// The system's clock, in milliseconds: that is what journal and log print; nothing finer means anything here.
+/// Reads the system clock, truncated to milliseconds: the precision of journal and log.
 fn system() -> ClockReading {
     let now = Timestamp::now();
     ClockReading { now: Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now), frozen: false }
@@ -122,28 +122,28 @@ impl ClockMode {
         }
     }
 
-    /// What a clock in this mode shows while the one that it follows shows `lead`.
+    /// Returns the reading of a clock in this mode while its reference clock reads `reference`.
     #[must_use]
-    pub fn read(self, lead: ClockReading) -> ClockReading {
-        let ahead_of = |now: Timestamp, by| now.checked_add(by).unwrap_or(Timestamp::MAX);
+    pub fn read(self, reference: ClockReading) -> ClockReading {
+        let add = |now: Timestamp, by| now.checked_add(by).unwrap_or(Timestamp::MAX);
         match self {
-            ClockMode::Following(ahead) => ClockReading { now: ahead_of(lead.now, ahead), ..lead },
-            ClockMode::Running(ahead) => ClockReading { now: ahead_of(system().now, ahead), frozen: false },
+            ClockMode::Following(ahead) => ClockReading { now: add(reference.now, ahead), ..reference },
+            ClockMode::Running(ahead) => ClockReading { now: add(system().now, ahead), frozen: false },
             ClockMode::Frozen(now) => ClockReading { now, frozen: true },
         }
     }
 
-    /// The mode after a change. `start` is what a reset returns to.
+    /// Returns the mode after a change. A reset returns to `start`.
     ///
     /// # Errors
-    /// When that leaves the range of instants.
+    /// When the result is out of range (end of year 9999).
     pub fn changed(
         self,
         change: ClockMove,
-        lead: ClockReading,
+        reference: ClockReading,
         start: ClockMode,
     ) -> Result<ClockMode, String> {
-        let ClockReading { now, frozen } = self.read(lead);
+        let ClockReading { now, frozen } = self.read(reference);
         match change {
             ClockMove::Advance(by) => self.advanced(by, now),
             ClockMove::Set(now) => Ok(ClockMode::Frozen(now)),
@@ -155,13 +155,13 @@ impl ClockMode {
     }
 
     fn advanced(self, by: std::time::Duration, now: Timestamp) -> Result<ClockMode, String> {
-        let too_far = || "the clock cannot go beyond the year 9999".to_owned();
-        let by = SignedDuration::try_from(by).map_err(|_| too_far())?;
-        let later = now.checked_add(by).map_err(|_| too_far())?;
-        let farther = |ahead: SignedDuration| ahead.checked_add(by).ok_or_else(too_far);
+        let out_of_range = || "the clock cannot go beyond the year 9999".to_owned();
+        let by = SignedDuration::try_from(by).map_err(|_| out_of_range())?;
+        let later = now.checked_add(by).map_err(|_| out_of_range())?;
+        let add_offset = |ahead: SignedDuration| ahead.checked_add(by).ok_or_else(out_of_range);
         Ok(match self {
-            ClockMode::Following(ahead) => ClockMode::Following(farther(ahead)?),
-            ClockMode::Running(ahead) => ClockMode::Running(farther(ahead)?),
+            ClockMode::Following(ahead) => ClockMode::Following(add_offset(ahead)?),
+            ClockMode::Running(ahead) => ClockMode::Running(add_offset(ahead)?),
             ClockMode::Frozen(_) => ClockMode::Frozen(later),
         })
     }
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_given_an_instant_stands_still_until_advanced_or_let_go() {
+    fn a_clock_started_at_an_instant_is_frozen_until_advanced_or_resumed() {
         let clock = Clock::new("2026-11-21T10:00:00+07:00".parse().unwrap());
         assert_eq!(clock.read(), ClockReading { now: at("2026-11-21T03:00:00Z"), frozen: true });
         let later = clock.change(ClockMove::Advance(Duration::from_secs(25 * 3600))).unwrap();
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn the_clock_refuses_to_leave_its_range() {
+    fn a_change_out_of_range_is_rejected() {
         let clock = Clock::new(ClockStart::At(Timestamp::MAX));
         assert!(clock.change(ClockMove::Advance(Duration::from_secs(1))).is_err());
         assert!(clock.change(ClockMove::Advance(Duration::MAX)).is_err());
@@ -208,17 +208,17 @@ mod tests {
     }
 
     #[test]
-    fn a_customers_clock_follows_until_it_is_stopped_and_again_after_a_reset() {
+    fn a_customers_clock_follows_until_it_is_frozen_and_again_after_a_reset() {
         let (noon, one) = (at("2026-11-21T12:00:00+07:00"), at("2026-11-21T13:00:00+07:00"));
-        let lead = |now| ClockReading { now, frozen: true };
+        let reference = |now| ClockReading { now, frozen: true };
         let changed = |mode: ClockMode, change| {
-            mode.changed(change, lead(noon), ClockMode::default()).expect("in the range")
+            mode.changed(change, reference(noon), ClockMode::default()).expect("in the range")
         };
         let hour_ahead = changed(ClockMode::default(), ClockMove::Advance(Duration::from_secs(3600)));
-        assert_eq!(hour_ahead.read(lead(noon)), lead(one));
-        let stopped = changed(hour_ahead, ClockMove::Freeze(true));
-        assert_eq!(stopped.read(lead(at("2026-12-01T00:00:00Z"))), lead(one));
-        assert!(!changed(stopped, ClockMove::Freeze(false)).read(lead(noon)).frozen);
-        assert_eq!(changed(stopped, ClockMove::Reset).read(lead(noon)), lead(noon));
+        assert_eq!(hour_ahead.read(reference(noon)), reference(one));
+        let frozen_clock = changed(hour_ahead, ClockMove::Freeze(true));
+        assert_eq!(frozen_clock.read(reference(at("2026-12-01T00:00:00Z"))), reference(one));
+        assert!(!changed(frozen_clock, ClockMove::Freeze(false)).read(reference(noon)).frozen);
+        assert_eq!(changed(frozen_clock, ClockMove::Reset).read(reference(noon)), reference(noon));
     }
 }

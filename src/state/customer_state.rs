@@ -1,5 +1,5 @@
-//! What changes while customers call: their quotas, day by day, their rules' counts, their clocks, and how often they called.
-//! One short lock a customer; nothing is computed under it.
+//! Running state of customers: quota use per day, rule counters, clock and request count. One lock per customer, held briefly:
+//! nothing expensive is computed under it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -12,41 +12,41 @@ use super::recent::RecentRequests;
 use crate::domain::quota::QuotaView;
 use crate::domain::rules::{Rule, Scenario};
 
-/// Days whose counts are kept, so that a clock set back finds them again.
+/// Max. days of quota use that are kept, so that a clock set back finds its day again.
 const DAYS_KEPT: usize = 400;
 
-/// A customer's running state.
+/// Running state of a customer.
 #[derive(Debug, Default)]
 pub struct CustomerState {
     requests: u64,
     used: BTreeMap<Date, u64>,
-    /// Set by `PUT /customers/{customer_id}/quota`; `Some(None)` lifts the limit.
+    /// Set by `PUT /customers/{customer_id}/quota`; `Some(None)` removes the limit.
     per_day: Option<Option<u64>>,
-    /// Requests under way.
+    /// Requests in flight.
     pub in_flight: u64,
     pub scenario: Scenario,
     /// The customer's own clock.
     pub clock: clock::ClockMode,
-    /// Rules put over the admin API; they come before the customer's own and survive a reload.
+    /// Rules created over the admin API; they are evaluated before the customer's own and survive a reload.
     pub put_rules: Vec<Arc<Rule>>,
-    /// What it sent lately.
+    /// Recent requests.
     pub recent: RecentRequests,
 }
 
 impl CustomerState {
-    /// Counts a request and gives its ordinal, from 1.
+    /// Counts a request and returns its ordinal, from 1.
     pub fn arrive(&mut self) -> u64 {
         self.requests += 1;
         self.requests
     }
 
-    /// The ordinal that the next request will have.
+    /// Returns the ordinal of the next request.
     #[must_use]
     pub fn next_ordinal(&self) -> u64 {
         self.requests + 1
     }
 
-    /// The quota of `day`; `fixture` is the limit that the fixtures set.
+    /// Returns the quota of `day`; `fixture` is the limit in the fixtures.
     #[must_use]
     pub fn quota(&self, day: Date, fixture: Option<u64>) -> QuotaView {
         QuotaView {
@@ -55,7 +55,7 @@ impl CustomerState {
         }
     }
 
-    /// Uses up one unit of `day`, unless nothing is left. Whether it did.
+    /// Charges one request to `day`. Returns false, and charges nothing, when the quota is used up.
     pub fn charge(&mut self, day: Date, fixture: Option<u64>) -> bool {
         if self.quota(day, fixture).left() == Some(0) {
             return false;
@@ -64,7 +64,7 @@ impl CustomerState {
         true
     }
 
-    /// Sets what is used of `day`.
+    /// Sets the quota use of `day`.
     pub fn set_used(&mut self, day: Date, used: u64) {
         self.used.insert(day, used);
         if self.used.len() > DAYS_KEPT {
@@ -73,37 +73,37 @@ impl CustomerState {
         }
     }
 
-    /// Sets the limit, in place of the customer's own.
+    /// Overrides the customer's own limit; `None`: no limit.
     pub fn set_per_day(&mut self, per_day: Option<u64>) {
         self.per_day = Some(per_day);
     }
 
-    /// The limit that the customer itself has holds again.
+    /// Removes the override: the customer's own limit applies again.
     pub fn clear_quota_override(&mut self) {
         self.per_day = None;
     }
 
-    /// Nothing is used on any day, and the customer's own limit holds again.
+    /// Resets the quota use of all days and removes the override.
     pub fn reset_quota(&mut self) {
         self.used.clear();
         self.clear_quota_override();
     }
 
-    /// The scenario begins again: state, counts of rules, ordinals of requests, and what retries are told by.
+    /// Restarts the scenario: resets its state, rule counters, request ordinals and recent requests.
     pub fn reset_scenario(&mut self, began: Timestamp) {
         self.requests = 0;
         self.scenario = Scenario::begin(began);
         self.recent = RecentRequests::default();
     }
 
-    /// Takes back the rules that were put and that `goes` names; what was counted for them goes with them. Gives how many.
+    /// Removes the rules of the admin API for which `goes` is true, with their counters. Returns how many.
     pub fn remove_rules(&mut self, goes: impl Fn(&Rule) -> bool) -> usize {
         let gone: Vec<_> = self.put_rules.extract_if(.., |rule| goes(rule)).collect();
         gone.iter().for_each(|rule| self.scenario.forget(rule.fingerprint));
         gone.len()
     }
 
-    /// The rules in force: those put that have not expired, then the customer's own.
+    /// Returns the active rules: those of the admin API that have not expired, then the customer's own.
     #[must_use]
     pub fn rules(&self, own: &[Arc<Rule>], now: Timestamp) -> Vec<Arc<Rule>> {
         let alive = |rule: &&Arc<Rule>| rule.expires.is_none_or(|expires| now < expires);
@@ -111,31 +111,31 @@ impl CustomerState {
     }
 }
 
-/// A customer's running state, shared by its requests.
+/// Running state of a customer, shared by its requests.
 pub type SharedState = Arc<Mutex<CustomerState>>;
 
-/// The books of all customers.
+/// Running state of all customers.
 #[derive(Debug)]
 pub struct CustomerStates {
     books: RwLock<HashMap<String, SharedState>>,
-    /// When the simulator started, which is when every scenario of a fixture begins.
+    /// Start of the simulator: the scenarios of the fixtures begin then.
     began: Timestamp,
 }
 
 impl CustomerStates {
-    /// Empty books.
+    /// Creates an empty collection.
     #[must_use]
     pub fn new(began: Timestamp) -> CustomerStates {
         CustomerStates { books: RwLock::default(), began }
     }
 
-    /// The book of a customer that exists.
+    /// Returns the state of an existing customer; created on first use.
     #[must_use]
     pub fn book(&self, customer_id: &str) -> SharedState {
         self.state_since(customer_id, self.began)
     }
 
-    /// The book of a customer whose scenario began at `began`, unless it has a book already.
+    /// Returns the state of a customer; if it has none yet, creates one whose scenario began at `began`.
     pub fn state_since(&self, customer_id: &str, began: Timestamp) -> SharedState {
         let known = self.books.read().unwrap_or_else(PoisonError::into_inner).get(customer_id).cloned();
         known.unwrap_or_else(|| {
@@ -145,19 +145,19 @@ impl CustomerStates {
         })
     }
 
-    /// The books that were opened so far.
+    /// Returns all states created so far.
     #[must_use]
     pub fn opened(&self) -> Vec<SharedState> {
         self.books.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
-    /// Forgets a customer. Its requests under way keep the book that they began with.
+    /// Removes a customer's state. Its requests in flight keep the state that they began with.
     pub fn close(&self, customer_id: &str) {
         self.books.write().unwrap_or_else(PoisonError::into_inner).remove(customer_id);
     }
 }
 
-/// Locks a book. A panic under the lock cannot leave it half changed: every change is one assignment.
+/// Locks a customer's state. Ignores poisoning: every change is one assignment, so a panic cannot leave it half changed.
 pub fn lock(book: &Mutex<CustomerState>) -> MutexGuard<'_, CustomerState> {
     book.lock().unwrap_or_else(PoisonError::into_inner)
 }

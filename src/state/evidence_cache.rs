@@ -1,7 +1,6 @@
-//! What repeated evidence costs less by: ciphertexts that opened to the right text, and photos that were found fit.
+//! Cache for repeated evidence: ciphertexts that decrypted to the expected text, and valid photos.
 //!
-//! Only what went well is remembered. Everything else is looked into again each time, so what is said about it never depends on
-//! what was sent before.
+//! Caches successes only. Everything else is evaluated again each time, so a reported fault never depends on earlier requests.
 
 use std::fmt;
 
@@ -14,27 +13,27 @@ use crate::domain::limits::Limits;
 use crate::keys::{KeyRing, PrivateKey};
 use crate::protocol::encoding::Base64Mode;
 
-/// Ciphertexts and photos seen before.
+/// Cache of valid ciphertexts and photos.
 #[derive(Default)]
 pub struct EvidenceCache {
     secret: HashKey,
-    /// A text opened to what was expected of it, both in one digest; whether it had line breaks. No plain text is here, and no
-    /// ciphertext.
+    /// Key: one digest over the ciphertext and the expected plain text it decrypted to. Value: whether the base64 had line breaks.
+    /// Stores neither plain text nor ciphertext.
     opened: Cache<[u8; 32], bool>,
     photos: Cache<PhotoKey, PhotoInfo>,
 }
 
-// Digests of credentials and a secret.
+// A derived Debug would print digests of credentials and the secret.
 impl fmt::Debug for EvidenceCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Memory({} ciphertexts, {} photos)", self.opened.count(), self.photos.count())
+        write!(f, "EvidenceCache({} ciphertexts, {} photos)", self.opened.count(), self.photos.count())
     }
 }
 
-/// An encrypted field, and what it is opened with.
+/// An encrypted field, and the key to decrypt it with.
 #[derive(Clone, Copy)]
 pub struct EncryptedField<'a> {
-    /// As it was sent, base64.
+    /// Base64, as sent.
     pub text: Option<&'a str>,
     /// The account's own value.
     pub expected: Option<&'a str>,
@@ -43,27 +42,27 @@ pub struct EncryptedField<'a> {
     pub ring: &'a KeyRing,
 }
 
-/// A photo's text with all that decides how it is looked at.
+/// Cache key of a photo: its text, and everything else that affects the result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct PhotoKey {
     tag: [u8; 16],
     chars: usize,
     mode: Base64Mode,
-    most_bytes: u64,
-    most_pixels: u64,
+    max_bytes: u64,
+    max_pixels: u64,
 }
 
 impl EvidenceCache {
-    /// Opens a field, as [`credential::open`] does: without the private key when the same text has opened to what is expected
-    /// before.
+    /// Decrypts a field, as [`credential::open`] does. On a cache hit (the same text decrypted to `expected` before) the private key
+    /// is not used.
     #[must_use]
-    pub fn open(&self, sealed: EncryptedField, limits: &Limits) -> Credential {
-        let EncryptedField { text, expected, mode, key, ring } = sealed;
-        let most = limits.remembered_ciphertexts;
-        let (Some(text), Some(expected), true) = (text, expected, most > 0) else {
+    pub fn open(&self, field: EncryptedField, limits: &Limits) -> Credential {
+        let EncryptedField { text, expected, mode, key, ring } = field;
+        let max_entries = limits.remembered_ciphertexts;
+        let (Some(text), Some(expected), true) = (text, expected, max_entries > 0) else {
             return credential::open(text, expected, mode, key, ring);
         };
-        let digest = self.secret.claim(text, expected, mode, key);
+        let digest = self.secret.credential_digest(text, expected, mode, key);
         if let Some(line_breaks) = self.opened.get(&digest) {
             return Credential::Opened { plain: expected.to_owned(), line_breaks };
         }
@@ -71,25 +70,25 @@ impl EvidenceCache {
         if let Credential::Opened { plain, line_breaks } = &credential
             && plain == expected
         {
-            self.opened.insert(digest, *line_breaks, most);
+            self.opened.insert(digest, *line_breaks, max_entries);
         }
         credential
     }
 
-    /// Reads the text of the field `image`, as [`Photo::read`] does: without decoding and hashing it when the same text was fit
-    /// before.
+    /// Parses the text of the field `image`, as [`Photo::read`] does. On a cache hit (the same text was valid before) it is neither
+    /// decoded nor hashed.
     #[must_use]
     pub fn photo<'a>(&self, text: &'a str, mode: Base64Mode, limits: &Limits) -> Photo<'a> {
-        let most = limits.remembered_photos;
-        let Some(key) = self.photo_key(text, mode, limits).filter(|_| most > 0) else {
+        let max_entries = limits.remembered_photos;
+        let Some(key) = self.photo_key(text, mode, limits).filter(|_| max_entries > 0) else {
             return Photo::read(text, mode, limits);
         };
-        if let Some(look) = self.photos.get(&key) {
-            return Photo::seen(text, mode, look);
+        if let Some(info) = self.photos.get(&key) {
+            return Photo::cached(text, mode, info);
         }
         let photo = Photo::read(text, mode, limits);
         if photo.is_fit() {
-            self.photos.insert(key, photo.look.clone(), most);
+            self.photos.insert(key, photo.info.clone(), max_entries);
         }
         photo
     }
@@ -99,25 +98,26 @@ impl EvidenceCache {
             tag: self.secret.tag(text)?,
             chars: text.len(),
             mode,
-            most_bytes: limits.image_bytes.0,
-            most_pixels: limits.image_pixels,
+            max_bytes: limits.image_bytes.0,
+            max_pixels: limits.image_pixels,
         })
     }
 
-    /// Forgets all ciphertexts: keys or accounts may be others now. What opened with another key would not be found anyway.
-    pub fn forget_ciphertexts(&self) {
+    /// Removes all ciphertexts, because keys or accounts may have changed. The digest includes the key, so stale entries would not
+    /// match anyway.
+    pub fn clear_ciphertexts(&self) {
         self.opened.clear();
     }
 
-    /// How many ciphertexts and photos are remembered.
+    /// Returns the number of cached ciphertexts and photos.
     #[must_use]
     pub fn counts(&self) -> (usize, usize) {
         (self.opened.count(), self.photos.count())
     }
 }
 
-/// Random bytes that no one else knows, made anew in every process: with them nobody can choose texts that are taken for one
-/// another, nor guess from memory what was sealed.
+/// Random key for digests and tags, generated once per cache. It prevents clients from crafting collisions, and prevents guessing
+/// the plain texts from a memory dump of the digests.
 struct HashKey {
     bytes: [u8; 32],
     #[cfg(feature = "aws-lc")]
@@ -142,8 +142,8 @@ fn mac(secret: &[u8; 32]) -> Option<aws_lc_rs::aead::LessSafeKey> {
 }
 
 impl HashKey {
-    /// The digest of: this text opens to that one.
-    fn claim(&self, text: &str, plain: &str, mode: Base64Mode, key: &PrivateKey) -> [u8; 32] {
+    /// Returns the cache key for: `text` decrypts to `plain` with `key`.
+    fn credential_digest(&self, text: &str, plain: &str, mode: Base64Mode, key: &PrivateKey) -> [u8; 32] {
         let mut digest = Sha256::new_with_prefix(self.bytes);
         digest.update(key.fingerprint());
         digest.update([mode as u8]);
@@ -153,8 +153,8 @@ impl HashKey {
         digest.finalize().into()
     }
 
-    /// The GMAC of a text: four times as fast as SHA-256. The nonce is always the same, which is harmless because no tag
-    /// leaves this process: two texts have the same tag with a probability below 2^-100, whoever chose them.
+    /// Returns the GMAC of a text: four times as fast as SHA-256. The nonce is constant, which is safe because no tag leaves this
+    /// process: two texts collide with a probability below 2^-100, even if an attacker chose them.
     #[cfg(feature = "aws-lc")]
     fn tag(&self, text: &str) -> Option<[u8; 16]> {
         use aws_lc_rs::aead::{Aad, Nonce};
@@ -163,7 +163,7 @@ impl HashKey {
         tag.as_ref().try_into().ok()
     }
 
-    /// Nothing is faster than to look at the photo, and beside RSA without aws-lc it would not be noticed.
+    /// Returns `None`, which disables the photo cache: without aws-lc no tag is cheaper than validating the photo, and RSA dominates.
     #[cfg(not(feature = "aws-lc"))]
     fn tag(&self, _: &str) -> Option<[u8; 16]> {
         None
@@ -183,15 +183,15 @@ mod tests {
         ["one", "other"].map(|name| KeyRing::new(PrivateKey::generate(name, 2048).unwrap(), None))
     });
 
-    /// Texts of every kind: sealed with either key, right, nearly right, wrapped, no base64 at all.
+    /// All kinds of texts: encrypted with either key, right, nearly right, wrapped, not base64.
     static TEXTS: LazyLock<Vec<String>> = LazyLock::new(|| {
-        let seal = |ring: &KeyRing, plain: &[u8]| {
+        let encrypt = |ring: &KeyRing, plain: &[u8]| {
             let public = crate::keys::read_public_pem(ring.server().public_pem()).unwrap();
             encode(&crate::keys::encrypt(&public, plain).unwrap())
         };
         let plains: [&[u8]; 6] = [b"demo-user", b"demo-password", b"demo-user\n", b"Demo-User", b"", &[0xFF]];
-        let sealed = KEYS.iter().flat_map(|ring| plains.map(|plain| seal(ring, plain)));
-        let mut texts: Vec<_> = sealed.collect();
+        let encrypted = KEYS.iter().flat_map(|ring| plains.map(|plain| encrypt(ring, plain)));
+        let mut texts: Vec<_> = encrypted.collect();
         texts.push(texts[0].replacen(|_: char| true, "", 1));
         texts.push(format!("{}\r\n{}", &texts[0][..76], &texts[0][76..]));
         texts.push("demo-user".to_owned());
@@ -204,7 +204,7 @@ mod tests {
         if mime { Base64Mode::Mime } else { Base64Mode::Strict }
     }
 
-    fn sealed<'a>(text: usize, expected: usize, mime: bool, ring: usize) -> EncryptedField<'a> {
+    fn field<'a>(text: usize, expected: usize, mime: bool, ring: usize) -> EncryptedField<'a> {
         let ring = &KEYS[ring];
         let text = TEXTS.get(text).map(String::as_str);
         EncryptedField { text, expected: PLAINS[expected], mode: mode(mime), key: ring.server(), ring }
@@ -214,93 +214,92 @@ mod tests {
         #![proptest_config(ProptestConfig { cases: 16, failure_persistence: None, ..ProptestConfig::default() })]
 
         #[test]
-        fn whatever_was_sent_before_a_field_opens_as_without_a_memory(
-            most in 0..6usize,
+        fn a_field_decrypts_as_without_a_cache_whatever_was_sent_before(
+            max_entries in 0..6usize,
             sent in prop::collection::vec((0..16usize, 0..4usize, any::<bool>(), 0..2usize), 1..30),
         ) {
-            let memory = EvidenceCache::default();
-            let limits = Limits { remembered_ciphertexts: most, ..Limits::default() };
+            let cache = EvidenceCache::default();
+            let limits = Limits { remembered_ciphertexts: max_entries, ..Limits::default() };
             for (text, expected, mime, ring) in sent {
-                let field = sealed(text, expected, mime, ring);
-                let plainly = credential::open(field.text, field.expected, field.mode, field.key, field.ring);
-                prop_assert_eq!(memory.open(field, &limits), plainly);
-                prop_assert!(memory.counts().0 <= most);
+                let field = field(text, expected, mime, ring);
+                let uncached = credential::open(field.text, field.expected, field.mode, field.key, field.ring);
+                prop_assert_eq!(cache.open(field, &limits), uncached);
+                prop_assert!(cache.counts().0 <= max_entries);
             }
         }
 
         #[test]
-        fn whatever_was_sent_before_a_photo_is_seen_as_without_a_memory(
-            most in 0..3usize,
+        fn a_photo_parses_as_without_a_cache_whatever_was_sent_before(
+            max_entries in 0..3usize,
             sent in prop::collection::vec((0..6usize, any::<bool>(), 0..3usize), 1..40),
         ) {
             let photos = photos();
-            let memory = EvidenceCache::default();
+            let cache = EvidenceCache::default();
             for (text, mime, limits) in sent {
                 let limits = match limits {
-                    0 => Limits { remembered_photos: most, ..Limits::default() },
-                    1 => Limits { image_pixels: 10, remembered_photos: most, ..Limits::default() },
-                    _ => Limits { image_bytes: crate::base::size::Size(10), remembered_photos: most, ..Limits::default() },
+                    0 => Limits { remembered_photos: max_entries, ..Limits::default() },
+                    1 => Limits { image_pixels: 10, remembered_photos: max_entries, ..Limits::default() },
+                    _ => Limits { image_bytes: crate::base::size::Size(10), remembered_photos: max_entries, ..Limits::default() },
                 };
-                let photo = memory.photo(&photos[text], mode(mime), &limits);
-                let plainly = Photo::read(&photos[text], mode(mime), &limits);
-                prop_assert_eq!(told(&photo), told(&plainly));
-                prop_assert!(memory.counts().1 <= most);
+                let photo = cache.photo(&photos[text], mode(mime), &limits);
+                let uncached = Photo::read(&photos[text], mode(mime), &limits);
+                prop_assert_eq!(described(&photo), described(&uncached));
+                prop_assert!(cache.counts().1 <= max_entries);
             }
         }
     }
 
     fn photos() -> Vec<String> {
         let siti = include_bytes!("../../fixtures/gallery/siti.jpg");
-        let whole = encode(siti);
-        let wrapped = format!("{}\n{}", &whole[..76], &whole[76..]);
+        let full = encode(siti);
+        let wrapped = format!("{}\n{}", &full[..76], &full[76..]);
         let longer = encode(&[&siti[..], &[1]].concat());
-        vec![wrapped, longer, whole.clone(), encode(&siti[..1000]), format!("{whole}*"), String::new()]
+        vec![wrapped, longer, full.clone(), encode(&siti[..1000]), format!("{full}*"), String::new()]
     }
 
-    fn told(photo: &Photo) -> String {
-        let look = &photo.look;
+    fn described(photo: &Photo) -> String {
+        let info = &photo.info;
         format!(
             "{:?} {:?} {:?} {} {} {:?}",
-            look.sha256, look.format, look.dimensions, look.bytes, look.line_breaks, photo.fault
+            info.sha256, info.format, info.dimensions, info.bytes, info.line_breaks, photo.fault
         ) + &encode(&photo.file())
     }
 
     #[test]
-    fn what_opened_to_the_right_text_is_not_opened_again_and_nothing_else_is_remembered() {
-        let (memory, limits) = (EvidenceCache::default(), Limits::default());
-        for (text, expected, remembered) in
-            [(0, 1, 0), (2, 0, 0), (14, 0, 0), (0, 0, 1), (0, 0, 1), (1, 1, 2)]
-        {
-            let _ = memory.open(sealed(text, expected, false, 0), &limits);
-            assert_eq!(memory.counts().0, remembered, "text {text} for {:?}", PLAINS[expected]);
+    fn only_texts_that_decrypt_to_the_expected_value_are_cached() {
+        let (cache, limits) = (EvidenceCache::default(), Limits::default());
+        for (text, expected, cached) in [(0, 1, 0), (2, 0, 0), (14, 0, 0), (0, 0, 1), (0, 0, 1), (1, 1, 2)] {
+            let _ = cache.open(field(text, expected, false, 0), &limits);
+            assert_eq!(cache.counts().0, cached, "text {text} for {:?}", PLAINS[expected]);
         }
-        // What nobody could open is known to have been opened: it is not tried.
-        let claim = memory.secret.claim("no base64", "demo-user", Base64Mode::Strict, KEYS[0].server());
-        memory.opened.insert(claim, false, 10);
-        let field = EncryptedField { text: Some("no base64"), ..sealed(0, 0, false, 0) };
-        assert!(matches!(memory.open(field, &limits), Credential::Opened { .. }));
-        memory.forget_ciphertexts();
-        assert!(matches!(memory.open(field, &limits), Credential::Refused { .. }));
+        // A cache hit skips decryption: this entry is for a text that cannot be decrypted.
+        let digest =
+            cache.secret.credential_digest("no base64", "demo-user", Base64Mode::Strict, KEYS[0].server());
+        cache.opened.insert(digest, false, 10);
+        let field = EncryptedField { text: Some("no base64"), ..field(0, 0, false, 0) };
+        assert!(matches!(cache.open(field, &limits), Credential::Opened { .. }));
+        cache.clear_ciphertexts();
+        assert!(matches!(cache.open(field, &limits), Credential::Refused { .. }));
     }
 
     #[cfg(feature = "aws-lc")]
     #[test]
-    fn a_photo_seen_before_is_known_and_its_file_still_there() {
-        let (memory, limits, photos) = (EvidenceCache::default(), Limits::default(), photos());
+    fn a_cached_photo_still_returns_its_file() {
+        let (cache, limits, photos) = (EvidenceCache::default(), Limits::default(), photos());
         for _ in 0..2 {
-            let photo = memory.photo(&photos[2], Base64Mode::Strict, &limits);
+            let photo = cache.photo(&photos[2], Base64Mode::Strict, &limits);
             assert_eq!(encode(&photo.file()), photos[2]);
-            assert_eq!(memory.counts().1, 1);
+            assert_eq!(cache.counts().1, 1);
         }
-        let key = memory.photo_key("never seen", Base64Mode::Strict, &limits).unwrap();
-        memory.photos.insert(key, PhotoInfo { bytes: 7, ..PhotoInfo::default() }, 10);
-        assert_eq!(memory.photo("never seen", Base64Mode::Strict, &limits).bytes, 7);
+        let key = cache.photo_key("never seen", Base64Mode::Strict, &limits).unwrap();
+        cache.photos.insert(key, PhotoInfo { bytes: 7, ..PhotoInfo::default() }, 10);
+        assert_eq!(cache.photo("never seen", Base64Mode::Strict, &limits).bytes, 7);
     }
 
     #[test]
-    fn nothing_of_what_was_sent_or_opened_is_in_the_memory() {
-        let (memory, limits) = (EvidenceCache::default(), Limits::default());
-        let _ = memory.open(sealed(0, 0, false, 0), &limits);
-        assert_eq!(format!("{memory:?}"), "Memory(1 ciphertexts, 0 photos)");
+    fn debug_output_contains_no_evidence() {
+        let (cache, limits) = (EvidenceCache::default(), Limits::default());
+        let _ = cache.open(field(0, 0, false, 0), &limits);
+        assert_eq!(format!("{cache:?}"), "EvidenceCache(1 ciphertexts, 0 photos)");
     }
 }

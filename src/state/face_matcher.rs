@@ -1,4 +1,4 @@
-//! The matcher as requests share it: the enrolled people, and a cache of photos that were looked at.
+//! Face matcher shared by all requests: the enrolled identities, and a cache of perceptual hashes.
 
 use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -7,64 +7,64 @@ use crate::domain::matcher::hash::ProbeHash;
 use crate::domain::matcher::{Enrolled, Gallery, Probe, SearchResult, decode_small};
 use crate::state::print_cache::PrintCache;
 
-/// Where a customer's photos are looked for.
+/// Galleries that a customer's photos are searched in.
 #[derive(Clone, Copy, Debug)]
 pub struct SearchScope<'a> {
     pub customer_id: &'a str,
-    /// The customer's own, from the fixtures.
+    /// The customer's own gallery, from the fixtures.
     pub own: &'a Gallery,
-    /// That of all customers; `None` for a customer without it.
+    /// The shared gallery of the fixtures; `None` for a customer that does not use it.
     pub shared: Option<&'a Gallery>,
-    /// Whether content counts, or the file alone.
+    /// Whether to match by perceptual hash too; otherwise only by identical file.
     pub perceptual: bool,
 }
 
-/// What searches share: who was enrolled over the admin API, and photos seen before.
+/// Shared state of searches: identities enrolled over the admin API, and cached probe hashes.
 #[derive(Debug)]
 pub struct FaceMatcher {
-    seen: PrintCache,
+    hashes: PrintCache,
     /// Held while a large photo is decoded: one at a time.
     large_photo: Mutex<()>,
     enrolled: RwLock<Enrolled>,
 }
 
 impl FaceMatcher {
-    /// A matcher that has seen nothing. `seed` is that of NIKs to be made up.
+    /// Returns a matcher with an empty cache and nothing enrolled. `seed` seeds generated NIKs.
     #[must_use]
     pub fn new(seed: u64) -> FaceMatcher {
         FaceMatcher {
-            seen: PrintCache::default(),
+            hashes: PrintCache::default(),
             large_photo: Mutex::default(),
             enrolled: RwLock::new(Enrolled::new(seed)),
         }
     }
 
-    /// Who was enrolled over the admin API.
+    /// Locks the identities enrolled over the admin API, for reading.
     pub fn enrolled(&self) -> RwLockReadGuard<'_, Enrolled> {
         self.enrolled.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The same, to be changed.
+    /// Locks the identities enrolled over the admin API, for writing.
     pub fn enrolled_mut(&self) -> RwLockWriteGuard<'_, Enrolled> {
         self.enrolled.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Everybody in `scope` whose score in this photo is `least` or more.
+    /// Returns all identities in `scope` that match this photo with a score of at least `threshold`.
     #[must_use]
-    pub fn find(&self, scope: &SearchScope, photo: &Photo, least: f64) -> SearchResult {
+    pub fn find(&self, scope: &SearchScope, photo: &Photo, threshold: f64) -> SearchResult {
         let probe = self.probe(scope, photo);
         let enrolled = self.enrolled();
-        SearchResult::search(galleries(scope, &enrolled), &probe, least)
+        SearchResult::search(galleries(scope, &enrolled), &probe, threshold)
     }
 
-    /// Decodes a photo only when its content can matter and was never seen, here or in a gallery.
+    /// Builds the probe. Decodes the photo only when its hash can matter and is neither cached nor in a gallery.
     fn probe(&self, scope: &SearchScope, photo: &Photo) -> Probe {
         let Some(sha256) = photo.sha256 else { return Probe::default() };
         let known = {
             let enrolled = self.enrolled();
             let mut galleries = galleries(scope, &enrolled);
             if !scope.perceptual || galleries.clone().all(|gallery| gallery.identities().len() == 0) {
-                return Probe { sha256, print: None };
+                return Probe { sha256, hash: None };
             }
             galleries.find_map(|gallery| gallery.picture(&sha256)).map(|picture| *picture.small())
         };
@@ -75,7 +75,7 @@ impl FaceMatcher {
                 })
             })
         };
-        Probe { sha256, print: self.seen.print(&sha256, || ProbeHash::of(&small()?)) }
+        Probe { sha256, hash: self.hashes.get_or_compute(&sha256, || ProbeHash::of(&small()?)) }
     }
 }
 

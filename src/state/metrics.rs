@@ -1,4 +1,4 @@
-//! Numbers for a monitoring system, in the OpenMetrics text format. One registry a simulator; its labels are bounded.
+//! Metrics in the OpenMetrics text format, for Prometheus. One registry per simulator; label cardinality is bounded.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -21,10 +21,10 @@ use crate::protocol::{Code, Outcome};
 /// Media type of [`Metrics::scrape`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Customers that have numbers of their own, at most; the others share those of `other`.
+/// Max. customers with a label value of their own; further ones share `other`.
 const MAX_CUSTOMERS: usize = 200;
 
-/// Upper bounds of the histograms, in seconds: from a decoded body to a client's patience.
+/// Histogram buckets: upper bounds in seconds, from decoding a body to a client's timeout.
 const BUCKETS: [f64; 18] = [
     0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
     5.0, 10.0, 30.0,
@@ -61,37 +61,37 @@ struct BuildLabels {
     version: &'static str,
 }
 
-/// What is looked up when the numbers are asked for.
+/// Values that are read at scrape time.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
-    /// Answers of the data listener under way.
+    /// Answers of the data listener in flight.
     pub in_flight: usize,
-    /// Connections of the data listener so far.
+    /// Connections that the data listener has accepted so far.
     pub connections: u64,
     pub waiting_calls: usize,
     pub event_readers: usize,
     pub journal: Option<Usage>,
-    /// What is left today, of the customers that have a quota.
+    /// Remaining quota today, of the customers that have a quota.
     pub quota_left: Vec<(String, u64)>,
     pub capacities: Vec<CapacityUsage>,
 }
 
-/// How busy a matcher of bounded capacity is.
+/// Load of a matcher with bounded capacity.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CapacityUsage {
-    /// Whose it is.
+    /// Label value: the owner of the matcher.
     pub matcher: String,
     pub workers: u64,
     pub busy: u64,
-    /// Requests in its queue.
+    /// Requests in the queue.
     pub waiting: u64,
 }
 
-/// A simulator's numbers.
+/// Metrics of one simulator.
 pub struct Metrics {
     registry: Registry,
     started: Instant,
-    /// The customers that have numbers of their own.
+    /// Customers that have a label value of their own.
     customers: Mutex<HashSet<String>>,
     requests: Family<AnswerLabels, Counter>,
     faults: Family<FaultLabels, Counter>,
@@ -100,7 +100,7 @@ pub struct Metrics {
     gauges: Gauges,
 }
 
-/// Numbers that are set when they are asked for.
+/// Metrics that are set at scrape time.
 #[derive(Clone, Default)]
 struct Gauges {
     in_flight: Gauge,
@@ -131,18 +131,18 @@ impl Default for Metrics {
             registry: Registry::default(),
         };
         let build = Info::new(BuildLabels { version: env!("CARGO_PKG_VERSION") });
-        registry.register("build", "Which program this is", build);
+        registry.register("build", "Build information", build);
         registry.register("requests", "Requests by customer and code", metrics.requests.clone());
         registry.register("faults", "Faults by kind", metrics.faults.clone());
         registry.register_with_unit(
             "answer",
-            "From a request's head to the end of its answer, delays and faults included",
+            "Time from the request head to the end of the answer, including delays and faults",
             Unit::Seconds,
             metrics.answers.clone(),
         );
         registry.register_with_unit(
             "stage",
-            "What the stages of an answer take",
+            "Time per processing stage",
             Unit::Seconds,
             metrics.stages.clone(),
         );
@@ -154,36 +154,43 @@ impl Default for Metrics {
 impl Gauges {
     fn register(&self, registry: &mut Registry) {
         let Gauges { in_flight, connections, waiting_calls, event_readers, .. } = self.clone();
-        registry.register("in_flight", "Answers under way", in_flight);
-        registry.register("connections", "Connections of the data listener", connections);
-        registry.register("waiting_calls", "Calls of POST /requests/wait under way", waiting_calls);
-        registry.register("event_readers", "Readers of GET /events", event_readers);
+        registry.register("in_flight", "Answers in flight", in_flight);
+        registry.register("connections", "Connections accepted by the data listener", connections);
+        registry.register("waiting_calls", "Calls of POST /requests/wait in progress", waiting_calls);
+        registry.register("event_readers", "Open streams of GET /events", event_readers);
         let Gauges { journal_entries, journal_bytes, journal_dropped, quota_left, .. } = self.clone();
         registry.register("journal_entries", "Entries in the journal", journal_entries);
-        registry.register_with_unit("journal_size", "Size of the journal", Unit::Bytes, journal_bytes);
-        registry.register("journal_dropped", "Entries lost for want of room", journal_dropped);
-        registry.register("quota_left", "What is left of today's quota", quota_left);
+        registry.register_with_unit(
+            "journal_size",
+            "Approximate memory use of the journal",
+            Unit::Bytes,
+            journal_bytes,
+        );
+        registry.register("journal_dropped", "Entries dropped because the journal was full", journal_dropped);
+        registry.register("quota_left", "Remaining quota of today", quota_left);
         let Gauges { workers, workers_busy, queue, uptime, .. } = self.clone();
         registry.register("matcher_workers", "Workers of a matcher", workers);
-        registry.register("matcher_workers_busy", "Workers that have a request", workers_busy);
-        registry.register("matcher_queue", "Requests that wait for a worker", queue);
-        registry.register_with_unit("uptime", "Time since the start", Unit::Seconds, uptime);
+        registry.register("matcher_workers_busy", "Busy workers of a matcher", workers_busy);
+        registry.register("matcher_queue", "Requests waiting for a worker of a matcher", queue);
+        registry.register_with_unit("uptime", "Time since the simulator started", Unit::Seconds, uptime);
     }
 
     fn set(&self, now: &Snapshot, uptime: Duration) {
-        self.in_flight.set(whole(now.in_flight as u64));
+        self.in_flight.set(gauge_value(now.in_flight as u64));
         self.connections.inner().store(now.connections, Ordering::Relaxed);
-        self.waiting_calls.set(whole(now.waiting_calls as u64));
-        self.event_readers.set(whole(now.event_readers as u64));
+        self.waiting_calls.set(gauge_value(now.waiting_calls as u64));
+        self.event_readers.set(gauge_value(now.event_readers as u64));
         if let Some(Usage { entries, bytes, dropped }) = now.journal {
-            self.journal_entries.set(whole(entries as u64));
-            self.journal_bytes.set(whole(bytes as u64));
+            self.journal_entries.set(gauge_value(entries as u64));
+            self.journal_bytes.set(gauge_value(bytes as u64));
             self.journal_dropped.inner().store(dropped, Ordering::Relaxed);
         }
         self.uptime.set(uptime.as_secs_f64());
         self.quota_left.clear();
         for (customer, left) in now.quota_left.iter().take(MAX_CUSTOMERS) {
-            self.quota_left.get_or_create(&CustomerLabels { customer: customer.clone() }).set(whole(*left));
+            self.quota_left
+                .get_or_create(&CustomerLabels { customer: customer.clone() })
+                .set(gauge_value(*left));
         }
         let families = [&self.workers, &self.workers_busy, &self.queue];
         families.iter().for_each(|family| family.clear());
@@ -191,7 +198,7 @@ impl Gauges {
             let label = MatcherLabels { matcher: capacity.matcher.clone() };
             let numbers = [capacity.workers, capacity.busy, capacity.waiting];
             for (family, number) in families.iter().zip(numbers) {
-                family.get_or_create(&label).set(whole(number));
+                family.get_or_create(&label).set(gauge_value(number));
             }
         }
     }
@@ -201,29 +208,29 @@ fn histogram() -> Histogram {
     Histogram::new(BUCKETS)
 }
 
-fn whole(number: u64) -> i64 {
+fn gauge_value(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 impl Metrics {
-    /// Counts a request that has ended after so long.
+    /// Records a request that ended after `elapsed`.
     pub fn record(&self, entry: &Entry, elapsed: Duration) {
-        let customer = self.customer(entry);
-        self.requests.get_or_create(&AnswerLabels { customer, code: code(entry) }).inc();
+        let customer = self.customer_label(entry);
+        self.requests.get_or_create(&AnswerLabels { customer, code: code_label(entry) }).inc();
         self.answers.observe(elapsed.as_secs_f64());
-        if let Some(kind) = fault(entry) {
+        if let Some(kind) = fault_label(entry) {
             self.faults.get_or_create(&FaultLabels { kind }).inc();
         }
     }
 
-    /// Counts what the stages of an answer took.
+    /// Records the duration of each stage of a request.
     pub fn record_stages(&self, times: &StageTimes) {
-        for (part, time) in times.iter() {
-            self.stages.get_or_create(&StageLabels { stage: part.name() }).observe(time.as_secs_f64());
+        for (stage, time) in times.iter() {
+            self.stages.get_or_create(&StageLabels { stage: stage.name() }).observe(time.as_secs_f64());
         }
     }
 
-    /// All numbers as text.
+    /// Returns all metrics as OpenMetrics text.
     #[must_use]
     pub fn scrape(&self, now: &Snapshot) -> String {
         self.gauges.set(now, self.started.elapsed());
@@ -233,8 +240,8 @@ impl Metrics {
         text
     }
 
-    /// The customer, as far as there is room; a customer nobody knows is `unknown`, whatever it is called.
-    fn customer(&self, entry: &Entry) -> String {
+    /// Returns the customer label: the id, `other` beyond [`MAX_CUSTOMERS`], `unknown` for an unknown customer.
+    fn customer_label(&self, entry: &Entry) -> String {
         if entry.ordinal.is_none() {
             return "unknown".to_owned();
         }
@@ -249,13 +256,13 @@ impl Metrics {
     }
 }
 
-/// A code of the table; rules can make up any other.
-fn code(entry: &Entry) -> &'static str {
+/// Returns the code label: a documented code, `other` for a custom code of a rule, `none` without a code.
+fn code_label(entry: &Entry) -> &'static str {
     let known = |code: &Code| Outcome::find(code).map_or("other", |outcome| outcome.code);
     entry.answer.code.as_ref().map_or("none", known)
 }
 
-fn fault(entry: &Entry) -> Option<&'static str> {
+fn fault_label(entry: &Entry) -> Option<&'static str> {
     entry.fault.as_ref().map(|fault| fault.kind)
 }
 
@@ -277,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn labels_are_bounded_whatever_comes() {
+    fn label_cardinality_is_bounded() {
         let metrics = Metrics::default();
         for number in 0..MAX_CUSTOMERS + 50 {
             metrics.record(&entry(&format!("c{number}"), Code::FOUND), Duration::ZERO);
@@ -292,7 +299,7 @@ mod tests {
         }
         let text = scrape(&metrics);
         let series = text.lines().filter(|line| line.starts_with("frsim_requests_total")).count();
-        assert_eq!(series, MAX_CUSTOMERS + 3, "one a customer, and three that are shared");
+        assert_eq!(series, MAX_CUSTOMERS + 3, "one per customer, and three shared");
         for line in [
             r#"frsim_requests_total{customer="c0",code="6018"} 1"#,
             r#"frsim_requests_total{customer="other",code="6018"} 50"#,
@@ -316,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn matchers_of_bounded_capacity_have_gauges_that_go_with_them() {
+    fn matchers_with_bounded_capacity_have_gauges_until_they_are_removed() {
         let metrics = Metrics::default();
         let capacity = CapacityUsage { matcher: "demo".to_owned(), workers: 4, busy: 3, waiting: 2 };
         let text = metrics.scrape(&Snapshot { capacities: vec![capacity], ..Snapshot::default() });
@@ -325,6 +332,6 @@ mod tests {
         {
             assert!(text.contains(&format!("frsim_matcher_{line}\n")), "no {line} in {text}");
         }
-        assert!(!scrape(&metrics).contains("matcher=\"demo\""), "gone with its customer");
+        assert!(!scrape(&metrics).contains("matcher=\"demo\""), "removed with its customer");
     }
 }

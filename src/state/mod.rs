@@ -1,4 +1,4 @@
-//! What requests share: customers and their state, clock, caches, worker pools, journal and metrics. Locks live here.
+//! State shared by requests: customers, their running state, clock, caches, worker pools, journal and metrics. All locks are here.
 
 pub mod cache;
 pub mod clock;

@@ -1,40 +1,40 @@
-//! Who is told what happens: the terminal of `serve`, or nobody in a test.
+//! Observer of server events: the terminal output of `serve`, or no-op in tests.
 
 use super::journal::Entry;
 use crate::config::Problem;
 
-/// Hears of requests and of the simulator's own news. Called from the server's threads, so that who blocks here stops answers;
-/// the terminal of `serve` hands its lines to a thread that writes them.
+/// Receives server events. Called on the worker threads: implementations must not block. The terminal output of `serve` passes its
+/// lines to a writer thread.
 pub trait Observer: Send + Sync {
-    /// A request is over.
+    /// A request has ended.
     fn request(&self, entry: &Entry);
 
-    /// Something came to the data listener that is no request of the endpoint, and got this status.
+    /// The data listener received something that is not a request of the endpoint, and answered with this status.
     fn unknown_path(&self, status: u16, method: &str, path: &str) {
         let _ = (status, method, path);
     }
 
-    /// A connection was refused because there are too many; told once until there is room again.
+    /// A connection was rejected because the limit is reached; called once until a connection is accepted again.
     fn connection_rejected(&self, peer: std::net::IpAddr) {
         let _ = peer;
     }
 
-    /// A customer's rules count by more keys than are kept; told once.
+    /// A customer's rules count more keys than the limit (`limits.rule_counters`); called once.
     fn counters_overflow(&self, customer_id: &str) {
         let _ = customer_id;
     }
 
-    /// Edited fixtures are in force.
+    /// Edited fixtures were reloaded and are active.
     fn reloaded(&self, customers: usize);
 
-    /// Edited fixtures are wrong; the old ones stay in force.
+    /// Edited fixtures are invalid; the previous ones stay active.
     fn refused(&self, problems: &[Problem]);
 
-    /// Something is not as it should be, and the simulator serves all the same.
+    /// Warning: something is wrong, but the simulator keeps serving.
     fn warned(&self, _message: &str) {}
 }
 
-/// Hears and says nothing.
+/// Observer that ignores all events.
 #[derive(Debug)]
 pub struct NoopObserver;
 

@@ -1,4 +1,4 @@
-//! What a customer sent lately, to notice what looks like a mistake: a transactionId used twice, a retry without back-off.
+//! Recent requests of a customer, to detect likely client mistakes: a reused transactionId, a retry without back-off.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -11,25 +11,25 @@ use crate::base::time;
 use crate::domain::warnings::Warning;
 use crate::protocol::AnsweredBy;
 
-/// Requests that are remembered, a customer.
+/// Max. tracked requests per customer.
 const MOST: usize = 1000;
 
-/// A retry within this time after a failure looks like one without back-off.
+/// A retry sooner than this after a failure counts as one without back-off.
 const BACK_OFF: Duration = Duration::from_secs(1);
 
-/// What of a request is compared with others. Of a transactionId only the hash is kept: it may be of any length.
+/// Key data of a request, for comparison with others. Keeps only the hash of a transactionId, whose length is unbounded.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestKey {
     ordinal: u64,
     transaction: Option<u64>,
     image: Option<[u8; 32]>,
     at: Timestamp,
-    /// Real time.
+    /// Real time of arrival.
     arrived: Option<Instant>,
 }
 
 impl RequestKey {
-    /// What is compared of a request: the customer's `ordinal`-th, `at` the simulator's time, `arrived` in real time.
+    /// Creates the key of the customer's `ordinal`-th request; `at` is simulator time, `arrived` real time.
     #[must_use]
     pub fn new(
         ordinal: u64,
@@ -51,27 +51,27 @@ impl RequestKey {
         self.transaction.is_some() && self.transaction == other.transaction
     }
 
-    /// What of it another request can have as well.
+    /// Returns the keys that another request can share.
     fn marks(&self) -> impl Iterator<Item = MatchKey> {
         let transaction = self.transaction.map(MatchKey::Transaction);
         transaction.into_iter().chain(self.image.map(MatchKey::Image))
     }
 }
 
-/// What tells that two requests have something in common.
+/// Key that two requests can share: the same transactionId or the same photo.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum MatchKey {
     Transaction(u64),
     Image([u8; 32]),
 }
 
-/// A request that is remembered.
+/// A tracked request.
 #[derive(Debug)]
 struct TrackedRequest {
     sent: RequestKey,
-    /// How often its transactionId was used without a gap in what is remembered, with this time.
+    /// Uses of its transactionId up to and including this one; counted anew once no earlier use is tracked any more.
     uses: usize,
-    /// Its number in the journal, once it has one.
+    /// Id of its journal entry, once it has one.
     id: Option<u64>,
     ended: Option<(Instant, Option<FailureKind>)>,
 }
@@ -79,9 +79,9 @@ struct TrackedRequest {
 /// How a request failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct FailureKind {
-    /// A code, a status, a fault, or that it was aborted.
+    /// Text for the message: a code, a status, a fault, or that no whole answer was sent.
     told: String,
-    /// Whether the same may go well later.
+    /// Whether the failure is transient: the same request may succeed later.
     passing: bool,
 }
 
@@ -91,7 +91,7 @@ impl FailureKind {
         if state == State::Aborted {
             return failed("no whole answer".to_owned(), true);
         }
-        // What a fault leaves of a good answer may be of no use, so nobody is blamed for asking again.
+        // A fault may make a good answer unusable, so a retry with the same transactionId is legitimate.
         if let Some(fault) = &entry.fault {
             return failed(format!("the fault {}", fault.kind), true);
         }
@@ -106,20 +106,19 @@ impl FailureKind {
     }
 }
 
-/// A customer's latest requests.
+/// Recent requests of a customer.
 #[derive(Debug, Default)]
 pub struct RecentRequests {
     /// Oldest first.
     known: VecDeque<TrackedRequest>,
-    /// How many were remembered before the oldest.
+    /// Number of evicted requests; it is the sequence number of the oldest tracked one.
     gone: usize,
-    /// The latest with each mark, as how manieth it was remembered.
+    /// Sequence number of the latest request with each key.
     latest: HashMap<MatchKey, usize>,
 }
 
 impl RecentRequests {
-    /// What looks like a mistake about a request, if anything: one warning at most. A retry after a failure may have the
-    /// transactionId of the first attempt.
+    /// Returns at most one warning about a request. A retry after a failure may reuse the transactionId of the first attempt.
     #[must_use]
     pub fn check(&self, sent: &RequestKey) -> Option<Warning> {
         self.retry_without_backoff(sent).or_else(|| self.repeated(sent))
@@ -131,7 +130,7 @@ impl RecentRequests {
         let failure = failure.as_ref()?;
         let after = sent.arrived?.saturating_duration_since(*ended);
         let is_transaction = sent.same_transaction(&last.sent);
-        // Another request with the same photo is a retry only where a retry makes sense.
+        // The same photo with another transactionId counts as a retry only after a transient failure.
         if after >= BACK_OFF || !(is_transaction || failure.passing) {
             return None;
         }
@@ -159,7 +158,7 @@ impl RecentRequests {
         Some(Warning { name: "repeated_transaction_id", message })
     }
 
-    /// Remembers a request.
+    /// Tracks a request; evicts the oldest when the limit is reached.
     pub fn record(&mut self, sent: RequestKey) {
         if sent.transaction.is_none() && sent.image.is_none() {
             return;
@@ -183,27 +182,27 @@ impl RecentRequests {
         self.gone += 1;
     }
 
-    /// The latest request with one of these marks.
+    /// Returns the latest tracked request with one of these keys.
     fn latest(&self, marks: impl IntoIterator<Item = MatchKey>) -> Option<&TrackedRequest> {
         let number = marks.into_iter().filter_map(|mark| self.latest.get(&mark)).max()?;
         self.known.get(number - self.gone)
     }
 
-    /// A request has its number in the journal.
+    /// Sets the journal id of a request.
     pub fn journaled(&mut self, ordinal: u64, id: u64) {
         if let Some(known) = self.find(ordinal) {
             known.id = Some(id);
         }
     }
 
-    /// A request has ended, with this answer and like that.
+    /// Records that a request ended, with this entry and state.
     pub fn ended(&mut self, ordinal: u64, (entry, state): (&Entry, State), now: Instant) {
         if let Some(known) = self.find(ordinal) {
             known.ended = Some((now, FailureKind::of(entry, state)));
         }
     }
 
-    /// It is mostly near the end.
+    /// Finds a tracked request by ordinal. Searches from the newest, where it usually is.
     fn find(&mut self, ordinal: u64) -> Option<&mut TrackedRequest> {
         self.known.iter_mut().rev().find(|known| known.sent.ordinal == ordinal)
     }
@@ -222,7 +221,7 @@ mod tests {
     use crate::state::journal::FaultRecord;
     use crate::state::journal::tests::entry;
 
-    /// A customer whose requests come and end when a test says so.
+    /// Simulated customer whose requests start and end at times chosen by the test.
     struct Customer {
         recent: RecentRequests,
         start: Instant,
@@ -234,7 +233,7 @@ mod tests {
             Customer { recent: RecentRequests::default(), start: Instant::now(), ordinal: 0 }
         }
 
-        /// A request that comes after so many milliseconds; what is said of it.
+        /// Sends a request at `millis`; returns the warning.
         fn sends(&mut self, millis: u64, transaction_id: &str, image: u8) -> Option<String> {
             self.ordinal += 1;
             let arrived = Some(self.start + Duration::from_millis(millis));
@@ -246,7 +245,7 @@ mod tests {
             warning.map(|warning| format!("{}: {}", warning.name, warning.message))
         }
 
-        /// The last request ends with a code.
+        /// Ends the last request with a code.
         fn ends(&mut self, millis: u64, code: Code) {
             self.ends_with(millis, &entry("demo", code), State::Done);
         }

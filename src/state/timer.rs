@@ -1,22 +1,22 @@
-//! Real time for delays and faults, and a place where the project's own tests put another.
+//! Timer for delays and faults: real time, or a replacement in the project's own tests.
 
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
-/// Waits.
+/// Source of sleeps and of monotonic time.
 pub trait Timer: Send + Sync {
-    /// Done after `time`.
+    /// Returns a future that completes after `time`.
     fn sleep(&self, time: Duration) -> BoxFuture<'static, ()>;
 
-    /// Real time now.
+    /// Returns the current real time.
     fn now(&self) -> Instant {
         Instant::now()
     }
 }
 
-/// Waits in real time.
+/// Timer in real time, on Tokio.
 #[derive(Debug)]
 pub struct RealTimer;
 

@@ -1,28 +1,28 @@
-//! How long the stages of an answer take: measured around them, told with the verdict.
+//! Timing of the processing stages of a request; the result is part of the verdict.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
-/// A stage that costs.
+/// Processing stage of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// Reading the body as JSON.
+    /// Decoding the JSON body.
     Decode,
-    /// Opening `user_id` and `password`.
+    /// Decrypting `user_id` and `password`.
     Decrypt,
-    /// Decoding and recognising the photo.
+    /// Decoding and checking the photo.
     Image,
     /// Searching the gallery.
     Match,
-    /// Writing the answer.
+    /// Rendering the answer.
     Render,
 }
 
 impl Stage {
-    /// Every stage, in order.
+    /// All stages, in order.
     pub const ALL: [Stage; 5] = [Stage::Decode, Stage::Decrypt, Stage::Image, Stage::Match, Stage::Render];
 
-    /// Its name in metrics.
+    /// Returns the label value in metrics.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -40,30 +40,30 @@ impl Stage {
 pub struct StageTimer([Cell<Option<Duration>>; Stage::ALL.len()]);
 
 impl StageTimer {
-    /// Does the work, and adds what it took.
-    pub fn time<T>(&self, part: Stage, work: impl FnOnce() -> T) -> T {
+    /// Runs `work` and adds its duration to the stage.
+    pub fn time<T>(&self, stage: Stage, work: impl FnOnce() -> T) -> T {
         let started = Instant::now();
-        let done = work();
-        let cell = &self.0[part as usize];
+        let result = work();
+        let cell = &self.0[stage as usize];
         cell.set(Some(cell.get().unwrap_or_default() + started.elapsed()));
-        done
+        result
     }
 
-    /// What was measured so far.
+    /// Returns the durations measured so far.
     #[must_use]
     pub fn read(&self) -> StageTimes {
         StageTimes(std::array::from_fn(|index| self.0[index].get()))
     }
 }
 
-/// What the stages of one request took; nothing for those it did not come to.
+/// Duration of each stage of one request; `None` for stages that did not run.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct StageTimes([Option<Duration>; Stage::ALL.len()]);
 
 impl StageTimes {
-    /// The stages that were done.
+    /// Iterates over the stages that ran.
     pub fn iter(&self) -> impl Iterator<Item = (Stage, Duration)> {
-        Stage::ALL.into_iter().zip(self.0).filter_map(|(part, time)| Some((part, time?)))
+        Stage::ALL.into_iter().zip(self.0).filter_map(|(stage, time)| Some((stage, time?)))
     }
 }
 
@@ -72,12 +72,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_was_done_is_told() {
-        let stopwatch = StageTimer::default();
-        assert_eq!(stopwatch.time(Stage::Match, || 7), 7);
-        stopwatch.time(Stage::Decode, || ());
-        stopwatch.time(Stage::Decode, || ());
-        let parts: Vec<_> = stopwatch.read().iter().map(|(part, _)| part.name()).collect();
-        assert_eq!(parts, ["decode", "match"]);
+    fn only_stages_that_ran_are_reported() {
+        let timer = StageTimer::default();
+        assert_eq!(timer.time(Stage::Match, || 7), 7);
+        timer.time(Stage::Decode, || ());
+        timer.time(Stage::Decode, || ());
+        let stages: Vec<_> = timer.read().iter().map(|(stage, _)| stage.name()).collect();
+        assert_eq!(stages, ["decode", "match"]);
     }
 }

@@ -1,4 +1,4 @@
-//! A line that requests of all threads share, and the places they hold in it.
+//! Worker pools of bounded capacity: a service queue shared by the requests of all threads, and their slots in it.
 
 use std::collections::HashMap;
 use std::future::poll_fn;
@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::domain::capacity::{Availability, Capacity, ServiceQueue, Ticket};
 
-/// A matcher: its line, and who is to be told when a turn comes.
+/// Worker pool of a matcher: its queue, and the wakers of the waiting requests.
 #[derive(Debug)]
 pub struct WorkerPool(Mutex<PoolState>);
 
@@ -21,7 +21,7 @@ struct PoolState {
 }
 
 impl WorkerPool {
-    /// A matcher with nobody inside.
+    /// Creates an idle pool.
     #[must_use]
     pub fn new(workers: usize, queue: usize) -> Arc<WorkerPool> {
         let line = ServiceQueue::new(workers, queue);
@@ -32,7 +32,7 @@ impl WorkerPool {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Steps up to the door. Nobody else enters or leaves until the door is let go of, so it is held shortly.
+    /// Locks the pool. No other request can reserve or release a slot meanwhile, so hold the guard briefly.
     #[must_use]
     pub fn lock(self: &Arc<Self>) -> PoolGuard<'_> {
         PoolGuard { station: self, inside: self.inside() }
@@ -63,7 +63,7 @@ impl WorkerPool {
     }
 }
 
-/// A matcher's door: what the next request finds, and the way in.
+/// Lock guard of a pool: shows the availability and reserves slots.
 #[derive(Debug)]
 pub struct PoolGuard<'a> {
     station: &'a Arc<WorkerPool>,
@@ -71,13 +71,13 @@ pub struct PoolGuard<'a> {
 }
 
 impl PoolGuard<'_> {
-    /// What the next request finds.
+    /// Returns the availability for the next request.
     #[must_use]
     pub fn room(&self) -> Availability {
-        self.inside.line.room()
+        self.inside.line.availability()
     }
 
-    /// Takes a place, for work of `service_time`. `None`, and one more refused, when all is full.
+    /// Reserves a slot for work of `service_time`. Returns `None`, and counts a rejection, when workers and queue are full.
     #[must_use]
     pub fn reserve(mut self, service_time: Duration) -> Option<Slot> {
         let ticket = self.inside.line.reserve()?;
@@ -85,7 +85,7 @@ impl PoolGuard<'_> {
     }
 }
 
-/// A request's place at a matcher, given back when dropped.
+/// Slot of a request in a pool (worker or queue), released on drop.
 #[derive(Debug)]
 pub struct Slot {
     station: Arc<WorkerPool>,
@@ -94,7 +94,7 @@ pub struct Slot {
 }
 
 impl Slot {
-    /// Until a worker takes the request.
+    /// Waits until a worker takes the request.
     pub async fn wait_for_worker(&self) {
         poll_fn(|context| self.poll_worker(context)).await;
     }
@@ -108,7 +108,7 @@ impl Slot {
         Poll::Pending
     }
 
-    /// How long the worker takes.
+    /// Returns how long the worker takes.
     #[must_use]
     pub fn service_time(&self) -> Duration {
         self.service_time
@@ -122,34 +122,34 @@ impl Drop for Slot {
         let next = inside.line.leave(self.ticket);
         let waker = next.and_then(|next| inside.wakers.remove(&next));
         drop(inside);
-        // Woken after the lock is let go of: who wakes may want it at once.
+        // Wakes after the lock is released, because the woken task may take it at once.
         waker.into_iter().for_each(Waker::wake);
     }
 }
 
-/// How full a matcher is.
+/// Usage of a pool.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct CapacityGauge {
-    /// Whose matcher it is; `None` for the one that customers without their own share.
+    /// Owner of the pool; `None` for the shared pool.
     pub customer_id: Option<String>,
     pub workers: usize,
-    /// Workers that have something to do. More than `workers` for a while after that number was lowered.
+    /// Busy workers. May exceed `workers` for a while after that number was lowered.
     pub busy: usize,
-    /// Places to wait.
+    /// Queue capacity.
     pub queue: usize,
     pub waiting: usize,
-    /// Requests that a worker has finished, since the simulator started.
+    /// Requests that workers have finished since the simulator started.
     pub served: u64,
-    /// Requests that found no place.
+    /// Requests rejected because workers and queue were full.
     pub refused: u64,
 }
 
-/// All stations: the shared one, and the customers' own.
+/// All worker pools: the shared one, and the customers' own.
 #[derive(Debug, Default)]
 pub struct WorkerPools(Mutex<HashMap<Option<String>, Arc<WorkerPool>>>);
 
 impl WorkerPools {
-    /// The matcher of this owner (`None` is everybody), with these numbers from now on.
+    /// Returns the pool of this owner (`None`: the shared one), resized to this capacity; created on first use.
     #[must_use]
     pub fn of(&self, owner: Option<&str>, capacity: &Capacity) -> Arc<WorkerPool> {
         let mut stations = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -160,8 +160,8 @@ impl WorkerPools {
         station
     }
 
-    /// Brings the stations in line with what the fixtures say now. One that they no longer name is forgotten; whoever is inside
-    /// keeps it until it leaves.
+    /// Resizes the pools to the capacities of the present fixtures, and removes those that have none. Requests in a removed pool keep
+    /// it until they end.
     pub fn follow<'a>(&self, all: impl Iterator<Item = (Option<&'a str>, &'a Capacity)>) {
         let named: Vec<_> = all.collect();
         for (owner, capacity) in &named {
@@ -171,13 +171,13 @@ impl WorkerPools {
         stations.retain(|owner, _| named.iter().any(|(name, _)| *name == owner.as_deref()));
     }
 
-    /// Forgets a customer's matcher; whoever is inside keeps it until it leaves.
+    /// Removes a customer's pool. Requests in it keep it until they end.
     pub fn forget(&self, customer_id: &str) {
         let mut stations = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         stations.remove(&Some(customer_id.to_owned()));
     }
 
-    /// How full the matcher of this owner is.
+    /// Returns the usage of this owner's pool.
     #[must_use]
     pub fn gauge(&self, owner: Option<&str>, capacity: &Capacity) -> CapacityGauge {
         self.of(owner, capacity).gauge(owner)

@@ -122,7 +122,7 @@ fn requests_are_served_in_order_and_6014_comes_when_all_is_full_and_goes_away() 
     let rig = Rig::start(&[SMALL]);
     let first = rig.good("c");
     rig.time.wait_for_sleepers(1);
-    assert_eq!(rig.finding()["reason"], "0 of 1 workers are busy; another takes it at once");
+    assert_eq!(rig.finding()["reason"], "0 of 1 workers are busy; a free one takes the request at once");
     let (second, third) = (rig.good("c"), rig.good("c"));
     assert_eq!(rig.finding()["reason"], "the only worker is busy; 1 request waits before it");
     assert_eq!(rig.counts(Some("c")), (1, 2, 0, 0));

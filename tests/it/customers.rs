@@ -347,7 +347,11 @@ fn a_draft_is_held_to_what_files_may_say() {
     let customer = |words: Value| json!({ "customers": { "x": words } });
     done(&sim, "PUT", "/customers/put", json!({ "extends": "demo" }));
     for (draft, path, message) in [
-        (json!({ "simulator": { "prefixes": [] } }), "/simulator/prefixes", "the endpoint would be nowhere"),
+        (
+            json!({ "simulator": { "prefixes": [] } }),
+            "/simulator/prefixes",
+            "the endpoint would have no path",
+        ),
         (
             json!({ "simulator": { "capacity": { "workers": 1, "service_time": { "from": "none.csv" } } } }),
             "/simulator/capacity/service_time",
@@ -356,9 +360,13 @@ fn a_draft_is_held_to_what_files_may_say() {
         (
             customer(json!({ "extends": "demo", "customer_id": "y" })),
             "/customers/x/customer_id",
-            "not the one that",
+            "differs from the id",
         ),
-        (customer(json!({ "extends": "demo", "ttl": "5m" })), "/customers/x/ttl", "put over the admin API"),
+        (
+            customer(json!({ "extends": "demo", "ttl": "5m" })),
+            "/customers/x/ttl",
+            "created over the admin API",
+        ),
         (
             customer(json!({ "extends": "demo", "rules": [{ "delay": "1s", "ttl": "5m" }] })),
             "/customers/x/rules/0",
@@ -394,7 +402,7 @@ fn a_draft_that_makes_others_wrong_is_told_so() {
     let problem = &found["problems"][0];
     assert_eq!(problem["path"], "/customers/base", "{found}");
     let message = problem["message"].as_str().unwrap();
-    assert!(message.starts_with("child extends it, and would be wrong: the NIK"), "{message}");
+    assert!(message.starts_with("child extends it and would become invalid: the NIK"), "{message}");
 }
 
 #[test]

@@ -97,8 +97,8 @@ fn a_multipart_form_enrols_too_and_adds_pictures() {
     assert_eq!(found(&sim, "load", &picture, "5"), [NIK, OTHER]);
     assert_eq!(found(&sim, "load", &stranger(), "7"), [NIK]);
     for (parts, expected) in [
-        (&[("nik", &b"123"[..]), ("picture", &picture)][..], "it has sixteen digits"),
-        (&[("foto", &picture[..])], "there is no part"),
+        (&[("nik", &b"123"[..]), ("picture", &picture)][..], "a NIK has sixteen digits"),
+        (&[("foto", &picture[..])], "unknown part"),
         (&[("picture", &b"GIF89a\x01\x00\x01\x00"[..])], "is GIF"),
         (&[("name", &b"\xFF"[..])], "is not UTF-8"),
         (&[("similar", &b"{}"[..])], "invalid type"),
@@ -135,10 +135,10 @@ fn what_cannot_be_enrolled_is_refused_with_the_reason() {
         (
             json!({ "nik": SITIS_NIK, "pictures": [picture] }),
             409,
-            "is in the gallery already: of the fixtures",
+            "is already in the gallery: of the fixtures",
         ),
-        (json!({ "nik": "3273010101909", "pictures": [picture] }), 400, "it has sixteen digits"),
-        (json!({ "nik": NIK }), 400, "without a picture nobody is found"),
+        (json!({ "nik": "3273010101909", "pictures": [picture] }), 400, "a NIK has sixteen digits"),
+        (json!({ "nik": NIK }), 400, "an identity needs at least one picture"),
         (json!({ "nik": NIK, "pictures": ["@"] }), 400, "base64"),
         (json!({ "nik": NIK, "pictures": [broken] }), 400, "is truncated"),
         (json!({ "nik": NIK, "pictures": vec![&picture; 11] }), 400, "at most 10 pictures"),
@@ -157,7 +157,7 @@ fn what_cannot_be_enrolled_is_refused_with_the_reason() {
         (
             json!({ "nik": NIK, "pictures": [picture], "similar": [{ "nik": OTHER, "score": 21 }] }),
             400,
-            "is no score",
+            "is not a score",
         ),
     ] {
         let (got, answer) = enrol(&sim, &body);

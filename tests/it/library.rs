@@ -61,7 +61,7 @@ async fn a_failed_verification_says_what_came_near() {
     let unmet = simulator.verify(json!({ "customer_id": "demo", "code": "6018" }), 1).unwrap_err();
     let told = format!("{unmet:?}");
     assert!(told.starts_with("0 requests match, expected exactly 1"), "{told}");
-    assert!(told.contains("request 1 differs: code is \"5005\", wanted \"6018\""), "{told}");
+    assert!(told.contains("request 1 differs: code is \"5005\", expected \"6018\""), "{told}");
     let wrong = simulator.verify(json!({ "cod": "6018" }), 1).unwrap_err().to_string();
     assert!(wrong.contains("unknown field `cod`"), "{wrong}");
 }

@@ -48,7 +48,7 @@ fn ciphertexts() {
     check(&sim, &with(&STANDARD.encode(&sealed)), "5006", "is base64 twice");
     let mut damaged = bytes.clone();
     damaged[200] ^= 1;
-    check(&sim, &with(&STANDARD.encode(&damaged)), "5006", "does not open: bad padding");
+    check(&sim, &with(&STANDARD.encode(&damaged)), "5006", "cannot be decrypted: bad padding");
     check(&sim, &with(&STANDARD.encode([0xFF; 256])), "5006", "encrypted with an unknown key");
     let oaep = public(&sim.0.public_key_pem())
         .encrypt(&mut rand::rng(), Oaep::<Sha256>::new(), b"demo-user")
@@ -61,7 +61,7 @@ fn ciphertexts() {
     );
     let key = public(&sim.0.public_key_pem());
     let not_text = keys::encrypt(&key, &[0xFF, 0xFE]).unwrap();
-    check(&sim, &with(&STANDARD.encode(not_text)), "5006", "opened, but is not UTF-8");
+    check(&sim, &with(&STANDARD.encode(not_text)), "5006", "decrypted, but is not UTF-8");
 }
 
 #[test]
@@ -105,17 +105,17 @@ fn accounts() {
         &sim,
         &good.clone().sealed("user_id", "demo-user\n").text(),
         "5001",
-        "user_id was opened, but ends with a line break",
+        "user_id was decrypted, but ends with a line break",
     );
     check(
         &sim,
         &good.clone().sealed("password", "wrong").text(),
         "5001",
-        "password was opened, but is not this customer's",
+        "password was decrypted, but is not this customer's",
     );
     let (sim, _directory) =
         Sim::over(&[("customers/bank.toml", "account = { user_id = 'bank', password = 'p' }")]);
-    let reason = "user_id was opened, but is not this customer's; user_id is that of customer bank";
+    let reason = "user_id was decrypted, but is not this customer's; user_id is that of customer bank";
     check(&sim, &sim.request().sealed("user_id", "bank").text(), "5001", reason);
     assert_eq!(sim.call("bank", sim.request().text()).code(), "5001");
     let reason = sim.last()["answer"]["reason"].as_str().unwrap().to_owned();
@@ -186,9 +186,9 @@ fn fields() {
     );
     check(&sim, &good.clone().set("ip", "2001:db8:0:0:0:1").text(), "5004", "16 characters, at most 15");
     for threshold in [" 5", "+5", "nan", "5,0"] {
-        check(&sim, &good.clone().set("threshold", threshold).text(), "5004", "which is no number");
+        check(&sim, &good.clone().set("threshold", threshold).text(), "5004", "which is not a number");
     }
-    check(&sim, &good.clone().set("ip", "10.0.0.999").text(), "5003", "is no address");
+    check(&sim, &good.clone().set("ip", "10.0.0.999").text(), "5003", "is not an IP address");
     check(
         &sim,
         &good.clone().set("threshold", "20.5").text(),

@@ -44,9 +44,9 @@ NIK               valid  birth date  age  sex    serial  region
 9101011708909990  yes    1990-08-17   36  man    9990    Merauke, KAB. MERAUKE, Papua (until 2022; now 930101 Merauke, Kabupaten Merauke, Papua Selatan)
 1234567891234567  no     -             -  woman  4567    -
                   digits 3-4: no decree since 2015 has the regency or city 1234; NIKs with an older code exist
-                  digits 7-8: day 78 is neither 01-31, a man's, nor 41-71, a woman's
+                  digits 7-8: day 78 is neither 01-31 (a man) nor 41-71 (a woman)
 x                 no     -             -  -      -       -
-                  digit 1: 'x' is none of 0 to 9
+                  digit 1: 'x' is not a digit 0-9
 ";
     let niks = [GOOD, "9101011708909990", "1234567891234567", "x"];
     let by_arguments = nik(&[&["parse"][..], &niks[..]].concat(), "");
@@ -85,7 +85,7 @@ fn parse_prints_json() {
 fn validate_says_what_is_wrong_and_exits_1() {
     let (code, text) = out(&["validate"], &format!("{GOOD}\r\n\n  {GOOD}  \n３\n3174052902019990"));
     let expected = format!(
-        "valid    {GOOD}\nvalid    {GOOD}\ninvalid  ３                 digit 1: '３' is none of 0 to 9\n\
+        "valid    {GOOD}\nvalid    {GOOD}\ninvalid  ３                 digit 1: '３' is not a digit 0-9\n\
          invalid  3174052902019990  digits 7-12: there is no 2001-02-29\n"
     );
     assert_eq!((code, text), (1, expected));
@@ -93,7 +93,7 @@ fn validate_says_what_is_wrong_and_exits_1() {
     let (code, text) = out(&["validate", "--json", "317405"], "");
     let problem = json!({
         "name": "too_short", "digits": [1, 16],
-        "message": "digits 1-16: these are 6; from 7 on there is something to read, a NIK has sixteen",
+        "message": "digits 1-16: expected 16 digits, got 6; parsing needs at least 7",
     });
     assert_eq!(code, 1);
     assert_eq!(
@@ -167,14 +167,14 @@ fn a_seed_gives_the_same_niks_for_ever() {
 #[test]
 fn what_cannot_be_generated_exits_2_with_the_reason() {
     for (args, reason) in [
-        (&["--region", "37"][..], "no district has a code that begins so"),
+        (&["--region", "37"][..], "no district code starts with this prefix"),
         (&["--region", "317"], "31, 3174 or 317405"),
-        (&["--birth-date", "17-08-1990"], "a date is written 1990-08-17"),
-        (&["--birth-date", "1920-01-01"], "would be read as 2020-01-01"),
+        (&["--birth-date", "17-08-1990"], "write a date as YYYY-MM-DD, such as 1990-08-17"),
+        (&["--birth-date", "1920-01-01"], "would be parsed as 2020-01-01"),
         (&["--birth-date", "2010-01-01"], "16 years old"),
-        (&["--serial", "0"], "a serial is 1 to 9999"),
-        (&["--sex", "x"], "a sex is man or woman"),
-        (&["--min-age", "100"], "nobody is 100 years old"),
+        (&["--serial", "0"], "the serial is not in the range 1 to 9999"),
+        (&["--sex", "x"], "expected man or woman"),
+        (&["--min-age", "100"], "cannot encode an age of 100"),
     ] {
         let output = nik(&[&["generate"], args].concat(), "");
         let said = String::from_utf8(output.stderr).unwrap();

@@ -87,7 +87,7 @@ fn the_manual_has_a_page_for_every_command() {
     assert!(printed(&["man", "nik", "parse"]).contains(".TH dukcapil-fr-sim-nik-parse 1"));
     let unknown = command(&["man", "healtcheck"]).output().unwrap();
     assert_eq!(unknown.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&unknown.stderr).contains("there is no command healtcheck"));
+    assert!(String::from_utf8_lossy(&unknown.stderr).contains("unknown command healtcheck"));
 }
 
 #[test]

@@ -11,7 +11,7 @@ import org.testcontainers.junit.jupiter.Container;
 import org.testcontainers.junit.jupiter.Testcontainers;
 import org.testcontainers.utility.DockerImageName;
 
-/** The simulator as a container for JUnit 5: org.testcontainers:junit-jupiter. */
+/** Runs the simulator in a container for JUnit 5: org.testcontainers:junit-jupiter. */
 @Testcontainers
 class WithContainerTest {
     static final String TOKEN = "for-tests";
@@ -30,12 +30,12 @@ class WithContainerTest {
     }
 
     @Test
-    void aTestHasACustomerOfItsOwn() throws Exception {
-        HttpRequest wanted = HttpRequest.newBuilder(at(9090, "/customers"))
+    void aTestHasItsOwnCustomer() throws Exception {
+        HttpRequest request = HttpRequest.newBuilder(at(9090, "/customers"))
                 .header("Authorization", "Bearer " + TOKEN)
                 .POST(HttpRequest.BodyPublishers.ofString("{\"ttl\":\"10m\"}"))
                 .build();
-        // Its customer_id, account, path and public_key_pem are what the client under test is given.
-        assertEquals(201, HttpClient.newHttpClient().send(wanted, BodyHandlers.ofString()).statusCode());
+        // Pass its customer_id, account, path and public_key_pem to the client under test.
+        assertEquals(201, HttpClient.newHttpClient().send(request, BodyHandlers.ofString()).statusCode());
     }
 }

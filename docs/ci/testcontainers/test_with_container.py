@@ -1,4 +1,4 @@
-"""The simulator as a container for pytest; `customer` and the rest of dukcapil_fr_sim.py work as with a binary."""
+"""Runs the simulator in a container for pytest; `customer` and the rest of dukcapil_fr_sim.py work as with a binary."""
 
 import os
 

@@ -1,4 +1,4 @@
-// Package payment shows the simulator as a container for go test.
+// Package payment runs the simulator in a container for go test.
 package payment
 
 import (
@@ -13,7 +13,7 @@ import (
 
 const token = "for-tests"
 
-func TestEachTestHasACustomerOfItsOwn(t *testing.T) {
+func TestEachTestHasItsOwnCustomer(t *testing.T) {
 	ctx := context.Background()
 	frsim, err := testcontainers.Run(ctx, "dukcapil-fr-sim",
 		testcontainers.WithEnv(map[string]string{
@@ -33,18 +33,18 @@ func TestEachTestHasACustomerOfItsOwn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	wanted, err := http.NewRequest("POST", admin+"/customers", strings.NewReader(`{"ttl":"10m"}`))
+	request, err := http.NewRequest("POST", admin+"/customers", strings.NewReader(`{"ttl":"10m"}`))
 	if err != nil {
 		t.Fatal(err)
 	}
-	wanted.Header.Set("Authorization", "Bearer "+token)
-	made, err := http.DefaultClient.Do(wanted)
+	request.Header.Set("Authorization", "Bearer "+token)
+	response, err := http.DefaultClient.Do(request)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer made.Body.Close()
-	// Its customer_id, account, path and public_key_pem are what the client under test is given.
-	if made.StatusCode != http.StatusCreated {
-		t.Fatal(made.Status)
+	defer response.Body.Close()
+	// Pass its customer_id, account, path and public_key_pem to the client under test.
+	if response.StatusCode != http.StatusCreated {
+		t.Fatal(response.Status)
 	}
 }

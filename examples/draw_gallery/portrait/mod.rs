@@ -1,5 +1,5 @@
-//! The portraits of the gallery: twelve invented people, so that it holds nobody who exists. A table lists
-//! the pieces each of them is made of, and each piece is painted from signed distances to simple shapes.
+//! The portraits of the gallery: twelve invented people, so that it contains no real person. A table lists
+//! the pieces of each portrait, and each piece is painted from signed distances to simple shapes.
 //! Only integer maths and exactly rounded f32 operations are used: every machine draws the same bytes.
 
 mod paint;
@@ -8,14 +8,14 @@ use image::RgbImage;
 
 use paint::*;
 
-/// How many different people there are.
+/// Number of different people.
 pub const PORTRAITS: usize = 12;
 /// The width of every portrait, in pixels.
 pub const WIDTH: u32 = 360;
 /// The height of every portrait, in pixels.
 pub const HEIGHT: u32 = 480;
 
-/// Draws one person; counting past the last one starts again at the first.
+/// Draws one person; the index wraps around.
 pub fn draw(index: usize) -> RgbImage {
     let Person { scene, head, body, face, hair } = &PEOPLE[index % PORTRAITS];
     let mut canvas = backdrop(scene);

@@ -1,4 +1,4 @@
-//! The paint box of the portraits: shapes as signed distances, and a canvas to fill them on.
+//! Drawing primitives of the portraits: shapes as signed distances, and a canvas to fill them on.
 
 use image::{Rgb, RgbImage};
 
@@ -6,7 +6,7 @@ use super::{HEIGHT, WIDTH};
 
 /// A colour written as 0xRRGGBB.
 pub type Colour = u32;
-/// A place on the drawing, or a size: whole pixels, counted from the middle of the face.
+/// A position relative to the middle of the face, or a size, in whole pixels.
 pub type Spot = (i16, i16);
 
 /// The signed distance to an outline, in pixels: negative inside.
@@ -76,13 +76,13 @@ pub fn ring(centre: Spot, radii: Spot, disc: i16) -> impl Shape {
     move |x, y| quarter((x - cx).abs(), (y - cy).abs())
 }
 
-/// All that lies ahead in a direction, counted from the middle of the picture.
+/// Half-plane in a direction from the middle of the picture.
 pub fn slope(towards: Spot) -> impl Shape {
     let ((dx, dy), middle) = (real(towards), HEIGHT as f32 / 2.0 - MIDDLE.1);
     move |x, y| -(x * dx + (y - middle) * dy) / length(dx, dy)
 }
 
-/// All that lies above a level.
+/// Half-plane above a level.
 pub fn above(level: i16) -> impl Shape {
     move |_, y| y - f32::from(level)
 }
@@ -99,7 +99,7 @@ pub fn without(a: impl Shape, b: impl Shape) -> impl Shape {
     move |x, y| a(x, y).max(-b(x, y))
 }
 
-/// Two shapes that flow into each other where their outlines come within `reach`.
+/// Smooth union: two shapes that merge where their outlines are within `reach`.
 pub fn blend(a: impl Shape, b: impl Shape, reach: f32) -> impl Shape {
     move |x, y| {
         let (a, b) = (a(x, y), b(x, y));
@@ -116,12 +116,12 @@ pub fn grow(shape: impl Shape, by: f32) -> impl Shape {
 pub fn soft(fade: f32, shape: impl Shape) -> impl Shape {
     move |x, y| {
         let distance = shape(x, y);
-        // Past the fading edge this is a distance again, so that the tiles over there are left out.
+        // Past the fading edge this is a distance again, so that the tiles there are skipped.
         (distance / fade).max(distance - fade)
     }
 }
 
-/// A shape made for light from the right, turned to where the light is.
+/// A shape made for light from the right, mirrored if the light is on the left.
 pub fn facing(light: f32, shape: impl Shape) -> impl Shape {
     move |x, y| shape(x * light, y)
 }
@@ -151,13 +151,13 @@ pub struct Canvas {
     light: f32,
 }
 
-/// Where the middle of the face lies.
+/// Position of the middle of the face.
 const MIDDLE: (f32, f32) = (WIDTH as f32 / 2.0, 205.0);
 /// The side of the squares that are skipped or painted as a whole: it divides the width and the height.
 const TILE: usize = 8;
 
 impl Canvas {
-    /// A canvas of one colour, on which the light comes from nowhere.
+    /// Returns a canvas of one colour, without light.
     pub fn new(ground: Colour) -> Self {
         let pixels = vec![channels(ground); (WIDTH * HEIGHT) as usize];
         Canvas { pixels, right: (1.0, 0.0), light: 0.0 }
@@ -178,7 +178,7 @@ impl Canvas {
         self.glaze(shape, colour, 1.0);
     }
 
-    /// Lays a more or less opaque colour over a shape, leaving out the tiles that are far from it.
+    /// Paints a shape in a colour with some opacity, skipping the tiles that are far from it.
     pub fn glaze(&mut self, shape: impl Shape, colour: Colour, opacity: f32) {
         // Far from an outline its distance is only an estimate: hence more than the diagonal of a tile.
         const FAR: f32 = 3.0 * TILE as f32;
@@ -205,7 +205,7 @@ impl Canvas {
         }
     }
 
-    /// Where a pixel lies, seen from the middle of the leaning face.
+    /// Returns the position of a pixel relative to the middle of the tilted face.
     fn place(&self, column: u32, row: u32) -> (f32, f32) {
         let (x, y) = (column as f32 + 0.5 - MIDDLE.0, row as f32 + 0.5 - MIDDLE.1);
         let (cos, sin) = self.right;
@@ -224,7 +224,7 @@ fn channels(colour: Colour) -> [f32; 3] {
     [16, 8, 0].map(|shift| (colour >> shift & 0xFF) as f32)
 }
 
-/// A little noise, the same on every run, for the texture of a photograph.
+/// Deterministic noise, for the texture of a photograph.
 fn grain(x: u32, y: u32) -> f32 {
     let mut hash = x.wrapping_mul(0x9E37_79B1) ^ y.wrapping_mul(0x85EB_CA77);
     hash = (hash ^ hash >> 15).wrapping_mul(0xC2B2_AE3D);

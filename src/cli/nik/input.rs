@@ -1,19 +1,19 @@
-//! NIKs as they are given: arguments, or lines of stdin.
+//! Reads NIKs from the arguments, or from lines of stdin.
 
 use std::fs;
 use std::io::{self, BufRead, Read};
 
 use super::progress::Progress;
 
-/// What is kept of a line, in bytes. Longer ones are no NIKs anyway.
-const LONGEST: u64 = 4096;
+/// Max bytes kept of a line. A longer line is not a NIK anyway.
+const MAX_LINE_BYTES: u64 = 4096;
 
-/// Hands every NIK to `each`: the arguments, or without any the lines of stdin that are not blank, less the blanks around them.
+/// Calls `each` with every NIK: the arguments, or without any, the non-blank lines of stdin, trimmed.
 pub fn each(arguments: &[String], mut each: impl FnMut(&str) -> io::Result<()>) -> io::Result<()> {
     if !arguments.is_empty() {
         return arguments.iter().try_for_each(|nik| each(nik));
     }
-    let (size, progress) = match length_of_stdin() {
+    let (in_bytes, progress) = match length_of_stdin() {
         Some(length) => (true, Progress::of(Some(length))),
         None => (false, Progress::of(None)),
     };
@@ -24,21 +24,21 @@ pub fn each(arguments: &[String], mut each: impl FnMut(&str) -> io::Result<()>) 
         if !nik.is_empty() {
             each(&nik)?;
         }
-        progress.advance(if size { bytes } else { 1 });
+        progress.advance(if in_bytes { bytes } else { 1 });
     }
     Ok(())
 }
 
-/// Reads a line; gives the number of its bytes, or `None` at the end.
+/// Reads a line, truncated to [`MAX_LINE_BYTES`]. Returns its full number of bytes, or `None` at the end.
 fn next(reader: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<Option<u64>> {
     line.clear();
-    let kept = reader.by_ref().take(LONGEST).read_until(b'\n', line)?;
-    let cut = kept as u64 == LONGEST && !line.ends_with(b"\n");
-    let skipped = if cut { reader.skip_until(b'\n')? } else { 0 };
+    let kept = reader.by_ref().take(MAX_LINE_BYTES).read_until(b'\n', line)?;
+    let truncated = kept as u64 == MAX_LINE_BYTES && !line.ends_with(b"\n");
+    let skipped = if truncated { reader.skip_until(b'\n')? } else { 0 };
     Ok((kept > 0).then_some((kept + skipped) as u64))
 }
 
-/// Where stdin is a file, how long that is.
+/// Returns the length of stdin if it is a file.
 fn length_of_stdin() -> Option<u64> {
     fs::metadata("/dev/stdin").ok().filter(fs::Metadata::is_file).map(|file| file.len())
 }
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn long_lines_are_cut_and_counted_whole() {
+    fn long_lines_are_truncated_and_counted_in_full() {
         let text = format!("1\r\n\n{}\n2", "9".repeat(10_000));
         let mut reader = text.as_bytes();
         let mut line = Vec::new();

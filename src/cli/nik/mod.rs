@@ -1,4 +1,4 @@
-//! `nik`: what NIKs mean, whether they are valid, and made-up ones. NIKs stream, so a million lines need no more memory than one.
+//! `nik`: parses, validates and generates NIKs. Input and output are streamed, so a million lines need no more memory than one.
 
 mod input;
 mod output;
@@ -29,20 +29,20 @@ pub struct NikArgs {
 
 #[derive(Debug, Subcommand)]
 enum NikCommand {
-    /// Say what NIKs mean; exit 1 when one is invalid
+    /// Print the parts of NIKs; exit 1 if one is invalid
     Parse(ReadArgs),
-    /// Say whether NIKs are valid and what is wrong with them; exit 1 when one is invalid
+    /// Check NIKs and print what is wrong with them; exit 1 if one is invalid
     Validate(ReadArgs),
-    /// Make valid NIKs up, one a line
+    /// Generate valid NIKs, one per line
     Generate(GenerateArgs),
 }
 
 #[derive(Debug, Args)]
 struct ReadArgs {
-    /// NIKs; without one they are read from stdin, one a line
+    /// NIKs [default: read from stdin, one per line]
     #[arg(value_name = "NIK")]
     niks: Vec<String>,
-    /// Print one JSON object a line
+    /// Print one JSON object per line
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -51,38 +51,38 @@ struct ReadArgs {
 
 #[derive(Debug, Args)]
 struct GenerateArgs {
-    /// How many
+    /// Number of NIKs
     #[arg(long, value_name = "N", default_value_t = 1)]
     count: u64,
-    /// Code of a province, a regency or a district: 31, 3174 or 317405 [default: any]
+    /// Code of a province, regency or district, such as 31, 3174 or 317405 [default: any]
     #[arg(long, value_name = "CODE")]
     region: Option<RegionPrefix>,
-    /// [default: of people up to 80 years old]
+    /// Birth date [default: of people up to 80 years old]
     #[arg(long, value_name = "YYYY-MM-DD", value_parser = birth_date)]
     birth_date: Option<Date>,
-    /// man or woman [default: any]
+    /// Sex: man or woman [default: any]
     #[arg(long)]
     sex: Option<Sex>,
-    /// A low serial may be a living person's [default: 9000 to 9999]
+    /// Serial number; a low one may belong to a living person [default: 9000 to 9999]
     #[arg(long, value_name = "1-9999")]
     serial: Option<u16>,
-    /// The same seed gives the same NIKs on the same day [default: another each time]
+    /// Random seed; the same seed generates the same NIKs on the same day [default: random]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// Print one JSON object a line, as parse does
+    /// Print one JSON object per line, as parse does
     #[arg(long)]
     json: bool,
     #[command(flatten)]
     terms: TermsArgs,
 }
 
-/// What birth dates are judged by.
+/// Context for validating birth dates.
 #[derive(Debug, Args)]
 struct TermsArgs {
-    /// Ages are those of this day: system, or an instant in RFC 3339
+    /// Day for which ages are computed: system, or an RFC 3339 time
     #[arg(long, value_name = "system|RFC3339", default_value = "system", env = "FRSIM_CLOCK")]
     clock: ClockStart,
-    /// The age from which a birth date is valid, as the policy key nik_min_age
+    /// Minimum age of a valid birth date, like the policy key nik_min_age
     #[arg(long, value_name = "YEARS", default_value_t = 17)]
     min_age: u32,
 }
@@ -94,20 +94,20 @@ impl TermsArgs {
 }
 
 pub fn run(args: &NikArgs) -> Result<ExitCode, Failure> {
-    let done = match &args.command {
-        NikCommand::Parse(args) => judge(args, Format::parse(args.json)),
-        NikCommand::Validate(args) => judge(args, Format::validate(args.json)),
+    let result = match &args.command {
+        NikCommand::Parse(args) => check(args, Format::parse(args.json)),
+        NikCommand::Validate(args) => check(args, Format::validate(args.json)),
         NikCommand::Generate(args) => generate(args)?,
     };
-    match done {
+    match result {
         Ok(code) => Ok(code),
-        // The reader of a pipe has seen enough.
+        // The reader of a pipe closed it, as `head` does.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
         Err(error) => Err(Failure::bad_input(error.to_string())),
     }
 }
 
-fn judge(args: &ReadArgs, format: Format) -> io::Result<ExitCode> {
+fn check(args: &ReadArgs, format: Format) -> io::Result<ExitCode> {
     let terms = args.terms.terms();
     let mut output = Output::start(format)?;
     let (mut count, mut invalid) = (0_u64, 0_u64);
@@ -128,9 +128,9 @@ fn generate(args: &GenerateArgs) -> Result<io::Result<ExitCode>, Failure> {
     let GenerateArgs { region, birth_date, sex, serial, .. } = *args;
     let terms = args.terms.terms();
     let generator = Generator::new(&NikCriteria { region, birth_date, sex, serial }, &terms)
-        .map_err(|refused| Failure::bad_input(refused.to_string()))?;
-    let mut chance = Xoshiro256PlusPlus::seed_from_u64(args.seed.unwrap_or_else(rand::random));
-    let niks = (0..args.count).map(|_| generator.next(&mut chance));
+        .map_err(|error| Failure::bad_input(error.to_string()))?;
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(args.seed.unwrap_or_else(rand::random));
+    let niks = (0..args.count).map(|_| generator.next(&mut rng));
     Ok(write(niks, args, &terms).map(|()| ExitCode::SUCCESS))
 }
 
@@ -149,5 +149,5 @@ fn write(
 }
 
 fn birth_date(text: &str) -> Result<Date, String> {
-    text.parse().map_err(|_| "a date is written 1990-08-17".to_owned())
+    text.parse().map_err(|_| "write a date as YYYY-MM-DD, such as 1990-08-17".to_owned())
 }

@@ -1,4 +1,4 @@
-//! How NIKs are told: a table or lines for people, a JSON object a line for programs.
+//! Output of the `nik` commands: a table or lines for people, JSON lines for programs.
 
 use std::io::{self, BufWriter, IsTerminal, Write};
 
@@ -7,13 +7,13 @@ use serde::Serialize;
 use crate::base::text::truncate;
 use crate::domain::nik::{District, NikProblem, ParsedNik};
 
-/// What is told.
+/// Output format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// A row with every part, and below it what is wrong.
+    /// A row with every part, and its problems below.
     Table,
     JsonMeaning,
-    /// A line with what is wrong.
+    /// A line with validity and problems.
     Verdict,
     JsonVerdict,
     /// The number alone.
@@ -30,7 +30,7 @@ impl Format {
     }
 }
 
-/// Stdout: line by line on a terminal, in large pieces elsewhere.
+/// Stdout: line buffered on a terminal, block buffered elsewhere.
 pub struct Output {
     format: Format,
     writer: Box<dyn Write>,
@@ -69,7 +69,7 @@ impl Output {
         let meaning = NikMeaning::of(nik, reading);
         let dash = || "-".to_owned();
         self.row([
-            &shown(nik),
+            &printable(nik),
             if meaning.valid { "yes" } else { "no" },
             &meaning.birth_date.unwrap_or_else(dash),
             &meaning.age.map_or_else(dash, |age| age.to_string()),
@@ -93,7 +93,7 @@ impl Output {
         if problems.is_empty() {
             return writeln!(self.writer, "valid    {nik}");
         }
-        writeln!(self.writer, "invalid  {:16}  {}", shown(nik), problems.join("; "))
+        writeln!(self.writer, "invalid  {:16}  {}", printable(nik), problems.join("; "))
     }
 
     fn json(&mut self, value: &impl Serialize) -> io::Result<()> {
@@ -102,8 +102,8 @@ impl Output {
     }
 }
 
-/// What is not a NIK may be anything, also what moves a terminal's cursor.
-fn shown(text: &str) -> String {
+/// Truncates and replaces control characters: an invalid NIK may be any text, including terminal escape sequences.
+fn printable(text: &str) -> String {
     truncate(text, 40).chars().map(|char| if char.is_control() { '\u{fffd}' } else { char }).collect()
 }
 
@@ -136,7 +136,7 @@ struct NikVerdict<'a> {
 #[derive(Serialize)]
 struct NikProblemView {
     name: &'static str,
-    /// First and last, counted from 1.
+    /// First and last digit, from 1.
     digits: [usize; 2],
     message: String,
 }
@@ -159,7 +159,7 @@ impl NikProblemView {
     }
 }
 
-/// Everything a NIK says, for programs; null where it says nothing.
+/// All parts of a NIK, for programs; null where a part is invalid.
 #[derive(Serialize)]
 struct NikMeaning<'a> {
     nik: &'a str,

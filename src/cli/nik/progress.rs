@@ -1,4 +1,4 @@
-//! A progress bar on stderr: only on a terminal, and only while the results go elsewhere.
+//! Progress bar on stderr, shown only if stderr is a terminal and stdout is not.
 
 use std::io::{self, IsTerminal};
 
@@ -7,11 +7,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 const KNOWN: &str = "{wide_bar} {percent:>3} %, {eta} left";
 const UNKNOWN: &str = "{spinner} {human_pos} NIKs in {elapsed}";
 
-/// How far it has come. Taken off the screen when dropped.
+/// A progress bar. Cleared when dropped.
 pub struct Progress(ProgressBar);
 
 impl Progress {
-    /// With a total, of NIKs or bytes, or without.
+    /// Creates a bar with a total in NIKs or bytes, or a spinner without.
     pub fn of(total: Option<u64>) -> Progress {
         if io::stdout().is_terminal() || !io::stderr().is_terminal() {
             return Progress(ProgressBar::hidden());

@@ -1,5 +1,5 @@
-//! The matcher's capacity: so many workers, so many places to wait, and how long a worker takes for one request. Who is served,
-//! who waits and who is refused is decided by [`ServiceQueue`], purely; [`Place`] is what a request holds while it is inside.
+//! Capacity of the matcher: number of workers, length of the queue, and service time of a request. [`ServiceQueue`] decides, as a pure
+//! state machine, which requests are served, wait or are rejected. `Slot` in `state/worker_pool.rs` is the permit that a request holds.
 
 mod queue;
 #[cfg(test)]
@@ -17,23 +17,23 @@ use super::delay::{Delay, DelaySpec};
 use super::rules::FileReader;
 use crate::base::random::{Purpose, RngKey};
 
-/// `[capacity]`: how much the matcher can do. Without this table it takes any number of requests, at once.
+/// `[capacity]`: capacity of the matcher. Without this table it serves any number of requests at once.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CapacitySpec {
-    /// How many requests are matched at the same time. Has to be there, here or in what this extends.
+    /// Number of requests that are matched at the same time (concurrency limit). Required, here or in the table that this one extends.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub workers: Option<NonZeroU32>,
-    /// How many more requests may wait, in the order in which they came; default: none.
+    /// Max number of requests that wait in the queue, first in, first out; default: 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub queue: Option<u32>,
-    /// How long a worker takes for one request; default: a second.
+    /// Time that a worker takes for one request; default: 1 second.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub service_time: Option<DelaySpec>,
 }
 
 impl CapacitySpec {
-    /// This with everything that `over` sets.
+    /// Returns this specification, overlaid by the keys that `over` sets.
     #[must_use]
     pub fn overlaid(self, over: &CapacitySpec) -> CapacitySpec {
         CapacitySpec {
@@ -44,29 +44,32 @@ impl CapacitySpec {
     }
 }
 
-/// How much a matcher can do.
+/// Validated capacity of a matcher.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Capacity {
-    /// Requests that are matched at the same time; at least 1.
+    /// Number of requests that are matched at the same time; at least 1.
     pub workers: usize,
-    /// Requests that wait, at most.
+    /// Max number of requests that wait.
     pub queue: usize,
-    /// How long a worker takes for one request.
+    /// Time that a worker takes for one request.
     pub service_time: Delay,
 }
 
-/// Assumed: nobody outside knows how long the real matcher takes.
+/// Assumed: the service time of the real matcher is unknown.
 const SERVICE_TIME: Delay = Delay::Fixed(Duration::from_secs(1));
 
 impl Capacity {
-    /// Reads a capacity; `file` gives a file beside the customers', for recorded times.
+    /// Validates a capacity; `file` returns the bytes of a file of the fixture directory, for recorded times.
     ///
     /// # Errors
-    /// The key that is wrong, and what is wrong with it.
+    /// The wrong key, and what is wrong with it.
     pub fn new(spec: &CapacitySpec, file: FileReader) -> Result<Capacity, (&'static str, String)> {
         let text = |name: &str| String::from_utf8(file(name)?).map_err(|_| format!("{name} is not UTF-8"));
         let workers = spec.workers.ok_or_else(|| {
-            ("workers", "capacity.workers is missing; write how many requests are matched at once".to_owned())
+            (
+                "workers",
+                "capacity.workers is missing; set how many requests are matched at the same time".to_owned(),
+            )
         })?;
         let service_time = spec.service_time.as_ref().map(|spec| Delay::new(spec, text)).transpose();
         Ok(Capacity {
@@ -78,12 +81,13 @@ impl Capacity {
         })
     }
 
-    /// How long the customer's request of this ordinal takes: a pure function of these and the seed, whoever else calls.
+    /// Returns the service time of the customer's n-th request: a pure function of seed, customer and ordinal, independent of other
+    /// customers' requests.
     #[must_use]
     pub fn time_for(&self, seed: u64, customer_id: &str, ordinal: u64) -> Duration {
-        // No rule has this purpose, so that a rule of this name draws other numbers.
-        let source = RngKey { seed, customer_id, rule: "capacity" };
-        self.service_time.draw(&mut source.random(Purpose::Service, ordinal))
+        // Only capacity draws with this purpose, so a rule named "capacity" draws other numbers.
+        let key = RngKey { seed, customer_id, rule: "capacity" };
+        self.service_time.draw(&mut key.random(Purpose::Service, ordinal))
     }
 }
 
@@ -97,16 +101,16 @@ mod tests {
     }
 
     #[test]
-    fn workers_have_to_be_there_and_the_rest_has_defaults() {
-        let least = capacity("workers = 4").unwrap();
-        assert_eq!(least, Capacity { workers: 4, queue: 0, service_time: SERVICE_TIME });
+    fn workers_are_required_and_the_rest_has_defaults() {
+        let minimal = capacity("workers = 4").unwrap();
+        assert_eq!(minimal, Capacity { workers: 4, queue: 0, service_time: SERVICE_TIME });
         assert_eq!(capacity("queue = 4").unwrap_err().0, "workers");
         let (key, message) = capacity("workers = 1\nservice_time = { from = 'x.csv' }").unwrap_err();
         assert_eq!((key, message.as_str()), ("service_time", "capacity.service_time: there is no such file"));
     }
 
     #[test]
-    fn a_table_is_taken_over_key_by_key() {
+    fn a_table_is_overlaid_key_by_key() {
         let base: CapacitySpec = toml::from_str("workers = 4\nqueue = 16").unwrap();
         let over = toml::from_str("queue = 2\nservice_time = '250ms'").unwrap();
         let expected = toml::from_str("workers = 4\nqueue = 2\nservice_time = '250ms'").unwrap();
@@ -114,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn how_long_a_request_takes_is_drawn_from_seed_customer_and_ordinal() {
+    fn the_service_time_depends_on_seed_customer_and_ordinal() {
         let capacity = capacity("workers = 1\nservice_time = { exponential = { mean = '1s' } }").unwrap();
         let first = capacity.time_for(0, "demo", 1);
         assert_eq!(first, capacity.time_for(0, "demo", 1));

@@ -1,4 +1,4 @@
-//! Somebody has the customer_id, and user_id and password are that customer's (doc 4.3).
+//! Account check: the customer_id exists, and user_id and password are that customer's (doc 4.3).
 
 use super::{CheckInput, Finding};
 use crate::base::text;
@@ -18,8 +18,8 @@ pub fn check(case: &CheckInput) -> Finding {
         );
     };
     let wrong = [
-        misfit("user_id", &case.user_id, &customer.account.user_id, &customer.account.password),
-        misfit("password", &case.password, &customer.account.password, &customer.account.user_id),
+        mismatch("user_id", &case.user_id, &customer.account.user_id, &customer.account.password),
+        mismatch("password", &case.password, &customer.account.password, &customer.account.user_id),
     ];
     let wrong: Vec<_> = wrong.into_iter().flatten().collect();
     match wrong.first() {
@@ -27,19 +27,19 @@ pub fn check(case: &CheckInput) -> Finding {
             let reasons: Vec<_> = wrong.iter().map(|(reason, _)| reason.as_str()).collect();
             Finding::failed(THIS, Code::ACCOUNT, with_owner(case, reasons.join("; ")), *hint)
         }
-        None if opened(&case.user_id) && opened(&case.password) => {
+        None if decrypted(&case.user_id) && decrypted(&case.password) => {
             Finding::passed(THIS, "user_id and password are the customer's")
         }
-        None => Finding::unknown(THIS, "user_id and password are not both decrypted"),
+        None => Finding::unknown(THIS, "user_id and password could not both be decrypted"),
     }
 }
 
-fn opened(credential: &Credential) -> bool {
+fn decrypted(credential: &Credential) -> bool {
     matches!(credential, Credential::Opened { .. })
 }
 
-/// How an opened field differs from what it should be; never what it is.
-fn misfit(
+/// Returns how a decrypted field differs from the expected value, and a hint. The reason never contains the value itself.
+fn mismatch(
     name: &str,
     credential: &Credential,
     expected: &str,
@@ -52,17 +52,17 @@ fn misfit(
     let (how, hint) = if plain.trim_end_matches(['\r', '\n']) == expected {
         ("but ends with a line break", "use printf '%s', not echo, before encrypting")
     } else if plain.trim() == expected {
-        ("but has blanks around it", "encrypt the text without blanks")
+        ("but has leading or trailing whitespace", "trim the text before encrypting")
     } else if plain.eq_ignore_ascii_case(expected) {
-        ("but differs in upper and lower case", "write it as in the customer's fixture")
+        ("but differs in upper and lower case", "write it exactly as in the customer's fixture")
     } else if plain.is_empty() {
         ("but is empty", "encrypt the text itself, not an unset variable")
     } else if plain == sibling {
         ("but holds the other field's value", "user_id and password are swapped")
     } else {
-        ("but is not this customer's", "compare [account] of the customer's fixture")
+        ("but is not this customer's", "compare it with [account] of the customer's fixture")
     };
-    Some((format!("{name} was opened, {how}"), hint))
+    Some((format!("{name} was decrypted, {how}"), hint))
 }
 
 fn with_owner(case: &CheckInput, reason: String) -> String {

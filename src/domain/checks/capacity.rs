@@ -1,4 +1,5 @@
-//! The matcher has a worker or a place to wait (doc 4.1, error: 6014 "Sistem Sedang Sibuk"). Judged only when nothing else failed.
+//! Capacity check: the matcher has a free worker or a free queue slot (doc 4.1, error: 6014 "Sistem Sedang Sibuk"). Evaluated only
+//! when no other check failed.
 
 use super::{CheckInput, Finding};
 use crate::domain::capacity::Availability;
@@ -8,24 +9,24 @@ use crate::protocol::Code;
 const THIS: Check = Check::Capacity;
 
 pub fn check(case: &CheckInput) -> Finding {
-    match case.room {
+    match case.availability {
         None => Finding::unknown(
             THIS,
-            "judged only when nothing else failed, so that a failed request takes no place",
+            "evaluated only when no other check failed, so that a failed request takes no slot",
         ),
-        Some(Availability::Unlimited) => Finding::passed(THIS, "the matcher takes any number of requests"),
-        Some(Availability::WorkerFree { busy, workers }) => {
-            Finding::passed(THIS, format!("{busy} of {workers} workers are busy; another takes it at once"))
-        }
-        Some(Availability::MustWait { workers, waiting }) => Finding::passed(
+        Some(Availability::Unlimited) => Finding::passed(THIS, "the matcher accepts any number of requests"),
+        Some(Availability::WorkerFree { busy, workers }) => Finding::passed(
             THIS,
-            format!("{}; {} before it", all_busy(workers), counted(waiting, "waits", "wait")),
+            format!("{busy} of {workers} workers are busy; a free one takes the request at once"),
         ),
+        Some(Availability::MustWait { workers, waiting }) => {
+            Finding::passed(THIS, format!("{}; {} before it", all_busy(workers), waiting_requests(waiting)))
+        }
         Some(Availability::Full { workers, waiting }) => Finding::failed(
             THIS,
             Code::BUSY,
-            format!("{} and {}", all_busy(workers), counted(waiting, "waits", "wait")),
-            "wait before you try again, longer each time; or raise workers or queue in the fixtures' [capacity]",
+            format!("{} and {}", all_busy(workers), waiting_requests(waiting)),
+            "retry with increasing delays (back-off), or raise workers or queue in [capacity] of the fixtures",
         ),
     }
 }
@@ -37,10 +38,10 @@ fn all_busy(workers: usize) -> String {
     }
 }
 
-fn counted(waiting: usize, one_waits: &str, they_wait: &str) -> String {
+fn waiting_requests(waiting: usize) -> String {
     match waiting {
-        0 => format!("nobody {one_waits}"),
-        1 => format!("1 request {one_waits}"),
-        _ => format!("{waiting} requests {they_wait}"),
+        0 => "no request waits".to_owned(),
+        1 => "1 request waits".to_owned(),
+        _ => format!("{waiting} requests wait"),
     }
 }

@@ -1,4 +1,4 @@
-//! `user_id` and `password` open with the customer's key (doc 2, 4.7).
+//! Decryption check: the customer's private key decrypts `user_id` and `password` (doc 2, 4.7).
 
 use super::{CheckInput, Finding};
 use crate::domain::evidence::Credential;
@@ -9,15 +9,15 @@ const THIS: Check = Check::Decryption;
 
 pub fn check(case: &CheckInput) -> Finding {
     let fields = [("user_id", &case.user_id), ("password", &case.password)];
-    let refused: Vec<_> = fields
+    let rejected: Vec<_> = fields
         .iter()
         .filter_map(|(name, credential)| match credential {
             Credential::Refused { reason, hint } => Some((format!("{name} {reason}"), hint.as_str())),
             _ => None,
         })
         .collect();
-    if let Some((_, hint)) = refused.first() {
-        let reasons: Vec<_> = refused.iter().map(|(reason, _)| reason.as_str()).collect();
+    if let Some((_, hint)) = rejected.first() {
+        let reasons: Vec<_> = rejected.iter().map(|(reason, _)| reason.as_str()).collect();
         return Finding::failed(THIS, Code::DECRYPTION, reasons.join("; "), (*hint).to_owned());
     }
     match fields.iter().find(|(_, credential)| matches!(credential, Credential::Absent)) {

@@ -1,4 +1,4 @@
-//! What a check looks at, and what it finds.
+//! Input and result of a check.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -13,50 +13,50 @@ use crate::domain::policy::{Check, Policy};
 use crate::domain::quota::QuotaView;
 use crate::protocol::{Body, Code};
 
-/// Everything a check may look at. No clock, no file, no lock.
+/// Input of the checks: everything a check may use. No clock, no file, no lock.
 #[derive(Debug)]
 pub struct CheckInput<'a> {
     pub body: &'a Body<'a>,
     pub customer_id: &'a str,
     pub methode: &'a str,
-    /// `None` when nobody has the customer_id.
+    /// `None` when the customer_id is unknown.
     pub customer: Option<&'a Customer>,
-    /// The customer's policy, or the global one.
+    /// Policy of the customer, or the global one.
     pub policy: &'a Policy,
-    /// The TCP peer, or whom a configured proxy says it stands for.
+    /// TCP peer, or the client address that a configured proxy reports.
     pub peer: Option<IpAddr>,
     pub user_id: Credential,
     pub password: Credential,
-    /// `None` when `image` is missing or no string.
+    /// `None` when `image` is missing or not a string.
     pub photo: Option<Photo<'a>>,
-    /// Today's quota, as it stands now.
+    /// Today's quota, at this moment.
     pub quota: QuotaView,
-    /// What there is of the matcher's capacity; `None` where nobody asked, because something else failed.
-    pub room: Option<Availability>,
-    /// The customer whose account the opened user_id is, when it is not this one's.
+    /// Availability of the matcher; `None` when it was not requested, because another check failed.
+    pub availability: Option<Availability>,
+    /// Id of the customer that the decrypted user_id belongs to, when it is another one.
     pub owner_of_user_id: Option<String>,
 }
 
-/// How a check ended.
+/// Result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     Passed,
     Failed,
-    /// It could not be judged, and so has not failed.
+    /// The check could not be evaluated, so it has not failed.
     Unknown,
 }
 
-/// What one check found.
+/// Finding of one check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Finding {
     pub check: Check,
     pub status: Status,
-    /// The answer this failure asks for.
+    /// Code of the answer that this failure leads to.
     pub code: Option<Code>,
-    /// Why, for a person.
+    /// Reason, in plain text for people.
     pub reason: Cow<'static, str>,
-    /// What to do, when something failed.
+    /// What to do about it, when the check failed.
     pub hint: Option<Cow<'static, str>>,
 }
 

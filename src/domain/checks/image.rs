@@ -1,4 +1,4 @@
-//! The image is base64 of a whole jpg or png within the limits (doc 2, `image`; that it is answered 5004 is assumed).
+//! Image check: the image is base64 of a complete jpg or png within the limits (doc 2, `image`; assumed: the answer is 5004).
 
 use super::{CheckInput, Finding};
 use crate::domain::policy::Check;
@@ -7,7 +7,7 @@ const THIS: Check = Check::Image;
 
 pub fn check(case: &CheckInput) -> Finding {
     let Some(photo) = &case.photo else {
-        return Finding::unknown(THIS, "there is no image to judge");
+        return Finding::unknown(THIS, "there is no image to check");
     };
     match (&photo.fault, photo.format, photo.dimensions) {
         (Some(fault), ..) => {
@@ -16,6 +16,6 @@ pub fn check(case: &CheckInput) -> Finding {
         (None, Some(format), Some((width, height))) => {
             Finding::passed(THIS, format!("{format} of {width} x {height} pixels, {} bytes", photo.bytes))
         }
-        _ => Finding::unknown(THIS, "the image was not looked into"),
+        _ => Finding::unknown(THIS, "the image was not inspected"),
     }
 }

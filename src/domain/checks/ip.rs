@@ -1,4 +1,4 @@
-//! The body's `ip` is an address the customer may use; with `access.peer` the TCP peer is one too (doc 2, 4.4).
+//! IP check: the body's `ip` is in the customer's allow list; with `access.peer` the TCP peer must be too (doc 2, 4.4).
 
 use std::net::IpAddr;
 
@@ -11,69 +11,73 @@ use crate::protocol::{Code, Field};
 const THIS: Check = Check::Ip;
 
 pub fn check(case: &CheckInput) -> Finding {
-    let judged = [body_ip(case), peer(case)];
-    let reasons = |wanted: fn(&Judged) -> bool| -> String {
+    let results = [body_ip(case), peer(case)];
+    let reasons = |filter: fn(&AddressResult) -> bool| -> String {
         let texts: Vec<_> =
-            judged.iter().flatten().filter(|judged| wanted(judged)).map(Judged::text).collect();
+            results.iter().flatten().filter(|result| filter(result)).map(AddressResult::text).collect();
         texts.join("; ")
     };
-    if let Some(Judged::Wrong(_, hint)) =
-        judged.iter().flatten().find(|judged| matches!(judged, Judged::Wrong(..)))
+    if let Some(AddressResult::Rejected(_, hint)) =
+        results.iter().flatten().find(|result| matches!(result, AddressResult::Rejected(..)))
     {
         return Finding::failed(
             THIS,
             Code::IP,
-            reasons(|judged| matches!(judged, Judged::Wrong(..))),
+            reasons(|result| matches!(result, AddressResult::Rejected(..))),
             hint.clone(),
         );
     }
-    if judged.iter().flatten().any(|judged| matches!(judged, Judged::Unknown(_))) {
-        return Finding::unknown(THIS, reasons(|judged| matches!(judged, Judged::Unknown(_))));
+    if results.iter().flatten().any(|result| matches!(result, AddressResult::Unknown(_))) {
+        return Finding::unknown(THIS, reasons(|result| matches!(result, AddressResult::Unknown(_))));
     }
     Finding::passed(THIS, reasons(|_| true))
 }
 
-/// How one of the two addresses is.
-enum Judged {
-    Right(String),
+/// Result for one of the two addresses.
+enum AddressResult {
+    Allowed(String),
     Unknown(&'static str),
-    /// Why, and what to do.
-    Wrong(String, String),
+    /// Reason and hint.
+    Rejected(String, String),
 }
 
-impl Judged {
+impl AddressResult {
     fn text(&self) -> &str {
         match self {
-            Judged::Right(text) | Judged::Wrong(text, _) => text,
-            Judged::Unknown(text) => text,
+            AddressResult::Allowed(text) | AddressResult::Rejected(text, _) => text,
+            AddressResult::Unknown(text) => text,
         }
     }
 }
 
-fn body_ip(case: &CheckInput) -> Option<Judged> {
+fn body_ip(case: &CheckInput) -> Option<AddressResult> {
     let Some(text) = case.body.text(Field::Ip) else {
-        return Some(Judged::Unknown("there is no ip to judge"));
+        return Some(AddressResult::Unknown("there is no ip to check"));
     };
     let Ok(ip) = text.parse::<IpAddr>() else {
-        let hint = "send the address alone, such as 10.0.0.1, without blanks, port or leading zeros";
-        return Some(Judged::Wrong(format!("ip {} is no address", text::quoted(text)), hint.to_owned()));
+        let hint = "send only the address, such as 10.0.0.1, without spaces, port or leading zeros";
+        return Some(AddressResult::Rejected(
+            format!("ip {} is not an IP address", text::quoted(text)),
+            hint.to_owned(),
+        ));
     };
     Some(match case.customer {
-        None => Judged::Unknown("the customer is unknown, and so is its allow list"),
-        Some(customer) if customer.allows(ip) => Judged::Right(format!("ip {ip} is allowed")),
-        Some(customer) => {
-            Judged::Wrong(format!("ip {ip} is not in the customer's allow list"), allow_hint(customer))
-        }
+        None => AddressResult::Unknown("the customer is unknown, and so is its allow list"),
+        Some(customer) if customer.allows(ip) => AddressResult::Allowed(format!("ip {ip} is allowed")),
+        Some(customer) => AddressResult::Rejected(
+            format!("ip {ip} is not in the customer's allow list"),
+            allow_hint(customer),
+        ),
     })
 }
 
-/// `None` where the peer does not matter.
-fn peer(case: &CheckInput) -> Option<Judged> {
+/// Checks the peer; `None` when the customer does not restrict it.
+fn peer(case: &CheckInput) -> Option<AddressResult> {
     let customer = case.customer.filter(|customer| customer.access_peer)?;
     Some(match case.peer {
-        None => Judged::Unknown("the connection's peer is not known"),
-        Some(peer) if customer.allows(peer) => Judged::Right(format!("peer {peer} is allowed")),
-        Some(peer) => Judged::Wrong(
+        None => AddressResult::Unknown("the connection's peer is unknown"),
+        Some(peer) if customer.allows(peer) => AddressResult::Allowed(format!("peer {peer} is allowed")),
+        Some(peer) => AddressResult::Rejected(
             format!("the connection's peer {peer} is not in the customer's allow list"),
             allow_hint(customer),
         ),

@@ -1,5 +1,5 @@
-//! The checks, one file each. Every check is assessed; which failed one is answered is `policy.precedence`, not the order of
-//! the code.
+//! Checks (request validation), one file each. Every check is evaluated; `policy.precedence`, not the order of the code, determines
+//! which failed check is answered.
 
 mod account;
 mod capacity;
@@ -15,8 +15,8 @@ pub use finding::{CheckInput, Finding, Status};
 
 use super::policy::Check;
 
-/// The checks' judgements, in the default order.
-const ASSESSORS: [fn(&CheckInput) -> Finding; 8] = [
+/// All checks, in the default order.
+const CHECKS: [fn(&CheckInput) -> Finding; 8] = [
     parameters::check,
     decryption::check,
     account::check,
@@ -27,18 +27,18 @@ const ASSESSORS: [fn(&CheckInput) -> Finding; 8] = [
     capacity::check,
 ];
 
-/// The finding of every check, in the default order.
+/// Evaluates every check; returns the findings in the default order.
 #[must_use]
 pub fn assess(case: &CheckInput) -> Vec<Finding> {
-    ASSESSORS.iter().map(|check| check(case)).collect()
+    CHECKS.iter().map(|check| check(case)).collect()
 }
 
-/// Judges the quota again, for a case whose quota has moved since.
+/// Re-evaluates the quota check, after the quota has changed.
 pub fn reassess_quota(case: &CheckInput, findings: &mut [Finding]) {
     replace(findings, quota::check(case));
 }
 
-/// Judges the capacity, for a case in which nothing else failed.
+/// Re-evaluates the capacity check, for a request in which no other check failed.
 pub fn reassess_capacity(case: &CheckInput, findings: &mut [Finding]) {
     replace(findings, capacity::check(case));
 }
@@ -49,7 +49,7 @@ fn replace(findings: &mut [Finding], by: Finding) {
     }
 }
 
-/// The failed finding that is answered; `None` when nothing failed.
+/// Returns the failed finding that is answered; `None` when no check failed.
 #[must_use]
 pub fn first_failed<'a>(findings: &'a [Finding], precedence: &[Check]) -> Option<&'a Finding> {
     precedence

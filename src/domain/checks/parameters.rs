@@ -1,4 +1,5 @@
-//! The body is a JSON object with all seven fields, of the right type and length; the methode is the customer's (doc 2, 4.5).
+//! Parameters check: the body is a JSON object with all seven fields, of the right type and length; the methode is the customer's
+//! (doc 2, 4.5).
 
 use super::{CheckInput, Finding};
 use crate::base::text;
@@ -10,12 +11,12 @@ const THIS: Check = Check::Parameters;
 
 pub fn check(case: &CheckInput) -> Finding {
     let methode = wrong_methode(case);
-    let in_the_body = match &case.body.fault {
+    let body = match &case.body.fault {
         Some(fault) => Some((fault.reason.clone(), fault.hint.clone())),
         None => field_faults(case),
     };
-    match (in_the_body, methode) {
-        (None, None) => Finding::passed(THIS, "all seven fields are there, of the right type and length"),
+    match (body, methode) {
+        (None, None) => Finding::passed(THIS, "all seven fields are present, with the right type and length"),
         (Some((reason, hint)), None) => Finding::failed(THIS, Code::PARAMETERS, reason, hint),
         (None, Some((reason, hint))) => {
             Finding::failed(THIS, case.policy.wrong_methode.clone(), reason, hint)
@@ -35,12 +36,12 @@ const HINT: &str = "send all seven keys, none empty: transactionId (at most 20 c
                     threshold (number), image, user_id, password, ip (15)";
 
 fn wrong_methode(case: &CheckInput) -> Option<(String, String)> {
-    let known = &case.customer?.methode;
-    if known.iter().any(|methode| methode == case.methode) {
+    let allowed = &case.customer?.methode;
+    if allowed.iter().any(|methode| methode == case.methode) {
         return None;
     }
     Some((
         format!("methode {} is not the customer's", text::quoted(case.methode)),
-        format!("{} has {}", case.customer_id, known.join(", ")),
+        format!("methode of {} is: {}", case.customer_id, allowed.join(" or ")),
     ))
 }

@@ -1,4 +1,4 @@
-//! Something is left of the customer's quota of this Jakarta day (doc 1, "kuota perhari", and 4.2).
+//! Quota check: the customer has quota left for this Jakarta day (doc 1, "kuota perhari", and 4.2).
 
 use super::{CheckInput, Finding};
 use crate::domain::policy::Check;

@@ -1,4 +1,4 @@
-//! Every check as a table of cases: what is seen, how it ends, and what the reason says.
+//! Every check as a table of cases: input, status and reason.
 
 use std::sync::{Arc, LazyLock};
 
@@ -36,12 +36,12 @@ fn customer() -> Customer {
 
 const GOOD: &str = r#"{"transactionId":"T","transactionSource":"test","threshold":"5","image":"AA==","user_id":"AA==","password":"AA==","ip":"10.0.0.1"}"#;
 
-fn opened(plain: &str) -> Credential {
+fn decrypted(plain: &str) -> Credential {
     Credential::Opened { plain: plain.to_owned(), line_breaks: false }
 }
 
-/// Judges the good case after `change` has been at it.
-fn judge(json: &str, customer: Option<&Customer>, change: impl Fn(&mut CheckInput)) -> Vec<Finding> {
+/// Evaluates the checks on the good case, modified by `change`.
+fn evaluate(json: &str, customer: Option<&Customer>, change: impl Fn(&mut CheckInput)) -> Vec<Finding> {
     let body = Body::decode(json.as_bytes());
     let policy = customer.map_or_else(Policy::default, |customer| customer.policy.clone());
     let mut case = CheckInput {
@@ -51,11 +51,11 @@ fn judge(json: &str, customer: Option<&Customer>, change: impl Fn(&mut CheckInpu
         customer,
         policy: &policy,
         peer: None,
-        user_id: opened("demo-user"),
-        password: opened("demo-password"),
+        user_id: decrypted("demo-user"),
+        password: decrypted("demo-password"),
         photo: Some(photo()),
         quota: QuotaView { per_day: Some(80), used: 0 },
-        room: Some(Availability::Unlimited),
+        availability: Some(Availability::Unlimited),
         owner_of_user_id: None,
     };
     change(&mut case);
@@ -74,19 +74,19 @@ fn expect(findings: &[Finding], check: Check, status: Status, code: Option<&str>
     assert_eq!(finding.status, status, "{}", finding.reason);
     assert_eq!(finding.code.as_ref().map(Code::as_str), code);
     assert!(finding.reason.contains(reason), "{}", finding.reason);
-    assert_eq!(finding.hint.is_some(), status == Status::Failed, "a hint stands with a failure");
+    assert_eq!(finding.hint.is_some(), status == Status::Failed, "exactly a failed finding has a hint");
 }
 
 #[test]
 fn a_good_case_passes_every_check() {
-    for finding in judge(GOOD, Some(&customer()), |_| {}) {
+    for finding in evaluate(GOOD, Some(&customer()), |_| {}) {
         assert_eq!(finding.status, Status::Passed, "{:?}: {}", finding.check, finding.reason);
     }
 }
 
 #[test]
 fn there_is_a_finding_for_every_check_in_the_default_order() {
-    let findings = judge("", None, |_| {});
+    let findings = evaluate("", None, |_| {});
     let checks: Vec<_> = findings.iter().map(|finding| finding.check).collect();
     assert_eq!(checks, Check::ALL);
 }
@@ -94,14 +94,14 @@ fn there_is_a_finding_for_every_check_in_the_default_order() {
 #[test]
 fn capacity() {
     let demo = customer();
-    for (room, status, reason) in [
-        (None, Status::Unknown, "judged only when nothing else failed"),
+    for (availability, status, reason) in [
+        (None, Status::Unknown, "evaluated only when no other check failed"),
         (Some(Availability::Unlimited), Status::Passed, "any number"),
         (Some(Availability::WorkerFree { busy: 1, workers: 4 }), Status::Passed, "1 of 4 workers are busy"),
         (
             Some(Availability::MustWait { workers: 1, waiting: 0 }),
             Status::Passed,
-            "the only worker is busy; nobody waits",
+            "the only worker is busy; no request waits",
         ),
         (
             Some(Availability::MustWait { workers: 4, waiting: 1 }),
@@ -115,7 +115,13 @@ fn capacity() {
         ),
     ] {
         let code = (status == Status::Failed).then_some("6014");
-        expect(&judge(GOOD, Some(&demo), |case| case.room = room), Check::Capacity, status, code, reason);
+        expect(
+            &evaluate(GOOD, Some(&demo), |case| case.availability = availability),
+            Check::Capacity,
+            status,
+            code,
+            reason,
+        );
     }
 }
 
@@ -123,14 +129,14 @@ fn capacity() {
 fn parameters() {
     let demo = customer();
     let failed = |json: &str, reason: &str| {
-        let findings = judge(json, Some(&demo), |_| {});
+        let findings = evaluate(json, Some(&demo), |_| {});
         expect(&findings, Check::Parameters, Status::Failed, Some("5004"), reason);
     };
     failed("", "the body is empty");
     failed(&GOOD.replace("\"5\"", "\"five\""), "threshold is the string \"five\"");
     failed(&GOOD.replace(r#""ip":"10.0.0.1""#, r#""ip":"""#), "ip is empty");
     failed("{}", "transactionId is missing; transactionSource is missing");
-    let other = judge(GOOD, Some(&demo), |case| case.methode = "CALL_FR");
+    let other = evaluate(GOOD, Some(&demo), |case| case.methode = "CALL_FR");
     expect(
         &other,
         Check::Parameters,
@@ -138,7 +144,7 @@ fn parameters() {
         Some("5004"),
         "methode \"CALL_FR\" is not the customer's",
     );
-    let both = judge(&GOOD.replace("\"T\"", "1"), Some(&demo), |case| case.methode = "CALL_FR");
+    let both = evaluate(&GOOD.replace("\"T\"", "1"), Some(&demo), |case| case.methode = "CALL_FR");
     expect(
         &both,
         Check::Parameters,
@@ -146,25 +152,25 @@ fn parameters() {
         Some("5004"),
         "not a string; methode \"CALL_FR\" is not",
     );
-    let unknown = judge(GOOD, None, |case| case.methode = "CALL_FR");
+    let unknown = evaluate(GOOD, None, |case| case.methode = "CALL_FR");
     expect(&unknown, Check::Parameters, Status::Passed, None, "");
     let mut lenient = customer();
     lenient.policy.wrong_methode = Code::ACCOUNT;
-    let other = judge(GOOD, Some(&lenient), |case| case.methode = "CALL_FR");
+    let other = evaluate(GOOD, Some(&lenient), |case| case.methode = "CALL_FR");
     expect(&other, Check::Parameters, Status::Failed, Some("5001"), "methode");
 }
 
 #[test]
 fn decryption() {
     let demo = customer();
-    let refused = |text: &str| Credential::Refused { reason: text.to_owned(), hint: "do".to_owned() };
-    let both = judge(GOOD, Some(&demo), |case| {
-        case.user_id = refused("is bad");
-        case.password = refused("is worse");
+    let rejected = |text: &str| Credential::Refused { reason: text.to_owned(), hint: "do".to_owned() };
+    let both = evaluate(GOOD, Some(&demo), |case| {
+        case.user_id = rejected("is bad");
+        case.password = rejected("is worse");
     });
     expect(&both, Check::Decryption, Status::Failed, Some("5006"), "user_id is bad; password is worse");
-    expect(&both, Check::Account, Status::Unknown, None, "not both decrypted");
-    let absent = judge(GOOD, Some(&demo), |case| case.password = Credential::Absent);
+    expect(&both, Check::Account, Status::Unknown, None, "could not both be decrypted");
+    let absent = evaluate(GOOD, Some(&demo), |case| case.password = Credential::Absent);
     expect(&absent, Check::Decryption, Status::Unknown, None, "there is no password");
 }
 
@@ -172,55 +178,55 @@ fn decryption() {
 fn account() {
     let demo = customer();
     let failed = |user: &str, password: &str, reason: &str| {
-        let findings = judge(GOOD, Some(&demo), |case| {
-            case.user_id = opened(user);
-            case.password = opened(password);
+        let findings = evaluate(GOOD, Some(&demo), |case| {
+            case.user_id = decrypted(user);
+            case.password = decrypted(password);
         });
         expect(&findings, Check::Account, Status::Failed, Some("5001"), reason);
         let finding = findings.iter().find(|finding| finding.check == Check::Account).unwrap();
-        assert!(!finding.reason.contains("geheim"), "never what was sent");
+        assert!(!finding.reason.contains("geheim"), "the reason contains the value that was sent");
     };
-    failed("demo-user\n", "demo-password", "user_id was opened, but ends with a line break");
-    failed(" demo-user", "demo-password", "has blanks around it");
+    failed("demo-user\n", "demo-password", "user_id was decrypted, but ends with a line break");
+    failed(" demo-user", "demo-password", "has leading or trailing whitespace");
     failed("DEMO-user", "demo-password", "upper and lower case");
-    failed("demo-user", "", "password was opened, but is empty");
+    failed("demo-user", "", "password was decrypted, but is empty");
     failed(
         "x",
         "y",
-        "user_id was opened, but is not this customer's; password was opened, but is not this customer's",
+        "user_id was decrypted, but is not this customer's; password was decrypted, but is not this customer's",
     );
     failed("demo-password", "demo-user", "holds the other field's value");
-    failed("demo-user", "geheim", "password was opened, but is not this customer's");
-    let other = judge(GOOD, Some(&demo), |case| {
-        case.user_id = opened("bank");
+    failed("demo-user", "geheim", "password was decrypted, but is not this customer's");
+    let other = evaluate(GOOD, Some(&demo), |case| {
+        case.user_id = decrypted("bank");
         case.owner_of_user_id = Some("bank".to_owned());
     });
     expect(&other, Check::Account, Status::Failed, Some("5001"), "user_id is that of customer bank");
-    let wrong_user = judge(GOOD, Some(&demo), |case| {
-        case.user_id = opened("x");
+    let wrong_user = evaluate(GOOD, Some(&demo), |case| {
+        case.user_id = decrypted("x");
         case.password = Credential::Absent;
     });
     expect(&wrong_user, Check::Account, Status::Failed, Some("5001"), "not this customer's");
-    let unknown = judge(GOOD, None, |_| {});
+    let unknown = evaluate(GOOD, None, |_| {});
     expect(&unknown, Check::Account, Status::Failed, Some("5001"), "no customer has the id \"nobody\"");
 }
 
 #[test]
 fn quota() {
     let demo = customer();
-    let with = |per_day, used| judge(GOOD, Some(&demo), |case| case.quota = QuotaView { per_day, used });
+    let with = |per_day, used| evaluate(GOOD, Some(&demo), |case| case.quota = QuotaView { per_day, used });
     expect(&with(Some(80), 79), Check::Quota, Status::Passed, None, "1 of 80 left");
     expect(&with(Some(80), 80), Check::Quota, Status::Failed, Some("5002"), "quota of 80 is used up");
     expect(&with(Some(80), 99), Check::Quota, Status::Failed, Some("5002"), "used up");
     expect(&with(Some(0), 0), Check::Quota, Status::Failed, Some("5002"), "used up");
     expect(&with(None, 99), Check::Quota, Status::Passed, None, "no limit");
-    expect(&judge(GOOD, None, |_| {}), Check::Quota, Status::Unknown, None, "unknown");
+    expect(&evaluate(GOOD, None, |_| {}), Check::Quota, Status::Unknown, None, "unknown");
 }
 
 #[test]
 fn ip() {
     let demo = customer();
-    let with = |ip: &str| judge(&GOOD.replace("10.0.0.1", ip), Some(&demo), |_| {});
+    let with = |ip: &str| evaluate(&GOOD.replace("10.0.0.1", ip), Some(&demo), |_| {});
     expect(&with("127.0.0.1"), Check::Ip, Status::Passed, None, "127.0.0.1");
     expect(
         &with("11.0.0.1"),
@@ -229,27 +235,27 @@ fn ip() {
         Some("5003"),
         "11.0.0.1 is not in the customer's allow list",
     );
-    for no_address in ["localhost", " 10.0.0.1", "10.0.0.1:80", "10.0.0.01", "10.0.0"] {
-        expect(&with(no_address), Check::Ip, Status::Failed, Some("5003"), "is no address");
+    for invalid in ["localhost", " 10.0.0.1", "10.0.0.1:80", "10.0.0.01", "10.0.0"] {
+        expect(&with(invalid), Check::Ip, Status::Failed, Some("5003"), "is not an IP address");
     }
-    expect(&judge("{}", Some(&demo), |_| {}), Check::Ip, Status::Unknown, None, "no ip");
+    expect(&evaluate("{}", Some(&demo), |_| {}), Check::Ip, Status::Unknown, None, "no ip");
     let open = Customer { allow: None, ..customer() };
     expect(
-        &judge(&GOOD.replace("10.0.0.1", "8.8.8.8"), Some(&open), |_| {}),
+        &evaluate(&GOOD.replace("10.0.0.1", "8.8.8.8"), Some(&open), |_| {}),
         Check::Ip,
         Status::Passed,
         None,
         "",
     );
     let closed = Customer { allow: Some(Vec::new()), ..customer() };
-    expect(&judge(GOOD, Some(&closed), |_| {}), Check::Ip, Status::Failed, Some("5003"), "not in");
+    expect(&evaluate(GOOD, Some(&closed), |_| {}), Check::Ip, Status::Failed, Some("5003"), "not in");
 }
 
 #[test]
-fn the_peer_is_judged_only_where_access_peer_says_so() {
+fn the_peer_is_checked_only_with_access_peer() {
     let strict = Customer { access_peer: true, ..customer() };
     let with = |customer: &Customer, peer: &str| {
-        judge(GOOD, Some(customer), |case| case.peer = Some(peer.parse().unwrap()))
+        evaluate(GOOD, Some(customer), |case| case.peer = Some(peer.parse().unwrap()))
     };
     expect(
         &with(&strict, "192.168.0.1"),
@@ -260,8 +266,8 @@ fn the_peer_is_judged_only_where_access_peer_says_so() {
     );
     expect(&with(&strict, "10.9.9.9"), Check::Ip, Status::Passed, None, "");
     expect(&with(&strict, "::ffff:10.9.9.9"), Check::Ip, Status::Passed, None, "");
-    expect(&judge(GOOD, Some(&strict), |_| {}), Check::Ip, Status::Unknown, None, "peer is not known");
-    let without_ip = judge("{}", Some(&strict), |case| case.peer = Some([192, 168, 0, 1].into()));
+    expect(&evaluate(GOOD, Some(&strict), |_| {}), Check::Ip, Status::Unknown, None, "peer is unknown");
+    let without_ip = evaluate("{}", Some(&strict), |case| case.peer = Some([192, 168, 0, 1].into()));
     expect(&without_ip, Check::Ip, Status::Failed, Some("5003"), "the connection's peer 192.168.0.1");
     expect(&with(&customer(), "192.168.0.1"), Check::Ip, Status::Passed, None, "");
 }
@@ -269,7 +275,7 @@ fn the_peer_is_judged_only_where_access_peer_says_so() {
 #[test]
 fn threshold() {
     let demo = customer();
-    let with = |json: &str| judge(&GOOD.replace("\"5\"", json), Some(&demo), |_| {});
+    let with = |json: &str| evaluate(&GOOD.replace("\"5\"", json), Some(&demo), |_| {});
     for good in ["1", "20", "\"1.0\"", "7.25", "20.0", "1e1"] {
         expect(&with(good), Check::Threshold, Status::Passed, None, "within");
     }
@@ -283,25 +289,25 @@ fn threshold() {
 fn image() {
     let mut demo = customer();
     demo.policy.bad_image = Code::BAD_PHOTO;
-    let broken = judge(GOOD, Some(&demo), |case| {
+    let broken = evaluate(GOOD, Some(&demo), |case| {
         case.photo = Some(Photo::of_file(b"GIF89a".to_vec(), &crate::domain::limits::Limits::default()))
     });
     expect(&broken, Check::Image, Status::Failed, Some("6015"), "image is GIF, not a jpg or png");
-    let none = judge(GOOD, Some(&demo), |case| case.photo = None);
+    let none = evaluate(GOOD, Some(&demo), |case| case.photo = None);
     expect(&none, Check::Image, Status::Unknown, None, "no image");
 }
 
 #[test]
 fn the_precedence_decides_which_failure_is_answered() {
-    let findings = judge("{}", None, |case| {
+    let findings = evaluate("{}", None, |case| {
         case.user_id = Credential::Refused { reason: "x".to_owned(), hint: "y".to_owned() };
     });
     let first = |order: &[Check]| first_failed(&findings, order).map(|finding| finding.check);
     assert_eq!(first(&Check::ALL), Some(Check::Parameters));
     assert_eq!(first(&[Check::Threshold, Check::Account, Check::Parameters]), Some(Check::Account));
-    assert_eq!(first(&[Check::Quota, Check::Ip]), None, "what cannot be judged has not failed");
+    assert_eq!(first(&[Check::Quota, Check::Ip]), None, "an unknown check has not failed");
     assert_eq!(
-        judge(GOOD, Some(&customer()), |_| {}).iter().filter(|f| f.status == Status::Failed).count(),
+        evaluate(GOOD, Some(&customer()), |_| {}).iter().filter(|f| f.status == Status::Failed).count(),
         0
     );
 }

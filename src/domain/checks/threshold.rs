@@ -1,4 +1,4 @@
-//! The threshold lies within 1 to 20, both allowed (doc 4.6, "1 sd 20").
+//! Threshold check: the threshold is within 1 to 20, both included (doc 4.6, "1 sd 20").
 
 use super::{CheckInput, Finding};
 use crate::domain::policy::Check;
@@ -6,21 +6,21 @@ use crate::protocol::Code;
 
 const THIS: Check = Check::Threshold;
 
-/// Doc 4.6; that both ends and fractions are allowed is assumed.
+/// Valid thresholds (doc 4.6). Assumed: both ends and fractions are allowed.
 pub const RANGE: std::ops::RangeInclusive<f64> = 1.0..=20.0;
 
 pub fn check(case: &CheckInput) -> Finding {
-    let seen = case.body.threshold_text().unwrap_or_default();
+    let text = case.body.threshold_text().unwrap_or_default();
     match case.body.threshold() {
-        None => Finding::unknown(THIS, "there is no threshold to judge"),
+        None => Finding::unknown(THIS, "there is no threshold to check"),
         Some(threshold) if RANGE.contains(&threshold) => {
-            Finding::passed(THIS, format!("{seen} is within 1 to 20"))
+            Finding::passed(THIS, format!("{text} is within 1 to 20"))
         }
         Some(_) => Finding::failed(
             THIS,
             Code::THRESHOLD,
-            format!("threshold {seen} is not within 1 to 20"),
-            "send a number from 1 to 20, both allowed, fractions too",
+            format!("threshold {text} is not within 1 to 20"),
+            "send a number from 1 to 20, both included; fractions are allowed",
         ),
     }
 }

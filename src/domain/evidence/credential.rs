@@ -1,16 +1,16 @@
-//! One encrypted field: base64, then RSA PKCS#1 v1.5, then UTF-8 (doc 2, `user_id` and `password`).
+//! Decrypts one encrypted field: base64, then RSA PKCS#1 v1.5, then UTF-8 (doc 2, `user_id` and `password`).
 
 use crate::keys::{KeyRing, PrivateKey, diagnose};
 use crate::protocol::encoding::{self, Base64Fault, Base64Mode};
 
-/// What became of an encrypted field. What was sent is never kept, neither plain nor encrypted.
+/// Result of decrypting an encrypted field. Never keeps the ciphertext; keeps plain text only in `Opened`, which `Debug` redacts.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Credential {
-    /// The field is missing or no string: nothing to open.
+    /// The field is missing or not a string: nothing to decrypt.
     Absent,
-    /// Opened; `line_breaks` were let pass by policy.
+    /// Decrypted; `line_breaks`: the base64 contained line breaks, which the policy allows.
     Opened { plain: String, line_breaks: bool },
-    /// Not opened: why, and what to do.
+    /// Not decrypted: why, and what to do.
     Refused { reason: String, hint: String },
 }
 
@@ -25,8 +25,7 @@ impl std::fmt::Debug for Credential {
     }
 }
 
-/// Opens the text of a field with `key`. `expected` is the account's own value, known so that the field sent unencrypted is
-/// recognised.
+/// Decrypts the text of a field with `key`. `expected` is the account's own value; it detects a field that was sent unencrypted.
 #[must_use]
 pub fn open(
     text: Option<&str>,
@@ -36,8 +35,8 @@ pub fn open(
     ring: &KeyRing,
 ) -> Credential {
     let Some(text) = text else { return Credential::Absent };
-    match attempt(text, mode, key, ring) {
-        Err(_) if expected.is_some_and(|plain| sent_in_clear(text, plain)) => Credential::Refused {
+    match decrypt(text, mode, key, ring) {
+        Err(_) if expected.is_some_and(|plain| sent_unencrypted(text, plain)) => Credential::Refused {
             reason: "was sent unencrypted".to_owned(),
             hint: "encrypt with the public key (openssl_public_encrypt), then base64".to_owned(),
         },
@@ -46,31 +45,31 @@ pub fn open(
     }
 }
 
-fn attempt(
+fn decrypt(
     text: &str,
     mode: Base64Mode,
     key: &PrivateKey,
     ring: &KeyRing,
 ) -> Result<Credential, (String, String)> {
     let decoded = encoding::decode(text, mode).map_err(|fault| match fault {
-        // What stands before the comma may be part of a password sent in clear.
+        // Not quoted: the part before the comma may belong to a password that was sent unencrypted.
         Base64Fault::DataUri(_) => {
             ("is not base64: it starts like a data URI".to_owned(), fault.hint().to_owned())
         }
         fault => (fault.to_string(), fault.hint().to_owned()),
     })?;
-    let plain = key.open(&decoded.bytes).map_err(|refusal| {
-        let misfit = diagnose(&decoded.bytes, refusal, key, ring);
-        (misfit.to_string(), misfit.hint().to_owned())
+    let plain = key.open(&decoded.bytes).map_err(|error| {
+        let failure = diagnose(&decoded.bytes, error, key, ring);
+        (failure.to_string(), failure.hint().to_owned())
     })?;
     let plain = String::from_utf8(plain).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
-        (format!("opened, but is not UTF-8: byte {} is no text", at + 1), "encrypt UTF-8 text".to_owned())
+        (format!("decrypted, but is not UTF-8: byte {} is invalid", at + 1), "encrypt UTF-8 text".to_owned())
     })?;
     Ok(Credential::Opened { plain, line_breaks: decoded.line_breaks })
 }
 
-fn sent_in_clear(text: &str, plain: &str) -> bool {
+fn sent_unencrypted(text: &str, plain: &str) -> bool {
     let text = text.trim();
     text == plain
         || encoding::decode(text, Base64Mode::Mime)
@@ -85,7 +84,7 @@ mod tests {
     static RING: LazyLock<KeyRing> =
         LazyLock::new(|| KeyRing::new(PrivateKey::generate("the server's key", 1024).unwrap(), None));
 
-    fn seal(plain: &[u8]) -> String {
+    fn encrypt_text(plain: &[u8]) -> String {
         let public = crate::keys::read_public_pem(RING.server().public_pem()).unwrap();
         encoding::encode(&crate::keys::encrypt(&public, plain).unwrap())
     }
@@ -95,7 +94,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn check_refused(text: &str, expected: &str) {
+    fn check_rejected(text: &str, expected: &str) {
         match open_strict(text) {
             Credential::Refused { reason, hint } => {
                 assert!(reason.contains(expected), "{reason}");
@@ -106,42 +105,42 @@ mod tests {
     }
 
     #[test]
-    fn a_sealed_text_opens() {
+    fn an_encrypted_text_is_decrypted() {
         let expected = Credential::Opened { plain: "demo-user".to_owned(), line_breaks: false };
-        assert_eq!(open_strict(&seal(b"demo-user")), expected);
+        assert_eq!(open_strict(&encrypt_text(b"demo-user")), expected);
         assert_eq!(open(None, None, Base64Mode::Strict, RING.server(), &RING), Credential::Absent);
     }
 
     #[test]
-    fn each_mistake_has_its_reason() {
-        let good = seal(b"demo-user");
-        check_refused("demo-user", "was sent unencrypted");
-        check_refused(&encoding::encode(b"demo-user"), "was sent unencrypted");
-        check_refused(&encoding::encode(b"demo-user\n"), "was sent unencrypted");
-        check_refused("data:image/png;base64,geheim", "starts like a data URI");
-        check_refused("some*body", "is not base64: '*' at character 5");
-        check_refused(&encoding::encode(b"somebody"), "wrong length for the key: 8 bytes");
-        check_refused(
+    fn each_mistake_has_its_own_reason() {
+        let good = encrypt_text(b"demo-user");
+        check_rejected("demo-user", "was sent unencrypted");
+        check_rejected(&encoding::encode(b"demo-user"), "was sent unencrypted");
+        check_rejected(&encoding::encode(b"demo-user\n"), "was sent unencrypted");
+        check_rejected("data:image/png;base64,geheim", "starts like a data URI");
+        check_rejected("some*body", "is not base64: '*' at character 5");
+        check_rejected(&encoding::encode(b"somebody"), "wrong length for the key: 8 bytes");
+        check_rejected(
             &format!("{}\n{}", &good[..76], &good[76..]),
             "line breaks: 1, the first at character 77",
         );
-        check_refused(&encoding::encode(good.as_bytes()), "is base64 twice");
-        check_refused(&seal(&[0x66, 0xFF, 0xFE]), "opened, but is not UTF-8: byte 2");
+        check_rejected(&encoding::encode(good.as_bytes()), "is base64 twice");
+        check_rejected(&encrypt_text(&[0x66, 0xFF, 0xFE]), "decrypted, but is not UTF-8: byte 2");
         let url_safe = encoding::encode(&[0xFB; 128]).replace('+', "-").replace('/', "_");
-        check_refused(&url_safe, "url-safe alphabet: '-' at character 1");
+        check_rejected(&url_safe, "url-safe alphabet: '-' at character 1");
     }
 
     #[test]
-    fn mime_lets_line_breaks_pass() {
-        let good = seal(b"demo-user");
+    fn mime_allows_line_breaks() {
+        let good = encrypt_text(b"demo-user");
         let wrapped = format!("{}\r\n{}", &good[..76], &good[76..]);
         let opened = open(Some(&wrapped), None, Base64Mode::Mime, RING.server(), &RING);
         assert_eq!(opened, Credential::Opened { plain: "demo-user".to_owned(), line_breaks: true });
     }
 
     #[test]
-    fn what_was_sent_is_never_shown() {
-        let debug = format!("{:?} {:?}", open_strict(&seal(b"topsecret")), open_strict("topsecret!"));
+    fn debug_output_never_contains_the_text() {
+        let debug = format!("{:?} {:?}", open_strict(&encrypt_text(b"topsecret")), open_strict("topsecret!"));
         assert!(!debug.contains("topsecret"), "{debug}");
     }
 }

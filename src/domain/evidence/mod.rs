@@ -1,5 +1,5 @@
-//! What a request shows once it is looked into: opened credentials and a recognised photo.
-//! The costly part of a request, done once, before any check, and less costly for what was seen before.
+//! Evidence of a request: decrypted credentials and the validated photo.
+//! This is the expensive part of a request. It runs once, before any check; `state::evidence_cache` caches valid results.
 
 pub mod credential;
 pub mod photo;

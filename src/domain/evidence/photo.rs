@@ -1,4 +1,4 @@
-//! The photo: base64, then a whole jpg or png of a size that is allowed (doc 2, `image`). Pixels are not decoded here.
+//! Validates the photo: base64, then a complete jpg or png within the size limits (doc 2, `image`). Does not decode pixels.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::domain::limits::Limits;
 use crate::protocol::encoding::{self, Base64Fault, Base64Mode};
 
-/// The two formats of the document.
+/// The two photo formats that the document allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum PhotoFormat {
@@ -19,36 +19,36 @@ pub enum PhotoFormat {
     Png,
 }
 
-/// A photo as far as it could be read.
+/// A photo, as far as it could be parsed.
 #[derive(Clone, Default)]
 pub struct Photo<'a> {
     source: PhotoSource<'a>,
-    /// What was seen in it.
-    pub look: PhotoInfo,
-    /// Why it is not fit for the matcher.
+    /// Properties of the photo.
+    pub info: PhotoInfo,
+    /// Why the matcher cannot use it; `None` when it can.
     pub fault: Option<PhotoFault>,
 }
 
-/// What is seen in a photo, without the photo.
+/// Properties of a photo, without its bytes.
 #[derive(Clone, Default)]
 pub struct PhotoInfo {
-    /// The file's length; 0 when the base64 could not be decoded.
+    /// File length in bytes; 0 when the base64 could not be decoded.
     pub bytes: usize,
     /// SHA-256 of the file.
     pub sha256: Option<[u8; 32]>,
-    /// Its format, when it is one of the document's.
+    /// File format; `None` unless it is one of the two that the document allows.
     pub format: Option<PhotoFormat>,
     /// Width and height in pixels.
     pub dimensions: Option<(u32, u32)>,
-    /// Line breaks in the base64 were let pass.
+    /// The base64 contained line breaks, which the policy allows.
     pub line_breaks: bool,
 }
 
-/// Where the file's bytes are.
+/// Source of the file's bytes.
 #[derive(Clone)]
 enum PhotoSource<'a> {
     File(Vec<u8>),
-    /// Not decoded: the photo was seen before.
+    /// Base64 that is not decoded yet, because the photo's properties were cached.
     Text(&'a str, Base64Mode),
 }
 
@@ -62,18 +62,18 @@ impl std::ops::Deref for Photo<'_> {
     type Target = PhotoInfo;
 
     fn deref(&self) -> &PhotoInfo {
-        &self.look
+        &self.info
     }
 }
 
-/// Why a photo is refused.
+/// Why a photo is rejected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PhotoFault {
     Base64(Base64Fault),
     DoubleBase64,
-    /// Some other kind of file, or none known.
+    /// Another file format; `None` for an unknown one.
     Format(Option<&'static str>),
-    /// No end marker: EOI of a JPEG, IEND of a PNG.
+    /// The end marker is missing: EOI of a JPEG, IEND of a PNG.
     Truncated {
         format: PhotoFormat,
         bytes: usize,
@@ -82,12 +82,12 @@ pub enum PhotoFault {
     Damaged(PhotoFormat),
     TooManyBytes {
         bytes: usize,
-        most: u64,
+        max: u64,
     },
     TooManyPixels {
         width: u32,
         height: u32,
-        most: u64,
+        max: u64,
     },
 }
 
@@ -99,50 +99,50 @@ impl fmt::Debug for Photo<'_> {
 }
 
 impl<'a> Photo<'a> {
-    /// Reads the text of the field `image`.
+    /// Parses the text of the field `image`.
     #[must_use]
     pub fn read(text: &str, mode: Base64Mode, limits: &Limits) -> Photo<'a> {
         match encoding::decode(text, mode) {
             Err(fault) => Photo { fault: Some(PhotoFault::Base64(fault)), ..Photo::default() },
             Ok(decoded) => {
                 let mut photo = Photo::of_file(decoded.bytes, limits);
-                photo.look.line_breaks = decoded.line_breaks;
+                photo.info.line_breaks = decoded.line_breaks;
                 photo
             }
         }
     }
 
-    /// A photo that was read before, from the same text in the same mode, and found fit.
+    /// Returns a photo with cached properties: the same text was parsed before, in the same mode, and was valid.
     #[must_use]
-    pub fn seen(text: &'a str, mode: Base64Mode, look: PhotoInfo) -> Photo<'a> {
-        Photo { source: PhotoSource::Text(text, mode), look, fault: None }
+    pub fn cached(text: &'a str, mode: Base64Mode, info: PhotoInfo) -> Photo<'a> {
+        Photo { source: PhotoSource::Text(text, mode), info, fault: None }
     }
 
-    /// Looks at a file.
+    /// Inspects a file.
     #[must_use]
     pub fn of_file(bytes: Vec<u8>, limits: &Limits) -> Photo<'a> {
-        let mut look = PhotoInfo {
+        let mut info = PhotoInfo {
             bytes: bytes.len(),
             sha256: Some(Sha256::digest(&bytes).into()),
             ..PhotoInfo::default()
         };
-        let fault = look.at(&bytes, limits).err();
-        Photo { source: PhotoSource::File(bytes), look, fault }
+        let fault = info.inspect(&bytes, limits).err();
+        Photo { source: PhotoSource::File(bytes), info, fault }
     }
 
-    /// The file; empty when the base64 could not be decoded. One that was seen before is decoded here.
+    /// Returns the file; empty when the base64 could not be decoded. Decodes the base64 of a cached photo on each call.
     #[must_use]
     pub fn file(&self) -> Cow<'_, [u8]> {
         match &self.source {
             PhotoSource::File(bytes) => Cow::Borrowed(bytes),
-            // It was decoded before, in this mode.
+            // Cannot fail: the same text was decoded before, in the same mode.
             PhotoSource::Text(text, mode) => {
                 Cow::Owned(encoding::decode(text, *mode).map(|decoded| decoded.bytes).unwrap_or_default())
             }
         }
     }
 
-    /// Whether the matcher can take it.
+    /// Whether the matcher can use it.
     #[must_use]
     pub fn is_fit(&self) -> bool {
         self.fault.is_none() && self.format.is_some()
@@ -150,42 +150,42 @@ impl<'a> Photo<'a> {
 }
 
 impl PhotoInfo {
-    fn at(&mut self, file: &[u8], limits: &Limits) -> Result<(), PhotoFault> {
+    fn inspect(&mut self, file: &[u8], limits: &Limits) -> Result<(), PhotoFault> {
         let bytes = file.len();
         if bytes as u64 > limits.image_bytes.0 {
-            return Err(PhotoFault::TooManyBytes { bytes, most: limits.image_bytes.0 });
+            return Err(PhotoFault::TooManyBytes { bytes, max: limits.image_bytes.0 });
         }
-        let format = recognise(file)?;
+        let format = detect_format(file)?;
         self.format = Some(format);
         let (width, height) = dimensions(file, format).ok_or_else(|| header_fault(file, format))?;
         self.dimensions = Some((width, height));
         if u64::from(width) * u64::from(height) > limits.image_pixels {
-            return Err(PhotoFault::TooManyPixels { width, height, most: limits.image_pixels });
+            return Err(PhotoFault::TooManyPixels { width, height, max: limits.image_pixels });
         }
-        if is_whole(file, format) { Ok(()) } else { Err(PhotoFault::Truncated { format, bytes }) }
+        if is_complete(file, format) { Ok(()) } else { Err(PhotoFault::Truncated { format, bytes }) }
     }
 }
 
-/// A header cut short is a truncated file; one that is all there is damaged.
+/// Returns why a header cannot be parsed: the file is truncated, or else damaged.
 fn header_fault(file: &[u8], format: PhotoFormat) -> PhotoFault {
-    if is_whole(file, format) {
+    if is_complete(file, format) {
         PhotoFault::Damaged(format)
     } else {
         PhotoFault::Truncated { format, bytes: file.len() }
     }
 }
 
-fn recognise(bytes: &[u8]) -> Result<PhotoFormat, PhotoFault> {
+fn detect_format(bytes: &[u8]) -> Result<PhotoFormat, PhotoFault> {
     match image::guess_format(bytes) {
         Ok(ImageFormat::Jpeg) => Ok(PhotoFormat::Jpeg),
         Ok(ImageFormat::Png) => Ok(PhotoFormat::Png),
         _ if is_base64_of_a_photo(bytes) => Err(PhotoFault::DoubleBase64),
         Ok(other) => Err(PhotoFault::Format(Some(name(other)))),
-        Err(_) => Err(PhotoFault::Format(name_by_magic(bytes))),
+        Err(_) => Err(PhotoFault::Format(name_by_magic_bytes(bytes))),
     }
 }
 
-/// The first bytes of a JPEG or PNG, or of a data URI, written in base64.
+/// Whether the bytes start like a base64-encoded JPEG or PNG, or like a data URI.
 fn is_base64_of_a_photo(bytes: &[u8]) -> bool {
     [&b"/9j/"[..], b"iVBORw0KGgo", b"data:image/"].iter().any(|start| bytes.starts_with(start))
 }
@@ -202,8 +202,8 @@ fn name(format: ImageFormat) -> &'static str {
     }
 }
 
-/// Files that people upload and the `image` crate has no name for.
-fn name_by_magic(bytes: &[u8]) -> Option<&'static str> {
+/// Names formats that users upload and that the `image` crate does not detect, by their magic bytes.
+fn name_by_magic_bytes(bytes: &[u8]) -> Option<&'static str> {
     let brand = bytes.get(4..12).unwrap_or_default();
     match bytes {
         _ if bytes.starts_with(b"%PDF") => Some("PDF"),
@@ -228,20 +228,20 @@ fn dimensions(bytes: &[u8], format: PhotoFormat) -> Option<(u32, u32)> {
     ImageReader::with_format(Cursor::new(bytes), format).into_dimensions().ok()
 }
 
-fn is_whole(bytes: &[u8], format: PhotoFormat) -> bool {
+fn is_complete(bytes: &[u8], format: PhotoFormat) -> bool {
     match format {
-        PhotoFormat::Jpeg => jpeg_has_its_end(bytes),
-        PhotoFormat::Png => png_has_its_end(bytes).unwrap_or(false),
+        PhotoFormat::Jpeg => has_end_marker(bytes),
+        PhotoFormat::Png => has_end_chunk(bytes).unwrap_or(false),
     }
 }
 
-/// Looks for EOI behind the start of the scan. Cameras put thumbnails with an EOI of their own before it, and trailers behind
-/// the real one.
-fn jpeg_has_its_end(bytes: &[u8]) -> bool {
+/// Searches for EOI after the start of the scan. Camera files may contain a thumbnail with its own EOI before the scan, and trailing
+/// data after the real EOI.
+fn has_end_marker(bytes: &[u8]) -> bool {
     scan_start(bytes).is_some_and(|start| memchr::memmem::find(&bytes[start..], b"\xFF\xD9").is_some())
 }
 
-/// The offset behind SOS, found by walking the segments.
+/// Returns the offset after the SOS segment, found by walking the segments.
 fn scan_start(bytes: &[u8]) -> Option<usize> {
     let mut at = 2;
     loop {
@@ -261,8 +261,8 @@ fn scan_start(bytes: &[u8]) -> Option<usize> {
     }
 }
 
-/// Walks the chunks as far as IEND.
-fn png_has_its_end(bytes: &[u8]) -> Option<bool> {
+/// Walks the chunks up to IEND. `None` or `Some(false)`: IEND is missing.
+fn has_end_chunk(bytes: &[u8]) -> Option<bool> {
     let mut at = 8;
     loop {
         let head: &[u8; 8] = bytes.get(at..at + 8)?.try_into().ok()?;
@@ -291,35 +291,33 @@ impl fmt::Display for PhotoFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             PhotoFault::Base64(fault) => fault.fmt(f),
-            PhotoFault::DoubleBase64 => {
-                f.write_str("is base64 twice: what it decodes to is base64 of a photo")
-            }
+            PhotoFault::DoubleBase64 => f.write_str("is base64 twice: it decodes to the base64 of a photo"),
             PhotoFault::Format(Some(format)) => write!(f, "is {format}, not a jpg or png"),
             PhotoFault::Format(None) => {
-                f.write_str("is no jpg or png: its first bytes are of no known format")
+                f.write_str("is not a jpg or png: its first bytes match no known format")
             }
             PhotoFault::Truncated { format: PhotoFormat::Jpeg, bytes } => {
                 write!(
                     f,
-                    "is truncated: a JPEG of {bytes} bytes without its end marker (EOI) behind the image data"
+                    "is truncated: a JPEG of {bytes} bytes without its end marker (EOI) after the image data"
                 )
             }
             PhotoFault::Truncated { format: PhotoFormat::Png, bytes } => {
                 write!(f, "is truncated: a PNG of {bytes} bytes without its end chunk (IEND)")
             }
             PhotoFault::Damaged(format) => write!(f, "is a damaged {format}: its header cannot be read"),
-            PhotoFault::TooManyBytes { bytes, most } => {
-                write!(f, "is too large: {bytes} bytes, limits.image_bytes is {most}")
+            PhotoFault::TooManyBytes { bytes, max } => {
+                write!(f, "is too large: {bytes} bytes, limits.image_bytes is {max}")
             }
-            PhotoFault::TooManyPixels { width, height, most } => {
-                write!(f, "is too large: {width} x {height} pixels, limits.image_pixels is {most}")
+            PhotoFault::TooManyPixels { width, height, max } => {
+                write!(f, "is too large: {width} x {height} pixels, limits.image_pixels is {max}")
             }
         }
     }
 }
 
 impl PhotoFault {
-    /// What to do about it.
+    /// Returns what to do about it.
     #[must_use]
     pub fn hint(&self) -> &'static str {
         match self {
@@ -327,11 +325,11 @@ impl PhotoFault {
             PhotoFault::DoubleBase64 => "encode the file with base64 once",
             PhotoFault::Format(_) => "send a jpg or png",
             PhotoFault::Truncated { .. } => {
-                "send the whole file; check what cut it off before it was encoded"
+                "send the complete file; check what truncated it before it was encoded"
             }
             PhotoFault::Damaged(_) => "save the picture again",
             PhotoFault::TooManyBytes { .. } | PhotoFault::TooManyPixels { .. } => {
-                "shrink the picture; about 195 kB before base64 is usual"
+                "scale the picture down; about 195 kB before base64 is typical"
             }
         }
     }
@@ -361,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn a_jpg_and_a_png_are_recognised_with_their_dimensions() {
+    fn jpg_and_png_are_detected_with_their_dimensions() {
         for (format, expected) in
             [(ImageFormat::Jpeg, PhotoFormat::Jpeg), (ImageFormat::Png, PhotoFormat::Png)]
         {
@@ -374,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_cut_anywhere_is_truncated() {
+    fn a_file_cut_at_any_point_is_truncated() {
         for format in [ImageFormat::Jpeg, ImageFormat::Png] {
             let bytes = picture(format);
             for kept in [bytes.len() - 1, bytes.len() - 10, bytes.len() / 2, 60, 20] {
@@ -384,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_marker_of_a_thumbnail_does_not_count_and_a_trailer_does_no_harm() {
+    fn a_thumbnails_end_marker_is_ignored_and_trailing_data_is_allowed() {
         let bytes = picture(ImageFormat::Jpeg);
         let mut exif = b"\xFF\xE1\x00\x08\xFF\xD8\xFF\xD9\x00\x00".to_vec();
         let mut with_thumbnail = bytes[..2].to_vec();
@@ -402,34 +400,34 @@ mod tests {
         check_fault(b"BM000000", "is BMP, not");
         check_fault(b"%PDF-1.7", "is PDF, not");
         check_fault(b"\0\0\0\x18ftypheic\0\0\0\0", "is HEIC, not");
-        check_fault(b"hello world", "is no jpg or png");
+        check_fault(b"hello world", "is not a jpg or png");
         check_fault(encoding::encode(&picture(ImageFormat::Png)).as_bytes(), "is base64 twice");
         check_fault(encoding::encode(&picture(ImageFormat::Jpeg)).as_bytes(), "is base64 twice");
     }
 
     #[test]
-    fn a_header_that_makes_no_sense_is_damaged() {
+    fn an_invalid_header_is_damaged() {
         let mut bytes = picture(ImageFormat::Png);
         bytes[16..20].fill(0);
         check_fault(&bytes, "is a damaged PNG");
     }
 
     #[test]
-    fn limits_hold_before_anything_is_decoded() {
+    fn limits_apply_before_pixels_are_decoded() {
         let bytes = picture(ImageFormat::Png);
         let text = encoding::encode(&bytes);
         let few_pixels = Limits { image_pixels: 1199, ..Limits::default() };
         let fault = Photo::read(&text, Base64Mode::Strict, &few_pixels).fault.unwrap();
-        assert_eq!(fault, PhotoFault::TooManyPixels { width: 40, height: 30, most: 1199 });
+        assert_eq!(fault, PhotoFault::TooManyPixels { width: 40, height: 30, max: 1199 });
         let exact = Limits { image_pixels: 1200, ..Limits::default() };
         assert!(Photo::read(&text, Base64Mode::Strict, &exact).is_fit());
         let few_bytes = Limits { image_bytes: crate::base::size::Size(10), ..Limits::default() };
         let fault = Photo::read(&text, Base64Mode::Strict, &few_bytes).fault.unwrap();
-        assert_eq!(fault, PhotoFault::TooManyBytes { bytes: bytes.len(), most: 10 });
+        assert_eq!(fault, PhotoFault::TooManyBytes { bytes: bytes.len(), max: 10 });
     }
 
     #[test]
-    fn base64_mistakes_are_passed_on() {
+    fn base64_faults_are_reported() {
         let text = format!("data:image/png;base64,{}", encoding::encode(&picture(ImageFormat::Png)));
         let photo = Photo::read(&text, Base64Mode::Strict, &Limits::default());
         assert!(photo.fault.as_ref().unwrap().to_string().contains("data-URI prefix"));

@@ -1,4 +1,4 @@
-//! Content-Length is too long, or too short, by some bytes; the body is whole.
+//! Fault `bad_length`: the Content-Length is some bytes too long or too short; the body is complete.
 
 use rand::rngs::ChaCha8Rng;
 

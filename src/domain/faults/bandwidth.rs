@@ -1,4 +1,4 @@
-//! The body comes at so many bytes a second, in ten portions a second.
+//! Fault `bandwidth`: sends the body at a limited rate in bytes per second, ten portions a second.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Some bits of the body are flipped; the journal lists which, counted from the body's first bit.
+//! Fault `bitflip`: flips random bits of the body. The journal lists their positions, counted from the body's first bit.
 
 use std::collections::BTreeSet;
 
@@ -9,11 +9,11 @@ use super::{HttpAnswer, Params, Plan};
 
 pub fn plan(params: &Params, answer: &HttpAnswer, random: &mut ChaCha8Rng) -> Plan {
     let mut body = answer.body.clone();
-    let all = body.len() * 8;
-    let wanted = (params.bits.unwrap_or(1) as usize).min(all);
+    let total = body.len() * 8;
+    let count = (params.bits.unwrap_or(1) as usize).min(total);
     let mut positions = BTreeSet::new();
-    while positions.len() < wanted {
-        positions.insert((random.random::<u64>() % all as u64) as usize);
+    while positions.len() < count {
+        positions.insert((random.random::<u64>() % total as u64) as usize);
     }
     for bit in &positions {
         body[bit / 8] ^= 0x80 >> (bit % 8);

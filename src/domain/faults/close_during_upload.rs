@@ -1,4 +1,5 @@
-//! Part of the request's body is read, then the connection ends. The kernel may turn a FIN into RST: unread data is there.
+//! Fault `close_during_upload`: reads part of the request's body, then closes the connection. The kernel may turn the FIN into a RST,
+//! because unread data remains.
 
 use rand::rngs::ChaCha8Rng;
 

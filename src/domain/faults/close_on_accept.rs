@@ -1,4 +1,5 @@
-//! The request is closed without a byte; then connections are accepted and closed unread for a while.
+//! Fault `close_on_accept`: closes the connection without a response. For a while after that, new connections are accepted and closed
+//! unread.
 
 use rand::rngs::ChaCha8Rng;
 

@@ -1,19 +1,19 @@
-//! The body comes in equal chunks over some time.
+//! Fault `dribble`: sends the body in equal chunks spread over some time.
 
 use rand::rngs::ChaCha8Rng;
 
 use super::{HttpAnswer, Params, Plan, Step};
 
 pub fn plan(params: &Params, answer: &HttpAnswer, _: &mut ChaCha8Rng) -> Plan {
-    let whole = answer.body.len();
-    let chunks = (params.chunks.unwrap_or(10) as usize).clamp(1, whole.max(1));
+    let total = answer.body.len();
+    let chunks = (params.chunks.unwrap_or(10) as usize).clamp(1, total.max(1));
     let pause = params.time_or(2) / u32::try_from(chunks.saturating_sub(1).max(1)).unwrap_or(u32::MAX);
-    let mut steps = vec![Step::Send(answer.head(whole as i64, true))];
+    let mut steps = vec![Step::Send(answer.head(total as i64, true))];
     for number in 0..chunks {
         if number > 0 {
             steps.push(Step::Wait(pause));
         }
-        let (from, to) = (whole * number / chunks, whole * (number + 1) / chunks);
+        let (from, to) = (total * number / chunks, total * (number + 1) / chunks);
         steps.push(Step::Send(answer.body[from..to].to_vec()));
     }
     steps.push(Step::Fin);

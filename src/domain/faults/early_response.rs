@@ -1,4 +1,4 @@
-//! The answer comes before the body is read, then the connection ends.
+//! Fault `early_response`: sends the response before it reads the request's body, then closes the connection.
 
 use rand::rngs::ChaCha8Rng;
 
@@ -9,5 +9,5 @@ pub fn upload(_: &Params) -> Upload {
 }
 
 pub fn plan(_: &Params, answer: &HttpAnswer, _: &mut ChaCha8Rng) -> Plan {
-    Plan::steps([Step::Send(answer.whole(true)), Step::Fin])
+    Plan::steps([Step::Send(answer.head_and_body(true)), Step::Fin])
 }

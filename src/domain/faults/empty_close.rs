@@ -1,4 +1,4 @@
-//! The request is read, then FIN, without a byte.
+//! Fault `empty_close`: reads the request, then sends FIN without a response.
 
 use rand::rngs::ChaCha8Rng;
 

@@ -1,4 +1,4 @@
-//! Random bytes instead of HTTP, then FIN; other bytes for each request.
+//! Fault `garbage`: sends random bytes instead of HTTP, then FIN; the bytes differ for each request.
 
 use rand::Rng;
 use rand::rngs::ChaCha8Rng;

@@ -1,4 +1,4 @@
-//! An HTML page as a reverse proxy sends it when nobody is behind it.
+//! Fault `gateway_page`: sends the HTML error page of a reverse proxy whose upstream is down.
 
 use rand::rngs::ChaCha8Rng;
 

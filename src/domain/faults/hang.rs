@@ -1,4 +1,4 @@
-//! No byte; the connection stays open until the client ends it.
+//! Fault `hang`: sends no response and keeps the connection open until the client closes it.
 
 use rand::rngs::ChaCha8Rng;
 

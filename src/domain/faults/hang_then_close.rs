@@ -1,4 +1,4 @@
-//! No byte for a while, then FIN.
+//! Fault `hang_then_close`: sends nothing for a while, then FIN.
 
 use rand::rngs::ChaCha8Rng;
 

@@ -1,4 +1,4 @@
-//! The table of faults, in the order of the specification. One fault is one file beside this one.
+//! Table of fault kinds, in the order of the specification. Each fault is implemented in its own file in this folder.
 
 use rand::rngs::ChaCha8Rng;
 use schemars::Schema;
@@ -11,17 +11,17 @@ use super::{
 };
 use crate::base::json_schema::properties;
 
-/// Plans a fault.
+/// Function that plans a fault.
 pub type Planner = fn(&Params, &HttpAnswer, &mut ChaCha8Rng) -> Plan;
 
 /// One kind of fault.
 #[derive(Debug)]
 pub struct FaultKind {
-    /// Its name in fixtures.
+    /// Name in the fixtures.
     pub name: &'static str,
-    /// The parameters it takes, in backticks in the specification.
+    /// Names of its parameters, in backticks in the specification.
     pub takes: &'static [&'static str],
-    /// What it does to the upload; such a fault is decided before the body is read.
+    /// Effect on the upload; a fault with such an effect is decided before the body is read.
     pub upload: Option<fn(&Params) -> Upload>,
     pub plan: Planner,
 }
@@ -66,8 +66,8 @@ const fn upload(
     FaultKind { name, takes, upload: Some(upload), plan }
 }
 
-/// The kinds of faults, and which parameters each takes, from the faults' table.
-pub(crate) fn kinds_of_fault(schema: &mut Schema) {
+/// JSON Schema: the fault kinds and the parameters of each, from [`KINDS`].
+pub(crate) fn describe_fault_kinds(schema: &mut Schema) {
     let names: Vec<_> = KINDS.iter().map(|kind| kind.name).collect();
     if let Some(Value::Object(kind)) = properties(schema).and_then(|properties| properties.get_mut("kind")) {
         kind.insert("enum".to_owned(), names.into());

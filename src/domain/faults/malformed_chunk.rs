@@ -1,15 +1,15 @@
-//! A chunked answer whose body is no chunk, then FIN.
+//! Fault `malformed_chunk`: sends a chunked response whose body is not a valid chunk, then FIN.
 
 use rand::rngs::ChaCha8Rng;
 
 use super::{HttpAnswer, Params, Plan, Step};
 
-/// A chunk starts with its length in hexadecimal; this does not.
-const NO_CHUNK: &[u8] = b"no chunk size\r\n";
+/// Not a chunk: a chunk starts with its length in hexadecimal.
+const NOT_A_CHUNK: &[u8] = b"no chunk size\r\n";
 
 pub fn plan(_: &Params, answer: &HttpAnswer, _: &mut ChaCha8Rng) -> Plan {
     let answer = HttpAnswer { status: 200, ..answer.clone() };
     let mut bytes = answer.head_with(&[("transfer-encoding", "chunked".to_owned())], false);
-    bytes.extend_from_slice(NO_CHUNK);
+    bytes.extend_from_slice(NOT_A_CHUNK);
     Plan::steps([Step::Send(bytes), Step::Fin])
 }

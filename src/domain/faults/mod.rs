@@ -1,5 +1,5 @@
-//! Faults: what goes wrong on the wire. A fault is data first: each file plans one, as a pure function from the answer that would
-//! have been sent to the steps that are taken instead. One executor, in `http/wire.rs`, takes the steps.
+//! Network faults (fault injection). Each file plans one fault: a pure function from the response that would have been sent to the
+//! steps that replace it. `http/data/fault_executor.rs` executes the steps.
 
 mod bad_length;
 mod bandwidth;

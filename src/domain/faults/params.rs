@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{End, Offset};
 
-/// A fault's parameters, found in order.
+/// Validated parameters of a fault.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Params {
     pub at: Option<Offset>,
@@ -12,7 +12,7 @@ pub struct Params {
     pub(super) time: Option<Duration>,
     pub(super) after: Option<Duration>,
     pub bytes: Option<u32>,
-    /// What `raw` sends.
+    /// Bytes that `raw` sends.
     pub raw: Vec<u8>,
     pub by: Option<i64>,
     pub chunks: Option<u32>,
@@ -22,13 +22,13 @@ pub struct Params {
 }
 
 impl Params {
-    /// `for`, by default so many seconds.
+    /// Returns `for`; the default is `seconds`.
     #[must_use]
     pub fn time_or(&self, seconds: u64) -> Duration {
         self.time.unwrap_or(Duration::from_secs(seconds))
     }
 
-    /// `after`, by default so many milliseconds.
+    /// Returns `after`; the default is `millis`.
     #[must_use]
     pub fn after_or(&self, millis: u64) -> Duration {
         self.after.unwrap_or(Duration::from_millis(millis))

@@ -1,4 +1,4 @@
-//! A fault as a plan: what is sent, when, and how the connection ends. Plain data; the writer of the listener carries it out.
+//! Plan of a fault: what is sent, when, and how the connection ends. Plain data; the fault executor of the data listener runs it.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::{Map, Value};
 
-/// An answer as HTTP has it.
+/// An HTTP response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpAnswer {
     pub status: u16,
@@ -19,14 +19,14 @@ pub struct HttpAnswer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum End {
-    /// Orderly.
+    /// Orderly close.
     Fin,
-    /// With a reset.
+    /// Connection reset.
     Rst,
 }
 
 impl End {
-    /// The ending as a step.
+    /// Returns the step that ends the connection like this.
     #[must_use]
     pub fn step(self) -> Step {
         match self {
@@ -36,7 +36,7 @@ impl End {
     }
 }
 
-/// A place in a body: a whole number of bytes, or a fraction from 0 to 1.
+/// Offset in a body: a number of bytes, or a fraction of the length from 0 to 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Offset {
     Bytes(u64),
@@ -44,20 +44,20 @@ pub enum Offset {
 }
 
 impl Offset {
-    /// The place in a body of `whole` bytes.
+    /// Returns the offset in bytes in a body of `total` bytes.
     #[must_use]
-    pub fn of(self, whole: usize) -> usize {
+    pub fn of(self, total: usize) -> usize {
         match self {
-            Offset::Bytes(bytes) => usize::try_from(bytes).unwrap_or(usize::MAX).min(whole),
-            Offset::Fraction(fraction) => (whole as f64 * fraction) as usize,
+            Offset::Bytes(bytes) => usize::try_from(bytes).unwrap_or(usize::MAX).min(total),
+            Offset::Fraction(fraction) => (total as f64 * fraction) as usize,
         }
     }
 }
 
 impl<'de> Deserialize<'de> for Offset {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct AtVisitor;
-        impl de::Visitor<'_> for AtVisitor {
+        struct OffsetVisitor;
+        impl de::Visitor<'_> for OffsetVisitor {
             type Value = Offset;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a number of bytes, or a fraction such as 0.5")
@@ -66,16 +66,18 @@ impl<'de> Deserialize<'de> for Offset {
                 Ok(Offset::Bytes(bytes))
             }
             fn visit_i64<E: de::Error>(self, bytes: i64) -> Result<Offset, E> {
-                u64::try_from(bytes).map(Offset::Bytes).map_err(|_| E::custom("at is not negative"))
+                u64::try_from(bytes).map(Offset::Bytes).map_err(|_| E::custom("at must not be negative"))
             }
             fn visit_f64<E: de::Error>(self, fraction: f64) -> Result<Offset, E> {
                 if (0.0..=1.0).contains(&fraction) {
                     return Ok(Offset::Fraction(fraction));
                 }
-                Err(E::custom(format!("at = {fraction}: a fraction is 0.0 to 1.0; bytes are a whole number")))
+                Err(E::custom(format!(
+                    "at = {fraction}: a fraction must be 0.0 to 1.0; a number of bytes must be whole"
+                )))
             }
         }
-        deserializer.deserialize_any(AtVisitor)
+        deserializer.deserialize_any(OffsetVisitor)
     }
 }
 
@@ -88,53 +90,53 @@ impl Serialize for Offset {
     }
 }
 
-/// One step on the wire.
+/// One step on the connection.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {
-    /// Exactly these bytes.
+    /// Sends exactly these bytes.
     Send(Vec<u8>),
     Wait(Duration),
-    /// Until the client ends the connection.
+    /// Waits until the client closes the connection.
     WaitForClient,
     Fin,
     Rst,
 }
 
-/// What happens to the data listener once the request is done for.
+/// Effect on the data listener after the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ListenerFault {
-    /// Connecting is refused.
+    /// Refuses connections for this time.
     Refuse(Duration),
-    /// Connections are accepted and closed unread.
+    /// Accepts connections and closes them unread for this time.
     CloseOnAccept(Duration),
 }
 
-/// What happens to the request's body.
+/// Effect on reading the request's body.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Upload {
-    /// Read so many bytes a second.
+    /// Reads this many bytes per second.
     Slowly(u64),
-    /// Read as far as this, then end the connection.
+    /// Reads up to the offset, then ends the connection.
     CloseAt(Offset, End),
-    /// Not read at all: the answer comes first.
+    /// Responds without reading the body.
     Unread,
 }
 
-/// What is done instead of answering.
+/// What is done instead of sending the regular response.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     pub way: Delivery,
     pub listener: Option<ListenerFault>,
-    /// For the journal: what was done, and where.
+    /// Details for the journal: what was done, and at which offset.
     pub note: Map<String, Value>,
 }
 
-/// How a plan is carried out.
+/// How a planned fault is sent.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Delivery {
-    /// Valid HTTP with another body.
+    /// A valid HTTP response.
     Answer(HttpAnswer),
-    /// Bytes and endings, in this order, past all HTTP.
+    /// Steps on the raw connection, in this order, bypassing the HTTP layer.
     Steps(Vec<Step>),
 }
 
@@ -159,24 +161,24 @@ impl Plan {
 }
 
 impl HttpAnswer {
-    /// The head's bytes, announcing `length` bytes of body.
+    /// Returns the bytes of the head, with `length` as Content-Length.
     pub(super) fn head(&self, length: i64, close: bool) -> Vec<u8> {
         self.head_with(&[("content-length", length.to_string())], close)
     }
 
-    pub(super) fn head_with(&self, first: &[(&str, String)], close: bool) -> Vec<u8> {
+    pub(super) fn head_with(&self, extra: &[(&str, String)], close: bool) -> Vec<u8> {
         let mut text = format!("HTTP/1.1 {} {}\r\n", self.status, reason_phrase(self.status));
         let own = self.headers.iter().map(|(name, value)| (name.as_str(), value.clone()));
         let close = close.then(|| ("connection", "close".to_owned()));
-        for (name, value) in first.iter().cloned().chain(own).chain(close) {
+        for (name, value) in extra.iter().cloned().chain(own).chain(close) {
             text.push_str(&format!("{name}: {value}\r\n"));
         }
         text.push_str("\r\n");
         text.into_bytes()
     }
 
-    /// Head and body, whole.
-    pub(super) fn whole(&self, close: bool) -> Vec<u8> {
+    /// Returns the bytes of the complete response.
+    pub(super) fn head_and_body(&self, close: bool) -> Vec<u8> {
         let mut bytes = self.head(self.body.len() as i64, close);
         bytes.extend_from_slice(&self.body);
         bytes

@@ -1,4 +1,4 @@
-//! Exactly the given bytes, then FIN.
+//! Fault `raw`: sends exactly the configured bytes, then FIN.
 
 use rand::rngs::ChaCha8Rng;
 

@@ -1,4 +1,4 @@
-//! The request is closed without a byte; then connecting to the data listener is refused for a while.
+//! Fault `refuse`: closes the connection without a response. For a while after that, the data listener refuses connections.
 
 use rand::rngs::ChaCha8Rng;
 

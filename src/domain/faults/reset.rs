@@ -1,4 +1,4 @@
-//! The request is read, then RST, without a byte.
+//! Fault `reset`: reads the request, then sends RST without a response.
 
 use rand::rngs::ChaCha8Rng;
 

@@ -1,4 +1,4 @@
-//! The head comes byte by byte over some time, then the body at once.
+//! Fault `slow_headers`: sends the response head byte by byte over some time, then the body at once.
 
 use rand::rngs::ChaCha8Rng;
 

@@ -1,4 +1,4 @@
-//! The request's body is read slowly; the answer is the one that it deserves.
+//! Fault `slow_read`: reads the request's body slowly; the response is the regular one.
 
 use rand::rngs::ChaCha8Rng;
 

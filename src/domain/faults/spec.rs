@@ -1,4 +1,4 @@
-//! `fault = { kind = "truncate", at = 0.5, end = "rst" }`: which fault, and its parameters.
+//! `fault = { kind = "truncate", at = 0.5, end = "rst" }`: kind and parameters of a fault.
 
 use rand::rngs::ChaCha8Rng;
 use schemars::JsonSchema;
@@ -10,101 +10,100 @@ use crate::base::suggestion;
 use crate::domain::faults::{End, Offset, Params};
 use crate::protocol::encoding::{self, Base64Mode};
 
-// Which parameters a kind takes stands in `KINDS`.
-/// A fault: its kind, and the parameters that this kind takes.
+// `KINDS` lists which parameters a kind takes.
+/// A network fault: its kind, and the parameters of this kind.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(transform = super::kinds::kinds_of_fault)]
+#[schemars(transform = super::kinds::describe_fault_kinds)]
 pub struct FaultSpec {
-    /// What goes wrong.
+    /// Kind of the fault.
     pub kind: String,
-    /// How far the body gets: bytes, or a fraction.
+    /// Offset in the body: a number of bytes, or a fraction from 0 to 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<Offset>,
     /// How the connection ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<End>,
-    /// How long.
+    /// Duration of the fault.
     #[serde(default, rename = "for", skip_serializing_if = "Option::is_none")]
     pub time: Option<DurationText>,
-    /// When.
+    /// Delay before the connection is closed or reset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<DurationText>,
-    /// How many bytes of garbage.
+    /// Number of random bytes.
     #[schemars(range(min = 1, max = MAX_BYTES))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes: Option<u32>,
-    /// The bytes that are sent, in base64.
+    /// Bytes to send, in base64.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base64: Option<String>,
-    /// The bytes that are sent, as text.
+    /// Bytes to send, as text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
-    /// How many bytes Content-Length is too long or, negative, too short.
+    /// Number of bytes that the Content-Length is too long or, if negative, too short.
     #[schemars(extend("not" = { "const": 0 }))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<i64>,
-    /// Into how many parts the answer is cut.
+    /// Number of chunks that the body is sent in.
     #[schemars(range(min = 1))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chunks: Option<u32>,
-    /// How fast.
+    /// Transfer rate, in bytes per second.
     #[schemars(range(min = 1))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes_per_second: Option<u64>,
-    /// How many bits are flipped.
+    /// Number of bits to flip.
     #[schemars(range(min = 1))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bits: Option<u32>,
-    /// The page's status.
+    /// HTTP status of the page.
     #[schemars(extend("enum" = [502, 503, 504]))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
 }
 
-/// A fault, ready to be planned.
+/// A validated fault.
 #[derive(Clone, Debug)]
 pub struct Fault {
     kind: &'static FaultKind,
     params: Params,
 }
 
-/// Most bits that are flipped.
+/// Max number of bits to flip.
 const MAX_BITS: u32 = 4096;
 
-/// Most bytes of garbage.
+/// Max number of random bytes.
 const MAX_BYTES: u32 = 16 << 20;
 
 impl Fault {
-    /// Reads a fault.
+    /// Validates a fault.
     ///
     /// # Errors
-    /// When there is no such kind, or a parameter is not the kind's or out of its range.
+    /// When the kind is unknown, or a parameter does not belong to the kind or is out of its range.
     pub fn new(spec: &FaultSpec) -> Result<Fault, String> {
         let kind =
             KINDS.iter().find(|kind| kind.name == spec.kind).ok_or_else(|| unknown_kind(&spec.kind))?;
-        let foreign = given(spec).into_iter().find(|name| !kind.takes.contains(name));
+        let foreign = present_parameters(spec).into_iter().find(|name| !kind.takes.contains(name));
         if let Some(name) = foreign {
-            let takes =
-                if kind.takes.is_empty() { "no parameter".to_owned() } else { kind.takes.join(" and ") };
-            return Err(format!("the fault {} takes {takes}, not {name}", kind.name));
+            let takes = if kind.takes.is_empty() { "none".to_owned() } else { kind.takes.join(" and ") };
+            return Err(format!("the fault {} has no parameter {name}; it takes {takes}", kind.name));
         }
         Ok(Fault { kind, params: params(spec)? })
     }
 
-    /// The kind's name.
+    /// Returns the name of the kind.
     #[must_use]
     pub fn name(&self) -> &'static str {
         self.kind.name
     }
 
-    /// What happens to the upload, for a fault that is decided before the body is read.
+    /// Returns the effect on the upload; `None` for a fault that is decided after the body is read.
     #[must_use]
     pub fn upload(&self) -> Option<Upload> {
         self.kind.upload.map(|upload| upload(&self.params))
     }
 
-    /// What is done instead of sending `answer`.
+    /// Plans what is done instead of sending `answer`.
     #[must_use]
     pub fn plan(&self, answer: &HttpAnswer, random: &mut ChaCha8Rng) -> Plan {
         (self.kind.plan)(&self.params, answer, random)
@@ -114,13 +113,13 @@ impl Fault {
 fn unknown_kind(name: &str) -> String {
     let names: Vec<_> = KINDS.iter().map(|kind| kind.name).collect();
     match suggestion::closest(name, names.iter().copied()) {
-        Some(near) => format!("there is no fault {name:?}; did you mean \"{near}\"?"),
-        None => format!("there is no fault {name:?}; there are {}", names.join(", ")),
+        Some(near) => format!("unknown fault {name:?}; did you mean \"{near}\"?"),
+        None => format!("unknown fault {name:?}; the faults are {}", names.join(", ")),
     }
 }
 
-/// The parameters that are set.
-fn given(spec: &FaultSpec) -> Vec<&'static str> {
+/// Returns the names of the parameters that are set.
+fn present_parameters(spec: &FaultSpec) -> Vec<&'static str> {
     [
         ("at", spec.at.is_some()),
         ("end", spec.end.is_some()),
@@ -142,7 +141,7 @@ fn given(spec: &FaultSpec) -> Vec<&'static str> {
 
 fn params(spec: &FaultSpec) -> Result<Params, String> {
     let raw = match (&spec.base64, &spec.text) {
-        (Some(_), Some(_)) => return Err("raw takes base64 or text, not both".to_owned()),
+        (Some(_), Some(_)) => return Err("raw can have base64 or text, not both".to_owned()),
         (Some(text), None) => {
             encoding::decode(text, Base64Mode::Strict).map_err(|fault| format!("base64 {fault}"))?.bytes
         }
@@ -151,24 +150,27 @@ fn params(spec: &FaultSpec) -> Result<Params, String> {
     if spec.kind == "raw" && spec.base64.is_none() && spec.text.is_none() {
         return Err("raw needs its bytes: base64 = \"...\" or text = \"...\"".to_owned());
     }
-    let positive = |name: &str, zero: bool| if zero { Err(format!("{name} is 1 or more")) } else { Ok(()) };
+    let positive =
+        |name: &str, zero: bool| if zero { Err(format!("{name} must be at least 1")) } else { Ok(()) };
     positive("chunks", spec.chunks == Some(0))?;
     positive("bytes_per_second", spec.bytes_per_second == Some(0))?;
     positive("bits", spec.bits == Some(0))?;
     positive("bytes", spec.bytes == Some(0))?;
     if spec.bytes.is_some_and(|bytes| bytes > MAX_BYTES) {
-        return Err(format!("bytes is at most {MAX_BYTES}"));
+        return Err(format!("bytes must be at most {MAX_BYTES}"));
     }
     if spec.bits.is_some_and(|bits| bits > MAX_BITS) {
-        return Err(format!("bits is at most {MAX_BITS}: the journal lists every one"));
+        return Err(format!("bits must be at most {MAX_BITS}, because the journal lists each of them"));
     }
     if spec.by == Some(0) {
-        return Err("by = 0 makes the length right: write how many bytes too long, or, negative, too short"
-            .to_owned());
+        return Err(
+            "by = 0 makes the length correct: write how many bytes it is too long or, if negative, too short"
+                .to_owned(),
+        );
     }
     if let Some(status) = spec.status.filter(|status| ![502, 503, 504].contains(status)) {
         return Err(format!(
-            "status is 502, 503 or 504, not {status}; for another page use reply = {{ status, body }}"
+            "status must be 502, 503 or 504, not {status}; for another page use reply = {{ status, body }}"
         ));
     }
     Ok(Params {

@@ -1,9 +1,10 @@
-//! A complete answer that promises to keep the connection; it is closed all the same, so that a pooled next request meets FIN or RST.
+//! Fault `stale_keepalive`: sends a complete keep-alive response, then closes the connection: the next request from a client's connection
+//! pool gets FIN or RST.
 
 use rand::rngs::ChaCha8Rng;
 
 use super::{HttpAnswer, Params, Plan, Step};
 
 pub fn plan(params: &Params, answer: &HttpAnswer, _: &mut ChaCha8Rng) -> Plan {
-    Plan::steps([Step::Send(answer.whole(false)), Step::Wait(params.after_or(500)), Step::Fin])
+    Plan::steps([Step::Send(answer.head_and_body(false)), Step::Wait(params.after_or(500)), Step::Fin])
 }

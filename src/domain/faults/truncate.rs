@@ -1,14 +1,14 @@
-//! The whole length is announced, the body stops short of it.
+//! Fault `truncate`: announces the full Content-Length, but sends only part of the body.
 
 use rand::rngs::ChaCha8Rng;
 
 use super::{End, HttpAnswer, Offset, Params, Plan, Step};
 
 pub fn plan(params: &Params, answer: &HttpAnswer, _: &mut ChaCha8Rng) -> Plan {
-    let whole = answer.body.len();
-    let sent = params.at.unwrap_or(Offset::Fraction(0.5)).of(whole).min(whole.saturating_sub(1));
-    let mut bytes = answer.head(whole as i64, false);
+    let total = answer.body.len();
+    let sent = params.at.unwrap_or(Offset::Fraction(0.5)).of(total).min(total.saturating_sub(1));
+    let mut bytes = answer.head(total as i64, false);
     bytes.extend_from_slice(&answer.body[..sent]);
     let end = params.end.unwrap_or(End::Fin).step();
-    Plan::steps([Step::Send(bytes), end]).note("sent", sent).note("of", whole)
+    Plan::steps([Step::Send(bytes), end]).note("sent", sent).note("of", total)
 }

@@ -1,4 +1,4 @@
-//! Who was enrolled over the admin API: for everybody, or for one customer. Survives a reload of the fixtures; bounded.
+//! Identities enrolled over the admin API, for all customers or for one. They survive a reload of the fixtures; their number is bounded.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,36 +10,36 @@ use super::gallery::{Gallery, Identity, Similar};
 use super::picture::Picture;
 use super::population;
 
-/// Most identities that can be enrolled.
+/// Max enrolled identities.
 pub const MAX_IDENTITIES: usize = 100_000;
-/// Most pictures of all of them, some five kilobytes each.
+/// Max pictures of all enrolled identities, about 5 kB each.
 pub const MAX_PICTURES: usize = 100_000;
-/// Most pictures of one identity.
+/// Max pictures per identity.
 pub const MAX_PICTURES_EACH: usize = 10;
-/// Most look-alikes planted beside one identity.
+/// Max planted look-alikes per identity.
 pub const MAX_SIMILAR: usize = 20;
 
-/// Somebody to be enrolled, or what is new of somebody who is.
+/// An identity to enrol, or an update of an enrolled one.
 #[derive(Debug, Default)]
 pub struct Enrolment {
-    /// `None`: one is made up.
+    /// `None`: a NIK is generated.
     pub nik: Option<String>,
-    /// `None`: as it is, or empty.
+    /// `None`: unchanged, or empty for a new identity.
     pub name: Option<String>,
-    /// `None`: for every customer with the shared gallery.
+    /// `None`: for every customer that uses the shared gallery.
     pub customer_id: Option<String>,
-    /// Come to those that are there; a file that is there already changes nothing.
+    /// Added to the existing pictures; a file that is already there is ignored.
     pub pictures: Vec<Picture>,
-    /// `None`: as they are, or none.
+    /// `None`: unchanged, or none for a new identity.
     pub similar: Option<Vec<Similar>>,
 }
 
-/// Why somebody is not enrolled.
+/// Why an identity cannot be enrolled.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EnrolError {
-    #[error("{nik} is in the gallery already: {whose}")]
+    #[error("{nik} is already in the gallery: {whose}")]
     Taken { nik: String, whose: String },
-    #[error("without a picture nobody is found")]
+    #[error("an identity needs at least one picture")]
     NoPicture,
     #[error("an identity has at most {MAX_PICTURES_EACH} pictures")]
     TooManyPictures,
@@ -47,23 +47,25 @@ pub enum EnrolError {
     TooManySimilar,
     #[error("{0} cannot be similar to itself")]
     SimilarToItself(String),
-    #[error("at most {MAX_IDENTITIES} identities and {MAX_PICTURES} pictures are enrolled")]
+    #[error(
+        "the gallery is full: at most {MAX_IDENTITIES} identities and {MAX_PICTURES} pictures can be enrolled"
+    )]
     Full,
 }
 
-/// All who were enrolled.
+/// All enrolled identities.
 #[derive(Debug)]
 pub struct Enrolled {
     shared: Gallery,
-    /// By customer_id; never empty ones.
+    /// Galleries by customer_id; an empty gallery is removed.
     own: BTreeMap<String, Gallery>,
     identities: usize,
     pictures: usize,
-    made_up: ChaCha8Rng,
+    rng: ChaCha8Rng,
 }
 
 impl Enrolled {
-    /// Nobody. NIKs that have to be made up come from `seed`.
+    /// Returns an empty registry. `seed` seeds the generated NIKs.
     #[must_use]
     pub fn new(seed: u64) -> Enrolled {
         Enrolled {
@@ -71,25 +73,25 @@ impl Enrolled {
             own: BTreeMap::new(),
             identities: 0,
             pictures: 0,
-            made_up: ChaCha8Rng::seed_from_u64(seed),
+            rng: ChaCha8Rng::seed_from_u64(seed),
         }
     }
 
-    /// Those of one customer, or of everybody.
+    /// Returns the gallery of one customer, or the one for all customers.
     #[must_use]
     pub fn gallery(&self, customer_id: Option<&str>) -> Option<&Gallery> {
         customer_id.map_or(Some(&self.shared), |id| self.own.get(id))
     }
 
-    /// Those of each customer.
+    /// Returns each customer's gallery with its customer_id.
     pub fn customers(&self) -> impl Iterator<Item = (&str, &Gallery)> {
         self.own.iter().map(|(id, gallery)| (id.as_str(), gallery))
     }
 
-    /// Enrols somebody, or adds to who is enrolled. `owner` tells whose fixture a NIK is that may not be taken.
+    /// Enrols an identity, or updates an enrolled one. `owner` returns which fixture already has a NIK; such a NIK is rejected.
     ///
     /// # Errors
-    /// Why it cannot be done; nothing has changed then.
+    /// When the NIK is taken, the result is invalid, or the gallery is full. Nothing changes then.
     pub fn enrol(
         &mut self,
         new: Enrolment,
@@ -98,14 +100,14 @@ impl Enrolled {
         let scope = new.customer_id.clone();
         let nik = match &new.nik {
             Some(nik) => nik.clone(),
-            None => self.make_up(&owner),
+            None => self.generate_nik(&owner),
         };
-        if let Some(whose) = owner(&nik).or_else(|| self.elsewhere(&nik, scope.as_deref())) {
+        if let Some(whose) = owner(&nik).or_else(|| self.conflict(&nik, scope.as_deref())) {
             return Err(EnrolError::Taken { nik, whose });
         }
-        let known = self.gallery(scope.as_deref()).and_then(|gallery| gallery.get(&nik));
-        let before = known.map(|identity| identity.pictures.len());
-        let identity = merged(known, nik, new)?;
+        let existing = self.gallery(scope.as_deref()).and_then(|gallery| gallery.get(&nik));
+        let before = existing.map(|identity| identity.pictures.len());
+        let identity = merge(existing, nik, new)?;
         let identities = self.identities + usize::from(before.is_none());
         let pictures = self.pictures + identity.pictures.len() - before.unwrap_or_default();
         if identities > MAX_IDENTITIES || pictures > MAX_PICTURES {
@@ -113,16 +115,16 @@ impl Enrolled {
         }
         (self.identities, self.pictures) = (identities, pictures);
         match scope {
-            Some(id) => self.own.entry(id).or_default().put(identity.clone()),
-            None => self.shared.put(identity.clone()),
+            Some(id) => self.own.entry(id).or_default().insert(identity.clone()),
+            None => self.shared.insert(identity.clone()),
         }
         Ok(identity)
     }
 
-    /// A NIK that nobody has. It is drawn, so that of several simulators with one seed each makes up the same.
-    fn make_up(&mut self, owner: impl Fn(&str) -> Option<String>) -> String {
+    /// Returns a NIK that is not in use. Drawn from the seeded generator, so simulators with the same seed generate the same NIKs.
+    fn generate_nik(&mut self, owner: impl Fn(&str) -> Option<String>) -> String {
         loop {
-            let nik = population::anybody(&mut self.made_up).map_or_else(String::new, |nik| nik.to_string());
+            let nik = population::random_nik(&mut self.rng).map_or_else(String::new, |nik| nik.to_string());
             let galleries = self.own.values().chain([&self.shared]);
             if owner(&nik).is_none() && galleries.into_iter().all(|gallery| gallery.get(&nik).is_none()) {
                 return nik;
@@ -130,8 +132,8 @@ impl Enrolled {
         }
     }
 
-    /// Who has a NIK enrolled where it would be found along with one enrolled here.
-    fn elsewhere(&self, nik: &str, scope: Option<&str>) -> Option<String> {
+    /// Returns where else the NIK is enrolled, if a search in `scope` would find both identities.
+    fn conflict(&self, nik: &str, scope: Option<&str>) -> Option<String> {
         match scope {
             Some(_) => self.shared.get(nik).map(|_| "enrolled for every customer".to_owned()),
             None => {
@@ -141,7 +143,7 @@ impl Enrolled {
         }
     }
 
-    /// Takes somebody out.
+    /// Removes an identity.
     pub fn remove(&mut self, nik: &str, customer_id: Option<&str>) -> Option<Identity> {
         let removed = match customer_id {
             Some(id) => {
@@ -159,33 +161,33 @@ impl Enrolled {
         Some(removed)
     }
 
-    /// Takes out everybody, or those of one customer. Gives how many.
+    /// Removes all identities, or those of one customer. Returns how many.
     pub fn reset(&mut self, customer_id: Option<&str>) -> usize {
-        let gone = match customer_id {
+        let removed = match customer_id {
             Some(id) => vec![self.own.remove(id).unwrap_or_default()],
             None => {
                 let own = std::mem::take(&mut self.own).into_values();
                 own.chain([std::mem::take(&mut self.shared)]).collect()
             }
         };
-        let people = || gone.iter().flat_map(Gallery::identities);
-        let count = people().count();
+        let identities = || removed.iter().flat_map(Gallery::identities);
+        let count = identities().count();
         self.identities -= count;
-        self.pictures -= people().map(|identity| identity.pictures.len()).sum::<usize>();
+        self.pictures -= identities().map(|identity| identity.pictures.len()).sum::<usize>();
         count
     }
 }
 
-/// What is known of somebody, with what is new.
-fn merged(known: Option<&Identity>, nik: String, new: Enrolment) -> Result<Identity, EnrolError> {
-    let mut identity = known.cloned().unwrap_or_else(|| Identity {
+/// Merges an update into the existing identity, if any.
+fn merge(existing: Option<&Identity>, nik: String, new: Enrolment) -> Result<Identity, EnrolError> {
+    let mut identity = existing.cloned().unwrap_or_else(|| Identity {
         nik,
         name: String::new(),
         pictures: Vec::new(),
         similar: Vec::new(),
     });
     for picture in new.pictures {
-        if identity.pictures.iter().all(|known| known.sha256 != picture.sha256) {
+        if identity.pictures.iter().all(|existing| existing.sha256 != picture.sha256) {
             identity.pictures.push(Arc::new(picture));
         }
     }

@@ -1,4 +1,4 @@
-//! A gallery: people with their pictures, in a form that is searched in one pass.
+//! A gallery: identities with their pictures, indexed so that one pass searches all of them.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock};
@@ -8,42 +8,42 @@ use super::picture::Picture;
 use super::score::{TOP, score};
 use crate::protocol::Candidate;
 
-/// A citizen of the gallery.
+/// A person in a gallery.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Identity {
     /// Sixteen digits.
     pub nik: String,
-    /// For people only.
+    /// For display only.
     pub name: String,
     pub pictures: Vec<Arc<Picture>>,
     pub similar: Vec<Similar>,
 }
 
-/// A planted twin or look-alike: who is found along with an identity.
+/// A planted twin or look-alike: a NIK that is found whenever the identity is found.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Similar {
-    /// Of somebody in the gallery, or of nobody.
+    /// May be in the gallery or not.
     pub nik: String,
-    /// Its score where the identity has at least that score; else the identity's own. So it never rises when the identity's falls.
+    /// Max score; capped by the identity's own score, so it never rises when the identity's falls.
     pub score: f32,
 }
 
-/// What is searched for.
+/// The photo to search for.
 #[derive(Clone, Debug, Default)]
 pub struct Probe {
     pub sha256: [u8; 32],
-    /// `None`: only the identical file is found.
-    pub print: Option<Arc<ProbeHash>>,
+    /// `None`: matches only the identical file.
+    pub hash: Option<Arc<ProbeHash>>,
 }
 
-/// People who can be found.
+/// A searchable set of identities.
 #[derive(Clone, Debug, Default)]
 pub struct Gallery {
-    /// By number, in the order in which they came.
+    /// By number, in insertion order.
     identities: BTreeMap<u32, Identity>,
     by_nik: HashMap<String, u32>,
     by_file: HashMap<[u8; 32], Vec<u32>>,
-    /// All pictures, for one pass over them; made when they are first searched.
+    /// Templates of all pictures, for one pass over them; built on the first search.
     templates: OnceLock<Vec<(Template, u32)>>,
     next: u32,
 }
@@ -51,41 +51,41 @@ pub struct Gallery {
 impl FromIterator<Identity> for Gallery {
     fn from_iter<T: IntoIterator<Item = Identity>>(identities: T) -> Gallery {
         let mut gallery = Gallery::default();
-        identities.into_iter().for_each(|identity| gallery.put(identity));
+        identities.into_iter().for_each(|identity| gallery.insert(identity));
         gallery
     }
 }
 
 impl Gallery {
-    /// The identities, in the order in which they came.
+    /// Returns the identities in insertion order.
     pub fn identities(&self) -> impl ExactSizeIterator<Item = &Identity> {
         self.identities.values()
     }
 
-    /// The identity with this NIK.
+    /// Returns the identity with this NIK.
     #[must_use]
     pub fn get(&self, nik: &str) -> Option<&Identity> {
         self.identities.get(self.by_nik.get(nik)?)
     }
 
-    /// A picture with this file.
+    /// Returns a picture with this file.
     #[must_use]
     pub fn picture(&self, sha256: &[u8; 32]) -> Option<&Picture> {
-        let person = self.by_file.get(sha256)?.first()?;
+        let number = self.by_file.get(sha256)?.first()?;
         self.identities
-            .get(person)?
+            .get(number)?
             .pictures
             .iter()
             .map(Arc::as_ref)
             .find(|picture| picture.sha256 == *sha256)
     }
 
-    /// Adds an identity, in place of the one with the same NIK.
-    pub fn put(&mut self, identity: Identity) {
+    /// Inserts an identity, replacing the one with the same NIK.
+    pub fn insert(&mut self, identity: Identity) {
         let number = match self.by_nik.get(&identity.nik) {
             Some(number) => {
                 let number = *number;
-                self.forget_pictures(number);
+                self.remove_pictures(number);
                 number
             }
             None => {
@@ -103,18 +103,18 @@ impl Gallery {
         self.identities.insert(number, identity);
     }
 
-    /// Takes an identity out.
+    /// Removes an identity.
     pub fn remove(&mut self, nik: &str) -> Option<Identity> {
         let number = self.by_nik.remove(nik)?;
-        self.forget_pictures(number);
+        self.remove_pictures(number);
         self.identities.remove(&number)
     }
 
-    fn forget_pictures(&mut self, number: u32) {
-        self.templates.get_mut().into_iter().for_each(|all| all.retain(|(_, person)| *person != number));
-        self.by_file.retain(|_, people| {
-            people.retain(|person| *person != number);
-            !people.is_empty()
+    fn remove_pictures(&mut self, number: u32) {
+        self.templates.get_mut().into_iter().for_each(|all| all.retain(|(_, owner)| *owner != number));
+        self.by_file.retain(|_, owners| {
+            owners.retain(|owner| *owner != number);
+            !owners.is_empty()
         });
     }
 
@@ -124,25 +124,25 @@ impl Gallery {
         })
     }
 
-    /// Adds everybody who reaches `least` to `found`, each with the best score; look-alikes planted beside them too.
-    fn search(&self, probe: &Probe, least: f64, found: &mut SearchResult) {
-        let mut own: HashMap<u32, f32> = HashMap::new();
-        let mut see = |person: u32, score: f32| {
-            if score > 0.0 && f64::from(score) >= least {
-                let best = own.entry(person).or_default();
+    /// Adds all identities that score at least `threshold` to `found`, each with its best score, and their planted look-alikes.
+    fn search(&self, probe: &Probe, threshold: f64, found: &mut SearchResult) {
+        let mut scores: HashMap<u32, f32> = HashMap::new();
+        let mut record = |number: u32, score: f32| {
+            if score > 0.0 && f64::from(score) >= threshold {
+                let best = scores.entry(number).or_default();
                 *best = best.max(score);
             }
         };
-        self.by_file.get(&probe.sha256).into_iter().flatten().for_each(|person| see(*person, TOP));
-        if let Some(print) = &probe.print {
+        self.by_file.get(&probe.sha256).into_iter().flatten().for_each(|number| record(*number, TOP));
+        if let Some(hash) = &probe.hash {
             self.templates()
                 .iter()
-                .for_each(|(template, person)| see(*person, score(print.distance(template))));
+                .for_each(|(template, number)| record(*number, score(hash.distance(template))));
         }
-        for (person, score) in own {
-            let Some(identity) = self.identities.get(&person) else { continue };
-            found.see(&identity.nik, score);
-            identity.similar.iter().for_each(|twin| found.see(&twin.nik, twin.score.min(score)));
+        for (number, score) in scores {
+            let Some(identity) = self.identities.get(&number) else { continue };
+            found.record(&identity.nik, score);
+            identity.similar.iter().for_each(|twin| found.record(&twin.nik, twin.score.min(score)));
         }
     }
 }
@@ -151,28 +151,28 @@ fn templates_of(identity: &Identity, number: u32) -> impl Iterator<Item = (Templ
     identity.pictures.iter().filter_map(move |picture| Some((*picture.template()?, number)))
 }
 
-/// Scores by NIK, each the best that was seen.
+/// Search result: the best score of each NIK.
 #[derive(Debug)]
 pub struct SearchResult {
     scores: BTreeMap<String, f32>,
-    least: f64,
+    threshold: f64,
 }
 
 impl SearchResult {
-    /// Who reaches `least` in any of these galleries.
+    /// Searches these galleries for identities that score at least `threshold`.
     pub fn search<'a>(
         galleries: impl IntoIterator<Item = &'a Gallery>,
         probe: &Probe,
-        least: f64,
+        threshold: f64,
     ) -> SearchResult {
-        let mut found = SearchResult { scores: BTreeMap::new(), least };
-        galleries.into_iter().for_each(|gallery| gallery.search(probe, least, &mut found));
+        let mut found = SearchResult { scores: BTreeMap::new(), threshold };
+        galleries.into_iter().for_each(|gallery| gallery.search(probe, threshold, &mut found));
         found
     }
 
-    /// Somebody has a score; nothing happens when it is below what is asked for.
-    pub fn see(&mut self, nik: &str, score: f32) {
-        if f64::from(score) < self.least {
+    /// Records a score for a NIK. Ignores a score below the threshold; keeps the best one.
+    pub fn record(&mut self, nik: &str, score: f32) {
+        if f64::from(score) < self.threshold {
             return;
         }
         match self.scores.get_mut(nik) {
@@ -181,18 +181,18 @@ impl SearchResult {
         }
     }
 
-    /// Best first, those with equal scores in the order of their NIKs; at most `most`.
+    /// Returns at most `max_results` candidates, sorted by descending score, then by NIK.
     #[must_use]
-    pub fn candidates(self, most: usize) -> Vec<Candidate> {
+    pub fn candidates(self, max_results: usize) -> Vec<Candidate> {
         let mut candidates: Vec<_> =
             self.scores.into_iter().map(|(nik, score)| Candidate { nik, score }).collect();
-        // Stable, and the map gave them by NIK.
+        // The sort is stable, and the map iterates in NIK order.
         candidates.sort_by(|a, b| b.score.total_cmp(&a.score));
-        candidates.truncate(most);
+        candidates.truncate(max_results);
         candidates
     }
 
-    /// The NIKs.
+    /// Returns all NIKs that were found.
     pub fn niks(self) -> Vec<String> {
         self.scores.into_keys().collect()
     }
@@ -227,27 +227,27 @@ mod tests {
         }
     }
 
-    /// The gallery's own picture as a probe, whose file is another when `altered`.
+    /// The gallery's own picture as a probe; with another file when `altered`.
     fn probe(number: usize, altered: bool) -> Probe {
         let picture = picture(number);
         let sha256 = if altered { [0; 32] } else { picture.sha256 };
-        Probe { sha256, print: ProbeHash::of(picture.small()).map(Arc::new) }
+        Probe { sha256, hash: ProbeHash::of(picture.small()).map(Arc::new) }
     }
 
-    fn search(gallery: &Gallery, probe: &Probe, least: f64, most: usize) -> Vec<(String, f32)> {
-        let candidates = SearchResult::search([gallery], probe, least).candidates(most);
+    fn search(gallery: &Gallery, probe: &Probe, threshold: f64, max_results: usize) -> Vec<(String, f32)> {
+        let candidates = SearchResult::search([gallery], probe, threshold).candidates(max_results);
         candidates.into_iter().map(|found| (found.nik, found.score)).collect()
     }
 
     #[test]
-    fn the_file_alone_finds_without_a_print() {
+    fn an_identical_file_matches_without_a_hash() {
         let gallery: Gallery =
             [identity(NIKS[0], &[0], &[]), identity(NIKS[1], &[1, 2], &[])].into_iter().collect();
-        let file_alone = |number| Probe { print: None, ..probe(number, false) };
+        let file_alone = |number| Probe { hash: None, ..probe(number, false) };
         for (number, nik) in [(0, NIKS[0]), (1, NIKS[1]), (2, NIKS[1])] {
             assert_eq!(search(&gallery, &file_alone(number), 20.0, 10), [(nik.to_owned(), TOP)]);
         }
-        assert!(search(&gallery, &Probe { print: None, ..probe(0, true) }, 1.0, 10).is_empty());
+        assert!(search(&gallery, &Probe { hash: None, ..probe(0, true) }, 1.0, 10).is_empty());
     }
 
     #[test]
@@ -259,10 +259,13 @@ mod tests {
     }
 
     #[test]
-    fn the_threshold_is_inclusive_and_results_are_cut_in_the_order_of_niks() {
+    fn the_threshold_is_inclusive_and_results_are_truncated_in_nik_order() {
         let gallery: Gallery = NIKS.into_iter().rev().map(|nik| identity(nik, &[0], &[])).collect();
-        let niks = |least, most| -> Vec<_> {
-            search(&gallery, &probe(0, false), least, most).into_iter().map(|(nik, _)| nik).collect()
+        let niks = |threshold, max_results| -> Vec<_> {
+            search(&gallery, &probe(0, false), threshold, max_results)
+                .into_iter()
+                .map(|(nik, _)| nik)
+                .collect()
         };
         assert_eq!(niks(20.0, 10), NIKS);
         assert_eq!(niks(1.0, 2), NIKS[..2]);
@@ -270,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_planted_twin_comes_along_with_the_smaller_of_both_scores() {
+    fn a_planted_twin_is_found_with_the_lower_of_both_scores() {
         let twins = [(NIKS[1], 6.5), (NIKS[2], 20.0)];
         let gallery: Gallery = [identity(NIKS[0], &[0], &twins)].into_iter().collect();
         let found = search(&gallery, &probe(0, false), 1.0, 10);
@@ -279,10 +282,10 @@ mod tests {
             [(NIKS[0].to_owned(), 20.0), (NIKS[2].to_owned(), 20.0), (NIKS[1].to_owned(), 6.5)]
         );
         assert_eq!(search(&gallery, &probe(0, false), 7.0, 10), found[..2]);
-        // Half of the picture is another's: the identity's own score is low, and so is its twins'.
+        // A third of the picture is from another one, so the identity's own score is lower, and so are its twins'.
         let mut small = *picture(0).small();
         small[..SIDE * SIDE / 3].copy_from_slice(&picture(1).small()[..SIDE * SIDE / 3]);
-        let changed = Probe { sha256: [0; 32], print: ProbeHash::of(&small).map(Arc::new) };
+        let changed = Probe { sha256: [0; 32], hash: ProbeHash::of(&small).map(Arc::new) };
         let found = search(&gallery, &changed, 0.0, 10);
         let [own, first, second] = NIKS.map(|nik| found.iter().find(|found| found.0 == nik).unwrap().1);
         assert!(own > 0.0 && own < 20.0, "{own}");
@@ -290,10 +293,10 @@ mod tests {
     }
 
     #[test]
-    fn who_is_replaced_or_removed_is_not_found_by_old_pictures() {
+    fn old_pictures_of_a_replaced_or_removed_identity_do_not_match() {
         let mut gallery: Gallery =
             [identity(NIKS[0], &[0], &[]), identity(NIKS[1], &[1], &[])].into_iter().collect();
-        gallery.put(identity(NIKS[0], &[2], &[]));
+        gallery.insert(identity(NIKS[0], &[2], &[]));
         assert!(search(&gallery, &probe(0, false), 5.0, 10).is_empty());
         assert_eq!(search(&gallery, &probe(2, true), 5.0, 10)[0].0, NIKS[0]);
         assert_eq!(gallery.remove(NIKS[1]).unwrap().pictures.len(), 1);

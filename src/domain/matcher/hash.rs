@@ -1,106 +1,106 @@
-//! The perceptual hash: 256 bits of a small grey picture, and the distance between two pictures.
+//! Perceptual hash: 256 bits of a small greyscale image, and the Hamming distance between two pictures.
 //!
-//! Half of the bits are signs of low frequencies (a cosine transform), half say which of two neighbouring parts is lighter. All of it
-//! is integer arithmetic, so that every machine computes the same. What was measured stands in `docs/matching.md`.
+//! Half of the bits are signs of low frequencies (a cosine transform); half compare the brightness of neighbouring grid cells. The
+//! sums use integer arithmetic, so every machine computes the same hash. `docs/matching.md` has the measurements.
 
 use std::f64::consts::PI;
 use std::sync::{LazyLock, OnceLock};
 
-/// Width and height of the small picture.
+/// Width and height of the small image, in pixels.
 pub const SIDE: usize = 48;
 
-/// Shades of grey, row by row.
+/// Small image: grey values, row by row.
 pub type GreyImage = [u8; SIDE * SIDE];
 
-/// A picture whose lightest and darkest part differ by less has nothing to be recognised by.
-const LEAST_CONTRAST: u8 = 16;
+/// Min difference between the lightest and the darkest pixel; a picture with less contrast has no hash.
+const MIN_CONTRAST: u8 = 16;
 
-/// Frequencies along one side: 0 to 12.
+/// Number of frequencies along one side: 0 to 12.
 const FREQUENCIES: usize = 13;
-/// Parts along one side; eight neighbours to compare.
-const PARTS: usize = 9;
-/// Weights are fractions of this.
-const ONE: f64 = 65536.0;
+/// Grid cells along one side, which makes eight pairs of neighbours to compare.
+const CELLS: usize = 9;
+/// Fixed-point scale of weights: this is 1.0.
+const WEIGHT_SCALE: f64 = 65536.0;
 
-/// Beyond this distance of the whole frames, crops are not looked for.
-const NEAR: u32 = 96;
+/// Max distance between full frames at which crops are tried.
+const MAX_DISTANCE_FOR_CROPS: u32 = 96;
 
-/// Beyond this distance of the nearest coarse crop, finer ones are not looked for.
-const NEAR_CROP: u32 = 72;
+/// Max distance of the nearest coarse crop at which finer crops are tried.
+const MAX_DISTANCE_FOR_FINE_CROPS: u32 = 72;
 
-/// What a probe may have lost at each side, in parts of the picture.
+/// Crop amounts that are tried at each side, as fractions of the picture.
 const CROPS: [f64; 3] = [0.0, 0.025, 0.05];
-/// So many of all combinations have nothing or the most cut from each side: they come first.
-const COARSE: usize = 2_usize.pow(4);
-/// The most of [`CROPS`]: what lies farther inside is in every probe.
+/// Number of coarse crops: nothing or the maximum is cut from each side. They come first.
+const COARSE_CROPS: usize = 2_usize.pow(4);
+/// Maximum of [`CROPS`]: every probe contains the area inside this margin.
 const MARGIN: f64 = 0.05;
 
-/// 256 bits of a picture, or of a part of it.
+/// 256-bit hash of a picture, or of an area of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hash([u64; 4]);
 
 impl Hash {
-    /// In how many bits two hashes differ: 0 to 256; about 128 for pictures that have nothing in common.
+    /// Returns the Hamming distance: 0 to 256; about 128 for unrelated pictures.
     #[must_use]
     pub fn distance(&self, other: &Hash) -> u32 {
         self.0.iter().zip(&other.0).map(|(a, b)| (a ^ b).count_ones()).sum()
     }
 }
 
-/// What a picture of the gallery is compared by.
+/// Hashes of a gallery picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Template {
-    whole: Hash,
-    /// Without the margin that a probe may lack.
+    full: Hash,
+    /// Hash of the area inside the margin that a probe may lack.
     inner: Hash,
 }
 
-/// What a probe is compared by.
+/// Hashes of a probe.
 #[derive(Clone, Debug)]
 pub struct ProbeHash {
     small: Box<GreyImage>,
-    whole: Hash,
-    /// Where the inner part of the picture lies, for each way in which the probe may have been cropped. Made when a picture is near
+    full: Hash,
+    /// Hash of the picture's inner area, for each way the probe may have been cropped. Computed lazily, when a picture is near
     /// enough for it to matter.
     inner: OnceLock<Box<[Hash]>>,
 }
 
 impl Template {
-    /// The template of a picture; `None` for one without contrast, such as a black one.
+    /// Computes the template of a picture; `None` for one without contrast, such as a black one.
     #[must_use]
     pub fn of(small: &GreyImage) -> Option<Template> {
         let tables = &*TABLES;
         let hash = |axis: &Axis| hash(&rows(small, axis), axis);
-        has_contrast(small).then(|| Template { whole: hash(&tables.whole), inner: hash(&tables.inner) })
+        has_contrast(small).then(|| Template { full: hash(&tables.full), inner: hash(&tables.inner) })
     }
 }
 
 impl ProbeHash {
-    /// The print of a probe; `None` for one without contrast.
+    /// Computes the hash of a probe; `None` for one without contrast.
     #[must_use]
     pub fn of(small: &GreyImage) -> Option<ProbeHash> {
-        let whole = &TABLES.whole;
+        let full = &TABLES.full;
         has_contrast(small).then(|| ProbeHash {
-            whole: hash(&rows(small, whole), whole),
+            full: hash(&rows(small, full), full),
             small: Box::new(*small),
             inner: OnceLock::new(),
         })
     }
 
-    /// The distance to a picture of the gallery: of the whole frames, or that of the crop which explains the probe best where the
-    /// frames are near enough for one.
+    /// Returns the distance to a gallery picture: that of the full frames, or that of the best-fitting crop if it is smaller. Tries
+    /// crops only when the full frames are near enough.
     #[must_use]
     pub fn distance(&self, template: &Template) -> u32 {
-        let whole = self.whole.distance(&template.whole);
-        if whole == 0 || whole > NEAR {
-            return whole;
+        let full = self.full.distance(&template.full);
+        if full == 0 || full > MAX_DISTANCE_FOR_CROPS {
+            return full;
         }
         let nearest = |inner: &[Hash]| {
             inner.iter().map(|inner| inner.distance(&template.inner)).min().unwrap_or(u32::MAX)
         };
-        let (coarse, fine) = self.inner().split_at(COARSE);
+        let (coarse, fine) = self.inner().split_at(COARSE_CROPS);
         let crop = nearest(coarse);
-        if crop > NEAR_CROP { whole.min(crop) } else { whole.min(crop).min(nearest(fine)) }
+        if crop > MAX_DISTANCE_FOR_FINE_CROPS { full.min(crop) } else { full.min(crop).min(nearest(fine)) }
     }
 
     fn inner(&self) -> &[Hash] {
@@ -122,19 +122,19 @@ impl ProbeHash {
 
 fn has_contrast(small: &GreyImage) -> bool {
     let (darkest, lightest) = (small.iter().min(), small.iter().max());
-    lightest.zip(darkest).is_some_and(|(lightest, darkest)| lightest - darkest >= LEAST_CONTRAST)
+    lightest.zip(darkest).is_some_and(|(lightest, darkest)| lightest - darkest >= MIN_CONTRAST)
 }
 
-/// How each shade along a side weighs in each frequency and each part.
-struct Axis([[i32; SIDE]; FREQUENCIES + PARTS]);
+/// Weight of each pixel along a side, for each frequency and each grid cell.
+struct Axis([[i32; SIDE]; FREQUENCIES + CELLS]);
 
 impl Axis {
-    /// For the part of the side from `start` to `end`, of 0 to 1.
+    /// Computes the weights for the section of the side from `start` to `end`, each 0 to 1.
     fn new(start: f64, end: f64) -> Axis {
-        let mut weights = [[0; SIDE]; FREQUENCIES + PARTS];
-        for shade in 0..SIDE {
-            let place = |at: usize| ((at as f64 / SIDE as f64).clamp(start, end) - start) / (end - start);
-            let (from, to) = (place(shade), place(shade + 1));
+        let mut weights = [[0; SIDE]; FREQUENCIES + CELLS];
+        for pixel in 0..SIDE {
+            let position = |at: usize| ((at as f64 / SIDE as f64).clamp(start, end) - start) / (end - start);
+            let (from, to) = (position(pixel), position(pixel + 1));
             for (number, row) in weights.iter_mut().enumerate() {
                 let weight = match number {
                     0 => to - from,
@@ -143,54 +143,54 @@ impl Axis {
                         ((angle * to).sin() - (angle * from).sin()) / angle
                     }
                     _ => {
-                        let bound = |part: usize| part as f64 / PARTS as f64;
-                        let part = number - FREQUENCIES;
-                        let within = |at: f64| at.clamp(bound(part), bound(part + 1));
+                        let bound = |cell: usize| cell as f64 / CELLS as f64;
+                        let cell = number - FREQUENCIES;
+                        let within = |at: f64| at.clamp(bound(cell), bound(cell + 1));
                         within(to) - within(from)
                     }
                 };
-                row[shade] = (weight * ONE).round() as i32;
+                row[pixel] = (weight * WEIGHT_SCALE).round() as i32;
             }
         }
         Axis(weights)
     }
 }
 
-/// What is the same for all pictures.
+/// Constants for all pictures, computed once.
 struct Tables {
-    whole: Axis,
+    full: Axis,
     inner: Axis,
-    /// Where the inner part lies in a probe, along one side; and whether nothing or the most is cut at both ends.
+    /// Position of the inner area in a probe, along one side; and whether the crop is coarse: nothing or the maximum at both ends.
     cropped: Vec<(bool, Axis)>,
-    /// Pairs of frequencies, the lowest first.
+    /// Pairs of frequencies (vertical, horizontal), lowest first.
     frequencies: Vec<(usize, usize)>,
 }
 
 static TABLES: LazyLock<Tables> = LazyLock::new(|| {
-    let crops = CROPS.iter().flat_map(|before| CROPS.iter().map(move |behind| (before, behind)));
-    let cropped = crops.map(|(before, behind)| {
-        let left = 1.0 - before - behind;
-        let coarse = [before, behind].iter().all(|crop| **crop == 0.0 || **crop == MARGIN);
-        (coarse, Axis::new((MARGIN - before) / left, 1.0 - (MARGIN - behind) / left))
+    let crops = CROPS.iter().flat_map(|before| CROPS.iter().map(move |after| (before, after)));
+    let cropped = crops.map(|(before, after)| {
+        let remaining = 1.0 - before - after;
+        let coarse = [before, after].iter().all(|crop| **crop == 0.0 || **crop == MARGIN);
+        (coarse, Axis::new((MARGIN - before) / remaining, 1.0 - (MARGIN - after) / remaining))
     });
     let mut frequencies: Vec<_> =
         (0..FREQUENCIES).flat_map(|y| (0..FREQUENCIES).map(move |x| (y, x))).skip(1).collect();
     frequencies.sort_by_key(|(y, x)| (y * y + x * x, *y));
     frequencies.truncate(128);
     Tables {
-        whole: Axis::new(0.0, 1.0),
+        full: Axis::new(0.0, 1.0),
         inner: Axis::new(MARGIN, 1.0 - MARGIN),
         cropped: cropped.collect(),
         frequencies,
     }
 });
 
-type Rows = [[i32; SIDE]; FREQUENCIES + PARTS];
+type Rows = [[i32; SIDE]; FREQUENCIES + CELLS];
 
-/// The picture with its columns weighed: first half of the transform. Below 2^14.
+/// Computes the first half of the transform: weighted sums of each column. Values stay below 2^14.
 fn rows(small: &GreyImage, vertical: &Axis) -> Rows {
-    // Indices instead of iterators: a debug build, in which everybody's tests run, is five times faster with them.
-    let mut out = [[0; SIDE]; FREQUENCIES + PARTS];
+    // Indices instead of iterators: five times faster in a debug build, in which tests run.
+    let mut out = [[0; SIDE]; FREQUENCIES + CELLS];
     for (row, weights) in out.iter_mut().zip(&vertical.0) {
         for y in 0..SIDE {
             let weight = weights[y];
@@ -208,24 +208,25 @@ fn rows(small: &GreyImage, vertical: &Axis) -> Rows {
     out
 }
 
+/// Computes the second half of the transform, and the hash of its sums.
 fn hash(rows: &Rows, horizontal: &Axis) -> Hash {
     let at = |y: usize, x: usize| {
         let (row, weights) = (&rows[y], &horizontal.0[x]);
-        let (mut sum, mut place) = (0, 0);
-        while place < SIDE {
-            sum += row[place] * weights[place];
-            place += 1;
+        let (mut sum, mut pixel) = (0, 0);
+        while pixel < SIDE {
+            sum += row[pixel] * weights[pixel];
+            pixel += 1;
         }
         sum
     };
-    let parts: [[i32; PARTS]; PARTS] =
+    let cells: [[i32; CELLS]; CELLS] =
         std::array::from_fn(|y| std::array::from_fn(|x| at(FREQUENCIES + y, FREQUENCIES + x)));
     let frequencies = TABLES.frequencies.iter().map(|(y, x)| at(*y, *x) > 0);
-    let places = (0..64).map(|place| (place / 8, place % 8));
-    let to_the_right = places.clone().map(|(y, x)| parts[y][x + 1] > parts[y][x]);
-    let below = places.map(|(y, x)| parts[y + 1][x] > parts[y][x]);
+    let pairs = (0..64).map(|pair| (pair / 8, pair % 8));
+    let right = pairs.clone().map(|(y, x)| cells[y][x + 1] > cells[y][x]);
+    let below = pairs.map(|(y, x)| cells[y + 1][x] > cells[y][x]);
     let mut words = [0; 4];
-    for (bit, set) in frequencies.chain(to_the_right).chain(below).enumerate() {
+    for (bit, set) in frequencies.chain(right).chain(below).enumerate() {
         words[bit / 64] |= u64::from(set) << (bit % 64);
     }
     Hash(words)
@@ -235,7 +236,7 @@ fn hash(rows: &Rows, horizontal: &Axis) -> Hash {
 mod tests {
     use super::*;
 
-    /// Waves that cross, a little like a photo: `across` tells pictures apart.
+    /// Crossing waves, a little like a photo; each value of `across` makes a different picture.
     fn waves(across: f64, crop: [f64; 4]) -> GreyImage {
         let [left, top, right, bottom] = crop;
         std::array::from_fn(|at| {
@@ -251,33 +252,33 @@ mod tests {
     }
 
     #[test]
-    fn the_same_picture_has_no_distance_and_the_negative_has_the_greatest() {
+    fn identical_pictures_have_distance_zero_and_a_negative_nearly_the_maximum() {
         let picture = waves(11.0, [0.0; 4]);
         assert_eq!(distance(&picture, &picture), 0);
         let negative = picture.map(|grey| 255 - grey);
-        let whole = |small: &GreyImage| ProbeHash::of(small).unwrap().whole;
-        assert!(whole(&picture).distance(&whole(&negative)) > 240);
+        let full = |small: &GreyImage| ProbeHash::of(small).unwrap().full;
+        assert!(full(&picture).distance(&full(&negative)) > 240);
     }
 
     #[test]
     fn a_crop_within_the_margin_is_near_and_another_picture_is_not() {
         let picture = waves(11.0, [0.0; 4]);
         for crop in [[0.05, 0.0, 0.0, 0.0], [0.0, 0.05, 0.025, 0.0], [0.05; 4], [0.012, 0.0, 0.037, 0.05]] {
-            let apart = distance(&waves(11.0, crop), &picture);
-            assert!(apart <= 24, "{crop:?}: {apart}");
+            let distance = distance(&waves(11.0, crop), &picture);
+            assert!(distance <= 24, "{crop:?}: {distance}");
         }
         assert!(distance(&waves(17.0, [0.0; 4]), &picture) > 80);
     }
 
     #[test]
-    fn brightness_and_contrast_change_little() {
+    fn brightness_and_contrast_barely_affect_the_hash() {
         let picture = waves(11.0, [0.0; 4]);
         assert!(distance(&picture.map(|grey| grey / 2 + 10), &picture) <= 8);
         assert!(distance(&picture.map(|grey| grey / 2 + 100), &picture) <= 8);
     }
 
     #[test]
-    fn a_picture_without_contrast_has_no_template() {
+    fn a_picture_without_contrast_has_no_hash() {
         for grey in [0, 128, 255] {
             assert_eq!(Template::of(&[grey; SIDE * SIDE]), None);
             assert!(ProbeHash::of(&[grey; SIDE * SIDE]).is_none());
@@ -285,9 +286,9 @@ mod tests {
     }
 
     #[test]
-    fn every_way_to_crop_is_looked_for() {
+    fn every_crop_is_tried() {
         assert_eq!(ProbeHash::of(&waves(11.0, [0.0; 4])).unwrap().inner().len(), 3_usize.pow(4));
         let coarse = TABLES.cropped.iter().filter(|(is_coarse, _)| *is_coarse).count();
-        assert_eq!((coarse * coarse, TABLES.frequencies.len()), (COARSE, 128));
+        assert_eq!((coarse * coarse, TABLES.frequencies.len()), (COARSE_CROPS, 128));
     }
 }

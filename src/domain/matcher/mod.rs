@@ -1,7 +1,7 @@
-//! The matcher: who in the gallery a photo shows, and which strangers look like that.
+//! The matcher: searches galleries for a photo, and generates look-alikes among a large population.
 //!
-//! A photo is found by its file, or by its content, which costs one decoding the first time it is seen. How distances become scores,
-//! and what was measured, stands in `docs/matching.md`.
+//! A photo matches by identical file, or by perceptual hash, which costs one decoding the first time. `docs/matching.md` describes
+//! the mapping from distances to scores, and the measurements.
 
 pub mod enrolled;
 pub mod gallery;

@@ -1,6 +1,6 @@
-//! The NIK identification API: a request's body in, the answer's body out, as the second document prints it.
+//! NIK identification API: maps a request body to the response body, in the layout of the second document.
 //!
-//! What the document leaves open, and where the original program is not followed, stands in `docs/nik.md`.
+//! `docs/nik.md` lists what the document leaves open, and the differences from the original program.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
@@ -11,31 +11,32 @@ use serde_json::value::RawValue;
 
 use super::{NikContext, ParsedNik, read};
 
-/// Most elements of one request. An answer has about a kilobyte for each.
+/// Max elements per request. A response has about 1 kB for each.
 pub const MAX_ELEMENTS: usize = 100_000;
 
-/// Why a request has no documented answer.
+/// Why a request is invalid, so that the document has no response for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NikRequestError {
     pub message: String,
-    /// JSON pointer to what is wrong, where it is there at all.
+    /// JSON pointer to the invalid value; `None` if it is missing or the body is not JSON.
     pub path: Option<&'static str>,
 }
 
-/// The answer to a request, with four-space layout and without a final newline.
+/// Returns the response to a request, indented by four spaces and without a final newline.
 ///
 /// # Errors
-/// When the body is not JSON, or lacks `nik` or `process`, or they have other types than a list and a string.
-pub fn answer(body: &[u8], terms: &NikContext) -> Result<Vec<u8>, NikRequestError> {
+/// When the body is not a JSON object, `nik` is missing, not a list or longer than [`MAX_ELEMENTS`], or `process` is missing or not a
+/// string.
+pub fn answer(body: &[u8], context: &NikContext) -> Result<Vec<u8>, NikRequestError> {
     let request = NikRequest::of(body)?;
     match &*request.process {
-        "full" => Ok(success(&request.nik, terms, Process::Full)),
-        "limited" => Ok(success(&request.nik, terms, Process::Limited)),
-        _ => Ok(layout(&Failed { message: "failed", data: &request.nik })),
+        "full" => Ok(success(&request.nik, context, Process::Full)),
+        "limited" => Ok(success(&request.nik, context, Process::Limited)),
+        _ => Ok(pretty_json(&Failed { message: "failed", data: &request.nik })),
     }
 }
 
-/// What is asked. Elements are kept as sent.
+/// A parsed request. Elements are kept as sent.
 struct NikRequest<'a> {
     nik: Vec<&'a RawValue>,
     process: String,
@@ -44,14 +45,14 @@ struct NikRequest<'a> {
 impl<'a> NikRequest<'a> {
     fn of(body: &'a [u8]) -> Result<NikRequest<'a>, NikRequestError> {
         let body = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body);
-        // Of keys that stand twice the last counts, as in the original.
+        // Of duplicate keys the last one is used, as in the original.
         let members: BTreeMap<String, &RawValue> = serde_json::from_slice(body).map_err(|error| {
             NikRequestError { message: format!("the body is not a JSON object: {error}"), path: None }
         })?;
         let nik: Vec<&RawValue> = member(&members, "nik", "/nik", "a list")?;
         let process = member(&members, "process", "/process", "a string")?;
         if nik.len() > MAX_ELEMENTS {
-            let message = format!("nik has {} elements, at most {MAX_ELEMENTS} are taken", nik.len());
+            let message = format!("nik has {} elements, at most {MAX_ELEMENTS} are allowed", nik.len());
             return Err(NikRequestError { message, path: Some("/nik") });
         }
         Ok(NikRequest { nik, process })
@@ -71,7 +72,7 @@ fn member<'a, T: Deserialize<'a>>(
         .map_err(|_| NikRequestError { message: format!("{name} is not {kind}"), path: Some(path) })
 }
 
-/// The digits of an element: a string, or an integer as its decimal digits. `None` for everything else.
+/// Returns the text of an element: a string, or an integer as its decimal digits. `None` for everything else.
 fn text(element: &RawValue) -> Option<Cow<'_, str>> {
     let raw = element.get();
     if raw.starts_with('"') {
@@ -80,27 +81,27 @@ fn text(element: &RawValue) -> Option<Cow<'_, str>> {
     raw.bytes().all(|byte| byte.is_ascii_digit()).then_some(Cow::Borrowed(raw))
 }
 
-/// An element that could be read.
+/// An element that could be parsed.
 struct Processed<'a> {
     text: Cow<'a, str>,
     reading: ParsedNik,
 }
 
-fn success(elements: &[&RawValue], terms: &NikContext, kind: Process) -> Vec<u8> {
+fn success(elements: &[&RawValue], context: &NikContext, kind: Process) -> Vec<u8> {
     let (mut errors, mut processed) = (Vec::new(), Vec::new());
     for &element in elements {
-        let reading = text(element).and_then(|text| Some((read(&text, terms).ok()?, text)));
+        let reading = text(element).and_then(|text| Some((read(&text, context).ok()?, text)));
         match reading {
             Some((reading, text)) => processed.push(Processed { text, reading }),
             None => errors.push(element),
         }
     }
     let summary = Summary::of(elements.len(), &processed);
-    layout(&Success { message: "success", errors, data: Data { processed: &processed, kind }, summary })
+    pretty_json(&Success { message: "success", errors, data: Data { processed: &processed, kind }, summary })
 }
 
-/// The document's layout, which is that of Python's `json.dumps(indent=4)`.
-fn layout(answer: &impl Serialize) -> Vec<u8> {
+/// Serializes in the document's layout, which is that of Python's `json.dumps(indent=4)`.
+fn pretty_json(answer: &impl Serialize) -> Vec<u8> {
     let mut bytes = Vec::new();
     let formatter = serde_json::ser::PrettyFormatter::with_indent(b"    ");
     // Writing to a Vec cannot fail, and all keys are strings.
@@ -122,7 +123,7 @@ struct Success<'a> {
     summary: Summary,
 }
 
-/// What is told of each NIK: `process`.
+/// Level of detail for each NIK, from the field `process`.
 #[derive(Clone, Copy)]
 enum Process {
     Full,
@@ -137,7 +138,7 @@ enum NikDetails<'a> {
 }
 
 impl Process {
-    fn tell<'a>(self, processed: &'a Processed) -> NikDetails<'a> {
+    fn details<'a>(self, processed: &'a Processed) -> NikDetails<'a> {
         let valid = processed.reading.is_valid();
         match self {
             Process::Full => {
@@ -148,7 +149,7 @@ impl Process {
     }
 }
 
-/// NIKs in the order in which they first came; equal ones share a key.
+/// NIKs in the order of their first occurrence; duplicates share a key.
 struct Data<'a> {
     processed: &'a [Processed<'a>],
     kind: Process,
@@ -159,7 +160,7 @@ impl Serialize for Data<'_> {
         let mut map = serializer.serialize_map(None)?;
         let mut seen = HashSet::new();
         for processed in self.processed.iter().filter(|processed| seen.insert(&*processed.text)) {
-            map.serialize_entry(&*processed.text, &self.kind.tell(processed))?;
+            map.serialize_entry(&*processed.text, &self.kind.details(processed))?;
         }
         map.end()
     }
@@ -183,7 +184,7 @@ struct Section<T> {
 #[derive(Serialize)]
 struct Area {
     province: OrNone<&'static str>,
-    /// Regency or city: the document's names of the levels are one too high.
+    /// Regency or city: the document names the levels one too high.
     district: OrNone<&'static str>,
     subdistrict: OrNone<&'static str>,
 }
@@ -194,7 +195,7 @@ struct Dob {
     age: OrNone<u32>,
 }
 
-/// Prints `"None"` for what is unknown, as the document does.
+/// Serializes an unknown value as `"None"`, as the document does.
 struct OrNone<T>(Option<T>);
 
 impl<T: Serialize> Serialize for OrNone<T> {
@@ -224,19 +225,19 @@ impl<'a> Sections<'a> {
             super::Sex::Man => "Man",
             super::Sex::Woman => "Woman",
         });
-        // What is there of the serial is shown even when it is none.
-        let written = text.get(12..text.len().min(16)).filter(|written| !written.is_empty());
+        // An incomplete or invalid serial is shown as sent.
+        let serial_digits = text.get(12..text.len().min(16)).filter(|digits| !digits.is_empty());
         Sections {
             length: Section { value: text, valid: length.is_ok() },
             area: Section { value: area, valid: district.is_ok() },
             dob: Section { value: dob, valid: born.is_some() },
             gender: Section { value: OrNone(gender), valid: gender.is_some() },
-            computerized: Section { value: OrNone(written), valid: serial.is_ok() },
+            computerized: Section { value: OrNone(serial_digits), valid: serial.is_ok() },
         }
     }
 }
 
-/// Counts of elements, not of different NIKs: `number` is `number_processed` and `error`.
+/// Counts of elements, including duplicate NIKs: `number` is the sum of `number_processed` and `error`.
 #[derive(Serialize)]
 struct Summary {
     number: usize,
@@ -288,10 +289,10 @@ mod tests {
     use jiff::civil::date;
     use serde_json::{Value, json};
 
-    const TERMS: NikContext = NikContext { today: date(2026, 11, 21), min_age: 17 };
+    const CONTEXT: NikContext = NikContext { today: date(2026, 11, 21), min_age: 17 };
 
     fn text_of(body: &str) -> String {
-        String::from_utf8(answer(body.as_bytes(), &TERMS).unwrap()).unwrap()
+        String::from_utf8(answer(body.as_bytes(), &CONTEXT).unwrap()).unwrap()
     }
 
     fn full(nik: &str) -> Value {
@@ -306,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn the_documents_answers_byte_for_byte() {
+    fn responses_equal_the_document_byte_for_byte() {
         let of = |process: &str| text_of(&format!(r#"{{"nik":["1234567891234567"],"process":"{process}"}}"#));
         assert_eq!(of("full"), include_str!("golden/full.json"));
         assert_eq!(of("limited"), include_str!("golden/limited.json"));
@@ -339,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn sections_are_judged_by_their_own_digits() {
+    fn sections_are_validated_independently() {
         let valid = |nik: &str| {
             let data = full(&format!("\"{nik}\""))["data"].clone();
             ["length", "area", "dob", "gender", "computerized"].map(|section| data[section]["valid"] == true)
@@ -361,10 +362,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_unknown_is_none() {
+    fn unknown_values_are_none() {
         let data = full("\"3174998002909990\"")["data"].clone();
         let none = json!({ "province": "None", "district": "None", "subdistrict": "None" });
-        assert_eq!(data["area"]["value"], none, "though the regency is known");
+        assert_eq!(data["area"]["value"], none, "although the regency is known");
         assert_eq!(data["dob"]["value"], json!({ "dob": "None", "age": "None" }));
         assert_eq!(data["gender"]["value"], "None");
         let serial = |nik: &str| full(&format!("\"{nik}\""))["data"]["computerized"]["value"].clone();
@@ -375,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_comes_back_as_sent() {
+    fn unparsable_elements_are_returned_as_sent() {
         let answer = text_of(
             r#"{"nik":["123456", null, 3.0, [1, {"a":"b"}], true, -3174051708909990, "３174051708909990", " 3174051708909990", "\ud800", ""],"process":"limited"}"#,
         );
@@ -390,7 +391,7 @@ mod tests {
     }
 
     #[test]
-    fn an_integer_is_read_as_its_digits_and_equal_niks_share_a_key() {
+    fn an_integer_is_parsed_as_its_digits_and_duplicates_share_a_key() {
         let answer = limited(
             r#"[3174051708909990, "3174051708909990", "\u0033174051708909990", 123456789012345678901234567890, "x"]"#,
         );
@@ -401,7 +402,7 @@ mod tests {
         assert_eq!(answer["summary"]["number"], 5);
         assert_eq!(answer["summary"]["number_processed"], 4);
         assert_eq!(answer["summary"]["error"], 1);
-        assert_eq!(answer["summary"]["valid"]["all_section"], 3, "elements are counted, not different NIKs");
+        assert_eq!(answer["summary"]["valid"]["all_section"], 3, "elements are counted, not distinct NIKs");
         assert_eq!(answer["errors"], json!(["x"]));
     }
 
@@ -428,7 +429,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_request_is_refused_with_the_reason() {
+    fn an_invalid_request_is_rejected_with_the_reason() {
         for (body, message, path) in [
             ("", "the body is not a JSON object", None),
             ("{\"nik\":[", "the body is not a JSON object", None),
@@ -443,24 +444,24 @@ mod tests {
             (r#"{"nik":[],"process":null}"#, "process is not a string", Some("/process")),
             (r#"{"nik":[],"process":["full"]}"#, "process is not a string", Some("/process")),
         ] {
-            let refusal = answer(body.as_bytes(), &TERMS).unwrap_err();
-            assert!(refusal.message.starts_with(message), "{body}: {refusal:?}");
-            assert_eq!(refusal.path, path, "{body}");
+            let error = answer(body.as_bytes(), &CONTEXT).unwrap_err();
+            assert!(error.message.starts_with(message), "{body}: {error:?}");
+            assert_eq!(error.path, path, "{body}");
         }
-        assert!(answer(b"{\"nik\":[\"\xff\"],\"process\":\"full\"}", &TERMS).is_err());
+        assert!(answer(b"{\"nik\":[\"\xff\"],\"process\":\"full\"}", &CONTEXT).is_err());
         let many = format!(r#"{{"nik":[{}0],"process":"full"}}"#, "0,".repeat(MAX_ELEMENTS));
-        assert!(answer(many.as_bytes(), &TERMS).unwrap_err().message.contains("at most 100000"));
+        assert!(answer(many.as_bytes(), &CONTEXT).unwrap_err().message.contains("at most 100000"));
     }
 
     #[test]
-    fn extra_keys_a_byte_order_mark_and_deep_nesting_are_let_pass() {
+    fn extra_keys_a_byte_order_mark_and_deep_nesting_are_allowed() {
         let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
         let answer = text_of(&format!("\u{feff}{{\"nik\":[{deep}],\"process\":\"limited\",\"x\":1}}"));
         assert!(answer.contains(&deep));
         assert_eq!(
             limited(r#"["3174051708909990"], "nik": []"#)["summary"]["number"],
             0,
-            "the last key counts"
+            "the last key is used"
         );
     }
 }

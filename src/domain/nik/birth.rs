@@ -8,10 +8,10 @@ use serde::Serialize;
 
 use super::NikProblem;
 
-/// What is added to a woman's day of birth.
-const WOMAN: u8 = 40;
+/// Offset added to a woman's day of birth.
+const WOMAN_DAY_OFFSET: u8 = 40;
 
-/// A person's sex, as a NIK has it.
+/// Sex, as encoded in a NIK.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Sex {
@@ -19,33 +19,33 @@ pub enum Sex {
     Woman,
 }
 
-/// A birth date that was read on some day.
+/// A birth date, and the age on the reference day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Birth {
     pub date: Date,
-    /// Completed years on that day. Who was born on 29 February completes one on 1 March of other years.
+    /// Completed years on the reference day. For 29 February the birthday in non-leap years is 1 March.
     pub age: u32,
 }
 
 impl Sex {
-    /// From the first digit of the day alone, so that it is known even where there is no such date.
+    /// Returns the sex, from the first digit of the day alone, so that it is known even if the date is invalid.
     pub(super) fn of_digit(digit: u8) -> Result<Sex, NikProblem> {
         match digit {
             0..=3 => Ok(Sex::Man),
             4..=7 => Ok(Sex::Woman),
-            written => Err(NikProblem::Sex { written }),
+            value => Err(NikProblem::Sex { value }),
         }
     }
 
-    /// The day of birth as a NIK writes it.
+    /// Encodes the day of birth as in a NIK.
     pub(super) fn day(self, day: u8) -> u8 {
         match self {
             Sex::Man => day,
-            Sex::Woman => day + WOMAN,
+            Sex::Woman => day + WOMAN_DAY_OFFSET,
         }
     }
 
-    /// `man` or `woman`.
+    /// Returns `man` or `woman`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -68,11 +68,11 @@ impl FromStr for Sex {
         [Sex::Man, Sex::Woman]
             .into_iter()
             .find(|sex| sex.name() == text)
-            .ok_or_else(|| "a sex is man or woman".to_owned())
+            .ok_or_else(|| "expected man or woman".to_owned())
     }
 }
 
-/// DDMMYY, before it is known which century is meant.
+/// The digits DDMMYY, before the century is resolved.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct BirthDigits {
     pub day: u8,
@@ -82,7 +82,7 @@ pub(super) struct BirthDigits {
 }
 
 impl BirthDigits {
-    /// The date that is meant on `today`: one that would lie in the future is 100 years earlier.
+    /// Resolves the century: a date that would be in the future of `today` is 100 years earlier.
     pub fn date(self, today: Date) -> Result<Date, NikProblem> {
         let (day, month) = (self.day()?, self.month()?);
         let year = today.year() - today.year().rem_euclid(100) + i16::from(self.year);
@@ -91,7 +91,7 @@ impl BirthDigits {
         date(day, month, if in_future { year - 100 } else { year })
     }
 
-    /// Whether there is such a date in any century: 2000 and 2004 to 2096 are leap years, and a year ending in 00 may be 2000.
+    /// Checks whether the date exists in any century. 2000 to 2099 suffices: it has the most leap years, including 2000 itself.
     pub fn possible(self) -> Result<(), NikProblem> {
         date(self.day()?, self.month()?, 2000 + i16::from(self.year)).map(drop)
     }
@@ -99,13 +99,13 @@ impl BirthDigits {
     fn day(self) -> Result<u8, NikProblem> {
         match self.day {
             day @ 1..=31 => Ok(day),
-            day @ 41..=71 => Ok(day - WOMAN),
-            written => Err(NikProblem::Day { written }),
+            day @ 41..=71 => Ok(day - WOMAN_DAY_OFFSET),
+            value => Err(NikProblem::Day { value }),
         }
     }
 
     fn month(self) -> Result<u8, NikProblem> {
-        (1..=12).contains(&self.month).then_some(self.month).ok_or(NikProblem::Month { written: self.month })
+        (1..=12).contains(&self.month).then_some(self.month).ok_or(NikProblem::Month { value: self.month })
     }
 }
 
@@ -117,7 +117,7 @@ fn date(day: u8, month: u8, year: i16) -> Result<Date, NikProblem> {
     })
 }
 
-/// Completed years from `born` to `today`.
+/// Returns the completed years from `born` to `today`.
 pub(super) fn age(born: Date, today: Date) -> u32 {
     let before_birthday = (today.month(), today.day()) < (born.month(), born.day());
     u32::try_from(today.year() - born.year() - i16::from(before_birthday)).unwrap_or_default()
@@ -128,14 +128,14 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(written: &str, today: &str, expected: Result<&str, NikProblem>) {
-        let part = |from: usize| written[from..from + 2].parse().unwrap();
+    fn check(value: &str, today: &str, expected: Result<&str, NikProblem>) {
+        let part = |from: usize| value[from..from + 2].parse().unwrap();
         let date = BirthDigits { day: part(0), month: part(2), year: part(4) }.date(today.parse().unwrap());
-        assert_eq!(date, expected.map(|date| date.parse().unwrap()), "{written} on {today}");
+        assert_eq!(date, expected.map(|date| date.parse().unwrap()), "{value} on {today}");
     }
 
     #[test]
-    fn a_date_in_the_future_is_taken_a_hundred_years_back() {
+    fn a_date_in_the_future_is_100_years_earlier() {
         check("211126", "2026-11-21", Ok("2026-11-21"));
         check("221126", "2026-11-21", Ok("1926-11-22"));
         check("011226", "2026-11-21", Ok("1926-12-01"));
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_days_of_a_month_are_those_of_both_sexes() {
+    fn days_01_to_03_are_valid_for_both_sexes() {
         for day in 1..=3 {
             for month in 1..=12 {
                 let expected = format!("1990-{month:02}-{day:02}");
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn the_29th_of_february_is_in_leap_years() {
+    fn february_29_exists_in_leap_years_only() {
         check("290200", "2026-11-21", Ok("2000-02-29"));
         check("690204", "2026-11-21", Ok("2004-02-29"));
         check("290228", "2026-11-21", Ok("1928-02-29"));
@@ -166,12 +166,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_date_says_why() {
-        for written in [0, 32, 40, 72, 80, 99] {
-            check(&format!("{written:02}0190"), "2026-11-21", Err(NikProblem::Day { written }));
+    fn an_invalid_date_is_rejected_with_the_reason() {
+        for value in [0, 32, 40, 72, 80, 99] {
+            check(&format!("{value:02}0190"), "2026-11-21", Err(NikProblem::Day { value }));
         }
-        for written in [0, 13, 99] {
-            check(&format!("17{written:02}90"), "2026-11-21", Err(NikProblem::Month { written }));
+        for value in [0, 13, 99] {
+            check(&format!("17{value:02}90"), "2026-11-21", Err(NikProblem::Month { value }));
         }
         check("310490", "2026-11-21", Err(NikProblem::NoSuchDate { day: 31, month: 4, year: 1990 }));
     }

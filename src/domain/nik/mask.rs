@@ -1,50 +1,48 @@
-//! Masking of NIKs, alone and inside other texts.
+//! Masks NIKs, alone and inside other text.
 
 use std::borrow::Cow;
 
-use super::{District, Nik};
+use super::{District, LENGTH, Nik};
 
-/// A text without whole NIKs: sixteen digits that can be one are masked, alone or at either end of a longer number, where a sequence
-/// number is put beside them. Other numbers, such as a time as a transactionId, stay. Borrowed when there is none.
+/// Masks all NIKs in a text. Masks sixteen digits that can be a NIK, alone or at either end of a longer number, which may also contain
+/// a sequence number. Keeps other numbers, such as a timestamp as a transactionId. Borrowed when nothing is masked.
 #[must_use]
 pub fn without_niks(text: &str) -> Cow<'_, str> {
-    if !runs(text).any(|run| niks_at(run).next().is_some()) {
+    if !runs(text).any(|run| nik_offsets(run).next().is_some()) {
         return Cow::Borrowed(text);
     }
-    Cow::Owned(runs(text).map(|run| niks_at(run).fold(run.to_owned(), mask_at)).collect())
+    Cow::Owned(runs(text).map(|run| nik_offsets(run).fold(run.to_owned(), mask_at)).collect())
 }
 
-const NIK_DIGITS: usize = 16;
-
-/// Where NIKs stand in a run of digits.
-fn niks_at(run: &str) -> impl Iterator<Item = usize> {
+/// Returns the offsets of NIKs in a run of digits: the start and the end.
+fn nik_offsets(run: &str) -> impl Iterator<Item = usize> {
     let is_nik = |at: &usize| {
-        let digits = run.get(*at..at + NIK_DIGITS);
+        let digits = run.get(*at..at + LENGTH);
         digits.is_some_and(|digits| digits.parse::<Nik>().is_ok() && District::of_nik(digits).is_some())
     };
-    let last = run.len().checked_sub(NIK_DIGITS);
+    let last = run.len().checked_sub(LENGTH);
     [Some(0), last.filter(|at| *at > 0)].into_iter().flatten().filter(is_nik)
 }
 
 fn mask_at(run: String, at: usize) -> String {
     let (before, rest) = run.split_at(at);
-    let (nik, behind) = rest.split_at(NIK_DIGITS);
-    [before, &masked(nik), behind].concat()
+    let (nik, after) = rest.split_at(LENGTH);
+    [before, &masked(nik), after].concat()
 }
 
-/// Runs of ASCII digits, and what stands between them.
+/// Splits a text into runs of ASCII digits and the text between them.
 fn runs(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = text;
     std::iter::from_fn(move || {
         let digits = rest.starts_with(|c: char| c.is_ascii_digit());
         let end = rest.find(|c: char| c.is_ascii_digit() != digits).unwrap_or(rest.len());
-        let (run, behind) = rest.split_at(end);
-        rest = behind;
+        let (run, after) = rest.split_at(end);
+        rest = after;
         (!run.is_empty()).then_some(run)
     })
 }
 
-/// `317503XXXXXXXXXX`: the region stays, every later digit goes.
+/// Masks a NIK: `317503XXXXXXXXXX`. Keeps the region code and replaces every later digit.
 #[must_use]
 pub fn masked(nik: &str) -> String {
     nik.chars().enumerate().map(|(at, c)| if at >= 6 && c.is_ascii_digit() { 'X' } else { c }).collect()

@@ -1,29 +1,28 @@
-//! NIKs, the numbers of Indonesian identity cards: parse, validate, generate, format. Pure: no clock, no chance, no file.
+//! NIKs, the numbers of Indonesian identity cards: parse, validate, generate, format. Pure: no clock, global random state or file.
 //!
 //! ```text
 //! 317405 570890 9990
 //! |      |      serial, from 0001
-//! |      birth date DDMMYY, a woman's day + 40
-//! province, regency, district where it was first issued
+//! |      birth date DDMMYY; for a woman, day + 40
+//! province, regency, district of first issue
 //! ```
 //!
-//! There is no check digit, and a NIK is for life: it keeps the region codes of its day. What is known of that stands in
-//! `docs/nik.md`.
+//! There is no check digit. A NIK is for life: it keeps the region codes that were valid when it was issued. Details: `docs/nik.md`.
 //!
 //! ```
-//! use dukcapil_fr_sim::nik::{self, Sex, Terms};
+//! use dukcapil_fr_sim::domain::nik::{self, NikContext, Sex};
 //!
-//! let terms = Terms { today: jiff::civil::date(2026, 11, 21), min_age: 17 };
-//! let reading = nik::read("3174055708909990", &terms)?;
+//! let context = NikContext { today: jiff::civil::date(2026, 11, 21), min_age: 17 };
+//! let reading = nik::read("3174055708909990", &context)?;
 //! assert!(reading.is_valid());
 //! assert_eq!(reading.district?.name, "Kebayoran Lama");
 //! assert_eq!(reading.birth?.date, jiff::civil::date(1990, 8, 17));
 //! assert_eq!(reading.sex?, Sex::Woman);
 //!
-//! let day_40 = nik::read("3174054002909990", &terms)?;
+//! let day_40 = nik::read("3174054002909990", &context)?;
 //! let problems: Vec<_> = day_40.problems().map(ToString::to_string).collect();
-//! assert_eq!(problems, ["digits 7-8: day 40 is neither 01-31, a man's, nor 41-71, a woman's"]);
-//! # Ok::<(), nik::Problem>(())
+//! assert_eq!(problems, ["digits 7-8: day 40 is neither 01-31 (a man) nor 41-71 (a woman)"]);
+//! # Ok::<(), nik::NikProblem>(())
 //! ```
 
 pub mod api;
@@ -42,8 +41,8 @@ pub use problem::{NikProblem, RegionLevel};
 pub use reading::{NikContext, ParsedNik, read};
 pub use region::District;
 
-/// From how many digits on there is something to read: six of the region and the one of the sex.
-const LEAST_DIGITS: usize = 7;
+/// Min digits that can be parsed: six of the region and one of the sex.
+const MIN_DIGITS: usize = 7;
 
-/// How many digits a NIK has.
+/// Number of digits of a NIK.
 pub const LENGTH: usize = 16;

@@ -1,21 +1,21 @@
-//! A NIK as a value: sixteen digits in which nothing is impossible, whoever reads them and when.
+//! The value type [`Nik`]: sixteen digits that are possible on any day.
 
 use std::fmt;
 use std::str::FromStr;
 
 use jiff::civil::Date;
 
-use super::reading::{digits, number, read_digits, serial, written};
+use super::reading::{birth_digits, digits, number, read_digits, serial};
 use super::{LENGTH, NikContext, NikProblem, ParsedNik, Sex, region};
 
-/// A possible NIK: sixteen digits, no impossible region, a day that is in some century's calendar, a serial.
+/// A possible NIK: sixteen digits, no impossible region, a birth date that exists in some century, a serial other than 0000.
 ///
 /// Prints as sixteen digits, with `{:#}` in groups: `317405 570890 9990`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Nik(u64);
 
 impl Nik {
-    /// A NIK of these parts.
+    /// Composes a NIK from its parts.
     ///
     /// # Errors
     /// When the region is impossible, or the serial is not 1 to 9999.
@@ -27,7 +27,7 @@ impl Nik {
         Ok(Nik::of_parts(district, born, sex, serial))
     }
 
-    /// As [`Nik::compose`], of parts that are known to be possible.
+    /// Same as [`Nik::compose`], without validation: the parts must be possible.
     pub(super) fn of_parts(district: u32, born: Date, sex: Sex, serial: u16) -> Nik {
         let day = sex.day(born.day().unsigned_abs());
         let year = born.year().rem_euclid(100).unsigned_abs();
@@ -36,10 +36,10 @@ impl Nik {
         Nik(head * 10_000 + u64::from(serial))
     }
 
-    /// What it says, read on a day.
+    /// Parses and validates it in `context`.
     #[must_use]
-    pub fn read(self, terms: &NikContext) -> ParsedNik {
-        read_digits(self.to_string().as_bytes(), terms)
+    pub fn read(self, context: &NikContext) -> ParsedNik {
+        read_digits(self.to_string().as_bytes(), context)
     }
 }
 
@@ -53,7 +53,7 @@ impl FromStr for Nik {
         }
         let (head, tail) = digits.split_at(8);
         region::possible(number(&head[..6]))?;
-        written(digits)?.possible()?;
+        birth_digits(digits)?.possible()?;
         serial(digits)?;
         Ok(Nik(u64::from(number(head)) * 100_000_000 + u64::from(number(tail))))
     }
@@ -91,14 +91,14 @@ mod tests {
     }
 
     #[test]
-    fn an_impossible_nik_says_why() {
+    fn an_impossible_nik_is_rejected_with_the_reason() {
         for (text, expected) in [
             ("123", NikProblem::Length { digits: 3 }),
             ("31740517089099901", NikProblem::Length { digits: 17 }),
             ("317405170890999O", NikProblem::NotADigit { position: 16, found: 'O' }),
             ("0074051708909990", NikProblem::ImpossibleRegion { level: RegionLevel::Province, code: 0 }),
-            ("3174054002909990", NikProblem::Day { written: 40 }),
-            ("3174053113909990", NikProblem::Month { written: 13 }),
+            ("3174054002909990", NikProblem::Day { value: 40 }),
+            ("3174053113909990", NikProblem::Month { value: 13 }),
             ("3174052902019990", NikProblem::NoSuchDate { day: 29, month: 2, year: 2001 }),
             ("3174051708900000", NikProblem::NoSerial),
         ] {
@@ -118,8 +118,8 @@ mod tests {
         );
         assert!(Nik::compose(0, born, Sex::Man, 1).is_err());
         assert!(Nik::compose(1_317_405, born, Sex::Man, 1).is_err());
-        let terms = NikContext { today: date(2026, 11, 21), min_age: 17 };
-        let reading = Nik::compose(317_405, born, Sex::Woman, 9001).unwrap().read(&terms);
+        let context = NikContext { today: date(2026, 11, 21), min_age: 17 };
+        let reading = Nik::compose(317_405, born, Sex::Woman, 9001).unwrap().read(&context);
         assert_eq!((reading.birth.unwrap().date, reading.sex), (born, Ok(Sex::Woman)));
     }
 }

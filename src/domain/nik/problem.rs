@@ -1,42 +1,42 @@
-//! What can be wrong with a NIK: which digits, and why.
+//! Validation errors of NIKs: which digits are wrong, and why.
 
 use std::fmt;
 use std::ops::RangeInclusive;
 
 use jiff::civil::Date;
 
-use super::{LEAST_DIGITS, LENGTH};
+use super::{LENGTH, MIN_DIGITS};
 
-/// One thing that is wrong. Prints as `digits 9-10: there is no month 13`.
+/// One validation error. Prints as `digits 9-10: there is no month 13`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NikProblem {
-    /// A character that is not one of 0 to 9. Other scripts' digits are none.
+    /// A character other than 0 to 9. Digits of other scripts are rejected too.
     NotADigit { position: usize, found: char },
-    /// So few digits that nothing can be read.
+    /// Too few digits to parse.
     TooShort { digits: usize },
     /// Not sixteen digits.
     Length { digits: usize },
-    /// The digits of a part are not all there.
+    /// A part is incomplete.
     Missing { from: usize, to: usize, what: &'static str },
-    /// A region code that no decree can give out.
+    /// A region code that no decree can assign.
     ImpossibleRegion { level: RegionLevel, code: u32 },
-    /// A region code that is in no decree since 2015. It may be older.
+    /// A region code that is in no decree since 2015. An older decree may have it.
     UnknownRegion { level: RegionLevel, code: u32 },
-    /// A day that is neither a man's nor a woman's.
-    Day { written: u8 },
+    /// A day outside 01-31 (a man) and 41-71 (a woman).
+    Day { value: u8 },
     /// A month that does not exist.
-    Month { written: u8 },
+    Month { value: u8 },
     /// A day that its month does not have.
     NoSuchDate { day: u8, month: u8, year: i16 },
-    /// A real date, of somebody too young for an identity card.
+    /// A valid date, of a person below the min age for an identity card.
     TooYoung { born: Date, age: u32, min_age: u32 },
-    /// A seventh digit of neither sex.
-    Sex { written: u8 },
+    /// A seventh digit above 7, which neither sex has.
+    Sex { value: u8 },
     /// Serial 0000: they start with 0001.
     NoSerial,
 }
 
-/// Which part of a region code.
+/// Level of a region code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RegionLevel {
     Province,
@@ -47,7 +47,7 @@ pub enum RegionLevel {
 }
 
 impl RegionLevel {
-    /// How many digits the code has down to this level.
+    /// Returns the length of the code down to this level.
     fn digits(self) -> usize {
         match self {
             RegionLevel::Province => 2,
@@ -64,18 +64,18 @@ impl RegionLevel {
         }
     }
 
-    /// What a number on this level can be, as the codes of all decrees are.
+    /// Returns the numbers that are possible on this level, according to the codes of all decrees.
     fn range(self) -> &'static str {
         match self {
             RegionLevel::Province => "two digits from 1 to 9",
-            RegionLevel::Regency => "01-69, a regency, or 71-99, a city",
+            RegionLevel::Regency => "01-69 (a regency) or 71-99 (a city)",
             RegionLevel::District => "01-99",
         }
     }
 }
 
 impl NikProblem {
-    /// The digits concerned, counted from 1.
+    /// Returns the positions of the digits that are wrong, counted from 1.
     #[must_use]
     pub fn digits(&self) -> RangeInclusive<usize> {
         match *self {
@@ -93,7 +93,7 @@ impl NikProblem {
         }
     }
 
-    /// A name for programs.
+    /// Returns the machine-readable name.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
@@ -122,15 +122,12 @@ impl fmt::Display for NikProblem {
             write!(f, "digits {}-{}: ", digits.start(), digits.end())?;
         }
         match self {
-            NikProblem::NotADigit { found, .. } => write!(f, "{found:?} is none of 0 to 9"),
+            NikProblem::NotADigit { found, .. } => write!(f, "{found:?} is not a digit 0-9"),
             NikProblem::TooShort { digits } => {
-                write!(
-                    f,
-                    "these are {digits}; from {LEAST_DIGITS} on there is something to read, a NIK has sixteen"
-                )
+                write!(f, "expected {LENGTH} digits, got {digits}; parsing needs at least {MIN_DIGITS}")
             }
-            NikProblem::Length { digits } => write!(f, "these are {digits}, a NIK has sixteen digits"),
-            NikProblem::Missing { what, .. } => write!(f, "the {what} is not all there"),
+            NikProblem::Length { digits } => write!(f, "expected {LENGTH} digits, got {digits}"),
+            NikProblem::Missing { what, .. } => write!(f, "the {what} is incomplete"),
             NikProblem::ImpossibleRegion { level, code } => {
                 let number = if *level == RegionLevel::Province { *code } else { code % 100 };
                 write!(f, "a {} number is {}, not {number:02}", level.name(), level.range())
@@ -140,20 +137,17 @@ impl fmt::Display for NikProblem {
                 "no decree since 2015 has the {} {code}; NIKs with an older code exist",
                 level.name()
             ),
-            NikProblem::Day { written } => {
-                write!(f, "day {written:02} is neither 01-31, a man's, nor 41-71, a woman's")
+            NikProblem::Day { value } => {
+                write!(f, "day {value:02} is neither 01-31 (a man) nor 41-71 (a woman)")
             }
-            NikProblem::Month { written } => write!(f, "there is no month {written:02}"),
+            NikProblem::Month { value } => write!(f, "there is no month {value:02}"),
             NikProblem::NoSuchDate { day, month, year } => {
                 write!(f, "there is no {year:04}-{month:02}-{day:02}")
             }
             NikProblem::TooYoung { born, age, min_age } => {
-                write!(
-                    f,
-                    "born {born}, so {age} years old: identity cards are for those of {min_age} and more"
-                )
+                write!(f, "born {born}, age {age}: the minimum age for an identity card is {min_age}")
             }
-            NikProblem::Sex { written } => write!(f, "{written} is neither 0-3, a man, nor 4-7, a woman"),
+            NikProblem::Sex { value } => write!(f, "{value} is neither 0-3 (a man) nor 4-7 (a woman)"),
             NikProblem::NoSerial => f.write_str("serials start with 0001"),
         }
     }

@@ -1,6 +1,6 @@
-//! Region codes and their names: those of today's decree and those that older NIKs carry.
+//! Region codes and names: those of the current decree, and legacy ones that older NIKs carry.
 //!
-//! The data is embedded as its origin has it (`data/`, with its origin in `data/WILAYAH.md`); names are slices of it.
+//! The data is embedded (`data/`; `data/WILAYAH.md` describes its source). Names are slices of it, spelled as in the source.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,15 +9,15 @@ use std::sync::LazyLock;
 
 use super::{NikProblem, RegionLevel};
 
-/// Whose data this is. The licence asks that the notice goes with every copy, so `nik --help` ends with it.
+/// Licence of the region data. It requires the notice in every copy, so `nik --help` ends with it.
 pub const LICENCE: &str = include_str!("data/LICENSE");
 
 /// `code,name`: the decree of 2025.
 const CURRENT: &str = include_str!("data/wilayah.csv");
-/// `code,name,successor,last_seen`: codes of decrees since 2015 that are gone.
+/// `code,name,successor,last_seen`: codes of decrees since 2015 that are no longer in use.
 const LEGACY: &str = include_str!("data/wilayah-legacy.csv");
 
-/// A district (kecamatan; distrik in Papua), and what it is part of.
+/// A district (kecamatan; distrik in Papua), with its regency and province.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct District {
     /// Six digits: 317405.
@@ -26,28 +26,28 @@ pub struct District {
     /// Regency (kabupaten) or city (kota).
     pub regency: &'static str,
     pub province: &'static str,
-    /// Set when no decree in force has the code any more.
+    /// Set when the current decree no longer has the code.
     pub legacy: Option<Legacy>,
 }
 
-/// What became of a code that is no longer given out.
+/// A code that is no longer assigned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Legacy {
     /// Year of the last decree that has the code.
     pub last_seen: u16,
-    /// Today's code of the same district, where that is known.
+    /// Current code of the same district; `None` if unknown.
     pub successor: Option<u32>,
 }
 
 impl District {
-    /// The district of a NIK, from its first six digits; also of a masked one.
+    /// Returns the district of a NIK, from its first six digits. Accepts a masked NIK.
     #[must_use]
     pub fn of_nik(nik: &str) -> Option<&'static District> {
         let code = nik.get(..6).filter(|code| code.bytes().all(|byte| byte.is_ascii_digit()))?;
         district(code.parse().ok()?)
     }
 
-    /// Today's district, where this one's code is legacy and the successor is known.
+    /// Returns the current district, if this code is legacy and its successor is known.
     #[must_use]
     pub fn successor(&self) -> Option<&'static District> {
         district(self.legacy?.successor?)
@@ -61,12 +61,12 @@ impl fmt::Display for District {
     }
 }
 
-/// All codes, sorted.
+/// Index of all codes, sorted.
 struct Index {
     /// Provinces (two digits) and regencies (four), current and legacy.
     upper: BTreeMap<u32, &'static str>,
     districts: Vec<District>,
-    /// The districts' codes alone: small enough to stay in the cache while searching.
+    /// The districts' codes alone, for a binary search that stays in the CPU cache.
     codes: Vec<u32>,
 }
 
@@ -80,7 +80,7 @@ static INDEX: LazyLock<Index> = LazyLock::new(|| {
     Index { upper, districts, codes }
 });
 
-/// A line of either file.
+/// A row of either CSV file.
 struct Row {
     code: u32,
     name: &'static str,
@@ -88,7 +88,7 @@ struct Row {
 }
 
 impl Row {
-    /// `None` for the header.
+    /// Parses a line; `None` for the header.
     fn of(line: &'static str) -> Option<Row> {
         let mut cells = line.split(',');
         let (code, name) = (cells.next()?.parse().ok()?, cells.next()?);
@@ -109,26 +109,26 @@ impl Row {
     }
 }
 
-/// The name of a province (two digits) or of a regency or city (four).
+/// Returns the name of a province (two digits) or of a regency or city (four).
 #[must_use]
 pub fn name(code: u32) -> Option<&'static str> {
     INDEX.upper.get(&code).copied()
 }
 
-/// A district by its six digits.
+/// Returns the district with a six-digit code.
 #[must_use]
 pub fn district(code: u32) -> Option<&'static District> {
     let at = INDEX.codes.binary_search(&code).ok()?;
     INDEX.districts.get(at)
 }
 
-/// Every district, sorted by code; legacy ones among them.
+/// Returns all districts, sorted by code, including legacy ones.
 #[must_use]
 pub fn districts() -> &'static [District] {
     &INDEX.districts
 }
 
-/// A district, or what is wrong with its code: impossible on any level, or unknown from some level on.
+/// Returns the district with this code, or why there is none: impossible on some level, or unknown.
 ///
 /// # Errors
 /// [`NikProblem::ImpossibleRegion`] or [`NikProblem::UnknownRegion`].
@@ -136,8 +136,8 @@ pub fn locate(code: u32) -> Result<&'static District, NikProblem> {
     district(code).ok_or_else(|| possible(code).err().unwrap_or_else(|| unknown(code)))
 }
 
-/// Whether a decree could give out this code. Provinces are numbered from 1 within groups of islands that are numbered from 1;
-/// regencies have 01 to 69 and cities 71 to 99; nothing has the number 00.
+/// Checks whether a decree could assign this code. Island groups are numbered from 1, and provinces from 1 within a group;
+/// regencies have 01 to 69 and cities 71 to 99; 00 is never used.
 ///
 /// # Errors
 /// [`NikProblem::ImpossibleRegion`].
@@ -156,7 +156,7 @@ pub fn possible(code: u32) -> Result<(), NikProblem> {
     Ok(())
 }
 
-/// The topmost level on which no region has the code.
+/// Returns the topmost level on which no region has the code.
 fn unknown(code: u32) -> NikProblem {
     if name(code / 10_000).is_none() {
         return NikProblem::UnknownRegion { level: RegionLevel::Province, code: code / 10_000 };
@@ -167,7 +167,7 @@ fn unknown(code: u32) -> NikProblem {
     NikProblem::UnknownRegion { level: RegionLevel::District, code }
 }
 
-/// The beginning of a region code: a province, a regency, or one district.
+/// Prefix of a region code: a province, a regency, or one district.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RegionPrefix {
     first: u32,
@@ -178,18 +178,20 @@ impl FromStr for RegionPrefix {
     type Err = String;
 
     fn from_str(text: &str) -> Result<RegionPrefix, String> {
-        let wrong = || format!("{text:?} is no region code: 31, 3174 or 317405");
+        let error = || {
+            format!("{text:?} is not a region code: expected 2, 4 or 6 digits, such as 31, 3174 or 317405")
+        };
         if !matches!(text.len(), 2 | 4 | 6) || !text.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(wrong());
+            return Err(error());
         }
-        let below = 100_u32.pow((6 - text.len() as u32) / 2);
-        let code: u32 = text.parse().map_err(|_| wrong())?;
-        Ok(RegionPrefix { first: code * below, last: code * below + below - 1 })
+        let codes = 100_u32.pow((6 - text.len() as u32) / 2);
+        let code: u32 = text.parse().map_err(|_| error())?;
+        Ok(RegionPrefix { first: code * codes, last: code * codes + codes - 1 })
     }
 }
 
 impl RegionPrefix {
-    /// The districts below, sorted by code; legacy ones among them.
+    /// Returns the districts with this prefix, sorted by code, including legacy ones.
     #[must_use]
     pub fn districts(self) -> &'static [District] {
         let all = districts();
@@ -238,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_region_is_told_apart_from_an_impossible_one() {
+    fn unknown_and_impossible_regions_are_different_problems() {
         use NikProblem::{ImpossibleRegion, UnknownRegion};
         use RegionLevel::{District, Province, Regency};
         for (code, expected) in [
@@ -269,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn a_prefix_stands_for_all_districts_below_it() {
+    fn a_prefix_covers_all_districts_that_start_with_it() {
         let codes = |text: &str| {
             let districts = text.parse::<RegionPrefix>().unwrap().districts();
             (

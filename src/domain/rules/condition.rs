@@ -1,4 +1,4 @@
-//! Conditions: what must hold of a request before a rule is considered.
+//! Conditions of a rule: which requests it matches.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,11 +18,11 @@ use crate::base::range::NumberRange;
 use crate::base::time::jakarta;
 use crate::protocol::Code;
 
-/// `when`: all that is set must hold; nothing set always holds.
+/// `when`: matches a request when all conditions that are set hold; without conditions it matches every request.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct When {
-    /// What the checks would answer.
+    /// Code of the answer that follows from the checks.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Code>,
     /// The request's `transaction_id`.
@@ -31,22 +31,22 @@ pub struct When {
     /// The request's `transaction_source`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub transaction_source: Option<Pattern>,
-    /// A pattern, or a network such as `10.0.0.0/8`.
+    /// The request's `ip`: a pattern, or a network such as `10.0.0.0/8`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ip: Option<IpPattern>,
     /// The request's `threshold`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub threshold: Option<NumberRange>,
-    /// The photo.
+    /// Conditions on the photo.
     #[serde(skip_serializing_if = "ImageWhen::is_empty")]
     pub image: ImageWhen,
-    /// Headers by name, in any case.
+    /// Headers by name, case-insensitive.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub header: BTreeMap<String, Pattern>,
-    /// The ordinal of the customer's request, from 1.
+    /// Ordinal of this request among the customer's requests, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request: Option<NumberRange>,
-    /// How many of the customer's requests are under way, this one included.
+    /// Number of the customer's requests in flight, this one included.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub in_flight: Option<NumberRange>,
     /// Time of day in Jakarta.
@@ -55,7 +55,7 @@ pub struct When {
     /// Time since the scenario began.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub window: Option<Window>,
-    /// The customer's state.
+    /// State of the customer's scenario.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
 }
@@ -64,11 +64,11 @@ pub struct When {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ImageWhen {
-    /// Of the file, in hexadecimal.
+    /// SHA-256 of the file, in hexadecimal.
     #[schemars(regex(pattern = "^[0-9A-Fa-f]{64}$"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
-    /// The NIK of somebody whom the matcher finds in it, at whatever score.
+    /// NIK of an identity that the matcher finds in the photo, at any score.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub similar_to: Option<String>,
     /// Size of the file, in bytes.
@@ -82,7 +82,7 @@ impl ImageWhen {
     }
 }
 
-/// What conditions are compared with. What is not known yet, or could not be read, fits no condition.
+/// What conditions are compared with. A value that is not known yet, or could not be read, matches no condition.
 #[derive(Debug, Default)]
 pub struct Facts<'a> {
     pub outcome: Option<&'a Code>,
@@ -92,7 +92,7 @@ pub struct Facts<'a> {
     pub threshold: Option<f64>,
     pub sha256: Option<&'a [u8; 32]>,
     pub image_bytes: Option<usize>,
-    /// Everybody the matcher finds in the photo.
+    /// NIKs of all identities that the matcher finds in the photo.
     pub similar: Vec<String>,
     pub headers: &'a [(String, String)],
     pub ordinal: u64,
@@ -103,14 +103,14 @@ pub struct Facts<'a> {
 }
 
 impl When {
-    /// Whether everything that is set holds. `began` is when the scenario began.
+    /// Whether all conditions that are set hold. `began` is when the window begins.
     #[must_use]
     pub fn matches(&self, facts: &Facts, began: Timestamp) -> bool {
         let text = |pattern: &Option<Pattern>, value: Option<&str>| match pattern {
             None => true,
             Some(pattern) => value.is_some_and(|value| pattern.matches(value)),
         };
-        let range = |range: &Option<NumberRange>, value: Option<f64>| match range {
+        let number = |range: &Option<NumberRange>, value: Option<f64>| match range {
             None => true,
             Some(range) => value.is_some_and(|value| range.contains(value)),
         };
@@ -118,22 +118,22 @@ impl When {
             && text(&self.transaction_id, facts.transaction_id)
             && text(&self.transaction_source, facts.transaction_source)
             && self.ip.as_ref().is_none_or(|pattern| facts.ip.is_some_and(|ip| pattern.matches(ip)))
-            && range(&self.threshold, facts.threshold)
+            && number(&self.threshold, facts.threshold)
             && self.image.matches(facts)
             && self
                 .header
                 .iter()
                 .all(|(name, pattern)| header(facts.headers, name).any(|value| pattern.matches(value)))
-            && range(&self.request, Some(facts.ordinal as f64))
-            && range(&self.in_flight, Some(facts.in_flight as f64))
+            && number(&self.request, Some(facts.ordinal as f64))
+            && number(&self.in_flight, Some(facts.in_flight as f64))
             && self.clock.as_ref().is_none_or(|clock| clock.contains(facts.now))
             && self.window.as_ref().is_none_or(|window| window.contains(since(began, facts.now)))
             && self.state.as_ref().is_none_or(|state| state == facts.state)
     }
 
-    /// The conditions that need the body or what the checks made of it.
+    /// Names of the conditions that need the body or the result of the checks.
     #[must_use]
-    pub fn on_the_body(&self) -> Vec<&'static str> {
+    pub fn body_conditions(&self) -> Vec<&'static str> {
         [
             ("outcome", self.outcome.is_some()),
             ("transaction_id", self.transaction_id.is_some()),
@@ -147,19 +147,19 @@ impl When {
         .collect()
     }
 
-    /// Why no request can ever fit, if that is so.
+    /// Returns why no request can ever match; `None` when one can.
     #[must_use]
     pub fn unsatisfiable(&self) -> Option<String> {
-        let whole = |name: &str, range: &Option<NumberRange>, least: f64| {
-            let range = range.as_ref().filter(|range| range.first_whole(least).is_none())?;
-            Some(format!("{name} = \"{range}\" fits no number from {least} on"))
+        let integers = |name: &str, range: &Option<NumberRange>, min: f64| {
+            let range = range.as_ref().filter(|range| range.first_whole(min).is_none())?;
+            Some(format!("{name} = \"{range}\" contains no whole number from {min} up"))
         };
-        whole("request", &self.request, 1.0)
-            .or_else(|| whole("in_flight", &self.in_flight, 1.0))
-            .or_else(|| whole("image.size", &self.image.size, 1.0))
+        integers("request", &self.request, 1.0)
+            .or_else(|| integers("in_flight", &self.in_flight, 1.0))
+            .or_else(|| integers("image.size", &self.image.size, 1.0))
             .or_else(|| {
                 let wrong = self.image.sha256.as_ref().filter(|text| !is_sha256(text))?;
-                Some(format!("image.sha256 = {wrong:?} is no SHA-256: it has 64 hexadecimal digits"))
+                Some(format!("image.sha256 = {wrong:?} is not a SHA-256: it must have 64 hexadecimal digits"))
             })
     }
 }
@@ -167,7 +167,7 @@ impl When {
 impl ImageWhen {
     fn matches(&self, facts: &Facts) -> bool {
         let sha256 =
-            |wanted: &String| facts.sha256.is_some_and(|digest| hex(digest).eq_ignore_ascii_case(wanted));
+            |expected: &String| facts.sha256.is_some_and(|digest| hex(digest).eq_ignore_ascii_case(expected));
         self.sha256.as_ref().is_none_or(sha256)
             && self.similar_to.as_ref().is_none_or(|nik| facts.similar.contains(nik))
             && self
@@ -185,13 +185,13 @@ fn header<'a>(headers: &'a [(String, String)], name: &'a str) -> impl Iterator<I
     headers.iter().filter(move |(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
 }
 
-/// How long something has run on a clock that may also be set back.
+/// Returns the time from `began` to `now`; zero when the clock was set back.
 #[must_use]
 pub fn since(began: Timestamp, now: Timestamp) -> Duration {
     Duration::try_from(now.duration_since(began)).unwrap_or_default()
 }
 
-/// `"09:00..17:00"`: a part of the day in Jakarta, with both ends; it may cross midnight.
+/// `"09:00..17:00"`: a range of times of day in Jakarta, both ends included; it may cross midnight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimeOfDay {
     from: Time,
@@ -220,8 +220,8 @@ impl FromStr for TimeOfDay {
         };
         let ends = text.split_once("..").and_then(|(from, to)| Some((time(from)?, time(to)?)));
         match ends {
-            None => Err(format!("{text:?} is no part of the day: write \"09:00..17:00\"")),
-            Some((from, to)) if from == to => Err(format!("{text:?} is empty: it ends where it begins")),
+            None => Err(format!("{text:?} is not a range of times of day: write \"09:00..17:00\"")),
+            Some((from, to)) if from == to => Err(format!("{text:?} is empty: it ends when it begins")),
             Some((from, to)) => Ok(TimeOfDay { from, to }),
         }
     }
@@ -233,7 +233,7 @@ impl fmt::Display for TimeOfDay {
     }
 }
 
-/// `"10s..40s"` (with both ends), `"10s.."`, `">=10s"`: a part of the scenario.
+/// `"10s..40s"` (both ends included), `"10s.."`, `">=10s"`: a range of times since the scenario began.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Window(NumberRange);
 
@@ -249,7 +249,7 @@ impl FromStr for Window {
     fn from_str(text: &str) -> Result<Window, String> {
         let seconds = |part: &str| part.parse().ok().map(|DurationText(time)| time.as_secs_f64());
         let range = NumberRange::read(text, &seconds)
-            .ok_or_else(|| format!("{text:?} is no window: write \"10s..40s\", \"10s..\" or \"<40s\""))?;
+            .ok_or_else(|| format!("{text:?} is not a window: write \"10s..40s\", \"10s..\" or \"<40s\""))?;
         range.checked("it ends before it begins").map(Window)
     }
 }
@@ -347,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_not_be_read_fits_no_condition() {
+    fn a_value_that_could_not_be_read_matches_no_condition() {
         let empty = Facts { state: "", ..Facts::default() };
         for toml in [
             "outcome = '6018'",
@@ -363,26 +363,26 @@ mod tests {
     }
 
     #[test]
-    fn wrong_conditions_are_refused() {
+    fn wrong_conditions_are_rejected() {
         for (toml, expected) in [
             ("window = '40s..10s'", "ends before it begins"),
-            ("clock = '09:00..09:00'", "it ends where it begins"),
-            ("clock = '25:00..09:00'", "is no part of the day"),
+            ("clock = '09:00..09:00'", "it ends when it begins"),
+            ("clock = '25:00..09:00'", "is not a range of times of day"),
             ("threshold = '7..5'", "is empty"),
-            ("ip = '/(/'", "is no regex"),
-            ("ip = '10.0.0.0/33'", "\"10.0.0.0/33\" is no network, such as \"10.0.0.0/8\""),
-            ("ip = '10.0.0/8'", "is no network"),
-            ("ip = '10.0.0.0/255.0.0.0'", "is no network"),
-            ("ip = 'fe80::/129'", "is no network"),
+            ("ip = '/(/'", "is not a regex"),
+            ("ip = '10.0.0.0/33'", "\"10.0.0.0/33\" is not a network such as \"10.0.0.0/8\""),
+            ("ip = '10.0.0/8'", "is not a network"),
+            ("ip = '10.0.0.0/255.0.0.0'", "is not a network"),
+            ("ip = 'fe80::/129'", "is not a network"),
             ("outcom = '6018'", "unknown field `outcom`"),
         ] {
             let error = toml::from_str::<When>(toml).unwrap_err();
             assert!(error.message().contains(expected), "{toml}: {}", error.message());
         }
-        let never = |toml: &str| toml::from_str::<When>(toml).unwrap().unsatisfiable();
-        assert!(never("request = '<1'").is_some_and(|why| why.contains("request")));
-        assert!(never("request = 1.5").is_some() && never("in_flight = 0").is_some());
-        assert!(never("image = { sha256 = 'xyz' }").is_some());
-        assert!(never("request = '>5'").is_none());
+        let unsatisfiable = |toml: &str| toml::from_str::<When>(toml).unwrap().unsatisfiable();
+        assert!(unsatisfiable("request = '<1'").is_some_and(|why| why.contains("request")));
+        assert!(unsatisfiable("request = 1.5").is_some() && unsatisfiable("in_flight = 0").is_some());
+        assert!(unsatisfiable("image = { sha256 = 'xyz' }").is_some());
+        assert!(unsatisfiable("request = '>5'").is_none());
     }
 }

@@ -1,5 +1,5 @@
-//! Rules: scenarios and faults. Which rule decides is a pure function of what is written, what is known of the request, and the
-//! counts so far; what it decides comes back as data.
+//! Rules: scripted replies, delays and faults. Which rules fire is a pure function of the rules, the facts of the request and the
+//! counters so far; their effects are returned as data.
 
 mod chance;
 mod condition;
@@ -15,18 +15,18 @@ pub use spec::{Checks, FileReader, Per, Rule, RuleSpec};
 
 use super::delay::Delay;
 
-/// When a rule is tried.
+/// When a rule is evaluated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// Before the body is read: rules whose fault is of the upload.
+    /// Before the body is read: rules whose fault affects the upload.
     BeforeBody,
-    /// Before the checks, as far as no other rule stands before them: rules that skip the checks.
+    /// Before the checks, unless another rule precedes them: rules that skip the checks.
     BeforeChecks,
-    /// After the checks: all others, in order.
+    /// After the checks: all other rules, in order.
     AfterChecks,
 }
 
-/// What rules can decide about a request.
+/// An aspect of the response that a rule can decide.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Effect {
@@ -36,7 +36,7 @@ pub enum Effect {
     SetState,
 }
 
-/// What has been decided so far: by whom, effect by effect.
+/// Effects decided so far, each with the name of the rule that decided it.
 #[derive(Clone, Debug, Default)]
 pub struct RuleEffects {
     pub reply: Option<(Reply, String)>,

@@ -1,4 +1,4 @@
-//! `reply`: a code, a sample of the document, or anything at all.
+//! `reply`: an answer by code, a sample answer of the document, or any HTTP response.
 
 use std::collections::BTreeMap;
 
@@ -17,62 +17,62 @@ pub struct ReplySpec {
     /// An answer with this code, echoing the request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<Code>,
-    /// As given: any text as NIK, neither filtered nor sorted.
+    /// Candidates, sent unchanged: any text as NIK, neither filtered nor sorted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub candidates: Option<Vec<CandidateSpec>>,
-    /// The message, in place of the code's.
+    /// Message, instead of the code's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// Which of the two bodies, in place of the code's.
+    /// Body shape, instead of the code's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shape: Option<Shape>,
     /// The document's sample answer, byte for byte.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sample: Option<Code>,
-    /// Any HTTP answer with this status.
+    /// HTTP status, for any HTTP response.
     #[schemars(range(min = 200, max = 599))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
-    /// Its headers.
+    /// Headers of the response with `status`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub headers: Option<BTreeMap<String, String>>,
-    /// Its body.
+    /// Body of the response with `status`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
-    /// A file of the fixture directory.
+    /// Body from a file of the fixture directory, instead of `body`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub body_file: Option<String>,
 }
 
-/// One of `candidates`.
+/// One candidate of `candidates`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CandidateSpec {
-    /// Any text.
+    /// NIK: any text.
     pub nik: String,
-    /// From 0 to 20, as the matcher scores.
+    /// Score; the matcher's are from 0 to 20.
     pub score: f32,
 }
 
-/// What a rule answers.
+/// Reply of a rule.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reply {
     /// An answer with this code, echoing the request.
     Code { code: Code, candidates: Option<Vec<Candidate>>, error: Option<String>, shape: Option<Shape> },
     /// The document's sample answer, verbatim.
     Sample(Code),
-    /// Any HTTP answer; charges nothing.
+    /// Any HTTP response; consumes no quota.
     RawHttp { status: u16, headers: Vec<(String, String)>, body: Vec<u8> },
 }
 
 impl Reply {
-    /// An answer with this code and nothing else said.
+    /// Returns a reply with this code and no overrides.
     #[must_use]
     pub fn of_code(code: Code) -> Reply {
         Reply::Code { code, candidates: None, error: None, shape: None }
     }
 
-    /// The answer's code; `None` where it has none.
+    /// Returns the code of the answer; `None` for a raw HTTP response.
     #[must_use]
     pub fn code(&self) -> Option<&Code> {
         match self {
@@ -81,25 +81,25 @@ impl Reply {
         }
     }
 
-    /// Reads a reply; `file` gives the bytes of a file of the fixture directory.
+    /// Validates a reply; `file` returns the bytes of a file of the fixture directory.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// When the forms are mixed, a value is out of its range, or a file cannot be read.
     pub fn new(spec: &ReplySpec, file: impl Fn(&str) -> Result<Vec<u8>, String>) -> Result<Reply, String> {
         let coded = spec.candidates.is_some() || spec.error.is_some() || spec.shape.is_some();
-        let free = spec.headers.is_some() || spec.body.is_some() || spec.body_file.is_some();
+        let raw = spec.headers.is_some() || spec.body.is_some() || spec.body_file.is_some();
         match (&spec.code, &spec.sample, spec.status) {
-            (Some(code), None, None) if !free => Ok(Reply::Code {
+            (Some(code), None, None) if !raw => Ok(Reply::Code {
                 code: code.clone(),
                 candidates: spec.candidates.as_ref().map(|given| candidates(given)).transpose()?,
                 error: spec.error.clone(),
                 shape: spec.shape,
             }),
-            (None, Some(code), None) if !coded && !free => match sample::sample(code) {
+            (None, Some(code), None) if !coded && !raw => match sample::sample(code) {
                 Some(_) => Ok(Reply::Sample(code.clone())),
                 None => Err(format!("the document has no sample answer \"{code}\"; it has {}", samples())),
             },
-            (None, None, Some(status)) if !coded => free_reply(status, spec, file),
+            (None, None, Some(status)) if !coded => raw_http_reply(status, spec, file),
             _ => {
                 Err("a reply is { code, candidates, error, shape }, { sample } or { status, headers, body }"
                     .to_owned())
@@ -113,7 +113,7 @@ fn candidates(given: &[CandidateSpec]) -> Result<Vec<Candidate>, String> {
         if given.score.is_finite() {
             return Ok(Candidate { nik: given.nik.clone(), score: given.score });
         }
-        Err(format!("the score of {:?} is no number that JSON can hold", given.nik))
+        Err(format!("the score of {:?} is not a finite number, so JSON cannot hold it", given.nik))
     };
     given.iter().map(candidate).collect()
 }
@@ -122,33 +122,35 @@ fn samples() -> String {
     sample::SAMPLES.iter().map(|(code, _)| *code).collect::<Vec<_>>().join(", ")
 }
 
-fn free_reply(
+fn raw_http_reply(
     status: u16,
     spec: &ReplySpec,
     file: impl Fn(&str) -> Result<Vec<u8>, String>,
 ) -> Result<Reply, String> {
     if !(200..=599).contains(&status) {
-        return Err(format!("status is 200 to 599, not {status}"));
+        return Err(format!("status must be 200 to 599, not {status}"));
     }
     let body = match (&spec.body, &spec.body_file) {
-        (Some(_), Some(_)) => return Err("a reply has body or body_file, not both".to_owned()),
+        (Some(_), Some(_)) => return Err("a reply can have body or body_file, not both".to_owned()),
         (None, Some(name)) => file(name)?,
         (body, None) => body.clone().unwrap_or_default().into_bytes(),
     };
     let headers: Vec<_> = spec.headers.clone().unwrap_or_default().into_iter().collect();
     for (name, value) in &headers {
-        let fits = actix_http::header::HeaderName::try_from(name.as_str()).is_ok()
+        let valid = actix_http::header::HeaderName::try_from(name.as_str()).is_ok()
             && actix_http::header::HeaderValue::try_from(value.as_str()).is_ok();
-        if !fits
+        if !valid
             || ["content-length", "transfer-encoding", "connection"].contains(&name.to_lowercase().as_str())
         {
-            return Err(format!("the header {name:?} cannot be set; faults change lengths and endings"));
+            return Err(format!(
+                "the header {name:?} is invalid or reserved; use a fault to change the length or how the response ends"
+            ));
         }
     }
     Ok(Reply::RawHttp { status, headers, body })
 }
 
-/// A reply has one of three forms.
+/// JSON Schema: a reply has exactly one of its three forms.
 pub(crate) fn one_form_of_reply(schema: &mut Schema) {
     schema.insert("oneOf".to_owned(), required(&["code", "sample", "status"]));
 }
@@ -168,9 +170,9 @@ mod tests {
     fn the_three_forms() {
         assert_eq!(reply("code = '6014'"), Ok(Reply::of_code(Code::BUSY)));
         assert_eq!(reply("sample = '6018'"), Ok(Reply::Sample(Code::FOUND)));
-        let free =
+        let raw =
             Reply::RawHttp { status: 404, headers: vec![("x".into(), "y".into())], body: b"<p>".to_vec() };
-        assert_eq!(reply("status = 404\nheaders = { x = 'y' }\nbody_file = 'page.html'"), Ok(free));
+        assert_eq!(reply("status = 404\nheaders = { x = 'y' }\nbody_file = 'page.html'"), Ok(raw));
         let Ok(Reply::Code { candidates, .. }) =
             reply("code = '6018'\ncandidates = [{ nik = 'any', score = 9.88 }]")
         else {
@@ -180,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn mixtures_and_nonsense_are_refused() {
+    fn mixed_forms_and_wrong_values_are_rejected() {
         for toml in [
             "",
             "code = '6014'\nsample = '6018'",

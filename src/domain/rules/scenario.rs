@@ -1,4 +1,4 @@
-//! A customer's scenario: its state, when it began, and how often each rule was met. Rules are tried in order.
+//! Scenario of a customer: its state, when it began, and the counters of its rules. Rules are evaluated in order.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -13,68 +13,75 @@ use super::{Effect, RuleEffects};
 use crate::base::hash::digest;
 use crate::base::random::RngKey;
 
-/// What changes while a scenario runs.
+/// Mutable state of a scenario.
 #[derive(Debug, Default)]
 pub struct Scenario {
-    /// When it began: at start, or at the last reset.
+    /// When the scenario began: when the simulator started, or at the last reset.
     pub began: Timestamp,
     pub state: String,
     counters: HashMap<CounterKey, Counter>,
-    /// The keys of what is counted per transaction_id and so on, oldest first.
+    /// Keys of the counters that are not per customer, oldest first.
     order: VecDeque<CounterKey>,
-    /// Draws of each rule.
+    /// Number of draws of each rule.
     draws: HashMap<Fingerprint, u64>,
-    /// Whether a counter had to go, and whether that was told.
+    /// Whether a counter was evicted.
     overflowed: bool,
-    told: bool,
+    /// Whether the overflow was reported.
+    reported: bool,
 }
 
-/// Whose scenario it is, and what holds for it.
+/// What draws and counters depend on besides the rule and the request.
 #[derive(Clone, Copy, Debug)]
 pub struct DrawContext<'a> {
     pub seed: u64,
     pub customer_id: &'a str,
-    /// Counters that are kept; the oldest goes when there are more.
-    pub most_counters: usize,
+    /// Max number of counters; beyond it the oldest is evicted.
+    pub max_counters: usize,
     pub counting: Counting,
 }
 
-/// A rule's fingerprint, and the digest of what it is counted by: a client's transactionId may be a megabyte.
+/// Fingerprint of the rule, and digest of what it is counted per: a digest, because a client's transactionId may be a megabyte.
 type CounterKey = (Fingerprint, [u8; 16]);
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Counter {
-    met: u64,
+    matched: u64,
     fired: u64,
 }
 
-/// A rule that decided something, for the journal.
+/// A rule that fired and decided something, recorded in the journal.
 #[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct Firing {
     pub rule: String,
-    /// How often the rule was met, this time included, counted per its `per`.
+    /// Ordinal of this request among those that matched the rule, counted per its `per`.
     pub ordinal: u64,
     pub draw: Draw,
     pub decides: Vec<Effect>,
 }
 
-/// Whether trying rules counts.
+/// Whether evaluating rules changes the counters and the state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Counting {
     Count,
-    /// As it would be, without a trace.
+    /// Dry run: no counter and no state changes.
     Look,
 }
 
 impl Scenario {
-    /// A scenario that begins now.
+    /// Returns a scenario that begins at `began`.
     #[must_use]
     pub fn begin(began: Timestamp) -> Scenario {
         Scenario { began, ..Scenario::default() }
     }
 
-    /// Tries rules in order, and adds to what is decided.
-    pub fn decide(&mut self, rules: &[&Rule], facts: &Facts, stage: DrawContext, decided: &mut RuleEffects) {
+    /// Evaluates the rules in order and adds their effects to `decided`.
+    pub fn decide(
+        &mut self,
+        rules: &[&Rule],
+        facts: &Facts,
+        context: DrawContext,
+        decided: &mut RuleEffects,
+    ) {
         let had_state = decided.set_state.is_some();
         for rule in rules {
             let effects: Vec<_> =
@@ -83,85 +90,87 @@ impl Scenario {
             if effects.is_empty() || !rule.spec.when.matches(facts, began) {
                 continue;
             }
-            if let Some((ordinal, draw)) = self.turn(rule, facts, stage, since(began, facts.now)) {
+            if let Some((ordinal, draw)) = self.count_and_draw(rule, facts, context, since(began, facts.now))
+            {
                 effects.iter().for_each(|effect| decided.apply(rule, *effect));
                 decided.firings.push(Firing { rule: rule.name.clone(), ordinal, draw, decides: effects });
             }
         }
-        if let (Counting::Count, false, Some(state)) = (stage.counting, had_state, &decided.set_state) {
+        if let (Counting::Count, false, Some(state)) = (context.counting, had_state, &decided.set_state) {
             self.state.clone_from(state);
         }
     }
 
-    /// When a rule's window begins: with the scenario, or when it was put, whichever is later.
+    /// Returns when a rule's window begins: when the scenario began or when the rule was created, whichever is later.
     fn began_for(&self, rule: &Rule) -> Timestamp {
         rule.put.map_or(self.began, |put| put.max(self.began))
     }
 
-    /// Forgets how often a rule was met.
+    /// Resets the counters of a rule.
     pub fn forget(&mut self, fingerprint: Fingerprint) {
         self.counters.retain(|(rule, _), _| *rule != fingerprint);
         self.order.retain(|(rule, _)| *rule != fingerprint);
         self.draws.remove(&fingerprint);
     }
 
-    /// Forgets how often each rule was met.
+    /// Resets the counters of all rules.
     pub fn forget_all(&mut self) {
         self.counters.clear();
         self.order.clear();
         self.draws.clear();
     }
 
-    /// Counts a request that meets the rule; gives the winning draw when it fires.
-    fn turn(
+    /// Counts a request that matches the rule. Returns its ordinal and the draw when the rule fires.
+    fn count_and_draw(
         &mut self,
         rule: &Rule,
         facts: &Facts,
-        stage: DrawContext,
+        context: DrawContext,
         elapsed: Duration,
     ) -> Option<(u64, Draw)> {
-        let source = RngKey { seed: stage.seed, customer_id: stage.customer_id, rule: &rule.name };
+        let rng_key = RngKey { seed: context.seed, customer_id: context.customer_id, rule: &rule.name };
         let key = (rule.fingerprint, counted_by(rule.spec.per, facts));
         let mut counter = self.counters.get(&key).copied().unwrap_or_default();
-        counter.met += 1;
-        let behind = counter.met.checked_sub(rule.spec.skip.unwrap_or(0)).filter(|behind| *behind > 0);
-        let is_drawn = behind.is_some_and(|behind| behind.is_multiple_of(rule.spec.every.unwrap_or(1)))
+        counter.matched += 1;
+        let after_skip =
+            counter.matched.checked_sub(rule.spec.skip.unwrap_or(0)).filter(|number| *number > 0);
+        let is_drawn = after_skip.is_some_and(|number| number.is_multiple_of(rule.spec.every.unwrap_or(1)))
             && rule.spec.times.is_none_or(|times| counter.fired < times);
         let draw = is_drawn.then(|| {
             let ordinal = self.draws.get(&rule.fingerprint).copied().unwrap_or(0) + 1;
-            rule.chance.draw(source, ordinal, elapsed)
+            rule.chance.draw(rng_key, ordinal, elapsed)
         });
         counter.fired += u64::from(draw.is_some_and(|draw| draw.fires));
-        if stage.counting == Counting::Count {
+        if context.counting == Counting::Count {
             if let Some(draw) = draw {
                 self.draws.insert(rule.fingerprint, draw.ordinal);
             }
-            self.keep(key, counter, rule.spec.per, stage.most_counters);
+            self.store_counter(key, counter, rule.spec.per, context.max_counters);
         }
-        draw.filter(|draw| draw.fires).map(|draw| (counter.met, draw))
+        draw.filter(|draw| draw.fires).map(|draw| (counter.matched, draw))
     }
 
-    fn keep(&mut self, key: CounterKey, counter: Counter, per: Per, most: usize) {
-        // A rule that counts all requests has one counter, which never goes.
+    fn store_counter(&mut self, key: CounterKey, counter: Counter, per: Per, max_counters: usize) {
+        // A rule per customer has a single counter, which is never evicted.
         if self.counters.insert(key, counter).is_none() && per != Per::Customer {
             self.order.push_back(key);
         }
-        while self.order.len() > most {
+        while self.order.len() > max_counters {
             self.overflowed = true;
             let oldest = self.order.pop_front();
             oldest.and_then(|oldest| self.counters.remove(&oldest));
         }
     }
 
-    /// Whether a counter had to go since the last time this was asked; true once.
-    pub fn tells_overflow(&mut self) -> bool {
-        let news = self.overflowed && !self.told;
-        self.told |= news;
-        news
+    /// Whether to report that counters are evicted: true once, on the first call after the first eviction.
+    pub fn take_overflow(&mut self) -> bool {
+        let is_new = self.overflowed && !self.reported;
+        self.reported |= is_new;
+        is_new
     }
 
-    /// The next draws of a rule, without a trace. Where it counts all of a customer's requests, none fires beyond its `times`; how often it
-    /// has fired for a transaction, say, that is yet to come is not known.
+    /// Returns the next draws of a rule; counts nothing. A rule per customer does not fire beyond its `times`. For another `per` the
+    /// `times` are ignored: it is unknown which transaction, image or peer comes next.
     #[must_use]
     pub fn preview(
         &self,
@@ -170,21 +179,21 @@ impl Scenario {
         now: Timestamp,
         count: u64,
     ) -> Vec<Draw> {
-        let source = RngKey { seed, customer_id, rule: &rule.name };
+        let key = RngKey { seed, customer_id, rule: &rule.name };
         let drawn = self.draws.get(&rule.fingerprint).copied().unwrap_or(0);
         let elapsed = since(self.began_for(rule), now);
-        let mut left = self.left(rule);
+        let mut remaining = self.remaining(rule);
         let draws = (drawn + 1..=drawn.saturating_add(count)).map(|ordinal| {
-            let draw = rule.chance.draw(source, ordinal, elapsed);
-            let fires = draw.fires && left > 0;
-            left -= u64::from(fires);
+            let draw = rule.chance.draw(key, ordinal, elapsed);
+            let fires = draw.fires && remaining > 0;
+            remaining -= u64::from(fires);
             Draw { fires, ..draw }
         });
         draws.collect()
     }
 
-    /// How often a rule will fire yet, as far as it is known.
-    fn left(&self, rule: &Rule) -> u64 {
+    /// Returns how often a rule can still fire; `u64::MAX` without `times`, or for another `per` than the customer.
+    fn remaining(&self, rule: &Rule) -> u64 {
         match (rule.spec.per, rule.spec.times) {
             (Per::Customer, Some(times)) => {
                 let counter =
@@ -227,11 +236,11 @@ mod tests {
 
     const MAX_COUNTERS: usize = 1000;
 
-    fn stage(counting: Counting) -> DrawContext<'static> {
-        DrawContext { seed: 0, customer_id: "demo", most_counters: MAX_COUNTERS, counting }
+    fn context(counting: Counting) -> DrawContext<'static> {
+        DrawContext { seed: 0, customer_id: "demo", max_counters: MAX_COUNTERS, counting }
     }
 
-    /// Runs requests with these transaction ids; gives the code that each is answered, `-` for none.
+    /// Runs requests with these transaction ids. Returns the code of each reply, `-` for none.
     fn run(rules: &[Rule], scenario: &mut Scenario, transactions: &[&str]) -> Vec<String> {
         let rules: Vec<_> = rules.iter().collect();
         let outcome = Code::FOUND;
@@ -246,7 +255,7 @@ mod tests {
                 ..Facts::default()
             };
             let mut decided = RuleEffects::default();
-            scenario.decide(&rules, &facts, stage(Counting::Count), &mut decided);
+            scenario.decide(&rules, &facts, context(Counting::Count), &mut decided);
             let code = decided.reply.and_then(|(reply, _)| reply.code().map(ToString::to_string));
             answers.push(code.unwrap_or_else(|| "-".to_owned()));
         }
@@ -259,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn times_skip_and_every_count_what_meets_the_rule() {
+    fn times_skip_and_every_count_matching_requests() {
         let six = ["a"; 6];
         check("[[rules]]\nreply = { code = '6014' }\ntimes = 2", &six, &["6014", "6014", "-", "-", "-", "-"]);
         check("[[rules]]\nreply = { code = '6014' }\nskip = 4", &six, &["-", "-", "-", "-", "6014", "6014"]);
@@ -276,13 +285,13 @@ mod tests {
     }
 
     #[test]
-    fn counts_are_kept_per_what_the_rule_says() {
+    fn counters_are_kept_per_transaction_id() {
         let toml = "[[rules]]\nreply = { code = '6014' }\ntimes = 1\nper = 'transaction_id'";
         check(toml, &["a", "b", "a", "b"], &["6014", "6014", "-", "-"]);
     }
 
     #[test]
-    fn the_first_rule_that_sets_a_thing_decides_it_and_others_are_not_counted_for_it() {
+    fn the_first_rule_with_an_effect_decides_it_and_later_rules_are_not_counted() {
         let toml = "[[rules]]\nreply = { code = '6014' }\ntimes = 1\n[[rules]]\nreply = { code = '5000' }\ntimes = 1";
         check(toml, &["a"; 3], &["6014", "5000", "-"]);
     }
@@ -296,20 +305,20 @@ mod tests {
     }
 
     #[test]
-    fn looking_leaves_no_trace() {
+    fn a_dry_run_changes_nothing() {
         let rules = rules("[[rules]]\nreply = { code = '6014' }\ntimes = 1\nset_state = 'x'");
         let all: Vec<_> = rules.iter().collect();
         let mut scenario = Scenario::default();
         for _ in 0..3 {
             let mut decided = RuleEffects::default();
-            scenario.decide(&all, &Facts::default(), stage(Counting::Look), &mut decided);
+            scenario.decide(&all, &Facts::default(), context(Counting::Look), &mut decided);
             assert!(decided.reply.is_some());
         }
         assert_eq!((scenario.counters.len(), scenario.state.as_str()), (0, ""));
     }
 
     #[test]
-    fn a_preview_is_what_then_happens() {
+    fn a_preview_equals_the_draws_that_follow() {
         let rules = rules("[[rules]]\nreply = { code = '6014' }\nrate = 0.4");
         let mut scenario = Scenario::default();
         run(&rules, &mut scenario, &["a"; 7]);
@@ -320,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn a_preview_knows_when_a_rule_has_fired_often_enough() {
+    fn a_preview_respects_times() {
         let rules = rules("[[rules]]\nreply = { code = '6014' }\ntimes = 3");
         let mut scenario = Scenario::default();
         for left in [3, 2, 1, 0, 0] {
@@ -331,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn a_forgotten_rule_begins_again() {
+    fn a_rule_starts_over_after_its_counters_are_reset() {
         let rules = rules("[[rules]]\nreply = { code = '6014' }\ntimes = 1");
         let mut scenario = Scenario::default();
         assert_eq!(run(&rules, &mut scenario, &["a", "a"]), ["6014", "-"]);
@@ -340,13 +349,13 @@ mod tests {
     }
 
     #[test]
-    fn two_equal_rules_without_names_count_by_themselves() {
+    fn two_equal_rules_without_names_have_separate_counters() {
         let toml = "[[rules]]\nreply = { code = '6014' }\ntimes = 1\n[[rules]]\nreply = { code = '6014' }\ntimes = 1";
         check(toml, &["a"; 3], &["6014", "6014", "-"]);
     }
 
     #[test]
-    fn counters_are_bounded_and_the_oldest_goes() {
+    fn counters_are_bounded_and_the_oldest_is_evicted() {
         let rules = rules("[[rules]]\nreply = { code = '6014' }\ntimes = 1\nper = 'transaction_id'");
         let mut scenario = Scenario::default();
         let ids: Vec<_> = (0..=MAX_COUNTERS).map(|number| number.to_string()).collect();
@@ -356,7 +365,7 @@ mod tests {
         assert_eq!(
             run(&rules, &mut scenario, &["0", "5"]),
             ["6014", "-"],
-            "the first was forgotten, the others were not"
+            "only the oldest counter was evicted"
         );
     }
 }

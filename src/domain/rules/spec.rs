@@ -1,4 +1,4 @@
-//! One of `[[rules]]`, as written and ready to be used.
+//! One rule of `[[rules]]`: the specification ([`RuleSpec`]) and the validated rule ([`Rule`]).
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -15,62 +15,62 @@ use crate::base::json_schema::required;
 use crate::domain::delay::{Delay, DelaySpec};
 use crate::domain::faults::{Fault, FaultSpec, Upload};
 
-/// A rule: when it fires, and what is then done. It has at least one of reply, delay, fault and set_state.
+/// A rule: when it fires, and what it does then. It sets at least one of reply, delay, fault and set_state.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-#[schemars(transform = rule_decides)]
+#[schemars(transform = require_effect)]
 pub struct RuleSpec {
-    /// For journal and API; default: `rule 1` and so on.
+    /// Name in the journal and the API; default: `rule 1` and so on.
     #[schemars(length(min = 1, max = 64), regex(pattern = r"^[^/\n]*$"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// What must hold of the request; without it, the rule is for all.
+    /// Conditions on the request; without them the rule matches every request.
     pub when: When,
-    /// The first so many pass.
+    /// Ignores the first n matching requests.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub skip: Option<u64>,
-    /// At most so many fire.
+    /// Fires at most n times.
     #[schemars(range(min = 1))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub times: Option<u64>,
-    /// Only every so-manieth is drawn.
+    /// Considers only every n-th matching request.
     #[schemars(range(min = 1))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub every: Option<u64>,
-    /// What is counted by itself.
+    /// What `skip`, `times` and `every` count separately: all requests of the customer, or those of each transaction_id, image or peer.
     pub per: Per,
-    /// The chance that it fires, above 0 and up to 1.
+    /// Probability that the rule fires, above 0 and up to 1.
     #[schemars(range(max = 1), extend("exclusiveMinimum" = 0))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate: Option<f64>,
-    /// `"7/10"`: exactly seven of every ten fire.
+    /// `"7/10"`: fires exactly 7 times in every 10 draws.
     #[schemars(regex(pattern = r"^\s*\d+\s*/\s*\d{1,5}\s*$"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exact: Option<String>,
-    /// A chance that changes with time.
+    /// Probability that changes over time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ramp: Option<RampSpec>,
-    /// `"skip"`: answer without the checks. Nobody is authenticated then, so nothing is charged.
+    /// `"skip"`: answers without running the checks. The request is not authenticated, so it consumes no quota.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checks: Option<Checks>,
-    /// What is answered.
+    /// The reply, instead of the regular answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reply: Option<ReplySpec>,
-    /// How long the answer waits.
+    /// Delay before the answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delay: Option<DelaySpec>,
-    /// What goes wrong on the wire.
+    /// Network fault.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fault: Option<FaultSpec>,
-    /// The state that the customer is in from then on; see when.state.
+    /// State of the customer from then on; see when.state.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub set_state: Option<String>,
-    /// Only for rules put over the admin API: it goes by itself after so long.
+    /// Time to live, only for rules created over the admin API: the rule expires after it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ttl: Option<Ttl>,
 }
 
-/// What a rule counts by itself.
+/// What a rule's counters are kept per.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Per {
@@ -81,35 +81,35 @@ pub enum Per {
     Peer,
 }
 
-/// Whether the checks are made.
+/// Whether the checks run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Checks {
     Skip,
 }
 
-/// `ramp = { from = 0.0, to = 0.5, over = "60s" }`: a chance that changes from one rate to another, and stays there.
+/// `ramp = { from = 0.0, to = 0.5, over = "60s" }`: a probability that changes linearly from one rate to another, then stays.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RampSpec {
-    /// The rate at first.
+    /// Rate at the beginning.
     #[schemars(range(min = 0, max = 1))]
     pub from: f64,
-    /// The rate at last.
+    /// Rate at the end.
     #[schemars(range(min = 0, max = 1))]
     pub to: f64,
-    /// How long it takes.
+    /// Duration of the change.
     pub over: DurationText,
 }
 
-/// What a rule is known by to its counts.
+/// Identity of a rule, as the key of its counters.
 pub type Fingerprint = [u8; 16];
 
-/// A rule, found in order.
+/// A validated rule.
 #[derive(Clone, Debug)]
 pub struct Rule {
     pub name: String,
-    /// Of its name and whole text: counts go on while it stays the same.
+    /// Digest of the name and the specification: the counters are kept while it stays the same.
     pub fingerprint: Fingerprint,
     pub spec: RuleSpec,
     pub chance: Chance,
@@ -117,20 +117,20 @@ pub struct Rule {
     pub delay: Option<Delay>,
     pub fault: Option<Fault>,
     pub set_state: Option<String>,
-    /// When it was put over the admin API.
+    /// When it was created over the admin API.
     pub put: Option<Timestamp>,
-    /// When it ends by itself.
+    /// When it expires.
     pub expires: Option<Timestamp>,
 }
 
-/// Gives the bytes of a file of the fixture directory.
+/// Returns the bytes of a file of the fixture directory.
 pub type FileReader<'a> = &'a dyn Fn(&str) -> Result<Vec<u8>, String>;
 
 impl Rule {
-    /// Reads a rule. `number` counts from 1 and names it when it has no name.
+    /// Validates a rule. `number` counts from 1 and names the rule when it has no name.
     ///
     /// # Errors
-    /// What is wrong: a parameter, a contradiction, or that it can never match.
+    /// When a parameter is wrong, the rule contradicts itself, or it can never match.
     pub fn new(spec: &RuleSpec, number: usize, file: FileReader) -> Result<Rule, String> {
         let name = spec.name.clone().unwrap_or_else(|| format!("rule {number}"));
         let text = |file_name: &str| {
@@ -157,54 +157,56 @@ impl Rule {
         }
     }
 
-    /// The rule as put over the admin API at an instant: its window begins there, and its ttl.
+    /// Marks the rule as created over the admin API at this time: its window and its ttl begin then.
     ///
     /// # Errors
-    /// When it would end beyond the year 9999.
+    /// When it would expire after the year 9999.
     pub fn put_at(&mut self, now: Timestamp) -> Result<(), String> {
         self.put = Some(now);
-        let end = |ttl: &Ttl| {
-            now.checked_add(ttl.0).map_err(|_| format!("rule {:?}: ttl goes beyond the year 9999", self.name))
+        let expiry = |ttl: &Ttl| {
+            now.checked_add(ttl.0).map_err(|_| format!("rule {:?}: ttl ends after the year 9999", self.name))
         };
-        self.expires = self.spec.ttl.as_ref().map(end).transpose()?;
+        self.expires = self.spec.ttl.as_ref().map(expiry).transpose()?;
         Ok(())
     }
 
-    /// Why the rule makes no sense, if it makes none.
+    /// Returns why the rule contradicts itself or has no effect; `None` when it is valid.
     fn contradiction(&self) -> Option<String> {
         let spec = &self.spec;
-        let name_fits = (1..=64).contains(&self.name.chars().count()) && !self.name.contains(['/', '\n']);
-        if !name_fits {
-            return Some("a name has 1 to 64 characters, none of them a slash".to_owned());
+        let valid_name = (1..=64).contains(&self.name.chars().count()) && !self.name.contains(['/', '\n']);
+        if !valid_name {
+            return Some("a name must have 1 to 64 characters and no slash or line break".to_owned());
         }
         if self.effects().is_empty() {
-            return Some("it decides nothing: give it reply, delay, fault or set_state".to_owned());
+            return Some("it has no effect: set reply, delay, fault or set_state".to_owned());
         }
         if spec.times == Some(0) || spec.every == Some(0) {
-            return Some("it can never fire: times and every are 1 or more".to_owned());
+            return Some("it can never fire: times and every must be at least 1".to_owned());
         }
         if let Some(why) = spec.when.unsatisfiable() {
             return Some(format!("it can never match: {why}"));
         }
-        let on_the_body = spec.when.on_the_body();
+        let body_conditions = spec.when.body_conditions();
         match self.phase() {
-            Phase::BeforeBody if !on_the_body.is_empty() => Some(format!(
+            Phase::BeforeBody if !body_conditions.is_empty() => Some(format!(
                 "{} is decided before the body is read, so it cannot depend on {}",
                 self.fault.as_ref().map_or("it", Fault::name),
-                on_the_body.join(" or ")
+                body_conditions.join(" or ")
             )),
             Phase::BeforeBody if matches!(spec.per, Per::TransactionId | Per::Image) => Some(
                 "it is decided before the body is read, so it cannot be counted per transaction_id or image"
                     .to_owned(),
             ),
-            Phase::BeforeBody if self.answers_nothing() && (self.reply.is_some() || self.delay.is_some()) => {
+            Phase::BeforeBody
+                if self.sends_no_response() && (self.reply.is_some() || self.delay.is_some()) =>
+            {
                 Some(
-                    "close_during_upload answers nothing, so reply and delay have no place in its rule"
+                    "close_during_upload sends no response, so its rule cannot have reply or delay"
                         .to_owned(),
                 )
             }
             Phase::BeforeBody if spec.checks.is_some() => Some(
-                "it is decided before the body is read; checks = \"skip\" belongs into a rule of its own"
+                "it is decided before the body is read; write a separate rule for checks = \"skip\""
                     .to_owned(),
             ),
             Phase::BeforeChecks if spec.when.outcome.is_some() => {
@@ -215,12 +217,12 @@ impl Rule {
         }
     }
 
-    fn answers_nothing(&self) -> bool {
+    fn sends_no_response(&self) -> bool {
         let upload = self.fault.as_ref().and_then(Fault::upload);
         matches!(upload, Some(Upload::CloseAt(..)))
     }
 
-    /// When it is tried.
+    /// Returns when the rule is evaluated.
     #[must_use]
     pub fn phase(&self) -> Phase {
         if self.fault.as_ref().is_some_and(|fault| fault.upload().is_some()) {
@@ -232,7 +234,7 @@ impl Rule {
         }
     }
 
-    /// What it decides.
+    /// Returns what the rule decides.
     #[must_use]
     pub fn effects(&self) -> Vec<Effect> {
         [
@@ -246,8 +248,8 @@ impl Rule {
         .collect()
     }
 
-    /// Whether it leaves nothing for `later` to decide: it fires at every request that gets as far, for as long as it is there, and
-    /// decides all the same.
+    /// Whether `later` can never fire: this rule fires for every request that reaches it, never expires, and decides everything that
+    /// `later` decides.
     #[must_use]
     pub fn shadows(&self, later: &Rule) -> bool {
         let spec = &self.spec;
@@ -263,29 +265,29 @@ impl Rule {
 }
 
 fn chance(spec: &RuleSpec) -> Result<Chance, String> {
-    let rate_fits = |name: &str, rate: f64| {
+    let valid_rate = |name: &str, rate: f64| {
         if (0.0..=1.0).contains(&rate) {
             Ok(rate)
         } else {
-            Err(format!("{name} = {rate} is no rate: it is 0.0 to 1.0"))
+            Err(format!("{name} = {rate} is not a rate: it must be 0.0 to 1.0"))
         }
     };
     match (spec.rate, &spec.exact, &spec.ramp) {
         (None, None, None) => Ok(Chance::Always),
         (Some(0.0), None, None) => Err("it can never fire: rate = 0".to_owned()),
-        (Some(rate), None, None) => rate_fits("rate", rate).map(Chance::Rate),
+        (Some(rate), None, None) => valid_rate("rate", rate).map(Chance::Rate),
         (None, Some(text), None) => exact(text),
         (None, None, Some(ramp)) => {
-            let (from, to) = (rate_fits("ramp.from", ramp.from)?, rate_fits("ramp.to", ramp.to)?);
+            let (from, to) = (valid_rate("ramp.from", ramp.from)?, valid_rate("ramp.to", ramp.to)?);
             if from == 0.0 && to == 0.0 {
                 return Err("it can never fire: the ramp stays at 0".to_owned());
             }
             if ramp.over.0.is_zero() {
-                return Err("ramp.over is above 0".to_owned());
+                return Err("ramp.over must be above 0".to_owned());
             }
             Ok(Chance::Ramp { from, to, over: ramp.over.0 })
         }
-        _ => Err("chance is one of rate, exact and ramp".to_owned()),
+        _ => Err("set only one of rate, exact and ramp".to_owned()),
     }
 }
 
@@ -295,12 +297,12 @@ fn exact(text: &str) -> Result<Chance, String> {
         .and_then(|(hits, of)| Some((hits.trim().parse().ok()?, of.trim().parse().ok()?)));
     match parts {
         Some((hits, of)) if (1..=of).contains(&hits) && of <= 1000 => Ok(Chance::Exact { hits, of }),
-        _ => Err(format!("exact = {text:?} is no share: write \"7/10\" for seven of every ten")),
+        _ => Err(format!("exact = {text:?} is not a share: write \"7/10\" for 7 of every 10")),
     }
 }
 
-/// A rule does something.
-pub(crate) fn rule_decides(schema: &mut Schema) {
+/// JSON Schema: a rule sets at least one effect.
+pub(crate) fn require_effect(schema: &mut Schema) {
     schema.insert("anyOf".to_owned(), required(&["reply", "delay", "fault", "set_state"]));
 }
 
@@ -314,15 +316,15 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_is_refused_with_the_reason() {
+    fn wrong_and_contradictory_rules_are_rejected_with_the_reason() {
         for (toml, expected) in [
-            ("", "decides nothing"),
+            ("", "it has no effect"),
             ("reply = { code = '6014' }\ntimes = 0", "can never fire"),
             ("reply = { code = '6014' }\nevery = 0", "can never fire"),
-            ("reply = { code = '6014' }\nrate = 1.5", "rate = 1.5 is no rate"),
+            ("reply = { code = '6014' }\nrate = 1.5", "rate = 1.5 is not a rate"),
             ("reply = { code = '6014' }\nrate = 0.0", "can never fire"),
             ("reply = { code = '6014' }\nrate = 0.5\nexact = '1/2'", "one of rate, exact and ramp"),
-            ("reply = { code = '6014' }\nexact = '3/2'", "no share"),
+            ("reply = { code = '6014' }\nexact = '3/2'", "is not a share"),
             ("reply = { code = '6014' }\nramp = { from = 0.0, to = 1.0, over = '0s' }", "above 0"),
             ("reply = { code = '6014' }\nwhen = { request = '<1' }", "can never match"),
             (
@@ -332,20 +334,20 @@ mod tests {
             ("checks = 'skip'\ndelay = '1s'", "needs a reply"),
             ("fault = { kind = 'slow_read' }\nwhen = { outcome = '6018' }", "cannot depend on outcome"),
             ("fault = { kind = 'early_response' }\nper = 'image'", "cannot be counted per"),
-            ("fault = { kind = 'close_during_upload' }\ndelay = '1s'", "have no place"),
+            ("fault = { kind = 'close_during_upload' }\ndelay = '1s'", "cannot have reply or delay"),
             ("reply = { code = '6014' }\nramp = { from = 0.0, to = 0.0, over = '9s' }", "can never fire"),
             ("fault = { kind = 'bitflip', bits = 5000 }", "at most 4096"),
             ("fault = { kind = 'rest' }", "did you mean \"reset\"?"),
-            ("fault = { kind = 'reset', at = 5 }", "the fault reset takes after, not at"),
-            ("fault = { kind = 'hang', for = '1s' }", "takes no parameter, not for"),
-            ("fault = { kind = 'truncate', at = 1.5 }", "a fraction is 0.0 to 1.0"),
+            ("fault = { kind = 'reset', at = 5 }", "the fault reset has no parameter at; it takes after"),
+            ("fault = { kind = 'hang', for = '1s' }", "the fault hang has no parameter for; it takes none"),
+            ("fault = { kind = 'truncate', at = 1.5 }", "a fraction must be 0.0 to 1.0"),
             ("fault = { kind = 'raw' }", "needs its bytes"),
             ("fault = { kind = 'gateway_page', status = 500 }", "502, 503 or 504"),
-            ("fault = { kind = 'bad_length', by = 0 }", "makes the length right"),
+            ("fault = { kind = 'bad_length', by = 0 }", "makes the length correct"),
             ("delay = '-1s'", "cannot be negative"),
             ("delay = { from = 'x.csv' }", "there is no file x.csv"),
             ("reply = { status = 200, body_file = 'x' }", "there is no file x"),
-            ("name = 'a/b'\ndelay = '1s'", "none of them a slash"),
+            ("name = 'a/b'\ndelay = '1s'", "no slash or line break"),
             ("set_state = 'x'\nwhen = { window = '9s..1s' }", "ends before it begins"),
             ("repyl = {}", "unknown field `repyl`"),
             ("set_state = 'x'\nttl = '0s'", "a ttl must be longer than 0"),
@@ -356,12 +358,12 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_hides_another_only_when_it_always_fires_and_decides_all_of_it() {
-        let hides = |first: &str, later: &str| rule(first).unwrap().shadows(&rule(later).unwrap());
+    fn a_rule_shadows_another_only_when_it_always_fires_and_decides_all_of_it() {
+        let shadows = |first: &str, later: &str| rule(first).unwrap().shadows(&rule(later).unwrap());
         let later = "reply = { code = '5000' }";
-        assert!(hides("reply = { code = '6014' }", later));
-        assert!(hides("reply = { code = '6014' }\ndelay = '1s'", later));
-        for sometimes in [
+        assert!(shadows("reply = { code = '6014' }", later));
+        assert!(shadows("reply = { code = '6014' }\ndelay = '1s'", later));
+        for condition in [
             "times = 1",
             "skip = 1",
             "every = 2",
@@ -373,13 +375,13 @@ mod tests {
             "ttl = '5m'",
             "checks = 'skip'",
         ] {
-            assert!(!hides(&format!("reply = {{ code = '6014' }}\n{sometimes}"), later), "{sometimes}");
+            assert!(!shadows(&format!("reply = {{ code = '6014' }}\n{condition}"), later), "{condition}");
         }
-        assert!(!hides("reply = { code = '6014' }", &format!("{later}\ndelay = '1s'")));
+        assert!(!shadows("reply = { code = '6014' }", &format!("{later}\ndelay = '1s'")));
     }
 
     #[test]
-    fn the_phase_follows_from_what_it_does() {
+    fn the_phase_follows_from_the_effects() {
         assert_eq!(rule("fault = { kind = 'slow_read' }").unwrap().phase(), Phase::BeforeBody);
         assert_eq!(rule("checks = 'skip'\nreply = { code = '6018' }").unwrap().phase(), Phase::BeforeChecks);
         assert_eq!(rule("fault = { kind = 'reset' }").unwrap().phase(), Phase::AfterChecks);

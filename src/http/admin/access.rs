@@ -1,4 +1,4 @@
-//! Who may steer: programs on this machine, or whoever has the token; never a web page of another origin.
+//! Access control of the admin API: programs on this machine, or any client with the token; never a web page of another origin.
 
 use std::net::IpAddr;
 
@@ -17,10 +17,10 @@ use crate::http::state::AppState;
 #[derive(Clone, Copy, Debug)]
 pub struct BoundAddress(pub IpAddr);
 
-/// Routes that need no token: a container's health check has none.
+/// Routes that require no token: a container's health check has none.
 pub const PUBLIC_ROUTES: [&str; 3] = ["/health", "/ready", "/version"];
 
-/// Lets a request pass or refuses it.
+/// Middleware: passes an authorized request on, rejects any other.
 pub async fn guard(
     bound: web::Data<BoundAddress>,
     shared: web::Data<AppState>,
@@ -31,6 +31,10 @@ pub async fn guard(
     next.call(req).await
 }
 
+/// Checks `Origin`, `Host` and the token of a request.
+///
+/// # Errors
+/// 403 for another origin; without a token 421 for another host; with one 401 when it is missing or wrong.
 fn authorize(headers: &HeaderMap, path: &str, bound: IpAddr, token: Option<&str>) -> Result<(), ApiError> {
     let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or_default());
     let host = text(HOST);
@@ -39,19 +43,20 @@ fn authorize(headers: &HeaderMap, path: &str, bound: IpAddr, token: Option<&str>
     }
     match token {
         None if !host.is_some_and(|host| is_this_machine(host, bound)) => Err(ApiError::foreign_host()),
-        Some(token) if !PUBLIC_ROUTES.contains(&path) && !bears(text(AUTHORIZATION), token) => {
+        Some(token) if !PUBLIC_ROUTES.contains(&path) && !has_token(text(AUTHORIZATION), token) => {
             Err(ApiError::unauthorized())
         }
         _ => Ok(()),
     }
 }
 
-/// The origin of a page that this listener served itself.
+/// Returns whether the origin is this listener itself: the page came from here.
 fn is_own_origin(origin: &str, host: Option<&str>) -> bool {
     origin.strip_prefix("http://").is_some_and(|authority| Some(authority) == host)
 }
 
-/// DNS rebinding: a page of evil.example that makes its name point here still says so in `Host`.
+/// Returns whether `Host` is this machine. Protects against DNS rebinding: a page of evil.example whose name resolves to this address
+/// still sends `Host: evil.example`.
 fn is_this_machine(host: &str, bound: IpAddr) -> bool {
     let Ok(authority) = host.parse::<Authority>() else { return false };
     let name = authority.host();
@@ -60,9 +65,11 @@ fn is_this_machine(host: &str, bound: IpAddr) -> bool {
         || address.is_ok_and(|address| address.to_canonical().is_loopback() || address == bound)
 }
 
-fn bears(authorization: Option<&str>, token: &str) -> bool {
-    let Some((scheme, given)) = authorization.and_then(|value| value.split_once(' ')) else { return false };
-    scheme.eq_ignore_ascii_case("Bearer") && given.trim().as_bytes().ct_eq(token.as_bytes()).into()
+fn has_token(authorization: Option<&str>, token: &str) -> bool {
+    let Some((scheme, credentials)) = authorization.and_then(|value| value.split_once(' ')) else {
+        return false;
+    };
+    scheme.eq_ignore_ascii_case("Bearer") && credentials.trim().as_bytes().ct_eq(token.as_bytes()).into()
 }
 
 #[cfg(test)]
@@ -96,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_of_another_origin_is_refused() {
+    fn a_page_of_another_origin_is_rejected() {
         let with = |origin| status(&[("host", "localhost:9090"), ("origin", origin)], "/health", None);
         assert_eq!(with("http://localhost:9090"), 200);
         for origin in ["http://localhost:8080", "https://localhost:9090", "http://evil.example", "null", ""] {
@@ -105,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn with_a_token_all_but_three_routes_need_it_and_the_host_is_free() {
+    fn with_a_token_all_but_the_public_routes_require_it_and_any_host_is_allowed() {
         let with = |authorization, path| {
             status(&[("host", "sim.example"), ("authorization", authorization)], path, Some("s3cret"))
         };

@@ -16,39 +16,46 @@ use crate::domain::policy::Policy;
 use crate::http::api_error::{ErrorBody, pointer_to};
 use crate::http::state::AppState;
 
-/// What the simulator was started with, and what holds for every customer. Secrets are told only as being there.
+/// Start options of the simulator, and the configuration that applies to all customers. Secrets are redacted: only their presence is shown.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct ConfigView {
+    /// Version of the simulator.
     version: &'static str,
-    /// Base of the data listener.
+    /// Base URL of the data listener.
     endpoint: String,
-    /// Base of the admin listener.
+    /// Base URL of the admin listener.
     admin: Option<String>,
-    /// Whether the admin API asks for a token.
+    /// Whether the admin API requires a token.
     admin_token: bool,
-    /// The directory whose files replace built-in ones.
+    /// Fixture directory, whose files replace the built-in ones.
     fixtures: Option<String>,
-    /// The keys directory; null: the key is kept nowhere.
+    /// Keys directory; null: the key is not stored.
     keys: Option<String>,
-    /// Size of the server's key.
+    /// Size of the server's RSA key, in bits.
     key_bits: usize,
+    /// Seed of the random number generators.
     seed: u64,
-    /// Largest body of a request, in bytes.
+    /// Max request body, in bytes.
     max_body: usize,
-    /// How long answers under way may take when the simulator stops.
+    /// Grace period for in-flight answers on shutdown, in milliseconds.
     grace_ms: u64,
-    /// Size of the journal, in bytes.
+    /// Capacity of the journal, in bytes.
     journal: usize,
+    /// File that journal entries are appended to.
     journal_file: Option<String>,
+    /// Whether NIKs are shown instead of masked.
     show_nik: bool,
-    /// Threads of the data listener.
+    /// Number of threads of the data listener.
     workers: usize,
+    /// Path prefixes of the endpoint.
     prefixes: Vec<String>,
+    /// Where the client address is taken from.
     peer: PeerSource,
+    /// Limits of the simulator.
     limits: Limits,
-    /// The global policy.
+    /// Global policy.
     policy: Policy,
-    /// How many customers there are.
+    /// Number of customers.
     customers: usize,
 }
 
@@ -79,59 +86,63 @@ pub async fn read(shared: web::Data<AppState>) -> HttpResponse {
     })
 }
 
-/// Something wrong in the fixtures or in what was to be one.
+/// A problem in the fixtures or in a draft.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct ProblemView {
-    /// The file; null for what came in the body.
+    /// Fixture file; null for a draft in the body.
     file: Option<String>,
-    /// From 1; null for a problem of the file as a whole.
+    /// Line, from 1; null for a problem of the file as a whole.
     line: Option<usize>,
-    /// In characters, from 1.
+    /// Column in characters, from 1.
     column: Option<usize>,
-    /// JSON pointer, for what came in the body.
+    /// JSON pointer into the body, for a draft.
     path: Option<String>,
+    /// What is wrong.
     message: String,
+    /// How to fix it.
     hint: Option<String>,
 }
 
-/// The fixtures as they are.
+/// Result of a validation.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Validation {
+    /// Whether there are no problems.
     valid: bool,
-    /// How many customers the files have; null when they are wrong.
+    /// Number of customers in the files; null when the files are invalid.
     customers: Option<usize>,
+    /// All problems, in the files and in the drafts.
     problems: Vec<ProblemView>,
 }
 
-/// Why fixtures are not put in force.
+/// Response of a rejected reload.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct WrongFixtures {
     error: ErrorBody,
-    /// Everything that is wrong with them.
+    /// All problems in the fixtures.
     problems: Vec<ProblemView>,
 }
 
-/// The fixtures that are now in force.
+/// Response of a successful reload.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Reloaded {
-    /// How many customers the files have.
+    /// Number of customers in the files.
     customers: usize,
 }
 
-/// Fixture files to be looked at, over those that there are. A file knows less than the admin API: its customers and rules have no
-/// ttl, no key is made for them, and they extend those in files only.
+/// Draft fixture files, validated as if they overrode the existing files. Files have fewer features than the admin API: their customers
+/// and rules have no ttl, no key is generated for them, and they extend only customers in files.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct FixtureDraft {
-    /// What `simulator.toml` would say.
+    /// Contents of `simulator.toml`.
     #[schemars(with = "SimulatorSpec")]
     simulator: Option<Value>,
-    /// What the files of customers would say, by their ids.
+    /// Contents of customer files, by customer id.
     #[schemars(with = "BTreeMap<CustomerId, CustomerSpec>")]
     customers: BTreeMap<String, Value>,
 }
 
-/// Puts the files as they are now in force, as a whole or not at all.
+/// Reloads the fixture files atomically: all of them, or none when one is invalid.
 pub async fn reload(shared: web::Data<AppState>) -> Result<HttpResponse, ApiError> {
     let reloader = shared.reloader.clone();
     let reloaded = web::block(move || reloader.reload()).await.map_err(|_| ApiError::stopping())?;
@@ -139,21 +150,21 @@ pub async fn reload(shared: web::Data<AppState>) -> Result<HttpResponse, ApiErro
         Ok(customers) => Ok(json(&Reloaded { customers })),
         Err(problems) => {
             let first = problems.first().map(ToString::to_string).unwrap_or_default();
-            let message = format!("the fixtures are wrong, the old ones stay in force: {first}");
+            let message = format!("the fixtures are invalid, the previous ones stay in force: {first}");
             let error = ApiError::unmet(StatusCode::UNPROCESSABLE_ENTITY, "wrong_fixtures", message)
-                .hint("mend the files; dukcapil-fr-sim check says the same");
+                .hint("fix the files; dukcapil-fr-sim check reports the same problems");
             let problems = problems.into_iter().map(ProblemView::of).collect();
             Ok(HttpResponse::build(error.status()).json(WrongFixtures { error: error.body(), problems }))
         }
     }
 }
 
-/// Looks at the files as they are now and at those in the body. Nothing is put in force.
+/// Validates the current files, and the drafts in the body over them, without applying them.
 pub async fn validate(
     shared: web::Data<AppState>,
     JsonOrNothing(draft): JsonOrNothing<FixtureDraft>,
 ) -> Result<HttpResponse, ApiError> {
-    let found = web::block(move || {
+    let validation = web::block(move || {
         let (customers, mut problems, fixtures) = match shared.reloader.read() {
             Ok(fixtures) => (Some(fixtures.customers.len()), Vec::new(), Arc::new(fixtures)),
             Err(problems) => {
@@ -164,10 +175,11 @@ pub async fn validate(
         problems.extend(draft.problems(&fixtures));
         Validation { valid: problems.is_empty(), customers, problems }
     });
-    Ok(json(&found.await.map_err(|_| ApiError::stopping())?))
+    Ok(json(&validation.await.map_err(|_| ApiError::stopping())?))
 }
 
 impl FixtureDraft {
+    /// Validates the drafts over `fixtures` and returns their problems.
     fn problems(self, fixtures: &Fixtures) -> Vec<ProblemView> {
         let mut problems = Vec::new();
         let simulator = self.simulator.map(ApiError::read::<SimulatorSpec>).transpose();
@@ -177,7 +189,7 @@ impl FixtureDraft {
         });
         let mut customers = BTreeMap::new();
         for (id, value) in self.customers {
-            match customer_of(&id, value) {
+            match customer_spec(&id, value) {
                 Ok((id, spec)) => drop(customers.insert(id, spec)),
                 Err(error) => {
                     let at = format!("/customers/{}", crate::http::api_error::escaped(&id));
@@ -185,9 +197,9 @@ impl FixtureDraft {
                 }
             }
         }
-        let wrong = fixtures.validate(&simulator.unwrap_or_default(), &customers);
+        let errors = fixtures.validate(&simulator.unwrap_or_default(), &customers);
         problems.extend(
-            wrong
+            errors
                 .into_iter()
                 .map(|(path, message)| ProblemView::in_body(&pointer_to(&path), &ApiError::invalid(message))),
         );
@@ -195,17 +207,17 @@ impl FixtureDraft {
     }
 }
 
-/// What the file of a customer would say.
-fn customer_of(id: &str, value: Value) -> Result<(CustomerId, CustomerSpec), ApiError> {
+/// Reads the draft of a customer file.
+fn customer_spec(id: &str, value: Value) -> Result<(CustomerId, CustomerSpec), ApiError> {
     let id = id.parse::<CustomerId>().map_err(ApiError::invalid)?;
     if value.get("ttl").is_some() {
-        let message = "ttl is for customers put over the admin API; one of a file stays as long as the file";
+        let message = "ttl is only for customers created over the admin API; a customer in a file exists as long as the file";
         return Err(ApiError::invalid(message).path("/ttl"));
     }
     let spec = ApiError::read::<CustomerSpec>(value)?;
     match &spec.customer_id {
         Some(own) if *own != id => {
-            let message = "the customer_id is not the one that the customer stands under";
+            let message = "the customer_id differs from the id that the customer is listed under";
             Err(ApiError::invalid(message).path("/customer_id"))
         }
         _ => Ok((id, spec)),
@@ -214,8 +226,8 @@ fn customer_of(id: &str, value: Value) -> Result<(CustomerId, CustomerSpec), Api
 
 impl ProblemView {
     fn of(problem: Problem) -> ProblemView {
-        let Problem { file, place, message, hint } = problem;
-        let (line, column) = place.unzip();
+        let Problem { file, position, message, hint } = problem;
+        let (line, column) = position.unzip();
         ProblemView { file: Some(file), line, column, path: None, message, hint }
     }
 

@@ -17,32 +17,33 @@ use crate::engine::Engine;
 use crate::http::state::AppState;
 use crate::state::customers::{CustomerEntry, CustomerInput, READ_ONLY};
 
-/// Where a customer comes from.
+/// Origin of a customer.
 #[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum CustomerSource {
-    /// A fixture file, or built in.
+    /// A fixture file, on disk or built in.
     Fixtures,
     /// The admin API.
     Api,
 }
 
-/// A customer with everything that it inherits, as it can be put again, and what a caller of it needs.
+/// A customer with everything it inherits, in a form that PUT accepts, and what clients of the customer need.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct CustomerView {
     #[serde(flatten)]
     customer: CustomerSpec,
-    /// Where its requests go, on the data listener: the path of the first methode under the first prefix.
+    /// Request path on the data listener: first prefix, first methode.
     path: String,
-    /// What `user_id` and `password` are encrypted with: SPKI PEM.
+    /// Public key that encrypts `user_id` and `password`: SPKI PEM.
     public_key_pem: String,
+    /// Origin of the customer.
     source: CustomerSource,
-    /// When it goes by itself: RFC 3339 in Jakarta time.
+    /// When the customer expires: RFC 3339 in Jakarta time; null: never.
     expires: Option<String>,
 }
 
-/// The body of `POST /customers` and `PUT /customers/{customer_id}`, which [`read`] takes apart: a [`CustomerSpec`] with a ttl and,
-/// so that what was shown can be put again, what a [`CustomerView`] shows besides.
+/// Body of `POST /customers` and `PUT /customers/{customer_id}`, parsed by [`read`]: a [`CustomerSpec`], a ttl, and the read-only keys of
+/// a [`CustomerView`], so that PUT accepts the response of GET.
 pub struct CustomerBody;
 
 impl JsonSchema for CustomerBody {
@@ -54,11 +55,15 @@ impl JsonSchema for CustomerBody {
         let mut schema = CustomerSpec::json_schema(generator);
         schema.insert(
             "description".to_owned(),
-            "A customer as a fixture file has it. All of it is optional.".into(),
+            "A customer, as in a fixture file. Every key is optional.".into(),
         );
-        let ttl = value!({ "anyOf": [generator.subschema_for::<Ttl>(), { "type": "null" }], "description": "It goes by itself after so long; null: it stays." });
-        let ignored = READ_ONLY
-            .map(|key| (key, value!({ "description": "As GET shows it; putting it changes nothing." })));
+        let ttl = value!({
+            "anyOf": [generator.subschema_for::<Ttl>(), { "type": "null" }],
+            "description": "Time to live: the customer expires after this duration; null: never.",
+        });
+        let ignored = READ_ONLY.map(|key| {
+            (key, value!({ "description": "Read-only: as GET returns it; ignored in a request." }))
+        });
         if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
             properties.extend(
                 [("ttl", ttl)].into_iter().chain(ignored).map(|(key, schema)| (key.to_owned(), schema)),
@@ -68,25 +73,29 @@ impl JsonSchema for CustomerBody {
     }
 }
 
-/// The schema of the body of `PATCH /customers/{customer_id}`.
+/// Returns the schema of the body of `PATCH /customers/{customer_id}`.
 pub fn patch_schema(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "type": "object", "description": "Keys of a customer with their new values; null takes one away." })
+    json_schema!({ "type": "object", "description": "Customer keys with their new values; null removes a key." })
 }
 
 /// A customer in the list.
 #[derive(Debug, Serialize, JsonSchema)]
 struct CustomerLine {
+    /// Customer id.
     customer_id: String,
+    /// Allowed values of `methode`.
     methode: Vec<String>,
+    /// Id of the customer it extends.
     extends: Option<String>,
+    /// Origin of the customer.
     source: CustomerSource,
-    /// Rules of its own; `GET /customers/{customer_id}/rules` has those put for it as well.
+    /// Number of its rules, without those created over the admin API; `GET /customers/{customer_id}/rules` lists all.
     rules: usize,
-    /// When it goes by itself: RFC 3339 in Jakarta time.
+    /// When the customer expires: RFC 3339 in Jakarta time; null: never.
     expires: Option<String>,
 }
 
-/// All customers, in the order of their ids.
+/// All customers, sorted by id.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct CustomerList {
     customers: Vec<CustomerLine>,
@@ -94,13 +103,13 @@ pub struct CustomerList {
 
 pub async fn list(shared: web::Data<AppState>) -> HttpResponse {
     let engine = &shared.engine;
-    let line = |listed: CustomerEntry| CustomerLine {
-        customer_id: listed.customer.id.clone(),
-        methode: listed.customer.methode.clone(),
-        extends: listed.spec.extends.as_ref().map(ToString::to_string),
-        source: source(&listed),
-        rules: listed.customer.rules.len(),
-        expires: listed.expires.map(time::rfc3339),
+    let line = |entry: CustomerEntry| CustomerLine {
+        customer_id: entry.customer.id.clone(),
+        methode: entry.customer.methode.clone(),
+        extends: entry.spec.extends.as_ref().map(ToString::to_string),
+        source: source(&entry),
+        rules: entry.customer.rules.len(),
+        expires: entry.expires.map(time::rfc3339),
     };
     json(&CustomerList {
         customers: engine.customers.all(engine.clock.now()).into_iter().map(line).collect(),
@@ -112,35 +121,35 @@ pub async fn one(
     customer_id: web::Path<String>,
 ) -> Result<HttpResponse, ApiError> {
     let engine = &shared.engine;
-    let listed = engine.customers.listed(&customer_id, engine.clock.now());
-    let listed = listed.ok_or_else(|| ApiError::unknown_customer(&customer_id))?;
-    Ok(json(&view(engine, &listed)))
+    let entry = engine.customers.listed(&customer_id, engine.clock.now());
+    let entry = entry.ok_or_else(|| ApiError::unknown_customer(&customer_id))?;
+    Ok(json(&view(engine, &entry)))
 }
 
-/// Makes a customer with an id and an account of its own.
+/// Creates a customer, by default with a generated id and account.
 pub async fn create(
     shared: web::Data<AppState>,
-    JsonOrNothing(wanted): JsonOrNothing<Value>,
+    JsonOrNothing(body): JsonOrNothing<Value>,
 ) -> Result<HttpResponse, ApiError> {
-    let wanted = read(wanted)?;
-    let made = run_blocking(&shared, move |engine| Ok(engine.create_customer(wanted)?)).await?;
-    let location = (LOCATION, format!("/customers/{}", made.customer.id));
-    Ok(HttpResponse::Created().insert_header(location).json(view(&shared.engine, &made)))
+    let input = read(body)?;
+    let created = run_blocking(&shared, move |engine| Ok(engine.create_customer(input)?)).await?;
+    let location = (LOCATION, format!("/customers/{}", created.customer.id));
+    Ok(HttpResponse::Created().insert_header(location).json(view(&shared.engine, &created)))
 }
 
 /// Creates or replaces a customer.
 pub async fn put(
     shared: web::Data<AppState>,
     customer_id: web::Path<String>,
-    Json(wanted): Json<Value>,
+    Json(body): Json<Value>,
 ) -> Result<HttpResponse, ApiError> {
     let id = id_of(&customer_id)?;
-    let wanted = named(read(wanted)?, &customer_id)?;
-    let put = run_blocking(&shared, move |engine| Ok(engine.put_customer(&id, wanted)?)).await?;
-    Ok(json(&view(&shared.engine, &put)))
+    let input = for_path(read(body)?, &customer_id)?;
+    let entry = run_blocking(&shared, move |engine| Ok(engine.put_customer(&id, input)?)).await?;
+    Ok(json(&view(&shared.engine, &entry)))
 }
 
-/// Changes a customer: a JSON merge patch (RFC 7396) of what was written of it. One of the fixtures is overlaid.
+/// Updates a customer by JSON merge patch (RFC 7396) of its own specification. A customer of the fixtures is overridden.
 pub async fn patch(
     shared: web::Data<AppState>,
     customer_id: web::Path<String>,
@@ -152,39 +161,42 @@ pub async fn patch(
         let (states_quota, ttl) = (states_quota(&patch), patch.get("ttl").cloned());
         merge(&mut merged, patch);
         if let (Some(members), Some(ttl)) = (merged.as_object_mut(), ttl) {
-            // No part of what is written of it: null is an order here, not an absence.
+            // The ttl is not part of the specification: null is a value here (never expires), not an absence.
             members.insert("ttl".to_owned(), ttl);
         }
-        let wanted = named(read(merged)?, &customer_id)?;
-        Ok::<_, ApiError>(CustomerInput { states_quota, ..wanted })
+        let input = for_path(read(merged)?, &customer_id)?;
+        Ok::<_, ApiError>(CustomerInput { states_quota, ..input })
     };
     let changed = run_blocking(&shared, move |engine| engine.change_customer(&id, merged)).await?;
     Ok(json(&view(&shared.engine, &changed)))
 }
 
-/// Takes back a customer that was put. One of the fixtures that has its id is in force again.
+/// Removes a customer created over the admin API. A customer of the fixtures with its id becomes active again.
 pub async fn remove(
     shared: web::Data<AppState>,
     customer_id: web::Path<String>,
 ) -> Result<HttpResponse, ApiError> {
     let engine = &shared.engine;
-    let known = engine.customer(&customer_id).ok_or_else(|| ApiError::unknown_customer(&customer_id))?;
-    engine.remove_customer(&id_of(&known.id)?)?;
+    let customer = engine.customer(&customer_id).ok_or_else(|| ApiError::unknown_customer(&customer_id))?;
+    engine.remove_customer(&id_of(&customer.id)?)?;
     Ok(json(&Removed { removed: 1 }))
 }
 
-/// What a body says of the customer in the path.
-fn named(mut wanted: CustomerInput, customer_id: &str) -> Result<CustomerInput, ApiError> {
-    match wanted.spec.customer_id.take() {
+/// Removes the `customer_id` from the input.
+///
+/// # Errors
+/// When it differs from the one in the path.
+fn for_path(mut input: CustomerInput, customer_id: &str) -> Result<CustomerInput, ApiError> {
+    match input.spec.customer_id.take() {
         Some(own) if own.as_str() != customer_id => {
-            let message = "the customer_id in the body is not the one in the path";
+            let message = "the customer_id in the body differs from the one in the path";
             Err(ApiError::invalid(message).path("/customer_id"))
         }
-        _ => Ok(wanted),
+        _ => Ok(input),
     }
 }
 
-/// Does something that may make a key, which takes long, away from the thread that answers.
+/// Runs work that may generate a key, which is slow, on a blocking thread.
 async fn run_blocking<T: Send + 'static>(
     shared: &web::Data<AppState>,
     work: impl FnOnce(&Engine) -> Result<T, ApiError> + Send + 'static,
@@ -197,16 +209,16 @@ fn id_of(text: &str) -> Result<CustomerId, ApiError> {
     text.parse().map_err(|message: String| ApiError::invalid(message).path("customer_id"))
 }
 
-fn read(wanted: Value) -> Result<CustomerInput, ApiError> {
-    CustomerInput::read(wanted).map_err(ApiError::in_json)
+fn read(body: Value) -> Result<CustomerInput, ApiError> {
+    CustomerInput::read(body).map_err(ApiError::in_json)
 }
 
-/// Whether a patch says anything of the quota, be it that nothing is to be said of it any more.
+/// Returns whether a patch sets or removes the quota.
 fn states_quota(patch: &Value) -> bool {
     patch.get("quota").is_some_and(|quota| quota.is_null() || quota.get("per_day").is_some())
 }
 
-/// RFC 7396.
+/// Applies a JSON merge patch (RFC 7396).
 fn merge(target: &mut Value, patch: Value) {
     let Value::Object(patch) = patch else { return *target = patch };
     if !target.is_object() {
@@ -222,13 +234,13 @@ fn merge(target: &mut Value, patch: Value) {
     }
 }
 
-fn source(listed: &CustomerEntry) -> CustomerSource {
-    if listed.is_put { CustomerSource::Api } else { CustomerSource::Fixtures }
+fn source(entry: &CustomerEntry) -> CustomerSource {
+    if entry.is_put { CustomerSource::Api } else { CustomerSource::Fixtures }
 }
 
-fn view(engine: &Engine, listed: &CustomerEntry) -> CustomerView {
-    let customer = &listed.customer;
-    let mut spec = CustomerSpec::clone(&listed.spec);
+fn view(engine: &Engine, entry: &CustomerEntry) -> CustomerView {
+    let customer = &entry.customer;
+    let mut spec = CustomerSpec::clone(&entry.spec);
     spec.customer_id = customer.id.parse().ok();
     spec.methode = customer.methode.iter().map(|name| name.parse().ok()).collect();
     spec.quota.per_day = Some(customer.per_day);
@@ -237,8 +249,8 @@ fn view(engine: &Engine, listed: &CustomerEntry) -> CustomerView {
     CustomerView {
         path: engine.fixtures().path_of(&customer.id, methode),
         public_key_pem: customer.key.public_pem().to_owned(),
-        source: source(listed),
-        expires: listed.expires.map(time::rfc3339),
+        source: source(entry),
+        expires: entry.expires.map(time::rfc3339),
         customer: spec,
     }
 }

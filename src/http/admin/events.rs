@@ -1,4 +1,4 @@
-//! `GET /events`: what happens in the journal, as server-sent events.
+//! `GET /events`: streams journal events, as server-sent events.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -18,33 +18,33 @@ use crate::http::slots::SlotPermit;
 use crate::http::state::AppState;
 use crate::state::journal::{Entry, JournalEvent, State};
 
-/// The query of `GET /events`.
+/// Query of `GET /events`.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct EventsQuery {
-    /// Whose requests; default: everybody's.
+    /// Customer whose requests to stream; default: all customers.
     customer_id: Option<String>,
 }
 
-/// The data of an event `lagged`.
+/// Data of the event `lagged`.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Lagged {
-    /// How many events, of all customers, this reader has missed.
+    /// Number of events, of all customers, that this reader missed.
     lost: u64,
 }
 
-/// So often a silent stream says that it is alive.
+/// Interval of keep-alive comments on an idle stream.
 const PING: Duration = Duration::from_secs(15);
 
 pub async fn events(shared: web::Data<AppState>, req: HttpRequest) -> Result<HttpResponse, ApiError> {
     let query: EventsQuery = super::query(&req)?;
     let after = last_event_id(&req)?;
-    let most = shared.readers.max();
-    let place = shared
+    let max_readers = shared.readers.max();
+    let permit = shared
         .readers
         .take()
-        .ok_or_else(|| ApiError::too_many(format!("{most} readers follow the events already")))?;
-    let reader = Reader::new(shared, query.customer_id, after, place);
+        .ok_or_else(|| ApiError::too_many(format!("{max_readers} event streams are already open")))?;
+    let reader = Reader::new(shared, query.customer_id, after, permit);
     Ok(HttpResponse::Ok()
         .content_type("text/event-stream")
         .insert_header((CACHE_CONTROL, "no-cache"))
@@ -52,28 +52,28 @@ pub async fn events(shared: web::Data<AppState>, req: HttpRequest) -> Result<Htt
         .streaming(reader.stream()))
 }
 
-/// Where a reader left off that connects again.
+/// Returns the id of the last event that a reconnecting reader received: the `Last-Event-ID` header.
 fn last_event_id(req: &HttpRequest) -> Result<Option<u64>, ApiError> {
     let Some(value) = req.headers().get("last-event-id") else { return Ok(None) };
     let id = value.to_str().ok().and_then(|text| text.trim().parse().ok());
     id.map(Some).ok_or_else(|| {
-        ApiError::invalid("Last-Event-ID is not the number of an entry")
+        ApiError::invalid("Last-Event-ID is not the id of an entry")
             .path("Last-Event-ID")
-            .hint("send the id of the last event request that came, or leave the header out")
+            .hint("send the id of the last `request` event received, or omit the header")
     })
 }
 
-/// One who follows the journal.
+/// One event stream: a subscriber of the journal.
 struct Reader {
     shared: web::Data<AppState>,
     customer_id: Option<String>,
-    /// Told before everything else: how much is lost for good.
+    /// Number of events lost for good; sent first.
     lost: u64,
-    /// What happened while the reader was away.
+    /// Events since the reader's last connection.
     missed: std::vec::IntoIter<JournalEvent>,
-    news: Receiver<JournalEvent>,
+    events: Receiver<JournalEvent>,
     ping: BoxFuture<'static, ()>,
-    _place: SlotPermit,
+    _permit: SlotPermit,
 }
 
 impl Reader {
@@ -81,18 +81,18 @@ impl Reader {
         shared: web::Data<AppState>,
         customer_id: Option<String>,
         after: Option<u64>,
-        place: SlotPermit,
+        permit: SlotPermit,
     ) -> Reader {
         let journal = &shared.engine.journal;
-        let (missed, lost, news) = match after {
+        let (missed, lost, events) = match after {
             Some(id) => {
-                let followed = journal.follow(id);
-                (followed.missed, followed.lost, followed.news)
+                let subscription = journal.follow(id);
+                (subscription.missed, subscription.lost, subscription.news)
             }
             None => (Vec::new(), 0, journal.subscribe()),
         };
         let ping = shared.timer.sleep(PING);
-        Reader { customer_id, lost, missed: missed.into_iter(), news, ping, _place: place, shared }
+        Reader { customer_id, lost, missed: missed.into_iter(), events, ping, _permit: permit, shared }
     }
 
     fn stream(self) -> impl Stream<Item = Result<Bytes, Infallible>> {
@@ -102,20 +102,20 @@ impl Reader {
         })
     }
 
-    /// The next event's text; `None` when there will be none any more.
+    /// Waits for the next event and returns its text; `None` at the end of the stream.
     async fn next(&mut self) -> Option<String> {
         if self.lost > 0 {
             return Some(lagged(std::mem::take(&mut self.lost)));
         }
-        while let Some(news) = self.missed.next() {
-            if let Some(event) = self.told(&news) {
+        while let Some(missed) = self.missed.next() {
+            if let Some(event) = self.filtered(&missed) {
                 return Some(event);
             }
         }
         let event = loop {
             tokio::select! {
-                heard = self.news.recv() => match heard {
-                    Ok(news) => match self.told(&news) {
+                received = self.events.recv() => match received {
+                    Ok(event) => match self.filtered(&event) {
                         Some(event) => break event,
                         None => continue,
                     },
@@ -129,20 +129,21 @@ impl Reader {
         Some(event)
     }
 
-    fn told(&self, news: &JournalEvent) -> Option<String> {
-        let (entry, ended) = match news {
+    /// Returns an event's text; `None` when it is not for this reader.
+    fn filtered(&self, event: &JournalEvent) -> Option<String> {
+        let (entry, ended) = match event {
             JournalEvent::Added(entry) => (entry, false),
             JournalEvent::Ended(entry) => (entry, true),
             JournalEvent::Cleared => return None,
         };
-        let is_meant = self.customer_id.as_ref().is_none_or(|customer_id| *customer_id == entry.customer_id);
-        is_meant.then(|| event(entry, ended))
+        let matches = self.customer_id.as_ref().is_none_or(|customer_id| *customer_id == entry.customer_id);
+        matches.then(|| event_text(entry, ended))
     }
 }
 
-/// Only `request` has an id: ends come in another order, and a reader that connects again goes on behind the last id it saw.
-/// It shows the entry as it came in, though it may have ended before its news are told.
-fn event(entry: &Entry, ended: bool) -> String {
+/// Formats an event. Only `request` has an id: requests end in another order, and a reconnecting reader resumes after the last id it saw.
+/// `request` has the entry as it was on arrival, although it may have ended before the event is sent.
+fn event_text(entry: &Entry, ended: bool) -> String {
     let mut data = serde_json::to_value(entry).unwrap_or_default();
     if !ended {
         data["state"] = serde_json::to_value(State::InFlight).unwrap_or_default();
@@ -155,6 +156,7 @@ fn event(entry: &Entry, ended: bool) -> String {
     }
 }
 
+/// Formats the event `lagged`.
 fn lagged(lost: u64) -> String {
     let data = serde_json::to_string(&Lagged { lost }).unwrap_or_default();
     format!("event: lagged\ndata: {data}\n\n")

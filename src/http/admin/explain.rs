@@ -1,4 +1,4 @@
-//! `POST /explain`: what the endpoint would answer to a body, and why. Consumes nothing.
+//! `POST /explain`: returns what the endpoint would answer to a request, and why. Consumes nothing.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -13,21 +13,21 @@ use crate::domain::warnings::Headers;
 use crate::engine::RequestHead;
 use crate::http::state::AppState;
 
-/// What `POST /explain` takes: a request of the endpoint.
+/// Body of `POST /explain`: a request to the endpoint.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[schemars(rename = "ExplainQuestion")]
 #[serde(deny_unknown_fields)]
 pub struct ExplainRequest {
-    /// In the path of the request.
+    /// The `customer_id` in the request path.
     customer_id: String,
-    /// In the path of the request; default: one that the customer has.
+    /// The `methode` in the request path; default: one that the customer has.
     methode: Option<String>,
-    /// Whom it comes from.
+    /// Client address.
     peer: Option<IpAddr>,
-    /// None: nothing is known of them, and nothing is said.
+    /// Request headers. Empty: unknown, so warnings about headers are skipped.
     #[serde(default)]
     headers: BTreeMap<String, String>,
-    /// An object, kept as written, or the raw text of a body in a string.
+    /// Request body: an object, kept as written, or a string with the raw text.
     #[schemars(with = "serde_json::Value")]
     body: Box<RawValue>,
 }
@@ -36,20 +36,21 @@ pub async fn explain(
     shared: web::Data<AppState>,
     body: Json<ExplainRequest>,
 ) -> Result<HttpResponse, ApiError> {
-    let Json(question) = body;
-    let raw = question.body.get();
+    let Json(request) = body;
+    let raw = request.body.get();
     let text = if raw.starts_with('"') {
         serde_json::from_str(raw).map_err(ApiError::from)?
     } else {
         raw.to_owned()
     };
-    let ExplainRequest { customer_id, methode, peer, headers: given, .. } = question;
-    let head = RequestHead { customer_id, methode, peer, connection: 0, headers: headers(given) };
+    let ExplainRequest { customer_id, methode, peer, headers: header_map, .. } = request;
+    let head = RequestHead { customer_id, methode, peer, connection: 0, headers: headers(header_map) };
     let verdict = shared.engine.explain(&head, text.as_bytes());
     Ok(json(&verdict.explanation(shared.engine.shows_nik())))
 }
 
-/// Without headers in the question nothing is known of them, and nothing is said.
-fn headers(given: BTreeMap<String, String>) -> Option<Headers> {
-    (!given.is_empty()).then(|| Headers { all: given.into_iter().collect(), no_forwarded_peer: false })
+/// Returns the headers; `None`, which skips warnings about headers, when the request names none.
+fn headers(header_map: BTreeMap<String, String>) -> Option<Headers> {
+    (!header_map.is_empty())
+        .then(|| Headers { all: header_map.into_iter().collect(), no_forwarded_peer: false })
 }

@@ -1,6 +1,6 @@
-//! `GET|POST|DELETE /gallery[/{nik}]`, `GET /gallery/{nik}/thumbnail`: who can be found, and enrolling more.
+//! `GET|POST|DELETE /gallery[/{nik}]`, `GET /gallery/{nik}/thumbnail`: lists, enrols and removes identities.
 //!
-//! NIKs stand here whole: the gallery holds made-up people, and who steers it has to name them.
+//! NIKs are not masked here: the gallery holds fictitious people, and its operations address them by NIK.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{ApiError, MAX_BODY, Removed, json, query, unread};
+use super::{ApiError, MAX_BODY, Removed, body_error, json, query};
 use crate::base::hash::hex;
 use crate::config::model::{NikText, SimilarSpec};
 use crate::config::{Fixtures, PlantedScore};
@@ -27,65 +27,66 @@ use crate::http::buffer_pool::Buffer;
 use crate::http::state::AppState;
 use crate::protocol::encoding::{self, Base64Mode};
 
-/// Identities listed when the query names no limit, and at most.
+/// Max identities listed when the query has no limit.
 const DEFAULT_LIMIT: usize = 1000;
+/// Allowed values of `limit`.
 const LIMITS: std::ops::RangeInclusive<usize> = 1..=100_000;
 
-/// Longest name, in characters.
+/// Max length of a name, in characters.
 const MAX_NAME: usize = 200;
 
-/// What `POST /gallery` takes as JSON. As `multipart/form-data` the members are parts of the same names, each picture a part
-/// `picture` with the file's bytes, and `similar` JSON text.
-// No Debug: it would print the pictures.
+/// JSON body of `POST /gallery`. In `multipart/form-data` the members are parts with the same names; each picture is a part
+/// `picture` with the file's bytes, and `similar` is JSON text.
+// No Debug, because it would print the pictures.
 #[derive(Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct EnrolRequest {
-    /// Sixteen digits. Without one a NIK is made up. That of somebody who is enrolled adds to this identity.
+    /// NIK: 16 digits; generated when absent. The NIK of an enrolled identity adds to that identity.
     pub nik: Option<NikText>,
-    /// For people only; without one it stays as it is.
+    /// Name, for people only; absent: unchanged.
     pub name: Option<String>,
-    /// For this customer only; without one for every customer with the shared gallery.
+    /// Enrols for this customer only; absent: for all customers with the shared gallery.
     pub customer_id: Option<String>,
-    /// JPG or PNG files in base64. They come to those that are there; the same file again changes nothing.
+    /// JPG or PNG files in base64, added to the existing pictures; a duplicate file changes nothing.
     pub pictures: Vec<String>,
-    /// Twins and look-alikes, in place of those that are there; without this they stay.
+    /// Twins and look-alikes, replacing the existing ones; absent: unchanged.
     pub similar: Option<Vec<SimilarSpec>>,
 }
 
-/// What the queries of `/gallery` take.
+/// Query of `/gallery` operations on identities.
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct GalleryQuery {
-    /// Whom this customer can find; without one everybody. With `DELETE`: whom to take out, those enrolled for this customer.
+    /// Only identities that this customer can find; default: all identities. With `DELETE`: only identities enrolled for this customer.
     pub customer_id: Option<String>,
 }
 
-/// The query of `GET /gallery`.
+/// Query of `GET /gallery`.
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ListQuery {
-    /// Whom this customer can find; without one everybody.
+    /// Only identities that this customer can find; default: all identities.
     pub customer_id: Option<String>,
-    /// How many identities are listed: 1 to 100000, by default 1000.
+    /// Max number of identities: 1 to 100000; default 1000.
     #[schemars(range(min = 1, max = 100_000))]
     pub limit: Option<usize>,
 }
 
-/// The query of `GET /gallery/{nik}/thumbnail`.
+/// Query of `GET /gallery/{nik}/thumbnail`.
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ThumbnailQuery {
-    /// Whom this customer can find; without one everybody.
+    /// Only identities that this customer can find; default: all identities.
     pub customer_id: Option<String>,
-    /// Which picture, from 0; by default the first.
+    /// Index of the picture, from 0; default 0.
     pub picture: Option<usize>,
 }
 
-/// The schema of an [`EnrolRequest`] that is a form.
+/// Returns the schema of an [`EnrolRequest`] as a multipart form.
 pub fn form_schema(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "object",
-        "description": "The same as the JSON, in parts.",
+        "description": "The members of the JSON body, as parts.",
         "properties": {
             "nik": { "type": "string" },
             "name": { "type": "string" },
@@ -101,61 +102,66 @@ pub fn form_schema(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
-/// Where an identity comes from.
+/// Origin of an identity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum IdentityOrigin {
-    /// A fixture file; only editing it changes the identity.
+    /// A fixture file; the admin API cannot change the identity.
     Fixture,
     /// `POST /gallery`.
     Api,
 }
 
-/// One who can be found.
+/// An identity of the gallery.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ListedIdentity {
-    /// Sixteen digits.
+    /// NIK: 16 digits.
     pub nik: String,
+    /// Name.
     pub name: String,
-    /// The customer who alone finds this identity; null for the shared gallery.
+    /// The only customer that finds this identity; null for the shared gallery.
     pub customer_id: Option<String>,
+    /// Origin of the identity.
     pub source: IdentityOrigin,
+    /// Pictures of the identity.
     pub pictures: Vec<ListedPicture>,
+    /// Twins and look-alikes.
     pub similar: Vec<SimilarSpec>,
 }
 
 /// A picture of an identity.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ListedPicture {
-    /// Of the file, in hexadecimal.
+    /// SHA-256 of the file, in hexadecimal.
     pub sha256: String,
-    /// In pixels, as the file has it.
+    /// Width in pixels, as in the file.
     pub width: u32,
+    /// Height in pixels, as in the file.
     pub height: u32,
-    /// `jpeg` or `png`.
+    /// File format: `jpeg` or `png`.
     pub format: String,
-    /// Size of the file.
+    /// File size, in bytes.
     pub bytes: usize,
 }
 
-/// What `GET /gallery` answers.
+/// Response of `GET /gallery`.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "Gallery")]
 pub struct GalleryPage {
-    /// In the order in which they came, at most `limit`.
+    /// Identities, in order of enrolment, at most `limit`.
     pub identities: Vec<ListedIdentity>,
-    /// How many there are without a limit.
+    /// Number of identities, regardless of the limit.
     pub total: usize,
 }
 
-/// A gallery with where it comes from, and for whom.
+/// A gallery with its origin and its customer.
 struct IdentitySource<'a> {
     gallery: &'a Gallery,
     origin: IdentityOrigin,
     customer_id: Option<&'a str>,
 }
 
-/// Everybody, or those whom one customer can find.
+/// Lists all identities, or those that one customer can find.
 pub async fn list(shared: web::Data<AppState>, req: HttpRequest) -> Result<HttpResponse, ApiError> {
     let query = query::<ListQuery>(&req)?;
     let limit = query.limit.unwrap_or(DEFAULT_LIMIT);
@@ -163,7 +169,7 @@ pub async fn list(shared: web::Data<AppState>, req: HttpRequest) -> Result<HttpR
         let message = format!("limit is {} to {}, not {limit}", LIMITS.start(), LIMITS.end());
         return Err(ApiError::invalid(message).path("limit"));
     }
-    let (fixtures, customers) = known(&shared);
+    let (fixtures, customers) = fixtures_and_customers(&shared);
     let enrolled = shared.engine.matcher.enrolled();
     let sources = sources((&fixtures, &customers), &enrolled, query.customer_id.as_deref())?;
     let total = sources.iter().map(|source| source.gallery.identities().len()).sum();
@@ -172,31 +178,31 @@ pub async fn list(shared: web::Data<AppState>, req: HttpRequest) -> Result<HttpR
     Ok(json(&GalleryPage { identities: all.take(limit).collect(), total }))
 }
 
-/// One identity.
+/// Returns one identity.
 pub async fn one(
     shared: web::Data<AppState>,
     nik: web::Path<String>,
     req: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
     let query = query::<GalleryQuery>(&req)?;
-    let (fixtures, customers) = known(&shared);
+    let (fixtures, customers) = fixtures_and_customers(&shared);
     let enrolled = shared.engine.matcher.enrolled();
     let sources = sources((&fixtures, &customers), &enrolled, query.customer_id.as_deref())?;
-    let (source, identity) = find(&sources, &nik).ok_or_else(|| unknown(&nik))?;
+    let (source, identity) = find(&sources, &nik).ok_or_else(|| unknown_nik(&nik))?;
     Ok(json(&listed(source, identity)))
 }
 
-/// What one picture of an identity looks like: a small JPEG.
+/// Returns a thumbnail of one picture of an identity: a small JPEG.
 pub async fn thumbnail(
     shared: web::Data<AppState>,
     nik: web::Path<String>,
     req: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
     let query = query::<ThumbnailQuery>(&req)?;
-    let (fixtures, customers) = known(&shared);
+    let (fixtures, customers) = fixtures_and_customers(&shared);
     let enrolled = shared.engine.matcher.enrolled();
     let sources = sources((&fixtures, &customers), &enrolled, query.customer_id.as_deref())?;
-    let (_, identity) = find(&sources, &nik).ok_or_else(|| unknown(&nik))?;
+    let (_, identity) = find(&sources, &nik).ok_or_else(|| unknown_nik(&nik))?;
     let pictures = &identity.pictures;
     let picture = pictures.get(query.picture.unwrap_or_default()).ok_or_else(|| {
         ApiError::not_found(format!("{} has {} pictures, counted from 0", identity.nik, pictures.len()))
@@ -205,44 +211,45 @@ pub async fn thumbnail(
     Ok(HttpResponse::Ok().content_type("image/jpeg").body(picture.thumbnail().to_vec()))
 }
 
-/// Enrols somebody, or adds to who is enrolled.
+/// Enrols an identity, or adds to an enrolled one.
 pub async fn enrol(
     shared: web::Data<AppState>,
     req: HttpRequest,
     mut payload: web::Payload,
 ) -> Result<HttpResponse, ApiError> {
-    let body = body::read(&req, &mut payload, MAX_BODY).await.map_err(unread)?;
+    let body = body::read(&req, &mut payload, MAX_BODY).await.map_err(body_error)?;
     let content_type = req.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let (wanted, files) = match content_type.and_then(|value| multer::parse_boundary(value).ok()) {
-        Some(boundary) => of_parts(body, boundary).await?,
-        None => of_json(&body)?,
+    let (request, files) = match content_type.and_then(|value| multer::parse_boundary(value).ok()) {
+        Some(boundary) => parse_multipart(body, boundary).await?,
+        None => parse_json(&body)?,
     };
     let engine = &shared.engine;
     let fixtures = engine.fixtures();
-    if let Some(id) = &wanted.customer_id {
+    if let Some(id) = &request.customer_id {
         super::customer(&shared, id)?;
     }
-    if wanted.name.as_ref().is_some_and(|name| name.chars().count() > MAX_NAME) {
+    if request.name.as_ref().is_some_and(|name| name.chars().count() > MAX_NAME) {
         return Err(ApiError::invalid(format!("a name has at most {MAX_NAME} characters")).path("/name"));
     }
     if files.len() > MAX_PICTURES_EACH {
-        return Err(refused(EnrolError::TooManyPictures));
+        return Err(enrol_error(EnrolError::TooManyPictures));
     }
     let limits = fixtures.limits.clone();
-    // Decoding takes long for one thread that serves everybody who asks.
-    let pictures = web::block(move || decoded(files, &limits)).await.map_err(|_| ApiError::stopping())??;
-    let similar = wanted.similar.map(|all| {
+    // On a blocking thread: decoding is slow, and the admin listener has one thread.
+    let pictures =
+        web::block(move || decode_pictures(files, &limits)).await.map_err(|_| ApiError::stopping())??;
+    let similar = request.similar.map(|all| {
         all.into_iter().map(|SimilarSpec { nik, score }| Similar { nik: nik.0, score: score.0 }).collect()
     });
-    let customer_id = wanted.customer_id.clone();
-    let new = Enrolment {
-        nik: wanted.nik.map(|NikText(nik)| nik),
-        name: wanted.name,
-        customer_id: wanted.customer_id,
+    let customer_id = request.customer_id.clone();
+    let enrolment = Enrolment {
+        nik: request.nik.map(|NikText(nik)| nik),
+        name: request.name,
+        customer_id: request.customer_id,
         pictures,
         similar,
     };
-    let identity = engine.enrol(new).map_err(refused)?;
+    let identity = engine.enrol(enrolment).map_err(enrol_error)?;
     let source = IdentitySource {
         gallery: &Gallery::default(),
         origin: IdentityOrigin::Api,
@@ -251,7 +258,7 @@ pub async fn enrol(
     Ok(json(&listed(&source, &identity)))
 }
 
-/// Takes out somebody who was enrolled.
+/// Removes an enrolled identity.
 pub async fn remove(
     shared: web::Data<AppState>,
     nik: web::Path<String>,
@@ -259,26 +266,26 @@ pub async fn remove(
 ) -> Result<HttpResponse, ApiError> {
     let query = query::<GalleryQuery>(&req)?;
     let customer_id = query.customer_id.as_deref();
-    let (fixtures, customers) = known(&shared);
+    let (fixtures, customers) = fixtures_and_customers(&shared);
     let mut enrolled = shared.engine.matcher.enrolled_mut();
-    let sources_hold = |enrolled: &Enrolled| {
+    let find_source = |enrolled: &Enrolled| {
         sources((&fixtures, &customers), enrolled, customer_id)
-            .map(|all| find(&all, &nik).map(|(source, _)| source.told()))
+            .map(|all| find(&all, &nik).map(|(source, _)| source.description()))
     };
     if customer_id.is_some() {
-        sources_hold(&enrolled)?;
+        find_source(&enrolled)?;
     }
     if enrolled.remove(&nik, customer_id).is_some() {
         return Ok(json(&Removed { removed: 1 }));
     }
-    match sources_hold(&enrolled)? {
-        Some(whose) => Err(ApiError::conflict("in_fixtures", format!("{} is {whose}", nik.as_str()))
-            .hint("edit the fixture files, or name the customer_id for whom it was enrolled")),
-        None => Err(unknown(&nik)),
+    match find_source(&enrolled)? {
+        Some(source) => Err(ApiError::conflict("in_fixtures", format!("{} is {source}", nik.as_str()))
+            .hint("edit the fixture files, or send the customer_id that it was enrolled for")),
+        None => Err(unknown_nik(&nik)),
     }
 }
 
-/// Takes out everybody who was enrolled, or was for one customer.
+/// Removes all enrolled identities, or those of one customer.
 pub async fn remove_all(shared: web::Data<AppState>, req: HttpRequest) -> Result<HttpResponse, ApiError> {
     let query = query::<GalleryQuery>(&req)?;
     if let Some(id) = &query.customer_id {
@@ -288,25 +295,29 @@ pub async fn remove_all(shared: web::Data<AppState>, req: HttpRequest) -> Result
 }
 
 impl IdentitySource<'_> {
-    fn told(&self) -> String {
+    /// Describes the source in an error message: "in the fixtures".
+    fn description(&self) -> String {
         match (self.origin, self.customer_id) {
-            (IdentityOrigin::Fixture, None) => "of the fixtures".to_owned(),
+            (IdentityOrigin::Fixture, None) => "in the fixtures".to_owned(),
             (IdentityOrigin::Fixture, Some(id)) => {
-                format!("of the fixture customers/{id}.toml, or of one it extends")
+                format!("in the fixture customers/{id}.toml, or in one it extends")
             }
-            (IdentityOrigin::Api, None) => "enrolled for every customer".to_owned(),
+            (IdentityOrigin::Api, None) => "enrolled for all customers".to_owned(),
             (IdentityOrigin::Api, Some(id)) => format!("enrolled for {id}"),
         }
     }
 }
 
-/// The fixtures in force, and all customers.
-fn known(shared: &AppState) -> (Arc<Fixtures>, Vec<Arc<Customer>>) {
+/// Returns the active fixtures and all customers.
+fn fixtures_and_customers(shared: &AppState) -> (Arc<Fixtures>, Vec<Arc<Customer>>) {
     let engine = &shared.engine;
     (engine.fixtures(), engine.customers.customers(engine.clock.now()))
 }
 
-/// The galleries, those of the fixtures first.
+/// Returns the galleries of one customer, or all galleries; in each scope those of the fixtures first.
+///
+/// # Errors
+/// 404 when the customer is unknown.
 fn sources<'a>(
     (fixtures, customers): (&'a Fixtures, &'a [Arc<Customer>]),
     enrolled: &'a Enrolled,
@@ -315,22 +326,23 @@ fn sources<'a>(
     let fixture =
         |gallery, customer_id| IdentitySource { gallery, origin: IdentityOrigin::Fixture, customer_id };
     let api = |gallery, customer_id| IdentitySource { gallery, origin: IdentityOrigin::Api, customer_id };
-    let common = || {
+    let shared_galleries = || {
         [fixture(&fixtures.gallery, None)].into_iter().chain(enrolled.gallery(None).map(|all| api(all, None)))
     };
     let Some(id) = customer_id else {
         let own = customers.iter().map(|customer| fixture(&customer.gallery, Some(customer.id.as_str())));
         let of_api = enrolled.customers().map(|(id, gallery)| api(gallery, Some(id)));
-        return Ok(common().chain(own).chain(of_api).collect());
+        return Ok(shared_galleries().chain(own).chain(of_api).collect());
     };
-    let known = customers.iter().find(|customer| customer.id == id);
-    let customer = known.ok_or_else(|| ApiError::unknown_customer(id))?;
+    let customer = customers.iter().find(|customer| customer.id == id);
+    let customer = customer.ok_or_else(|| ApiError::unknown_customer(id))?;
     let own = [fixture(&customer.gallery, Some(customer.id.as_str()))].into_iter();
     let own = own.chain(enrolled.gallery(Some(id)).map(|gallery| api(gallery, Some(customer.id.as_str()))));
-    let shared = customer.shared_gallery.then(common).into_iter().flatten();
+    let shared = customer.shared_gallery.then(shared_galleries).into_iter().flatten();
     Ok(own.chain(shared).collect())
 }
 
+/// Finds the identity with this NIK, in the first gallery that has it.
 fn find<'s, 'a>(
     sources: &'s [IdentitySource<'a>],
     nik: &str,
@@ -338,6 +350,7 @@ fn find<'s, 'a>(
     sources.iter().find_map(|source| Some((source, source.gallery.get(nik)?)))
 }
 
+/// Returns the API form of an identity.
 fn listed(source: &IdentitySource, identity: &Identity) -> ListedIdentity {
     let picture = |picture: &Picture| ListedPicture {
         sha256: hex(&picture.sha256),
@@ -363,65 +376,73 @@ fn listed(source: &IdentitySource, identity: &Identity) -> ListedIdentity {
     }
 }
 
-/// The files, without the base64 that they came in.
+/// Picture files, base64-decoded.
 type UploadedFiles = Vec<Vec<u8>>;
 
-fn of_json(body: &[u8]) -> Result<(EnrolRequest, UploadedFiles), ApiError> {
-    let mut wanted: EnrolRequest = ApiError::parse(body)?;
-    let pictures = std::mem::take(&mut wanted.pictures);
+/// Parses a JSON body.
+fn parse_json(body: &[u8]) -> Result<(EnrolRequest, UploadedFiles), ApiError> {
+    let mut request: EnrolRequest = ApiError::parse(body)?;
+    let pictures = std::mem::take(&mut request.pictures);
     let files = pictures.iter().enumerate().map(|(index, text)| {
-        // Tools that write base64 break its lines.
+        // MIME mode: base64 tools insert line breaks.
         encoding::decode(text, Base64Mode::Mime).map(|decoded| decoded.bytes).map_err(|fault| {
             ApiError::invalid(fault.to_string()).path(format!("/pictures/{index}")).hint(fault.hint())
         })
     });
     let files = files.collect::<Result<_, _>>()?;
-    Ok((wanted, files))
+    Ok((request, files))
 }
 
-async fn of_parts(body: Buffer, boundary: String) -> Result<(EnrolRequest, UploadedFiles), ApiError> {
-    let told =
+/// Parses a multipart body.
+async fn parse_multipart(body: Buffer, boundary: String) -> Result<(EnrolRequest, UploadedFiles), ApiError> {
+    let multipart_error =
         |error: multer::Error| ApiError::invalid(format!("the multipart body cannot be read: {error}"));
     let body = stream::iter([Ok::<_, std::convert::Infallible>(Bytes::from_owner(body))]);
     let mut parts = Multipart::new(body, boundary);
-    let (mut wanted, mut files) = (EnrolRequest::default(), UploadedFiles::new());
-    while let Some(part) = parts.next_field().await.map_err(told)? {
+    let (mut request, mut files) = (EnrolRequest::default(), UploadedFiles::new());
+    while let Some(part) = parts.next_field().await.map_err(multipart_error)? {
         let name = part.name().unwrap_or_default().to_owned();
-        let bytes = part.bytes().await.map_err(told)?;
+        let bytes = part.bytes().await.map_err(multipart_error)?;
         match name.as_str() {
             "picture" => files.push(bytes.to_vec()),
             "nik" => {
-                wanted.nik =
-                    Some(NikText::try_from(text(&bytes, "nik")?).map_err(|message| wrong("nik", message))?)
+                request.nik = Some(
+                    NikText::try_from(part_text(&bytes, "nik")?)
+                        .map_err(|message| part_error("nik", message))?,
+                )
             }
-            "name" => wanted.name = Some(text(&bytes, "name")?),
-            "customer_id" => wanted.customer_id = Some(text(&bytes, "customer_id")?),
-            "similar" => wanted.similar = Some(parsed(&bytes, "similar")?),
+            "name" => request.name = Some(part_text(&bytes, "name")?),
+            "customer_id" => request.customer_id = Some(part_text(&bytes, "customer_id")?),
+            "similar" => request.similar = Some(part_json(&bytes, "similar")?),
             other => {
                 let shown = crate::base::text::quoted(other);
-                return Err(ApiError::invalid(format!("there is no part {shown}"))
-                    .hint("parts are nik, name, customer_id, similar, and picture for each file"));
+                return Err(ApiError::invalid(format!("unknown part {shown}"))
+                    .hint("use the parts nik, name, customer_id, similar, and one picture per file"));
             }
         }
     }
-    Ok((wanted, files))
+    Ok((request, files))
 }
 
-fn wrong(part: &str, message: impl Into<String>) -> ApiError {
+/// Returns an error that points to a part.
+fn part_error(part: &str, message: impl Into<String>) -> ApiError {
     ApiError::invalid(message).path(part)
 }
 
-fn text(bytes: &[u8], part: &str) -> Result<String, ApiError> {
+/// Returns the text of a part.
+fn part_text(bytes: &[u8], part: &str) -> Result<String, ApiError> {
     std::str::from_utf8(bytes)
         .map(str::to_owned)
-        .map_err(|_| wrong(part, format!("the part {part} is not UTF-8")))
+        .map_err(|_| part_error(part, format!("the part {part} is not UTF-8")))
 }
 
-fn parsed<T: DeserializeOwned>(bytes: &[u8], part: &str) -> Result<T, ApiError> {
-    serde_json::from_slice(bytes).map_err(|error| wrong(part, error.to_string()))
+/// Parses a part as JSON.
+fn part_json<T: DeserializeOwned>(bytes: &[u8], part: &str) -> Result<T, ApiError> {
+    serde_json::from_slice(bytes).map_err(|error| part_error(part, error.to_string()))
 }
 
-fn decoded(files: UploadedFiles, limits: &Limits) -> Result<Vec<Picture>, ApiError> {
+/// Decodes the pictures.
+fn decode_pictures(files: UploadedFiles, limits: &Limits) -> Result<Vec<Picture>, ApiError> {
     let picture = |(index, file)| {
         Picture::new(file, limits).map_err(|message| {
             ApiError::invalid(format!("the picture {message}")).path(format!("/pictures/{index}"))
@@ -430,19 +451,22 @@ fn decoded(files: UploadedFiles, limits: &Limits) -> Result<Vec<Picture>, ApiErr
     files.into_iter().enumerate().map(picture).collect()
 }
 
-fn refused(why: EnrolError) -> ApiError {
-    let message = why.to_string();
-    match why {
+/// Converts an enrolment error.
+fn enrol_error(error: EnrolError) -> ApiError {
+    let message = error.to_string();
+    match error {
         EnrolError::Taken { .. } => ApiError::conflict("taken", message)
             .path("/nik")
-            .hint("take another NIK, or none: then one is made up; to add to an identity that was enrolled, name the same customer_id, or none, as then"),
-        EnrolError::Full => ApiError::conflict("full", message).hint("DELETE /gallery takes out who was enrolled"),
+            .hint("use another NIK, or none to have one generated; to add to an enrolled identity, send the same customer_id (or none) as at its enrolment"),
+        EnrolError::Full => ApiError::conflict("full", message).hint("DELETE /gallery removes the enrolled identities"),
         EnrolError::NoPicture | EnrolError::TooManyPictures => ApiError::invalid(message).path("/pictures"),
         EnrolError::TooManySimilar | EnrolError::SimilarToItself(_) => ApiError::invalid(message).path("/similar"),
     }
 }
 
-fn unknown(nik: &str) -> ApiError {
+/// Returns the error for a NIK that is not in the gallery.
+fn unknown_nik(nik: &str) -> ApiError {
     let shown = crate::base::text::quoted(nik);
-    ApiError::not_found(format!("nobody in the gallery has the NIK {shown}")).hint("GET /gallery lists them")
+    ApiError::not_found(format!("no identity in the gallery has the NIK {shown}"))
+        .hint("GET /gallery lists them")
 }

@@ -6,7 +6,7 @@ use super::ApiError;
 use crate::http::state::AppState;
 use crate::keys::PrivateKey;
 
-/// Of a PEM.
+/// Media type of a PEM file.
 pub const MEDIA_TYPE: &str = "application/x-pem-file";
 
 pub async fn of_server(shared: web::Data<AppState>) -> HttpResponse {

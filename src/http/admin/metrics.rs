@@ -12,7 +12,7 @@ use crate::state::metrics::{CONTENT_TYPE, CapacityUsage, Snapshot};
 use crate::state::worker_pool::CapacityGauge;
 
 pub async fn metrics(shared: web::Data<AppState>) -> HttpResponse {
-    let now = Snapshot {
+    let snapshot = Snapshot {
         in_flight: *shared.in_flight.borrow(),
         connections: shared.connections.load(Ordering::Relaxed),
         waiting_calls: shared.waits.taken(),
@@ -21,10 +21,10 @@ pub async fn metrics(shared: web::Data<AppState>) -> HttpResponse {
         quota_left: quota_left(&shared.engine),
         capacities: shared.engine.capacities().into_iter().map(capacity).collect(),
     };
-    HttpResponse::Ok().content_type(CONTENT_TYPE).body(shared.metrics.scrape(&now))
+    HttpResponse::Ok().content_type(CONTENT_TYPE).body(shared.metrics.scrape(&snapshot))
 }
 
-/// Of the customers that have a quota.
+/// Returns the remaining quota of every customer with a daily limit.
 fn quota_left(engine: &Engine) -> Vec<(String, u64)> {
     let customers = engine.customers.customers(engine.clock.now());
     let left = |customer: &Arc<Customer>| Some((customer.id.clone(), engine.quota(&customer.id)?.0.left()?));
@@ -34,7 +34,7 @@ fn quota_left(engine: &Engine) -> Vec<(String, u64)> {
 fn capacity(gauge: CapacityGauge) -> CapacityUsage {
     let CapacityGauge { customer_id, workers, busy, waiting, .. } = gauge;
     CapacityUsage {
-        // No customer can have this name.
+        // Not a valid customer id, so it cannot clash with one.
         matcher: customer_id.unwrap_or_else(|| "(shared)".to_owned()),
         workers: workers as u64,
         busy: busy as u64,

@@ -1,4 +1,4 @@
-//! The admin API: its own listener, JSON in and out, errors of one shape. All routes stand in the table of `routes.rs`.
+//! Admin API: its own listener, JSON requests and responses, one error format. `routes.rs` has the table of all routes.
 
 pub mod access;
 mod clock;
@@ -40,10 +40,10 @@ use crate::domain::customer::Customer;
 use crate::http::state::AppState;
 use operation::Operation;
 
-/// Largest body of an admin request, in bytes: an explanation carries a whole request of the endpoint.
+/// Max body of an admin request, in bytes: `POST /explain` carries a complete request of the endpoint.
 pub const MAX_BODY: usize = 32 << 20;
 
-/// Serves every operation of [`routes::operations`]; other methods and paths are refused.
+/// Registers every operation of [`routes::operations`]; other methods get 405, other paths 404.
 pub fn routes(config: &mut ServiceConfig) {
     let mut paths: Vec<(&str, Vec<Operation>)> = Vec::new();
     for operation in routes::operations() {
@@ -58,11 +58,11 @@ pub fn routes(config: &mut ServiceConfig) {
     config.default_service(web::to(no_route));
 }
 
-/// A resource that tells other methods which ones it takes.
+/// Returns the resource of one path; other methods get 405 with `Allow`.
 fn resource(path: &str, operations: &[Operation]) -> actix_web::Resource {
     let allow = operations.iter().map(|operation| operation.method.as_str()).collect::<Vec<_>>().join(", ");
     let no_method = move |req: HttpRequest| {
-        let message = format!("{} does not take {}", req.path(), req.method());
+        let message = format!("{} does not allow {}", req.path(), req.method());
         ready(ApiError::wrong_method(message, &allow))
     };
     let resource = web::resource(path).default_service(web::to(no_method));
@@ -70,22 +70,25 @@ fn resource(path: &str, operations: &[Operation]) -> actix_web::Resource {
 }
 
 async fn no_route(req: HttpRequest) -> ApiError {
-    ApiError::not_found(format!("there is no route {}", req.path()))
-        .hint("GET /openapi.json lists the routes")
+    ApiError::not_found(format!("unknown route {}", req.path())).hint("GET /openapi.json lists the routes")
 }
 
-/// The customer with this id.
+/// Returns the customer with this id.
+///
+/// # Errors
+/// 404 when the id is unknown.
 fn customer(shared: &AppState, customer_id: &str) -> Result<Arc<Customer>, ApiError> {
     shared.engine.customer(customer_id).ok_or_else(|| ApiError::unknown_customer(customer_id))
 }
 
-/// How many were taken away.
+/// Result of a removal.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Removed {
+    /// Number of removed items.
     removed: usize,
 }
 
-/// The JSON object in a request's body.
+/// Extractor: the JSON object in a request's body.
 pub struct Json<T>(T);
 
 impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
@@ -98,7 +101,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
     }
 }
 
-/// The JSON object in a request's body; an empty body is an empty object.
+/// Extractor: the JSON object in a request's body; an empty body is an empty object.
 pub struct JsonOrNothing<T>(T);
 
 impl<T: DeserializeOwned + 'static> FromRequest for JsonOrNothing<T> {
@@ -115,18 +118,18 @@ impl<T: DeserializeOwned + 'static> FromRequest for JsonOrNothing<T> {
     }
 }
 
-/// A member that is there, and then not null: for changes, where null could be taken for one.
-fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+/// Deserializes a member that may be absent but not null: in a change request null would be ambiguous.
+fn non_null<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
 }
 
-/// A body, within [`MAX_BODY`].
+/// Reads a body of at most [`MAX_BODY`] bytes.
 fn read(req: &HttpRequest, payload: &mut Payload) -> LocalBoxFuture<'static, Result<Buffer, ApiError>> {
     let (req, mut payload) = (req.clone(), payload.take());
-    Box::pin(async move { body::read(&req, &mut payload, MAX_BODY).await.map_err(unread) })
+    Box::pin(async move { body::read(&req, &mut payload, MAX_BODY).await.map_err(body_error) })
 }
 
-/// The query of a request; unknown names are refused with the one that was meant.
+/// Parses the query of a request; an unknown name is rejected, with the closest known one as the hint.
 fn query<T: DeserializeOwned>(req: &HttpRequest) -> Result<T, ApiError> {
     web::Query::<T>::from_query(req.query_string()).map(web::Query::into_inner).map_err(|error| {
         let message = error.to_string();
@@ -137,8 +140,9 @@ fn query<T: DeserializeOwned>(req: &HttpRequest) -> Result<T, ApiError> {
     })
 }
 
-fn unread(why: BodyError) -> ApiError {
-    match why {
+/// Converts a failure to read a body.
+fn body_error(error: BodyError) -> ApiError {
+    match error {
         BodyError::TooLarge => ApiError::too_large(format!("the body has more than {MAX_BODY} bytes")),
         BodyError::Broken => ApiError::invalid("the body ended early"),
         BodyError::TooSlow => ApiError::too_slow(),
@@ -146,6 +150,7 @@ fn unread(why: BodyError) -> ApiError {
     }
 }
 
+/// Returns a 200 response with a JSON body.
 fn json(value: &impl serde::Serialize) -> HttpResponse {
     HttpResponse::Ok().json(value)
 }

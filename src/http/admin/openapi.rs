@@ -1,4 +1,4 @@
-//! `GET /openapi.json`: the OpenAPI 3.1 document, generated from the table of routes and the types that handlers read and write.
+//! `GET /openapi.json`: the OpenAPI 3.1 document, generated from the route table and the request and response types of handlers.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -34,43 +34,43 @@ impl JsonSchema for Document {
 
 const VERSION: &str = "3.1.0";
 
-/// What is the same wherever it stands in the document.
+/// Reference prefix of schemas in the document.
 const COMPONENTS: &str = "#/components/schemas/";
 
-/// Where schemas of answers are before they have their names in the document.
-const GIVEN: &str = "#/given/";
+/// Temporary reference prefix of response schemas, until they have their final names.
+const OUTPUT: &str = "#/output/";
 
-/// Answers in the one shape of errors: the status, the answer's name in the document, and when it comes.
-const REFUSALS: [(u16, &str, &str); 11] = [
-    (400, "Invalid", "The request is wrong; `path` points at what is."),
+/// Error responses: status, component name in the document, description.
+const ERRORS: [(u16, &str, &str); 11] = [
+    (400, "Invalid", "The request is invalid; `path` points to the invalid value."),
     (401, "Unauthorized", "The admin token is missing or wrong."),
-    (403, "ForeignOrigin", "A web page of another origin asks."),
-    (404, "NotFound", "What the path or the request names does not exist."),
-    (408, "TooSlow", "The body did not come in time."),
-    (409, "Conflict", "It contradicts what there is; nothing is changed."),
+    (403, "ForeignOrigin", "The request comes from a web page of another origin."),
+    (404, "NotFound", "A resource named in the path, the query or the body does not exist."),
+    (408, "TooSlow", "The body did not arrive in time."),
+    (409, "Conflict", "The request conflicts with the current state; nothing has changed."),
     (413, "TooLarge", "The body is too large."),
     (415, "Encoded", "The body has a Content-Encoding."),
-    (421, "ForeignHost", "Without a token, `Host` must be this machine."),
-    (429, "TooMany", "Too many such calls are open."),
+    (421, "ForeignHost", "Without an admin token, `Host` must be this machine."),
+    (429, "TooMany", "Too many calls of this kind are open."),
     (503, "Stopping", "The simulator is stopping."),
 ];
 
-/// The parameters that stand in paths: name, meaning, schema, and one that exists.
+/// Path parameters: name, description, schema, example value.
 fn path_parameters() -> [(&'static str, &'static str, SchemaOf, Value); 4] {
     [
-        ("customer_id", "The customer.", SchemaGenerator::subschema_for::<CustomerId>, json!("demo")),
+        ("customer_id", "Customer id.", SchemaGenerator::subschema_for::<CustomerId>, json!("demo")),
         (
             "name",
-            "The rule's name.",
+            "Rule name.",
             |_| json_schema!({ "type": "string", "minLength": 1, "maxLength": 64, "pattern": r"^[^/\n]*$" }),
             json!("busy-twice"),
         ),
-        ("id", "The entry's number.", |_| json_schema!({ "type": "integer", "minimum": 1 }), json!(1)),
-        ("nik", "The identity's NIK.", SchemaGenerator::subschema_for::<NikText>, json!("3174055708909001")),
+        ("id", "Entry id.", |_| json_schema!({ "type": "integer", "minimum": 1 }), json!(1)),
+        ("nik", "NIK of the identity.", SchemaGenerator::subschema_for::<NikText>, json!("3174055708909001")),
     ]
 }
 
-/// The document. With a `token` all routes but a few ask for it.
+/// Builds the document. With a `token`, all routes except [`PUBLIC_ROUTES`] require it.
 #[must_use]
 pub fn document(operations: &[Operation], token: bool) -> Value {
     let mut schemas = Schemas::new();
@@ -81,19 +81,19 @@ pub fn document(operations: &[Operation], token: bool) -> Value {
         path[operation.method.as_str().to_lowercase()] = described;
     }
     for (path, item) in &mut paths {
-        schemas.parameters_in(path, item);
+        schemas.add_path_parameters(path, item);
     }
-    let responses = REFUSALS
+    let responses = ERRORS
         .iter()
-        .map(|refusal| ((refusal.1).to_owned(), schemas.refusal(refusal)))
+        .map(|error| ((error.1).to_owned(), schemas.error_response(error)))
         .collect::<Map<_, _>>();
     let mut document = json!({
         "openapi": VERSION,
         "info": {
             "title": "dukcapil-fr-sim admin API",
             "version": env!("CARGO_PKG_VERSION"),
-            "description": "Steers a simulator of the Dukcapil face recognition 1:N endpoint, and asks it what happened. \
-                Instants in answers are RFC 3339 in Asia/Jakarta.",
+            "description": "Controls a simulator of the Dukcapil face recognition 1:N endpoint and reports what it received. \
+                Timestamps in responses are RFC 3339 in Asia/Jakarta.",
             "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" },
         },
         "jsonSchemaDialect": "https://json-schema.org/draft/2020-12/schema",
@@ -103,12 +103,12 @@ pub fn document(operations: &[Operation], token: bool) -> Value {
         "paths": paths,
         "components": {
             "securitySchemes": {
-                "token": { "type": "http", "scheme": "bearer", "description": "The token of --admin-token, where there is one." },
+                "token": { "type": "http", "scheme": "bearer", "description": "The token of --admin-token, if set." },
             },
             "responses": responses,
         },
     });
-    document["components"]["schemas"] = schemas.named(&mut document);
+    document["components"]["schemas"] = schemas.into_components(&mut document);
     document
 }
 
@@ -118,11 +118,11 @@ fn tags(operations: &[Operation]) -> Value {
     tags.into_iter().map(|tag| json!({ "name": tag })).collect()
 }
 
-/// Schemas of what is taken and of what is given: a type that is both may look different, because what has a default need not be
-/// sent and is always answered.
+/// Schemas of requests and of responses. A type used in both may differ: a member with a default is optional in a request and always
+/// present in a response.
 struct Schemas {
-    taken: SchemaGenerator,
-    given: SchemaGenerator,
+    input: SchemaGenerator,
+    output: SchemaGenerator,
 }
 
 impl Schemas {
@@ -133,11 +133,12 @@ impl Schemas {
             settings.with_transform(RecursiveTransform(without_empty_default))
         };
         Schemas {
-            taken: settings("/components/schemas").for_deserialize().into_generator(),
-            given: settings("/given").for_serialize().into_generator(),
+            input: settings("/components/schemas").for_deserialize().into_generator(),
+            output: settings("/output").for_serialize().into_generator(),
         }
     }
 
+    /// Returns the operation object.
     fn operation(&mut self, operation: &Operation) -> Value {
         let mut described = json!({
             "operationId": operation.id,
@@ -157,16 +158,16 @@ impl Schemas {
         described
     }
 
-    /// The members of a query's type, one parameter each.
+    /// Returns the members of a query's type as parameters.
     fn query(&mut self, query: SchemaOf) -> Value {
-        let mut schema = query(&mut self.taken);
+        let mut schema = query(&mut self.input);
         let required = schema.remove("required").unwrap_or_default();
         let is_required =
             |name: &str| required.as_array().is_some_and(|names| names.iter().any(|one| one == name));
         let properties = schema.remove("properties").unwrap_or_default();
         let parameter = |(name, property): (&String, &Value)| {
             let mut schema = Schema::try_from(property.clone()).unwrap_or_default();
-            // A query has no null.
+            // A query parameter cannot be null.
             json_schema::plain(&mut schema);
             let description = schema.remove("description").unwrap_or_default();
             json!({
@@ -180,9 +181,10 @@ impl Schemas {
         properties.as_object().into_iter().flatten().map(parameter).collect()
     }
 
+    /// Returns the request body object.
     fn body(&mut self, body: &RequestBodySpec) -> Value {
         let content = body.contents.iter().map(|Content { media_type, schema }| {
-            let mut content = json!({ "schema": schema(&mut self.taken) });
+            let mut content = json!({ "schema": schema(&mut self.input) });
             if let Some(example) = body.example.as_ref().filter(|_| media_type.ends_with("json")) {
                 content["example"] = example.clone();
             }
@@ -192,56 +194,57 @@ impl Schemas {
         json!({ "required": !body.optional, "content": content })
     }
 
-    /// Its own answers, and those that every operation of its kind gives.
+    /// Returns the operation's own responses and the common error responses.
     fn responses(&mut self, operation: &Operation) -> Value {
         let mut responses = BTreeMap::new();
         for status in statuses(operation) {
-            let refusal = REFUSALS.iter().find(|refusal| refusal.0 == status);
-            let name = refusal.map_or("", |refusal| refusal.1);
+            let error = ERRORS.iter().find(|error| error.0 == status);
+            let name = error.map_or("", |error| error.1);
             responses.insert(status, json!({ "$ref": format!("#/components/responses/{name}") }));
         }
-        for answer in &operation.answers {
-            responses
-                .insert(answer.status, self.answer(answer, statuses(operation).contains(&answer.status)));
+        for response in &operation.responses {
+            let or_error = statuses(operation).contains(&response.status);
+            responses.insert(response.status, self.response(response, or_error));
         }
         responses.into_iter().map(|(status, response)| (status.to_string(), response)).collect()
     }
 
-    /// `or_error`: the status is also one of the errors of its kind.
-    fn answer(&mut self, answer: &ResponseSpec, or_error: bool) -> Value {
-        let ResponseSpec { status, content: Content { media_type, schema }, header } = answer;
-        let mut schema = schema(&mut self.given).to_value();
+    /// Returns a response object. `or_error`: the status is also that of a common error response.
+    fn response(&mut self, response: &ResponseSpec, or_error: bool) -> Value {
+        let ResponseSpec { status, content: Content { media_type, schema }, header } = response;
+        let mut schema = schema(&mut self.output).to_value();
         if or_error {
-            schema = json!({ "anyOf": [schema, self.given.subschema_for::<ErrorAnswer>()] });
+            schema = json!({ "anyOf": [schema, self.output.subschema_for::<ErrorAnswer>()] });
         }
         let description = match status {
-            200 => "Done.",
-            201 => "Made.",
-            _ => "Not so; `error` says what differs.",
+            200 => "OK.",
+            201 => "Created.",
+            _ => "Failed; `error` says why.",
         };
         let mut described =
             json!({ "description": description, "content": { *media_type: { "schema": schema } } });
-        if let Some((name, meaning)) = header {
-            described["headers"] = json!({ *name: { "description": meaning, "required": true, "schema": { "type": "string" } } });
+        if let Some((name, description)) = header {
+            described["headers"] = json!({ *name: { "description": description, "required": true, "schema": { "type": "string" } } });
         }
         described
     }
 
-    fn refusal(&mut self, (status, _, meaning): &(u16, &str, &str)) -> Value {
+    /// Returns an error response object.
+    fn error_response(&mut self, (status, _, description): &(u16, &str, &str)) -> Value {
         let content =
             Content { media_type: "application/json", schema: SchemaGenerator::subschema_for::<ErrorAnswer> };
-        let header = (*status == 401).then_some(("WWW-Authenticate", "Bearer."));
-        let mut described = self.answer(&ResponseSpec { status: *status, content, header }, false);
-        described["description"] = json!(meaning);
+        let header = (*status == 401).then_some(("WWW-Authenticate", "Always `Bearer`."));
+        let mut described = self.response(&ResponseSpec { status: *status, content, header }, false);
+        described["description"] = json!(description);
         described
     }
 
-    /// The parameters that a path has.
-    fn parameters_in(&mut self, path: &str, item: &mut Value) {
-        let there = path_parameters().into_iter().filter(|(name, ..)| path.contains(&format!("{{{name}}}")));
-        let parameters: Vec<_> = there
+    /// Adds the parameters of a path.
+    fn add_path_parameters(&mut self, path: &str, item: &mut Value) {
+        let used = path_parameters().into_iter().filter(|(name, ..)| path.contains(&format!("{{{name}}}")));
+        let parameters: Vec<_> = used
             .map(|(name, description, schema, example)| {
-                let schema = schema(&mut self.taken);
+                let schema = schema(&mut self.input);
                 json!({
                     "name": name, "in": "path", "required": true, "description": description, "schema": schema, "example": example,
                 })
@@ -252,36 +255,36 @@ impl Schemas {
         }
     }
 
-    /// All schemas by their names, with references to them in the document. The answered form of a type has its own name where
-    /// it differs.
-    fn named(mut self, document: &mut Value) -> Value {
-        let mut schemas = self.taken.take_definitions(true);
-        let mut given = self.given.take_definitions(true);
-        let differing = differing(&schemas, &given);
+    /// Returns all schemas by name and rewrites the references in the document. The response form of a type has its own name where it
+    /// differs from the request form.
+    fn into_components(mut self, document: &mut Value) -> Value {
+        let mut schemas = self.input.take_definitions(true);
+        let mut output = self.output.take_definitions(true);
+        let differing = differing(&schemas, &output);
         let name = |name: &str| {
             if differing.contains(name) { format!("{name}Output") } else { name.to_owned() }
         };
         let mut rename = |reference: &mut String| {
-            if let Some(old) = reference.strip_prefix(GIVEN) {
+            if let Some(old) = reference.strip_prefix(OUTPUT) {
                 *reference = format!("{COMPONENTS}{}", name(old));
             }
         };
-        each_reference(document, &mut rename);
-        given.values_mut().for_each(|schema| each_reference(schema, &mut rename));
-        schemas.extend(given.into_iter().map(|(old, schema)| (name(&old), schema)));
+        for_each_ref(document, &mut rename);
+        output.values_mut().for_each(|schema| for_each_ref(schema, &mut rename));
+        schemas.extend(output.into_iter().map(|(old, schema)| (name(&old), schema)));
         schemas.sort_keys();
         schemas.into()
     }
 }
 
-/// That nothing is there by default needs no saying, and null would often be refused.
+/// Removes `"default": null`: it adds nothing, and a request with null would often be rejected.
 fn without_empty_default(schema: &mut Schema) {
     if schema.get("default").is_some_and(Value::is_null) {
         schema.remove("default");
     }
 }
 
-/// Statuses of answers in the one shape of errors.
+/// Returns the statuses of an operation's error responses.
 fn statuses(operation: &Operation) -> BTreeSet<u16> {
     let mut statuses = BTreeSet::from([403, 421]);
     if !PUBLIC_ROUTES.contains(&operation.path) {
@@ -293,23 +296,23 @@ fn statuses(operation: &Operation) -> BTreeSet<u16> {
     if !operation.body.contents.is_empty() {
         statuses.extend([400, 408, 413, 415]);
     }
-    statuses.extend(&operation.refusals);
+    statuses.extend(&operation.error_statuses);
     statuses
 }
 
-/// Names of types that look different in requests and in answers: in themselves, or because of what they refer to.
-fn differing(taken: &Map<String, Value>, given: &Map<String, Value>) -> BTreeSet<String> {
+/// Returns the names of types whose request and response schemas differ, directly or through a reference.
+fn differing(input: &Map<String, Value>, output: &Map<String, Value>) -> BTreeSet<String> {
     let mut references: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
     let mut differing = BTreeSet::new();
-    for (name, schema) in given.iter().filter(|(name, _)| taken.contains_key(*name)) {
+    for (name, schema) in output.iter().filter(|(name, _)| input.contains_key(*name)) {
         let mut schema = schema.clone();
-        each_reference(&mut schema, &mut |reference| {
-            if let Some(other) = reference.strip_prefix(GIVEN).map(str::to_owned) {
+        for_each_ref(&mut schema, &mut |reference| {
+            if let Some(other) = reference.strip_prefix(OUTPUT).map(str::to_owned) {
                 *reference = format!("{COMPONENTS}{other}");
                 references.entry(name).or_default().insert(other);
             }
         });
-        if taken.get(name) != Some(&schema) {
+        if input.get(name) != Some(&schema) {
             differing.insert(name.clone());
         }
     }
@@ -324,18 +327,18 @@ fn differing(taken: &Map<String, Value>, given: &Map<String, Value>) -> BTreeSet
     }
 }
 
-/// Lets every `$ref` in a value be changed.
-fn each_reference(value: &mut Value, change: &mut impl FnMut(&mut String)) {
+/// Calls `change` with every `$ref` in a value.
+fn for_each_ref(value: &mut Value, change: &mut impl FnMut(&mut String)) {
     match value {
         Value::Object(members) => {
             for (name, member) in members {
                 match member {
                     Value::String(reference) if name == "$ref" => change(reference),
-                    member => each_reference(member, change),
+                    member => for_each_ref(member, change),
                 }
             }
         }
-        Value::Array(items) => items.iter_mut().for_each(|item| each_reference(item, change)),
+        Value::Array(items) => items.iter_mut().for_each(|item| for_each_ref(item, change)),
         _ => {}
     }
 }

@@ -1,37 +1,37 @@
-//! One operation of the admin API, as data: what routes it, what it takes and what it answers. The table of all is in
-//! [`routes`](super::routes).
+//! One operation of the admin API, as data: its route, request body and responses. [`routes`](super::routes) has the table of
+//! all operations.
 
 use actix_web::http::Method;
 use actix_web::{FromRequest, Handler, Responder, Route, web};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::Value;
 
-/// Gives a schema, and the generator those that it refers to.
+/// Returns a schema; adds the schemas it refers to to the generator.
 pub type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
 
-/// What a body holds.
+/// Media type and schema of a body.
 #[derive(Clone, Copy)]
 pub struct Content {
     pub media_type: &'static str,
     pub schema: SchemaOf,
 }
 
-/// The body that an operation takes.
+/// Request body of an operation.
 #[derive(Default)]
 pub struct RequestBodySpec {
-    /// Empty: none. More than one: any of them.
+    /// Accepted media types; empty: no body.
     pub contents: Vec<Content>,
-    /// Whether an empty body will do.
+    /// Whether the body may be empty.
     pub optional: bool,
-    /// A body that is understood.
+    /// A valid body.
     pub example: Option<Value>,
 }
 
-/// An answer that an operation gives.
+/// Response of an operation.
 pub struct ResponseSpec {
     pub status: u16,
     pub content: Content,
-    /// A header that it has, and what that says.
+    /// A response header: name and description.
     pub header: Option<(&'static str, &'static str)>,
 }
 
@@ -39,25 +39,25 @@ pub struct ResponseSpec {
 pub struct Operation {
     pub method: Method,
     pub path: &'static str,
-    /// What generated clients call it.
+    /// OpenAPI `operationId`: the function name in generated clients.
     pub id: &'static str,
-    /// One sentence.
+    /// OpenAPI summary: one sentence.
     pub summary: &'static str,
-    /// What it belongs to.
+    /// OpenAPI tag.
     pub tag: &'static str,
     pub query: Option<SchemaOf>,
     pub body: RequestBodySpec,
-    /// Answers of its own; those that every operation of its kind gives are not among them.
-    pub answers: Vec<ResponseSpec>,
-    /// Statuses, beside those of its kind, of answers in the one shape of errors.
-    pub refusals: Vec<u16>,
+    /// Responses of this operation, without the common error responses.
+    pub responses: Vec<ResponseSpec>,
+    /// Statuses of error responses, in addition to the common ones.
+    pub error_statuses: Vec<u16>,
     route: Box<dyn Fn() -> Route>,
 }
 
 const JSON: &str = "application/json";
 
 impl Operation {
-    /// An operation that takes and answers nothing yet.
+    /// Creates an operation without body and responses.
     pub fn new<F, Args>(
         method: Method,
         path: &'static str,
@@ -70,7 +70,7 @@ impl Operation {
         Args: FromRequest + 'static,
         F::Output: Responder + 'static,
     {
-        let routed = method.clone();
+        let route_method = method.clone();
         Operation {
             method,
             path,
@@ -79,87 +79,87 @@ impl Operation {
             tag: "",
             query: None,
             body: RequestBodySpec::default(),
-            answers: Vec::new(),
-            refusals: Vec::new(),
-            route: Box::new(move || web::method(routed.clone()).to(handler.clone())),
+            responses: Vec::new(),
+            error_statuses: Vec::new(),
+            route: Box::new(move || web::method(route_method.clone()).to(handler.clone())),
         }
     }
 
-    /// Belongs to a group.
+    /// Sets the tag.
     #[must_use]
     pub fn tagged(self, tag: &'static str) -> Operation {
         Operation { tag, ..self }
     }
 
-    /// What actix serves it with.
+    /// Returns the actix route.
     #[must_use]
     pub fn route(&self) -> Route {
         (self.route)()
     }
 
-    /// Takes the members of `T` in its query.
+    /// Accepts the members of `T` as query parameters.
     pub fn query<T: JsonSchema>(self) -> Operation {
         Operation { query: Some(T::json_schema), ..self }
     }
 
-    /// Takes a `T` as JSON.
+    /// Requires a `T` as JSON.
     pub fn request_body<T: JsonSchema>(self, example: Value) -> Operation {
-        self.takes_also(JSON, SchemaGenerator::subschema_for::<T>).example(example)
+        self.accepts(JSON, SchemaGenerator::subschema_for::<T>).example(example)
     }
 
-    /// Takes a `T` as JSON, or nothing.
-    pub fn may_take<T: JsonSchema>(mut self, example: Value) -> Operation {
+    /// Accepts a `T` as JSON, or an empty body.
+    pub fn optional_body<T: JsonSchema>(mut self, example: Value) -> Operation {
         self.body.optional = true;
         self.request_body::<T>(example)
     }
 
-    /// Takes a body of another kind.
-    pub fn takes_also(mut self, media_type: &'static str, schema: SchemaOf) -> Operation {
+    /// Accepts a body of this media type.
+    pub fn accepts(mut self, media_type: &'static str, schema: SchemaOf) -> Operation {
         self.body.contents.push(Content { media_type, schema });
         self
     }
 
-    /// Shows a body that is understood.
+    /// Sets the example: a valid body.
     pub fn example(mut self, example: Value) -> Operation {
         self.body.example = Some(example);
         self
     }
 
-    /// Answers a `T` with status 200.
+    /// Responds 200 with a `T` as JSON.
     pub fn ok<T: JsonSchema>(self) -> Operation {
         self.response::<T>(200)
     }
 
-    /// Answers a `T`.
+    /// Responds with a `T` as JSON.
     pub fn response<T: JsonSchema>(self, status: u16) -> Operation {
-        self.answer(status, JSON, SchemaGenerator::subschema_for::<T>)
+        self.add_response(status, JSON, SchemaGenerator::subschema_for::<T>)
     }
 
-    /// Answers 200 with what is no JSON.
+    /// Responds 200 with text that is not JSON.
     pub fn ok_text(self, media_type: &'static str) -> Operation {
-        self.answer(200, media_type, SchemaGenerator::subschema_for::<String>)
+        self.add_response(200, media_type, SchemaGenerator::subschema_for::<String>)
     }
 
-    /// Answers 200 with bytes.
-    pub fn gives_bytes(self, media_type: &'static str) -> Operation {
-        self.answer(200, media_type, |_| Schema::default())
+    /// Responds 200 with bytes.
+    pub fn ok_bytes(self, media_type: &'static str) -> Operation {
+        self.add_response(200, media_type, |_| Schema::default())
     }
 
-    fn answer(mut self, status: u16, media_type: &'static str, schema: SchemaOf) -> Operation {
-        self.answers.push(ResponseSpec { status, content: Content { media_type, schema }, header: None });
+    fn add_response(mut self, status: u16, media_type: &'static str, schema: SchemaOf) -> Operation {
+        self.responses.push(ResponseSpec { status, content: Content { media_type, schema }, header: None });
         self
     }
 
-    /// The answer named last has this header.
-    pub fn with_header(mut self, name: &'static str, meaning: &'static str) -> Operation {
-        if let Some(answer) = self.answers.last_mut() {
-            answer.header = Some((name, meaning));
+    /// Adds a header to the last response.
+    pub fn with_header(mut self, name: &'static str, description: &'static str) -> Operation {
+        if let Some(response) = self.responses.last_mut() {
+            response.header = Some((name, description));
         }
         self
     }
 
-    /// Answers these statuses in the one shape of errors.
+    /// Adds error responses with these statuses.
     pub fn errors(self, statuses: &[u16]) -> Operation {
-        Operation { refusals: statuses.to_vec(), ..self }
+        Operation { error_statuses: statuses.to_vec(), ..self }
     }
 }

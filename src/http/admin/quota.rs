@@ -11,29 +11,30 @@ use crate::domain::quota::QuotaView;
 use crate::http::state::AppState;
 use crate::state::customer_state;
 
-/// What is set: either or both.
+/// Change of a customer's quota: the limit, today's usage, or both.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct QuotaChange {
-    /// `null` lifts the limit; absent leaves it. It holds until a PUT or PATCH of the customer says something newer.
+    /// Daily limit; `null` removes it, absent keeps it. Applies until a PUT or PATCH of the customer sets a newer one.
     #[schemars(with = "Option<u64>")]
     #[serde(deserialize_with = "crate::config::model::present")]
     per_day: Option<Option<u64>>,
-    /// Charged so far today.
+    /// Requests charged so far today.
     #[schemars(with = "u64")]
-    #[serde(deserialize_with = "super::given")]
+    #[serde(deserialize_with = "super::non_null")]
     used: Option<u64>,
 }
 
-/// A customer's quota today, on its clock.
+/// A customer's quota for today, by its own clock.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct QuotaOfDay {
-    /// null: no limit.
+    /// Daily limit; null: no limit.
     per_day: Option<u64>,
+    /// Requests charged so far today.
     used: u64,
-    /// null: no limit.
+    /// Requests left today; null: no limit.
     left: Option<u64>,
-    /// The day in Jakarta, such as 2026-11-21.
+    /// Date in Jakarta, such as 2026-11-21.
     day: String,
 }
 
@@ -42,7 +43,7 @@ pub async fn read(
     customer_id: web::Path<String>,
 ) -> Result<HttpResponse, ApiError> {
     let quota = shared.engine.quota(&customer_id);
-    Ok(shown(quota.ok_or_else(|| ApiError::unknown_customer(&customer_id))?))
+    Ok(response(quota.ok_or_else(|| ApiError::unknown_customer(&customer_id))?))
 }
 
 pub async fn change(
@@ -52,19 +53,19 @@ pub async fn change(
 ) -> Result<HttpResponse, ApiError> {
     let engine = &shared.engine;
     let customer = super::customer(&shared, &customer_id)?;
-    let book = engine.states.book(&customer.id);
-    let mut book = customer_state::lock(&book);
-    let day = time::jakarta_day(engine.now_of(&book));
+    let shared_state = engine.states.book(&customer.id);
+    let mut state = customer_state::lock(&shared_state);
+    let day = time::jakarta_day(engine.now_of(&state));
     if let Some(per_day) = change.per_day {
-        book.set_per_day(per_day);
+        state.set_per_day(per_day);
     }
     if let Some(used) = change.used {
-        book.set_used(day, used);
+        state.set_used(day, used);
     }
-    Ok(shown((book.quota(day, customer.per_day), day)))
+    Ok(response((state.quota(day, customer.per_day), day)))
 }
 
-fn shown((quota, day): (QuotaView, Date)) -> HttpResponse {
+fn response((quota, day): (QuotaView, Date)) -> HttpResponse {
     let QuotaView { per_day, used } = quota;
     json(&QuotaOfDay { per_day, used, left: quota.left(), day: day.to_string() })
 }

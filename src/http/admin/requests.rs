@@ -12,54 +12,55 @@ use crate::base::time;
 use crate::http::state::AppState;
 use crate::state::journal::{Entry, Match, Since, State};
 
-/// The query of `GET /requests`.
+/// Query of `GET /requests`.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct JournalQuery {
-    /// Whose.
+    /// Only entries of these customers: a glob or `/regex/`.
     customer_id: Option<Pattern>,
-    /// What was answered.
+    /// Only entries with this answer code: a glob or `/regex/`.
     code: Option<Pattern>,
-    /// Only entries at or after this instant: RFC 3339.
+    /// Only entries at or after this timestamp: RFC 3339.
     #[schemars(extend("format" = "date-time"))]
     since: Option<String>,
-    /// How many at most: 1 to 10,000; default 100.
+    /// Max number of entries: 1 to 10,000; default 100.
     #[schemars(range(min = 1, max = 10_000))]
     limit: Option<usize>,
-    /// How far they have come.
+    /// Only entries in this state.
     state: Option<State>,
 }
 
-/// What `GET /requests` answers.
+/// Response of `GET /requests`.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "RequestList")]
 pub struct JournalPage {
-    /// Newest first.
+    /// Entries, newest first.
     requests: Vec<Arc<Entry>>,
-    /// How many entries were lost for want of room.
+    /// Number of entries dropped because the journal was full.
     dropped: u64,
 }
 
-/// Entries given when the query names no limit, and at most.
+/// Max entries returned when the query has no limit.
 const DEFAULT_LIMIT: usize = 100;
+/// Allowed values of `limit`.
 const LIMITS: std::ops::RangeInclusive<usize> = 1..=10_000;
 
 pub async fn list(shared: web::Data<AppState>, req: HttpRequest) -> Result<HttpResponse, ApiError> {
     let query: JournalQuery = query(&req)?;
     let limit = query.limit.unwrap_or(DEFAULT_LIMIT);
     if !LIMITS.contains(&limit) {
-        let message = format!("limit is {} to {}, not {limit}", LIMITS.start(), LIMITS.end());
+        let message = format!("limit must be {} to {}, not {limit}", LIMITS.start(), LIMITS.end());
         return Err(ApiError::invalid(message).path("limit"));
     }
     let since = query.since.as_deref().map(instant).transpose()?;
-    let wanted = Match {
+    let filter = Match {
         customer_id: query.customer_id,
         code: query.code,
         since: since.map(Since),
         state: query.state,
         ..Match::default()
     };
-    let (requests, dropped) = shared.engine.journal.list(&wanted, limit);
+    let (requests, dropped) = shared.engine.journal.list(&filter, limit);
     Ok(json(&JournalPage { requests, dropped }))
 }
 
@@ -67,26 +68,26 @@ pub async fn one(shared: web::Data<AppState>, id: web::Path<String>) -> Result<H
     let entry = id.parse().ok().and_then(|id| shared.engine.journal.get(id));
     let entry = entry.ok_or_else(|| {
         ApiError::not_found(format!("the journal has no request {}", crate::base::text::quoted(&id)))
-            .hint("GET /requests lists what it has; --journal makes it larger")
+            .hint("GET /requests lists the entries; --journal enlarges the journal")
     })?;
     Ok(json(&entry))
 }
 
-/// The query of `DELETE /requests`.
+/// Query of `DELETE /requests`.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ClearQuery {
-    /// Whose entries; default: everybody's.
+    /// Customer whose entries to remove; default: all customers.
     customer_id: Option<String>,
 }
 
-/// Forgets entries. Also those of a customer that exists no more.
+/// Removes entries, also those of a customer that no longer exists.
 pub async fn clear(shared: web::Data<AppState>, req: HttpRequest) -> Result<HttpResponse, ApiError> {
     let query: ClearQuery = query(&req)?;
     Ok(json(&Removed { removed: shared.engine.journal.clear(query.customer_id.as_deref()) }))
 }
 
-/// An unescaped `+` in a query is a blank; nobody means a blank in an instant.
+/// Parses a timestamp of a query. An unescaped `+` in a query is a space, which no timestamp contains.
 fn instant(text: &str) -> Result<jiff::Timestamp, ApiError> {
     time::parse_instant(&text.replace(' ', "+")).map_err(|message| ApiError::invalid(message).path("since"))
 }

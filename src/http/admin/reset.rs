@@ -9,31 +9,37 @@ use crate::config::CustomerId;
 use crate::engine::Scope;
 use crate::http::state::AppState;
 
-/// What goes back to the beginning.
+/// Query of `POST /reset`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ResetQuery {
+    /// State to reset.
     scope: Scope,
-    /// Whose; default: everybody's. `all` of one customer keeps the customer itself.
+    /// Customer to reset; default: all customers. `all` for one customer keeps the customer itself.
     customer_id: Option<String>,
 }
 
-/// What went back to the beginning.
+/// Response of `POST /reset`.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Reset {
+    /// State that was reset.
     scope: Scope,
-    /// null: everybody's.
+    /// Customer that was reset; null: all customers.
     customer_id: Option<String>,
 }
 
 pub async fn reset(shared: web::Data<AppState>, req: HttpRequest) -> Result<HttpResponse, ApiError> {
     let ResetQuery { scope, customer_id } = query(&req)?;
-    let id = customer_id.as_deref().map(|id| known(&shared, id)).transpose()?;
+    let id = customer_id.as_deref().map(|id| existing_id(&shared, id)).transpose()?;
     shared.engine.reset(scope, id.as_ref())?;
     Ok(json(&Reset { scope, customer_id }))
 }
 
-fn known(shared: &AppState, customer_id: &str) -> Result<CustomerId, ApiError> {
+/// Returns the id of an existing customer.
+///
+/// # Errors
+/// 404 when the id is unknown.
+fn existing_id(shared: &AppState, customer_id: &str) -> Result<CustomerId, ApiError> {
     let customer = super::customer(shared, customer_id).map_err(|error| error.path("customer_id"))?;
     customer.id.parse().map_err(|message: String| ApiError::invalid(message))
 }

@@ -1,6 +1,6 @@
-//! Every route of the admin API, in one table. What is served, what a 405 allows and `/openapi.json` all come from it.
+//! Route table of the admin API: the source of the served routes, of `Allow` in a 405 and of `/openapi.json`.
 //!
-//! Of two paths that can both match, the one without a parameter comes first.
+//! Of two paths that can both match, the one without a parameter must come first.
 
 use actix_web::http::Method;
 use actix_web::{FromRequest, Handler, Responder};
@@ -17,7 +17,7 @@ use crate::engine::Explanation;
 use crate::http::state::AppState;
 use crate::state::journal::Entry;
 
-/// All operations.
+/// Returns all operations.
 #[must_use]
 pub fn operations() -> Vec<Operation> {
     let groups = [
@@ -37,52 +37,60 @@ pub fn operations() -> Vec<Operation> {
 
 fn process() -> Vec<Operation> {
     vec![
-        get("/health", "health", status::health, "Answers while the process does.").ok::<status::Health>(),
-        get("/ready", "ready", status::ready, "Answers once everything is loaded and both listeners listen.")
-            .ok::<status::Readiness>(),
-        get("/version", "version", status::version, "Tells which program this is.").ok::<status::Version>(),
+        get("/health", "health", status::health, "Liveness: 200 while the process runs.")
+            .ok::<status::Health>(),
+        get(
+            "/ready",
+            "ready",
+            status::ready,
+            "Readiness: 200 once everything is loaded and both listeners accept connections.",
+        )
+        .ok::<status::Readiness>(),
+        get("/version", "version", status::version, "Returns the program's name, version and commit.")
+            .ok::<status::Version>(),
         get(
             "/metrics",
             "metrics",
             metrics::metrics,
-            "Gives numbers to Prometheus, in the OpenMetrics text format.",
+            "Returns Prometheus metrics, in the OpenMetrics text format.",
         )
         .ok_text("application/openmetrics-text"),
-        get("/openapi.json", "openapi", openapi_document, "Gives this document.").ok::<openapi::Document>(),
-        post("/shutdown", "shutdown", status::shutdown, "Stops the simulator as SIGTERM does.")
-            .ok::<status::Health>(),
+        get("/openapi.json", "openapi", openapi_document, "Returns this OpenAPI document.")
+            .ok::<openapi::Document>(),
         post(
-            "/reset",
-            "reset",
-            reset::reset,
-            "Takes something back to how it was at the start, for everybody or one customer.",
+            "/shutdown",
+            "shutdown",
+            status::shutdown,
+            "Shuts the simulator down gracefully, as SIGTERM does.",
         )
-        .query::<reset::ResetQuery>()
-        .ok::<reset::Reset>()
-        .errors(&[404, 409]),
+        .ok::<status::Health>(),
+        post("/reset", "reset", reset::reset, "Resets the chosen state, for all customers or one.")
+            .query::<reset::ResetQuery>()
+            .ok::<reset::Reset>()
+            .errors(&[404, 409]),
     ]
 }
 
 fn clocks() -> Vec<Operation> {
     let advance = || json!({ "advance": "25h" });
     vec![
-        get("/clock", "readClock", clock::read, "Shows the simulator's clock.").ok::<clock::ClockView>(),
+        get("/clock", "readClock", clock::read, "Returns the simulator's clock.").ok::<clock::ClockView>(),
         put(
             "/clock",
             "changeClock",
             clock::change,
-            "Advances the clock, sets it, stops it or lets it go on.",
+            "Advances, sets, freezes, unfreezes or resets the simulator's clock.",
         )
         .request_body::<clock::ClockChange>(advance())
         .ok::<clock::ClockView>(),
-        get("/customers/{customer_id}/clock", "readClockOf", clock::read_of, "Shows a customer's clock.")
+        get("/customers/{customer_id}/clock", "readClockOf", clock::read_of, "Returns the customer's clock.")
             .ok::<clock::ClockView>()
             .errors(&[404]),
         put(
             "/customers/{customer_id}/clock",
             "changeClockOf",
             clock::change_of,
-            "Gives a customer a clock of its own, or changes that.",
+            "Creates or changes the customer's own clock.",
         )
         .request_body::<clock::ClockChange>(advance())
         .ok::<clock::ClockView>()
@@ -97,14 +105,14 @@ fn fixtures() -> Vec<Operation> {
             "/config",
             "config",
             config::read,
-            "Shows what the simulator was started with and what holds for every customer.",
+            "Returns the start options and the configuration that applies to all customers.",
         )
         .ok::<config::ConfigView>(),
         post(
             "/config/reload",
             "reload",
             config::reload,
-            "Puts the fixture files as they are now in force, as a whole or not at all.",
+            "Reloads the fixture files atomically: all of them, or none when one is invalid.",
         )
         .ok::<config::Reloaded>()
         .response::<config::WrongFixtures>(422)
@@ -113,16 +121,16 @@ fn fixtures() -> Vec<Operation> {
             "/config/validate",
             "validate",
             config::validate,
-            "Looks at the fixture files, and at those in the body, and puts nothing in force.",
+            "Validates the fixture files and the draft files in the body, without applying them.",
         )
-        .may_take::<config::FixtureDraft>(draft)
+        .optional_body::<config::FixtureDraft>(draft)
         .ok::<config::Validation>()
         .errors(&[503]),
         post(
             "/explain",
             "explain",
             explain::explain,
-            "Says what the endpoint would answer to a body, and why; consumes nothing.",
+            "Returns what the endpoint would answer to a request, and why. Consumes nothing.",
         )
         .request_body::<explain::ExplainRequest>(
             json!({ "customer_id": "demo", "body": { "transactionId": "1" } }),
@@ -135,29 +143,29 @@ fn customers() -> Vec<Operation> {
     use customers::{CustomerBody, CustomerList, CustomerView};
     const ONE: &str = "/customers/{customer_id}";
     const QUOTA: &str = "/customers/{customer_id}/quota";
-    let few = |ttl: Value| json!({ "extends": "demo", "quota": { "per_day": 5 }, "ttl": ttl });
+    let small_quota = |ttl: Value| json!({ "extends": "demo", "quota": { "per_day": 5 }, "ttl": ttl });
     vec![
         get("/customers", "customers", customers::list, "Lists all customers.").ok::<CustomerList>(),
         post(
             "/customers",
             "makeCustomer",
             customers::create,
-            "Makes a customer with an id and an account of its own, for one test.",
+            "Creates a customer for one test, by default with a generated id and account.",
         )
-        .may_take::<CustomerBody>(few(json!("5m")))
+        .optional_body::<CustomerBody>(small_quota(json!("5m")))
         .response::<CustomerView>(201)
-        .with_header("Location", "The customer's path.")
+        .with_header("Location", "Path of the customer in the admin API.")
         .errors(&[409, 503]),
-        get(ONE, "customer", customers::one, "Shows a customer with everything that it inherits.")
+        get(ONE, "customer", customers::one, "Returns the customer, with everything it inherits.")
             .ok::<CustomerView>()
             .errors(&[404]),
-        put(ONE, "putCustomer", customers::put, "Creates or replaces a customer.")
-            .request_body::<CustomerBody>(few(Value::Null))
+        put(ONE, "putCustomer", customers::put, "Creates or replaces the customer.")
+            .request_body::<CustomerBody>(small_quota(Value::Null))
             .ok::<CustomerView>()
             .errors(&[409, 503]),
-        patch(ONE, "patchCustomer", customers::patch, "Changes a customer by a JSON merge patch (RFC 7396).")
-            .takes_also("application/merge-patch+json", customers::patch_schema)
-            .takes_also("application/json", customers::patch_schema)
+        patch(ONE, "patchCustomer", customers::patch, "Updates the customer by JSON merge patch (RFC 7396).")
+            .accepts("application/merge-patch+json", customers::patch_schema)
+            .accepts("application/json", customers::patch_schema)
             .example(json!({ "quota": { "per_day": 7 } }))
             .ok::<CustomerView>()
             .errors(&[404, 409, 503]),
@@ -165,14 +173,14 @@ fn customers() -> Vec<Operation> {
             ONE,
             "removeCustomer",
             customers::remove,
-            "Takes back a customer that was put; a fixture of its id is in force again.",
+            "Removes a customer created over the admin API. A fixture with the same id becomes active again.",
         )
         .ok::<Removed>()
         .errors(&[404, 409]),
-        get(QUOTA, "readQuota", quota::read, "Shows a customer's quota today.")
+        get(QUOTA, "readQuota", quota::read, "Returns the customer's quota for today.")
             .ok::<quota::QuotaOfDay>()
             .errors(&[404]),
-        put(QUOTA, "changeQuota", quota::change, "Sets a customer's limit, or what is used of it.")
+        put(QUOTA, "changeQuota", quota::change, "Sets the customer's daily limit, today's usage, or both.")
             .request_body::<quota::QuotaChange>(json!({ "per_day": 80, "used": 79 }))
             .ok::<quota::QuotaOfDay>()
             .errors(&[404]),
@@ -185,24 +193,29 @@ fn rules() -> Vec<Operation> {
     const STATE: &str = "/customers/{customer_id}/state";
     let busy = json!({ "when": { "outcome": "6018" }, "times": 2, "reply": { "code": "6014" } });
     vec![
-        get(ALL, "rules", rules::list, "Lists a customer's rules in the order in which they are tried.")
+        get(ALL, "rules", rules::list, "Lists the customer's rules, in evaluation order.")
             .ok::<rules::RuleList>()
             .errors(&[404]),
-        delete(ALL, "removeRules", rules::remove_all, "Takes back every rule that was put.")
+        delete(ALL, "removeRules", rules::remove_all, "Removes all rules created over the admin API.")
             .ok::<Removed>()
             .errors(&[404]),
-        get(ONE, "rule", rules::one, "Shows one rule.").ok::<RuleSpec>().errors(&[404]),
-        put(ONE, "putRule", rules::put, "Creates or replaces a rule; it comes before those of the fixture.")
-            .request_body::<RuleSpec>(busy)
-            .ok::<RuleSpec>()
-            .errors(&[404]),
-        delete(ONE, "removeRule", rules::remove, "Takes back a rule that was put.")
+        get(ONE, "rule", rules::one, "Returns the rule.").ok::<RuleSpec>().errors(&[404]),
+        put(
+            ONE,
+            "putRule",
+            rules::put,
+            "Creates or replaces a rule. It is evaluated before the fixture's rules.",
+        )
+        .request_body::<RuleSpec>(busy)
+        .ok::<RuleSpec>()
+        .errors(&[404]),
+        delete(ONE, "removeRule", rules::remove, "Removes a rule created over the admin API.")
             .ok::<Removed>()
             .errors(&[400, 404]),
-        get(STATE, "readState", rules::read_state, "Shows the state of a customer's scenario.")
+        get(STATE, "readState", rules::read_state, "Returns the state of the customer's scenario.")
             .ok::<rules::ScenarioState>()
             .errors(&[404]),
-        put(STATE, "changeState", rules::change_state, "Sets the state of a customer's scenario.")
+        put(STATE, "changeState", rules::change_state, "Sets the state of the customer's scenario.")
             .request_body::<rules::ScenarioState>(json!({ "state": "down" }))
             .ok::<rules::ScenarioState>()
             .errors(&[404]),
@@ -210,7 +223,7 @@ fn rules() -> Vec<Operation> {
             "/faults/preview",
             "previewFaults",
             rules::preview,
-            "Shows the next draws of rules; nothing is counted.",
+            "Previews the next draws of the customer's rules. Counts nothing.",
         )
         .request_body::<rules::PreviewRequest>(json!({ "customer_id": "flaky", "count": 20 }))
         .ok::<rules::Preview>()
@@ -219,7 +232,7 @@ fn rules() -> Vec<Operation> {
 }
 
 fn journal() -> Vec<Operation> {
-    let wanted = || json!({ "customer_id": "demo", "code": "6018", "transaction_id": "T*" });
+    let filter = || json!({ "customer_id": "demo", "code": "6018", "transaction_id": "T*" });
     vec![
         get("/requests", "requests", requests::list, "Lists the journal's entries, newest first.")
             .query::<requests::JournalQuery>()
@@ -228,7 +241,7 @@ fn journal() -> Vec<Operation> {
             "/requests",
             "forgetRequests",
             requests::clear,
-            "Forgets the journal, or one customer's part of it.",
+            "Clears the journal, or one customer's entries.",
         )
         .query::<requests::ClearQuery>()
         .ok::<Removed>(),
@@ -236,9 +249,9 @@ fn journal() -> Vec<Operation> {
             "/requests/verify",
             "verify",
             verify::verify,
-            "Says whether the journal has as many entries as expected, and what came near if not.",
+            "Verifies the number of matching journal entries; on a mismatch returns the nearest ones.",
         )
-        .request_body::<verify::VerifyRequest>(json!({ "match": wanted(), "count": { "exactly": 2 } }))
+        .request_body::<verify::VerifyRequest>(json!({ "match": filter(), "count": { "exactly": 2 } }))
         .ok::<verify::Verified>()
         .response::<verify::UnmetExpectation>(409)
         .errors(&[503]),
@@ -246,14 +259,16 @@ fn journal() -> Vec<Operation> {
             "/requests/wait",
             "wait",
             wait::wait,
-            "Answers once the journal has enough entries, or when the time is over.",
+            "Waits until the journal has enough matching entries, or until the timeout.",
         )
-        .request_body::<wait::WaitRequest>(json!({ "match": wanted(), "count": 2, "timeout": "10s" }))
+        .request_body::<wait::WaitRequest>(json!({ "match": filter(), "count": 2, "timeout": "10s" }))
         .ok::<wait::Waited>()
         .response::<verify::UnmetExpectation>(408)
         .errors(&[429, 503]),
-        get("/requests/{id}", "request", requests::one, "Shows one entry.").ok::<Entry>().errors(&[404]),
-        get("/events", "events", events::events, "Tells what happens in the journal, as server-sent events.")
+        get("/requests/{id}", "request", requests::one, "Returns the journal entry.")
+            .ok::<Entry>()
+            .errors(&[404]),
+        get("/events", "events", events::events, "Streams journal events, as server-sent events.")
             .query::<events::EventsQuery>()
             .ok_text("text/event-stream")
             .errors(&[429]),
@@ -271,29 +286,29 @@ fn gallery() -> Vec<Operation> {
         "pictures": ["iVBORw0KGgoAAAANSUhEUgAAAAIAAAACCAAAAABX3VL4AAAADklEQVR42mNgiGKwmQYAAnwBLZwnIDsAAAAASUVORK5CYII="],
     });
     vec![
-        get("/gallery", "gallery", gallery::list, "Lists who can be found.")
+        get("/gallery", "gallery", gallery::list, "Lists the identities in the gallery.")
             .query::<ListQuery>()
             .ok::<gallery::GalleryPage>()
             .errors(&[404]),
-        post("/gallery", "enrol", gallery::enrol, "Enrols somebody, or adds to who is enrolled.")
+        post("/gallery", "enrol", gallery::enrol, "Enrols an identity, or adds to an enrolled one.")
             .request_body::<gallery::EnrolRequest>(enrolled)
-            .takes_also("multipart/form-data", gallery::form_schema)
+            .accepts("multipart/form-data", gallery::form_schema)
             .ok::<gallery::ListedIdentity>()
             .errors(&[404, 409, 503]),
         delete(
             "/gallery",
             "emptyGallery",
             gallery::remove_all,
-            "Takes out everybody who was enrolled, or was for one customer.",
+            "Removes all enrolled identities, or those of one customer.",
         )
         .query::<GalleryQuery>()
         .ok::<Removed>()
         .errors(&[404]),
-        get(ONE, "identity", gallery::one, "Shows one identity.")
+        get(ONE, "identity", gallery::one, "Returns the identity.")
             .query::<GalleryQuery>()
             .ok::<gallery::ListedIdentity>()
             .errors(&[404]),
-        delete(ONE, "removeIdentity", gallery::remove, "Takes out somebody who was enrolled.")
+        delete(ONE, "removeIdentity", gallery::remove, "Removes an enrolled identity.")
             .query::<GalleryQuery>()
             .ok::<Removed>()
             .errors(&[404, 409]),
@@ -301,30 +316,30 @@ fn gallery() -> Vec<Operation> {
             "/gallery/{nik}/thumbnail",
             "thumbnail",
             gallery::thumbnail,
-            "Shows what a picture of an identity looks like.",
+            "Returns a thumbnail of one of the identity's pictures.",
         )
         .query::<ThumbnailQuery>()
-        .gives_bytes("image/jpeg")
+        .ok_bytes("image/jpeg")
         .errors(&[404]),
     ]
 }
 
 fn keys() -> Vec<Operation> {
     vec![
-        get("/keys/public.pem", "publicKey", keys::of_server, "Gives the public half of the server's key.")
+        get("/keys/public.pem", "publicKey", keys::of_server, "Returns the server's public key.")
             .ok_text(keys::MEDIA_TYPE),
         get(
             "/customers/{customer_id}/public.pem",
             "publicKeyOf",
             keys::of_customer,
-            "Gives the key that a customer's user_id and password are encrypted with.",
+            "Returns the public key that encrypts the customer's user_id and password.",
         )
         .ok_text(keys::MEDIA_TYPE)
         .errors(&[404]),
     ]
 }
 
-/// One function a method, so that the table reads as what clients send.
+/// Defines one function per HTTP method, so that the table reads like requests.
 macro_rules! methods {
     ($($name:ident: $method:ident;)*) => {
         $(fn $name<F, Args>(path: &'static str, id: &'static str, handler: F, summary: &'static str) -> Operation

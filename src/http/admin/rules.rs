@@ -12,17 +12,17 @@ use crate::state::customer_state;
 /// A customer's rules.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct RuleList {
-    /// In the order in which they are tried.
+    /// Rules, in evaluation order.
     rules: Vec<RuleSpec>,
 }
 
-/// All rules in force, in the order in which they are tried.
+/// Lists all active rules, in evaluation order.
 pub async fn list(
     shared: web::Data<AppState>,
     customer_id: web::Path<String>,
 ) -> Result<HttpResponse, ApiError> {
     let customer = customer(&shared, &customer_id)?;
-    Ok(json(&RuleList { rules: shared.engine.rules(&customer).iter().map(|rule| shown(rule)).collect() }))
+    Ok(json(&RuleList { rules: shared.engine.rules(&customer).iter().map(|rule| spec_of(rule)).collect() }))
 }
 
 pub async fn one(
@@ -33,10 +33,10 @@ pub async fn one(
     let rules = shared.engine.rules(&*customer(&shared, &customer_id)?);
     let rule =
         rules.iter().find(|rule| rule.name == name).ok_or_else(|| unknown_rule(&customer_id, &name))?;
-    Ok(json(&shown(rule)))
+    Ok(json(&spec_of(rule)))
 }
 
-/// Creates or replaces one rule. It comes before the fixture's rules.
+/// Creates or replaces a rule. It is evaluated before the fixture's rules.
 pub async fn put(
     shared: web::Data<AppState>,
     path: web::Path<(String, String)>,
@@ -45,12 +45,12 @@ pub async fn put(
     let (customer_id, name) = path.into_inner();
     let customer = customer(&shared, &customer_id)?;
     if spec.name.as_ref().is_some_and(|own| *own != name) {
-        return Err(ApiError::invalid("the name in the body is not the one in the path").path("/name"));
+        return Err(ApiError::invalid("the name in the body differs from the one in the path").path("/name"));
     }
     Ok(json(&shared.engine.put_rule(&customer.id, &name, spec).map_err(ApiError::invalid)?))
 }
 
-/// Takes back one rule that was put.
+/// Removes a rule created over the admin API.
 pub async fn remove(
     shared: web::Data<AppState>,
     path: web::Path<(String, String)>,
@@ -61,14 +61,14 @@ pub async fn remove(
         return Ok(json(&Removed { removed: 1 }));
     }
     if customer.rules.iter().any(|rule| rule.name == name) {
-        return Err(ApiError::invalid(format!("the rule {name:?} is the fixture's")).hint(
-            "edit the file, or put a customer of your own; only rules put over the API can be taken back",
+        return Err(ApiError::invalid(format!("the rule {name:?} comes from the fixtures")).hint(
+            "edit the file, or create your own customer; only rules created over the admin API can be removed",
         ));
     }
     Err(unknown_rule(&customer_id, &name))
 }
 
-/// Takes back every rule that was put.
+/// Removes all rules created over the admin API.
 pub async fn remove_all(
     shared: web::Data<AppState>,
     customer_id: web::Path<String>,
@@ -83,19 +83,20 @@ fn unknown_rule(customer_id: &str, name: &str) -> ApiError {
         .hint(format!("GET /customers/{customer_id}/rules lists them"))
 }
 
-/// A rule as written, with its name.
-fn shown(rule: &Rule) -> RuleSpec {
+/// Returns the rule's specification, with its name.
+fn spec_of(rule: &Rule) -> RuleSpec {
     RuleSpec { name: Some(rule.name.clone()), ..rule.spec.clone() }
 }
 
-/// Which draws are looked at.
+/// Body of `POST /faults/preview`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PreviewRequest {
+    /// Customer whose rules to preview.
     customer_id: String,
-    /// The rule's name; default: every rule.
+    /// Rule name; default: all rules.
     rule: Option<String>,
-    /// How many draws.
+    /// Number of draws: 1 to 1000; default 10.
     #[schemars(range(min = 1, max = 1000))]
     #[serde(default = "ten")]
     count: u64,
@@ -105,43 +106,45 @@ fn ten() -> u64 {
     10
 }
 
-/// The next draws of a customer's rules.
+/// Preview of the next draws of a customer's rules.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Preview {
     customer_id: String,
     rules: Vec<RulePreview>,
 }
 
-/// The next draws of one rule.
+/// Preview of the next draws of one rule.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct RulePreview {
     name: String,
     draws: Vec<Draw>,
 }
 
-/// The next draws of rules, as they will fall; nothing is counted.
+/// Returns the next draws of rules exactly as requests will get them, without counting them.
 pub async fn preview(
     shared: web::Data<AppState>,
-    Json(wanted): Json<PreviewRequest>,
+    Json(request): Json<PreviewRequest>,
 ) -> Result<HttpResponse, ApiError> {
-    if !(1..=1000).contains(&wanted.count) {
-        return Err(ApiError::invalid("count is 1 to 1000").path("/count"));
+    if !(1..=1000).contains(&request.count) {
+        return Err(ApiError::invalid("count must be 1 to 1000").path("/count"));
     }
     let engine = &shared.engine;
-    let customer = customer(&shared, &wanted.customer_id).map_err(|error| error.path("/customer_id"))?;
+    let customer = customer(&shared, &request.customer_id).map_err(|error| error.path("/customer_id"))?;
     let rules = engine.rules(&customer);
-    let chosen: Vec<_> =
-        rules.iter().filter(|rule| wanted.rule.as_ref().is_none_or(|name| *name == rule.name)).collect();
-    if let (Some(name), true) = (&wanted.rule, chosen.is_empty()) {
-        return Err(unknown_rule(&wanted.customer_id, name).path("/rule"));
+    let selected: Vec<_> =
+        rules.iter().filter(|rule| request.rule.as_ref().is_none_or(|name| *name == rule.name)).collect();
+    if let (Some(name), true) = (&request.rule, selected.is_empty()) {
+        return Err(unknown_rule(&request.customer_id, name).path("/rule"));
     }
-    let book = engine.states.book(&customer.id);
-    let book = customer_state::lock(&book);
-    let now = engine.now_of(&book);
+    let shared_state = engine.states.book(&customer.id);
+    let state = customer_state::lock(&shared_state);
+    let now = engine.now_of(&state);
     let seed = (engine.seed(), customer.id.as_str());
-    let draws = |rule: &Rule| book.scenario.preview(rule, seed, now, wanted.count);
-    let rules =
-        chosen.into_iter().map(|rule| RulePreview { name: rule.name.clone(), draws: draws(rule) }).collect();
+    let draws = |rule: &Rule| state.scenario.preview(rule, seed, now, request.count);
+    let rules = selected
+        .into_iter()
+        .map(|rule| RulePreview { name: rule.name.clone(), draws: draws(rule) })
+        .collect();
     Ok(json(&Preview { customer_id: customer.id.clone(), rules }))
 }
 
@@ -149,7 +152,7 @@ pub async fn preview(
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ScenarioState {
-    /// What `when.state` is compared with; at first it is empty.
+    /// State that `when.state` is compared with; initially empty; max 256 bytes.
     #[schemars(length(max = 256))]
     state: String,
 }
@@ -158,20 +161,20 @@ pub async fn read_state(
     shared: web::Data<AppState>,
     customer_id: web::Path<String>,
 ) -> Result<HttpResponse, ApiError> {
-    let book = shared.engine.states.book(&customer(&shared, &customer_id)?.id);
-    let state = customer_state::lock(&book).scenario.state.clone();
+    let shared_state = shared.engine.states.book(&customer(&shared, &customer_id)?.id);
+    let state = customer_state::lock(&shared_state).scenario.state.clone();
     Ok(json(&ScenarioState { state }))
 }
 
 pub async fn change_state(
     shared: web::Data<AppState>,
     customer_id: web::Path<String>,
-    Json(wanted): Json<ScenarioState>,
+    Json(input): Json<ScenarioState>,
 ) -> Result<HttpResponse, ApiError> {
-    let book = shared.engine.states.book(&customer(&shared, &customer_id)?.id);
-    if wanted.state.len() > 256 {
+    let shared_state = shared.engine.states.book(&customer(&shared, &customer_id)?.id);
+    if input.state.len() > 256 {
         return Err(ApiError::invalid("a state has at most 256 bytes").path("/state"));
     }
-    customer_state::lock(&book).scenario.state.clone_from(&wanted.state);
-    Ok(json(&wanted))
+    customer_state::lock(&shared_state).scenario.state.clone_from(&input.state);
+    Ok(json(&input))
 }

@@ -1,4 +1,4 @@
-//! The server of the admin API, on a listener that is bound already.
+//! HTTP server of the admin API, on a bound listener.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,10 +9,10 @@ use actix_web::{App, HttpServer, web};
 use super::access;
 use crate::http::state::AppState;
 
-/// How long an idle connection of the admin listener is kept.
+/// Keep-alive timeout of the admin listener.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
-/// A server for the admin API on a bound listener. It runs when polled inside an actix system.
+/// Starts the admin API server on a bound listener. It runs while polled inside an actix system.
 ///
 /// # Errors
 /// When the listener cannot be used.

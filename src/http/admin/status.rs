@@ -8,37 +8,37 @@ use super::json;
 use crate::http::state::AppState;
 use crate::version;
 
-/// How the simulator is.
+/// Status of the simulator.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Health {
     status: &'static str,
 }
 
-/// What the simulator is ready with.
+/// Readiness of the simulator.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Readiness {
     status: &'static str,
-    /// How many customers there are.
+    /// Number of customers.
     customers: usize,
-    /// Answers of the endpoint under way.
+    /// Number of in-flight answers of the endpoint.
     in_flight: usize,
 }
 
-/// Which program this is.
+/// Name and version of the program.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Version {
     name: &'static str,
     version: &'static str,
-    /// The commit that it was built from, or `unknown`.
+    /// Git commit of the build, or `unknown`.
     commit: &'static str,
 }
 
-/// The process answers.
+/// Liveness: 200 while the process runs.
 pub async fn health() -> HttpResponse {
     json(&Health { status: "ok" })
 }
 
-/// Both listeners listen and everything is loaded: the admin listener is opened last, so that it answers says so.
+/// Readiness: always 200, because the admin listener opens last, when everything is loaded and the data listener is open.
 pub async fn ready(shared: web::Data<AppState>) -> HttpResponse {
     let engine = &shared.engine;
     let customers = engine.customers.customers(engine.clock.now()).len();
@@ -49,8 +49,8 @@ pub async fn version() -> HttpResponse {
     json(&Version { name: env!("CARGO_PKG_NAME"), version: version::VERSION, commit: version::COMMIT })
 }
 
-/// Stops the simulator as a signal does. The answer leaves first: this thread goes on to what it was given last only when it has
-/// written what it can.
+/// Shuts the simulator down, as a signal does. The response is sent first: the spawned task runs on this thread only after the
+/// response has been written, as far as the socket accepts it.
 pub async fn shutdown(shared: web::Data<AppState>) -> HttpResponse {
     actix_web::rt::spawn(async move { shared.shutdown.notify_one() });
     json(&Health { status: "stopping" })

@@ -1,4 +1,4 @@
-//! `POST /requests/verify`: whether the journal has as many entries as it should, and what came near when not.
+//! `POST /requests/verify`: verifies the number of matching journal entries; returns near misses when it differs.
 
 use std::sync::Arc;
 
@@ -13,39 +13,41 @@ use crate::http::api_error::ErrorBody;
 use crate::http::state::AppState;
 use crate::state::journal::{ExpectedCount, Match, MatchReport, NearMiss};
 
-/// What `POST /requests/verify` takes.
+/// Body of `POST /requests/verify`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[schemars(rename = "VerifyQuestion")]
 #[serde(deny_unknown_fields)]
 pub struct VerifyRequest {
-    /// Which entries are meant; default: all.
+    /// Filter for the entries; default: all.
     #[serde(default)]
     r#match: Match,
+    /// Expected number of matching entries.
     count: ExpectedCount,
 }
 
-/// What is answered when the count is right.
+/// Response when the count is as expected.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Verified {
+    /// Number of matching entries.
     count: u64,
 }
 
-/// What is answered when the count is wrong, and when waiting was in vain.
+/// Response when the count is not as expected, or when waiting timed out.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct UnmetExpectation {
     error: ErrorBody,
-    /// How many entries are meant.
+    /// Number of matching entries.
     count: u64,
-    /// The ids of those, newest first, at most 10.
+    /// Ids of the matching entries, newest first, max 10.
     matched: Vec<u64>,
-    /// What comes nearest without being meant: fewest differences first, then newest; at most 5. Empty when there are too many.
+    /// Near misses: fewest differences first, then newest, max 5. Empty when too many entries match.
     nearest: Vec<NearMiss>,
 }
 
 impl UnmetExpectation {
-    /// An answer that carries an error and what was found.
-    pub fn answer(error: &ApiError, tally: MatchReport) -> HttpResponse {
-        let MatchReport { count, matched, nearest } = tally;
+    /// Returns the response for an error and a match report.
+    pub fn answer(error: &ApiError, report: MatchReport) -> HttpResponse {
+        let MatchReport { count, matched, nearest } = report;
         HttpResponse::build(error.status()).json(UnmetExpectation {
             error: error.body(),
             count,
@@ -59,53 +61,54 @@ pub async fn verify(
     shared: web::Data<AppState>,
     body: Json<VerifyRequest>,
 ) -> Result<HttpResponse, ApiError> {
-    let Json(VerifyRequest { r#match: wanted, count: expected }) = body;
-    let right = expected.counts().map_err(|message| {
+    let Json(VerifyRequest { r#match: filter, count: expected }) = body;
+    let accepted = expected.counts().map_err(|message| {
         ApiError::invalid(message)
             .path("/count")
-            .hint(r#"{"exactly":2}, {"at_least":1}, {"at_most":3}, or the last two together"#)
+            .hint(r#"{"exactly":2}, {"at_least":1}, {"at_most":3}, or at_least and at_most together"#)
     })?;
-    let hint = mismatch_hint(&shared, &wanted);
-    let (tally, dropped) = tally(&shared.engine, wanted).await?;
-    if right.contains(&tally.count) {
-        return Ok(json(&Verified { count: tally.count }));
+    let hint = mismatch_hint(&shared, &filter);
+    let (report, dropped) = match_report(&shared.engine, filter).await?;
+    if accepted.contains(&report.count) {
+        return Ok(json(&Verified { count: report.count }));
     }
-    let message = format!("{} found, expected {expected}", requests(tally.count));
+    let message = format!("{} found, expected {expected}", request_count(report.count));
     let error = ApiError::unmet(StatusCode::CONFLICT, "count_differs", message)
         .hint(with_dropped_note(hint, dropped));
-    let too_many = tally.count > *right.end();
-    let nearest = if too_many { Vec::new() } else { tally.nearest };
-    Ok(UnmetExpectation::answer(&error, MatchReport { nearest, ..tally }))
+    let too_many = report.count > *accepted.end();
+    let nearest = if too_many { Vec::new() } else { report.nearest };
+    Ok(UnmetExpectation::answer(&error, MatchReport { nearest, ..report }))
 }
 
-/// Looks through the journal on a thread of its own: a large one takes a while, and the admin listener has one thread.
-pub async fn tally(engine: &Arc<Engine>, wanted: Match) -> Result<(MatchReport, u64), ApiError> {
+/// Matches the filter against the journal; also returns the number of dropped entries. Runs on a blocking thread, because a large
+/// journal takes a while and the admin listener has one thread.
+pub async fn match_report(engine: &Arc<Engine>, filter: Match) -> Result<(MatchReport, u64), ApiError> {
     let engine = Arc::clone(engine);
     let count = move || {
         let (entries, dropped) = engine.journal.entries();
-        (MatchReport::of(&entries, &wanted), dropped)
+        (MatchReport::of(&entries, &filter), dropped)
     };
     web::block(count).await.map_err(|_| ApiError::stopping())
 }
 
-/// What to do about a match that finds too little.
-pub fn mismatch_hint(shared: &AppState, wanted: &Match) -> &'static str {
-    if wanted.names_a_nik() && !shared.engine.shows_nik() {
+/// Returns the hint for a filter that matches too few entries.
+pub fn mismatch_hint(shared: &AppState, filter: &Match) -> &'static str {
+    if filter.names_a_nik() && !shared.engine.shows_nik() {
         "the journal masks NIKs as 317405XXXXXXXXXX: match that, or start the simulator with --show-nik"
     } else {
-        "nearest says what differs; GET /requests/{id} shows an entry whole"
+        "nearest lists the differences; GET /requests/{id} returns a complete entry"
     }
 }
 
-/// A hint, and whether the journal may have had more.
+/// Returns the hint, with a note when the journal has dropped entries that may have matched.
 pub fn with_dropped_note(hint: &str, dropped: u64) -> String {
     match dropped {
         0 => hint.to_owned(),
-        _ => format!("{hint}; the journal has lost {dropped} older entries, --journal makes it larger"),
+        _ => format!("{hint}; the journal has dropped {dropped} older entries, --journal enlarges it"),
     }
 }
 
-/// A number of requests, in words.
-pub fn requests(count: u64) -> String {
+/// Returns "1 request", "2 requests".
+pub fn request_count(count: u64) -> String {
     if count == 1 { "1 request".to_owned() } else { format!("{count} requests") }
 }

@@ -1,4 +1,5 @@
-//! `POST /requests/wait`: answers once the journal has enough entries, or when the time is over. Woken by news, never by a clock.
+//! `POST /requests/wait`: waits until the journal has enough matching entries, or until the timeout. Woken by journal events: does not
+//! poll.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,26 +12,26 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
-use super::verify::{UnmetExpectation, mismatch_hint, requests, tally, with_dropped_note};
+use super::verify::{UnmetExpectation, match_report, mismatch_hint, request_count, with_dropped_note};
 use super::{ApiError, Json, json};
 use crate::base::duration::DurationText;
 use crate::engine::Engine;
 use crate::http::state::AppState;
 use crate::state::journal::{Entry, JournalEvent, Match, MatchReport};
 
-/// What `POST /requests/wait` takes.
+/// Body of `POST /requests/wait`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[schemars(rename = "WaitQuestion")]
 #[serde(deny_unknown_fields)]
 pub struct WaitRequest {
-    /// Which entries are meant; default: all.
+    /// Filter for the entries; default: all.
     #[serde(default)]
     r#match: Match,
-    /// How many there must be at least: 1 to 1000.
+    /// Min number of matching entries: 1 to 1000.
     #[serde(default = "one")]
     #[schemars(range(min = 1, max = 1000))]
     count: usize,
-    /// How long to wait in real time, at most ten minutes.
+    /// Timeout, in real time; max 10 minutes.
     #[serde(default = "ten_seconds")]
     timeout: DurationText,
 }
@@ -44,100 +45,103 @@ fn ten_seconds() -> DurationText {
 }
 
 const MAX_COUNT: usize = 1000;
-const LONGEST: Duration = Duration::from_secs(600);
+const MAX_TIMEOUT: Duration = Duration::from_secs(600);
 
-/// What is answered once there are enough.
+/// Response once there are enough matching entries.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Waited {
-    /// The entries that are meant, newest first, at most 1000.
+    /// Matching entries, newest first, max 1000.
     requests: Vec<Arc<Entry>>,
 }
 
 pub async fn wait(shared: web::Data<AppState>, body: Json<WaitRequest>) -> Result<HttpResponse, ApiError> {
-    let Json(WaitRequest { r#match: wanted, count, timeout: DurationText(timeout) }) = body;
+    let Json(WaitRequest { r#match: filter, count, timeout: DurationText(timeout) }) = body;
     if !(1..=MAX_COUNT).contains(&count) {
-        return Err(ApiError::invalid(format!("count is 1 to {MAX_COUNT}, not {count}")).path("/count"));
+        return Err(ApiError::invalid(format!("count must be 1 to {MAX_COUNT}, not {count}")).path("/count"));
     }
-    if timeout > LONGEST {
-        return Err(ApiError::invalid("timeout is at most 10 minutes").path("/timeout"));
+    if timeout > MAX_TIMEOUT {
+        return Err(ApiError::invalid("timeout must be at most 10 minutes").path("/timeout"));
     }
-    let most = shared.waits.max();
-    let _place =
-        shared.waits.take().ok_or_else(|| ApiError::too_many(format!("{most} calls are waiting already")))?;
-    let mut time_is_over = shared.timer.sleep(timeout);
-    let mut gathering = MatchCollector::begin(&shared.engine, wanted).await?;
+    let max_waits = shared.waits.max();
+    let _permit = shared
+        .waits
+        .take()
+        .ok_or_else(|| ApiError::too_many(format!("{max_waits} calls are already waiting")))?;
+    let mut deadline = shared.timer.sleep(timeout);
+    let mut collector = MatchCollector::start(&shared.engine, filter).await?;
     let mut stopping = shared.stopping.subscribe();
-    while gathering.found.len() < count {
+    while collector.found.len() < count {
         tokio::select! {
-            () = &mut time_is_over => {
-                // What came last may not have been heard yet.
-                gathering.look_through().await?;
-                if gathering.found.len() < count {
-                    return timed_out(&shared, gathering, count, timeout).await;
+            () = &mut deadline => {
+                // The last events may not have been received yet.
+                collector.scan_journal().await?;
+                if collector.found.len() < count {
+                    return timed_out(&shared, collector, count, timeout).await;
                 }
             }
-            heard = gathering.listen() => heard?,
+            result = collector.apply_next_event() => result?,
             _ = stopping.wait_for(|stopping| *stopping) => return Err(ApiError::stopping()),
         }
     }
-    Ok(json(&Waited { requests: gathering.found.into_values().rev().take(MAX_COUNT).collect() }))
+    Ok(json(&Waited { requests: collector.found.into_values().rev().take(MAX_COUNT).collect() }))
 }
 
 async fn timed_out(
     shared: &AppState,
-    gathering: MatchCollector,
+    collector: MatchCollector,
     count: usize,
     timeout: Duration,
 ) -> Result<HttpResponse, ApiError> {
-    let MatchCollector { wanted, found, .. } = gathering;
+    let MatchCollector { filter, found, .. } = collector;
     let timeout = humantime::format_duration(timeout);
-    let message = format!("{} of {count} came within {timeout}", requests(found.len() as u64));
-    let hint = mismatch_hint(shared, &wanted);
-    let (tally, dropped) = tally(&shared.engine, wanted).await?;
+    let message = format!("{} of {count} came within {timeout}", request_count(found.len() as u64));
+    let hint = mismatch_hint(shared, &filter);
+    let (report, dropped) = match_report(&shared.engine, filter).await?;
     let error = ApiError::unmet(StatusCode::REQUEST_TIMEOUT, "timeout", message)
         .hint(with_dropped_note(hint, dropped));
     let matched = found.keys().rev().copied().take(MatchReport::MATCHED).collect();
-    Ok(UnmetExpectation::answer(&error, MatchReport { count: found.len() as u64, matched, ..tally }))
+    Ok(UnmetExpectation::answer(&error, MatchReport { count: found.len() as u64, matched, ..report }))
 }
 
-/// The entries that are meant, kept up to date by news.
+/// Collects the matching entries of the journal; journal events keep it up to date.
 struct MatchCollector {
     engine: Arc<Engine>,
-    wanted: Match,
-    news: Receiver<JournalEvent>,
+    filter: Match,
+    events: Receiver<JournalEvent>,
     found: BTreeMap<u64, Arc<Entry>>,
 }
 
 impl MatchCollector {
-    async fn begin(engine: &Arc<Engine>, wanted: Match) -> Result<MatchCollector, ApiError> {
-        // News first: what comes in while the journal is looked through is heard as well.
-        let news = engine.journal.subscribe();
-        let mut gathering =
-            MatchCollector { engine: Arc::clone(engine), wanted, news, found: BTreeMap::new() };
-        gathering.look_through().await?;
-        Ok(gathering)
+    async fn start(engine: &Arc<Engine>, filter: Match) -> Result<MatchCollector, ApiError> {
+        // Subscribe first, so that entries added during the scan are not missed.
+        let events = engine.journal.subscribe();
+        let mut collector =
+            MatchCollector { engine: Arc::clone(engine), filter, events, found: BTreeMap::new() };
+        collector.scan_journal().await?;
+        Ok(collector)
     }
 
-    async fn look_through(&mut self) -> Result<(), ApiError> {
-        let (engine, wanted) = (Arc::clone(&self.engine), self.wanted.clone());
-        let taken = move || engine.journal.list(&wanted, usize::MAX).0;
-        let taken = web::block(taken).await.map_err(|_| ApiError::stopping())?;
-        self.found = taken.into_iter().map(|entry| (entry.id, entry)).collect();
+    /// Scans the whole journal.
+    async fn scan_journal(&mut self) -> Result<(), ApiError> {
+        let (engine, filter) = (Arc::clone(&self.engine), self.filter.clone());
+        let list = move || engine.journal.list(&filter, usize::MAX).0;
+        let entries = web::block(list).await.map_err(|_| ApiError::stopping())?;
+        self.found = entries.into_iter().map(|entry| (entry.id, entry)).collect();
         Ok(())
     }
 
-    /// Waits for one piece of news and takes it in.
-    async fn listen(&mut self) -> Result<(), ApiError> {
-        match self.news.recv().await {
+    /// Waits for the next journal event and applies it.
+    async fn apply_next_event(&mut self) -> Result<(), ApiError> {
+        match self.events.recv().await {
             Ok(JournalEvent::Added(entry) | JournalEvent::Ended(entry)) => {
-                if self.wanted.matches(&entry) {
+                if self.filter.matches(&entry) {
                     self.found.insert(entry.id, entry);
                 } else {
                     self.found.remove(&entry.id);
                 }
                 Ok(())
             }
-            Ok(JournalEvent::Cleared) | Err(RecvError::Lagged(_)) => self.look_through().await,
+            Ok(JournalEvent::Cleared) | Err(RecvError::Lagged(_)) => self.scan_journal().await,
             Err(RecvError::Closed) => Err(ApiError::stopping()),
         }
     }

@@ -1,6 +1,6 @@
-//! One entry of the journal: what was asked, what was found, what was answered.
+//! Journal entry: one request with its findings and its answer.
 //!
-//! Never a photo, never a credential, neither plain nor encrypted; NIKs are masked unless asked for.
+//! Never contains photos or credentials, neither plain nor encrypted; NIKs are masked unless configured otherwise.
 
 use std::net::IpAddr;
 use std::sync::OnceLock;
@@ -20,81 +20,81 @@ use crate::domain::rules::Firing;
 use crate::domain::warnings::Warning;
 use crate::protocol::{Body, Candidate, Code, Field, Shape};
 
-/// How far a request has come.
+/// State of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, serde::Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
-    /// The answer is decided; its first byte may not have left yet.
+    /// The answer is decided; it may be partly sent or not yet sent.
     InFlight,
-    /// The whole answer was handed to the socket.
+    /// The whole answer was written to the socket.
     Done,
-    /// The connection ended first.
+    /// The connection ended before the whole answer was written.
     Aborted,
 }
 
-/// One request.
+/// One request and its answer.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Entry {
-    /// From 1, in order of arrival.
+    /// Number of the entry, from 1, in the order in which entries were added.
     pub id: u64,
-    /// By the simulator's clock, RFC 3339 in Asia/Jakarta.
+    /// Time by the simulator's clock, RFC 3339 in Asia/Jakarta.
     #[serde(serialize_with = "instant")]
     #[schemars(with = "String", extend("format" = "date-time"))]
     pub at: Timestamp,
     pub customer_id: String,
     pub methode: String,
-    /// The connection it came on, from 1.
+    /// Number of the connection, from 1.
     pub connection: u64,
-    /// The how manieth request of the customer; null for a customer nobody knows.
+    /// Ordinal of this request among the customer's requests, from 1; null for an unknown customer.
     pub ordinal: Option<u64>,
     #[schemars(with = "State")]
     pub state: EntryState,
     pub request: RequestRecord,
     pub findings: Vec<Finding>,
-    /// What was let pass, and what looks like a mistake.
+    /// Deviations that were tolerated, and what looks like a client mistake.
     pub warnings: Vec<Warning>,
-    /// The first rule that decided something.
+    /// First rule that decided something.
     pub rule: Option<String>,
-    /// Every rule that decided something: how often it was met, its draw, and what it decided.
+    /// All rules that decided something: how often each matched, its draw, and what it decided.
     pub rules: Vec<Firing>,
-    /// By which rule, and how long.
+    /// Delay of the answer: rule and duration.
     pub delay: Option<DelayRecord>,
-    /// Of which kind, by which rule, and what was done where.
+    /// Injected fault: kind, rule and details.
     pub fault: Option<FaultRecord>,
     pub answer: AnswerRecord,
-    /// From the end of the request's head to the end of the answer, in real microseconds; 0 while it is in flight.
+    /// Real time from the end of the request head to the end of the answer, in microseconds; 0 while in flight.
     #[schemars(with = "u64")]
     pub elapsed_us: Elapsed,
 }
 
-/// How long an answer was held back.
+/// Delay of an answer by a rule.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct DelayRecord {
-    /// The rule that decided it.
+    /// Rule that decided it.
     pub rule: String,
-    /// Microseconds.
+    /// Duration in microseconds.
     pub us: u64,
 }
 
-/// What went wrong on the wire.
+/// Injected fault of an answer.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct FaultRecord {
     pub kind: &'static str,
-    /// The rule that decided it.
+    /// Rule that decided it.
     pub rule: String,
-    /// What was done where, by the fault's own words: `at`, `bits` and so on.
+    /// Details, depending on the kind: `at`, `bits` and so on.
     #[serde(flatten)]
     pub note: Map<String, Value>,
 }
 
 impl FaultRecord {
-    /// A fault of which no more is told.
+    /// Creates a record without details.
     #[must_use]
     pub fn new(kind: &'static str, rule: impl Into<String>) -> FaultRecord {
         FaultRecord { kind, rule: rule.into(), note: Map::new() }
     }
 
-    /// About how many bytes it takes.
+    /// Returns its approximate size in bytes.
     fn weight(&self) -> usize {
         let note: usize =
             self.note.iter().map(|(name, value)| name.len() + value.to_string().len() + 4).sum();
@@ -102,16 +102,16 @@ impl FaultRecord {
     }
 }
 
-/// An entry's state, which is set once without touching the journal.
+/// State of an entry; set once, without locking the journal.
 #[derive(Clone, Debug, Default)]
 pub struct EntryState(OnceLock<State>);
 
-/// An entry's duration, likewise.
+/// Duration of an entry; set once, without locking the journal.
 #[derive(Clone, Debug, Default)]
 pub struct Elapsed(OnceLock<u64>);
 
 impl EntryState {
-    /// The state now.
+    /// Returns the present state.
     #[must_use]
     pub fn get(&self) -> State {
         self.0.get().copied().unwrap_or(State::InFlight)
@@ -119,7 +119,7 @@ impl EntryState {
 }
 
 impl Elapsed {
-    /// Microseconds.
+    /// Returns the duration in microseconds; 0 until the request ends.
     #[must_use]
     pub fn micros(&self) -> u64 {
         self.0.get().copied().unwrap_or_default()
@@ -138,21 +138,21 @@ impl Serialize for Elapsed {
     }
 }
 
-/// What was asked, without photo and credentials.
+/// The request, without photo and credentials.
 #[derive(Clone, Debug, Default, Serialize, JsonSchema)]
 pub struct RequestRecord {
     pub peer: Option<IpAddr>,
     pub body_bytes: usize,
     pub transaction_id: Option<String>,
     pub transaction_source: Option<String>,
-    /// As a number; null when it is none.
+    /// Threshold as a number; null when it is not a number.
     pub threshold: Option<f64>,
     pub ip: Option<String>,
     pub image: Option<ImageRecord>,
     pub user_agent: Option<String>,
 }
 
-/// A photo, as far as it may be remembered.
+/// Metadata of a photo; never its content.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ImageRecord {
     pub sha256: String,
@@ -162,29 +162,29 @@ pub struct ImageRecord {
     pub height: Option<u32>,
 }
 
-/// What was answered.
+/// The answer.
 #[derive(Clone, Debug, Default, Serialize, JsonSchema)]
 pub struct AnswerRecord {
-    /// HTTP status; null when nothing was sent.
+    /// HTTP status; null when no answer was sent.
     pub status: Option<u16>,
-    /// `errorCode`; null where the document has no answer.
+    /// `errorCode`; null for an answer that the document does not define.
     pub code: Option<Code>,
     pub shape: Option<Shape>,
     pub candidates: Vec<CandidateRecord>,
-    /// Length of the body.
+    /// Body length in bytes.
     pub bytes: usize,
-    /// Whether it used up quota.
+    /// Whether the request was charged to the quota.
     pub charged: bool,
-    /// Why this answer.
+    /// Why this answer was chosen.
     pub reason: String,
     pub hint: Option<String>,
 }
 
-/// A candidate, its NIK masked unless asked for.
+/// Candidate of an answer; its NIK is masked unless configured otherwise.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct CandidateRecord {
     pub nik: String,
-    /// Where it was first issued; null when no district has its first six digits.
+    /// District that first issued the NIK; null when its first six digits are not a known district.
     pub region: Option<String>,
     pub score: f32,
 }
@@ -194,7 +194,7 @@ fn instant<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Err
 }
 
 impl RequestRecord {
-    /// What may be remembered of a body.
+    /// Records the parts of a body that may be kept.
     #[must_use]
     pub fn of(body: &Body, body_bytes: usize, photo: Option<&Photo>) -> RequestRecord {
         let text = |field: Field| body.text(field).map(|text| crate::base::text::preview(text, 100));
@@ -223,7 +223,7 @@ impl ImageRecord {
 }
 
 impl CandidateRecord {
-    /// A candidate as the journal keeps it.
+    /// Records a candidate, with its NIK masked unless `show_nik`.
     #[must_use]
     pub fn of(candidate: &Candidate, show_nik: bool) -> CandidateRecord {
         let nik = if show_nik { candidate.nik.clone() } else { masked(&candidate.nik) };
@@ -233,13 +233,13 @@ impl CandidateRecord {
 }
 
 impl Entry {
-    /// Says how the request ended. Only the first word counts.
+    /// Sets how the request ended. Only the first call has an effect.
     pub(super) fn end(&self, state: State, elapsed_us: u64) {
         let _ = self.elapsed_us.0.set(elapsed_us);
         let _ = self.state.0.set(state);
     }
 
-    /// About how many bytes of memory the entry takes: its own size and that of its texts.
+    /// Returns the approximate memory use in bytes: the struct and its texts.
     pub(super) fn weight(&self) -> usize {
         let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
         let finding = |finding: &Finding| {
@@ -257,12 +257,12 @@ impl Entry {
             &self.rule,
         ];
         let texts: usize = texts.into_iter().map(length).sum();
-        let candidate = |found: &CandidateRecord| 80 + found.region.as_ref().map_or(0, String::len);
+        let candidate = |candidate: &CandidateRecord| 80 + candidate.region.as_ref().map_or(0, String::len);
         let candidates: usize = self.answer.candidates.iter().map(candidate).sum();
         let names = self.customer_id.len() + self.methode.len() + self.answer.reason.len() + 64;
-        let deeds = 200 * (self.rules.len() + usize::from(self.delay.is_some()))
+        let actions = 200 * (self.rules.len() + usize::from(self.delay.is_some()))
             + self.fault.as_ref().map_or(0, FaultRecord::weight);
-        size_of::<Entry>() + deeds + findings + warnings + texts + names + candidates
+        size_of::<Entry>() + actions + findings + warnings + texts + names + candidates
     }
 }
 
@@ -271,14 +271,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn niks_are_masked_behind_the_region() {
+    fn niks_are_masked_after_the_region() {
         assert_eq!(masked("3175031708909001"), "317503XXXXXXXXXX");
         assert_eq!(masked("317503XXXXXXXXXX"), "317503XXXXXXXXXX");
         assert_eq!(masked("12"), "12");
     }
 
     #[test]
-    fn a_candidate_is_kept_with_the_name_of_its_region() {
+    fn a_candidate_is_recorded_with_the_name_of_its_region() {
         let found = |nik: &str, show| {
             let found = CandidateRecord::of(&Candidate { nik: nik.to_owned(), score: 20.0 }, show);
             (found.nik, found.region)

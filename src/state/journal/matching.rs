@@ -1,4 +1,4 @@
-//! Which entries are meant: one matcher for listing, verifying and waiting, with the patterns and ranges of rules.
+//! Journal filter: one filter for listing, verifying and waiting, with the same patterns and ranges as rules.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,19 +15,19 @@ use crate::base::time;
 use crate::domain::nik::mask::without_niks;
 use crate::protocol::Code;
 
-/// Conditions on an entry: all that is set must hold; nothing set takes every entry. Texts are globs or `/regex/`, numbers are
-/// ranges, both as in rules. They are compared with what the journal shows, so that a masked NIK is matched masked.
+/// Conditions on an entry: every condition that is set must hold; an empty filter matches all entries. Texts are globs or
+/// `/regex/`, numbers are ranges, both as in rules. Values are compared as the journal shows them: a masked NIK matches as masked.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Match {
-    /// The entry's number. It tells before from after where the clock stands still: `">17"`.
+    /// Number of the entry. `">17"` selects later entries even when the clock is frozen.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<NumberRange>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub customer_id: Option<Pattern>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub methode: Option<Pattern>,
-    /// What was answered.
+    /// `errorCode` of the answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<Pattern>,
     /// HTTP status.
@@ -37,10 +37,10 @@ pub struct Match {
     pub transaction_id: Option<Pattern>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub transaction_source: Option<Pattern>,
-    /// The `ip` in the body: a network or a pattern.
+    /// `ip` in the body: a network or a pattern.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ip: Option<IpPattern>,
-    /// Whom the request came from: a network or a pattern.
+    /// Address of the peer: a network or a pattern.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peer: Option<IpPattern>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -49,22 +49,22 @@ pub struct Match {
     pub image: ImageMatch,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<State>,
-    /// Any rule that decided something.
+    /// Name of any rule that decided something.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rule: Option<Pattern>,
-    /// The fault's kind.
+    /// Kind of the fault.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fault: Option<Pattern>,
-    /// The name of any warning.
+    /// Name of any warning.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub warning: Option<Pattern>,
     /// Number of the connection, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connection: Option<NumberRange>,
-    /// The how manieth request of the customer, from 1.
+    /// Ordinal among the customer's requests, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ordinal: Option<NumberRange>,
-    /// Only entries at or after this instant of the simulator's clock.
+    /// Entries at or after this instant, by the simulator's clock.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<Since>,
 }
@@ -73,10 +73,10 @@ pub struct Match {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ImageMatch {
-    /// Of the file, in hexadecimal.
+    /// SHA-256 of the file, in hexadecimal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sha256: Option<Pattern>,
-    /// Size of the file, in bytes.
+    /// File size in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size: Option<NumberRange>,
 }
@@ -87,7 +87,7 @@ impl ImageMatch {
     }
 }
 
-/// An instant, written as RFC 3339.
+/// Instant in RFC 3339.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
 pub struct Since(#[schemars(with = "String", extend("format" = "date-time"))] pub Timestamp);
 
@@ -104,31 +104,31 @@ impl Serialize for Since {
     }
 }
 
-/// An entry that was nearly meant.
+/// Entry that nearly matched.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct NearMiss {
     pub id: u64,
-    /// What did not fit, by the condition's name.
+    /// Conditions that did not hold, by name.
     pub differs: BTreeMap<&'static str, Difference>,
 }
 
-/// What was wanted, and what the entry has.
+/// Expected and actual value of a condition.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Difference {
-    /// The condition, as written.
+    /// Condition as written.
     pub want: Value,
-    /// As the journal shows it; null where it has nothing.
+    /// Value in the journal; null when absent.
     pub got: Value,
 }
 
-/// One condition: its name, whether it holds where it is set, and what it looks at.
+/// One condition: its name, its predicate (true when not set), and the value that it checks.
 struct MatchField {
     name: &'static str,
     holds: fn(&Match, &Entry) -> bool,
     got: fn(&Entry) -> Value,
 }
 
-/// Every condition; the cheap and choosy ones first.
+/// All conditions; cheap and selective ones first.
 #[rustfmt::skip]
 const FIELDS: [MatchField; 19] = [
     field("customer_id", |m, e| text(&m.customer_id, Some(&e.customer_id)), |e| e.customer_id.clone().into()),
@@ -176,7 +176,7 @@ fn range(range: &Option<NumberRange>, value: Option<f64>) -> bool {
     range.as_ref().is_none_or(|range| value.is_some_and(|value| range.contains(value)))
 }
 
-/// The journal writes digests in lower case; clients may not.
+/// Matches a digest. The journal writes digests in lower case, but a client may write upper case.
 fn sha256(pattern: &Option<Pattern>, entry: &Entry) -> bool {
     let Some(pattern) = pattern else { return true };
     let digest = entry.request.image.as_ref().map(|image| image.sha256.as_str());
@@ -208,18 +208,18 @@ fn warnings(entry: &Entry) -> impl Iterator<Item = &str> {
 }
 
 impl Match {
-    /// Whether everything that is set holds.
+    /// Returns whether every condition that is set holds.
     #[must_use]
     pub fn matches(&self, entry: &Entry) -> bool {
         FIELDS.iter().all(|field| (field.holds)(self, entry))
     }
 
-    /// How many conditions do not hold.
+    /// Returns the number of conditions that do not hold.
     fn misses(&self, entry: &Entry) -> usize {
         FIELDS.iter().filter(|field| !(field.holds)(self, entry)).count()
     }
 
-    /// What does not fit.
+    /// Returns the conditions that do not hold.
     fn differences(&self, entry: &Entry) -> BTreeMap<&'static str, Difference> {
         let written = value(self);
         let missed = FIELDS.iter().filter(|field| !(field.holds)(self, entry));
@@ -233,21 +233,21 @@ impl Match {
         missed.map(|field| (field.name, difference(field))).collect()
     }
 
-    /// The entries that are not meant and come nearest, at most `most`: the customer's before all others', because tests that run
-    /// in parallel share a journal; then those with the fewest differences, and of equals those that stand first.
+    /// Returns the nearest entries that do not match, at most `max_count`: first those of the filter's customer, because tests that
+    /// run in parallel share a journal; then those with the fewest differences; ties keep the order of `entries`.
     #[must_use]
-    pub fn nearest(&self, entries: &[Arc<Entry>], most: usize) -> Vec<NearMiss> {
+    pub fn nearest(&self, entries: &[Arc<Entry>], max_count: usize) -> Vec<NearMiss> {
         let misses = entries.iter().map(|entry| (self.misses(entry), entry));
         let mut misses: Vec<_> = misses.filter(|(count, _)| *count > 0).collect();
         misses.sort_by_key(|(count, entry)| (!text(&self.customer_id, Some(&entry.customer_id)), *count));
-        misses.truncate(most);
+        misses.truncate(max_count);
         misses
             .into_iter()
             .map(|(_, entry)| NearMiss { id: entry.id, differs: self.differences(entry) })
             .collect()
     }
 
-    /// Whether a text of the journal is looked for by a whole NIK, which the journal masks.
+    /// Returns whether a text condition contains a full NIK, which the journal masks.
     #[must_use]
     pub fn names_a_nik(&self) -> bool {
         let patterns = [&self.transaction_id, &self.transaction_source].into_iter().flatten();
@@ -266,7 +266,7 @@ mod tests {
     use crate::state::journal::tests::entry;
     use crate::state::journal::{AnswerRecord, ImageRecord, RequestRecord};
 
-    /// An entry that has everything.
+    /// An entry with every field set.
     fn full() -> Entry {
         let image =
             ImageRecord { sha256: "ab".repeat(32), bytes: 5000, format: None, width: None, height: None };
@@ -298,11 +298,11 @@ mod tests {
         }
     }
 
-    fn wanted(json: Value) -> Match {
+    fn filter(json: Value) -> Match {
         serde_json::from_value(json).unwrap_or_else(|error| panic!("{error}"))
     }
 
-    /// For every condition one that holds of the full entry, and one that does not.
+    /// For every condition, one that holds for the full entry and one that does not.
     fn conditions() -> Vec<(Value, Value)> {
         [
             (json!({ "id": ">16" }), json!({ "id": ">17" })),
@@ -332,14 +332,14 @@ mod tests {
     }
 
     #[test]
-    fn every_condition_holds_fails_and_says_what_it_wanted() {
+    fn every_condition_holds_or_fails_with_its_expected_value() {
         let conditions = conditions();
         assert_eq!(conditions.len(), FIELDS.len());
         let keys = value(&schemars::schema_for!(Match))["properties"].as_object().unwrap().len();
         assert_eq!(keys, FIELDS.len() - 1, "image has two");
         for (good, bad) in conditions {
-            assert!(wanted(good.clone()).matches(&full()), "{good}");
-            let bad_match = wanted(bad.clone());
+            assert!(filter(good.clone()).matches(&full()), "{good}");
+            let bad_match = filter(bad.clone());
             assert!(!bad_match.matches(&full()), "{bad}");
             let differences = bad_match.differences(&full());
             let (name, difference) = differences.iter().next().unwrap();
@@ -352,14 +352,14 @@ mod tests {
     }
 
     #[test]
-    fn what_an_entry_does_not_have_fits_no_condition() {
+    fn an_absent_value_matches_no_condition() {
         let bare = Entry { ordinal: None, answer: AnswerRecord::default(), ..entry("demo", Code::FOUND) };
         for wild in ["code", "transaction_id", "transaction_source", "ip", "peer", "rule", "fault", "warning"]
         {
-            assert!(!wanted(json!({ wild: "*" })).matches(&bare), "{wild}");
+            assert!(!filter(json!({ wild: "*" })).matches(&bare), "{wild}");
         }
         for wild in ["status", "threshold", "ordinal"] {
-            assert!(!wanted(json!({ wild: "..999" })).matches(&bare), "{wild}");
+            assert!(!filter(json!({ wild: "..999" })).matches(&bare), "{wild}");
         }
     }
 
@@ -368,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn the_nearest_misses_have_the_fewest_differences_and_of_equals_the_newest_is_first() {
+    fn near_misses_are_ordered_by_differences_then_newest_first() {
         let newest_first = [
             numbered(5, "load", Code::BUSY),
             numbered(4, "demo", Code::BUSY),
@@ -376,30 +376,30 @@ mod tests {
             numbered(2, "demo", Code::QUOTA),
             numbered(1, "load", Code::FOUND),
         ];
-        let wanted = wanted(json!({ "customer_id": "demo", "code": "6018" }));
-        let nearest = wanted.nearest(&newest_first, 3);
+        let filter = filter(json!({ "customer_id": "demo", "code": "6018" }));
+        let nearest = filter.nearest(&newest_first, 3);
         assert_eq!(nearest.iter().map(|miss| miss.id).collect::<Vec<_>>(), [4, 2, 1]);
         let difference = Difference { want: json!("6018"), got: json!("6014") };
         assert_eq!(nearest[0].differs, BTreeMap::from([("code", difference)]));
-        assert_eq!(wanted.nearest(&newest_first, 9).len(), 4);
+        assert_eq!(filter.nearest(&newest_first, 9).len(), 4);
     }
 
     #[test]
-    fn what_others_ask_for_is_further_than_anything_the_customer_asked_for() {
+    fn near_misses_of_other_customers_come_last() {
         let newest_first = [
             numbered(3, "other-test", Code::FOUND),
             numbered(2, "other-test", Code::FOUND),
             numbered(1, "demo", Code::BUSY),
         ];
-        let wanted = wanted(json!({ "customer_id": "demo", "code": "6018", "threshold": 1 }));
-        assert_eq!(wanted.nearest(&newest_first, 1)[0].id, 1, "two differences, and still the nearest");
+        let filter = filter(json!({ "customer_id": "demo", "code": "6018", "threshold": 1 }));
+        assert_eq!(filter.nearest(&newest_first, 1)[0].id, 1, "two differences, and still the nearest");
     }
 
     #[test]
-    fn a_nik_in_a_condition_is_noticed() {
-        assert!(wanted(json!({ "transaction_id": "3174055708909001" })).names_a_nik());
+    fn a_nik_in_a_condition_is_detected() {
+        assert!(filter(json!({ "transaction_id": "3174055708909001" })).names_a_nik());
         assert!(
-            !wanted(json!({ "transaction_id": "317405XXXXXXXXXX", "customer_id": "demo" })).names_a_nik()
+            !filter(json!({ "transaction_id": "317405XXXXXXXXXX", "customer_id": "demo" })).names_a_nik()
         );
     }
 }

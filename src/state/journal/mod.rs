@@ -1,4 +1,4 @@
-//! The journal: what was asked, what was found, what was answered; and how to find and count it.
+//! Journal of requests: what was received, found and answered; with filters, counts and events.
 
 mod entry;
 mod matching;

@@ -1,4 +1,4 @@
-//! What is left out of what is shown: NIKs that a client put where they do not belong, and credentials in other fields' places.
+//! Redaction of what is shown: NIKs in fields where they do not belong, and credentials in the wrong fields.
 
 use std::borrow::Cow;
 
@@ -9,21 +9,21 @@ use crate::domain::nik::mask::without_niks;
 use crate::domain::warnings::Warning;
 use crate::protocol::encoding;
 
-/// What stands for a credential.
-const HIDDEN: &str = "***";
+/// Replacement for a redacted credential.
+const REDACTED: &str = "***";
 
-/// What is hidden in one request.
+/// Redacts NIKs and credentials in the texts of one request.
 #[derive(Clone, Default)]
 pub struct Redactor<'a> {
-    /// The customer's own, plain. They are hidden as base64 as well.
+    /// The customer's credentials, in plain text. Their base64 form is redacted as well.
     credentials: Vec<&'a str>,
-    /// Hidden inside longer texts, too.
+    /// Redacted inside longer texts, too.
     password: Option<&'a str>,
     show_niks: bool,
 }
 
-/// Shorter passwords may be common words: hidden inside other texts, they would tear holes into them.
-const PASSWORD_CHARS: usize = 8;
+/// Min. length of a password that is redacted inside other texts, in bytes. Shorter ones may be common words.
+const MIN_PASSWORD_LENGTH: usize = 8;
 
 // A derived Debug would print the password.
 impl std::fmt::Debug for Redactor<'_> {
@@ -33,7 +33,7 @@ impl std::fmt::Debug for Redactor<'_> {
 }
 
 impl<'a> Redactor<'a> {
-    /// Hides these credentials, and NIKs unless they are to be shown.
+    /// Creates a redactor of these credentials, and of NIKs unless `show_niks`.
     #[must_use]
     pub fn new(credentials: impl IntoIterator<Item = &'a str>, show_niks: bool) -> Redactor<'a> {
         Redactor {
@@ -43,13 +43,13 @@ impl<'a> Redactor<'a> {
         }
     }
 
-    /// Hides this wherever it stands, when it is long enough.
+    /// Redacts this password also inside longer texts, if it is long enough.
     #[must_use]
     pub fn hiding(self, password: Option<&'a str>) -> Redactor<'a> {
-        Redactor { password: password.filter(|text| text.len() >= PASSWORD_CHARS), ..self }
+        Redactor { password: password.filter(|text| text.len() >= MIN_PASSWORD_LENGTH), ..self }
     }
 
-    /// A value as it may be shown; borrowed when nothing has to be hidden.
+    /// Redacts a value; borrowed when nothing had to be redacted.
     #[must_use]
     pub fn value<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let is_credential = |credential: &&str| {
@@ -58,7 +58,7 @@ impl<'a> Redactor<'a> {
                     && text == encoding::encode(credential.as_bytes())
         };
         if self.credentials.iter().any(is_credential) {
-            Cow::Owned(HIDDEN.to_owned())
+            Cow::Owned(REDACTED.to_owned())
         } else if is_long_base64(text) {
             Cow::Owned(preview(text, 0))
         } else {
@@ -66,16 +66,16 @@ impl<'a> Redactor<'a> {
         }
     }
 
-    /// A text without what is hidden wherever it stands.
+    /// Redacts inside a text: the password, and NIKs.
     fn inside<'t>(&self, text: &'t str) -> Cow<'t, str> {
         match self.password.filter(|password| text.contains(password)) {
-            Some(password) => Cow::Owned(self.niks(&text.replace(password, HIDDEN)).into_owned()),
+            Some(password) => Cow::Owned(self.niks(&text.replace(password, REDACTED)).into_owned()),
             None => self.niks(text),
         }
     }
 
-    /// A message as it may be shown; borrowed when nothing has to be hidden. Credentials are hidden where they are quoted: one that is a
-    /// common word would otherwise tear holes into sentences.
+    /// Redacts a message; borrowed when nothing had to be redacted. Credentials are redacted only where they are quoted, because one
+    /// may be a common word.
     #[must_use]
     pub fn message<'t>(&self, text: &'t str) -> Cow<'t, str> {
         if self.credentials.is_empty() || !text.contains('"') {
@@ -83,22 +83,23 @@ impl<'a> Redactor<'a> {
         }
         let forms =
             self.credentials.iter().map(|text| [quoted(text), quoted(&encoding::encode(text.as_bytes()))]);
-        let hidden = forms.flatten().fold(text.to_owned(), |text, form| text.replace(&form, &quoted(HIDDEN)));
-        Cow::Owned(self.inside(&hidden).into_owned())
+        let redacted =
+            forms.flatten().fold(text.to_owned(), |text, form| text.replace(&form, &quoted(REDACTED)));
+        Cow::Owned(self.inside(&redacted).into_owned())
     }
 
     fn niks<'t>(&self, text: &'t str) -> Cow<'t, str> {
         if self.show_niks { Cow::Borrowed(text) } else { without_niks(text) }
     }
 
-    /// What was asked, as it may be shown. A threshold that is a NIK is none.
+    /// Redacts a request. A threshold that is a NIK is removed.
     #[must_use]
     pub fn request(&self, mut request: RequestRecord) -> RequestRecord {
         let RequestRecord { transaction_id, transaction_source, ip, user_agent, threshold, .. } =
             &mut request;
         for text in [transaction_id, transaction_source, ip, user_agent].into_iter().flatten() {
-            if let Some(hidden) = changed(self.value(text)) {
-                *text = hidden;
+            if let Some(redacted) = changed(self.value(text)) {
+                *text = redacted;
             }
         }
         *threshold = threshold.filter(|number| {
@@ -108,26 +109,26 @@ impl<'a> Redactor<'a> {
         request
     }
 
-    /// Findings as they may be shown.
+    /// Redacts findings.
     pub fn findings(&self, findings: &mut [Finding]) {
         for finding in findings {
-            if let Some(hidden) = changed(self.message(&finding.reason)) {
-                finding.reason = Cow::Owned(hidden);
+            if let Some(redacted) = changed(self.message(&finding.reason)) {
+                finding.reason = Cow::Owned(redacted);
             }
         }
     }
 
-    /// Warnings as they may be shown.
+    /// Redacts warnings.
     pub fn warnings(&self, warnings: &mut [Warning]) {
         for warning in warnings {
-            if let Some(hidden) = changed(self.message(&warning.message)) {
-                warning.message = hidden;
+            if let Some(redacted) = changed(self.message(&warning.message)) {
+                warning.message = redacted;
             }
         }
     }
 }
 
-/// What is to be shown instead, if that differs.
+/// Returns the redacted text if it differs from the original.
 fn changed(text: Cow<str>) -> Option<String> {
     match text {
         Cow::Borrowed(_) => None,
@@ -142,44 +143,45 @@ mod tests {
     const NIK: &str = "3174055708909001";
 
     #[test]
-    fn credentials_are_hidden_as_values_and_where_they_are_quoted() {
-        let discretion = Redactor::new(["password", "", "a \"b\""], false);
-        assert_eq!(discretion.value("password"), "***");
-        assert_eq!(discretion.value("cGFzc3dvcmQ="), "***", "as base64 as well");
-        assert_eq!(discretion.value("passwords"), "passwords");
-        assert_eq!(discretion.value(""), "");
+    fn credentials_are_redacted_as_values_and_where_they_are_quoted() {
+        let redactor = Redactor::new(["password", "", "a \"b\""], false);
+        assert_eq!(redactor.value("password"), "***");
+        assert_eq!(redactor.value("cGFzc3dvcmQ="), "***", "as base64 as well");
+        assert_eq!(redactor.value("passwords"), "passwords");
+        assert_eq!(redactor.value(""), "");
         assert_eq!(
-            discretion.message("password is missing; ip \"password\" is no address, nor is \"a \\\"b\\\"\""),
-            "password is missing; ip \"***\" is no address, nor is \"***\""
+            redactor
+                .message("password is missing; ip \"password\" is not an IP address, nor is \"a \\\"b\\\"\""),
+            "password is missing; ip \"***\" is not an IP address, nor is \"***\""
         );
     }
 
     #[test]
-    fn a_password_is_hidden_inside_other_texts_unless_it_is_short() {
-        let discretion = Redactor::new(["user", "pass-word"], false).hiding(Some("pass-word"));
-        assert_eq!(discretion.value("p=pass-word of user"), "p=*** of user");
-        assert_eq!(discretion.message("an extra key k=pass-word, \"user\""), "an extra key k=***, \"***\"");
-        let discretion = Redactor::new(["word"], false).hiding(Some("word"));
-        assert_eq!(discretion.value("wordy"), "wordy");
+    fn a_password_is_redacted_inside_other_texts_unless_it_is_short() {
+        let redactor = Redactor::new(["user", "pass-word"], false).hiding(Some("pass-word"));
+        assert_eq!(redactor.value("p=pass-word of user"), "p=*** of user");
+        assert_eq!(redactor.message("an extra key k=pass-word, \"user\""), "an extra key k=***, \"***\"");
+        let redactor = Redactor::new(["word"], false).hiding(Some("word"));
+        assert_eq!(redactor.value("wordy"), "wordy");
     }
 
     #[test]
     fn ciphertext_is_never_shown() {
-        let discretion = Redactor::default();
-        assert_eq!(discretion.value(&"Aa0+".repeat(86)), "(344 characters of base64)");
+        let redactor = Redactor::default();
+        assert_eq!(redactor.value(&"Aa0+".repeat(86)), "(344 characters of base64)");
     }
 
     #[test]
-    fn niks_are_masked_unless_they_are_to_be_shown() {
+    fn niks_are_masked_unless_configured_otherwise() {
         let request = || RequestRecord {
             ip: Some(NIK.to_owned()),
             threshold: NIK.parse().ok(),
             transaction_id: Some(format!("x{NIK}")),
             ..RequestRecord::default()
         };
-        let hidden = Redactor::new([], false).request(request());
-        assert_eq!((hidden.ip.as_deref(), hidden.threshold), (Some("317405XXXXXXXXXX"), None));
-        assert_eq!(hidden.transaction_id.as_deref(), Some("x317405XXXXXXXXXX"));
+        let redacted = Redactor::new([], false).request(request());
+        assert_eq!((redacted.ip.as_deref(), redacted.threshold), (Some("317405XXXXXXXXXX"), None));
+        assert_eq!(redacted.transaction_id.as_deref(), Some("x317405XXXXXXXXXX"));
         let shown = Redactor::new([], true).request(request());
         assert_eq!((shown.ip.as_deref(), shown.threshold), (Some(NIK), NIK.parse().ok()));
         let seven = RequestRecord { threshold: Some(7.25), ..RequestRecord::default() };

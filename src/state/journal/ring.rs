@@ -1,4 +1,5 @@
-//! The journal itself: a ring bounded in bytes, the oldest out first; the file beside it; and news of what happens in it.
+//! Journal: a ring buffer bounded in bytes that drops the oldest entries, an optional log file (JSON Lines), and a broadcast of
+//! events.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -12,74 +13,79 @@ use super::{Entry, Match, State};
 
 #[derive(Debug, Default)]
 struct Ring {
-    /// With their weights; ids rise, and have gaps where one customer's were cleared.
+    /// Entries with their weights. Ids are ascending, with gaps where a customer's entries were cleared.
     entries: VecDeque<(usize, Arc<Entry>)>,
     bytes: usize,
     last_id: u64,
     dropped: u64,
-    /// The id of the newest entry that was dropped; 0 while none was.
+    /// Id of the newest dropped entry; 0 if none was dropped.
     last_dropped: u64,
 }
 
-/// What happens in the journal.
+/// Event in the journal.
 #[derive(Clone, Debug)]
 pub enum JournalEvent {
-    /// An entry is in.
+    /// An entry was added.
     Added(Arc<Entry>),
-    /// It is done or aborted.
+    /// A request ended: done or aborted.
     Ended(Arc<Entry>),
-    /// Entries were forgotten on request.
+    /// Entries were cleared on request.
     Cleared,
 }
 
-/// News that a slow reader may fall behind before it loses some.
-const NEWS_KEPT: usize = 1024;
+/// Capacity of the event channel: a reader that falls behind by more events loses some.
+const EVENT_CAPACITY: usize = 1024;
 
-/// News, from where a reader left off.
+/// Subscription that resumes where a reader left off.
 #[derive(Debug)]
 pub struct Subscription {
-    /// What has happened since, oldest first.
+    /// Events since then, oldest first.
     pub missed: Vec<JournalEvent>,
-    /// How many entries since then the ring has lost, at most.
+    /// Upper bound on the entries since then that were dropped.
     pub lost: u64,
-    /// What happens from now on.
+    /// Events from now on.
     pub news: broadcast::Receiver<JournalEvent>,
 }
 
-/// How much a journal holds.
+/// Usage of the journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Usage {
     pub entries: usize,
-    /// About so much memory.
+    /// Approximate memory use.
     pub bytes: usize,
-    /// Entries that were lost for want of room.
+    /// Entries dropped because the journal was full.
     pub dropped: u64,
 }
 
-/// The ring, and the file that finished entries are appended to.
+/// Journal of requests: the ring, and the file that ended entries are appended to.
 #[derive(Debug)]
 pub struct Journal {
     ring: Mutex<Ring>,
-    most_bytes: usize,
-    /// Whether writing to it failed the last time.
+    max_bytes: usize,
+    /// The file, and whether the last write to it failed.
     file: Option<Mutex<(File, bool)>>,
-    /// Sent under the ring's lock, so that news come in the ring's order.
-    news: broadcast::Sender<JournalEvent>,
+    /// Sends under the ring's lock, so that events have the ring's order.
+    events: broadcast::Sender<JournalEvent>,
 }
 
 impl Journal {
-    /// A journal of at most `most_bytes`, and a file that every finished entry is appended to, one JSON object a line.
+    /// Creates a journal of at most `max_bytes` in memory. Ended entries are also appended to `file`, one JSON object per line.
     ///
     /// # Errors
     /// When the file cannot be opened.
-    pub fn new(most_bytes: usize, file: Option<&Path>) -> io::Result<Journal> {
+    pub fn new(max_bytes: usize, file: Option<&Path>) -> io::Result<Journal> {
         let open =
             |path| File::options().create(true).append(true).open(path).map(|file| Mutex::new((file, false)));
         let file = file.map(open).transpose()?;
-        Ok(Journal { ring: Mutex::default(), most_bytes, file, news: broadcast::Sender::new(NEWS_KEPT) })
+        Ok(Journal {
+            ring: Mutex::default(),
+            max_bytes,
+            file,
+            events: broadcast::Sender::new(EVENT_CAPACITY),
+        })
     }
 
-    /// Adds an entry, gives it its id, and hands it back to be ended.
+    /// Adds an entry and assigns its id. Returns the entry, for [`Journal::end`].
     pub fn add(&self, mut entry: Entry) -> Arc<Entry> {
         let mut ring = self.lock();
         ring.last_id += 1;
@@ -87,18 +93,18 @@ impl Journal {
         let (weight, entry) = (entry.weight(), Arc::new(entry));
         ring.bytes += weight;
         ring.entries.push_back((weight, Arc::clone(&entry)));
-        while ring.bytes > self.most_bytes {
-            let Some((weight, lost)) = ring.entries.pop_front() else { break };
+        while ring.bytes > self.max_bytes {
+            let Some((weight, dropped)) = ring.entries.pop_front() else { break };
             ring.bytes -= weight;
             ring.dropped += 1;
-            ring.last_dropped = lost.id;
+            ring.last_dropped = dropped.id;
         }
         self.publish(JournalEvent::Added(Arc::clone(&entry)));
         entry
     }
 
-    /// Says how a request ended, and appends its entry to the file, also one that the ring has lost. Gives the error when that
-    /// begins to fail: a full disk does not stop the endpoint, and is told once.
+    /// Sets how a request ended, and appends its entry to the file, even if the ring has dropped it. Returns an error only when
+    /// writing begins to fail: a full disk does not stop the endpoint and is reported once.
     pub fn end(&self, entry: &Arc<Entry>, state: State, elapsed_us: u64) -> Option<io::Error> {
         {
             let _in_order = self.lock();
@@ -108,9 +114,9 @@ impl Journal {
         self.append(entry)
     }
 
-    fn publish(&self, news: JournalEvent) {
-        // Without readers there is nobody to tell.
-        let _ = self.news.send(news);
+    fn publish(&self, event: JournalEvent) {
+        // Sending fails only without readers.
+        let _ = self.events.send(event);
     }
 
     fn append(&self, entry: &Entry) -> Option<io::Error> {
@@ -118,34 +124,34 @@ impl Journal {
         let mut line = serde_json::to_vec(entry).unwrap_or_default();
         line.push(b'\n');
         let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
-        let failed = file.0.write_all(&line).err();
-        let news = failed.is_some() && !file.1;
-        file.1 = failed.is_some();
-        failed.filter(|_| news)
+        let error = file.0.write_all(&line).err();
+        let begins_to_fail = error.is_some() && !file.1;
+        file.1 = error.is_some();
+        error.filter(|_| begins_to_fail)
     }
 
-    /// All entries, newest first; and how many the ring has lost. Looking through them needs no lock any more.
+    /// Returns all entries, newest first, and the number of dropped entries. Only copying them holds the lock.
     #[must_use]
     pub fn entries(&self) -> (Vec<Arc<Entry>>, u64) {
         let ring = self.lock();
         (ring.entries.iter().rev().map(|(_, entry)| Arc::clone(entry)).collect(), ring.dropped)
     }
 
-    /// The entries that are meant, newest first, at most `limit`; and how many the ring has lost.
+    /// Returns at most `limit` entries that match `filter`, newest first, and the number of dropped entries.
     #[must_use]
-    pub fn list(&self, wanted: &Match, limit: usize) -> (Vec<Arc<Entry>>, u64) {
+    pub fn list(&self, filter: &Match, limit: usize) -> (Vec<Arc<Entry>>, u64) {
         let (entries, dropped) = self.entries();
-        (entries.into_iter().filter(|entry| wanted.matches(entry)).take(limit).collect(), dropped)
+        (entries.into_iter().filter(|entry| filter.matches(entry)).take(limit).collect(), dropped)
     }
 
-    /// What happens from now on.
+    /// Subscribes to the events from now on.
     #[must_use]
     pub fn subscribe(&self) -> broadcast::Receiver<JournalEvent> {
-        self.news.subscribe()
+        self.events.subscribe()
     }
 
-    /// What has happened to entries behind `id` and happens from now on, without a gap. An id that was never given is of another
-    /// run: then everything is news.
+    /// Subscribes to the events of entries after `id`, past and future, without a gap. An id above the newest is from another run of
+    /// the simulator: the subscription then starts at the beginning.
     #[must_use]
     pub fn follow(&self, id: u64) -> Subscription {
         let ring = self.lock();
@@ -157,23 +163,23 @@ impl Journal {
             std::iter::once(JournalEvent::Added(Arc::clone(entry))).chain(ended)
         });
         let lost = ring.last_dropped.saturating_sub(id);
-        Subscription { missed: missed.collect(), lost, news: self.news.subscribe() }
+        Subscription { missed: missed.collect(), lost, news: self.events.subscribe() }
     }
 
-    /// How much it holds.
+    /// Returns how much the journal holds.
     #[must_use]
     pub fn fill(&self) -> Usage {
         let ring = self.lock();
         Usage { entries: ring.entries.len(), bytes: ring.bytes, dropped: ring.dropped }
     }
 
-    /// How many entries were ever added.
+    /// Returns how many entries were added so far.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.lock().last_id
     }
 
-    /// One entry.
+    /// Returns the entry with this id, if it is still kept.
     #[must_use]
     pub fn get(&self, id: u64) -> Option<Arc<Entry>> {
         let ring = self.lock();
@@ -181,8 +187,8 @@ impl Journal {
         ring.entries.get(index).map(|(_, entry)| Arc::clone(entry))
     }
 
-    /// Forgets every entry, or one customer's, also those in flight. Gives how many. Ids go on counting, and what was cleared
-    /// does not count as dropped.
+    /// Removes all entries, or one customer's, including those in flight. Returns how many. Ids continue, and cleared entries do not
+    /// count as dropped.
     pub fn clear(&self, customer_id: Option<&str>) -> usize {
         let mut ring = self.lock();
         let before = ring.entries.len();
@@ -192,13 +198,13 @@ impl Journal {
         before - ring.entries.len()
     }
 
-    /// Copies the entries behind `id` that are over, and forgets the originals; gives the newest id. Made while requests came, they lie
-    /// between what belonged to these, and each keeps pages of memory from being given back; the copies lie side by side.
+    /// Replaces the ended entries after `id` by copies and returns the newest id. This defragments the heap: the originals were
+    /// allocated among the data of requests and keep its pages from being released; the copies are contiguous.
     pub fn compact(&self, id: u64) -> u64 {
         let entries = self.entries().0;
         let newest = entries.first().map_or(id, |entry| entry.id);
-        let is_over = |entry: &&Arc<Entry>| entry.state.get() != State::InFlight;
-        for entry in entries.iter().take_while(|entry| entry.id > id).filter(is_over) {
+        let has_ended = |entry: &&Arc<Entry>| entry.state.get() != State::InFlight;
+        for entry in entries.iter().take_while(|entry| entry.id > id).filter(has_ended) {
             self.replace(Arc::new(Entry::clone(entry)));
         }
         newest
@@ -206,7 +212,7 @@ impl Journal {
 
     fn replace(&self, entry: Arc<Entry>) {
         let mut ring = self.lock();
-        // It may have been cleared meanwhile.
+        // The entry may have been cleared meanwhile.
         if let Ok(index) = ring.entries.binary_search_by_key(&entry.id, |(_, entry)| entry.id) {
             ring.entries[index].1 = entry;
         }
@@ -226,14 +232,14 @@ mod tests {
     use crate::state::journal::tests::entry;
 
     #[test]
-    fn entries_come_newest_first_and_filtered() {
+    fn entries_are_listed_newest_first_and_filtered() {
         let journal = Journal::new(1 << 20, None).unwrap();
         journal.add(entry("a", Code::FOUND));
         journal.add(entry("b", Code::BUSY));
         journal.add(entry("a", Code::BUSY));
-        let ids = |wanted: serde_json::Value| {
-            let wanted = serde_json::from_value(wanted).unwrap();
-            journal.list(&wanted, 10).0.iter().map(|entry| entry.id).collect::<Vec<_>>()
+        let ids = |filter: serde_json::Value| {
+            let filter = serde_json::from_value(filter).unwrap();
+            journal.list(&filter, 10).0.iter().map(|entry| entry.id).collect::<Vec<_>>()
         };
         assert_eq!(ids(json!({})), [3, 2, 1]);
         assert_eq!(ids(json!({ "customer_id": "a" })), [3, 1]);
@@ -243,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ring_is_bounded_in_bytes_and_counts_what_it_lost() {
+    fn the_ring_is_bounded_in_bytes_and_counts_dropped_entries() {
         let weight = entry("a", Code::FOUND).weight();
         let journal = Journal::new(3 * weight, None).unwrap();
         for _ in 0..5 {
@@ -256,24 +262,24 @@ mod tests {
     }
 
     #[test]
-    fn copies_say_the_same_and_who_is_under_way_is_left_alone() {
+    fn compact_copies_ended_entries_and_keeps_those_in_flight() {
         let journal = Journal::new(1 << 20, None).unwrap();
-        let [over, under_way, new] = [(); 3].map(|()| journal.add(entry("a", Code::FOUND)));
-        journal.end(&over, State::Done, 7);
-        let told = |entry: &Entry| serde_json::to_value(entry).unwrap();
+        let [ended, in_flight, new] = [(); 3].map(|()| journal.add(entry("a", Code::FOUND)));
+        journal.end(&ended, State::Done, 7);
+        let json = |entry: &Entry| serde_json::to_value(entry).unwrap();
         assert_eq!(journal.compact(0), 3);
         journal.end(&new, State::Done, 8);
         let now = journal.entries().0;
         assert_eq!([&now[2], &now[1], &now[0]].map(|entry| entry.id), [1, 2, 3]);
-        assert!(told(&now[2]) == told(&over) && !Arc::ptr_eq(&now[2], &over));
-        assert!(Arc::ptr_eq(&now[1], &under_way), "its end would be lost");
+        assert!(json(&now[2]) == json(&ended) && !Arc::ptr_eq(&now[2], &ended));
+        assert!(Arc::ptr_eq(&now[1], &in_flight), "its end would be lost");
         assert_eq!(journal.compact(3), 3);
-        assert!(Arc::ptr_eq(&journal.get(3).unwrap(), &new), "not behind the id");
+        assert!(Arc::ptr_eq(&journal.get(3).unwrap(), &new), "not after the id");
         assert_eq!(Journal::new(1, None).unwrap().compact(5), 5);
     }
 
     #[test]
-    fn what_is_cleared_is_gone_and_the_ids_go_on() {
+    fn cleared_entries_are_removed_and_ids_continue() {
         let journal = Journal::new(1 << 20, None).unwrap();
         for customer in ["a", "b", "a", "b"] {
             journal.add(entry(customer, Code::FOUND));
@@ -290,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn an_ended_entry_is_appended_to_the_file_even_when_the_ring_has_lost_it() {
+    fn an_ended_entry_is_appended_to_the_file_even_when_the_ring_has_dropped_it() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("journal.jsonl");
         let journal = Journal::new(0, Some(&path)).unwrap();
@@ -304,15 +310,15 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn a_full_disk_is_told_once() {
+    fn a_full_disk_is_reported_once() {
         let journal = Journal::new(0, Some(Path::new("/dev/full"))).unwrap();
         let entry = journal.add(entry("a", Code::FOUND));
         assert_eq!([(); 2].map(|()| journal.end(&entry, State::Done, 1).is_some()), [true, false]);
     }
 
-    /// What news say: a letter, and the entry's id.
-    fn told(news: &JournalEvent) -> String {
-        match news {
+    /// Formats an event: `+` or `-` and the entry's id, or `cleared`.
+    fn shown(event: &JournalEvent) -> String {
+        match event {
             JournalEvent::Added(entry) => format!("+{}", entry.id),
             JournalEvent::Ended(entry) => format!("-{}", entry.id),
             JournalEvent::Cleared => "cleared".to_owned(),
@@ -320,24 +326,24 @@ mod tests {
     }
 
     #[test]
-    fn who_follows_misses_nothing_and_hears_nothing_twice() {
+    fn a_subscription_has_no_gap_and_no_duplicates() {
         let journal = Journal::new(1 << 20, None).unwrap();
         let entries = [(); 3].map(|()| journal.add(entry("a", Code::FOUND)));
         journal.end(&entries[1], State::Done, 1);
-        let mut followed = journal.follow(1);
-        assert_eq!(followed.missed.iter().map(told).collect::<Vec<_>>(), ["+2", "-2", "+3"]);
-        assert_eq!(followed.lost, 0);
+        let mut subscription = journal.follow(1);
+        assert_eq!(subscription.missed.iter().map(shown).collect::<Vec<_>>(), ["+2", "-2", "+3"]);
+        assert_eq!(subscription.lost, 0);
         journal.end(&entries[2], State::Aborted, 1);
         journal.add(entry("a", Code::FOUND));
         journal.clear(None);
-        let heard: Vec<_> =
-            std::iter::from_fn(|| followed.news.try_recv().ok()).map(|news| told(&news)).collect();
-        assert_eq!(heard, ["-3", "+4", "cleared"]);
+        let received: Vec<_> =
+            std::iter::from_fn(|| subscription.news.try_recv().ok()).map(|event| shown(&event)).collect();
+        assert_eq!(received, ["-3", "+4", "cleared"]);
         assert!(journal.follow(4).missed.is_empty());
     }
 
     #[test]
-    fn who_left_off_before_what_the_ring_still_has_is_told_how_much_is_lost() {
+    fn a_subscription_counts_dropped_entries() {
         let weight = entry("a", Code::FOUND).weight();
         let journal = Journal::new(2 * weight, None).unwrap();
         for _ in 0..5 {
@@ -345,7 +351,7 @@ mod tests {
         }
         let lost = |id| (journal.follow(id).lost, journal.follow(id).missed.len());
         assert_eq!([lost(0), lost(1), lost(3), lost(5)], [(3, 2), (2, 2), (0, 2), (0, 0)]);
-        assert_eq!(lost(99), (3, 2), "another run's id");
+        assert_eq!(lost(99), (3, 2), "an id of another run");
         assert_eq!(journal.fill(), Usage { entries: 2, bytes: 2 * weight, dropped: 3 });
     }
 

@@ -1,4 +1,4 @@
-//! How many entries are meant, how many were expected, and what comes near when that differs.
+//! Verification: how many entries match, how many were expected, and the near misses.
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Entry, Match, NearMiss};
 
-/// How many entries are expected: exactly so many, or a range with one end or both.
+/// Expected number of entries: an exact count, or a range with a lower bound, an upper bound or both.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(extend("minProperties" = 1))]
@@ -20,19 +20,21 @@ pub struct ExpectedCount {
 }
 
 impl ExpectedCount {
-    /// The counts that are right.
+    /// Returns the range of expected counts.
     ///
     /// # Errors
-    /// When nothing is expected, or what contradicts itself.
+    /// When no count is set, or the counts contradict each other.
     pub fn counts(&self) -> Result<RangeInclusive<u64>, String> {
         match *self {
             ExpectedCount { exactly: None, at_least: None, at_most: None } => {
-                Err("no count is given".to_owned())
+                Err("no count is set: use exactly, at_least or at_most".to_owned())
             }
             ExpectedCount { exactly: Some(count), at_least: None, at_most: None } => Ok(count..=count),
-            ExpectedCount { exactly: Some(_), .. } => Err("exactly stands alone".to_owned()),
-            ExpectedCount { at_least: Some(least), at_most: Some(most), .. } if least > most => {
-                Err(format!("no count is at least {least} and at most {most}"))
+            ExpectedCount { exactly: Some(_), .. } => {
+                Err("exactly cannot be combined with at_least or at_most".to_owned())
+            }
+            ExpectedCount { at_least: Some(min), at_most: Some(max), .. } if min > max => {
+                Err(format!("at_least {min} is greater than at_most {max}"))
             }
             ExpectedCount { at_least, at_most, .. } => {
                 Ok(at_least.unwrap_or_default()..=at_most.unwrap_or(u64::MAX))
@@ -43,39 +45,39 @@ impl ExpectedCount {
 
 impl fmt::Display for ExpectedCount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ends = [("exactly", self.exactly), ("at least", self.at_least), ("at most", self.at_most)];
-        let said: Vec<_> =
-            ends.iter().filter_map(|(words, count)| Some(format!("{words} {}", (*count)?))).collect();
-        f.write_str(&said.join(" and "))
+        let bounds = [("exactly", self.exactly), ("at least", self.at_least), ("at most", self.at_most)];
+        let texts: Vec<_> =
+            bounds.iter().filter_map(|(name, count)| Some(format!("{name} {}", (*count)?))).collect();
+        f.write_str(&texts.join(" and "))
     }
 }
 
-/// What a journal has of what is meant.
+/// Matching entries of a journal, and near misses.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct MatchReport {
-    /// How many entries are meant.
+    /// Number of matching entries.
     pub count: u64,
-    /// The ids of those, the newest first, at most [`MatchReport::MATCHED`].
+    /// Ids of the matching entries, newest first, at most [`MatchReport::MATCHED`].
     pub matched: Vec<u64>,
-    /// Those that come nearest without being meant, at most [`MatchReport::NEAREST`].
+    /// Nearest entries that do not match, at most [`MatchReport::NEAREST`].
     pub nearest: Vec<NearMiss>,
 }
 
 impl MatchReport {
-    /// So many ids are told.
+    /// Max. reported ids.
     pub const MATCHED: usize = 10;
-    /// So many near misses are told.
+    /// Max. reported near misses.
     pub const NEAREST: usize = 5;
 
-    /// Counts. The entries stand newest first.
+    /// Matches `entries`, which are ordered newest first, against `filter`.
     #[must_use]
-    pub fn of(entries: &[Arc<Entry>], wanted: &Match) -> MatchReport {
-        let taken: Vec<_> =
-            entries.iter().filter(|entry| wanted.matches(entry)).map(|entry| entry.id).collect();
+    pub fn of(entries: &[Arc<Entry>], filter: &Match) -> MatchReport {
+        let matched: Vec<_> =
+            entries.iter().filter(|entry| filter.matches(entry)).map(|entry| entry.id).collect();
         MatchReport {
-            count: taken.len() as u64,
-            matched: taken.into_iter().take(MatchReport::MATCHED).collect(),
-            nearest: wanted.nearest(entries, MatchReport::NEAREST),
+            count: matched.len() as u64,
+            matched: matched.into_iter().take(MatchReport::MATCHED).collect(),
+            nearest: filter.nearest(entries, MatchReport::NEAREST),
         }
     }
 }
