@@ -232,7 +232,7 @@ fn customers_extend_each_other_and_follow_each_others_changes() {
     let (status, code, _) = refused(&sim, "DELETE", "/customers/base", "");
     assert_eq!((status, code.as_str()), (409, "in_use"));
     let (status, _, path) = refused(&sim, "PUT", "/customers/base", r#"{"extends":"child"}"#);
-    assert_eq!((status, path), (400, json!("/extends")), "a circle");
+    assert_eq!((status, path), (400, json!("/extends")), "circular extends");
     assert_eq!(refused(&sim, "PUT", "/customers/other", r#"{"extends":"nobody"}"#).2, "/extends");
     assert_eq!(done(&sim, "GET", "/customers/child", Value::Null)["quota"]["per_day"], 6, "nothing changed");
 }
@@ -370,7 +370,7 @@ fn a_draft_is_held_to_what_files_may_say() {
         (
             customer(json!({ "extends": "demo", "rules": [{ "delay": "1s", "ttl": "5m" }] })),
             "/customers/x/rules/0",
-            "put over the admin API",
+            "created over the admin API",
         ),
         (customer(json!({ "extends": "demo", "key": "generate" })), "/customers/x/key", "generate"),
         (customer(json!({ "extends": "put" })), "/customers/x/extends", "there is no customer put"),
