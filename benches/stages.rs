@@ -13,7 +13,7 @@ use dukcapil_fr_sim::internals::domain::limits::Limits;
 use dukcapil_fr_sim::internals::domain::matcher::Gallery;
 use dukcapil_fr_sim::internals::domain::policy::{Policy, PolicySpec};
 use dukcapil_fr_sim::internals::domain::quota::QuotaView;
-use dukcapil_fr_sim::internals::domain::rules::{Counting, DrawContext, Facts, RuleEffects, Scenario};
+use dukcapil_fr_sim::internals::domain::rules::{DrawContext, Facts, RuleEffects, Scenario};
 use dukcapil_fr_sim::internals::engine::{Engine, EngineSettings, RequestHead};
 use dukcapil_fr_sim::internals::keys::{self, KeyRing, PrivateKey};
 use dukcapil_fr_sim::internals::protocol::encoding::{Base64Mode, encode};
@@ -80,11 +80,10 @@ const STAGES: [Work; 9] = [
         let facts =
             Facts { transaction_id: Some("T-1"), threshold: Some(7.0), ordinal: 1, ..Facts::default() };
         for rule in rules {
-            let stage =
-                DrawContext { seed: 0, customer_id: "bench", max_counters: 1000, counting: Counting::Look };
-            let mut decided = RuleEffects::default();
-            Scenario::default().decide(&[rule], &facts, stage, &mut decided);
-            black_box(decided);
+            let context = DrawContext { seed: 0, customer_id: "bench", max_counters: 1000 };
+            let mut effects = RuleEffects::default();
+            black_box(Scenario::default().decide(std::iter::once(&**rule), &facts, context, &mut effects));
+            black_box(effects);
         }
     }),
     ("render", "an answer with one candidate", |_| {

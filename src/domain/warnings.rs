@@ -4,7 +4,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::evidence::Credential;
+use super::evidence::{Credential, Evidence};
 use crate::protocol::Body;
 
 /// A deviation that was accepted, but that clients should not rely on.
@@ -86,11 +86,9 @@ fn media_type_warning(name: &'static str, header: &str, value: Option<&str>) -> 
 
 /// Returns the fields whose base64 had line breaks that were accepted.
 #[must_use]
-pub fn fields_with_line_breaks(
-    user_id: &Credential,
-    password: &Credential,
-    photo: bool,
-) -> Vec<&'static str> {
+pub fn fields_with_line_breaks(evidence: &Evidence) -> Vec<&'static str> {
+    let Evidence { user_id, password, .. } = evidence;
+    let photo = evidence.photo.as_ref().is_some_and(|photo| photo.line_breaks);
     let has_line_breaks =
         |credential: &Credential| matches!(credential, Credential::Opened { line_breaks: true, .. });
     [("user_id", has_line_breaks(user_id)), ("password", has_line_breaks(password)), ("image", photo)]

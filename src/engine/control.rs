@@ -122,7 +122,7 @@ impl Engine {
         self.remove_expired();
         let before = self.customer(id.as_str());
         let now = match &before {
-            Some(customer) => self.now_of(&customer_state::lock(&self.states.book(&customer.id))),
+            Some(customer) => self.now_of(&customer_state::lock(&self.states.of(&customer.id))),
             None => self.clock.now(),
         };
         let done = put(now);
@@ -130,12 +130,12 @@ impl Engine {
             self.fixtures().keys.forget(id.as_str());
         }
         let (listed, states_quota) = done?;
-        let book = self.states.state_since(id.as_str(), now);
+        let state = self.states.state_since(id.as_str(), now);
         if let Some(before) = before {
-            let mut book = customer_state::lock(&book);
-            forget_the_gone(&mut book, &before, &listed.customer);
+            let mut state = customer_state::lock(&state);
+            forget_the_gone(&mut state, &before, &listed.customer);
             if states_quota || before.per_day != listed.customer.per_day {
-                book.clear_quota_override();
+                state.clear_quota_override();
             }
         }
         Ok(listed)
@@ -149,7 +149,7 @@ impl Engine {
 
     fn unused_id(&self) -> CustomerId {
         loop {
-            let number = self.made.fetch_add(1, Ordering::Relaxed);
+            let number = self.next_generated.fetch_add(1, Ordering::Relaxed);
             let mut random = self.random_for("", number);
             // Always a good id: letters, a hyphen and hexadecimal digits.
             if let Ok(id) = format!("test-{:08x}", random.random::<u32>()).parse::<CustomerId>()
@@ -187,7 +187,7 @@ impl Engine {
 
     fn forget_customer(&self, id: &CustomerId) {
         self.states.close(id.as_str());
-        self.stations.forget(id.as_str());
+        self.pools.forget(id.as_str());
         self.reset_gallery(Some(id.as_str()));
         self.fixtures().keys.forget(id.as_str());
     }
@@ -214,7 +214,7 @@ impl Engine {
     pub fn replace_fixtures(&self, fixtures: Fixtures) -> Vec<String> {
         let warnings = self.customers.replace_fixtures(fixtures, self.clock.now());
         let (fixtures, customers) = (self.fixtures(), self.customers.customers(self.clock.now()));
-        self.stations.follow(fixtures.capacities(&customers));
+        self.pools.follow(fixtures.capacities(&customers));
         self.evidence.clear_ciphertexts();
         warnings
     }
@@ -222,9 +222,9 @@ impl Engine {
     /// The rules of a customer in force, in the order in which they are tried.
     #[must_use]
     pub fn rules(&self, customer: &Customer) -> Vec<Arc<Rule>> {
-        let book = self.states.book(&customer.id);
-        let book = customer_state::lock(&book);
-        book.rules(&customer.rules, self.now_of(&book))
+        let state = self.states.of(&customer.id);
+        let state = customer_state::lock(&state);
+        state.rules(&customer.rules, self.now_of(&state))
     }
 
     /// Puts a rule of this name, in place of the one that was put before. It comes before the customer's own rules.
@@ -235,43 +235,43 @@ impl Engine {
         let spec = RuleSpec { name: Some(name.to_owned()), ..spec };
         let fixtures = self.fixtures();
         let mut rule = Rule::new(&spec, 1, &|name| fixtures.attached_file(name))?;
-        let book = self.states.book(customer_id);
-        let mut book = customer_state::lock(&book);
-        let now = self.now_of(&book);
+        let state = self.states.of(customer_id);
+        let mut state = customer_state::lock(&state);
+        let now = self.now_of(&state);
         rule.put_at(now)?;
-        book.remove_rules(|known| known.expires.is_some_and(|expires| expires <= now));
-        match book.put_rules.iter().position(|known| known.name == rule.name) {
+        state.remove_rules(|known| known.expires.is_some_and(|expires| expires <= now));
+        match state.put_rules.iter().position(|known| known.name == rule.name) {
             // The same rule put again changes nothing but its end: its counts and its window go on.
-            Some(index) if book.put_rules[index].fingerprint == rule.fingerprint => {
-                rule.put = book.put_rules[index].put;
-                book.put_rules[index] = Arc::new(rule);
+            Some(index) if state.put_rules[index].fingerprint == rule.fingerprint => {
+                rule.put = state.put_rules[index].put;
+                state.put_rules[index] = Arc::new(rule);
             }
             Some(index) => {
-                let replaced = std::mem::replace(&mut book.put_rules[index], Arc::new(rule));
-                book.scenario.forget(replaced.fingerprint);
+                let replaced = std::mem::replace(&mut state.put_rules[index], Arc::new(rule));
+                state.scenario.forget(replaced.fingerprint);
             }
-            None if book.put_rules.len() >= MAX_PUT_RULES => {
+            None if state.put_rules.len() >= MAX_PUT_RULES => {
                 return Err(format!(
                     "{customer_id} has {MAX_PUT_RULES} rules put over the admin API; take some back"
                 ));
             }
-            None => book.put_rules.push(Arc::new(rule)),
+            None => state.put_rules.push(Arc::new(rule)),
         }
         Ok(spec)
     }
 
     /// Takes back a rule that was put, or all of them. Gives how many.
     pub fn remove_rules(&self, customer_id: &str, name: Option<&str>) -> usize {
-        let book = self.states.book(customer_id);
-        let mut book = customer_state::lock(&book);
-        book.remove_rules(|rule| name.is_none_or(|name| rule.name == name))
+        let state = self.states.of(customer_id);
+        let mut state = customer_state::lock(&state);
+        state.remove_rules(|rule| name.is_none_or(|name| rule.name == name))
     }
 
     /// What a customer's clock shows.
     #[must_use]
     pub fn clock_of(&self, customer_id: &str) -> ClockReading {
-        let book = self.states.book(customer_id);
-        let mode = customer_state::lock(&book).clock;
+        let state = self.states.of(customer_id);
+        let mode = customer_state::lock(&state).clock;
         mode.read(self.clock.read())
     }
 
@@ -280,11 +280,11 @@ impl Engine {
     /// # Errors
     /// When that leaves the range of instants.
     pub fn change_clock_of(&self, customer_id: &str, change: ClockMove) -> Result<ClockReading, String> {
-        let book = self.states.book(customer_id);
-        let mut book = customer_state::lock(&book);
+        let state = self.states.of(customer_id);
+        let mut state = customer_state::lock(&state);
         let lead = self.clock.read();
-        book.clock = book.clock.changed(change, lead, crate::state::clock::ClockMode::default())?;
-        Ok(book.clock.read(lead))
+        state.clock = state.clock.changed(change, lead, crate::state::clock::ClockMode::default())?;
+        Ok(state.clock.read(lead))
     }
 
     /// Takes something back to the beginning, for one customer or for all. [`Scope::All`] of one customer keeps the customer.
@@ -310,17 +310,17 @@ impl Engine {
         if includes(Scope::Clock) {
             self.reset_clocks(customer_id);
         }
-        for (book, now) in self.books(customer_id) {
-            let mut book = customer_state::lock(&book);
+        for (state, now) in self.states(customer_id) {
+            let mut state = customer_state::lock(&state);
             if includes(Scope::Rules) {
-                book.remove_rules(|_| true);
-                book.scenario.forget_all();
+                state.remove_rules(|_| true);
+                state.scenario.forget_all();
             }
             if includes(Scope::Quota) {
-                book.reset_quota();
+                state.reset_quota();
             }
             if includes(Scope::State) {
-                book.reset_scenario(now);
+                state.reset_scenario(now, self.states.next_instance());
             }
         }
         if includes(Scope::Gallery) {
@@ -332,16 +332,14 @@ impl Engine {
         Ok(())
     }
 
-    /// The books of all, or of one customer, with the instant on each one's clock.
-    fn books(&self, customer_id: Option<&str>) -> Vec<(customer_state::SharedState, Timestamp)> {
-        let books = match customer_id {
-            Some(id) => {
-                self.customer(id).map(|customer| self.states.book(&customer.id)).into_iter().collect()
-            }
+    /// The states of all, or of one customer, with the instant on each one's clock.
+    fn states(&self, customer_id: Option<&str>) -> Vec<(customer_state::SharedState, Timestamp)> {
+        let states = match customer_id {
+            Some(id) => self.customer(id).map(|customer| self.states.of(&customer.id)).into_iter().collect(),
             None => self.states.opened(),
         };
-        let now = |book: &customer_state::SharedState| self.now_of(&customer_state::lock(book));
-        books.into_iter().map(|book| (Arc::clone(&book), now(&book))).collect()
+        let now = |state: &customer_state::SharedState| self.now_of(&customer_state::lock(state));
+        states.into_iter().map(|state| (Arc::clone(&state), now(&state))).collect()
     }
 
     fn reset_clocks(&self, customer_id: Option<&str>) {
@@ -349,14 +347,14 @@ impl Engine {
             // A reset cannot leave the range of instants.
             let _ = self.clock.change(ClockMove::Reset);
         }
-        for (book, _) in self.books(customer_id) {
-            customer_state::lock(&book).clock = crate::state::clock::ClockMode::default();
+        for (state, _) in self.states(customer_id) {
+            customer_state::lock(&state).clock = crate::state::clock::ClockMode::default();
         }
     }
 }
 
 /// What was counted for rules that a customer has no longer.
-fn forget_the_gone(book: &mut CustomerState, before: &Customer, after: &Customer) {
+fn forget_the_gone(state: &mut CustomerState, before: &Customer, after: &Customer) {
     let stays = |rule: &Rule| after.rules.iter().any(|after| after.fingerprint == rule.fingerprint);
-    before.rules.iter().filter(|rule| !stays(rule)).for_each(|rule| book.scenario.forget(rule.fingerprint));
+    before.rules.iter().filter(|rule| !stays(rule)).for_each(|rule| state.scenario.forget(rule.fingerprint));
 }

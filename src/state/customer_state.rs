@@ -2,13 +2,13 @@
 //! nothing expensive is computed under it.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use jiff::Timestamp;
 use jiff::civil::Date;
 
 use super::clock;
-use super::recent::RecentRequests;
 use crate::domain::quota::QuotaView;
 use crate::domain::rules::{Rule, Scenario};
 
@@ -16,34 +16,36 @@ use crate::domain::rules::{Rule, Scenario};
 const DAYS_KEPT: usize = 400;
 
 /// Running state of a customer.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct CustomerState {
+    /// Which run of this customer's state it is: another after each creation and each reset of the scenario. What the journal has of
+    /// earlier runs is not compared with.
+    instance: u64,
     requests: u64,
     used: BTreeMap<Date, u64>,
     /// Set by `PUT /customers/{customer_id}/quota`; `Some(None)` removes the limit.
     per_day: Option<Option<u64>>,
-    /// Requests in flight.
-    pub in_flight: u64,
+    in_flight: Arc<AtomicU64>,
     pub scenario: Scenario,
     /// The customer's own clock.
     pub clock: clock::ClockMode,
     /// Rules created over the admin API; they are evaluated before the customer's own and survive a reload.
     pub put_rules: Vec<Arc<Rule>>,
-    /// Recent requests.
-    pub recent: RecentRequests,
 }
 
 impl CustomerState {
-    /// Counts a request and returns its ordinal, from 1.
-    pub fn arrive(&mut self) -> u64 {
+    /// Counts a request: its ordinal from 1, the requests in flight including it, and the guard that ends it.
+    pub fn begin_request(&mut self) -> BegunRequest {
         self.requests += 1;
-        self.requests
+        let in_flight = self.in_flight.fetch_add(1, Ordering::Relaxed) + 1;
+        let guard = InFlight(Some(Arc::clone(&self.in_flight)));
+        BegunRequest { ordinal: self.requests, in_flight, guard }
     }
 
-    /// Returns the ordinal of the next request.
+    /// Which run of the customer's state this is.
     #[must_use]
-    pub fn next_ordinal(&self) -> u64 {
-        self.requests + 1
+    pub fn instance(&self) -> u64 {
+        self.instance
     }
 
     /// Returns the quota of `day`; `fixture` is the limit in the fixtures.
@@ -89,11 +91,11 @@ impl CustomerState {
         self.clear_quota_override();
     }
 
-    /// Restarts the scenario: resets its state, rule counters, request ordinals and recent requests.
-    pub fn reset_scenario(&mut self, began: Timestamp) {
+    /// Restarts the scenario: resets its state, rule counters and request ordinals. `instance` is the number of the new run.
+    pub fn reset_scenario(&mut self, began: Timestamp, instance: u64) {
+        self.instance = instance;
         self.requests = 0;
         self.scenario = Scenario::begin(began);
-        self.recent = RecentRequests::default();
     }
 
     /// Removes the rules of the admin API for which `goes` is true, with their counters. Returns how many.
@@ -111,13 +113,44 @@ impl CustomerState {
     }
 }
 
+/// A request that was counted.
+#[derive(Debug)]
+pub struct BegunRequest {
+    /// From 1.
+    pub ordinal: u64,
+    /// Requests of the customer in flight, this one included.
+    pub in_flight: u64,
+    pub guard: InFlight,
+}
+
+/// Counts a request as in flight until it is released or dropped. No lock is taken.
+#[derive(Debug)]
+pub struct InFlight(Option<Arc<AtomicU64>>);
+
+impl InFlight {
+    /// Ends the request.
+    pub fn release(&mut self) {
+        if let Some(count) = self.0.take() {
+            count.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.release();
+    }
+}
+
 /// Running state of a customer, shared by its requests.
 pub type SharedState = Arc<Mutex<CustomerState>>;
 
 /// Running state of all customers.
 #[derive(Debug)]
 pub struct CustomerStates {
-    books: RwLock<HashMap<String, SharedState>>,
+    by_id: RwLock<HashMap<String, SharedState>>,
+    /// Number of the newest run of a customer's state.
+    last_instance: AtomicU64,
     /// Start of the simulator: the scenarios of the fixtures begin then.
     began: Timestamp,
 }
@@ -126,40 +159,57 @@ impl CustomerStates {
     /// Creates an empty collection.
     #[must_use]
     pub fn new(began: Timestamp) -> CustomerStates {
-        CustomerStates { books: RwLock::default(), began }
+        CustomerStates { by_id: RwLock::default(), last_instance: AtomicU64::new(0), began }
     }
 
     /// Returns the state of an existing customer; created on first use.
     #[must_use]
-    pub fn book(&self, customer_id: &str) -> SharedState {
+    pub fn of(&self, customer_id: &str) -> SharedState {
         self.state_since(customer_id, self.began)
     }
 
     /// Returns the state of a customer; if it has none yet, creates one whose scenario began at `began`.
     pub fn state_since(&self, customer_id: &str, began: Timestamp) -> SharedState {
-        let known = self.books.read().unwrap_or_else(PoisonError::into_inner).get(customer_id).cloned();
+        let known = self.by_id.read().unwrap_or_else(PoisonError::into_inner).get(customer_id).cloned();
         known.unwrap_or_else(|| {
-            let mut books = self.books.write().unwrap_or_else(PoisonError::into_inner);
-            let book = || CustomerState { scenario: Scenario::begin(began), ..CustomerState::default() };
-            Arc::clone(books.entry(customer_id.to_owned()).or_insert_with(|| Arc::new(Mutex::new(book()))))
+            let mut by_id = self.by_id.write().unwrap_or_else(PoisonError::into_inner);
+            let new = || CustomerState {
+                instance: self.next_instance(),
+                scenario: Scenario::begin(began),
+                ..CustomerState::default()
+            };
+            Arc::clone(by_id.entry(customer_id.to_owned()).or_insert_with(|| Arc::new(Mutex::new(new()))))
         })
+    }
+
+    /// Returns the number of a new run of some customer's state.
+    pub fn next_instance(&self) -> u64 {
+        self.last_instance.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     /// Returns all states created so far.
     #[must_use]
     pub fn opened(&self) -> Vec<SharedState> {
-        self.books.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+        self.by_id.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
     /// Removes a customer's state. Its requests in flight keep the state that they began with.
     pub fn close(&self, customer_id: &str) {
-        self.books.write().unwrap_or_else(PoisonError::into_inner).remove(customer_id);
+        self.by_id.write().unwrap_or_else(PoisonError::into_inner).remove(customer_id);
     }
 }
 
 /// Locks a customer's state. Ignores poisoning: every change is one assignment, so a panic cannot leave it half changed.
-pub fn lock(book: &Mutex<CustomerState>) -> MutexGuard<'_, CustomerState> {
-    book.lock().unwrap_or_else(PoisonError::into_inner)
+pub fn lock(state: &Mutex<CustomerState>) -> MutexGuard<'_, CustomerState> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Returns a copy of a customer's state, for a dry run. Nothing that is done to it reaches the original.
+#[must_use]
+pub fn copy(state: &Mutex<CustomerState>) -> SharedState {
+    let copy = lock(state).clone();
+    let in_flight = AtomicU64::new(copy.in_flight.load(Ordering::Relaxed));
+    Arc::new(Mutex::new(CustomerState { in_flight: Arc::new(in_flight), ..copy }))
 }
 
 #[cfg(test)]

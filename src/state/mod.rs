@@ -10,7 +10,6 @@ pub mod journal;
 pub mod metrics;
 pub mod observer;
 pub mod print_cache;
-pub mod recent;
 pub mod timer;
 pub mod timing;
 pub mod worker_pool;

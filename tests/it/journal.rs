@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 
 use dukcapil_fr_sim::internals::http::admin::{Removed, requests, verify, wait};
 use dukcapil_fr_sim::internals::http::api_error;
-use dukcapil_fr_sim::internals::state::journal::{AnswerRecord, Elapsed, Entry, EntryState, RequestRecord};
+use dukcapil_fr_sim::internals::state::journal::{
+    AnswerRecord, Elapsed, Entry, EntryState, RequestMarks, RequestRecord,
+};
 use dukcapil_fr_sim::internals::state::timer::Timer;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -185,8 +187,13 @@ fn waiting_hears_of_ends_and_of_clearing() {
     let question = json!({ "match": { "state": "aborted" }, "timeout": "5s" });
     let waiter = waiting(&sim, question);
     timer.awaited(Duration::from_secs(5));
-    let entry = sim.0.engine().journal.add(entry("demo"));
-    sim.0.engine().journal.end(&entry, dukcapil_fr_sim::internals::state::journal::State::Aborted, 1);
+    let entry = sim.0.engine().journal.add(entry("demo"), RequestMarks::default());
+    sim.0.engine().journal.end(
+        &entry,
+        dukcapil_fr_sim::internals::state::journal::State::Aborted,
+        1,
+        std::time::Instant::now(),
+    );
     assert_eq!(waiter.join().unwrap().1["requests"][0]["id"], 2);
     let waiter = waiting(&sim, json!({ "count": 3, "timeout": "6s" }));
     timer.awaited(Duration::from_secs(6));
@@ -379,7 +386,7 @@ fn a_slow_reader_is_told_how_much_it_missed() {
     let mut events = Events::follow(&sim, "", "");
     const ADDED: u64 = 30_000;
     for _ in 0..ADDED {
-        sim.0.engine().journal.add(entry("demo"));
+        sim.0.engine().journal.add(entry("demo"), RequestMarks::default());
     }
     let (mut heard, mut lost) = (0, 0);
     while heard + lost < ADDED {

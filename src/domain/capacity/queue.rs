@@ -20,7 +20,7 @@ pub enum Availability {
 }
 
 /// Workers, and the requests that wait for them. It has no clock: callers report when a request enters and leaves.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ServiceQueue {
     pub workers: usize,
     pub queue: usize,

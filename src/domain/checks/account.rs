@@ -8,26 +8,26 @@ use crate::protocol::Code;
 
 const THIS: Check = Check::Account;
 
-pub fn check(case: &CheckInput) -> Finding {
-    let Some(customer) = case.customer else {
+pub fn check(input: &CheckInput) -> Finding {
+    let Some(customer) = input.customer else {
         return Finding::failed(
             THIS,
-            case.policy.unknown_customer.clone(),
-            format!("no customer has the id {}", text::quoted(case.customer_id)),
+            input.policy.unknown_customer.clone(),
+            format!("no customer has the id {}", text::quoted(input.customer_id)),
             "use the id of a fixture, such as demo, in /api/face-recognition/{customer_id}/{methode}",
         );
     };
     let wrong = [
-        mismatch("user_id", &case.user_id, &customer.account.user_id, &customer.account.password),
-        mismatch("password", &case.password, &customer.account.password, &customer.account.user_id),
+        mismatch("user_id", &input.evidence.user_id, &customer.account.user_id, &customer.account.password),
+        mismatch("password", &input.evidence.password, &customer.account.password, &customer.account.user_id),
     ];
     let wrong: Vec<_> = wrong.into_iter().flatten().collect();
     match wrong.first() {
         Some((_, hint)) => {
             let reasons: Vec<_> = wrong.iter().map(|(reason, _)| reason.as_str()).collect();
-            Finding::failed(THIS, Code::ACCOUNT, with_owner(case, reasons.join("; ")), *hint)
+            Finding::failed(THIS, Code::ACCOUNT, with_owner(input, reasons.join("; ")), *hint)
         }
-        None if decrypted(&case.user_id) && decrypted(&case.password) => {
+        None if decrypted(&input.evidence.user_id) && decrypted(&input.evidence.password) => {
             Finding::passed(THIS, "user_id and password are the customer's")
         }
         None => Finding::unknown(THIS, "user_id and password could not both be decrypted"),
@@ -65,8 +65,8 @@ fn mismatch(
     Some((format!("{name} was decrypted, {how}"), hint))
 }
 
-fn with_owner(case: &CheckInput, reason: String) -> String {
-    match &case.owner_of_user_id {
+fn with_owner(input: &CheckInput, reason: String) -> String {
+    match &input.evidence.owner_of_user_id {
         Some(owner) => format!("{reason}; user_id is that of customer {owner}"),
         None => reason,
     }

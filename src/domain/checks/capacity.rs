@@ -8,8 +8,8 @@ use crate::protocol::Code;
 
 const THIS: Check = Check::Capacity;
 
-pub fn check(case: &CheckInput) -> Finding {
-    match case.availability {
+pub fn check(input: &CheckInput) -> Finding {
+    match input.availability {
         None => Finding::unknown(
             THIS,
             "evaluated only when no other check failed, so that a failed request takes no slot",

@@ -7,8 +7,8 @@ use crate::protocol::Code;
 
 const THIS: Check = Check::Decryption;
 
-pub fn check(case: &CheckInput) -> Finding {
-    let fields = [("user_id", &case.user_id), ("password", &case.password)];
+pub fn check(input: &CheckInput) -> Finding {
+    let fields = [("user_id", &input.evidence.user_id), ("password", &input.evidence.password)];
     let rejected: Vec<_> = fields
         .iter()
         .filter_map(|(name, credential)| match credential {

@@ -8,13 +8,13 @@ use serde::Serialize;
 
 use crate::domain::capacity::Availability;
 use crate::domain::customer::Customer;
-use crate::domain::evidence::{Credential, Photo};
+use crate::domain::evidence::{Evidence, Photo};
 use crate::domain::policy::{Check, Policy};
 use crate::domain::quota::QuotaView;
 use crate::protocol::{Body, Code};
 
 /// Input of the checks: everything a check may use. No clock, no file, no lock.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct CheckInput<'a> {
     pub body: &'a Body<'a>,
     pub customer_id: &'a str,
@@ -25,16 +25,19 @@ pub struct CheckInput<'a> {
     pub policy: &'a Policy,
     /// TCP peer, or the client address that a configured proxy reports.
     pub peer: Option<IpAddr>,
-    pub user_id: Credential,
-    pub password: Credential,
-    /// `None` when `image` is missing or not a string.
-    pub photo: Option<Photo<'a>>,
+    pub evidence: &'a Evidence<'a>,
     /// Today's quota, at this moment.
     pub quota: QuotaView,
     /// Availability of the matcher; `None` when it was not requested, because another check failed.
     pub availability: Option<Availability>,
-    /// Id of the customer that the decrypted user_id belongs to, when it is another one.
-    pub owner_of_user_id: Option<String>,
+}
+
+impl<'a> CheckInput<'a> {
+    /// The photo; `None` when `image` is missing or not a string.
+    #[must_use]
+    pub fn photo(&self) -> Option<&'a Photo<'a>> {
+        self.evidence.photo.as_ref()
+    }
 }
 
 /// Result of a check.

@@ -5,13 +5,13 @@ use crate::domain::policy::Check;
 
 const THIS: Check = Check::Image;
 
-pub fn check(case: &CheckInput) -> Finding {
-    let Some(photo) = &case.photo else {
+pub fn check(input: &CheckInput) -> Finding {
+    let Some(photo) = input.photo() else {
         return Finding::unknown(THIS, "there is no image to check");
     };
     match (&photo.fault, photo.format, photo.dimensions) {
         (Some(fault), ..) => {
-            Finding::failed(THIS, case.policy.bad_image.clone(), format!("image {fault}"), fault.hint())
+            Finding::failed(THIS, input.policy.bad_image.clone(), format!("image {fault}"), fault.hint())
         }
         (None, Some(format), Some((width, height))) => {
             Finding::passed(THIS, format!("{format} of {width} x {height} pixels, {} bytes", photo.bytes))

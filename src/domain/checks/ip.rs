@@ -10,8 +10,8 @@ use crate::protocol::{Code, Field};
 
 const THIS: Check = Check::Ip;
 
-pub fn check(case: &CheckInput) -> Finding {
-    let results = [body_ip(case), peer(case)];
+pub fn check(input: &CheckInput) -> Finding {
+    let results = [body_ip(input), peer(input)];
     let reasons = |filter: fn(&AddressResult) -> bool| -> String {
         let texts: Vec<_> =
             results.iter().flatten().filter(|result| filter(result)).map(AddressResult::text).collect();
@@ -50,8 +50,8 @@ impl AddressResult {
     }
 }
 
-fn body_ip(case: &CheckInput) -> Option<AddressResult> {
-    let Some(text) = case.body.text(Field::Ip) else {
+fn body_ip(input: &CheckInput) -> Option<AddressResult> {
+    let Some(text) = input.body.text(Field::Ip) else {
         return Some(AddressResult::Unknown("there is no ip to check"));
     };
     let Ok(ip) = text.parse::<IpAddr>() else {
@@ -61,7 +61,7 @@ fn body_ip(case: &CheckInput) -> Option<AddressResult> {
             hint.to_owned(),
         ));
     };
-    Some(match case.customer {
+    Some(match input.customer {
         None => AddressResult::Unknown("the customer is unknown, and so is its allow list"),
         Some(customer) if customer.allows(ip) => AddressResult::Allowed(format!("ip {ip} is allowed")),
         Some(customer) => AddressResult::Rejected(
@@ -72,9 +72,9 @@ fn body_ip(case: &CheckInput) -> Option<AddressResult> {
 }
 
 /// Checks the peer; `None` when the customer does not restrict it.
-fn peer(case: &CheckInput) -> Option<AddressResult> {
-    let customer = case.customer.filter(|customer| customer.access_peer)?;
-    Some(match case.peer {
+fn peer(input: &CheckInput) -> Option<AddressResult> {
+    let customer = input.customer.filter(|customer| customer.access_peer)?;
+    Some(match input.peer {
         None => AddressResult::Unknown("the connection's peer is unknown"),
         Some(peer) if customer.allows(peer) => AddressResult::Allowed(format!("peer {peer} is allowed")),
         Some(peer) => AddressResult::Rejected(

@@ -29,24 +29,25 @@ const CHECKS: [fn(&CheckInput) -> Finding; 8] = [
 
 /// Evaluates every check; returns the findings in the default order.
 #[must_use]
-pub fn assess(case: &CheckInput) -> Vec<Finding> {
-    CHECKS.iter().map(|check| check(case)).collect()
+pub fn assess(input: &CheckInput) -> Vec<Finding> {
+    CHECKS.iter().map(|check| check(input)).collect()
 }
 
-/// Re-evaluates the quota check, after the quota has changed.
-pub fn reassess_quota(case: &CheckInput, findings: &mut [Finding]) {
-    replace(findings, quota::check(case));
+/// Evaluates one check.
+#[must_use]
+pub fn check(check: Check, input: &CheckInput) -> Finding {
+    CHECKS[check as usize](input)
 }
 
-/// Re-evaluates the capacity check, for a request in which no other check failed.
-pub fn reassess_capacity(case: &CheckInput, findings: &mut [Finding]) {
-    replace(findings, capacity::check(case));
-}
-
-fn replace(findings: &mut [Finding], by: Finding) {
-    if let Some(finding) = findings.iter_mut().find(|finding| finding.check == by.check) {
-        *finding = by;
+/// Replaces the findings of those checks that `newer` has.
+#[must_use]
+pub fn replaced(mut findings: Vec<Finding>, newer: Vec<Finding>) -> Vec<Finding> {
+    for finding in newer {
+        if let Some(older) = findings.iter_mut().find(|older| older.check == finding.check) {
+            *older = finding;
+        }
     }
+    findings
 }
 
 /// Returns the failed finding that is answered; `None` when no check failed.

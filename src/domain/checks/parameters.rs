@@ -9,17 +9,17 @@ use crate::protocol::body::FIELDS;
 
 const THIS: Check = Check::Parameters;
 
-pub fn check(case: &CheckInput) -> Finding {
-    let methode = wrong_methode(case);
-    let body = match &case.body.fault {
+pub fn check(input: &CheckInput) -> Finding {
+    let methode = wrong_methode(input);
+    let body = match &input.body.fault {
         Some(fault) => Some((fault.reason.clone(), fault.hint.clone())),
-        None => field_faults(case),
+        None => field_faults(input),
     };
     match (body, methode) {
         (None, None) => Finding::passed(THIS, "all seven fields are present, with the right type and length"),
         (Some((reason, hint)), None) => Finding::failed(THIS, Code::PARAMETERS, reason, hint),
         (None, Some((reason, hint))) => {
-            Finding::failed(THIS, case.policy.wrong_methode.clone(), reason, hint)
+            Finding::failed(THIS, input.policy.wrong_methode.clone(), reason, hint)
         }
         (Some((reason, hint)), Some((also, _))) => {
             Finding::failed(THIS, Code::PARAMETERS, format!("{reason}; {also}"), hint)
@@ -27,21 +27,21 @@ pub fn check(case: &CheckInput) -> Finding {
     }
 }
 
-fn field_faults(case: &CheckInput) -> Option<(String, String)> {
-    let faults: Vec<_> = FIELDS.iter().filter_map(|rule| case.body.field_fault(rule.field)).collect();
+fn field_faults(input: &CheckInput) -> Option<(String, String)> {
+    let faults: Vec<_> = FIELDS.iter().filter_map(|rule| input.body.field_fault(rule.field)).collect();
     (!faults.is_empty()).then(|| (faults.join("; "), HINT.to_owned()))
 }
 
 const HINT: &str = "send all seven keys, none empty: transactionId (at most 20 characters), transactionSource (50), \
                     threshold (number), image, user_id, password, ip (15)";
 
-fn wrong_methode(case: &CheckInput) -> Option<(String, String)> {
-    let allowed = &case.customer?.methode;
-    if allowed.iter().any(|methode| methode == case.methode) {
+fn wrong_methode(input: &CheckInput) -> Option<(String, String)> {
+    let allowed = &input.customer?.methode;
+    if allowed.iter().any(|methode| methode == input.methode) {
         return None;
     }
     Some((
-        format!("methode {} is not the customer's", text::quoted(case.methode)),
-        format!("methode of {} is: {}", case.customer_id, allowed.join(" or ")),
+        format!("methode {} is not the customer's", text::quoted(input.methode)),
+        format!("methode of {} is: {}", input.customer_id, allowed.join(" or ")),
     ))
 }

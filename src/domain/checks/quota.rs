@@ -6,11 +6,11 @@ use crate::protocol::Code;
 
 const THIS: Check = Check::Quota;
 
-pub fn check(case: &CheckInput) -> Finding {
-    if case.customer.is_none() {
+pub fn check(input: &CheckInput) -> Finding {
+    if input.customer.is_none() {
         return Finding::unknown(THIS, "the customer is unknown, and so is its quota");
     }
-    let quota = case.quota;
+    let quota = input.quota;
     match (quota.per_day, quota.left()) {
         (Some(limit), Some(0)) => Finding::failed(
             THIS,

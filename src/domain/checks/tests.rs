@@ -1,12 +1,13 @@
 //! Every check as a table of cases: input, status and reason.
 
+use std::net::IpAddr;
 use std::sync::{Arc, LazyLock};
 
 use super::*;
 use crate::base::network::AllowedNetwork;
 use crate::domain::capacity::Availability;
 use crate::domain::customer::{Account, Customer};
-use crate::domain::evidence::{Credential, Photo};
+use crate::domain::evidence::{Credential, Evidence, Photo};
 use crate::domain::policy::Policy;
 use crate::domain::quota::QuotaView;
 use crate::keys::PrivateKey;
@@ -40,26 +41,43 @@ fn decrypted(plain: &str) -> Credential {
     Credential::Opened { plain: plain.to_owned(), line_breaks: false }
 }
 
+/// What a case may change of the good one.
+struct Case {
+    methode: &'static str,
+    peer: Option<IpAddr>,
+    evidence: Evidence<'static>,
+    quota: QuotaView,
+    availability: Option<Availability>,
+}
+
 /// Evaluates the checks on the good case, modified by `change`.
-fn evaluate(json: &str, customer: Option<&Customer>, change: impl Fn(&mut CheckInput)) -> Vec<Finding> {
+fn evaluate(json: &str, customer: Option<&Customer>, change: impl Fn(&mut Case)) -> Vec<Finding> {
     let body = Body::decode(json.as_bytes());
     let policy = customer.map_or_else(Policy::default, |customer| customer.policy.clone());
-    let mut case = CheckInput {
-        body: &body,
-        customer_id: customer.map_or("nobody", |customer| customer.id.as_str()),
+    let mut case = Case {
         methode: "CALL_FN",
-        customer,
-        policy: &policy,
         peer: None,
-        user_id: decrypted("demo-user"),
-        password: decrypted("demo-password"),
-        photo: Some(photo()),
+        evidence: Evidence {
+            user_id: decrypted("demo-user"),
+            password: decrypted("demo-password"),
+            photo: Some(photo()),
+            owner_of_user_id: None,
+        },
         quota: QuotaView { per_day: Some(80), used: 0 },
         availability: Some(Availability::Unlimited),
-        owner_of_user_id: None,
     };
     change(&mut case);
-    assess(&case)
+    assess(&CheckInput {
+        body: &body,
+        customer_id: customer.map_or("nobody", |customer| customer.id.as_str()),
+        methode: case.methode,
+        customer,
+        policy: &policy,
+        peer: case.peer,
+        evidence: &case.evidence,
+        quota: case.quota,
+        availability: case.availability,
+    })
 }
 
 fn photo() -> Photo<'static> {
@@ -165,12 +183,12 @@ fn decryption() {
     let demo = customer();
     let rejected = |text: &str| Credential::Refused { reason: text.to_owned(), hint: "do".to_owned() };
     let both = evaluate(GOOD, Some(&demo), |case| {
-        case.user_id = rejected("is bad");
-        case.password = rejected("is worse");
+        case.evidence.user_id = rejected("is bad");
+        case.evidence.password = rejected("is worse");
     });
     expect(&both, Check::Decryption, Status::Failed, Some("5006"), "user_id is bad; password is worse");
     expect(&both, Check::Account, Status::Unknown, None, "could not both be decrypted");
-    let absent = evaluate(GOOD, Some(&demo), |case| case.password = Credential::Absent);
+    let absent = evaluate(GOOD, Some(&demo), |case| case.evidence.password = Credential::Absent);
     expect(&absent, Check::Decryption, Status::Unknown, None, "there is no password");
 }
 
@@ -179,8 +197,8 @@ fn account() {
     let demo = customer();
     let failed = |user: &str, password: &str, reason: &str| {
         let findings = evaluate(GOOD, Some(&demo), |case| {
-            case.user_id = decrypted(user);
-            case.password = decrypted(password);
+            case.evidence.user_id = decrypted(user);
+            case.evidence.password = decrypted(password);
         });
         expect(&findings, Check::Account, Status::Failed, Some("5001"), reason);
         let finding = findings.iter().find(|finding| finding.check == Check::Account).unwrap();
@@ -198,13 +216,13 @@ fn account() {
     failed("demo-password", "demo-user", "holds the other field's value");
     failed("demo-user", "geheim", "password was decrypted, but is not this customer's");
     let other = evaluate(GOOD, Some(&demo), |case| {
-        case.user_id = decrypted("bank");
-        case.owner_of_user_id = Some("bank".to_owned());
+        case.evidence.user_id = decrypted("bank");
+        case.evidence.owner_of_user_id = Some("bank".to_owned());
     });
     expect(&other, Check::Account, Status::Failed, Some("5001"), "user_id is that of customer bank");
     let wrong_user = evaluate(GOOD, Some(&demo), |case| {
-        case.user_id = decrypted("x");
-        case.password = Credential::Absent;
+        case.evidence.user_id = decrypted("x");
+        case.evidence.password = Credential::Absent;
     });
     expect(&wrong_user, Check::Account, Status::Failed, Some("5001"), "not this customer's");
     let unknown = evaluate(GOOD, None, |_| {});
@@ -290,17 +308,18 @@ fn image() {
     let mut demo = customer();
     demo.policy.bad_image = Code::BAD_PHOTO;
     let broken = evaluate(GOOD, Some(&demo), |case| {
-        case.photo = Some(Photo::of_file(b"GIF89a".to_vec(), &crate::domain::limits::Limits::default()))
+        case.evidence.photo =
+            Some(Photo::of_file(b"GIF89a".to_vec(), &crate::domain::limits::Limits::default()))
     });
     expect(&broken, Check::Image, Status::Failed, Some("6015"), "image is GIF, not a jpg or png");
-    let none = evaluate(GOOD, Some(&demo), |case| case.photo = None);
+    let none = evaluate(GOOD, Some(&demo), |case| case.evidence.photo = None);
     expect(&none, Check::Image, Status::Unknown, None, "no image");
 }
 
 #[test]
 fn the_precedence_decides_which_failure_is_answered() {
     let findings = evaluate("{}", None, |case| {
-        case.user_id = Credential::Refused { reason: "x".to_owned(), hint: "y".to_owned() };
+        case.evidence.user_id = Credential::Refused { reason: "x".to_owned(), hint: "y".to_owned() };
     });
     let first = |order: &[Check]| first_failed(&findings, order).map(|finding| finding.check);
     assert_eq!(first(&Check::ALL), Some(Check::Parameters));

@@ -9,9 +9,9 @@ const THIS: Check = Check::Threshold;
 /// Valid thresholds (doc 4.6). Assumed: both ends and fractions are allowed.
 pub const RANGE: std::ops::RangeInclusive<f64> = 1.0..=20.0;
 
-pub fn check(case: &CheckInput) -> Finding {
-    let text = case.body.threshold_text().unwrap_or_default();
-    match case.body.threshold() {
+pub fn check(input: &CheckInput) -> Finding {
+    let text = input.body.threshold_text().unwrap_or_default();
+    match input.body.threshold() {
         None => Finding::unknown(THIS, "there is no threshold to check"),
         Some(threshold) if RANGE.contains(&threshold) => {
             Finding::passed(THIS, format!("{text} is within 1 to 20"))

@@ -125,7 +125,7 @@ pub enum Upload {
 /// What is done instead of sending the regular response.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
-    pub way: Delivery,
+    pub delivery: Delivery,
     pub listener: Option<ListenerFault>,
     /// Details for the journal: what was done, and at which offset.
     pub note: Map<String, Value>,
@@ -142,11 +142,11 @@ pub enum Delivery {
 
 impl Plan {
     pub(super) fn answer(answer: HttpAnswer) -> Plan {
-        Plan { way: Delivery::Answer(answer), listener: None, note: Map::new() }
+        Plan { delivery: Delivery::Answer(answer), listener: None, note: Map::new() }
     }
 
     pub(super) fn steps(steps: impl Into<Vec<Step>>) -> Plan {
-        Plan { way: Delivery::Steps(steps.into()), listener: None, note: Map::new() }
+        Plan { delivery: Delivery::Steps(steps.into()), listener: None, note: Map::new() }
     }
 
     pub(super) fn note(mut self, name: &str, value: impl Into<Value>) -> Plan {

@@ -83,7 +83,7 @@ impl ImageWhen {
 }
 
 /// What conditions are compared with. A value that is not known yet, or could not be read, matches no condition.
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Facts<'a> {
     pub outcome: Option<&'a Code>,
     pub transaction_id: Option<&'a str>,
@@ -93,7 +93,7 @@ pub struct Facts<'a> {
     pub sha256: Option<&'a [u8; 32]>,
     pub image_bytes: Option<usize>,
     /// NIKs of all identities that the matcher finds in the photo.
-    pub similar: Vec<String>,
+    pub similar: &'a [String],
     pub headers: &'a [(String, String)],
     pub ordinal: u64,
     pub in_flight: u64,
@@ -280,7 +280,11 @@ as_text!(TimeOfDay, Window);
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use super::*;
+
+    static SIMILAR: LazyLock<[String; 1]> = LazyLock::new(|| ["3174055708909001".to_owned()]);
 
     fn facts() -> Facts<'static> {
         Facts {
@@ -290,7 +294,7 @@ mod tests {
             threshold: Some(7.0),
             sha256: Some(&[0xAB; 32]),
             image_bytes: Some(5000),
-            similar: vec!["3174055708909001".to_owned()],
+            similar: SIMILAR.as_slice(),
             headers: const { &[] },
             ordinal: 3,
             in_flight: 2,

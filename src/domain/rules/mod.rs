@@ -10,7 +10,7 @@ mod spec;
 pub use chance::{Chance, Draw};
 pub use condition::{Facts, TimeOfDay, When, Window, since};
 pub use reply::{Reply, ReplySpec};
-pub use scenario::{Counting, DrawContext, Firing, Scenario};
+pub use scenario::{DrawContext, Firing, Scenario, ScenarioChange};
 pub use spec::{Checks, FileReader, Per, Rule, RuleSpec};
 
 use super::delay::Delay;

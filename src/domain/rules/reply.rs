@@ -81,6 +81,21 @@ impl Reply {
         }
     }
 
+    /// Returns the candidates that the reply sets; `None` when it sets none.
+    #[must_use]
+    pub fn candidates(&self) -> Option<&[Candidate]> {
+        match self {
+            Reply::Code { candidates, .. } => candidates.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// Whether the answer has the candidates that the matcher finds: 6018 without candidates of its own.
+    #[must_use]
+    pub fn needs_match(&self) -> bool {
+        matches!(self, Reply::Code { code, candidates: None, .. } if *code == Code::FOUND)
+    }
+
     /// Validates a reply; `file` returns the bytes of a file of the fixture directory.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! Scenario of a customer: its state, when it began, and the counters of its rules. Rules are evaluated in order.
 
 use std::collections::{HashMap, VecDeque};
+use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -14,7 +15,7 @@ use crate::base::hash::digest;
 use crate::base::random::RngKey;
 
 /// Mutable state of a scenario.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Scenario {
     /// When the scenario began: when the simulator started, or at the last reset.
     pub began: Timestamp,
@@ -37,7 +38,6 @@ pub struct DrawContext<'a> {
     pub customer_id: &'a str,
     /// Max number of counters; beyond it the oldest is evicted.
     pub max_counters: usize,
-    pub counting: Counting,
 }
 
 /// Fingerprint of the rule, and digest of what it is counted per: a digest, because a client's transactionId may be a megabyte.
@@ -59,12 +59,24 @@ pub struct Firing {
     pub decides: Vec<Effect>,
 }
 
-/// Whether evaluating rules changes the counters and the state.
+/// A field of a scenario that evaluating rules changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Counting {
-    Count,
-    /// Dry run: no counter and no state changes.
-    Look,
+pub enum ScenarioChange<'a> {
+    State,
+    /// Number of draws of the rule with this name.
+    Draws(&'a str),
+    /// A counter of the rule with this name.
+    Counter(&'a str),
+}
+
+impl fmt::Display for ScenarioChange<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ScenarioChange::State => f.write_str("state"),
+            ScenarioChange::Draws(rule) => write!(f, "draws/{rule}"),
+            ScenarioChange::Counter(rule) => write!(f, "count/{rule}"),
+        }
+    }
 }
 
 impl Scenario {
@@ -74,31 +86,43 @@ impl Scenario {
         Scenario { began, ..Scenario::default() }
     }
 
-    /// Evaluates the rules in order and adds their effects to `decided`.
-    pub fn decide(
+    /// Evaluates the rules in order, comparing their conditions with `facts` and the scenario's own state, and adds their effects to
+    /// `effects`. Returns the fields that changed.
+    pub fn decide<'a>(
         &mut self,
-        rules: &[&Rule],
+        rules: impl Iterator<Item = &'a Rule>,
         facts: &Facts,
         context: DrawContext,
-        decided: &mut RuleEffects,
-    ) {
-        let had_state = decided.set_state.is_some();
+        effects: &mut RuleEffects,
+    ) -> Vec<ScenarioChange<'a>> {
+        let (had_state, mut changes) = (effects.set_state.is_some(), Vec::new());
+        let state = self.state.clone();
+        let facts = &Facts { state: &state, ..*facts };
         for rule in rules {
-            let effects: Vec<_> =
-                rule.effects().into_iter().filter(|effect| decided.is_unset(*effect)).collect();
+            let unset: Vec<_> =
+                rule.effects().into_iter().filter(|effect| effects.is_unset(*effect)).collect();
             let began = self.began_for(rule);
-            if effects.is_empty() || !rule.spec.when.matches(facts, began) {
+            if unset.is_empty() || !rule.spec.when.matches(facts, began) {
                 continue;
             }
-            if let Some((ordinal, draw)) = self.count_and_draw(rule, facts, context, since(began, facts.now))
-            {
-                effects.iter().for_each(|effect| decided.apply(rule, *effect));
-                decided.firings.push(Firing { rule: rule.name.clone(), ordinal, draw, decides: effects });
+            changes.push(ScenarioChange::Counter(&rule.name));
+            let Some((ordinal, draw)) = self.count_and_draw(rule, facts, context, since(began, facts.now))
+            else {
+                continue;
+            };
+            changes.push(ScenarioChange::Draws(&rule.name));
+            if draw.fires {
+                unset.iter().for_each(|effect| effects.apply(rule, *effect));
+                effects.firings.push(Firing { rule: rule.name.clone(), ordinal, draw, decides: unset });
             }
         }
-        if let (Counting::Count, false, Some(state)) = (context.counting, had_state, &decided.set_state) {
+        if let (false, Some(state)) = (had_state, &effects.set_state)
+            && self.state != *state
+        {
             self.state.clone_from(state);
+            changes.push(ScenarioChange::State);
         }
+        changes
     }
 
     /// Returns when a rule's window begins: when the scenario began or when the rule was created, whichever is later.
@@ -120,7 +144,7 @@ impl Scenario {
         self.draws.clear();
     }
 
-    /// Counts a request that matches the rule. Returns its ordinal and the draw when the rule fires.
+    /// Counts a request that matches the rule. Returns its ordinal and its draw, if the rule is drawn for it.
     fn count_and_draw(
         &mut self,
         rule: &Rule,
@@ -141,13 +165,11 @@ impl Scenario {
             rule.chance.draw(rng_key, ordinal, elapsed)
         });
         counter.fired += u64::from(draw.is_some_and(|draw| draw.fires));
-        if context.counting == Counting::Count {
-            if let Some(draw) = draw {
-                self.draws.insert(rule.fingerprint, draw.ordinal);
-            }
-            self.store_counter(key, counter, rule.spec.per, context.max_counters);
+        if let Some(draw) = draw {
+            self.draws.insert(rule.fingerprint, draw.ordinal);
         }
-        draw.filter(|draw| draw.fires).map(|draw| (counter.matched, draw))
+        self.store_counter(key, counter, rule.spec.per, context.max_counters);
+        draw.map(|draw| (counter.matched, draw))
     }
 
     fn store_counter(&mut self, key: CounterKey, counter: Counter, per: Per, max_counters: usize) {
@@ -236,26 +258,23 @@ mod tests {
 
     const MAX_COUNTERS: usize = 1000;
 
-    fn context(counting: Counting) -> DrawContext<'static> {
-        DrawContext { seed: 0, customer_id: "demo", max_counters: MAX_COUNTERS, counting }
+    fn context() -> DrawContext<'static> {
+        DrawContext { seed: 0, customer_id: "demo", max_counters: MAX_COUNTERS }
     }
 
     /// Runs requests with these transaction ids. Returns the code of each reply, `-` for none.
     fn run(rules: &[Rule], scenario: &mut Scenario, transactions: &[&str]) -> Vec<String> {
-        let rules: Vec<_> = rules.iter().collect();
         let outcome = Code::FOUND;
         let mut answers = Vec::new();
         for (index, transaction_id) in transactions.iter().enumerate() {
-            let state = scenario.state.clone();
             let facts = Facts {
                 outcome: Some(&outcome),
                 transaction_id: Some(transaction_id),
                 ordinal: index as u64 + 1,
-                state: &state,
                 ..Facts::default()
             };
             let mut decided = RuleEffects::default();
-            scenario.decide(&rules, &facts, context(Counting::Count), &mut decided);
+            scenario.decide(rules.iter(), &facts, context(), &mut decided);
             let code = decided.reply.and_then(|(reply, _)| reply.code().map(ToString::to_string));
             answers.push(code.unwrap_or_else(|| "-".to_owned()));
         }
@@ -305,16 +324,20 @@ mod tests {
     }
 
     #[test]
-    fn a_dry_run_changes_nothing() {
-        let rules = rules("[[rules]]\nreply = { code = '6014' }\ntimes = 1\nset_state = 'x'");
-        let all: Vec<_> = rules.iter().collect();
+    fn what_changed_is_said_by_name() {
+        let rules = rules(
+            "[[rules]]\nname = 'half'\nreply = { code = '6014' }\nevery = 2\n\
+             [[rules]]\nname = 'never'\nwhen = { transaction_id = 'x' }\ndelay = '1s'\n\
+             [[rules]]\nname = 'on'\nset_state = 'down'",
+        );
         let mut scenario = Scenario::default();
-        for _ in 0..3 {
-            let mut decided = RuleEffects::default();
-            scenario.decide(&all, &Facts::default(), context(Counting::Look), &mut decided);
-            assert!(decided.reply.is_some());
-        }
-        assert_eq!((scenario.counters.len(), scenario.state.as_str()), (0, ""));
+        let mut changes = || {
+            let facts = Facts::default();
+            let changes = scenario.decide(rules.iter(), &facts, context(), &mut RuleEffects::default());
+            changes.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(changes(), ["count/half", "count/on", "draws/on", "state"]);
+        assert_eq!(changes(), ["count/half", "draws/half", "count/on", "draws/on"]);
     }
 
     #[test]

@@ -53,7 +53,7 @@ pub async fn change(
 ) -> Result<HttpResponse, ApiError> {
     let engine = &shared.engine;
     let customer = super::customer(&shared, &customer_id)?;
-    let shared_state = engine.states.book(&customer.id);
+    let shared_state = engine.states.of(&customer.id);
     let mut state = customer_state::lock(&shared_state);
     let day = time::jakarta_day(engine.now_of(&state));
     if let Some(per_day) = change.per_day {

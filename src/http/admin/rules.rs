@@ -136,7 +136,7 @@ pub async fn preview(
     if let (Some(name), true) = (&request.rule, selected.is_empty()) {
         return Err(unknown_rule(&request.customer_id, name).path("/rule"));
     }
-    let shared_state = engine.states.book(&customer.id);
+    let shared_state = engine.states.of(&customer.id);
     let state = customer_state::lock(&shared_state);
     let now = engine.now_of(&state);
     let seed = (engine.seed(), customer.id.as_str());
@@ -161,7 +161,7 @@ pub async fn read_state(
     shared: web::Data<AppState>,
     customer_id: web::Path<String>,
 ) -> Result<HttpResponse, ApiError> {
-    let shared_state = shared.engine.states.book(&customer(&shared, &customer_id)?.id);
+    let shared_state = shared.engine.states.of(&customer(&shared, &customer_id)?.id);
     let state = customer_state::lock(&shared_state).scenario.state.clone();
     Ok(json(&ScenarioState { state }))
 }
@@ -171,7 +171,7 @@ pub async fn change_state(
     customer_id: web::Path<String>,
     Json(input): Json<ScenarioState>,
 ) -> Result<HttpResponse, ApiError> {
-    let shared_state = shared.engine.states.book(&customer(&shared, &customer_id)?.id);
+    let shared_state = shared.engine.states.of(&customer(&shared, &customer_id)?.id);
     if input.state.len() > 256 {
         return Err(ApiError::invalid("a state has at most 256 bytes").path("/state"));
     }

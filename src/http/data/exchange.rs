@@ -21,12 +21,13 @@ use crate::state::worker_pool::Slot;
 pub struct Exchange {
     shared: web::Data<AppState>,
     head: RequestHead,
-    arrival: Admission,
+    admission: Admission,
     wire: Option<SocketHandle>,
     started: Instant,
     entry: Option<Arc<Entry>>,
     state: State,
     closes: bool,
+    counters_overflowed: bool,
     /// Dropped last of all: the entry is journaled before the server thinks that nothing is under way.
     _under_way: InFlightGuard,
 }
@@ -36,17 +37,19 @@ impl Exchange {
     #[must_use]
     pub fn begin(shared: &web::Data<AppState>, head: RequestHead, wire: Option<SocketHandle>) -> Exchange {
         let under_way = InFlightGuard::start(shared);
-        let arrival = shared.engine.admit(&head).at(shared.timer.now());
+        let admission = shared.engine.admit(&head, shared.timer.now());
         let started = Instant::now();
+        let counters_overflowed = admission.counters_overflowed();
         Exchange {
             shared: shared.clone(),
             head,
-            arrival,
+            admission,
             wire,
             started,
             entry: None,
             state: State::Aborted,
             closes: false,
+            counters_overflowed,
             _under_way: under_way,
         }
     }
@@ -54,7 +57,7 @@ impl Exchange {
     /// What happens to the upload, where a rule says so.
     #[must_use]
     pub fn upload(&self) -> Option<Upload> {
-        self.arrival.upload()
+        self.admission.upload()
     }
 
     /// Says that the connection ends with the answer. A client that offers to upgrade it (Java's does, to HTTP/2) is answered in
@@ -67,21 +70,22 @@ impl Exchange {
 
     /// Answers a body: waits, and does on the wire what rules say. The body is not kept meanwhile.
     pub async fn answer(mut self, body: Buffer) -> HttpResponse {
-        let (entry, deed) = self.shared.engine.answer(&self.head, &self.arrival, &body);
+        let (entry, action) = self.shared.engine.answer(&self.head, &self.admission, &body);
         drop(body);
         self.entry = Some(entry);
-        self.shared.metrics.record_stages(&deed.times);
-        if let Some(place) = deed.place {
-            self.be_matched(place).await;
+        self.counters_overflowed |= action.counters_overflowed;
+        self.shared.metrics.record_stages(&action.times);
+        if let Some(slot) = action.slot {
+            self.wait_for_match(slot).await;
         }
-        if let Some(delay) = deed.delay {
+        if let Some(delay) = action.delay {
             self.shared.timer.sleep(delay).await;
         }
-        match deed.way {
+        match action.delivery {
             Delivery::Answer(answer) => self.send(answer),
             Delivery::Steps(steps) => {
                 // First of all: whoever is cut off and comes back at once is to find the port as the fault leaves it.
-                if let Some(listener) = deed.listener {
+                if let Some(listener) = action.listener {
                     self.command(listener).await;
                 }
                 self.run(steps).await
@@ -91,11 +95,11 @@ impl Exchange {
 
     /// Waits for a worker of the matcher and for its work. Both go on when the client goes: a matcher does not notice that nobody
     /// waits for its answer any more, which is what makes impatient clients a load.
-    async fn be_matched(&self, place: Slot) {
+    async fn wait_for_match(&self, slot: Slot) {
         let timer = Arc::clone(&self.shared.timer);
         let work = actix_rt::spawn(async move {
-            place.wait_for_worker().await;
-            timer.sleep(place.service_time()).await;
+            slot.wait_for_worker().await;
+            timer.sleep(slot.service_time()).await;
         });
         // It ends otherwise only with the simulator, and this then too.
         let _ = work.await;
@@ -142,7 +146,7 @@ impl Exchange {
     /// Ends the connection in the middle of the upload.
     pub async fn cut_off(mut self, end: End) -> HttpResponse {
         let reason = "a rule ended the connection during the upload";
-        self.entry = Some(self.shared.engine.record_rejection(&self.head, &self.arrival, None, reason));
+        self.entry = Some(self.shared.engine.record_rejection(&self.head, &self.admission, None, reason));
         // For an RST the wire hangs up itself, when all is ready for it.
         if let (End::Fin, Some(wire)) = (end, &self.wire) {
             wire.close_now();
@@ -153,7 +157,7 @@ impl Exchange {
     /// Ends a request that is answered with a status of HTTP's instead.
     pub fn reject(mut self, status: u16, reason: &str) {
         self.entry =
-            Some(self.shared.engine.record_rejection(&self.head, &self.arrival, Some(status), reason));
+            Some(self.shared.engine.record_rejection(&self.head, &self.admission, Some(status), reason));
         self.state = State::Done;
     }
 }
@@ -170,7 +174,7 @@ impl Drop for Exchange {
         let entry = self.entry.take().unwrap_or_else(|| {
             engine.record_rejection(
                 &self.head,
-                &self.arrival,
+                &self.admission,
                 None,
                 "the connection ended before the whole body came",
             )
@@ -178,16 +182,15 @@ impl Drop for Exchange {
         let elapsed = self.started.elapsed();
         // The journal last: who learns from it that the request is over finds everything booked.
         self.shared.metrics.record(&entry, elapsed);
-        let now = self.shared.timer.now();
-        let overflows = engine.finish(&self.arrival, (&entry, self.state), now);
+        self.admission.finish();
         let elapsed_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
-        if let Some(error) = engine.journal.end(&entry, self.state, elapsed_us) {
+        if let Some(error) = engine.journal.end(&entry, self.state, elapsed_us, self.shared.timer.now()) {
             self.shared
                 .observer
                 .warned(&format!("the journal file cannot be written: {error}; entries are missing there"));
         }
         self.shared.observer.request(&entry);
-        if overflows {
+        if self.counters_overflowed {
             self.shared.observer.counters_overflow(&self.head.customer_id);
         }
     }

@@ -4,6 +4,7 @@
 
 use std::net::IpAddr;
 use std::sync::OnceLock;
+use std::time::Instant;
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -104,7 +105,7 @@ impl FaultRecord {
 
 /// State of an entry; set once, without locking the journal.
 #[derive(Clone, Debug, Default)]
-pub struct EntryState(OnceLock<State>);
+pub struct EntryState(OnceLock<(State, Instant)>);
 
 /// Duration of an entry; set once, without locking the journal.
 #[derive(Clone, Debug, Default)]
@@ -114,7 +115,13 @@ impl EntryState {
     /// Returns the present state.
     #[must_use]
     pub fn get(&self) -> State {
-        self.0.get().copied().unwrap_or(State::InFlight)
+        self.0.get().map_or(State::InFlight, |(state, _)| *state)
+    }
+
+    /// Returns when the request ended, in real time; `None` while it is in flight.
+    #[must_use]
+    pub fn ended_at(&self) -> Option<Instant> {
+        self.0.get().map(|(_, at)| *at)
     }
 }
 
@@ -234,9 +241,9 @@ impl CandidateRecord {
 
 impl Entry {
     /// Sets how the request ended. Only the first call has an effect.
-    pub(super) fn end(&self, state: State, elapsed_us: u64) {
+    pub(super) fn end(&self, state: State, elapsed_us: u64, now: Instant) {
         let _ = self.elapsed_us.0.set(elapsed_us);
-        let _ = self.state.0.set(state);
+        let _ = self.state.0.set((state, now));
     }
 
     /// Returns the approximate memory use in bytes: the struct and its texts.

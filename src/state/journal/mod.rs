@@ -2,6 +2,7 @@
 
 mod entry;
 mod matching;
+mod recent;
 mod redactor;
 mod ring;
 mod tally;
@@ -13,6 +14,7 @@ pub use entry::{
     RequestRecord, State,
 };
 pub use matching::{Difference, ImageMatch, Match, NearMiss, Since};
+pub use recent::RequestMarks;
 pub use redactor::Redactor;
 pub use ring::{Journal, JournalEvent, Subscription, Usage};
 pub use tally::{ExpectedCount, MatchReport};

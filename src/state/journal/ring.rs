@@ -6,20 +6,45 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use tokio::sync::broadcast;
 
-use super::{Entry, Match, State};
+use super::recent::{Earlier, RecentIndex};
+use super::{Entry, Match, RequestMarks, State};
+use crate::domain::warnings::Warning;
 
 #[derive(Debug, Default)]
 struct Ring {
-    /// Entries with their weights. Ids are ascending, with gaps where a customer's entries were cleared.
-    entries: VecDeque<(usize, Arc<Entry>)>,
+    /// Ids are ascending, with gaps where a customer's entries were cleared.
+    entries: VecDeque<Kept>,
+    /// Marks of these entries.
+    recent: RecentIndex,
     bytes: usize,
     last_id: u64,
     dropped: u64,
     /// Id of the newest dropped entry; 0 if none was dropped.
     last_dropped: u64,
+}
+
+/// An entry of the ring.
+#[derive(Debug)]
+struct Kept {
+    weight: usize,
+    entry: Arc<Entry>,
+    marks: RequestMarks,
+}
+
+impl Ring {
+    fn find(&self, id: u64) -> Option<&Kept> {
+        let index = self.entries.binary_search_by_key(&id, |kept| kept.entry.id).ok()?;
+        self.entries.get(index)
+    }
+
+    fn repetition(&self, marks: &RequestMarks) -> Option<Warning> {
+        let find = |id| self.find(id).map(|kept| Earlier { entry: &kept.entry, marks: &kept.marks });
+        self.recent.warning(marks, find)
+    }
 }
 
 /// Event in the journal.
@@ -85,30 +110,40 @@ impl Journal {
         })
     }
 
-    /// Adds an entry and assigns its id. Returns the entry, for [`Journal::end`].
-    pub fn add(&self, mut entry: Entry) -> Arc<Entry> {
+    /// Adds an entry: assigns its id, and a warning when it repeats an earlier one by its marks. Returns the entry, for
+    /// [`Journal::end`].
+    pub fn add(&self, mut entry: Entry, marks: RequestMarks) -> Arc<Entry> {
         let mut ring = self.lock();
         ring.last_id += 1;
         entry.id = ring.last_id;
+        entry.warnings.extend(ring.repetition(&marks));
         let (weight, entry) = (entry.weight(), Arc::new(entry));
         ring.bytes += weight;
-        ring.entries.push_back((weight, Arc::clone(&entry)));
+        ring.recent.insert(&marks, entry.id);
+        ring.entries.push_back(Kept { weight, entry: Arc::clone(&entry), marks });
         while ring.bytes > self.max_bytes {
-            let Some((weight, dropped)) = ring.entries.pop_front() else { break };
-            ring.bytes -= weight;
+            let Some(dropped) = ring.entries.pop_front() else { break };
+            ring.recent.remove(&dropped.marks, dropped.entry.id);
+            ring.bytes -= dropped.weight;
             ring.dropped += 1;
-            ring.last_dropped = dropped.id;
+            ring.last_dropped = dropped.entry.id;
         }
         self.publish(JournalEvent::Added(Arc::clone(&entry)));
         entry
     }
 
-    /// Sets how a request ended, and appends its entry to the file, even if the ring has dropped it. Returns an error only when
+    /// Returns the warning that a request with these marks would get: it repeats an earlier one, or comes too soon after its failure.
+    #[must_use]
+    pub fn repetition(&self, marks: &RequestMarks) -> Option<Warning> {
+        self.lock().repetition(marks)
+    }
+
+    /// Sets how a request ended, `now` in real time, and appends its entry to the file, even if the ring has dropped it. Returns an error only when
     /// writing begins to fail: a full disk does not stop the endpoint and is reported once.
-    pub fn end(&self, entry: &Arc<Entry>, state: State, elapsed_us: u64) -> Option<io::Error> {
+    pub fn end(&self, entry: &Arc<Entry>, state: State, elapsed_us: u64, now: Instant) -> Option<io::Error> {
         {
             let _in_order = self.lock();
-            entry.end(state, elapsed_us);
+            entry.end(state, elapsed_us, now);
             self.publish(JournalEvent::Ended(Arc::clone(entry)));
         }
         self.append(entry)
@@ -134,7 +169,7 @@ impl Journal {
     #[must_use]
     pub fn entries(&self) -> (Vec<Arc<Entry>>, u64) {
         let ring = self.lock();
-        (ring.entries.iter().rev().map(|(_, entry)| Arc::clone(entry)).collect(), ring.dropped)
+        (ring.entries.iter().rev().map(|kept| Arc::clone(&kept.entry)).collect(), ring.dropped)
     }
 
     /// Returns at most `limit` entries that match `filter`, newest first, and the number of dropped entries.
@@ -156,8 +191,8 @@ impl Journal {
     pub fn follow(&self, id: u64) -> Subscription {
         let ring = self.lock();
         let id = if id > ring.last_id { 0 } else { id };
-        let start = ring.entries.partition_point(|(_, entry)| entry.id <= id);
-        let missed = ring.entries.range(start..).flat_map(|(_, entry)| {
+        let start = ring.entries.partition_point(|kept| kept.entry.id <= id);
+        let missed = ring.entries.range(start..).flat_map(|Kept { entry, .. }| {
             let ended =
                 (entry.state.get() != State::InFlight).then(|| JournalEvent::Ended(Arc::clone(entry)));
             std::iter::once(JournalEvent::Added(Arc::clone(entry))).chain(ended)
@@ -182,9 +217,7 @@ impl Journal {
     /// Returns the entry with this id, if it is still kept.
     #[must_use]
     pub fn get(&self, id: u64) -> Option<Arc<Entry>> {
-        let ring = self.lock();
-        let index = ring.entries.binary_search_by_key(&id, |(_, entry)| entry.id).ok()?;
-        ring.entries.get(index).map(|(_, entry)| Arc::clone(entry))
+        self.lock().find(id).map(|kept| Arc::clone(&kept.entry))
     }
 
     /// Removes all entries, or one customer's, including those in flight. Returns how many. Ids continue, and cleared entries do not
@@ -192,8 +225,16 @@ impl Journal {
     pub fn clear(&self, customer_id: Option<&str>) -> usize {
         let mut ring = self.lock();
         let before = ring.entries.len();
-        ring.entries.retain(|(_, entry)| customer_id.is_some_and(|cleared| entry.customer_id != cleared));
-        ring.bytes = ring.entries.iter().map(|(weight, _)| weight).sum();
+        let is_kept = |kept: &Kept| customer_id.is_some_and(|cleared| kept.entry.customer_id != cleared);
+        let Ring { entries, recent, .. } = &mut *ring;
+        entries.retain(|kept| {
+            let stays = is_kept(kept);
+            if !stays {
+                recent.remove(&kept.marks, kept.entry.id);
+            }
+            stays
+        });
+        ring.bytes = ring.entries.iter().map(|kept| kept.weight).sum();
         self.publish(JournalEvent::Cleared);
         before - ring.entries.len()
     }
@@ -213,9 +254,15 @@ impl Journal {
     fn replace(&self, entry: Arc<Entry>) {
         let mut ring = self.lock();
         // The entry may have been cleared meanwhile.
-        if let Ok(index) = ring.entries.binary_search_by_key(&entry.id, |(_, entry)| entry.id) {
-            ring.entries[index].1 = entry;
+        if let Ok(index) = ring.entries.binary_search_by_key(&entry.id, |kept| kept.entry.id) {
+            ring.entries[index].entry = entry;
         }
+    }
+
+    /// Number of marks in the index of recent requests.
+    #[cfg(test)]
+    pub(super) fn indexed(&self) -> usize {
+        self.lock().recent.len()
     }
 
     fn lock(&self) -> MutexGuard<'_, Ring> {
@@ -234,9 +281,9 @@ mod tests {
     #[test]
     fn entries_are_listed_newest_first_and_filtered() {
         let journal = Journal::new(1 << 20, None).unwrap();
-        journal.add(entry("a", Code::FOUND));
-        journal.add(entry("b", Code::BUSY));
-        journal.add(entry("a", Code::BUSY));
+        journal.add(entry("a", Code::FOUND), RequestMarks::default());
+        journal.add(entry("b", Code::BUSY), RequestMarks::default());
+        journal.add(entry("a", Code::BUSY), RequestMarks::default());
         let ids = |filter: serde_json::Value| {
             let filter = serde_json::from_value(filter).unwrap();
             journal.list(&filter, 10).0.iter().map(|entry| entry.id).collect::<Vec<_>>()
@@ -253,7 +300,7 @@ mod tests {
         let weight = entry("a", Code::FOUND).weight();
         let journal = Journal::new(3 * weight, None).unwrap();
         for _ in 0..5 {
-            journal.add(entry("a", Code::FOUND));
+            journal.add(entry("a", Code::FOUND), RequestMarks::default());
         }
         let (kept, dropped) = journal.entries();
         assert_eq!(kept.iter().map(|entry| entry.id).collect::<Vec<_>>(), [5, 4, 3]);
@@ -264,11 +311,12 @@ mod tests {
     #[test]
     fn compact_copies_ended_entries_and_keeps_those_in_flight() {
         let journal = Journal::new(1 << 20, None).unwrap();
-        let [ended, in_flight, new] = [(); 3].map(|()| journal.add(entry("a", Code::FOUND)));
-        journal.end(&ended, State::Done, 7);
+        let [ended, in_flight, new] =
+            [(); 3].map(|()| journal.add(entry("a", Code::FOUND), RequestMarks::default()));
+        journal.end(&ended, State::Done, 7, Instant::now());
         let json = |entry: &Entry| serde_json::to_value(entry).unwrap();
         assert_eq!(journal.compact(0), 3);
-        journal.end(&new, State::Done, 8);
+        journal.end(&new, State::Done, 8, Instant::now());
         let now = journal.entries().0;
         assert_eq!([&now[2], &now[1], &now[0]].map(|entry| entry.id), [1, 2, 3]);
         assert!(json(&now[2]) == json(&ended) && !Arc::ptr_eq(&now[2], &ended));
@@ -282,7 +330,7 @@ mod tests {
     fn cleared_entries_are_removed_and_ids_continue() {
         let journal = Journal::new(1 << 20, None).unwrap();
         for customer in ["a", "b", "a", "b"] {
-            journal.add(entry(customer, Code::FOUND));
+            journal.add(entry(customer, Code::FOUND), RequestMarks::default());
         }
         assert_eq!((journal.clear(Some("nobody")), journal.clear(Some("a"))), (0, 2));
         let ids = || journal.entries().0.iter().map(|entry| entry.id).collect::<Vec<_>>();
@@ -291,7 +339,7 @@ mod tests {
         assert_eq!(journal.get(2).map(|entry| entry.customer_id.clone()).as_deref(), Some("b"));
         assert_eq!(journal.clear(None), 2);
         assert_eq!(journal.lock().bytes, 0);
-        assert_eq!(journal.add(entry("a", Code::FOUND)).id, 5);
+        assert_eq!(journal.add(entry("a", Code::FOUND), RequestMarks::default()).id, 5);
         assert_eq!(journal.entries().1, 0, "cleared is not dropped");
     }
 
@@ -300,9 +348,9 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("journal.jsonl");
         let journal = Journal::new(0, Some(&path)).unwrap();
-        let added = journal.add(entry("a", Code::FOUND));
+        let added = journal.add(entry("a", Code::FOUND), RequestMarks::default());
         assert!(journal.get(added.id).is_none());
-        assert!(journal.end(&added, State::Done, 42).is_none());
+        assert!(journal.end(&added, State::Done, 42, Instant::now()).is_none());
         let line: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
         assert_eq!((line["state"].as_str(), line["elapsed_us"].as_u64()), (Some("done"), Some(42)));
         assert_eq!(line["at"].as_str(), Some("2026-11-21T10:00:00.000+07:00"));
@@ -312,8 +360,11 @@ mod tests {
     #[test]
     fn a_full_disk_is_reported_once() {
         let journal = Journal::new(0, Some(Path::new("/dev/full"))).unwrap();
-        let entry = journal.add(entry("a", Code::FOUND));
-        assert_eq!([(); 2].map(|()| journal.end(&entry, State::Done, 1).is_some()), [true, false]);
+        let entry = journal.add(entry("a", Code::FOUND), RequestMarks::default());
+        assert_eq!(
+            [(); 2].map(|()| journal.end(&entry, State::Done, 1, Instant::now()).is_some()),
+            [true, false]
+        );
     }
 
     /// Formats an event: `+` or `-` and the entry's id, or `cleared`.
@@ -328,13 +379,13 @@ mod tests {
     #[test]
     fn a_subscription_has_no_gap_and_no_duplicates() {
         let journal = Journal::new(1 << 20, None).unwrap();
-        let entries = [(); 3].map(|()| journal.add(entry("a", Code::FOUND)));
-        journal.end(&entries[1], State::Done, 1);
+        let entries = [(); 3].map(|()| journal.add(entry("a", Code::FOUND), RequestMarks::default()));
+        journal.end(&entries[1], State::Done, 1, Instant::now());
         let mut subscription = journal.follow(1);
         assert_eq!(subscription.missed.iter().map(shown).collect::<Vec<_>>(), ["+2", "-2", "+3"]);
         assert_eq!(subscription.lost, 0);
-        journal.end(&entries[2], State::Aborted, 1);
-        journal.add(entry("a", Code::FOUND));
+        journal.end(&entries[2], State::Aborted, 1, Instant::now());
+        journal.add(entry("a", Code::FOUND), RequestMarks::default());
         journal.clear(None);
         let received: Vec<_> =
             std::iter::from_fn(|| subscription.news.try_recv().ok()).map(|event| shown(&event)).collect();
@@ -347,7 +398,7 @@ mod tests {
         let weight = entry("a", Code::FOUND).weight();
         let journal = Journal::new(2 * weight, None).unwrap();
         for _ in 0..5 {
-            journal.add(entry("a", Code::FOUND));
+            journal.add(entry("a", Code::FOUND), RequestMarks::default());
         }
         let lost = |id| (journal.follow(id).lost, journal.follow(id).missed.len());
         assert_eq!([lost(0), lost(1), lost(3), lost(5)], [(3, 2), (2, 2), (0, 2), (0, 0)]);
@@ -358,8 +409,8 @@ mod tests {
     #[test]
     fn only_the_first_end_counts() {
         let entry = entry("a", Code::FOUND);
-        entry.end(State::Done, 42);
-        entry.end(State::Aborted, 43);
+        entry.end(State::Done, 42, Instant::now());
+        entry.end(State::Aborted, 43, Instant::now());
         assert_eq!((entry.state.get(), entry.elapsed_us.micros()), (State::Done, 42));
     }
 }

@@ -1,0 +1,356 @@
+//! One request, from its bytes to the verdict. [`Evaluation::run`] is the whole way; each step is a call.
+
+use super::decision::{self, Asked, Decision, Evaluated};
+use super::request::{Admission, Caller, RequestHead};
+use super::verdict::Verdict;
+use super::{Engine, record};
+use crate::base::random::{Purpose, RngKey};
+use crate::config::Fixtures;
+use crate::domain::answer::{AnswerOverrides, Echo, compose};
+use crate::domain::capacity::Availability;
+use crate::domain::checks::{self, CheckInput, Finding};
+use crate::domain::customer::Customer;
+use crate::domain::evidence::{Credential, Evidence, Photo};
+use crate::domain::faults::HttpAnswer;
+use crate::domain::policy::Policy;
+use crate::domain::quota::QuotaView;
+use crate::domain::rules::{Facts, Reply, RuleEffects};
+use crate::domain::{matcher, warnings};
+use crate::protocol::{Body, Candidate, Field, Shape, Value, sample};
+use crate::state::customer_state::{self, CustomerState};
+use crate::state::evidence_cache::EncryptedField;
+use crate::state::face_matcher::SearchScope;
+use crate::state::journal::{RequestMarks, RequestRecord};
+use crate::state::timing::{Stage, StageTimer};
+use crate::state::worker_pool::Slot;
+
+/// One request that is evaluated, with all that its steps look at.
+pub(super) struct Evaluation<'a> {
+    engine: &'a Engine,
+    fixtures: &'a Fixtures,
+    head: &'a RequestHead,
+    admission: &'a Admission,
+    body: &'a Body<'a>,
+    body_bytes: usize,
+    timer: &'a StageTimer,
+}
+
+impl Engine {
+    /// Evaluates a request: decodes it, tries the rules that come before the checks, opens what is encrypted and looks at the photo, makes
+    /// all checks, asks the matcher, decides and charges, and composes the answer.
+    pub(super) fn evaluate(&self, head: &RequestHead, admission: &Admission, bytes: &[u8]) -> Verdict {
+        let (fixtures, timer) = (self.customers.fixtures_guard(), StageTimer::default());
+        let body = timer.time(Stage::Decode, || Body::decode(bytes));
+        let evaluation = Evaluation {
+            engine: self,
+            fixtures: &fixtures,
+            head,
+            admission,
+            body: &body,
+            body_bytes: bytes.len(),
+            timer: &timer,
+        };
+        evaluation.run().redacted(&record::redactor(admission.customer(), self.shows_nik()))
+    }
+}
+
+impl Evaluation<'_> {
+    fn run(&self) -> Verdict {
+        let effects = match self.answer_without_checks() {
+            Ok(verdict) => return verdict,
+            Err(effects) => effects,
+        };
+        let evidence = self.evidence();
+        let input = self.check_input(&evidence);
+        let findings = checks::assess(&input);
+        let candidates = self.candidates(&input, &findings);
+        let similar = self.similar(input.photo());
+        let asked = self.asked(self.facts(input.photo(), &similar), effects);
+        let mut evaluated =
+            Evaluated { asked, input, findings, candidates, availability: Availability::Unlimited };
+        let (decision, slot) = self.decide_and_charge(&mut evaluated);
+        self.compose(decision, &input, evaluated.findings, slot)
+    }
+
+    /// The rules that skip the checks, where there are any: the answer of one that fires, or what they decided so far.
+    fn answer_without_checks(&self) -> Result<Verdict, RuleEffects> {
+        let effects = self.admission.effects.clone();
+        let caller = self.admission.caller.as_ref();
+        let Some(caller) = caller.filter(|caller| decision::may_skip_checks(&caller.rules)) else {
+            return Err(effects);
+        };
+        let photo = self.photo(&caller.customer.policy);
+        let similar = self.similar(photo.as_ref());
+        let mut asked = self.asked(self.facts(photo.as_ref(), &similar), effects);
+        let mut state = customer_state::lock(&caller.state);
+        asked.facts.now = self.engine.now_of(&state);
+        let decision = decision::decide_without_checks(&mut state, &caller.customer, asked)?;
+        drop(state);
+        Ok(self.compose_without_checks(decision, &caller.customer, photo.as_ref()))
+    }
+
+    /// Opens what is encrypted and looks at the photo: the costly part.
+    fn evidence(&self) -> Evidence<'_> {
+        let customer = self.admission.customer();
+        let policy = self.policy();
+        let key = customer.map_or_else(|| self.fixtures.keys.server(), |customer| &customer.key);
+        let open = |field, expected| {
+            let encrypted = EncryptedField {
+                text: self.body.text(field),
+                expected,
+                mode: policy.base64,
+                key,
+                ring: &self.fixtures.keys,
+            };
+            self.timer.time(Stage::Decrypt, || self.engine.evidence.open(encrypted, &self.fixtures.limits))
+        };
+        let user_id = open(Field::UserId, customer.map(|customer| customer.account.user_id.as_str()));
+        let password = open(Field::Password, customer.map(|customer| customer.account.password.as_str()));
+        let owner_of_user_id = self.owner_of(&user_id, customer);
+        Evidence { user_id, password, photo: self.photo(policy), owner_of_user_id }
+    }
+
+    fn photo(&self, policy: &Policy) -> Option<Photo<'_>> {
+        let text = self.body.text(Field::Image)?;
+        let read = || self.engine.evidence.photo(text, policy.base64, &self.fixtures.limits);
+        Some(self.timer.time(Stage::Image, read))
+    }
+
+    /// The customer whose account has this user_id, when it is not the caller's own.
+    fn owner_of(&self, user_id: &Credential, customer: Option<&Customer>) -> Option<String> {
+        let Credential::Opened { plain, .. } = user_id else { return None };
+        if customer?.account.user_id == *plain {
+            return None;
+        }
+        let all = self.engine.customers.customers(self.engine.clock.now());
+        let mut owners = all.iter().filter(|other| other.account.user_id == *plain);
+        // The shipped scripted customers share demo's account for convenience; they are not meant.
+        let plain_one = owners.clone().find(|other| other.rules.is_empty() && other.extends.is_none());
+        plain_one.or_else(|| owners.next()).map(|owner| owner.id.clone())
+    }
+
+    fn policy(&self) -> &Policy {
+        self.admission.customer().map_or(&self.fixtures.policy, |customer| &customer.policy)
+    }
+
+    fn check_input<'a>(&'a self, evidence: &'a Evidence<'a>) -> CheckInput<'a> {
+        let customer = self.admission.customer();
+        let first_methode = customer.and_then(|customer| customer.methode.first()).map_or("", String::as_str);
+        CheckInput {
+            body: self.body,
+            customer_id: &self.head.customer_id,
+            methode: self.head.methode.as_deref().unwrap_or(first_methode),
+            customer,
+            policy: self.policy(),
+            peer: self.head.peer,
+            evidence,
+            quota: QuotaView::default(),
+            availability: None,
+        }
+    }
+
+    /// Who reaches the request's threshold, unless a check failed.
+    fn candidates(&self, input: &CheckInput, findings: &[Finding]) -> Vec<Candidate> {
+        match checks::first_failed(findings, &input.policy.precedence) {
+            None => self.search(input.customer, input.photo()),
+            Some(_) => Vec::new(),
+        }
+    }
+
+    /// Who reaches the request's threshold; where there is none to read, who is the same person.
+    fn search(&self, customer: Option<&Customer>, photo: Option<&Photo>) -> Vec<Candidate> {
+        let (Some(customer), Some(photo)) = (customer, photo.filter(|photo| photo.is_fit())) else {
+            return Vec::new();
+        };
+        self.timer.time(Stage::Match, || {
+            let threshold = self.body.threshold().unwrap_or_else(|| f64::from(matcher::score::SAME_PERSON));
+            let max_results = customer.policy.max_results;
+            let mut found = self.engine.matcher.find(&self.scope(customer), photo, threshold);
+            let digest = photo.sha256.unwrap_or_default();
+            let look_alikes = matcher::look_alikes(
+                self.engine.seed(),
+                &digest,
+                customer.population,
+                threshold,
+                max_results,
+            );
+            look_alikes.iter().for_each(|stranger| found.record(&stranger.nik, stranger.score));
+            found.candidates(max_results)
+        })
+    }
+
+    fn scope<'a>(&'a self, customer: &'a Customer) -> SearchScope<'a> {
+        SearchScope {
+            customer_id: &customer.id,
+            own: &customer.gallery,
+            shared: customer.shared_gallery.then_some(&self.fixtures.gallery),
+            perceptual: self.fixtures.perceptual,
+        }
+    }
+
+    /// Everybody in the galleries whom the photo shows, where a rule asks for somebody.
+    fn similar(&self, photo: Option<&Photo>) -> Vec<String> {
+        let (Some(caller), Some(photo)) = (&self.admission.caller, photo.filter(|photo| photo.is_fit()))
+        else {
+            return Vec::new();
+        };
+        if !caller.rules.iter().any(|rule| rule.spec.when.image.similar_to.is_some()) {
+            return Vec::new();
+        }
+        let same_person = f64::from(matcher::score::SAME_PERSON);
+        self.engine.matcher.find(&self.scope(&caller.customer), photo, same_person).niks()
+    }
+
+    /// What conditions are compared with, but the outcome.
+    fn facts<'a>(&'a self, photo: Option<&'a Photo>, similar: &'a [String]) -> Facts<'a> {
+        Facts {
+            transaction_id: self.body.text(Field::TransactionId),
+            transaction_source: self.body.text(Field::TransactionSource),
+            ip: self.body.text(Field::Ip),
+            threshold: self.body.threshold(),
+            sha256: photo.and_then(|photo| photo.sha256.as_ref()),
+            image_bytes: photo.filter(|photo| photo.sha256.is_some()).map(|photo| photo.bytes),
+            similar,
+            ..self.admission.head_facts(self.head)
+        }
+    }
+
+    fn asked<'a>(&'a self, facts: Facts<'a>, effects: RuleEffects) -> Asked<'a> {
+        let caller = self.admission.caller.as_ref();
+        Asked {
+            rules: caller.map_or(&[], |caller| &caller.rules),
+            facts,
+            draws: self.engine.draw_context(&self.head.customer_id, self.fixtures),
+            effects,
+        }
+    }
+
+    /// Decides under the customer's lock; then under that of the matcher's workers, so that who finds one free gets it.
+    fn decide_and_charge<'a>(&self, evaluated: &mut Evaluated<'a>) -> (Decision<'a>, Option<Slot>) {
+        let Some(Caller { state, pool, .. }) = &self.admission.caller else {
+            return (decision::decide(&mut CustomerState::default(), evaluated), None);
+        };
+        let mut state = customer_state::lock(state);
+        evaluated.asked.facts.now = self.engine.now_of(&state);
+        let share = pool.as_ref();
+        let guard = share.map(|share| share.pool.lock());
+        evaluated.availability = guard.as_ref().map_or(Availability::Unlimited, |guard| guard.availability());
+        let decision = decision::decide(&mut state, evaluated);
+        let slot = guard.filter(|_| decision.occupies_worker).zip(share);
+        let slot = slot.and_then(|(guard, share)| guard.reserve(share.service_time));
+        (decision, slot)
+    }
+
+    fn compose(
+        &self,
+        mut decision: Decision,
+        input: &CheckInput,
+        findings: Vec<Finding>,
+        slot: Option<Slot>,
+    ) -> Verdict {
+        let findings = checks::replaced(findings, std::mem::take(&mut decision.findings));
+        let line_breaks = warnings::fields_with_line_breaks(input.evidence);
+        let (http, shape) = self.http_answer(&decision, input.policy);
+        Verdict {
+            slot,
+            findings,
+            warnings: warnings::of(self.head.headers.as_ref(), self.body, &line_breaks),
+            ..self.verdict(decision, http, shape, input.photo())
+        }
+    }
+
+    /// A rule's answer to whatever was sent.
+    fn compose_without_checks(
+        &self,
+        mut decision: Decision,
+        customer: &Customer,
+        photo: Option<&Photo>,
+    ) -> Verdict {
+        if decision.reply.needs_match() {
+            decision.candidates = self.search(Some(customer), photo);
+        }
+        let (http, shape) = self.http_answer(&decision, &customer.policy);
+        let code = decision.reply.code();
+        let answer = code.map_or_else(|| format!("status {}", http.status), ToString::to_string);
+        decision.reason = format!("{} answers {answer} without any check", self.head.customer_id);
+        Verdict {
+            warnings: warnings::of(self.head.headers.as_ref(), self.body, &[]),
+            ..self.verdict(decision, http, shape, photo)
+        }
+    }
+
+    /// A verdict without the findings, the warnings and the slot.
+    fn verdict(
+        &self,
+        decision: Decision,
+        http: HttpAnswer,
+        shape: Option<Shape>,
+        photo: Option<&Photo>,
+    ) -> Verdict {
+        let Decision { effects, .. } = &decision;
+        let random = |rule: &str, purpose| {
+            let key = RngKey { seed: self.engine.seed(), customer_id: &self.head.customer_id, rule };
+            key.random(purpose, self.admission.ordinal.unwrap_or_default())
+        };
+        let delay = effects.delay.as_ref().map(|(delay, rule)| delay.draw(&mut random(rule, Purpose::Delay)));
+        let plan = effects.fault.as_ref();
+        let plan = plan.map(|(fault, rule)| fault.plan(&http, &mut random(rule, Purpose::Fault)));
+        Verdict {
+            code: decision.reply.code().cloned(),
+            shape,
+            layout: self.policy().layout,
+            http,
+            outcome: decision.outcome,
+            candidates: decision.candidates,
+            findings: Vec::new(),
+            warnings: Vec::new(),
+            charged: decision.charged,
+            reason: decision.reason,
+            hint: decision.hint,
+            would_change: decision.changed.iter().map(ToString::to_string).collect(),
+            counters_overflowed: self.admission.counters_overflowed || decision.counters_overflowed,
+            effects: decision.effects,
+            delay,
+            plan,
+            slot: None,
+            at: decision.at,
+            marks: RequestMarks::new(
+                self.body.text(Field::TransactionId),
+                photo.and_then(|photo| photo.sha256),
+            ),
+            request: RequestRecord::of(self.body, self.body_bytes, photo),
+            times: self.timer.read(),
+        }
+    }
+
+    fn http_answer(&self, decision: &Decision, policy: &Policy) -> (HttpAnswer, Option<Shape>) {
+        let documented = |body| HttpAnswer {
+            status: 200,
+            headers: vec![("content-type".to_owned(), "application/json".to_owned())],
+            body,
+        };
+        match &decision.reply {
+            Reply::Sample(code) => {
+                (documented(sample::sample(code).unwrap_or_default().to_vec()), Some(code.shape()))
+            }
+            Reply::Code { code, error, shape, .. } => {
+                let overrides = AnswerOverrides { error: error.as_deref(), shape: *shape };
+                let candidates = decision.candidates.clone();
+                let answer = compose(code, self.echo(), policy, decision.quota, candidates, overrides);
+                let body = self.timer.time(Stage::Render, || answer.render(policy.layout));
+                (documented(body), Some(answer.shape))
+            }
+            Reply::RawHttp { status, headers, body } => {
+                (HttpAnswer { status: *status, headers: headers.clone(), body: body.clone() }, None)
+            }
+        }
+    }
+
+    fn echo(&self) -> Echo<'_> {
+        let transaction_id = match self.body.value(Field::TransactionId) {
+            Value::Text(text) => Some(text.as_ref()),
+            _ => None,
+        };
+        Echo { transaction_id, threshold: self.body.threshold() }
+    }
+}

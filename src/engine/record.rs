@@ -1,0 +1,130 @@
+//! The journal's record of a request, made in one place from its head, its admission and its verdict.
+
+use std::sync::Arc;
+
+use super::Engine;
+use super::request::{Admission, RequestHead};
+use super::verdict::{ResponseAction, Verdict};
+use crate::base::text;
+use crate::domain::customer::Customer;
+use crate::domain::faults::Delivery;
+use crate::state::journal::{
+    AnswerRecord, Elapsed, Entry, EntryState, FaultRecord, Redactor, RequestMarks, RequestRecord,
+};
+
+/// Longest customer_id and methode in the journal, in characters.
+const MAX_NAME_CHARS: usize = 64;
+
+impl Engine {
+    /// Adds a request and its verdict to the journal. Returns the entry, to be ended, and what is to be done on the wire.
+    pub(super) fn record(
+        &self,
+        head: &RequestHead,
+        admission: &Admission,
+        verdict: Verdict,
+    ) -> (Arc<Entry>, ResponseAction) {
+        let blank = Entry { at: verdict.at, ..self.blank_entry(head, admission) };
+        let marks = marks(admission, &verdict);
+        let entry = Entry {
+            rule: verdict.rule(),
+            delay: verdict.delay_record(),
+            fault: verdict.fault_record(),
+            answer: AnswerRecord {
+                status: Some(verdict.http.status),
+                candidates: verdict.candidate_records(self.shows_nik()),
+                code: verdict.code,
+                shape: verdict.shape,
+                bytes: verdict.http.body.len(),
+                charged: verdict.charged,
+                reason: verdict.reason,
+                hint: verdict.hint,
+            },
+            request: RequestRecord {
+                peer: blank.request.peer,
+                user_agent: blank.request.user_agent,
+                ..verdict.request
+            },
+            findings: verdict.findings,
+            warnings: verdict.warnings,
+            rules: verdict.effects.firings,
+            ..blank
+        };
+        let (delivery, listener) = match verdict.plan {
+            Some(plan) => (plan.delivery, plan.listener),
+            None => (Delivery::Answer(verdict.http), None),
+        };
+        let action = ResponseAction {
+            slot: verdict.slot,
+            delay: verdict.delay,
+            delivery,
+            listener,
+            times: verdict.times,
+            counters_overflowed: verdict.counters_overflowed,
+        };
+        (self.journal.add(entry, marks), action)
+    }
+
+    /// Adds a request to the journal that never came to an answer of the document: its body was rejected or broke off. `status` is what was
+    /// answered instead, if anything.
+    pub fn record_rejection(
+        &self,
+        head: &RequestHead,
+        admission: &Admission,
+        status: Option<u16>,
+        reason: &str,
+    ) -> Arc<Entry> {
+        let reason = redactor(admission.customer(), self.shows_nik()).message(reason).into_owned();
+        let effects = &admission.effects;
+        let fault = effects.fault.as_ref().map(|(fault, rule)| FaultRecord::new(fault.name(), rule));
+        let entry = Entry {
+            answer: AnswerRecord { status, reason, ..AnswerRecord::default() },
+            rule: effects.firings.first().map(|firing| firing.rule.clone()),
+            rules: effects.firings.clone(),
+            fault,
+            ..self.blank_entry(head, admission)
+        };
+        self.journal.add(entry, RequestMarks::default())
+    }
+
+    /// An entry with what is known before the body.
+    fn blank_entry(&self, head: &RequestHead, admission: &Admission) -> Entry {
+        let customer = admission.customer();
+        let redactor = redactor(customer, self.shows_nik());
+        let name = |text: &str| redactor.value(&text::preview(text, MAX_NAME_CHARS)).into_owned();
+        let user_agent = head.headers.as_ref().and_then(|headers| headers.user_agent().map(str::to_owned));
+        let request = RequestRecord { peer: head.peer, user_agent, ..RequestRecord::default() };
+        Entry {
+            id: 0,
+            at: admission.now,
+            // A customer's own id is not a secret, whatever it looks like.
+            customer_id: customer.map_or_else(|| name(&head.customer_id), |customer| customer.id.clone()),
+            methode: name(head.methode.as_deref().unwrap_or_default()),
+            connection: head.connection,
+            ordinal: admission.ordinal,
+            state: EntryState::default(),
+            request: redactor.request(request),
+            findings: Vec::new(),
+            warnings: Vec::new(),
+            rule: None,
+            rules: Vec::new(),
+            delay: None,
+            fault: None,
+            answer: AnswerRecord::default(),
+            elapsed_us: Elapsed::default(),
+        }
+    }
+}
+
+/// What the journal recognises the request's repetitions by.
+pub(super) fn marks(admission: &Admission, verdict: &Verdict) -> RequestMarks {
+    verdict.marks.of(admission.caller.as_ref().map(|caller| caller.instance), admission.arrived)
+}
+
+/// What is hidden of a customer's request, in journal and explanations.
+pub(super) fn redactor(customer: Option<&Customer>, show_nik: bool) -> Redactor<'_> {
+    let account = customer.map(|customer| &customer.account);
+    let credentials = account.into_iter().flat_map(|account| [&*account.user_id, &*account.password]);
+    // A user_id that equals the customer_id is in every path.
+    let secret = credentials.filter(|text| customer.is_none_or(|customer| customer.id != **text));
+    Redactor::new(secret, show_nik).hiding(account.map(|account| &*account.password))
+}
