@@ -1,4 +1,4 @@
-# The simulator alone: one static binary in an empty image, and a directory for its keys. docs/container.md says how to use it.
+# One static binary in an empty image, and a directory for its keys. docs/container.md explains how to use it.
 
 FROM rust:1.91-bookworm AS build
 WORKDIR /source
@@ -7,11 +7,11 @@ RUN cargo static && mkdir -p /image/keys && cp target/*/release/dukcapil-fr-sim 
 
 FROM scratch
 COPY --from=build /image/dukcapil-fr-sim /dukcapil-fr-sim
-# The server's key is made here on the first start: a volume keeps it, and inherits the owner.
+# The server generates its key here on the first start; a volume keeps it, and inherits the owner.
 COPY --from=build --chown=65532:65532 /image/keys /keys
 USER 65532:65532
 WORKDIR /
-# The admin API stays on the container's loopback: beyond it, it needs a token, which no image can bring.
+# The admin API stays on the container's loopback: beyond loopback it requires a token, which an image cannot ship.
 ENV FRSIM_LISTEN=0.0.0.0:8080
 EXPOSE 8080 9090
 HEALTHCHECK --interval=5s --timeout=3s --start-period=10s CMD ["/dukcapil-fr-sim", "healthcheck"]

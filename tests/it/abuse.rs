@@ -1,4 +1,4 @@
-//! Clients that misbehave, on raw sockets: what `docs/abuse.md` says of each happens, and the others are served meanwhile.
+//! Misbehaving clients on raw sockets: each is handled as `docs/abuse.md` says, and the simulator keeps serving others.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -12,10 +12,10 @@ use crate::support::{Answer, Sim, exchange, http, parse};
 
 const PATH: &str = "/api/face-recognition/sample-6014/X";
 
-/// A short time, so that a client's is over at once; what it ends waits for it without measuring.
+/// A timeout that expires at once. Tests wait for its effect and do not measure time.
 const AT_ONCE: Duration = Duration::from_millis(1);
 
-/// A time that no test sees the end of.
+/// A timeout that never expires during a test.
 const LONG: Duration = Duration::from_secs(3600);
 
 const PATIENT: Timeouts = Timeouts { idle: LONG, head: LONG, body: LONG };
@@ -26,12 +26,12 @@ fn with(timeouts: Timeouts) -> Sim {
 
 fn connect(address: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(address).unwrap();
-    // Only so that a mistake does not hang.
+    // Only so that a failing test does not hang.
     stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     stream
 }
 
-/// A connection on which this was sent.
+/// Opens a connection and sends bytes on it.
 fn sent(address: SocketAddr, bytes: impl AsRef<[u8]>) -> TcpStream {
     let mut stream = connect(address);
     // The server may have answered and closed before it has read everything.
@@ -39,8 +39,8 @@ fn sent(address: SocketAddr, bytes: impl AsRef<[u8]>) -> TcpStream {
     stream
 }
 
-/// Everything until the server ends the connection, with FIN or RST.
-fn rest(stream: &mut TcpStream) -> Vec<u8> {
+/// Reads until the server closes the connection, with FIN or RST.
+fn read_until_close(stream: &mut TcpStream) -> Vec<u8> {
     let (mut all, mut chunk) = (Vec::new(), [0; 4096]);
     loop {
         match stream.read(&mut chunk) {
@@ -52,16 +52,16 @@ fn rest(stream: &mut TcpStream) -> Vec<u8> {
     }
 }
 
-/// The one answer to these bytes, after which the connection ends.
+/// Sends bytes and returns the only answer; the connection must close after it.
 fn answer(address: SocketAddr, bytes: impl AsRef<[u8]>) -> Answer {
-    parse(&rest(&mut sent(address, bytes)))
+    parse(&read_until_close(&mut sent(address, bytes)))
 }
 
-/// Reads so many answers from a connection that stays open.
-pub fn answers(stream: &mut TcpStream, count: usize) -> Vec<Answer> {
+/// Reads `count` answers from a connection that stays open.
+pub fn read_answers(stream: &mut TcpStream, count: usize) -> Vec<Answer> {
     let (mut all, mut answers) = (Vec::new(), Vec::new());
     while answers.len() < count {
-        while let Some(end) = whole(&all) {
+        while let Some(end) = first_answer_end(&all) {
             answers.push(parse(&all[..end]));
             all.drain(..end);
         }
@@ -76,8 +76,8 @@ pub fn answers(stream: &mut TcpStream, count: usize) -> Vec<Answer> {
     answers
 }
 
-/// Where the first answer ends, when it is all there.
-fn whole(bytes: &[u8]) -> Option<usize> {
+/// Returns the end of the first answer, if it is complete.
+fn first_answer_end(bytes: &[u8]) -> Option<usize> {
     let head = bytes.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
     let text = std::str::from_utf8(&bytes[..head]).unwrap();
     let length = text.lines().find_map(|line| line.strip_prefix("content-length: "))?;
@@ -85,49 +85,49 @@ fn whole(bytes: &[u8]) -> Option<usize> {
     (bytes.len() >= end).then_some(end)
 }
 
-/// A request's bytes, with these lines in its head.
+/// Returns a request's bytes, with these header lines.
 fn request(lines: &str, body: &str) -> String {
     format!("POST {PATH} HTTP/1.1\r\nHost: x\r\n{lines}\r\n{body}")
 }
 
-/// That the simulator serves.
+/// Asserts that the simulator still serves.
 #[track_caller]
-fn serves(sim: &Sim) {
+fn assert_serves(sim: &Sim) {
     assert_eq!(sim.call("sample-6014", "{}").code(), "6014");
     assert_eq!(sim.admin("GET", "/health", "").0, 200);
 }
 
-/// That a request with these lines is answered so, and told that its connection ends.
+/// Asserts the status of a request with these header lines, and `Connection: close` in the answer.
 #[track_caller]
-fn refused(sim: &Sim, lines: &str, body: &str, status: u16) -> Answer {
-    let answer = answers(&mut sent(sim.address(), request(lines, body)), 1).remove(0);
+fn assert_rejected(sim: &Sim, lines: &str, body: &str, status: u16) -> Answer {
+    let answer = read_answers(&mut sent(sim.address(), request(lines, body)), 1).remove(0);
     assert_eq!(answer.status, status, "{lines:?}: {}", answer.head);
     assert!(answer.head.to_lowercase().contains("\r\nconnection: close"), "{}", answer.head);
-    serves(sim);
+    assert_serves(sim);
     answer
 }
 
 #[test]
-fn a_head_that_does_not_end_is_answered_408() {
+fn an_incomplete_head_is_answered_408() {
     let sim = with(Timeouts { head: AT_ONCE, ..PATIENT });
     for bytes in ["P", "POST /x HTTP/1.1\r\n", "POST /x HTTP/1.1\r\nHost: x\r\nX: "] {
         let answer = answer(sim.address(), bytes);
         assert_eq!((answer.status, answer.body.len()), (408, 0), "{bytes:?}");
     }
-    serves(&sim);
+    assert_serves(&sim);
 }
 
 #[test]
-fn nor_may_the_second_head_of_a_connection_take_for_ever() {
+fn a_slow_second_head_is_answered_408() {
     let sim = with(Timeouts { head: Duration::from_millis(50), ..PATIENT });
     let mut stream = sent(sim.address(), request("Content-Length: 2\r\n", "{}"));
-    assert_eq!(answers(&mut stream, 1)[0].code(), "6014");
+    assert_eq!(read_answers(&mut stream, 1)[0].code(), "6014");
     stream.write_all(b"POST /x HTTP/1.1\r\nHos").unwrap();
-    assert_eq!(parse(&rest(&mut stream)).status, 408);
+    assert_eq!(parse(&read_until_close(&mut stream)).status, 408);
 }
 
 #[test]
-fn a_slow_head_is_not_saved_by_sending_a_little_all_the_time() {
+fn trickled_bytes_do_not_extend_the_head_timeout() {
     let sim = with(Timeouts { head: Duration::from_millis(50), ..PATIENT });
     let mut stream = sent(sim.address(), "POST /x HTTP/1.1\r\nX: ");
     stream.set_nonblocking(true).unwrap();
@@ -140,37 +140,41 @@ fn a_slow_head_is_not_saved_by_sending_a_little_all_the_time() {
         }
     };
     assert!(chunk[..ended.unwrap()].starts_with(b"HTTP/1.1 408 "));
-    serves(&sim);
+    assert_serves(&sim);
 }
 
 #[test]
-fn a_connection_that_says_nothing_is_closed_without_a_byte() {
+fn a_silent_connection_is_closed_without_a_byte() {
     let sim = with(Timeouts { idle: AT_ONCE, ..PATIENT });
-    assert_eq!(rest(&mut connect(sim.address())), b"");
+    assert_eq!(read_until_close(&mut connect(sim.address())), b"");
 }
 
-/// Until the first try in which the machine was quick enough to send before the connection counted as idle.
+/// Retries until the machine was fast enough to send before the idle timeout.
 fn first_success<T>(mut attempt: impl FnMut() -> Option<T>) -> T {
     (0..1000).find_map(|_| attempt()).expect("one of a thousand")
 }
 
 #[test]
-fn so_is_one_that_is_idle_after_an_answer() {
+fn an_idle_keep_alive_connection_is_closed_without_a_byte() {
     let sim = with(Timeouts { idle: Duration::from_millis(50), ..PATIENT });
     let all = first_success(|| {
         let mut stream = sent(sim.address(), request("Content-Length: 2\r\n", "{}"));
-        Some(rest(&mut stream)).filter(|all| !all.is_empty())
+        Some(read_until_close(&mut stream)).filter(|all| !all.is_empty())
     });
-    assert_eq!(whole(&all), Some(all.len()), "one answer and the end");
+    assert_eq!(first_answer_end(&all), Some(all.len()), "one answer and the end");
     let all = first_success(|| {
         let get = request("", "").replace("POST", "GET");
-        Some(rest(&mut sent(sim.address(), get))).filter(|all| !all.is_empty())
+        Some(read_until_close(&mut sent(sim.address(), get))).filter(|all| !all.is_empty())
     });
-    assert_eq!((whole(&all), parse(&all).status), (Some(all.len()), 405), "answered without a pause");
+    assert_eq!(
+        (first_answer_end(&all), parse(&all).status),
+        (Some(all.len()), 405),
+        "answered without a pause"
+    );
 }
 
 #[test]
-fn a_client_that_does_not_read_its_answer_is_not_waited_for() {
+fn a_client_that_does_not_read_its_answer_times_out() {
     let sim = with(Timeouts { idle: Duration::from_millis(50), ..PATIENT });
     let niks: Vec<_> =
         (0..20_000).map(|number| format!("{:016}", 3_174_055_708_900_000_u64 + number)).collect();
@@ -184,38 +188,38 @@ fn a_client_that_does_not_read_its_answer_is_not_waited_for() {
     while sim.admin("GET", "/ready", "").1["in_flight"] != 0 {
         std::thread::yield_now();
     }
-    let all = rest(&mut stream);
-    assert!(all.len() > 1000 && whole(&all).is_none(), "cut after {} bytes", all.len());
+    let all = read_until_close(&mut stream);
+    assert!(all.len() > 1000 && first_answer_end(&all).is_none(), "cut after {} bytes", all.len());
 }
 
 #[test]
-fn a_body_that_does_not_come_is_answered_408_and_journaled() {
+fn a_missing_body_is_answered_408_and_journaled() {
     let sim = with(Timeouts { body: AT_ONCE, ..PATIENT });
     for lines in ["Content-Length: 100\r\n", "Transfer-Encoding: chunked\r\n"] {
-        let answer = refused(&sim, lines, "", 408);
+        let answer = assert_rejected(&sim, lines, "", 408);
         assert_eq!(answer.json()["error"]["code"], "body_too_slow");
         let entry = &sim.admin("GET", "/requests?limit=2", "").1["requests"][1];
         assert_eq!((&entry["answer"]["status"], &entry["state"]), (&json!(408), &json!("done")));
     }
     let admin =
         sent(sim.admin_address(), "PUT /clock HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{");
-    assert_eq!(answers(&mut { admin }, 1)[0].status, 408, "the admin listener is no more patient");
+    assert_eq!(read_answers(&mut { admin }, 1)[0].status, 408, "the admin listener has the same timeout");
 }
 
 #[test]
-fn a_half_open_connection_takes_no_request_with_it() {
+fn a_half_open_connection_leaks_no_request() {
     let sim = with(PATIENT);
     let stream = sent(sim.address(), request("Content-Length: 2\r\n", "{}"));
     stream.shutdown(Shutdown::Write).unwrap();
-    rest(&mut { stream });
+    read_until_close(&mut { stream });
     let stream = sent(sim.address(), request("Content-Length: 2\r\n", "{"));
     stream.shutdown(Shutdown::Write).unwrap();
-    rest(&mut { stream });
+    read_until_close(&mut { stream });
     while sim.admin("GET", "/ready", "").1["in_flight"] != 0 {
         std::thread::yield_now();
     }
     assert_eq!(sim.last()["state"], "aborted");
-    serves(&sim);
+    assert_serves(&sim);
 }
 
 #[test]
@@ -227,40 +231,41 @@ fn pipelined_requests_are_answered_in_order() {
         .take(60)
         .map(|code| request("Content-Length: 2\r\n", "{}").replace("6014", code))
         .collect();
-    let codes: Vec<_> = answers(&mut sent(sim.address(), requests), 60).iter().map(Answer::code).collect();
+    let codes: Vec<_> =
+        read_answers(&mut sent(sim.address(), requests), 60).iter().map(Answer::code).collect();
     assert_eq!(codes, ["6014", "6018", "5004"].repeat(20));
 }
 
 #[test]
-fn heads_are_bounded_in_bytes_and_in_lines() {
+fn heads_are_limited_in_bytes_and_lines() {
     let sim = Sim::start();
-    refused(&sim, &format!("X: {}\r\n", "x".repeat(200_000)), "", 431);
-    refused(&sim, &"X: x\r\n".repeat(200), "", 431);
+    assert_rejected(&sim, &format!("X: {}\r\n", "x".repeat(200_000)), "", 431);
+    assert_rejected(&sim, &"X: x\r\n".repeat(200), "", 431);
     let long = format!("POST /{} HTTP/1.1\r\nHost: x\r\n\r\n", "x".repeat(70_000));
-    assert_eq!(answers(&mut sent(sim.address(), long), 1)[0].status, 400);
+    assert_eq!(read_answers(&mut sent(sim.address(), long), 1)[0].status, 400);
     let many = format!("Connection: close\r\nContent-Length: 2\r\n{}", "X: x\r\n".repeat(90));
     assert_eq!(answer(sim.address(), request(&many, "{}")).code(), "6014");
 }
 
 #[test]
-fn chunked_bodies_end_at_the_limit_and_so_does_their_connection() {
+fn chunked_bodies_beyond_the_limit_close_the_connection() {
     let sim = Sim::with(|builder| builder.max_body(10_000));
     let mut stream = sent(sim.address(), request("Transfer-Encoding: chunked\r\n", ""));
     let chunk = [b"1000\r\n".as_slice(), &[b' '; 0x1000], b"\r\n"].concat();
     // It would send for ever: here, four gigabytes.
     assert!((0..1_000_000).any(|_| stream.write_all(&chunk).is_err()));
-    serves(&sim);
+    assert_serves(&sim);
     let entry = &sim.admin("GET", "/requests?limit=2", "").1["requests"][1];
     assert_eq!((&entry["answer"]["status"], &entry["state"]), (&json!(413), &json!("done")));
 }
 
 #[test]
-fn chunks_that_are_none_are_refused() {
+fn malformed_chunks_are_rejected() {
     let sim = Sim::start();
     for body in
         ["x\r\n{}\r\n0\r\n\r\n", "-2\r\n{}\r\n0\r\n\r\n", "FFFFFFFFFFFFFFFFF\r\n{}\r\n0\r\n\r\n", "2\r\n{}x"]
     {
-        refused(&sim, "Transfer-Encoding: chunked\r\n", body, 400);
+        assert_rejected(&sim, "Transfer-Encoding: chunked\r\n", body, 400);
     }
     let good = answer(
         sim.address(),
@@ -270,24 +275,28 @@ fn chunks_that_are_none_are_refused() {
 }
 
 #[test]
-fn a_content_length_too_small_leaves_the_rest_to_be_the_next_request() {
+fn a_content_length_too_small_makes_the_rest_the_next_request() {
     let sim = Sim::start();
     let mut stream = sent(sim.address(), request("Content-Length: 2\r\n", "{}{}\r\n\r\n"));
-    let both = rest(&mut stream);
-    let first = whole(&both).unwrap();
+    let both = read_until_close(&mut stream);
+    let first = first_answer_end(&both).unwrap();
     assert_eq!(parse(&both[..first]).code(), "6014");
-    assert_eq!(parse(&both[first..]).status, 400, "the rest is no request");
-    serves(&sim);
+    assert_eq!(parse(&both[first..]).status, 400, "the rest is not a request");
+    assert_serves(&sim);
 }
 
 #[test]
-fn a_content_length_too_large_is_a_body_that_breaks_off() {
+fn a_content_length_too_large_is_a_truncated_body() {
     let sim = Sim::start();
     let stream = sent(sim.address(), request("Content-Length: 20000000000000\r\n", "{}"));
-    assert_eq!(parse(&rest(&mut { stream })).status, 413, "it is not even waited for");
+    assert_eq!(
+        parse(&read_until_close(&mut { stream })).status,
+        413,
+        "rejected without waiting for the body"
+    );
     let stream = sent(sim.address(), request("Content-Length: 200\r\n", "{}"));
     stream.shutdown(Shutdown::Write).unwrap();
-    rest(&mut { stream });
+    read_until_close(&mut { stream });
     while sim.admin("GET", "/ready", "").1["in_flight"] != 0 {
         std::thread::yield_now();
     }
@@ -295,7 +304,7 @@ fn a_content_length_too_large_is_a_body_that_breaks_off() {
 }
 
 #[test]
-fn what_could_be_read_in_two_ways_is_refused() {
+fn ambiguous_framing_is_rejected() {
     let sim = Sim::start();
     for lines in [
         "Content-Length: 2\r\nContent-Length: 3\r\n",
@@ -318,7 +327,7 @@ fn what_could_be_read_in_two_ways_is_refused() {
         "X\0: y\r\nContent-Length: 2\r\n",
         "Host: y\r\nContent-Length: 2\r\n",
     ] {
-        refused(&sim, lines, "{}", 400);
+        assert_rejected(&sim, lines, "{}", 400);
     }
     let admin = answer(
         sim.admin_address(),
@@ -329,14 +338,15 @@ fn what_could_be_read_in_two_ways_is_refused() {
 }
 
 #[test]
-fn an_encoded_body_is_refused_and_never_unpacked() {
+fn a_compressed_body_is_rejected_and_never_decompressed() {
     let sim = Sim::start();
     for (lines, shown) in [
         ("Content-Encoding: gzip\r\n", "gzip"),
         ("Content-Encoding: gzip, br\r\n", "gzip, br"),
         ("Content-Encoding: identity\r\nContent-Encoding: zstd\r\n", "zstd"),
     ] {
-        let refusal = refused(&sim, &format!("{lines}Content-Length: 20\r\n"), &"\u{1f}".repeat(20), 415);
+        let refusal =
+            assert_rejected(&sim, &format!("{lines}Content-Length: 20\r\n"), &"\u{1f}".repeat(20), 415);
         let error = &refusal.json()["error"];
         assert_eq!(error["code"], "encoded_body");
         assert!(error["message"].as_str().unwrap().contains(shown), "{error}");
@@ -358,7 +368,7 @@ fn an_encoded_body_is_refused_and_never_unpacked() {
 }
 
 #[test]
-fn http_1_0_is_served_and_its_connection_ends() {
+fn http_1_0_is_served_and_its_connection_closed() {
     let sim = Sim::start();
     let old = format!("POST {PATH} HTTP/1.0\r\nContent-Length: 2\r\n\r\n{{}}");
     assert_eq!(answer(sim.address(), old).code(), "6014");
@@ -370,14 +380,14 @@ fn http_1_0_is_served_and_its_connection_ends() {
         "POST /\r\n\r\n",
         "\x16\x03\x01\x02\0\x01",
     ] {
-        let refusal = rest(&mut sent(sim.address(), format!("{other}\r\n\r\n")));
+        let refusal = read_until_close(&mut sent(sim.address(), format!("{other}\r\n\r\n")));
         assert_eq!(parse(&refusal).status, 400, "{other:?}");
     }
-    serves(&sim);
+    assert_serves(&sim);
 }
 
 #[test]
-fn every_form_of_target_leads_somewhere() {
+fn every_form_of_request_target_is_answered() {
     let sim = Sim::start();
     let get = |target: &str, method: &str| {
         let lines = format!(
@@ -392,45 +402,45 @@ fn every_form_of_target_leads_somewhere() {
     {
         assert_eq!(get(target, method).status, 404, "{method} {target}");
     }
-    serves(&sim);
+    assert_serves(&sim);
 }
 
 #[test]
-fn an_offer_of_websocket_does_not_make_the_body_endless() {
+fn a_websocket_upgrade_request_does_not_make_the_body_endless() {
     let sim = with(PATIENT);
     let lines = "Upgrade: websocket\r\nConnection: Upgrade\r\nContent-Length: 2\r\n";
-    assert_eq!(answers(&mut sent(sim.address(), request(lines, "{}")), 1)[0].code(), "6014");
+    assert_eq!(read_answers(&mut sent(sim.address(), request(lines, "{}")), 1)[0].code(), "6014");
 }
 
 #[test]
-fn who_asks_before_sending_is_told_to_go_on_only_when_the_body_is_wanted() {
+fn expect_100_continue_is_confirmed_only_if_the_body_is_accepted() {
     let sim = Sim::start();
     let ask = |lines: &str| request(&format!("Expect: 100-continue\r\n{lines}"), "");
     for (lines, status) in
         [("Content-Length: 20000000\r\n", 413), ("Content-Length: 2\r\nContent-Encoding: gzip\r\n", 415)]
     {
-        let refusal = answers(&mut sent(sim.address(), ask(lines)), 1).remove(0);
+        let refusal = read_answers(&mut sent(sim.address(), ask(lines)), 1).remove(0);
         assert_eq!(refusal.status, status, "at once: {}", refusal.head);
         let entry = sim.last();
         assert_eq!((&entry["answer"]["status"], &entry["state"]), (&json!(status), &json!("done")));
     }
     let unknown = ask("Content-Length: 2\r\n").replace(PATH, "/nowhere");
-    assert_eq!(answers(&mut sent(sim.address(), unknown), 1)[0].status, 404);
+    assert_eq!(read_answers(&mut sent(sim.address(), unknown), 1)[0].status, 404);
     let put = ask("Content-Length: 2\r\n").replace("POST", "PUT");
-    assert_eq!(answers(&mut sent(sim.address(), put), 1)[0].status, 405);
+    assert_eq!(read_answers(&mut sent(sim.address(), put), 1)[0].status, 405);
 
     let mut stream = sent(sim.address(), ask("Connection: close\r\nContent-Length: 2\r\n"));
     let mut go_on = [0; 25];
     stream.read_exact(&mut go_on).unwrap();
     assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
     stream.write_all(b"{}").unwrap();
-    assert_eq!(parse(&rest(&mut stream)).code(), "6014");
+    assert_eq!(parse(&read_until_close(&mut stream)).code(), "6014");
     assert_eq!(sim.last()["ordinal"], 3, "each was counted once");
 }
 
-/// Ten thousand, or as many as this process may have descriptors; the simulator is a process of its own and has as many.
+/// Opens ten thousand connections, or as many as this process may have descriptors. The simulator is a separate process with its own limit.
 #[test]
-fn idle_connections_disturb_nobody() {
+fn idle_connections_do_not_affect_others() {
     let served = Served::plain(&["--quiet"]);
     let data = address(&served.value("endpoint"));
     let descriptors = rlimit::increase_nofile_limit(20_000).unwrap();
@@ -438,16 +448,16 @@ fn idle_connections_disturb_nobody() {
     let idle: Vec<_> = (0..count).map(|_| connect(data)).collect();
     let slow: Vec<_> = (0..50).map(|_| sent(data, "POST /x HTTP/1.1\r\n")).collect();
     let ask = request("Content-Length: 2\r\n", "{}");
-    let serves = || {
-        assert_eq!(answers(&mut sent(data, &ask), 1)[0].code(), "6014");
+    let assert_both_serve = || {
+        assert_eq!(read_answers(&mut sent(data, &ask), 1)[0].code(), "6014");
         let health = http("GET", "/health", "", b"");
         assert_eq!(exchange(address(&served.value("admin")), &health).status, 200);
     };
-    serves();
+    assert_both_serve();
     for mut stream in idle.into_iter().step_by(100) {
         stream.write_all(ask.as_bytes()).unwrap();
-        assert_eq!(answers(&mut stream, 1)[0].code(), "6014", "an idle one is still good");
+        assert_eq!(read_answers(&mut stream, 1)[0].code(), "6014", "an idle connection still works");
     }
     drop(slow);
-    serves();
+    assert_both_serve();
 }

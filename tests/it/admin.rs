@@ -15,7 +15,7 @@ fn health_readiness_and_version() {
 }
 
 #[test]
-fn the_clock_is_read_advanced_set_let_go_and_reset() {
+fn the_clock_is_read_advanced_set_released_and_reset() {
     let sim = Sim::start();
     let clock = |body: &str| sim.admin("PUT", "/clock", body);
     assert_eq!(
@@ -36,7 +36,7 @@ fn the_clock_is_read_advanced_set_let_go_and_reset() {
 }
 
 #[test]
-fn a_wrong_clock_changes_nothing_and_says_why() {
+fn an_invalid_clock_changes_nothing_and_says_why() {
     let sim = Sim::start();
     for body in [
         "",
@@ -99,7 +99,7 @@ fn the_journal_is_listed_newest_first_and_filtered() {
 }
 
 #[test]
-fn entries_are_cleared_of_one_customer_or_all() {
+fn entries_are_cleared_for_one_customer_or_all() {
     let sim = Sim::start();
     for customer in ["demo", "load", "demo"] {
         sim.call(customer, sim.request().text());
@@ -115,7 +115,7 @@ fn entries_are_cleared_of_one_customer_or_all() {
 }
 
 #[test]
-fn an_entry_has_everything_but_the_photo_and_the_credentials() {
+fn an_entry_has_everything_except_photo_and_credentials() {
     let sim = Sim::start();
     let body = sim.request();
     sim.call("demo", body.text());
@@ -168,7 +168,7 @@ fn an_entry_has_everything_but_the_photo_and_the_credentials() {
 }
 
 #[test]
-fn a_nik_sent_where_none_belongs_is_masked_too() {
+fn a_nik_in_an_unexpected_field_is_masked_too() {
     let sim = Sim::start();
     sim.call(
         "demo",
@@ -184,14 +184,14 @@ fn a_nik_sent_where_none_belongs_is_masked_too() {
 }
 
 #[test]
-fn niks_are_shown_whole_only_when_asked_for() {
+fn niks_are_unmasked_only_on_request() {
     let sim = Sim::with(|builder| builder.show_nik(true));
     sim.call("demo", sim.request().text());
     assert_eq!(sim.last()["answer"]["candidates"][0]["nik"], SITIS_NIK);
 }
 
 #[test]
-fn an_explanation_tells_everything_and_consumes_nothing() {
+fn an_explanation_is_complete_and_has_no_side_effects() {
     let sim = Sim::start();
     let body: Value =
         serde_json::from_str(&sim.request().set("threshold", "0").set("ip", "x").text()).unwrap();
@@ -218,7 +218,7 @@ fn an_explanation_tells_everything_and_consumes_nothing() {
 }
 
 #[test]
-fn an_explanation_of_nonsense_is_an_answer_or_a_clear_error() {
+fn an_explanation_of_invalid_input_is_an_answer_or_a_clear_error() {
     let sim = Sim::start();
     let raw = |body: &str| {
         sim.admin("POST", "/explain", &json!({ "customer_id": "demo", "body": body }).to_string())
@@ -238,7 +238,7 @@ fn an_explanation_of_nonsense_is_an_answer_or_a_clear_error() {
 }
 
 #[test]
-fn a_body_beyond_the_admin_limit_is_refused_in_the_one_error_shape() {
+fn a_body_beyond_the_admin_limit_is_rejected_in_the_error_shape() {
     let sim = Sim::start();
     let head =
         "PUT /clock HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 99999999\r\n\r\n";
@@ -257,7 +257,7 @@ fn public_keys_are_served() {
 }
 
 #[test]
-fn unknown_routes_and_methods_have_the_one_error_shape() {
+fn unknown_routes_and_methods_have_the_error_shape() {
     let sim = Sim::start();
     for (method, path, expected) in [
         ("GET", "/nothing", 404),
@@ -275,7 +275,7 @@ fn unknown_routes_and_methods_have_the_one_error_shape() {
 }
 
 #[test]
-fn pages_of_other_origins_and_other_hosts_are_refused() {
+fn other_origins_and_other_hosts_are_rejected() {
     let sim = Sim::start();
     let status = |headers: &str| {
         let bytes = format!("GET /clock HTTP/1.1\r\nConnection: close\r\n{headers}\r\n");
@@ -289,7 +289,7 @@ fn pages_of_other_origins_and_other_hosts_are_refused() {
 }
 
 #[test]
-fn a_token_guards_all_but_three_routes() {
+fn a_token_protects_all_but_three_routes() {
     let sim = Sim::with(|builder| builder.admin_token(Some("s3cret".to_owned())));
     let status =
         |path: &str, headers: &str| exchange(sim.admin_address(), &http("GET", path, headers, b"")).status;

@@ -1,4 +1,4 @@
-//! The built binary, as a user starts it: flags, environment, exit codes, what it prints where, and its commands.
+//! The built binary, as a user starts it: flags, environment, exit codes, output and commands.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
@@ -43,14 +43,14 @@ impl Served {
         Served { child, ready, stdout }
     }
 
-    /// Free ports, the shared keys, the built-in fixtures.
+    /// Starts with free ports, the shared keys and the built-in fixtures.
     pub fn plain(more: &[&str]) -> Served {
         let keys = KEYS.path().to_str().unwrap();
         let args = ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--keys", keys];
         Served::start(&[&args[..], more].concat())
     }
 
-    /// What the ready line says behind this name.
+    /// Returns a value of the ready line.
     pub fn value(&self, name: &str) -> String {
         let part = self.ready.split_whitespace().find_map(|part| part.strip_prefix(&format!("{name}=")));
         part.unwrap_or_else(|| panic!("no {name} in {:?}", self.ready)).to_owned()
@@ -62,7 +62,7 @@ impl Served {
         assert!(status.success());
     }
 
-    /// Waits for the end; gives exit code, the rest of stdout, and stderr.
+    /// Waits for the exit. Returns the exit code, the rest of stdout, and stderr.
     pub fn end(mut self) -> (Option<i32>, String, String) {
         let (mut out, mut err) = (String::new(), String::new());
         self.child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
@@ -101,14 +101,14 @@ fn one_ready_line_goes_to_stdout_and_everything_else_to_stderr() {
 }
 
 #[test]
-fn an_interrupt_ends_it_as_well() {
+fn an_interrupt_stops_it_too() {
     let served = Served::plain(&["--quiet"]);
     served.signal("INT");
     assert_eq!(served.end(), (Some(0), String::new(), String::new()));
 }
 
 #[test]
-fn a_shutdown_over_the_admin_api_is_answered_and_ends_it_as_well() {
+fn a_shutdown_over_the_admin_api_is_answered_and_stops_it_too() {
     let served = Served::plain(&["--quiet"]);
     let answer = exchange(address(&served.value("admin")), &http("POST", "/shutdown", "", b""));
     assert_eq!((answer.status, answer.text()), (200, r#"{"status":"stopping"}"#));
@@ -166,7 +166,7 @@ fn without_an_admin_listener_the_line_says_off_and_the_file_null() {
     assert_eq!(ports["admin"], Value::Null);
 }
 
-/// The flags of `serve` as its help lists them, each with its part of the text.
+/// Returns the flags of `serve --help`, each with its help text.
 fn flags_of_serve() -> Vec<(String, String)> {
     let help = run(&["serve", "--help"]);
     let mut flags: Vec<(String, String)> = Vec::new();
@@ -188,7 +188,7 @@ fn every_flag_has_an_environment_variable() {
     let flags = flags_of_serve();
     assert!(flags.len() > 15 && flags.iter().any(|(name, _)| name == "show-nik"), "{flags:?}");
     for (name, part) in flags {
-        // These two only print something.
+        // These two only print.
         if name != "help" && name != "version" {
             let variable = format!("[env: FRSIM_{}", name.to_uppercase().replace('-', "_"));
             assert!(part.contains(&variable), "--{name} has no {variable}: {part}");
@@ -212,7 +212,7 @@ fn an_empty_variable_counts_as_not_set() {
 }
 
 #[test]
-fn what_is_set_wrongly_for_serve_stops_no_other_command() {
+fn invalid_serve_variables_do_not_break_other_commands() {
     let keys = KEYS.path().to_str().unwrap();
     for (name, value) in [("FRSIM_LOG", "x"), ("FRSIM_LISTEN", "nowhere"), ("FRSIM_QUIET", "perhaps")] {
         let checked = command(&["check", "--keys", keys]).env(name, value).output().unwrap();
@@ -272,7 +272,7 @@ fn a_verbose_log_has_hints_and_warnings_in_json_too() {
 }
 
 #[test]
-fn environment_variables_count_and_flags_override_them() {
+fn flags_override_environment_variables() {
     let mut with_environment = command(&["--layout", "compact"]);
     with_environment
         .env("FRSIM_LISTEN", "127.0.0.1:0")
@@ -333,8 +333,8 @@ fn beyond_loopback_with_a_token_is_allowed() {
 }
 
 #[test]
-fn a_token_that_no_client_can_send_is_refused_and_not_printed() {
-    // Whoever does not look at the token comes as far as the address, and ends there.
+fn a_token_that_no_client_can_send_is_rejected_and_not_printed() {
+    // The address is in use: without the token check, the start would fail there instead.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = listener.local_addr().unwrap().to_string();
     let plain =
@@ -383,7 +383,7 @@ fn an_address_in_use_exits_3() {
     }
 }
 
-/// Requests on one connection, each answered before the next; none may take long.
+/// Sends requests sequentially on one connection; none may take long.
 fn many_requests(endpoint: std::net::SocketAddr, count: usize) {
     let mut stream = std::net::TcpStream::connect(endpoint).unwrap();
     stream.set_read_timeout(Some(std::time::Duration::from_secs(10))).unwrap();
@@ -402,7 +402,7 @@ fn many_requests(endpoint: std::net::SocketAddr, count: usize) {
 }
 
 #[test]
-fn a_log_that_nobody_reads_stops_neither_the_endpoint_nor_its_end() {
+fn an_unread_log_blocks_neither_the_endpoint_nor_its_exit() {
     let mut served = Served::plain(&["-v"]);
     let unread = served.child.stderr.take().unwrap();
     many_requests(address(&served.value("endpoint")), 3000);
@@ -430,10 +430,10 @@ fn a_log_that_is_read_has_every_request_in_order() {
 }
 
 #[test]
-fn a_public_key_that_cannot_be_written_is_a_warning() {
+fn an_unwritable_public_key_is_a_warning() {
     let directory = tempfile::tempdir().unwrap();
     std::fs::copy(KEYS.path().join("private.pem"), directory.path().join("private.pem")).unwrap();
-    // Not even root renames a file over a directory.
+    // Not even root can rename a file over a directory.
     std::fs::create_dir_all(directory.path().join("public.pem/x")).unwrap();
     let keys = directory.path().to_str().unwrap();
     let served = Served::start(&["-q", "--listen", "127.0.0.1:0", "--admin-listen", "off", "--keys", keys]);
@@ -449,7 +449,7 @@ fn offline_commands_write_nothing_into_the_keys_directory() {
     let private = directory.path().join("private.pem");
     std::fs::copy(KEYS.path().join("private.pem"), &private).unwrap();
     let keys = directory.path().to_str().unwrap();
-    // What is explained does not matter.
+    // The explained body does not matter.
     let body = private.to_str().unwrap();
     for args in [&["check", "--keys", keys][..], &["explain", body, "--keys", keys]] {
         let out = run(args);
@@ -459,7 +459,7 @@ fn offline_commands_write_nothing_into_the_keys_directory() {
 }
 
 #[test]
-fn output_that_nobody_reads_ends_quietly() {
+fn a_broken_pipe_exits_quietly() {
     for args in [&["check", "--policy"][..], &["check", "--keys", KEYS.path().to_str().unwrap()]] {
         let mut child = command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         drop(child.stdout.take());
@@ -519,7 +519,7 @@ fn keys_of_both_encodings_and_other_sizes_are_read() {
             directory.path().to_str().unwrap(),
         ]);
         let public = std::fs::read_to_string(directory.path().join("public.pem")).unwrap();
-        let body = Body::sealed_with(&public).text();
+        let body = Body::encrypted_with(&public).text();
         let answer = exchange(
             address(&served.value("endpoint")),
             &http("POST", "/api/face-recognition/demo/CALL_FN", "", body.as_bytes()),
@@ -529,7 +529,7 @@ fn keys_of_both_encodings_and_other_sizes_are_read() {
 }
 
 #[test]
-fn call_is_a_whole_client() {
+fn call_is_a_complete_client() {
     let served = Served::plain(&[]);
     let (endpoint, admin) = (served.value("endpoint"), served.value("admin"));
     let call = |more: &[&str]| run(&[&["call", "--url", &endpoint, "--admin", &admin][..], more].concat());
@@ -561,7 +561,7 @@ fn call_is_a_whole_client() {
 }
 
 #[test]
-fn encrypt_gives_what_the_endpoint_opens() {
+fn encrypt_returns_what_the_endpoint_decrypts() {
     let public = KEYS.path().join("public.pem");
     let public = public.to_str().unwrap();
     let argument = run(&["encrypt", "demo-user", "--public-key", public]);
@@ -579,11 +579,11 @@ fn encrypt_gives_what_the_endpoint_opens() {
 }
 
 #[test]
-fn explain_says_offline_what_would_be_answered() {
+fn explain_evaluates_offline() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("body.json");
     let public = std::fs::read_to_string(KEYS.path().join("public.pem")).unwrap();
-    let body = Body::sealed_with(&public);
+    let body = Body::encrypted_with(&public);
     std::fs::write(&file, body.clone().set("threshold", "0").text()).unwrap();
     let keys = KEYS.path().to_str().unwrap();
     let out = run(&["explain", file.to_str().unwrap(), "--keys", keys]);
@@ -614,7 +614,7 @@ fn explain_says_offline_what_would_be_answered() {
 }
 
 #[test]
-fn check_finds_what_is_wrong_and_prints_the_policy_table() {
+fn check_reports_problems_and_prints_the_policy_table() {
     let directory = tempfile::tempdir().unwrap();
     let fixtures = directory.path().to_str().unwrap();
     let good = run(&["check", fixtures]);
@@ -636,7 +636,7 @@ fn check_finds_what_is_wrong_and_prints_the_policy_table() {
 }
 
 #[test]
-fn init_writes_fixtures_that_check_finds_in_order() {
+fn init_writes_fixtures_that_pass_check() {
     let directory = tempfile::tempdir().unwrap();
     let target = directory.path().join("mine");
     let target = target.to_str().unwrap();
@@ -669,13 +669,13 @@ fn healthcheck_is_0_when_ready_and_1_when_not() {
 }
 
 #[test]
-fn an_answer_under_way_is_finished_before_the_end() {
+fn an_answer_in_flight_is_finished_before_exit() {
     let served = Served::plain(&["--grace", "30s"]);
     let mut stream = std::net::TcpStream::connect(address(&served.value("endpoint"))).unwrap();
     let request = http("POST", "/api/face-recognition/sample-6014/X", "", b"{}");
     let (head, last) = request.split_at(request.len() - 1);
     stream.write_all(head).unwrap();
-    // An admin answer shows that time has passed for the server, too: the head is read by another thread meanwhile.
+    // After an admin answer, time has passed for the server too: another thread has read the head meanwhile.
     let admin = address(&served.value("admin"));
     while exchange(admin, &http("GET", "/ready", "", b"")).json()["in_flight"] != 1 {}
     served.signal("TERM");

@@ -1,4 +1,4 @@
-//! Anything at all as a request: a documented answer or a clear error, never a 500, never a panic, never a lost count.
+//! Arbitrary input as a request: a documented answer or a clear error, never a 500, a panic or a lost count.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -10,7 +10,7 @@ use crate::support::{Sim, exchange, http, parse};
 
 static SIM: LazyLock<Sim> = LazyLock::new(Sim::start);
 
-/// Every code that a request without rules can get.
+/// All codes that a request without rules can get.
 const CODES: [&str; 7] = ["5001", "5003", "5004", "5005", "5006", "6014", "6018"];
 
 proptest! {
@@ -32,7 +32,7 @@ proptest! {
     }
 
     #[test]
-    fn a_good_body_with_some_bytes_changed(changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8)) {
+    fn a_valid_body_with_some_bytes_changed(changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8)) {
         let mut body = SIM.request().text().into_bytes();
         for (index, byte) in changes {
             let at = index.index(body.len());
@@ -54,7 +54,7 @@ proptest! {
         let routes = [("PUT", "/clock"), ("PUT", "/customers/demo/quota"), ("POST", "/explain"), ("POST", "/requests/verify")];
         let (method, path) = routes[route];
         let answer = exchange(SIM.admin_address(), &http(method, path, "", &body));
-        // 200 where the bytes happen to ask for something: `{}` sets no quota.
+        // 200 when the bytes happen to be valid: `{}` sets no quota.
         prop_assert!(matches!(answer.status, 200 | 400), "{}", answer.head);
     }
 
@@ -93,7 +93,7 @@ fn json_value() -> impl Strategy<Value = serde_json::Value> {
 }
 
 #[test]
-fn other_methods_and_paths_are_refused_as_the_document_never_does() {
+fn other_methods_and_paths_have_their_own_errors() {
     for method in ["GET", "PUT", "DELETE", "OPTIONS", "PATCH"] {
         let answer = exchange(SIM.address(), &http(method, "/api/face-recognition/demo/CALL_FN", "", b""));
         assert_eq!(answer.status, 405, "{method}");
@@ -116,7 +116,7 @@ fn other_methods_and_paths_are_refused_as_the_document_never_does() {
 }
 
 #[test]
-fn a_body_beyond_the_limit_is_413_and_the_connection_is_closed() {
+fn a_body_beyond_the_limit_is_413_and_closes_the_connection() {
     let sim = Sim::with(|builder| builder.max_body(1000));
     let announced =
         b"POST /api/face-recognition/demo/CALL_FN HTTP/1.1\r\nHost: x\r\nContent-Length: 1001\r\n\r\n";
@@ -134,7 +134,7 @@ fn a_body_beyond_the_limit_is_413_and_the_connection_is_closed() {
 }
 
 #[test]
-fn an_upload_that_breaks_off_is_journaled_as_aborted() {
+fn a_truncated_upload_is_journaled_as_aborted() {
     let sim = Sim::start();
     let mut stream = TcpStream::connect(sim.address()).unwrap();
     stream
@@ -157,7 +157,7 @@ fn an_upload_that_breaks_off_is_journaled_as_aborted() {
 }
 
 #[test]
-fn an_upload_that_is_reset_is_journaled_as_aborted() {
+fn a_reset_upload_is_journaled_as_aborted() {
     let sim = Sim::start();
     let stream = TcpStream::connect(sim.address()).unwrap();
     (&stream)
@@ -175,14 +175,14 @@ fn an_upload_that_is_reset_is_journaled_as_aborted() {
 }
 
 #[test]
-fn a_client_that_sends_a_body_far_too_large_still_sees_the_413() {
+fn a_client_that_sends_a_far_too_large_body_still_receives_the_413() {
     let sim = Sim::with(|builder| builder.max_body(1000));
     let answer = sim.call("demo", vec![b' '; 3 << 20]);
     assert_eq!((answer.status, answer.json()["error"]["code"].as_str()), (413, Some("body_too_large")));
 }
 
 #[test]
-fn a_client_that_offers_an_upgrade_is_told_that_the_connection_closes() {
+fn an_upgrade_request_is_answered_with_connection_close() {
     let sim = Sim::start();
     let offer = b"POST /api/face-recognition/sample-6014/X HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nUpgrade: h2c\r\n\
                   Connection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n\r\n{}";
@@ -192,7 +192,7 @@ fn a_client_that_offers_an_upgrade_is_told_that_the_connection_closes() {
 }
 
 #[test]
-fn a_connection_is_kept_and_numbered() {
+fn a_connection_is_kept_alive_and_numbered() {
     let sim = Sim::start();
     let mut stream = TcpStream::connect(sim.address()).unwrap();
     let request =

@@ -1,4 +1,4 @@
-//! The matcher's capacity over HTTP: who is served when, 6014 when all is full, and that no place is ever lost. Time is the tests' own.
+//! The matcher's capacity over HTTP: order of service, 6014 when the queue is full, and no leaked slots. Uses virtual time.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -14,7 +14,7 @@ use crate::virtual_time::VirtualTime;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A customer of its own matcher: one worker, two places, a second each.
+/// A customer with its own matcher: one worker, a queue of two, one second per request.
 const SMALL: (&str, &str) =
     ("customers/c.toml", "extends = 'load'\ncapacity = { workers = 1, queue = 2, service_time = '1s' }");
 
@@ -24,11 +24,11 @@ pub struct Rig {
     directory: tempfile::TempDir,
 }
 
-/// A request that was sent and not yet answered.
+/// A sent request without an answer yet.
 pub struct Sent(TcpStream);
 
 impl Sent {
-    /// The answer, when it comes.
+    /// Waits for the answer.
     pub fn answer(mut self) -> Answer {
         let mut all = Vec::new();
         self.0.read_to_end(&mut all).unwrap();
@@ -47,7 +47,7 @@ impl Rig {
             write_fixture(directory.path(), name, text);
         }
         let (time, path) = (Arc::new(VirtualTime::default()), directory.path().to_owned());
-        // No grace: a test leaves requests behind whose time never comes.
+        // No grace period: tests leave requests behind that never finish.
         let sim = Sim::with(|builder| {
             builder.fixtures(Some(path)).grace(Duration::ZERO).timer(Arc::clone(&time) as Arc<dyn Timer>)
         });
@@ -59,11 +59,11 @@ impl Rig {
         self.sim.0.reload().unwrap();
     }
 
-    /// Sends a request, and does not go on before the engine has decided about it.
+    /// Sends a request, and waits until the engine has decided about it.
     pub fn send(&self, customer: &str, body: &Body) -> Sent {
         let before = self.journaled();
         let mut stream = TcpStream::connect(self.sim.address()).unwrap();
-        // Only so that a mistake does not hang.
+        // Only so that a failing test does not hang.
         stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         let path = format!("/api/face-recognition/{customer}/CALL_FN");
         stream.write_all(&http("POST", &path, "", body.text().as_bytes())).unwrap();
@@ -78,7 +78,7 @@ impl Rig {
         listing["requests"].as_array().unwrap().len()
     }
 
-    /// Sends a request that fails no check.
+    /// Sends a request that passes every check.
     pub fn good(&self, customer: &str) -> Sent {
         self.send(customer, &self.sim.request())
     }
@@ -88,20 +88,20 @@ impl Rig {
         all.find(|gauge| gauge.customer_id.as_deref() == customer).expect("a matcher")
     }
 
-    /// Busy workers, requests that wait, served, refused.
+    /// Returns busy workers, waiting requests, served, rejected.
     fn counts(&self, customer: Option<&str>) -> (usize, usize, u64, u64) {
         let gauge = self.gauge(customer);
         (gauge.busy, gauge.waiting, gauge.served, gauge.refused)
     }
 
-    /// Until the matcher looks like this: what gives places back runs beside the test.
+    /// Waits until the matcher has these counts: slots are released on other threads.
     fn until(&self, customer: Option<&str>, counts: (usize, usize, u64, u64)) {
         while self.counts(customer) != counts {
             std::thread::yield_now();
         }
     }
 
-    /// Until a customer's own matcher has nobody inside.
+    /// Waits until a customer's own matcher is empty.
     pub fn until_empty(&self, customer: &str) {
         let inside = || {
             let gauge = self.gauge(Some(customer));
@@ -118,7 +118,7 @@ impl Rig {
 }
 
 #[test]
-fn requests_are_served_in_order_and_6014_comes_when_all_is_full_and_goes_away() {
+fn requests_are_served_in_order_and_6014_lasts_while_the_queue_is_full() {
     let rig = Rig::start(&[SMALL]);
     let first = rig.good("c");
     rig.time.wait_for_sleepers(1);
@@ -147,7 +147,7 @@ fn requests_are_served_in_order_and_6014_comes_when_all_is_full_and_goes_away() 
 }
 
 #[test]
-fn a_request_that_fails_another_check_takes_no_place() {
+fn a_request_that_fails_another_check_takes_no_slot() {
     let rig = Rig::start(&[SMALL]);
     let wrong = rig.sim.request().set("threshold", "0");
     for _ in 0..5 {
@@ -156,12 +156,16 @@ fn a_request_that_fails_another_check_takes_no_place() {
     let finding = rig.finding();
     assert_eq!((&finding["check"], &finding["status"]), (&json!("capacity"), &json!("unknown")));
     let _busy = [rig.good("c"), rig.good("c"), rig.good("c")];
-    assert_eq!(rig.send("c", &wrong).code(), "5005", "what the checks refuse is told in an overload, too");
+    assert_eq!(
+        rig.send("c", &wrong).code(),
+        "5005",
+        "rejections of the checks are answered during an overload too"
+    );
     assert_eq!(rig.counts(Some("c")), (1, 2, 0, 0));
 }
 
 #[test]
-fn nor_does_an_explanation_or_a_rule_that_skips_the_checks() {
+fn an_explanation_or_a_rule_that_skips_the_checks_takes_no_slot() {
     let text = format!("{}\n[[rules]]\nchecks = 'skip'\nreply = {{ code = '6018' }}", SMALL.1);
     let rig = Rig::start(&[SMALL, ("customers/s.toml", &text)]);
     assert_eq!(rig.good("s").code(), "6018");
@@ -174,11 +178,11 @@ fn nor_does_an_explanation_or_a_rule_that_skips_the_checks() {
     assert_eq!(rig.counts(Some("c")), (0, 0, 0, 0));
     let _busy = [rig.good("c"), rig.good("c"), rig.good("c")];
     assert_eq!(explain()["code"], "6014", "an explanation says what would be answered now");
-    assert_eq!(rig.counts(Some("c")), (1, 2, 0, 0), "looking refuses nobody");
+    assert_eq!(rig.counts(Some("c")), (1, 2, 0, 0), "an explanation rejects no request");
 }
 
 #[test]
-fn a_client_that_goes_keeps_its_place_to_the_end_and_no_place_is_lost() {
+fn a_disconnected_client_keeps_its_slot_to_the_end_and_no_slot_leaks() {
     let rig = Rig::start(&[SMALL]);
     let [served, waits, behind] = [rig.good("c"), rig.good("c"), rig.good("c")];
     drop((served, waits));
@@ -196,7 +200,7 @@ fn a_client_that_goes_keeps_its_place_to_the_end_and_no_place_is_lost() {
 }
 
 #[test]
-fn customers_without_a_matcher_of_their_own_share_one() {
+fn customers_without_their_own_matcher_share_one() {
     let rig = Rig::start(&[("simulator.toml", "[capacity]\nworkers = 2\nservice_time = '1s'"), SMALL]);
     let [first, second] = [rig.good("demo"), rig.good("load")];
     assert_eq!(rig.counts(None), (2, 0, 0, 0));
@@ -210,7 +214,7 @@ fn customers_without_a_matcher_of_their_own_share_one() {
 }
 
 #[test]
-fn a_6014_is_charged_as_an_answer_of_the_matcher() {
+fn a_6014_is_charged_like_a_matcher_answer() {
     let rig = Rig::start(&[("customers/c.toml", "extends = 'demo'\ncapacity = { workers = 1 }")]);
     let _served = rig.good("c");
     assert_eq!(rig.good("c").code(), "6014");
@@ -236,14 +240,14 @@ fn rules_see_the_6014_and_their_delay_comes_after_the_work() {
 }
 
 #[test]
-fn other_numbers_hold_for_the_next_and_those_inside_finish() {
+fn new_limits_apply_to_new_requests_and_admitted_ones_finish() {
     let rig = Rig::start(&[SMALL]);
     let [first, second, third] = [rig.good("c"), rig.good("c"), rig.good("c")];
     rig.edit("simulator.toml", "");
     assert_eq!(rig.counts(Some("c")), (1, 2, 0, 0), "another file's edit changes nothing");
     rig.edit("customers/c.toml", &SMALL.1.replace("workers = 1, queue = 2", "workers = 2, queue = 0"));
     rig.time.wait_for_sleepers(2);
-    assert_eq!(rig.counts(Some("c")), (2, 1, 0, 0), "nobody who waits is sent away");
+    assert_eq!(rig.counts(Some("c")), (2, 1, 0, 0), "waiting requests are not rejected");
     assert_eq!(rig.good("c").code(), "6014");
     rig.time.advance(SECOND);
     assert_eq!([first, second].map(Sent::code), ["6018"; 2]);
@@ -256,7 +260,7 @@ fn other_numbers_hold_for_the_next_and_those_inside_finish() {
 }
 
 #[test]
-fn a_simulator_that_stops_cuts_those_who_wait() {
+fn stopping_closes_waiting_connections() {
     let rig = Rig::start(&[SMALL]);
     let sent = [rig.good("c"), rig.good("c")];
     let Rig { sim, .. } = rig;

@@ -1,16 +1,16 @@
-//! A payment service's test against the simulator: how its client behaves when the endpoint is busy, and when the quota is used up.
+//! Tests of a payment service with the simulator: its client when the endpoint is busy, and when the quota is used up.
 
 use dukcapil_fr_sim::{Request, Simulator};
 use serde_json::{Value, json};
 
-/// The service's own client, in short: posts, and tries again when the matcher is busy.
+/// The service's client, simplified: posts, and retries when the matcher is busy.
 async fn identify(request: &Request) -> reqwest::Result<String> {
     loop {
         let call = reqwest::Client::new().post(request.url()).header("accept", "application/json");
         let answer = call.header("content-type", "application/json").body(request.body()).send().await?;
         let answer: Value = serde_json::from_str(&answer.text().await?).unwrap_or_default();
         match answer["errorCode"].as_str() {
-            Some("6014") => {} // busy: a real client waits before it tries again
+            Some("6014") => {} // busy: a real client waits before it retries
             Some(code) => return Ok(code.to_owned()),
             None => return Ok(answer["error"]["errorCode"].to_string()),
         }
@@ -18,7 +18,7 @@ async fn identify(request: &Request) -> reqwest::Result<String> {
 }
 
 #[tokio::test]
-async fn a_busy_matcher_is_asked_again() -> Result<(), Box<dyn std::error::Error>> {
+async fn a_busy_matcher_is_retried() -> Result<(), Box<dyn std::error::Error>> {
     let simulator = Simulator::builder()
         .customer("payments", json!({ "extends": "demo" }))
         .rule("payments", "busy", json!({ "times": 2, "reply": { "code": "6014" } }))
@@ -31,7 +31,7 @@ async fn a_busy_matcher_is_asked_again() -> Result<(), Box<dyn std::error::Error
 }
 
 #[tokio::test]
-async fn a_used_up_quota_is_new_after_midnight_in_jakarta() -> Result<(), Box<dyn std::error::Error>> {
+async fn a_used_up_quota_is_reset_after_midnight_in_jakarta() -> Result<(), Box<dyn std::error::Error>> {
     let simulator = Simulator::builder()
         .customer("payments", json!({ "extends": "demo", "quota": { "per_day": 1 } }))
         .clock("2026-11-21T23:59:00+07:00".parse()?)

@@ -1,4 +1,4 @@
-//! Customers over the admin API: each test its own, on a server that all share; and what is steered for them.
+//! Customers over the admin API: one per test on a shared server, and the state controlled for each.
 
 use std::thread;
 
@@ -6,20 +6,20 @@ use serde_json::{Value, json};
 
 use crate::support::{Answer, Body, MORNING, SITIS_NIK, Sim};
 
-/// A request of a customer as the API shows it.
+/// Returns a valid request of a customer from the API.
 fn request(customer: &Value) -> Body {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
-    Body::sealed_with(&text(&customer["public_key_pem"]))
-        .sealed("user_id", &text(&customer["account"]["user_id"]))
-        .sealed("password", &text(&customer["account"]["password"]))
+    Body::encrypted_with(&text(&customer["public_key_pem"]))
+        .encrypted("user_id", &text(&customer["account"]["user_id"]))
+        .encrypted("password", &text(&customer["account"]["password"]))
 }
 
 fn call(sim: &Sim, customer: &Value) -> Answer {
     sim.post(customer["path"].as_str().unwrap(), request(customer).text())
 }
 
-fn make(sim: &Sim, wanted: &Value) -> Value {
-    let (status, customer) = sim.admin("POST", "/customers", &wanted.to_string());
+fn create(sim: &Sim, input: &Value) -> Value {
+    let (status, customer) = sim.admin("POST", "/customers", &input.to_string());
     assert_eq!(status, 201, "{customer}");
     customer
 }
@@ -28,18 +28,18 @@ fn id(customer: &Value) -> &str {
     customer["customer_id"].as_str().unwrap()
 }
 
-/// Calls the admin API, expects success, gives the answer.
+/// Calls the admin API, expects success and returns the answer.
 #[track_caller]
-fn done(sim: &Sim, method: &str, path: &str, body: Value) -> Value {
+fn admin_ok(sim: &Sim, method: &str, path: &str, body: Value) -> Value {
     let body = if body.is_null() { String::new() } else { body.to_string() };
     let (status, answer) = sim.admin(method, path, &body);
     assert_eq!(status, 200, "{method} {path}: {answer}");
     answer
 }
 
-/// Calls the admin API, expects a refusal, gives its status, code and path.
+/// Calls the admin API, expects an error and returns its status, code and path.
 #[track_caller]
-fn refused(sim: &Sim, method: &str, path: &str, body: &str) -> (u16, String, Value) {
+fn admin_error(sim: &Sim, method: &str, path: &str, body: &str) -> (u16, String, Value) {
     let (status, answer) = sim.admin(method, path, body);
     assert!((400..500).contains(&status), "{method} {path}: {status} {answer}");
     let error = &answer["error"];
@@ -48,7 +48,7 @@ fn refused(sim: &Sim, method: &str, path: &str, body: &str) -> (u16, String, Val
 }
 
 #[test]
-fn a_made_customer_is_answered_whole_and_works_at_once() {
+fn a_created_customer_is_returned_completely_and_works_at_once() {
     let sim = Sim::start();
     let (status, customer) = sim.admin("POST", "/customers", "");
     assert_eq!(status, 201);
@@ -58,21 +58,21 @@ fn a_made_customer_is_answered_whole_and_works_at_once() {
     assert_ne!(customer["account"]["user_id"], "demo-user");
     assert_eq!(call(&sim, &customer).code(), "6018");
     assert_eq!(sim.call(id(&customer), sim.request().text()).code(), "5001", "demo's account is not its own");
-    let all = done(&sim, "GET", "/customers", Value::Null);
+    let all = admin_ok(&sim, "GET", "/customers", Value::Null);
     let listed = all["customers"]
         .as_array()
         .unwrap()
         .iter()
         .find(|line| line["customer_id"] == customer["customer_id"]);
     assert_eq!(listed.unwrap()["source"], "api");
-    assert_eq!(done(&sim, "GET", &format!("/customers/{}", id(&customer)), Value::Null), customer);
+    assert_eq!(admin_ok(&sim, "GET", &format!("/customers/{}", id(&customer)), Value::Null), customer);
 }
 
 #[test]
-fn the_same_calls_after_a_start_give_the_same_customers() {
+fn the_same_calls_after_a_start_create_the_same_customers() {
     let made = |seed| {
         let sim = Sim::with(|builder| builder.seed(seed));
-        let both = [make(&sim, &json!({})), make(&sim, &json!({ "ttl": "5m" }))];
+        let both = [create(&sim, &json!({})), create(&sim, &json!({ "ttl": "5m" }))];
         both.map(|customer| (customer["customer_id"].clone(), customer["account"].clone()))
     };
     let first = made(1);
@@ -82,38 +82,38 @@ fn the_same_calls_after_a_start_give_the_same_customers() {
 }
 
 #[test]
-fn fifty_parallel_tests_on_one_server_never_meet() {
+fn fifty_parallel_tests_on_one_server_are_isolated() {
     let sim = Sim::start();
     thread::scope(|scope| {
         for number in 0..50_u64 {
             let sim = &sim;
-            scope.spawn(move || one_of_fifty(sim, number));
+            scope.spawn(move || isolated_test(sim, number));
         }
     });
     assert_eq!(sim.call("demo", sim.request().text()).code(), "6018", "and the fixtures' are untouched");
-    assert_eq!(done(&sim, "GET", "/clock", Value::Null)["now"], MORNING);
+    assert_eq!(admin_ok(&sim, "GET", "/clock", Value::Null)["now"], MORNING);
 }
 
-/// A test with a quota, a rule, a state, a clock and a journal view that no other test may touch or see.
-fn one_of_fifty(sim: &Sim, number: u64) {
+/// One test with its own quota, rule, state, clock and journal view, isolated from the others.
+fn isolated_test(sim: &Sim, number: u64) {
     let quota = number % 4 + 1;
-    let customer = make(sim, &json!({ "quota": { "per_day": quota }, "ttl": "10m" }));
+    let customer = create(sim, &json!({ "quota": { "per_day": quota }, "ttl": "10m" }));
     let at = |path: &str| format!("/customers/{}{path}", id(&customer));
     let own_code = format!("X-{number}");
-    done(sim, "PUT", &at("/rules/own"), json!({ "times": 1, "reply": { "code": own_code } }));
-    done(sim, "PUT", &at("/state"), json!({ "state": own_code }));
+    admin_ok(sim, "PUT", &at("/rules/own"), json!({ "times": 1, "reply": { "code": own_code } }));
+    admin_ok(sim, "PUT", &at("/state"), json!({ "state": own_code }));
     assert_eq!(call(sim, &customer).code(), own_code);
     for _ in 0..quota {
         assert_eq!(call(sim, &customer).code(), "6018");
     }
     assert_eq!(call(sim, &customer).code(), "5002");
-    done(sim, "PUT", &at("/clock"), json!({ "advance": format!("{}h", 24 * (number + 1)) }));
+    admin_ok(sim, "PUT", &at("/clock"), json!({ "advance": format!("{}h", 24 * (number + 1)) }));
     assert_eq!(call(sim, &customer).code(), "6018", "a new day on this clock only");
-    assert_eq!(done(sim, "GET", &at("/state"), Value::Null)["state"], own_code);
-    assert_eq!(done(sim, "GET", &at("/quota"), Value::Null)["used"], 1);
+    assert_eq!(admin_ok(sim, "GET", &at("/state"), Value::Null)["state"], own_code);
+    assert_eq!(admin_ok(sim, "GET", &at("/quota"), Value::Null)["used"], 1);
     let verify = json!({ "match": { "customer_id": id(&customer) }, "count": { "exactly": quota + 3 } });
-    assert_eq!(done(sim, "POST", "/requests/verify", verify)["count"], quota + 3);
-    done(sim, "DELETE", &at(""), Value::Null);
+    assert_eq!(admin_ok(sim, "POST", "/requests/verify", verify)["count"], quota + 3);
+    admin_ok(sim, "DELETE", &at(""), Value::Null);
     assert_eq!(call(sim, &customer).code(), "5001");
 }
 
@@ -121,77 +121,85 @@ fn one_of_fifty(sim: &Sim, number: u64) {
 fn put_creates_and_replaces_and_is_idempotent() {
     let sim = Sim::start();
     let spec = json!({ "extends": "demo", "quota": { "per_day": 5 }, "rules": [{ "name": "h", "times": 1, "reply": { "code": "6014" } }] });
-    let first = done(&sim, "PUT", "/customers/bank", spec.clone());
+    let first = admin_ok(&sim, "PUT", "/customers/bank", spec.clone());
     assert_eq!(sim.call("bank", sim.request().text()).code(), "6014");
-    assert_eq!(done(&sim, "PUT", "/customers/bank", spec), first);
-    assert_eq!(sim.call("bank", sim.request().text()).code(), "6018", "the rule's count goes on");
-    assert_eq!(done(&sim, "GET", "/customers/bank/quota", Value::Null)["used"], 2, "and so does the quota");
-    let put_back = done(&sim, "PUT", "/customers/bank", first.clone());
+    assert_eq!(admin_ok(&sim, "PUT", "/customers/bank", spec), first);
+    assert_eq!(sim.call("bank", sim.request().text()).code(), "6018", "the rule's count continues");
+    assert_eq!(
+        admin_ok(&sim, "GET", "/customers/bank/quota", Value::Null)["used"],
+        2,
+        "and so does the quota"
+    );
+    let put_back = admin_ok(&sim, "PUT", "/customers/bank", first.clone());
     assert_eq!(put_back, first, "what is shown can be put");
     let other =
         json!({ "extends": "demo", "rules": [{ "name": "h", "times": 1, "reply": { "code": "5000" } }] });
-    done(&sim, "PUT", "/customers/bank", other);
+    admin_ok(&sim, "PUT", "/customers/bank", other);
     assert_eq!(sim.call("bank", sim.request().text()).code(), "5000", "another rule begins anew");
 }
 
 #[test]
-fn a_fixture_can_be_overlaid_and_is_back_when_that_is_deleted() {
+fn deleting_an_overlay_restores_the_fixture_customer() {
     let sim = Sim::start();
-    done(&sim, "PUT", "/customers/demo", json!({ "extends": "demo", "quota": { "per_day": 1 } }));
+    admin_ok(&sim, "PUT", "/customers/demo", json!({ "extends": "demo", "quota": { "per_day": 1 } }));
     assert_eq!(sim.call("demo", sim.request().text()).code(), "6018");
     assert_eq!(sim.call("demo", sim.request().text()).code(), "5002");
-    done(&sim, "DELETE", "/customers/demo", Value::Null);
+    admin_ok(&sim, "DELETE", "/customers/demo", Value::Null);
     assert_eq!(sim.call("demo", sim.request().text()).code(), "6018");
-    assert_eq!(done(&sim, "GET", "/customers/demo", Value::Null)["source"], "fixtures");
-    let (status, code, _) = refused(&sim, "DELETE", "/customers/demo", "");
+    assert_eq!(admin_ok(&sim, "GET", "/customers/demo", Value::Null)["source"], "fixtures");
+    let (status, code, _) = admin_error(&sim, "DELETE", "/customers/demo", "");
     assert_eq!((status, code.as_str()), (409, "in_fixtures"));
-    assert_eq!(refused(&sim, "DELETE", "/customers/nobody", "").0, 404);
+    assert_eq!(admin_error(&sim, "DELETE", "/customers/nobody", "").0, 404);
 }
 
 #[test]
-fn patch_merges_into_what_was_written() {
+fn patch_merges_into_the_specification() {
     let sim = Sim::start();
-    done(
+    admin_ok(
         &sim,
         "PUT",
         "/customers/bank",
         json!({ "extends": "demo", "quota": { "per_day": 5 }, "access": { "peer": true } }),
     );
     let patched =
-        done(&sim, "PATCH", "/customers/bank", json!({ "quota": { "per_day": 6 }, "access": null }));
+        admin_ok(&sim, "PATCH", "/customers/bank", json!({ "quota": { "per_day": 6 }, "access": null }));
     assert_eq!((&patched["quota"]["per_day"], &patched["access"]["peer"]), (&json!(6), &Value::Null));
-    let patched = done(&sim, "PATCH", "/customers/bank", json!({ "quota": { "per_day": null } }));
+    let patched = admin_ok(&sim, "PATCH", "/customers/bank", json!({ "quota": { "per_day": null } }));
     assert_eq!(patched["quota"]["per_day"], 80, "inherited again");
-    let of_fixture = done(&sim, "PATCH", "/customers/flaky", json!({ "quota": { "per_day": 3 } }));
+    let of_fixture = admin_ok(&sim, "PATCH", "/customers/flaky", json!({ "quota": { "per_day": 3 } }));
     assert_eq!((&of_fixture["source"], &of_fixture["quota"]["per_day"]), (&json!("api"), &json!(3)));
     assert!(!of_fixture["rules"].as_array().unwrap().is_empty(), "its rules stay");
-    assert_eq!(refused(&sim, "PATCH", "/customers/nobody", "{}").0, 404);
-    let (status, _, path) = refused(&sim, "PATCH", "/customers/bank", r#"{"quota":{"per_dy":1}}"#);
+    assert_eq!(admin_error(&sim, "PATCH", "/customers/nobody", "{}").0, 404);
+    let (status, _, path) = admin_error(&sim, "PATCH", "/customers/bank", r#"{"quota":{"per_dy":1}}"#);
     assert_eq!((status, path), (400, json!("/quota/per_dy")));
 }
 
 #[test]
-fn a_customer_goes_when_its_time_is_over_on_the_simulators_clock() {
+fn a_customer_expires_on_the_simulators_clock() {
     let sim = Sim::start();
-    let customer = make(&sim, &json!({ "ttl": "5m" }));
+    let customer = create(&sim, &json!({ "ttl": "5m" }));
     assert_eq!(customer["expires"], "2026-11-21T10:05:00+07:00");
-    done(&sim, "PUT", &format!("/customers/{}/clock", id(&customer)), json!({ "advance": "25h" }));
+    admin_ok(&sim, "PUT", &format!("/customers/{}/clock", id(&customer)), json!({ "advance": "25h" }));
     assert_eq!(call(&sim, &customer).code(), "6018", "its own clock does not end it");
-    let patched =
-        done(&sim, "PATCH", &format!("/customers/{}", id(&customer)), json!({ "quota": { "per_day": 9 } }));
+    let patched = admin_ok(
+        &sim,
+        "PATCH",
+        &format!("/customers/{}", id(&customer)),
+        json!({ "quota": { "per_day": 9 } }),
+    );
     assert_eq!(patched["expires"], customer["expires"], "a patch leaves its end");
-    let other = make(&sim, &json!({ "ttl": "5m" }));
-    let patch = |ttl| done(&sim, "PATCH", &format!("/customers/{}", id(&other)), json!({ "ttl": ttl }));
+    let other = create(&sim, &json!({ "ttl": "5m" }));
+    let patch = |ttl| admin_ok(&sim, "PATCH", &format!("/customers/{}", id(&other)), json!({ "ttl": ttl }));
     assert_eq!(patch(json!("7m"))["expires"], "2026-11-21T10:07:00+07:00", "unless it states another");
     assert_eq!(patch(Value::Null)["expires"], Value::Null, "or that there is none");
-    done(&sim, "PUT", "/clock", json!({ "advance": "5m" }));
+    admin_ok(&sim, "PUT", "/clock", json!({ "advance": "5m" }));
     assert_eq!(call(&sim, &customer).code(), "5001");
     assert_eq!(sim.admin("GET", &format!("/customers/{}", id(&customer)), "").0, 404);
     assert_eq!(call(&sim, &other).code(), "6018");
 }
 
 #[test]
-fn a_put_is_answered_with_what_was_put_whoever_deletes_it_meanwhile() {
+fn a_put_returns_its_own_customer_despite_a_concurrent_delete() {
     let sim = Sim::start();
     std::thread::scope(|scope| {
         let deleting = scope.spawn(|| {
@@ -200,106 +208,115 @@ fn a_put_is_answered_with_what_was_put_whoever_deletes_it_meanwhile() {
             }
         });
         while !deleting.is_finished() {
-            done(&sim, "PUT", "/customers/contested", json!({ "extends": "demo" }));
+            admin_ok(&sim, "PUT", "/customers/contested", json!({ "extends": "demo" }));
         }
     });
 }
 
 #[test]
-fn a_key_can_be_made_for_a_customer() {
+fn a_key_can_be_generated_for_a_customer() {
     let sim = Sim::start();
-    let customer = make(&sim, &json!({ "key": "generate" }));
+    let customer = create(&sim, &json!({ "key": "generate" }));
     let server = sim.0.public_key_pem();
     assert_ne!(customer["public_key_pem"].as_str(), Some(server.as_str()));
     assert_eq!(call(&sim, &customer).code(), "6018");
-    let with_servers_key = sim.request().sealed("user_id", customer["account"]["user_id"].as_str().unwrap());
+    let with_servers_key =
+        sim.request().encrypted("user_id", customer["account"]["user_id"].as_str().unwrap());
     let answer = sim.post(customer["path"].as_str().unwrap(), with_servers_key.text());
     assert_eq!(answer.code(), "5006");
     let reason = sim.last()["answer"]["reason"].as_str().unwrap().to_owned();
     assert!(reason.contains("was encrypted with another known key"), "{reason}");
-    let again =
-        done(&sim, "PATCH", &format!("/customers/{}", id(&customer)), json!({ "quota": { "per_day": 9 } }));
+    let again = admin_ok(
+        &sim,
+        "PATCH",
+        &format!("/customers/{}", id(&customer)),
+        json!({ "quota": { "per_day": 9 } }),
+    );
     assert_eq!(again["public_key_pem"], customer["public_key_pem"], "it keeps its key");
 }
 
 #[test]
 fn customers_extend_each_other_and_follow_each_others_changes() {
     let sim = Sim::start();
-    done(&sim, "PUT", "/customers/base", json!({ "extends": "demo", "quota": { "per_day": 5 } }));
-    done(&sim, "PUT", "/customers/child", json!({ "extends": "base" }));
-    done(&sim, "PUT", "/customers/base", json!({ "extends": "demo", "quota": { "per_day": 6 } }));
-    assert_eq!(done(&sim, "GET", "/customers/child", Value::Null)["quota"]["per_day"], 6);
-    let (status, code, _) = refused(&sim, "DELETE", "/customers/base", "");
+    admin_ok(&sim, "PUT", "/customers/base", json!({ "extends": "demo", "quota": { "per_day": 5 } }));
+    admin_ok(&sim, "PUT", "/customers/child", json!({ "extends": "base" }));
+    admin_ok(&sim, "PUT", "/customers/base", json!({ "extends": "demo", "quota": { "per_day": 6 } }));
+    assert_eq!(admin_ok(&sim, "GET", "/customers/child", Value::Null)["quota"]["per_day"], 6);
+    let (status, code, _) = admin_error(&sim, "DELETE", "/customers/base", "");
     assert_eq!((status, code.as_str()), (409, "in_use"));
-    let (status, _, path) = refused(&sim, "PUT", "/customers/base", r#"{"extends":"child"}"#);
+    let (status, _, path) = admin_error(&sim, "PUT", "/customers/base", r#"{"extends":"child"}"#);
     assert_eq!((status, path), (400, json!("/extends")), "circular extends");
-    assert_eq!(refused(&sim, "PUT", "/customers/other", r#"{"extends":"nobody"}"#).2, "/extends");
-    assert_eq!(done(&sim, "GET", "/customers/child", Value::Null)["quota"]["per_day"], 6, "nothing changed");
+    assert_eq!(admin_error(&sim, "PUT", "/customers/other", r#"{"extends":"nobody"}"#).2, "/extends");
+    assert_eq!(
+        admin_ok(&sim, "GET", "/customers/child", Value::Null)["quota"]["per_day"],
+        6,
+        "nothing changed"
+    );
 }
 
 #[test]
-fn a_customer_whose_base_has_expired_stands_in_nobodys_way() {
+fn an_expired_base_does_not_affect_others() {
     let sim = Sim::start();
-    done(
+    admin_ok(
         &sim,
         "PUT",
         "/customers/base",
         json!({ "extends": "demo", "quota": { "per_day": 5 }, "ttl": "1m" }),
     );
-    done(&sim, "PUT", "/customers/child", json!({ "extends": "base" }));
-    let before = done(&sim, "GET", "/customers/child", Value::Null);
-    done(&sim, "PUT", "/clock", json!({ "advance": "2m" }));
+    admin_ok(&sim, "PUT", "/customers/child", json!({ "extends": "base" }));
+    let before = admin_ok(&sim, "GET", "/customers/child", Value::Null);
+    admin_ok(&sim, "PUT", "/clock", json!({ "advance": "2m" }));
     let other = json!({ "account": { "user_id": "q", "password": "q" } });
-    assert_eq!(done(&sim, "PUT", "/customers/demo", other)["account"]["user_id"], "q");
-    done(&sim, "PATCH", "/customers/demo", json!({ "quota": { "per_day": 7 } }));
-    done(&sim, "DELETE", "/customers/demo", Value::Null);
-    assert_eq!(done(&sim, "GET", "/customers/child", Value::Null), before, "it stays as it was");
+    assert_eq!(admin_ok(&sim, "PUT", "/customers/demo", other)["account"]["user_id"], "q");
+    admin_ok(&sim, "PATCH", "/customers/demo", json!({ "quota": { "per_day": 7 } }));
+    admin_ok(&sim, "DELETE", "/customers/demo", Value::Null);
+    assert_eq!(admin_ok(&sim, "GET", "/customers/child", Value::Null), before, "it stays as it was");
     let (status, answer) = sim.admin("PUT", "/customers/child", r#"{"extends":"base"}"#);
     assert_eq!((status, &answer["error"]["path"]), (400, &json!("/extends")));
     assert!(answer["error"]["hint"].as_str().unwrap().contains("without extends"), "{answer}");
     let mut alone = before.clone();
     alone.as_object_mut().unwrap().shift_remove("extends");
-    assert_eq!(done(&sim, "PUT", "/customers/child", alone)["quota"]["per_day"], 5, "it needs no base");
+    assert_eq!(admin_ok(&sim, "PUT", "/customers/child", alone)["quota"]["per_day"], 5, "it needs no base");
 }
 
 #[test]
-fn a_customer_whose_base_is_back_follows_it_again() {
+fn a_restored_base_is_followed_again() {
     let sim = Sim::start();
-    done(&sim, "PUT", "/customers/base", json!({ "extends": "demo", "ttl": "1m" }));
-    done(&sim, "PUT", "/customers/child", json!({ "extends": "base" }));
-    done(&sim, "PUT", "/clock", json!({ "advance": "2m" }));
-    done(&sim, "PUT", "/customers/base", json!({ "extends": "demo", "quota": { "per_day": 3 } }));
-    assert_eq!(done(&sim, "GET", "/customers/child", Value::Null)["quota"]["per_day"], 3);
-    assert_eq!(refused(&sim, "DELETE", "/customers/base", "").1, "in_use", "and is protected again");
+    admin_ok(&sim, "PUT", "/customers/base", json!({ "extends": "demo", "ttl": "1m" }));
+    admin_ok(&sim, "PUT", "/customers/child", json!({ "extends": "base" }));
+    admin_ok(&sim, "PUT", "/clock", json!({ "advance": "2m" }));
+    admin_ok(&sim, "PUT", "/customers/base", json!({ "extends": "demo", "quota": { "per_day": 3 } }));
+    assert_eq!(admin_ok(&sim, "GET", "/customers/child", Value::Null)["quota"]["per_day"], 3);
+    assert_eq!(admin_error(&sim, "DELETE", "/customers/base", "").1, "in_use", "and is protected again");
 }
 
 #[test]
-fn a_customer_whose_base_is_gone_from_the_files_stands_in_nobodys_way() {
+fn a_base_removed_from_the_files_does_not_affect_others() {
     let (sim, directory) = Sim::over(&[("customers/base.toml", "extends = 'demo'")]);
-    done(&sim, "PUT", "/customers/child", json!({ "extends": "base" }));
+    admin_ok(&sim, "PUT", "/customers/child", json!({ "extends": "base" }));
     std::fs::remove_file(directory.path().join("customers/base.toml")).unwrap();
-    done(&sim, "POST", "/config/reload", Value::Null);
-    done(&sim, "PUT", "/customers/demo", json!({ "extends": "demo", "quota": { "per_day": 1 } }));
+    admin_ok(&sim, "POST", "/config/reload", Value::Null);
+    admin_ok(&sim, "PUT", "/customers/demo", json!({ "extends": "demo", "quota": { "per_day": 1 } }));
     assert_eq!(sim.call("child", sim.request().text()).code(), "6018", "it stays as it was");
 }
 
 #[test]
-fn what_was_put_survives_a_reload_and_follows_it() {
+fn api_customers_survive_a_reload_and_follow_it() {
     let (sim, directory) = Sim::over(&[("customers/base.toml", "extends = 'demo'\nquota = { per_day = 1 }")]);
-    done(&sim, "PUT", "/customers/child", json!({ "extends": "base" }));
-    done(&sim, "PUT", "/customers/child/rules/own", json!({ "times": 1, "reply": { "code": "6014" } }));
+    admin_ok(&sim, "PUT", "/customers/child", json!({ "extends": "base" }));
+    admin_ok(&sim, "PUT", "/customers/child/rules/own", json!({ "times": 1, "reply": { "code": "6014" } }));
     let base = directory.path().join("customers/base.toml");
     std::fs::write(&base, "extends = 'demo'\nquota = { per_day = 2 }").unwrap();
-    assert!(done(&sim, "POST", "/config/reload", Value::Null)["customers"].as_u64().unwrap() > 20);
-    assert_eq!(done(&sim, "GET", "/customers/child", Value::Null)["quota"]["per_day"], 2);
+    assert!(admin_ok(&sim, "POST", "/config/reload", Value::Null)["customers"].as_u64().unwrap() > 20);
+    assert_eq!(admin_ok(&sim, "GET", "/customers/child", Value::Null)["quota"]["per_day"], 2);
     assert_eq!(sim.call("child", sim.request().text()).code(), "6014");
     std::fs::remove_file(base).unwrap();
-    done(&sim, "POST", "/config/reload", Value::Null);
+    admin_ok(&sim, "POST", "/config/reload", Value::Null);
     assert_eq!(sim.call("child", sim.request().text()).code(), "6018", "it stays as it was");
 }
 
 #[test]
-fn a_refused_reload_says_what_is_wrong_and_changes_nothing() {
+fn a_failed_reload_reports_problems_and_changes_nothing() {
     let (sim, directory) = Sim::over(&[]);
     std::fs::create_dir_all(directory.path().join("customers")).unwrap();
     std::fs::write(directory.path().join("customers/bad.toml"), "extends = 'demo'\nquota = { per_dya = 2 }")
@@ -309,17 +326,17 @@ fn a_refused_reload_says_what_is_wrong_and_changes_nothing() {
     let problem = &answer["problems"][0];
     assert_eq!((&problem["line"], &problem["column"]), (&json!(2), &json!(11)));
     assert!(problem["hint"].as_str().unwrap().contains("per_day"), "{problem}");
-    let found = done(&sim, "POST", "/config/validate", Value::Null);
+    let found = admin_ok(&sim, "POST", "/config/validate", Value::Null);
     assert_eq!((&found["valid"], &found["problems"][0]), (&json!(false), problem));
     assert_eq!(sim.call("demo", sim.request().text()).code(), "6018");
 }
 
 #[test]
-fn drafts_are_looked_at_without_being_put() {
+fn drafts_are_validated_without_being_applied() {
     let sim = Sim::start();
     let draft = json!({ "customers": { "bank": { "extends": "demo" }, "a b": {}, "x": { "extends": "nobody" } },
         "simulator": { "policy": { "layuot": "compact" } } });
-    let found = done(&sim, "POST", "/config/validate", draft);
+    let found = admin_ok(&sim, "POST", "/config/validate", draft);
     let paths: Vec<_> =
         found["problems"].as_array().unwrap().iter().map(|problem| problem["path"].clone()).collect();
     assert_eq!(
@@ -329,23 +346,24 @@ fn drafts_are_looked_at_without_being_put() {
     assert_eq!(found["valid"], false);
     assert_eq!(sim.admin("GET", "/customers/bank", "").0, 404);
     assert_eq!(
-        done(&sim, "POST", "/config/validate", json!({ "customers": { "bank": { "extends": "demo" } } }))["valid"],
+        admin_ok(&sim, "POST", "/config/validate", json!({ "customers": { "bank": { "extends": "demo" } } }))
+            ["valid"],
         true
     );
 }
 
 #[test]
-fn a_draft_is_held_to_what_files_may_say() {
+fn a_draft_follows_the_rules_of_files() {
     let sim = Sim::start();
     let problem = |draft: Value| {
-        let found = done(&sim, "POST", "/config/validate", draft.clone());
+        let found = admin_ok(&sim, "POST", "/config/validate", draft.clone());
         let problems = found["problems"].as_array().unwrap();
         assert_eq!((found["valid"] == true, problems.len()), (false, 1), "{draft}: {found}");
         let text = |key: &str| problems[0][key].as_str().unwrap().to_owned();
         (text("path"), text("message"))
     };
     let customer = |words: Value| json!({ "customers": { "x": words } });
-    done(&sim, "PUT", "/customers/put", json!({ "extends": "demo" }));
+    admin_ok(&sim, "PUT", "/customers/put", json!({ "extends": "demo" }));
     for (draft, path, message) in [
         (
             json!({ "simulator": { "prefixes": [] } }),
@@ -382,7 +400,7 @@ fn a_draft_is_held_to_what_files_may_say() {
     }
     let both =
         json!({ "customers": { "a": { "extends": "b" }, "b": { "extends": "demo", "customer_id": "b" } } });
-    assert_eq!(done(&sim, "POST", "/config/validate", both)["valid"], true, "drafts extend each other");
+    assert_eq!(admin_ok(&sim, "POST", "/config/validate", both)["valid"], true, "drafts extend each other");
     let alone = json!({ "customers": { "demo": { "methode": ["X"] } } });
     assert_eq!(
         problem(alone).0,
@@ -392,13 +410,13 @@ fn a_draft_is_held_to_what_files_may_say() {
 }
 
 #[test]
-fn a_draft_that_makes_others_wrong_is_told_so() {
+fn a_draft_that_breaks_other_files_is_reported() {
     let child = "extends = 'base'\ngallery.shared = true";
     let (sim, _directory) =
         Sim::over(&[("customers/base.toml", "extends = 'demo'"), ("customers/child.toml", child)]);
     let siti = json!({ "nik": SITIS_NIK, "name": "x", "pictures": ["siti.jpg"] });
     let own = json!({ "extends": "demo", "gallery": { "shared": false, "identities": [siti] } });
-    let found = done(&sim, "POST", "/config/validate", json!({ "customers": { "base": own } }));
+    let found = admin_ok(&sim, "POST", "/config/validate", json!({ "customers": { "base": own } }));
     let problem = &found["problems"][0];
     assert_eq!(problem["path"], "/customers/base", "{found}");
     let message = problem["message"].as_str().unwrap();
@@ -406,9 +424,9 @@ fn a_draft_that_makes_others_wrong_is_told_so() {
 }
 
 #[test]
-fn the_configuration_is_told_without_secrets() {
+fn the_configuration_is_shown_without_secrets() {
     let sim = Sim::with(|builder| builder.seed(42));
-    let config = done(&sim, "GET", "/config", Value::Null);
+    let config = admin_ok(&sim, "GET", "/config", Value::Null);
     assert_eq!((&config["seed"], &config["admin_token"]), (&json!(42), &json!(false)));
     assert_eq!(config["endpoint"], sim.0.url());
     assert_eq!(
@@ -418,20 +436,20 @@ fn the_configuration_is_told_without_secrets() {
 }
 
 #[test]
-fn a_reset_takes_back_what_its_scope_names_and_nothing_else() {
+fn a_reset_affects_only_its_scope() {
     let sim = Sim::start();
-    let reset = |query: &str| done(&sim, "POST", &format!("/reset?{query}"), Value::Null);
+    let reset = |query: &str| admin_ok(&sim, "POST", &format!("/reset?{query}"), Value::Null);
     let prepare = || {
-        done(&sim, "PUT", "/customers/demo/rules/r", json!({ "reply": { "code": "6014" } }));
-        done(&sim, "PUT", "/customers/demo/state", json!({ "state": "down" }));
-        done(&sim, "PUT", "/customers/demo/quota", json!({ "per_day": 7, "used": 3 }));
-        done(&sim, "PUT", "/customers/demo/clock", json!({ "advance": "1h" }));
-        done(&sim, "PUT", "/clock", json!({ "advance": "1m" }));
-        done(&sim, "PUT", "/customers/mine", json!({ "extends": "demo" }));
+        admin_ok(&sim, "PUT", "/customers/demo/rules/r", json!({ "reply": { "code": "6014" } }));
+        admin_ok(&sim, "PUT", "/customers/demo/state", json!({ "state": "down" }));
+        admin_ok(&sim, "PUT", "/customers/demo/quota", json!({ "per_day": 7, "used": 3 }));
+        admin_ok(&sim, "PUT", "/customers/demo/clock", json!({ "advance": "1h" }));
+        admin_ok(&sim, "PUT", "/clock", json!({ "advance": "1m" }));
+        admin_ok(&sim, "PUT", "/customers/mine", json!({ "extends": "demo" }));
         sim.call("load", sim.request().text());
     };
     let seen = || {
-        let get = |path: &str| done(&sim, "GET", path, Value::Null);
+        let get = |path: &str| admin_ok(&sim, "GET", path, Value::Null);
         let quota = get("/customers/demo/quota");
         (
             get("/customers/demo/rules")["rules"].as_array().unwrap().len(),
@@ -457,7 +475,7 @@ fn a_reset_takes_back_what_its_scope_names_and_nothing_else() {
     reset("scope=journal");
     reset("scope=clock");
     assert_eq!(seen(), (0, up.clone(), (80, 0), true, 200, 0));
-    assert_eq!(done(&sim, "GET", "/customers/demo/clock", Value::Null)["now"], MORNING);
+    assert_eq!(admin_ok(&sim, "GET", "/customers/demo/clock", Value::Null)["now"], MORNING);
     reset("scope=customers");
     assert_eq!(seen().4, 404);
     prepare();
@@ -468,24 +486,24 @@ fn a_reset_takes_back_what_its_scope_names_and_nothing_else() {
 }
 
 #[test]
-fn a_reset_of_a_customer_that_was_not_put_has_nothing_to_do() {
+fn a_reset_of_a_fixture_customer_changes_nothing() {
     let sim = Sim::start();
     let reset = "/reset?scope=customers&customer_id=demo";
-    let before = done(&sim, "GET", "/customers/demo", Value::Null);
+    let before = admin_ok(&sim, "GET", "/customers/demo", Value::Null);
     assert_eq!(
-        done(&sim, "POST", reset, Value::Null),
+        admin_ok(&sim, "POST", reset, Value::Null),
         json!({ "scope": "customers", "customer_id": "demo" })
     );
-    done(&sim, "PUT", "/customers/demo", json!({ "extends": "demo", "quota": { "per_day": 1 } }));
-    done(&sim, "POST", reset, Value::Null);
-    assert_eq!(done(&sim, "GET", "/customers/demo", Value::Null), before);
-    done(&sim, "PUT", "/customers/base", json!({ "extends": "demo" }));
-    done(&sim, "PUT", "/customers/child", json!({ "extends": "base" }));
-    assert_eq!(refused(&sim, "POST", "/reset?scope=customers&customer_id=base", "").1, "in_use");
+    admin_ok(&sim, "PUT", "/customers/demo", json!({ "extends": "demo", "quota": { "per_day": 1 } }));
+    admin_ok(&sim, "POST", reset, Value::Null);
+    assert_eq!(admin_ok(&sim, "GET", "/customers/demo", Value::Null), before);
+    admin_ok(&sim, "PUT", "/customers/base", json!({ "extends": "demo" }));
+    admin_ok(&sim, "PUT", "/customers/child", json!({ "extends": "base" }));
+    assert_eq!(admin_error(&sim, "POST", "/reset?scope=customers&customer_id=base", "").1, "in_use");
 }
 
 #[test]
-fn a_reset_scenario_begins_again_with_counts_and_ordinals() {
+fn a_reset_scenario_restarts_counts_and_ordinals() {
     let sim = Sim::start();
     let play = || {
         let codes: Vec<_> = (0..6).map(|_| sim.call("busy-then-ok", sim.request().text()).code()).collect();
@@ -494,16 +512,19 @@ fn a_reset_scenario_begins_again_with_counts_and_ordinals() {
     let first = play();
     assert!(first.contains(&"6014".to_owned()) && first.contains(&"6018".to_owned()));
     assert_ne!(play(), first);
-    done(&sim, "POST", "/reset?scope=state&customer_id=busy-then-ok", Value::Null);
+    admin_ok(&sim, "POST", "/reset?scope=state&customer_id=busy-then-ok", Value::Null);
     assert_eq!(play(), first);
 }
 
 #[test]
 fn a_customers_clock_follows_the_simulators_until_it_is_changed() {
     let sim = Sim::start();
-    let own = |body: Value| done(&sim, "PUT", "/customers/demo/clock", body);
-    done(&sim, "PUT", "/clock", json!({ "advance": "1h" }));
-    assert_eq!(done(&sim, "GET", "/customers/demo/clock", Value::Null)["now"], "2026-11-21T11:00:00+07:00");
+    let own = |body: Value| admin_ok(&sim, "PUT", "/customers/demo/clock", body);
+    admin_ok(&sim, "PUT", "/clock", json!({ "advance": "1h" }));
+    assert_eq!(
+        admin_ok(&sim, "GET", "/customers/demo/clock", Value::Null)["now"],
+        "2026-11-21T11:00:00+07:00"
+    );
     assert_eq!(own(json!({ "advance": "13h" }))["now"], "2026-11-22T00:00:00+07:00");
     sim.call("demo", sim.request().text());
     assert_eq!(sim.last()["at"], "2026-11-22T00:00:00.000+07:00", "the journal shows the customer's time");
@@ -511,14 +532,18 @@ fn a_customers_clock_follows_the_simulators_until_it_is_changed() {
     assert_eq!(sim.last()["at"], "2026-11-21T11:00:00.000+07:00");
     assert_eq!(own(json!({ "now": "2030-01-01T00:00:00Z" }))["now"], "2030-01-01T07:00:00+07:00");
     assert_eq!(own(json!({ "reset": true }))["now"], "2026-11-21T11:00:00+07:00");
-    assert_eq!(own(json!({ "freeze": false }))["frozen"], false, "it goes on though the simulator's stands");
-    assert_eq!(done(&sim, "GET", "/clock", Value::Null)["frozen"], true);
+    assert_eq!(
+        own(json!({ "freeze": false }))["frozen"],
+        false,
+        "it runs although the simulator's clock is stopped"
+    );
+    assert_eq!(admin_ok(&sim, "GET", "/clock", Value::Null)["frozen"], true);
 }
 
 #[test]
-fn nonsense_is_refused_with_its_place_and_changes_nothing() {
+fn invalid_input_is_rejected_with_its_path_and_changes_nothing() {
     let sim = Sim::start();
-    let before = done(&sim, "GET", "/customers", Value::Null);
+    let before = admin_ok(&sim, "GET", "/customers", Value::Null);
     let huge = "x".repeat(1 << 20);
     for (method, path, body, status, at) in [
         ("POST", "/customers", "{", 400, json!("")),
@@ -544,49 +569,49 @@ fn nonsense_is_refused_with_its_place_and_changes_nothing() {
         ("PUT", "/customers/demo/clock", r#"{"advance":"9000years"}"#, 400, json!("/advance")),
         ("PUT", "/customers/nobody/clock", r#"{"advance":"1h"}"#, 404, Value::Null),
     ] {
-        let (got, _, pointer) = refused(&sim, method, path, body);
+        let (got, _, pointer) = admin_error(&sim, method, path, body);
         assert_eq!((got, &pointer), (status, &at), "{method} {path} {body}");
     }
     let (status, answer) = sim.admin("POST", "/customers", &json!({ "customer_id": huge }).to_string());
     assert_eq!(status, 400);
     assert!(answer.to_string().len() < 2000, "it is not sent back whole");
-    assert_eq!(done(&sim, "GET", "/customers", Value::Null), before);
-    assert_eq!(done(&sim, "GET", "/customers/demo/clock", Value::Null)["now"], MORNING);
+    assert_eq!(admin_ok(&sim, "GET", "/customers", Value::Null), before);
+    assert_eq!(admin_ok(&sim, "GET", "/customers/demo/clock", Value::Null)["now"], MORNING);
 }
 
 #[test]
-fn there_are_only_so_many_customers() {
+fn the_number_of_customers_is_limited() {
     let (sim, _directory) = Sim::over(&[("simulator.toml", "[limits]\ncustomers = 30")]);
-    let count = || done(&sim, "GET", "/customers", Value::Null)["customers"].as_array().unwrap().len();
+    let count = || admin_ok(&sim, "GET", "/customers", Value::Null)["customers"].as_array().unwrap().len();
     while count() < 30 {
-        make(&sim, &json!({ "ttl": "1m" }));
+        create(&sim, &json!({ "ttl": "1m" }));
     }
-    let (status, code, _) = refused(&sim, "POST", "/customers", "{}");
+    let (status, code, _) = admin_error(&sim, "POST", "/customers", "{}");
     assert_eq!((status, code.as_str()), (409, "too_many_customers"));
-    done(&sim, "PATCH", "/customers/demo", json!({ "quota": { "per_day": 1 } }));
+    admin_ok(&sim, "PATCH", "/customers/demo", json!({ "quota": { "per_day": 1 } }));
     assert_eq!(count(), 30, "one that is known can still be changed");
-    done(&sim, "PUT", "/clock", json!({ "advance": "1m" }));
-    make(&sim, &json!({}));
+    admin_ok(&sim, "PUT", "/clock", json!({ "advance": "1m" }));
+    create(&sim, &json!({}));
 }
 
 #[test]
-fn a_customer_that_is_gone_leaves_nothing_to_its_successor() {
+fn a_removed_customer_leaves_no_state_to_its_successor() {
     let sim = Sim::start();
     let put =
-        || done(&sim, "PUT", "/customers/bank", json!({ "extends": "demo", "quota": { "per_day": 1 } }));
+        || admin_ok(&sim, "PUT", "/customers/bank", json!({ "extends": "demo", "quota": { "per_day": 1 } }));
     put();
-    done(
+    admin_ok(
         &sim,
         "PUT",
         "/customers/bank/rules/r",
         json!({ "when": { "request": 2 }, "reply": { "code": "6014" } }),
     );
-    done(&sim, "PUT", "/customers/bank/state", json!({ "state": "x" }));
+    admin_ok(&sim, "PUT", "/customers/bank/state", json!({ "state": "x" }));
     assert_eq!(sim.call("bank", sim.request().text()).candidates().keys().next().unwrap(), SITIS_NIK);
-    done(&sim, "DELETE", "/customers/bank", Value::Null);
+    admin_ok(&sim, "DELETE", "/customers/bank", Value::Null);
     put();
-    assert_eq!(done(&sim, "GET", "/customers/bank/rules", Value::Null)["rules"], json!([]));
-    assert_eq!(done(&sim, "GET", "/customers/bank/state", Value::Null)["state"], "");
+    assert_eq!(admin_ok(&sim, "GET", "/customers/bank/rules", Value::Null)["rules"], json!([]));
+    assert_eq!(admin_ok(&sim, "GET", "/customers/bank/state", Value::Null)["state"], "");
     assert_eq!(sim.call("bank", sim.request().text()).code(), "6018", "its quota is fresh");
     assert_eq!(sim.last()["ordinal"], 1);
 }

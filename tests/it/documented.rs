@@ -2,7 +2,7 @@
 
 use crate::support::{Body, Sim};
 
-/// A golden answer and its bytes. Every file of the directory is owned by a test here.
+/// A golden answer's bytes. A test here compares every file of the directory.
 macro_rules! golden {
     ($name:literal) => {
         include_bytes!(concat!("../../src/protocol/golden/", $name))
@@ -11,7 +11,7 @@ macro_rules! golden {
 
 const TID: &str = "0211202201";
 
-/// The transactionId that the verification shape's samples print.
+/// The transactionId in the samples of the verification shape.
 const VERIFICATION_TID: &str = "nxGen NBAP TestTool";
 
 #[track_caller]
@@ -23,11 +23,11 @@ fn check(sim: &Sim, customer: &str, body: &Body, golden: &[u8]) {
 }
 
 #[test]
-fn a_request_with_a_samples_values_gives_that_answer_byte_for_byte() {
+fn a_request_with_a_samples_values_returns_that_answer_byte_for_byte() {
     let sim = Sim::start();
     let good = sim.request().set("transactionId", TID);
     let verification = sim.request().set("transactionId", VERIFICATION_TID);
-    check(&sim, "demo", &verification.clone().sealed("user_id", "nobody"), golden!("5001.json"));
+    check(&sim, "demo", &verification.clone().encrypted("user_id", "nobody"), golden!("5001.json"));
     check(&sim, "demo", &good.clone().set("ip", "192.168.0.1"), golden!("5003.json"));
     check(&sim, "demo", &good.clone().without("ip"), golden!("5004.json"));
     check(&sim, "demo", &verification.set("threshold", "21"), golden!("5005.json"));
@@ -38,7 +38,7 @@ fn a_request_with_a_samples_values_gives_that_answer_byte_for_byte() {
 }
 
 #[test]
-fn the_same_holds_for_the_customers_that_always_give_one_answer() {
+fn always_customers_return_their_answer_byte_for_byte() {
     let sim = Sim::start();
     let good = sim.request().set("transactionId", TID);
     let verification = sim.request().set("transactionId", VERIFICATION_TID);
@@ -56,9 +56,9 @@ fn the_same_holds_for_the_customers_that_always_give_one_answer() {
     }
 }
 
-/// The document's sample has invented NIKs, so its bytes are compared around the candidates, and those by their form.
+/// The document's sample has invented NIKs, so this compares the bytes around the candidates, and the candidates by format.
 #[test]
-fn a_found_citizen_is_answered_in_the_samples_bytes() {
+fn a_found_citizen_is_answered_with_the_samples_bytes() {
     let sim = Sim::start();
     let answer = sim.call("demo", sim.request().set("transactionId", TID).text());
     let golden = std::str::from_utf8(golden!("6018.json")).unwrap();
@@ -71,7 +71,7 @@ fn a_found_citizen_is_answered_in_the_samples_bytes() {
 }
 
 #[test]
-fn sample_customers_answer_the_documents_bytes_to_anything_in_every_layout() {
+fn sample_customers_always_answer_the_documents_bytes_in_every_layout() {
     let (sim, _directory) = Sim::over(&[("simulator.toml", "[policy]\nlayout = 'compact'")]);
     for (code, golden) in [
         ("5001", &golden!("5001.json")[..]),
@@ -111,7 +111,7 @@ fn the_compact_layout_has_the_same_keys_order_and_values_without_white_space() {
         ("5004", &good, golden!("5004.json")),
         ("6014", &good, golden!("6014.json")),
     ] {
-        // serde_json keeps the order of keys here.
+        // serde_json preserves the order of keys here.
         let documented: serde_json::Value = serde_json::from_slice(golden).unwrap();
         assert_eq!(sim.call(&format!("always-{code}"), body.text()).text(), documented.to_string());
     }

@@ -1,5 +1,5 @@
-//! Every fault of the table, on a raw socket: which bytes come, how the connection ends, and how long the server waited between -
-//! on a timer that records and does not wait.
+//! Every fault of the table on a raw socket: the received bytes, how the connection ends, and the server's waits, recorded by a timer
+//! that does not wait.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -14,7 +14,7 @@ use serde_json::json;
 
 use crate::support::{Sim, http, parse, write_fixture};
 
-/// Records what it is asked to wait, and is done at once.
+/// A timer that records sleeps and returns at once.
 #[derive(Default)]
 struct Recorder(Mutex<Vec<Duration>>);
 
@@ -25,7 +25,7 @@ impl Timer for Recorder {
     }
 }
 
-/// How a connection ended, seen by a client.
+/// How a connection ended for the client.
 #[derive(Debug, PartialEq, Eq)]
 enum End {
     Fin,
@@ -39,7 +39,7 @@ struct Rig {
 }
 
 impl Rig {
-    /// A customer `f` whose every answer is 6014 with this fault.
+    /// Starts with a customer `f` that answers every request with 6014 and this fault.
     fn new(fault: &str) -> Rig {
         Rig::with_rule(&format!("reply = {{ code = '6014' }}\nfault = {fault}"))
     }
@@ -54,8 +54,8 @@ impl Rig {
         Rig { sim, timer, _directory: directory }
     }
 
-    /// Sends a whole request and reads until the connection ends.
-    fn meet(&self) -> (Vec<u8>, End) {
+    /// Sends a complete request and reads until the connection closes.
+    fn exchange(&self) -> (Vec<u8>, End) {
         let mut stream = self.send(&self.request());
         read_to_the_end(&mut stream)
     }
@@ -64,7 +64,7 @@ impl Rig {
         let head = "Accept: application/json\r\nContent-Type: application/json\r\n";
         let body = r#"{"transactionId":"T-1","threshold":"7"}"#;
         let request = http("POST", "/api/face-recognition/f/CALL_FN", head, body.as_bytes());
-        // Nobody asks to close: what ends the connection is the fault.
+        // No `Connection: close`, so that only the fault closes the connection.
         String::from_utf8(request).unwrap().replace("Connection: close\r\n", "").into_bytes()
     }
 
@@ -75,7 +75,7 @@ impl Rig {
         stream
     }
 
-    /// The answer without the fault.
+    /// Returns the answer's body without the fault.
     fn honest_body(&self) -> Vec<u8> {
         self.sim.call("always-6014", r#"{"transactionId":"T-1","threshold":"7"}"#).body
     }
@@ -84,7 +84,7 @@ impl Rig {
         self.timer.0.lock().unwrap().clone()
     }
 
-    fn told(&self) -> serde_json::Value {
+    fn fault_record(&self) -> serde_json::Value {
         self.sim.last()["fault"].clone()
     }
 }
@@ -110,25 +110,25 @@ fn ms(millis: u64) -> Duration {
 #[test]
 fn empty_close() {
     let rig = Rig::new("{ kind = 'empty_close' }");
-    assert_eq!(rig.meet(), (Vec::new(), End::Fin));
+    assert_eq!(rig.exchange(), (Vec::new(), End::Fin));
 }
 
 #[test]
 fn reset() {
     let rig = Rig::new("{ kind = 'reset', after = '250ms' }");
-    assert_eq!(rig.meet(), (Vec::new(), End::Rst));
+    assert_eq!(rig.exchange(), (Vec::new(), End::Rst));
     assert_eq!(rig.waits(), [ms(250)]);
 }
 
 #[test]
 fn hang_then_close() {
     let rig = Rig::new("{ kind = 'hang_then_close', for = '7s' }");
-    assert_eq!(rig.meet(), (Vec::new(), End::Fin));
+    assert_eq!(rig.exchange(), (Vec::new(), End::Fin));
     assert_eq!(rig.waits(), [ms(7000)]);
 }
 
 #[test]
-fn hang_lasts_until_the_client_ends_it_and_is_listed_meanwhile() {
+fn hang_lasts_until_the_client_disconnects_and_is_listed_meanwhile() {
     let rig = Rig::new("{ kind = 'hang' }");
     let stream = rig.send(&rig.request());
     let hanging =
@@ -146,27 +146,31 @@ fn hang_lasts_until_the_client_ends_it_and_is_listed_meanwhile() {
 }
 
 #[test]
-fn garbage_is_seeded_and_other_bytes_for_each_request() {
+fn garbage_is_seeded_and_differs_for_each_request() {
     let rig = Rig::new("{ kind = 'garbage', bytes = 100 }");
-    let ((first, end), (second, _)) = (rig.meet(), rig.meet());
+    let ((first, end), (second, _)) = (rig.exchange(), rig.exchange());
     assert_eq!((first.len(), second.len(), end), (100, 100, End::Fin));
     assert_ne!(first, second);
     let again = Rig::new("{ kind = 'garbage', bytes = 100 }");
-    assert_eq!((again.meet().0, again.meet().0), (first, second), "the same seed gives the same bytes");
+    assert_eq!(
+        (again.exchange().0, again.exchange().0),
+        (first, second),
+        "the same seed generates the same bytes"
+    );
 }
 
 #[test]
 fn raw_bytes() {
     assert_eq!(
-        Rig::new("{ kind = 'raw', text = 'HTTP/1.1 banana' }").meet(),
+        Rig::new("{ kind = 'raw', text = 'HTTP/1.1 banana' }").exchange(),
         (b"HTTP/1.1 banana".to_vec(), End::Fin)
     );
-    assert_eq!(Rig::new("{ kind = 'raw', base64 = 'AP8=' }").meet(), (vec![0x00, 0xFF], End::Fin));
+    assert_eq!(Rig::new("{ kind = 'raw', base64 = 'AP8=' }").exchange(), (vec![0x00, 0xFF], End::Fin));
 }
 
 #[test]
 fn malformed_chunk() {
-    let (bytes, end) = Rig::new("{ kind = 'malformed_chunk' }").meet();
+    let (bytes, end) = Rig::new("{ kind = 'malformed_chunk' }").exchange();
     let (head, body) = split(&bytes);
     assert!(head.starts_with("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n"), "{head}");
     assert!(!body.is_empty() && !body[0].is_ascii_hexdigit());
@@ -179,12 +183,12 @@ fn truncate() {
         for (end, expected) in [("fin", End::Fin), ("rst", End::Rst)] {
             let rig = Rig::new(&format!("{{ kind = 'truncate', at = {at}, end = '{end}' }}"));
             let honest = rig.honest_body();
-            let (bytes, how) = rig.meet();
+            let (bytes, how) = rig.exchange();
             let (head, body) = split(&bytes);
             assert!(head.contains(&format!("\r\ncontent-length: {}\r\n", honest.len())), "{head}");
             assert_eq!((body, how), (&honest[..sent], expected), "{at} {end}");
             assert_eq!(
-                rig.told(),
+                rig.fault_record(),
                 json!({ "kind": "truncate", "rule": "f", "sent": sent, "of": honest.len() })
             );
         }
@@ -209,14 +213,17 @@ fn body_cut() {
     let (head, rest) = split(&bytes);
     assert!(head.contains("\r\ncontent-length: 100\r\n"), "{head}");
     assert_eq!(&rest[..100], &honest[..100]);
-    assert_eq!(rig.told(), json!({ "kind": "body_cut", "rule": "f", "kept": 100, "of": honest.len() }));
+    assert_eq!(
+        rig.fault_record(),
+        json!({ "kind": "body_cut", "rule": "f", "kept": 100, "of": honest.len() })
+    );
 }
 
 #[test]
 fn bad_length() {
     for (by, announced) in [(10, 373), (-10, 353), (-9999, 0)] {
         let rig = Rig::new(&format!("{{ kind = 'bad_length', by = {by} }}"));
-        let (bytes, end) = rig.meet();
+        let (bytes, end) = rig.exchange();
         let (head, body) = split(&bytes);
         assert!(head.contains(&format!("\r\ncontent-length: {announced}\r\n")), "{head}");
         assert_eq!((body, end), (&rig.honest_body()[..], End::Fin));
@@ -226,7 +233,7 @@ fn bad_length() {
 #[test]
 fn dribble() {
     let rig = Rig::new("{ kind = 'dribble', chunks = 5, for = '2s' }");
-    let (bytes, end) = rig.meet();
+    let (bytes, end) = rig.exchange();
     assert_eq!((split(&bytes).1, end), (&rig.honest_body()[..], End::Fin));
     assert_eq!(rig.waits(), [ms(500); 4]);
     assert_eq!(parse(&bytes).code(), "6014");
@@ -235,7 +242,7 @@ fn dribble() {
 #[test]
 fn bandwidth() {
     let rig = Rig::new("{ kind = 'bandwidth', bytes_per_second = 1000 }");
-    let (bytes, _) = rig.meet();
+    let (bytes, _) = rig.exchange();
     assert_eq!(split(&bytes).1, rig.honest_body());
     assert_eq!(rig.waits(), [ms(100); 3], "363 bytes, in portions of a tenth of a second");
 }
@@ -243,7 +250,7 @@ fn bandwidth() {
 #[test]
 fn slow_headers() {
     let rig = Rig::new("{ kind = 'slow_headers', for = '1s' }");
-    let (bytes, _) = rig.meet();
+    let (bytes, _) = rig.exchange();
     let (head, body) = split(&bytes);
     assert_eq!(body, rig.honest_body());
     let waits = rig.waits();
@@ -252,13 +259,13 @@ fn slow_headers() {
 }
 
 #[test]
-fn bitflip_flips_the_bits_that_the_journal_lists() {
+fn bitflip_flips_the_bits_in_the_journal() {
     let rig = Rig::new("{ kind = 'bitflip', bits = 3 }");
     let answer = rig.sim.call("f", r#"{"transactionId":"T-1","threshold":"7"}"#);
     let mut body = answer.body.clone();
-    let told = rig.told();
+    let record = rig.fault_record();
     let bits: Vec<_> =
-        told["bits"].as_array().unwrap().iter().map(|bit| bit.as_u64().unwrap() as usize).collect();
+        record["bits"].as_array().unwrap().iter().map(|bit| bit.as_u64().unwrap() as usize).collect();
     assert_eq!(bits.len(), 3);
     assert_ne!(body, rig.honest_body());
     for bit in bits {
@@ -279,10 +286,10 @@ fn gateway_page() {
 }
 
 #[test]
-fn stale_keepalive_and_late_close_differ_in_what_they_promise() {
+fn stale_keepalive_and_late_close_differ_in_the_connection_header() {
     for (kind, closes) in [("stale_keepalive", false), ("late_close", true)] {
         let rig = Rig::new(&format!("{{ kind = '{kind}', after = '3s' }}"));
-        let (bytes, end) = rig.meet();
+        let (bytes, end) = rig.exchange();
         let (head, body) = split(&bytes);
         assert_eq!((body, end), (&rig.honest_body()[..], End::Fin));
         assert_eq!(head.contains("\r\nconnection: close\r\n"), closes, "{head}");
@@ -291,7 +298,7 @@ fn stale_keepalive_and_late_close_differ_in_what_they_promise() {
 }
 
 #[test]
-fn early_response_comes_before_the_body() {
+fn early_response_is_sent_before_the_body() {
     let rig = Rig::with_rule("fault = { kind = 'early_response' }\nreply = { status = 503, body = 'no' }");
     for length in LENGTHS {
         let mut stream = rig.send(&upload(length));
@@ -302,24 +309,24 @@ fn early_response_comes_before_the_body() {
     }
 }
 
-/// Lengths of a body that HTTP reads, and of one that is read past it.
+/// Lengths of a body that the HTTP library reads, and of one that the long-body reader reads.
 const LENGTHS: [usize; 2] = [1000, 1_000_000];
 
-/// The head of an upload of so many bytes.
+/// Returns the head of an upload of `length` bytes.
 fn upload(length: usize) -> Vec<u8> {
     format!("POST /api/face-recognition/f/CALL_FN HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n")
         .into_bytes()
 }
 
 #[test]
-fn close_during_upload_reads_part_of_the_body() {
+fn close_during_upload_reads_only_part_of_the_body() {
     for (end, expected) in [("rst", &[End::Rst][..]), ("fin", &[End::Fin, End::Rst])] {
         let rig =
             Rig::with_rule(&format!("fault = {{ kind = 'close_during_upload', at = 10, end = '{end}' }}"));
         for length in LENGTHS {
             let mut stream = rig.send(&[&upload(length)[..], &[b' '; 20]].concat());
             let (bytes, how) = read_to_the_end(&mut stream);
-            // The kernel may turn a FIN into RST when data is unread.
+            // The kernel may send RST instead of FIN when data is unread.
             assert!(bytes.is_empty() && expected.contains(&how), "{end} {length}: {how:?}");
             let entry = rig.sim.last();
             assert_eq!(
@@ -343,7 +350,7 @@ fn slow_read_paces_the_upload_and_then_answers() {
     }
 }
 
-/// A timer whose sleeps end when told.
+/// A timer whose sleeps end when the test releases them.
 #[derive(Default)]
 struct Held(Mutex<Vec<tokio::sync::oneshot::Sender<()>>>);
 
@@ -393,19 +400,19 @@ fn refuse_closes_the_port_and_opens_it_again_while_admin_stays_up() {
 }
 
 #[test]
-fn close_on_accept_takes_connections_and_closes_them_unread() {
+fn close_on_accept_accepts_connections_and_closes_them_unread() {
     let (sim, timer, _directory) = held("{ kind = 'close_on_accept', for = '5s' }");
     let request = http("POST", "/api/face-recognition/f/CALL_FN", "", b"{}");
-    let meet = || {
+    let exchange = || {
         let mut stream = TcpStream::connect(sim.address()).unwrap();
         let _ = stream.write_all(&request);
         read_to_the_end(&mut stream).0
     };
     for _ in 0..3 {
-        assert!(meet().is_empty());
+        assert!(exchange().is_empty());
     }
     timer.release();
-    while meet().is_empty() {}
+    while exchange().is_empty() {}
 }
 
 #[test]
@@ -419,7 +426,7 @@ fn every_kind_of_fault_has_a_test_here() {
 }
 
 #[test]
-fn a_thousand_hanging_connections_cost_little_and_are_cut_at_the_end() {
+fn a_thousand_hanging_connections_are_cheap_and_closed_at_the_end() {
     let rig = Rig::new("{ kind = 'hang' }");
     let request = rig.request();
     let streams: Vec<_> = (0..1000).map(|_| rig.send(&request)).collect();
@@ -434,7 +441,7 @@ fn a_thousand_hanging_connections_cost_little_and_are_cut_at_the_end() {
 }
 
 #[test]
-fn connections_are_limited_and_a_place_given_back_is_free_again() {
+fn connections_are_limited_and_closed_ones_free_their_permit() {
     let (sim, _directory) = Sim::over(&[("simulator.toml", "limits = { connections = 2 }")]);
     let first = TcpStream::connect(sim.address()).unwrap();
     let second = TcpStream::connect(sim.address()).unwrap();

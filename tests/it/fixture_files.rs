@@ -1,4 +1,4 @@
-//! Fixtures on disk: edited, reloaded as a whole or not at all.
+//! Fixtures on disk: edits are reloaded completely or not at all.
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
@@ -10,7 +10,7 @@ use dukcapil_fr_sim::internals::state::observer::Observer;
 
 use crate::support::{Sim, write_fixture};
 
-/// Waits for news instead of sleeping.
+/// An observer that lets tests wait for a reload instead of sleeping.
 struct News(SyncSender<Result<usize, String>>);
 
 impl Observer for News {
@@ -49,7 +49,7 @@ impl Watched {
 }
 
 #[test]
-fn an_edit_is_in_force_by_itself_and_a_wrong_one_is_not() {
+fn a_valid_edit_is_reloaded_automatically_and_an_invalid_one_is_not() {
     let watched = Watched::start("extends = 'demo'\npolicy = { max_results = 3 }");
     let most = || watched.sim.call("c", watched.sim.request().text()).json()["maxResults"].clone();
     assert_eq!(most(), 3);
@@ -66,7 +66,7 @@ fn an_edit_is_in_force_by_itself_and_a_wrong_one_is_not() {
 }
 
 #[test]
-fn counts_and_what_the_api_set_survive_a_reload() {
+fn counts_and_api_changes_survive_a_reload() {
     let watched = Watched::start("extends = 'demo'\nquota = { per_day = 9 }");
     let sim = &watched.sim;
     sim.call("c", sim.request().text());
@@ -82,7 +82,7 @@ fn counts_and_what_the_api_set_survive_a_reload() {
 }
 
 #[test]
-fn a_directory_that_goes_is_refused_and_in_force_when_it_comes_back() {
+fn a_missing_directory_is_rejected_and_reloaded_when_it_is_restored() {
     let watched = Watched::start("extends = 'demo'\npolicy = { max_results = 3 }");
     let most = || watched.sim.call("c", watched.sim.request().text()).json()["maxResults"].clone();
     let heard = |wanted: &dyn Fn(&Result<usize, String>) -> bool| {

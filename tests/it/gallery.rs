@@ -1,4 +1,4 @@
-//! Galleries over HTTP: enrolling, listing and removing people, customers' own galleries, planted twins, populations.
+//! Galleries over HTTP: enrolling, listing and removing people, customers' own galleries, planted look-alikes, populations.
 
 use dukcapil_fr_sim::internals::protocol::encoding;
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::matching::changes;
 use crate::support::{Body, SITI, SITIS_NIK, Sim, exchange, http, stranger, write_fixture};
 
-/// Pictures of nobody in the gallery.
+/// Returns a picture of a person who is not in the gallery.
 fn enrolled_picture() -> Vec<u8> {
     let waves = image::RgbImage::from_fn(200, 260, |x, y| {
         let (x, y) = (x as f32 / 20.0, y as f32 / 20.0);
@@ -24,7 +24,7 @@ fn enrol(sim: &Sim, body: &Value) -> (u16, Value) {
     sim.admin("POST", "/gallery", &body.to_string())
 }
 
-fn found(sim: &Sim, customer: &str, photo: &[u8], threshold: &str) -> Vec<String> {
+fn found_niks(sim: &Sim, customer: &str, photo: &[u8], threshold: &str) -> Vec<String> {
     let body = sim.request().set("image", encoding::encode(photo)).set("threshold", threshold);
     let answer = sim.call(customer, body.text());
     assert_eq!(answer.code(), "6018");
@@ -55,9 +55,9 @@ const NIK: &str = "3273010101909777";
 const OTHER: &str = "3273010101909778";
 
 #[test]
-fn somebody_enrolled_in_base64_is_found_by_a_changed_photo_until_removed() {
+fn a_person_enrolled_in_base64_is_found_by_a_changed_photo_until_removed() {
     let sim = Sim::start();
-    assert!(found(&sim, "load", &changed(), "7").is_empty());
+    assert!(found_niks(&sim, "load", &changed(), "7").is_empty());
     let body = json!({ "nik": NIK, "name": "Baru", "pictures": [encoding::encode(&enrolled_picture())] });
     let (status, answer) = enrol(&sim, &body);
     assert_eq!(status, 200, "{answer}");
@@ -70,11 +70,11 @@ fn somebody_enrolled_in_base64_is_found_by_a_changed_photo_until_removed() {
         (&picture["width"], &picture["height"], &picture["format"]),
         (&json!(200), &json!(260), &json!("jpeg"))
     );
-    assert_eq!(found(&sim, "load", &changed(), "7"), [NIK]);
+    assert_eq!(found_niks(&sim, "load", &changed(), "7"), [NIK]);
     assert_eq!(enrol(&sim, &body).1, answer, "the same picture again changes nothing");
     assert_eq!(sim.admin("GET", &format!("/gallery/{NIK}"), "").1, answer);
     assert_eq!(sim.admin("DELETE", &format!("/gallery/{NIK}"), "").1, json!({ "removed": 1 }));
-    assert!(found(&sim, "load", &changed(), "7").is_empty());
+    assert!(found_niks(&sim, "load", &changed(), "7").is_empty());
     assert_eq!(sim.admin("GET", &format!("/gallery/{NIK}"), "").0, 404);
 }
 
@@ -94,8 +94,8 @@ fn a_multipart_form_enrols_too_and_adds_pictures() {
     );
     assert_eq!(answer["pictures"].as_array().unwrap().len(), 2);
     assert_eq!(answer["name"], "Ibu Baru");
-    assert_eq!(found(&sim, "load", &picture, "5"), [NIK, OTHER]);
-    assert_eq!(found(&sim, "load", &stranger(), "7"), [NIK]);
+    assert_eq!(found_niks(&sim, "load", &picture, "5"), [NIK, OTHER]);
+    assert_eq!(found_niks(&sim, "load", &stranger(), "7"), [NIK]);
     for (parts, expected) in [
         (&[("nik", &b"123"[..]), ("picture", &picture)][..], "a NIK has sixteen digits"),
         (&[("foto", &picture[..])], "unknown part"),
@@ -113,7 +113,7 @@ fn a_multipart_form_enrols_too_and_adds_pictures() {
 }
 
 #[test]
-fn a_nik_is_made_up_where_none_is_given_the_same_for_the_same_seed() {
+fn a_missing_nik_is_generated_from_the_seed() {
     let body = json!({ "pictures": [encoding::encode(&enrolled_picture())] });
     let niks = |seed| {
         let sim = Sim::with(|builder| builder.seed(seed));
@@ -127,7 +127,7 @@ fn a_nik_is_made_up_where_none_is_given_the_same_for_the_same_seed() {
 }
 
 #[test]
-fn what_cannot_be_enrolled_is_refused_with_the_reason() {
+fn invalid_enrolments_are_rejected_with_the_reason() {
     let sim = Sim::start();
     let picture = encoding::encode(&enrolled_picture());
     let broken = encoding::encode(&enrolled_picture()[..2000]);
@@ -168,12 +168,12 @@ fn what_cannot_be_enrolled_is_refused_with_the_reason() {
 }
 
 #[test]
-fn a_customers_enrolment_is_its_own() {
+fn a_customers_enrolment_is_private() {
     let sim = Sim::start();
     let body = |customer: Option<&str>| json!({ "nik": NIK, "customer_id": customer, "pictures": [encoding::encode(&enrolled_picture())] });
     assert_eq!(enrol(&sim, &body(Some("load"))).0, 200);
-    assert_eq!(found(&sim, "load", &changed(), "7"), [NIK]);
-    assert!(found(&sim, "crowded", &changed(), "13").is_empty());
+    assert_eq!(found_niks(&sim, "load", &changed(), "7"), [NIK]);
+    assert!(found_niks(&sim, "crowded", &changed(), "13").is_empty());
     let (status, answer) = enrol(&sim, &body(None));
     assert_eq!((status, answer["error"]["path"].as_str()), (409, Some("/nik")), "{answer}");
     assert_eq!(enrol(&sim, &body(Some("crowded"))).0, 200, "another customer never meets it");
@@ -181,7 +181,7 @@ fn a_customers_enrolment_is_its_own() {
     assert_eq!(sim.admin("GET", "/gallery", "").1["total"], 14);
     assert_eq!(sim.admin("DELETE", &format!("/gallery/{NIK}"), "").0, 409, "for whom is not said");
     assert_eq!(sim.admin("DELETE", "/gallery?customer_id=load", "").1, json!({ "removed": 1 }));
-    assert!(found(&sim, "load", &changed(), "7").is_empty());
+    assert!(found_niks(&sim, "load", &changed(), "7").is_empty());
     assert_eq!(sim.0.engine().reset_gallery(None), 1);
     assert_eq!(sim.admin("GET", "/gallery", "").1["total"], 12);
     assert_eq!(sim.admin("DELETE", &format!("/gallery/{SITIS_NIK}"), "").0, 409, "the fixtures'");
@@ -210,16 +210,16 @@ fn the_gallery_is_listed_with_thumbnails() {
 }
 
 #[test]
-fn who_was_enrolled_survives_a_reload() {
+fn enrolments_survive_a_reload() {
     let (sim, directory) = Sim::over(&[]);
     enrol(&sim, &json!({ "nik": NIK, "pictures": [encoding::encode(&enrolled_picture())] }));
     write_fixture(directory.path(), "gallery/gallery.toml", "");
     sim.0.reload().unwrap();
-    assert_eq!(found(&sim, "load", &changed(), "7"), [NIK]);
+    assert_eq!(found_niks(&sim, "load", &changed(), "7"), [NIK]);
     assert_eq!(sim.admin("GET", "/gallery", "").1["total"], 1);
 }
 
-/// Siti in the shared gallery with a twin, and a customer with a gallery of its own.
+/// Starts with Siti and a twin in the shared gallery, and a customer with its own gallery.
 fn with_own_gallery(own: &str) -> (Sim, tempfile::TempDir) {
     let gallery = format!(
         "[[identities]]\nnik = '{SITIS_NIK}'\nname = 'Siti'\npictures = ['siti.jpg']\n\
@@ -229,16 +229,16 @@ fn with_own_gallery(own: &str) -> (Sim, tempfile::TempDir) {
 }
 
 #[test]
-fn planted_look_alikes_come_along_with_their_scores() {
+fn planted_look_alikes_are_returned_with_their_scores() {
     let (sim, _directory) = with_own_gallery("extends = 'load'");
     let answer = sim.call("load", sim.request().set("threshold", "5").text());
     let candidates = Value::Object(answer.candidates()).to_string();
     assert_eq!(candidates, format!("{{\"{SITIS_NIK}\":20.0,\"3273010101909779\":12.0,\"{NIK}\":6.5}}"));
-    assert_eq!(found(&sim, "load", SITI, "7"), [SITIS_NIK, "3273010101909779"]);
+    assert_eq!(found_niks(&sim, "load", SITI, "7"), [SITIS_NIK, "3273010101909779"]);
 }
 
 #[test]
-fn a_customers_own_gallery_comes_beside_the_shared_one_or_instead_of_it() {
+fn a_customers_own_gallery_extends_or_replaces_the_shared_one() {
     let own = |shared: &str| {
         format!(
             "extends = 'load'\n[gallery]\n{shared}\n[[gallery.identities]]\nnik = '{OTHER}'\nname = 'Putu'\npictures = ['putu.jpg']\n"
@@ -246,16 +246,16 @@ fn a_customers_own_gallery_comes_beside_the_shared_one_or_instead_of_it() {
     };
     let putu = include_bytes!("../../fixtures/gallery/putu.jpg");
     let (sim, _directory) = with_own_gallery(&own(""));
-    assert_eq!(found(&sim, "own", putu, "7"), [OTHER]);
-    assert_eq!(found(&sim, "own", SITI, "19"), [SITIS_NIK]);
-    assert!(found(&sim, "load", putu, "7").is_empty());
+    assert_eq!(found_niks(&sim, "own", putu, "7"), [OTHER]);
+    assert_eq!(found_niks(&sim, "own", SITI, "19"), [SITIS_NIK]);
+    assert!(found_niks(&sim, "load", putu, "7").is_empty());
     let (sim, directory) = with_own_gallery(&own("shared = false"));
-    assert_eq!(found(&sim, "own", putu, "7"), [OTHER]);
-    assert!(found(&sim, "own", SITI, "7").is_empty());
+    assert_eq!(found_niks(&sim, "own", putu, "7"), [OTHER]);
+    assert!(found_niks(&sim, "own", SITI, "7").is_empty());
     write_fixture(directory.path(), "customers/heir.toml", "extends = 'own'\ngallery = { shared = true }");
     sim.0.reload().unwrap();
     assert_eq!(
-        (found(&sim, "heir", putu, "19"), found(&sim, "heir", SITI, "19")),
+        (found_niks(&sim, "heir", putu, "19"), found_niks(&sim, "heir", SITI, "19")),
         (vec![OTHER.to_owned()], vec![SITIS_NIK.to_owned()])
     );
 }
@@ -263,36 +263,36 @@ fn a_customers_own_gallery_comes_beside_the_shared_one_or_instead_of_it() {
 #[test]
 fn without_perceptual_matching_only_the_file_is_found() {
     let (sim, _directory) = Sim::over(&[("simulator.toml", "matcher = { perceptual = false }")]);
-    assert_eq!(found(&sim, "load", SITI, "7"), [SITIS_NIK]);
+    assert_eq!(found_niks(&sim, "load", SITI, "7"), [SITIS_NIK]);
     let copy = changes::png(&image::load_from_memory(SITI).unwrap());
-    assert!(found(&sim, "load", &copy, "1").is_empty());
+    assert!(found_niks(&sim, "load", &copy, "1").is_empty());
 }
 
-/// The law says 2,850, 28.5 and 0.285 for a photo; over 40 photos the last makes 11.4 with a standard deviation of 3.4.
+/// Expected are 2,850, 28.5 and 0.285 look-alikes per photo; the last is 11.4 over 40 photos, with a standard deviation of 3.4.
 #[test]
-fn the_crowded_customer_gives_ten_ten_and_hardly_any() {
+fn the_crowded_customer_returns_ten_ten_and_almost_none() {
     let sim = Sim::start();
     let mut photo = stranger();
     let mut at_nine = 0;
     for number in 0..40 {
         photo.push(number);
         for threshold in ["5", "7"] {
-            assert_eq!(found(&sim, "crowded", &photo, threshold).len(), 10, "{threshold}");
+            assert_eq!(found_niks(&sim, "crowded", &photo, threshold).len(), 10, "{threshold}");
         }
-        at_nine += found(&sim, "crowded", &photo, "9").len();
+        at_nine += found_niks(&sim, "crowded", &photo, "9").len();
     }
     assert!((1..=25).contains(&at_nine), "{at_nine}");
 }
 
 #[test]
-fn at_seven_about_28_look_alikes_are_found_where_so_many_are_given() {
+fn at_threshold_7_about_28_look_alikes_are_returned_if_allowed() {
     let more = "extends = 'crowded'\npolicy = { max_results = 1000 }";
     let (sim, _directory) = Sim::over(&[("customers/wide.toml", more)]);
     let mut photo = stranger();
     let mut found_in_all = 0;
     for number in 0..20 {
         photo.push(number);
-        found_in_all += found(&sim, "wide", &photo, "7").len();
+        found_in_all += found_niks(&sim, "wide", &photo, "7").len();
     }
     // 570 expected, with a standard deviation of 24.
     assert!((474..=666).contains(&found_in_all), "{found_in_all}");
@@ -310,22 +310,22 @@ fn look_alikes_are_the_same_for_the_same_photo_and_seed_and_siti_stays_the_best(
     assert_eq!(first, answer(3)[0]);
     assert_ne!(first, answer(4)[0]);
     let sim = Sim::start();
-    assert_eq!(found(&sim, "crowded", SITI, "7")[0], SITIS_NIK);
-    assert_eq!(found(&sim, "crowded", SITI, "13"), [SITIS_NIK]);
+    assert_eq!(found_niks(&sim, "crowded", SITI, "7")[0], SITIS_NIK);
+    assert_eq!(found_niks(&sim, "crowded", SITI, "13"), [SITIS_NIK]);
 }
 
 #[test]
-fn the_population_of_the_simulator_is_that_of_customers_without_their_own() {
+fn customers_without_a_population_use_the_simulators() {
     let (sim, _directory) = Sim::over(&[
         ("simulator.toml", "population = 285_000_000"),
         ("customers/alone.toml", "extends = 'load'\npopulation = 0"),
     ]);
-    assert_eq!(found(&sim, "load", &stranger(), "5").len(), 10);
-    assert!(found(&sim, "alone", &stranger(), "5").is_empty());
+    assert_eq!(found_niks(&sim, "load", &stranger(), "5").len(), 10);
+    assert!(found_niks(&sim, "alone", &stranger(), "5").is_empty());
 }
 
 #[test]
-fn a_rule_knows_a_person_by_a_changed_photo() {
+fn a_rule_matches_a_person_by_a_changed_photo() {
     let rule = format!(
         "extends = 'load'\n[[rules]]\nwhen = {{ image = {{ similar_to = '{SITIS_NIK}' }} }}\nreply = {{ code = '6014' }}"
     );

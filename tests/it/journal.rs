@@ -1,4 +1,4 @@
-//! What programs learn from the journal while requests come: counts that are verified, calls that wait, and the stream of events.
+//! Live use of the journal by programs: verified counts, waiting calls, and the event stream.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 
 use crate::support::{SITIS_NIK, Sim, exchange, http};
 
-/// A timer whose sleeps end when told.
+/// A timer whose sleeps end when the test releases them.
 #[derive(Default)]
 struct Held(Mutex<Vec<(Duration, tokio::sync::oneshot::Sender<()>)>>);
 
@@ -33,7 +33,7 @@ impl Timer for Held {
 }
 
 impl Held {
-    /// Ends a sleep of this length, once there is one.
+    /// Waits for a sleep of this length and ends it.
     fn release(&self, time: Duration) {
         loop {
             let mut held = self.0.lock().unwrap();
@@ -46,7 +46,7 @@ impl Held {
         }
     }
 
-    /// Returns when a sleep of this length has begun.
+    /// Waits until a sleep of this length has begun.
     fn awaited(&self, time: Duration) {
         while !self.0.lock().unwrap().iter().any(|(length, _)| *length == time) {
             thread::yield_now();
@@ -63,7 +63,7 @@ fn verified(sim: &Sim, question: Value) -> (u16, Value) {
     sim.admin("POST", "/requests/verify", &question.to_string())
 }
 
-/// Asks to wait, on a thread of its own.
+/// Calls `/requests/wait` on a separate thread.
 fn waiting(sim: &Sim, question: Value) -> thread::JoinHandle<(u16, Value)> {
     let (address, body) = (sim.admin_address(), question.to_string());
     thread::spawn(move || {
@@ -80,7 +80,7 @@ fn gauge(sim: &Sim, name: &str) -> u64 {
 }
 
 #[test]
-fn a_right_count_is_confirmed_and_a_wrong_one_comes_with_what_came_near() {
+fn a_correct_count_is_confirmed_and_a_wrong_one_reports_near_misses() {
     let sim = Sim::start();
     for (id, threshold) in [("T-1", "7"), ("T-2", "0"), ("X-1", "7")] {
         sim.call("demo", sim.request().set("transactionId", id).set("threshold", threshold).text());
@@ -114,7 +114,7 @@ fn a_right_count_is_confirmed_and_a_wrong_one_comes_with_what_came_near() {
 }
 
 #[test]
-fn wrong_questions_are_refused_with_the_place_and_what_was_meant() {
+fn invalid_requests_are_rejected_with_path_and_suggestion() {
     let sim = Sim::start();
     let check = |route: &str, question: Value, path: &str, hint: Option<&str>| {
         let (status, answer) = sim.admin("POST", &format!("/requests/{route}"), &question.to_string());
@@ -163,7 +163,7 @@ fn a_nik_is_matched_as_the_journal_shows_it() {
 }
 
 #[test]
-fn waiting_counts_what_came_before_and_ends_with_the_request_that_was_missing() {
+fn waiting_counts_earlier_requests_and_ends_with_the_missing_one() {
     let (sim, timer) = held();
     sim.call("demo", sim.request().set("transactionId", "first").text());
     let question = json!({ "match": { "customer_id": "demo", "code": "6018" }, "count": 2, "timeout": "5s" });
@@ -181,7 +181,7 @@ fn waiting_counts_what_came_before_and_ends_with_the_request_that_was_missing() 
 }
 
 #[test]
-fn waiting_hears_of_ends_and_of_clearing() {
+fn waiting_sees_finished_requests_and_clearing() {
     let (sim, timer) = held();
     sim.call("demo", sim.request().text());
     let question = json!({ "match": { "state": "aborted" }, "timeout": "5s" });
@@ -234,7 +234,7 @@ fn an_answer_without_a_body_is_done_once_it_is_sent() {
 }
 
 #[test]
-fn waiting_ends_with_its_time_and_says_what_came_near() {
+fn waiting_times_out_and_reports_near_misses() {
     let (sim, timer) = held();
     sim.call("demo", sim.request().set("threshold", "0").text());
     let waiter = waiting(&sim, json!({ "match": { "code": "6018" }, "count": 2, "timeout": "5s" }));
@@ -246,7 +246,7 @@ fn waiting_ends_with_its_time_and_says_what_came_near() {
 }
 
 #[test]
-fn a_client_that_goes_away_frees_its_place_and_too_many_are_refused() {
+fn a_disconnected_client_frees_its_slot_and_too_many_are_rejected() {
     let (sim, _timer) = held();
     let body = br#"{"count":1000,"timeout":"5s"}"#;
     let ask = || {
@@ -266,13 +266,13 @@ fn a_client_that_goes_away_frees_its_place_and_too_many_are_refused() {
     while gauge(&sim, "frsim_waiting_calls") > 0 {}
 }
 
-/// A reader of the events.
+/// A reader of the event stream.
 struct Events {
     reader: BufReader<TcpStream>,
     head: String,
 }
 
-/// An event's kind, id and data.
+/// Kind, id and data of an event.
 type Event = (String, Option<u64>, Value);
 
 impl Events {
@@ -289,7 +289,7 @@ impl Events {
         Events { reader, head }
     }
 
-    /// The next line of the stream; every event is one chunk, whose length is passed over.
+    /// Returns the next line of the stream. Every event is one chunk; chunk lengths are skipped.
     fn line(&mut self) -> String {
         let mut line = String::new();
         assert_ne!(self.reader.read_line(&mut line).unwrap(), 0, "the stream ended");
@@ -309,7 +309,7 @@ impl Events {
         }
     }
 
-    /// The next event, in short.
+    /// Returns kind and id of the next event.
     fn told(&mut self) -> (String, u64) {
         let (kind, id, data) = self.next();
         assert_eq!(id.is_some(), kind == "request", "only what was added has an id");
@@ -324,7 +324,7 @@ fn told(kind: &str, id: u64) -> (String, u64) {
 }
 
 #[test]
-fn events_tell_of_requests_as_they_come_and_end() {
+fn events_report_requests_at_arrival_and_end() {
     let sim = Sim::start();
     let mut all = Events::follow(&sim, "", "");
     let head = all.head.to_lowercase();
@@ -343,7 +343,7 @@ fn events_tell_of_requests_as_they_come_and_end() {
 }
 
 #[test]
-fn a_reader_that_comes_back_goes_on_where_it_left_off() {
+fn a_reconnected_reader_resumes_at_its_last_event() {
     let sim = Sim::start();
     for _ in 0..3 {
         sim.call("demo", sim.request().text());
@@ -358,7 +358,7 @@ fn a_reader_that_comes_back_goes_on_where_it_left_off() {
     assert_eq!((answer.status, answer.json()["error"]["path"].as_str()), (400, Some("Last-Event-ID")));
 }
 
-/// An entry that no request has made.
+/// Returns an entry without a request.
 fn entry(customer_id: &str) -> Entry {
     Entry {
         id: 0,
@@ -381,7 +381,7 @@ fn entry(customer_id: &str) -> Entry {
 }
 
 #[test]
-fn a_slow_reader_is_told_how_much_it_missed() {
+fn a_slow_reader_receives_the_number_of_missed_events() {
     let sim = Sim::start();
     let mut events = Events::follow(&sim, "", "");
     const ADDED: u64 = 30_000;
@@ -402,7 +402,7 @@ fn a_slow_reader_is_told_how_much_it_missed() {
 }
 
 #[test]
-fn a_silent_stream_says_that_it_is_alive() {
+fn an_idle_stream_sends_keep_alives() {
     let (sim, timer) = held();
     let mut events = Events::follow(&sim, "", "");
     for _ in 0..2 {
@@ -414,7 +414,7 @@ fn a_silent_stream_says_that_it_is_alive() {
 }
 
 #[test]
-fn readers_are_bounded_and_free_their_place() {
+fn readers_are_limited_and_free_their_slot() {
     let sim = Sim::start();
     let mut readers: Vec<_> = (0..64).map(|_| Events::follow(&sim, "", "")).collect();
     let answer = exchange(sim.admin_address(), &http("GET", "/events", "", b""));
@@ -425,7 +425,7 @@ fn readers_are_bounded_and_free_their_place() {
 }
 
 #[test]
-fn neither_a_waiting_call_nor_a_reader_holds_up_the_end() {
+fn neither_a_waiting_call_nor_a_reader_delays_shutdown() {
     let (sim, timer) = held();
     let _events = Events::follow(&sim, "", "");
     let mut waiter = TcpStream::connect(sim.admin_address()).unwrap();
@@ -439,7 +439,7 @@ fn neither_a_waiting_call_nor_a_reader_holds_up_the_end() {
     assert_eq!(end.recv_timeout(Duration::from_secs(10)), Ok(()), "dropping hangs");
 }
 
-/// Real time that stands still until a test moves it.
+/// A timer with a manual clock.
 struct Stepped {
     start: Instant,
     millis: AtomicU64,
@@ -456,7 +456,7 @@ impl Timer for Stepped {
 }
 
 #[test]
-fn a_hasty_retry_and_a_repeated_transaction_id_are_warnings() {
+fn a_retry_without_backoff_and_a_repeated_transaction_id_are_warnings() {
     let timer = Arc::new(Stepped { start: Instant::now(), millis: AtomicU64::new(0) });
     let sim = Sim::with(|builder| builder.timer(Arc::clone(&timer) as Arc<dyn Timer>));
     let sends_after = |millis: u64| {
@@ -485,9 +485,9 @@ fn a_hasty_retry_and_a_repeated_transaction_id_are_warnings() {
     assert_eq!(sim.last()["warnings"], json!([]), "another customer is another client");
 }
 
-/// Answers have the shape that their types promise.
+/// Validates answers against the schemas of their types.
 #[test]
-fn answers_are_as_their_schemas_say() {
+fn answers_match_their_schemas() {
     let (sim, timer) = held();
     sim.call("demo", sim.request().text());
     sim.call("flaky", sim.request().set("threshold", "0").text());

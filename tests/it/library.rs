@@ -1,4 +1,4 @@
-//! The library as a dependent project's tests use it: one simulator a test, a real HTTP client, no admin API.
+//! The library as the tests of another project use it: one simulator per test, a real HTTP client, no admin API.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::{KEYS, MORNING};
 
-/// What a project's own client does: post, read the body.
+/// A project's own client: posts and reads the body.
 async fn post(request: &Request) -> reqwest::Result<(u16, Value)> {
     let client = reqwest::Client::new().post(request.url()).header("accept", "application/json");
     let answer = client.header("content-type", "application/json").body(request.body()).send().await?;
@@ -27,7 +27,7 @@ async fn start(builder: dukcapil_fr_sim::Builder) -> Simulator {
 }
 
 #[tokio::test]
-async fn a_scripted_scenario_is_played_and_verified() {
+async fn a_scripted_scenario_runs_and_is_verified() {
     let simulator = start(
         Simulator::builder()
             .seed(7)
@@ -55,19 +55,19 @@ async fn a_scripted_scenario_is_played_and_verified() {
 }
 
 #[tokio::test]
-async fn a_failed_verification_says_what_came_near() {
+async fn a_failed_verification_reports_near_misses() {
     let simulator = start(Simulator::builder()).await;
     code(&simulator.request("demo").unwrap().transaction_id("T-9").threshold(0)).await;
     let unmet = simulator.verify(json!({ "customer_id": "demo", "code": "6018" }), 1).unwrap_err();
-    let told = format!("{unmet:?}");
-    assert!(told.starts_with("0 requests match, expected exactly 1"), "{told}");
-    assert!(told.contains("request 1 differs: code is \"5005\", expected \"6018\""), "{told}");
+    let failure = format!("{unmet:?}");
+    assert!(failure.starts_with("0 requests match, expected exactly 1"), "{failure}");
+    assert!(failure.contains("request 1 differs: code is \"5005\", expected \"6018\""), "{failure}");
     let wrong = simulator.verify(json!({ "cod": "6018" }), 1).unwrap_err().to_string();
     assert!(wrong.contains("unknown field `cod`"), "{wrong}");
 }
 
 #[tokio::test]
-async fn a_ready_request_can_be_made_wrong_in_every_way() {
+async fn a_built_request_can_be_invalidated_in_every_way() {
     let simulator = start(Simulator::builder()).await;
     let good = simulator.request("demo").unwrap();
     assert_eq!(code(&good.clone().without("ip")).await, "5004");
@@ -82,7 +82,7 @@ async fn a_ready_request_can_be_made_wrong_in_every_way() {
 }
 
 #[tokio::test]
-async fn faults_reach_the_client_and_the_simulator_lives_on() {
+async fn faults_reach_the_client_and_the_simulator_keeps_running() {
     let simulator = start(Simulator::builder()).await;
     simulator.put_rule("demo", "reset", json!({ "times": 1, "fault": { "kind": "reset" } })).unwrap();
     let request = simulator.request("demo").unwrap();
@@ -92,7 +92,7 @@ async fn faults_reach_the_client_and_the_simulator_lives_on() {
 }
 
 #[tokio::test]
-async fn a_customer_of_a_test_has_its_own_account_and_goes_with_a_reset() {
+async fn a_test_customer_has_its_own_account_and_is_removed_by_a_reset() {
     let simulator = start(Simulator::builder()).await;
     let id = simulator.create_customer(json!({ "key": "generate", "ttl": "5m" })).unwrap();
     let request = simulator.request(&id).unwrap();
@@ -105,7 +105,7 @@ async fn a_customer_of_a_test_has_its_own_account_and_goes_with_a_reset() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_is_said_when_it_starts() {
+async fn errors_are_returned_by_start() {
     let refused = |builder: dukcapil_fr_sim::Builder| async {
         builder.keys(Some(KEYS.path().to_owned())).start().await.err().map(|error| error.to_string()).unwrap()
     };
@@ -124,7 +124,7 @@ async fn what_is_wrong_is_said_when_it_starts() {
 }
 
 #[tokio::test]
-async fn many_run_in_one_process_and_a_dropped_one_closes_its_port() {
+async fn many_simulators_run_in_one_process_and_a_dropped_one_closes_its_port() {
     let (first, second) = (start(Simulator::builder()).await, start(Simulator::builder()).await);
     assert_ne!(first.url(), second.url());
     assert_eq!(code(&first.request("demo").unwrap()).await, "6018");
@@ -137,7 +137,7 @@ async fn many_run_in_one_process_and_a_dropped_one_closes_its_port() {
 }
 
 #[test]
-fn it_also_starts_without_an_async_runtime_and_without_an_admin_listener() {
+fn it_starts_without_an_async_runtime_and_without_an_admin_listener() {
     let builder = Simulator::builder().keys(Some(KEYS.path().to_owned())).admin_listen(None);
     let simulator = builder.start_blocking().unwrap();
     assert_eq!(simulator.admin_url(), None);

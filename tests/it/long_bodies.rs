@@ -1,5 +1,5 @@
-//! Bodies that are read past HTTP: whatever comes before and behind them on a connection, and in whatever pieces, each arrives as it
-//! was sent.
+//! Long bodies, which bypass the HTTP library: each arrives unchanged, whatever precedes and follows it on the connection, and however
+//! it is split.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -13,22 +13,22 @@ use rand::{Rng, RngExt, SeedableRng};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::abuse::answers;
+use crate::abuse::read_answers;
 use crate::support::{Answer, Body, SITI, Sim, parse};
 
 const PATH: &str = "/api/face-recognition/load/CALL_FN";
 
-/// What is sent, and what must come of it.
+/// A sent request and its expected result.
 struct Sent {
     bytes: Vec<u8>,
-    /// Status, and code where the endpoint answers.
+    /// Status, and the code if the endpoint answers.
     answer: (u16, Option<&'static str>),
-    /// Digest of the photo and length of the body in the journal, by transactionId.
+    /// Photo digest and body length of the journal entry, by transactionId.
     journaled: Option<(String, String, usize)>,
 }
 
-/// A request of one of six kinds, with CR LF or LF alone, and empty lines before it at times.
-fn any(good: &Body, number: usize, kind: u32, random: &mut ChaCha8Rng) -> Sent {
+/// Returns a request of one of six kinds, with CR LF or LF, and sometimes empty lines before it.
+fn random_request(good: &Body, number: usize, kind: u32, random: &mut ChaCha8Rng) -> Sent {
     let end = if random.random_bool(0.3) { "\n" } else { "\r\n" };
     let empty = if random.random_bool(0.2) { "\r\n\r\n" } else { "" };
     let head =
@@ -60,18 +60,18 @@ fn any(good: &Body, number: usize, kind: u32, random: &mut ChaCha8Rng) -> Sent {
     }
 }
 
-/// Sends bytes in pieces of any size.
+/// Sends bytes in pieces of random size.
 fn trickle(mut stream: &TcpStream, bytes: &[u8], random: &mut ChaCha8Rng) {
     let mut rest = bytes;
     while !rest.is_empty() {
-        let most = if random.random_bool(0.5) { 200 } else { 200_000 };
-        let (piece, behind) = rest.split_at(random.random_range(1..=rest.len().min(most)));
+        let max_piece = if random.random_bool(0.5) { 200 } else { 200_000 };
+        let (piece, behind) = rest.split_at(random.random_range(1..=rest.len().min(max_piece)));
         stream.write_all(piece).unwrap();
         rest = behind;
     }
 }
 
-/// Each got its answer, and its photo was journaled as it was sent.
+/// Asserts that each request got its answer, and that the journal has its photo unchanged.
 fn check(sim: &Sim, all: &[Sent], got: Vec<Answer>) {
     let (_, listing) = sim.admin("GET", "/requests?limit=20", "");
     let journal: Vec<_> =
@@ -87,42 +87,42 @@ fn check(sim: &Sim, all: &[Sent], got: Vec<Answer>) {
 }
 
 #[test]
-fn every_long_body_arrives_as_it_was_sent() {
+fn every_long_body_arrives_unchanged() {
     let sim = Sim::with(|builder| builder.journal_bytes(64 << 20));
     let good = sim.request();
     let mut random = ChaCha8Rng::seed_from_u64(7);
     for connection in 0..12 {
         let all: Vec<_> = (0..8)
-            .map(|at| any(&good, connection * 100 + at, random.random_range(0..6), &mut random))
+            .map(|at| random_request(&good, connection * 100 + at, random.random_range(0..6), &mut random))
             .collect();
         let mut stream = TcpStream::connect(sim.address()).unwrap();
         stream.set_nodelay(true).unwrap();
         let mut got = Vec::new();
         for sent in &all {
             trickle(&stream, &sent.bytes, &mut random);
-            got.extend(answers(&mut stream, 1));
+            got.extend(read_answers(&mut stream, 1));
         }
         check(&sim, &all, got);
     }
 }
 
 #[test]
-fn long_bodies_may_be_pipelined() {
+fn long_bodies_can_be_pipelined() {
     let sim = Sim::start();
     let (good, mut random) = (sim.request(), ChaCha8Rng::seed_from_u64(8));
-    let all: Vec<_> = (0..8).map(|at| any(&good, at, 3, &mut random)).collect();
+    let all: Vec<_> = (0..8).map(|at| random_request(&good, at, 3, &mut random)).collect();
     let mut stream = TcpStream::connect(sim.address()).unwrap();
     let (mut writer, bytes) = (stream.try_clone().unwrap(), all.iter().flat_map(|sent| sent.bytes.clone()));
     let bytes: Vec<u8> = bytes.collect();
     let got = thread::scope(|scope| {
         scope.spawn(|| writer.write_all(&bytes).unwrap());
-        answers(&mut stream, all.len())
+        read_answers(&mut stream, all.len())
     });
     check(&sim, &all, got);
 }
 
 #[test]
-fn a_long_body_may_come_by_http_1_0_and_the_connection_ends_with_its_answer() {
+fn a_long_body_over_http_1_0_closes_the_connection_after_its_answer() {
     let sim = Sim::start();
     let body = sim.request().text();
     let head = format!("POST {PATH} HTTP/1.0\r\nContent-Length: {}\r\n\r\n", body.len());
@@ -134,8 +134,8 @@ fn a_long_body_may_come_by_http_1_0_and_the_connection_ends_with_its_answer() {
     assert_eq!(sim.last()["request"]["body_bytes"], json!(body.len()));
 }
 
-/// A head that announces more than comes behind it.
-fn begun(sim: &Sim, body: &str) -> TcpStream {
+/// Sends a head with a larger `Content-Length` than the body that follows.
+fn send_incomplete(sim: &Sim, body: &str) -> TcpStream {
     let mut stream = TcpStream::connect(sim.address()).unwrap();
     let head = format!("POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", body.len() + 1);
     stream.write_all(head.as_bytes()).unwrap();
@@ -144,9 +144,9 @@ fn begun(sim: &Sim, body: &str) -> TcpStream {
 }
 
 #[test]
-fn a_long_body_that_breaks_off_is_journaled_as_aborted() {
+fn a_truncated_long_body_is_journaled_as_aborted() {
     let sim = Sim::start();
-    let mut stream = begun(&sim, &" ".repeat(500_000));
+    let mut stream = send_incomplete(&sim, &" ".repeat(500_000));
     stream.shutdown(Shutdown::Write).unwrap();
     let _ = stream.read_to_end(&mut Vec::new());
     let wanted = json!({ "match": { "customer_id": "load" }, "count": 1, "timeout": "60s" });
@@ -156,16 +156,17 @@ fn a_long_body_that_breaks_off_is_journaled_as_aborted() {
 }
 
 #[test]
-fn a_long_body_that_does_not_come_in_time_is_answered_408() {
+fn a_long_body_that_times_out_is_answered_408() {
     let timeouts = Timeouts { body: Duration::from_millis(20), ..Timeouts::default() };
     let sim = Sim::with(|builder| builder.timeouts(timeouts));
-    let Answer { status, body, .. } = answers(&mut begun(&sim, &" ".repeat(500_000)), 1).remove(0);
+    let Answer { status, body, .. } =
+        read_answers(&mut send_incomplete(&sim, &" ".repeat(500_000)), 1).remove(0);
     let error: Value = serde_json::from_slice(&body).unwrap();
     assert_eq!((status, &error["error"]["code"]), (408, &json!("body_too_slow")));
 }
 
 #[test]
-fn an_answer_to_a_long_body_that_is_not_read_arrives_while_it_is_still_sent() {
+fn an_early_answer_arrives_while_the_long_body_is_still_sent() {
     let sim = Sim::with(|builder| builder.max_body(900_000));
     let body = " ".repeat(1_000_000);
     for (line, header, status) in [
@@ -188,13 +189,13 @@ fn an_answer_to_a_long_body_that_is_not_read_arrives_while_it_is_still_sent() {
 }
 
 #[test]
-fn what_is_still_sent_of_a_body_that_nobody_wanted_is_not_waited_for_without_end() {
+fn draining_a_rejected_body_is_limited_in_time() {
     let sim = Sim::start();
     let mut stream = TcpStream::connect(sim.address()).unwrap();
     let head = b"POST /nowhere HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n";
     stream.write_all(&[&head[..], &[b' '; 20_000]].concat()).unwrap();
     let mut all = Vec::new();
-    // Ends when the simulator closes; the rest never comes.
+    // Ends when the simulator closes; the rest is never sent.
     let _ = stream.read_to_end(&mut all);
     assert_eq!(parse(&all).status, 404);
 }

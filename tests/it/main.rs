@@ -1,5 +1,5 @@
-//! The integration tests: one binary, one file an area. They start what users start, through [`support::Sim`], or the built
-//! binary itself.
+//! The integration tests: one binary, one file per area. They use the library through [`support::Sim`], or the built
+//! binary.
 
 mod abuse;
 mod admin;

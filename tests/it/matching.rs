@@ -1,4 +1,4 @@
-//! Photos that were changed on their way, against the whole built-in gallery: found, with a good score, and nobody else.
+//! Changed photos against the built-in gallery: the right person is found with a good score, and nobody else.
 
 use dukcapil_fr_sim::internals::config::{Fixtures, load};
 use dukcapil_fr_sim::internals::domain::evidence::Photo;
@@ -15,24 +15,24 @@ use crate::support::{SITI, SITIS_NIK};
 #[path = "../../examples/measure_matching/changes.rs"]
 pub mod changes;
 
-/// The built-in set.
+/// Loads the built-in fixtures.
 fn fixtures() -> Fixtures {
     let key = PrivateKey::generate("a test's key", 1024).unwrap();
     load(None, KeyRing::new(key, None), &PolicySpec::default()).unwrap()
 }
 
-struct Desk {
+struct TestMatcher {
     fixtures: Fixtures,
     own: Gallery,
     matcher: FaceMatcher,
 }
 
-impl Desk {
-    fn new() -> Desk {
-        Desk { fixtures: fixtures(), own: Gallery::default(), matcher: FaceMatcher::new(0) }
+impl TestMatcher {
+    fn new() -> TestMatcher {
+        TestMatcher { fixtures: fixtures(), own: Gallery::default(), matcher: FaceMatcher::new(0) }
     }
 
-    /// Everybody with a score, best first.
+    /// Returns all candidates with a score, best first.
     fn search(&self, file: Vec<u8>) -> Vec<Candidate> {
         let scope = SearchScope {
             customer_id: "demo",
@@ -44,7 +44,7 @@ impl Desk {
     }
 }
 
-/// The files of the gallery with whose they are.
+/// Returns the files of the gallery with their owners.
 fn pictures() -> Vec<(String, Vec<u8>)> {
     let fixtures = fixtures();
     let files = dukcapil_fr_sim::internals::config::source::built_in();
@@ -67,12 +67,12 @@ fn pictures() -> Vec<(String, Vec<u8>)> {
 }
 
 #[test]
-fn every_changed_portrait_is_its_owners_above_seven_and_nobody_elses_above_five() {
-    let desk = Desk::new();
+fn every_changed_portrait_matches_its_owner_above_7_and_nobody_else_above_5() {
+    let test_matcher = TestMatcher::new();
     for (nik, file) in pictures() {
         let picture = image::load_from_memory(&file).unwrap();
         for change in changes::all() {
-            let found = desk.search(change.apply(&picture));
+            let found = test_matcher.search(change.apply(&picture));
             let best = &found[0];
             assert!(best.nik == nik && best.score > 7.0, "{nik} {} {}: {found:?}", change.kind, change.name);
             let other = found.iter().skip(1).map(|other| other.score).fold(0.0, f32::max);
@@ -82,19 +82,19 @@ fn every_changed_portrait_is_its_owners_above_seven_and_nobody_elses_above_five(
 }
 
 #[test]
-fn different_portraits_of_the_gallery_stay_under_five() {
-    let desk = Desk::new();
+fn different_portraits_of_the_gallery_score_below_5() {
+    let test_matcher = TestMatcher::new();
     for (nik, file) in pictures() {
-        let found = desk.search(file);
+        let found = test_matcher.search(file);
         assert_eq!((found[0].nik.as_str(), found[0].score), (nik.as_str(), 20.0));
         assert!(found.iter().skip(1).all(|other| other.score < 5.0), "{found:?}");
     }
 }
 
-/// What files are in the wild: each is Siti, or nobody, and nothing breaks.
+/// Real-world file variants: each matches Siti or nobody, without errors.
 #[test]
-fn unusual_files_of_a_portrait_are_found_too() {
-    let desk = Desk::new();
+fn unusual_file_formats_of_a_portrait_match_too() {
+    let test_matcher = TestMatcher::new();
     let siti = image::load_from_memory(SITI).unwrap();
     let sixteen_bit = changes::png(&DynamicImage::from(siti.to_rgb16()));
     let transparent = changes::png(&DynamicImage::from(siti.to_rgba8()));
@@ -111,28 +111,28 @@ fn unusual_files_of_a_portrait_are_found_too() {
         ("palette", include_bytes!("pictures/siti-palette.png")),
         ("interlaced", include_bytes!("pictures/siti-interlaced.png")),
     ] {
-        let found = desk.search(file.to_vec());
+        let found = test_matcher.search(file.to_vec());
         let best = found.first().unwrap_or_else(|| panic!("{what}: nobody"));
         assert!(best.nik == SITIS_NIK && best.score > 7.0, "{what}: {found:?}");
     }
 }
 
 #[test]
-fn a_picture_without_content_is_nobody() {
-    let desk = Desk::new();
+fn a_blank_picture_matches_nobody() {
+    let test_matcher = TestMatcher::new();
     for shade in [0, 255] {
         let plain = DynamicImage::from(RgbImage::from_pixel(360, 480, image::Rgb([shade; 3])));
         for file in [changes::png(&plain), changes::jpeg(&plain, 85)] {
-            assert!(desk.search(file).is_empty());
+            assert!(test_matcher.search(file).is_empty());
         }
     }
     let dot = DynamicImage::from(RgbImage::from_pixel(1, 1, image::Rgb([200, 10, 10])));
-    assert!(desk.search(changes::png(&dot)).is_empty());
+    assert!(test_matcher.search(changes::png(&dot)).is_empty());
 }
 
 #[test]
-fn broken_pixels_are_nobody_and_break_nothing() {
-    let desk = Desk::new();
+fn corrupt_pixels_match_nobody_and_cause_no_error() {
+    let test_matcher = TestMatcher::new();
     let scan = SITI.len() / 2;
     let mut cut = SITI[..scan].to_vec();
     cut.extend_from_slice(b"\xFF\xD9");
@@ -141,40 +141,40 @@ fn broken_pixels_are_nobody_and_break_nothing() {
     noise[middle..middle + 100].fill(0xA5);
     for file in [cut, noise] {
         assert!(Photo::of_file(file.clone(), &Limits::default()).is_fit());
-        let found = desk.search(file);
-        // What can be decoded of it may be enough; a wrong person it is not.
+        let found = test_matcher.search(file);
+        // The decodable part may be enough for a match, but never for a wrong person.
         assert!(found.iter().all(|other| other.nik == SITIS_NIK || other.score < 5.0), "{found:?}");
     }
 }
 
-/// 20,000 x 20,000 black pixels in 50 kB. The limits of requests refuse it; without them it is not decoded either.
+/// 20,000 x 20,000 black pixels in 50 kB. Request limits reject it; without them it is not decoded either.
 #[test]
-fn a_decompression_bomb_is_refused_by_its_header() {
+fn a_decompression_bomb_is_rejected_by_its_header() {
     let bomb = include_bytes!("pictures/bomb.png");
     assert!(bomb.len() < 100_000);
     let photo = Photo::of_file(bomb.to_vec(), &Limits::default());
     assert_eq!(photo.dimensions, Some((20_000, 20_000)));
     assert!(photo.fault.unwrap().to_string().contains("limits.image_pixels"));
-    assert!(Desk::new().search(bomb.to_vec()).is_empty());
+    assert!(TestMatcher::new().search(bomb.to_vec()).is_empty());
     let refused =
         dukcapil_fr_sim::internals::domain::matcher::Picture::new(bomb.to_vec(), &Limits::NONE).unwrap_err();
     assert!(refused.contains("its pixels take"), "{refused}");
 }
 
 #[test]
-fn a_score_does_not_depend_on_what_was_seen_before() {
+fn a_score_does_not_depend_on_the_caches() {
     let picture = image::load_from_memory(SITI).unwrap();
     let copy = changes::jpeg(&picture, 60);
-    let fresh = Desk::new().search(copy.clone());
-    let desk = Desk::new();
+    let fresh = TestMatcher::new().search(copy.clone());
+    let test_matcher = TestMatcher::new();
     for (_, file) in pictures() {
-        desk.search(file);
+        test_matcher.search(file);
     }
-    assert_eq!(desk.search(copy.clone()), fresh);
-    assert_eq!(desk.search(copy), fresh);
-    // The identical file's print comes from the gallery, that of its pixels in another file from decoding.
+    assert_eq!(test_matcher.search(copy.clone()), fresh);
+    assert_eq!(test_matcher.search(copy), fresh);
+    // The hash of the identical file comes from the gallery; that of the same pixels in another file, from decoding.
     let mut trailer = SITI.to_vec();
     trailer.extend_from_slice(b"behind the end");
     let others = |found: Vec<Candidate>| found.into_iter().skip(1).collect::<Vec<_>>();
-    assert_eq!(others(desk.search(SITI.to_vec())), others(desk.search(trailer)));
+    assert_eq!(others(test_matcher.search(SITI.to_vec())), others(test_matcher.search(trailer)));
 }

@@ -1,4 +1,4 @@
-//! `GET /metrics`: the format, as strictly as a scraper reads it, and what the numbers say.
+//! `GET /metrics`: the format, parsed as strictly as a scraper does, and the values.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,7 +18,7 @@ fn is_name(text: &str) -> bool {
         && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
-/// Labels, in the order of their names; panics on anything that is not `name="value",...`.
+/// Parses labels, ordered by name. Panics on anything other than `name="value",...`.
 fn labels(mut text: &str) -> BTreeMap<String, String> {
     let mut labels = BTreeMap::new();
     while !text.is_empty() {
@@ -33,8 +33,8 @@ fn labels(mut text: &str) -> BTreeMap<String, String> {
     labels
 }
 
-/// Reads the OpenMetrics text format; panics on whatever a strict reader refuses.
-fn read(answer: &Answer) -> BTreeMap<String, Family> {
+/// Parses the OpenMetrics text format. Panics on anything that a strict parser rejects.
+fn parse_metrics(answer: &Answer) -> BTreeMap<String, Family> {
     let head = answer.head.to_lowercase();
     assert!(
         head.contains("\r\ncontent-type: application/openmetrics-text; version=1.0.0; charset=utf-8"),
@@ -55,7 +55,7 @@ fn read(answer: &Answer) -> BTreeMap<String, Family> {
                 name.clone_into(&mut current);
             }
             let family = families.entry(name.to_owned()).or_default();
-            assert!(family.samples.is_empty(), "{line} stands behind samples");
+            assert!(family.samples.is_empty(), "{line} comes after samples");
             match word {
                 "HELP" => assert!(!std::mem::replace(&mut family.help, true) && !value.is_empty(), "{line}"),
                 "TYPE" => {
@@ -88,7 +88,7 @@ fn read(answer: &Answer) -> BTreeMap<String, Family> {
     families
 }
 
-/// Buckets of a series rise, in order, to its count.
+/// Asserts that buckets of a series are ordered and cumulative up to its count.
 fn check_histogram(family: &Family) {
     let (mut bound, mut below) = (f64::NEG_INFINITY, 0.0);
     for (name, labels, value) in &family.samples {
@@ -109,7 +109,7 @@ fn check_histogram(family: &Family) {
     }
 }
 
-/// A sample's value; `None` where there is none.
+/// Returns a sample's value, if it exists.
 fn sample(families: &BTreeMap<String, Family>, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
     let labels: BTreeMap<_, _> =
         labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
@@ -118,11 +118,11 @@ fn sample(families: &BTreeMap<String, Family>, name: &str, labels: &[(&str, &str
 }
 
 fn scrape(sim: &Sim) -> BTreeMap<String, Family> {
-    read(&exchange(sim.admin_address(), &http("GET", "/metrics", "", b"")))
+    parse_metrics(&exchange(sim.admin_address(), &http("GET", "/metrics", "", b"")))
 }
 
 #[test]
-fn what_a_scraper_reads_is_what_happened() {
+fn metrics_match_the_requests() {
     let (sim, _directory) = Sim::over(&[
         ("customers/own.toml", "extends = 'demo'\n[[rules]]\nname = 'r'\nreply = { code = 'X-1' }"),
         ("customers/cut.toml", "extends = 'load'\n[[rules]]\nname = 'c'\nfault = { kind = 'truncate' }"),
@@ -130,7 +130,7 @@ fn what_a_scraper_reads_is_what_happened() {
     scrape(&sim);
     for customer in ["demo", "demo", "load", "nobody", "nobody-else", "own", "cut"] {
         let path = format!("/api/face-recognition/{customer}/CALL_FN");
-        // A fault ends the connection as it likes.
+        // A fault may close the connection in any way.
         let mut stream = std::net::TcpStream::connect(sim.address()).unwrap();
         std::io::Write::write_all(&mut stream, &http("POST", &path, "", sim.request().text().as_bytes()))
             .unwrap();
@@ -153,7 +153,7 @@ fn what_a_scraper_reads_is_what_happened() {
     assert_eq!(is("frsim_faults_total", &[("kind", "truncate")]), Some(1.0));
     assert_eq!(is("frsim_answer_seconds_count", &[]), Some(8.0));
     let stage = |stage| is("frsim_stage_seconds_count", &[("stage", stage)]);
-    // A body without fields is decoded and has nothing to decrypt that costs; who is unknown is not searched for.
+    // A body without fields is parsed, but has nothing to decrypt. For an unknown customer nothing is matched.
     assert_eq!((stage("decode"), stage("image"), stage("render")), (Some(8.0), Some(7.0), Some(8.0)));
     assert_eq!(stage("match"), Some(5.0));
     assert_eq!(stage("decrypt"), Some(8.0));
@@ -168,7 +168,7 @@ fn what_a_scraper_reads_is_what_happened() {
 }
 
 #[test]
-fn an_explanation_is_no_request() {
+fn an_explanation_is_not_counted_as_a_request() {
     let sim = Sim::start();
     let question = serde_json::json!({ "customer_id": "demo", "body": sim.request().text() });
     assert_eq!(sim.admin("POST", "/explain", &question.to_string()).0, 200);

@@ -1,4 +1,4 @@
-//! The mistakes that integrators make, one by one, on a running simulator: which code, and what the reason says.
+//! Common mistakes of integrators on a running simulator: the code and the reason of each.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::support::{Body, SITI, Sim};
 
-/// Sends a body and compares the code, the reason of the answer, and that a hint says what to do.
+/// Sends a body. Asserts the code, the reason, and that there is a hint.
 #[track_caller]
 fn check(sim: &Sim, body: &str, code: &str, reason: &str) {
     let answer = sim.call("demo", body);
@@ -28,24 +28,24 @@ fn public(pem: &str) -> RsaPublicKey {
 fn ciphertexts() {
     let sim = Sim::start();
     let good = sim.request();
-    let sealed = good.members["user_id"].as_str().unwrap().to_owned();
-    let bytes = STANDARD.decode(&sealed).unwrap();
+    let ciphertext = good.members["user_id"].as_str().unwrap().to_owned();
+    let bytes = STANDARD.decode(&ciphertext).unwrap();
     let with = |value: &str| good.clone().set("user_id", value).text();
 
     check(&sim, &with("demo-user"), "5006", "user_id was sent unencrypted");
     check(&sim, &with(&STANDARD.encode("demo-user")), "5006", "user_id was sent unencrypted");
     check(
         &sim,
-        &with(&format!("{}*{}", &sealed[..99], &sealed[100..])),
+        &with(&format!("{}*{}", &ciphertext[..99], &ciphertext[100..])),
         "5006",
         "is not base64: '*' at character 100",
     );
     let url_safe = URL_SAFE.encode([0xFB; 256]);
     check(&sim, &with(&url_safe), "5006", "is base64 in the url-safe alphabet: '-' at character 1");
-    let wrapped = format!("{}\n{}", &sealed[..76], &sealed[76..]);
+    let wrapped = format!("{}\n{}", &ciphertext[..76], &ciphertext[76..]);
     check(&sim, &with(&wrapped), "5006", "line breaks: 1, the first at character 77");
     check(&sim, &with(&STANDARD.encode(&bytes[..255])), "5006", "wrong length for the key: 255 bytes");
-    check(&sim, &with(&STANDARD.encode(&sealed)), "5006", "is base64 twice");
+    check(&sim, &with(&STANDARD.encode(&ciphertext)), "5006", "is base64 twice");
     let mut damaged = bytes.clone();
     damaged[200] ^= 1;
     check(&sim, &with(&STANDARD.encode(&damaged)), "5006", "cannot be decrypted: bad padding");
@@ -65,7 +65,7 @@ fn ciphertexts() {
 }
 
 #[test]
-fn a_ciphertext_made_for_another_customer_names_that_customers_key() {
+fn a_ciphertext_for_another_customer_names_that_customers_key() {
     let keys_directory = tempfile::tempdir().unwrap();
     for name in ["server", "bank"] {
         let made = tempfile::tempdir().unwrap();
@@ -89,7 +89,7 @@ fn a_ciphertext_made_for_another_customer_names_that_customers_key() {
             &crate::support::http("GET", "/customers/bank/public.pem", "", b""),
         ),
     );
-    let for_bank = Body::sealed_with(pem.text());
+    let for_bank = Body::encrypted_with(pem.text());
     assert_eq!(sim.call("bank", for_bank.text()).code(), "6018");
     check(&sim, &for_bank.text(), "5006", "user_id was encrypted with another known key: bank.pem");
     assert_eq!(sim.call("bank", sim.request().text()).code(), "5006");
@@ -103,20 +103,20 @@ fn accounts() {
     let good = sim.request();
     check(
         &sim,
-        &good.clone().sealed("user_id", "demo-user\n").text(),
+        &good.clone().encrypted("user_id", "demo-user\n").text(),
         "5001",
         "user_id was decrypted, but ends with a line break",
     );
     check(
         &sim,
-        &good.clone().sealed("password", "wrong").text(),
+        &good.clone().encrypted("password", "wrong").text(),
         "5001",
         "password was decrypted, but is not this customer's",
     );
     let (sim, _directory) =
         Sim::over(&[("customers/bank.toml", "account = { user_id = 'bank', password = 'p' }")]);
     let reason = "user_id was decrypted, but is not this customer's; user_id is that of customer bank";
-    check(&sim, &sim.request().sealed("user_id", "bank").text(), "5001", reason);
+    check(&sim, &sim.request().encrypted("user_id", "bank").text(), "5001", reason);
     assert_eq!(sim.call("bank", sim.request().text()).code(), "5001");
     let reason = sim.last()["answer"]["reason"].as_str().unwrap().to_owned();
     assert!(reason.ends_with("; user_id is that of customer demo"), "{reason}");
@@ -141,7 +141,7 @@ fn images() {
 }
 
 #[test]
-fn an_image_beyond_the_limits_is_too_large() {
+fn an_image_beyond_the_limits_is_rejected_as_too_large() {
     let (sim, _directory) = Sim::over(&[("simulator.toml", "limits = { image_bytes = 1000 }")]);
     check(&sim, &sim.request().text(), "5004", "image is too large");
     let (sim, _directory) = Sim::over(&[("simulator.toml", "limits = { image_pixels = 1000 }")]);
@@ -216,7 +216,7 @@ fn thresholds_come_as_strings_and_numbers() {
 }
 
 #[test]
-fn tolerance_is_never_silent() {
+fn tolerated_mistakes_are_warnings() {
     let sim = Sim::start();
     let text = sim.request().set("nik", "3174055708909001").text();
     let twice = format!("\u{FEFF}{}", text.replacen('{', "{\"ip\":\"10.0.0.9\",", 1));
@@ -236,14 +236,14 @@ fn tolerance_is_never_silent() {
 }
 
 #[test]
-fn the_answer_is_one_and_the_findings_are_all() {
+fn one_answer_lists_all_findings() {
     let sim = Sim::start();
     let body = sim
         .request()
         .set("ip", "8.8.8.8")
         .set("threshold", "99")
         .set("image", "AAAA")
-        .sealed("password", "x");
+        .encrypted("password", "x");
     assert_eq!(sim.call("demo", body.text()).code(), "5001");
     let entry = sim.last();
     let failed: Vec<_> = entry["findings"]

@@ -31,7 +31,7 @@ fn the_documents_examples_byte_for_byte() {
 }
 
 #[test]
-fn every_odd_element_has_an_answer() {
+fn every_invalid_element_has_an_answer() {
     let sim = Sim::start();
     for (element, read) in [
         (json!("3174051708909990"), true),
@@ -83,7 +83,7 @@ fn duplicates_share_a_key_and_are_counted_each() {
 }
 
 #[test]
-fn what_is_no_request_is_a_400_that_says_what_to_send() {
+fn an_invalid_request_is_a_400_that_says_what_to_send() {
     let sim = Sim::start();
     for (body, message, path) in [
         ("", "the body is not a JSON object", Value::Null),
@@ -108,7 +108,7 @@ fn what_is_no_request_is_a_400_that_says_what_to_send() {
 }
 
 #[test]
-fn the_path_is_exact_and_takes_post_only() {
+fn the_path_is_exact_and_accepts_only_post() {
     let sim = Sim::start();
     for method in ["GET", "PUT", "DELETE"] {
         let answer = exchange(sim.address(), &http(method, "/api/nik", "", b""));
@@ -129,7 +129,7 @@ fn the_path_is_exact_and_takes_post_only() {
 }
 
 #[test]
-fn the_day_is_that_of_the_simulators_clock_in_jakarta() {
+fn the_day_follows_the_simulators_clock_in_jakarta() {
     let sim = Sim::start();
     let dob =
         |nik: &str| ask(&sim, &json!([nik]), "full").json()["data"][nik]["data"]["dob"]["value"].clone();
@@ -144,7 +144,7 @@ fn the_day_is_that_of_the_simulators_clock_in_jakarta() {
 }
 
 #[test]
-fn the_least_age_is_a_policy() {
+fn the_minimum_age_is_a_policy() {
     let (sim, _directory) = Sim::over(&[("simulator.toml", "policy = { nik_min_age = 0 }")]);
     let answer = ask(&sim, &json!(["3174052111269990"]), "full").json();
     assert_eq!(

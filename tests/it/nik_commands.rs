@@ -1,4 +1,4 @@
-//! The `nik` commands, as a user types them.
+//! The `nik` commands, as a user runs them.
 
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
@@ -10,7 +10,7 @@ use crate::support::MORNING;
 
 const GOOD: &str = "3174055708909990";
 
-/// Runs a command on a standing clock, with this on stdin.
+/// Runs a command with a stopped clock and this stdin.
 fn nik(args: &[&str], stdin: &str) -> Output {
     let mut child = Command::new(env!("CARGO_BIN_EXE_dukcapil-fr-sim"))
         .arg("nik")
@@ -23,14 +23,14 @@ fn nik(args: &[&str], stdin: &str) -> Output {
         .unwrap();
     let mut pipe = child.stdin.take().unwrap();
     let text = stdin.to_owned();
-    // A command that reads no stdin may be gone before.
+    // A command that does not read stdin may have exited before.
     let writing = std::thread::spawn(move || drop(pipe.write_all(text.as_bytes())));
     let output = child.wait_with_output().unwrap();
     writing.join().unwrap();
     output
 }
 
-/// Exit code and stdout.
+/// Returns exit code and stdout.
 fn out(args: &[&str], stdin: &str) -> (i32, String) {
     let output = nik(args, stdin);
     (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap())
@@ -104,7 +104,7 @@ fn validate_says_what_is_wrong_and_exits_1() {
 }
 
 #[test]
-fn what_moves_a_cursor_is_not_printed() {
+fn control_characters_are_not_printed() {
     for command in ["parse", "validate"] {
         let (code, text) = out(&[command], "\u{1b}[31m\u{7}\n");
         assert_eq!(code, 1);
@@ -113,14 +113,14 @@ fn what_moves_a_cursor_is_not_printed() {
 }
 
 #[test]
-fn an_endless_line_is_invalid_and_not_kept() {
+fn an_endless_line_is_invalid_and_not_buffered() {
     let (code, text) = out(&["validate"], &format!("{}\n{GOOD}\n", "9".repeat(1 << 20)));
     assert_eq!((code, text.lines().count()), (1, 2));
     assert!(text.ends_with(&format!("valid    {GOOD}\n")) && text.len() < 1000, "{} bytes", text.len());
 }
 
 #[test]
-fn ages_are_those_of_the_clock_and_the_least_age_is_a_flag() {
+fn ages_follow_the_clock_and_the_minimum_age_is_a_flag() {
     let (code, text) = out(&["validate", "3174052211099990"], "");
     assert!(code == 1 && text.contains("16 years old"), "{text}");
     assert_eq!(out(&["validate", "3174052211099990", "--min-age", "16"], "").0, 0);
@@ -132,7 +132,7 @@ fn ages_are_those_of_the_clock_and_the_least_age_is_a_flag() {
 }
 
 #[test]
-fn generate_gives_what_is_asked_for() {
+fn generate_follows_its_criteria() {
     let (code, text) = out(
         &[
             "generate",
@@ -158,14 +158,14 @@ fn generate_gives_what_is_asked_for() {
 }
 
 #[test]
-fn a_seed_gives_the_same_niks_for_ever() {
+fn a_seed_always_generates_the_same_niks() {
     let (_, text) = out(&["generate", "--seed", "42", "--count", "3"], "");
     assert_eq!(text, "7403156212669701\n7317091012839605\n1703115009059850\n");
     assert_ne!(out(&["generate", "--count", "3"], "").1, out(&["generate", "--count", "3"], "").1);
 }
 
 #[test]
-fn what_cannot_be_generated_exits_2_with_the_reason() {
+fn impossible_criteria_exit_2_with_the_reason() {
     for (args, reason) in [
         (&["--region", "37"][..], "no district code starts with this prefix"),
         (&["--region", "317"], "31, 3174 or 317405"),
@@ -184,7 +184,7 @@ fn what_cannot_be_generated_exits_2_with_the_reason() {
 }
 
 #[test]
-fn the_licence_of_the_region_data_goes_with_the_binary() {
+fn the_binary_contains_the_licence_of_the_region_data() {
     let (code, help) = out(&["--help"], "");
     assert_eq!(code, 0);
     let origin = include_str!("../../src/domain/nik/data/WILAYAH.md");
@@ -198,7 +198,7 @@ fn the_licence_of_the_region_data_goes_with_the_binary() {
 }
 
 #[test]
-fn a_pipe_that_closes_ends_the_command_quietly() {
+fn a_closed_pipe_ends_the_command_quietly() {
     let script =
         format!("{} nik generate --count 1000000 | head -n 1", env!("CARGO_BIN_EXE_dukcapil-fr-sim"));
     let output = Command::new("sh").args(["-c", &script]).output().unwrap();
@@ -206,7 +206,7 @@ fn a_pipe_that_closes_ends_the_command_quietly() {
 }
 
 #[test]
-fn a_terminal_shows_progress_while_the_results_go_elsewhere() {
+fn a_terminal_shows_progress_while_stdout_is_redirected() {
     let binary = env!("CARGO_BIN_EXE_dukcapil-fr-sim");
     let on_terminal = |command: &str| {
         let output =

@@ -1,4 +1,4 @@
-//! `/openapi.json` is what is served: every operation of the table answers, and as the document says.
+//! `/openapi.json` matches the server: every operation of the table answers as documented.
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -12,12 +12,12 @@ use super::support::{Answer, Sim, exchange, http};
 
 static DOCUMENT: LazyLock<Value> = LazyLock::new(|| document(&operations(), false));
 
-/// What the document says of an operation.
+/// Returns the document's description of an operation.
 fn described(operation: &Operation) -> &'static Value {
     &DOCUMENT["paths"][operation.path][operation.method.as_str().to_lowercase()]
 }
 
-/// A value of the document, through references.
+/// Resolves references in the document.
 fn resolved(value: &'static Value) -> &'static Value {
     match value["$ref"].as_str() {
         Some(reference) => resolved(DOCUMENT.pointer(reference.trim_start_matches('#')).expect(reference)),
@@ -25,7 +25,7 @@ fn resolved(value: &'static Value) -> &'static Value {
     }
 }
 
-/// The path with the parameters' examples.
+/// Returns the path with the examples of its parameters.
 fn example_path(operation: &Operation) -> String {
     let item = &DOCUMENT["paths"][operation.path];
     let fill = |path: String, parameter: &Value| {
@@ -42,7 +42,7 @@ fn send(sim: &Sim, operation: &Operation, body: &str) -> Answer {
     exchange(sim.admin_address(), &bytes)
 }
 
-/// Fails unless the document has the answer: its status, its media type and what its body holds.
+/// Asserts that the document describes the answer: its status, media type and body.
 fn check(operation: &Operation, answer: &Answer) {
     let name = format!("{} {}", operation.method, operation.path);
     let response = resolved(&described(operation)["responses"][answer.status.to_string()]);
@@ -59,8 +59,8 @@ fn check(operation: &Operation, answer: &Answer) {
     }
 }
 
-/// A simulator that has what the examples name: a rule, a request in the journal.
-fn furnished() -> Sim {
+/// Starts a simulator with what the examples reference: a rule, a request in the journal.
+fn with_examples() -> Sim {
     let sim = Sim::start();
     let rule = r#"{"when":{"outcome":"6018"},"times":1,"delay":"1us","fault":{"kind":"truncate"}}"#;
     assert_eq!(sim.admin("PUT", "/customers/demo/rules/busy-twice", rule).0, 200);
@@ -68,20 +68,20 @@ fn furnished() -> Sim {
     sim
 }
 
-/// What changes something is asked of a simulator of its own.
+/// Operations that change something run on their own simulator.
 #[test]
-fn every_operation_does_its_example_and_answers_as_documented() {
-    let sim = furnished();
+fn every_operation_accepts_its_example_and_answers_as_documented() {
+    let sim = with_examples();
     for operation in operations() {
-        let own = (operation.method != "GET").then(furnished);
+        let own = (operation.method != "GET").then(with_examples);
         let sim = own.as_ref().unwrap_or(&sim);
         let example = operation.body.example.as_ref().map(Value::to_string).unwrap_or_default();
         let expected = match operation.id {
-            // It never ends.
+            // The stream never ends.
             "events" => continue,
-            // Nobody was enrolled or put, which is told.
+            // Nothing was enrolled or created, so this is a 409.
             "removeIdentity" | "removeCustomer" => 409,
-            // One of the two requests that are expected.
+            // One of the two expected requests.
             "verify" => 409,
             "makeCustomer" => 201,
             _ => 200,
@@ -94,8 +94,8 @@ fn every_operation_does_its_example_and_answers_as_documented() {
 }
 
 #[test]
-fn what_is_wrong_is_answered_as_documented() {
-    let sim = furnished();
+fn errors_are_answered_as_documented() {
+    let sim = with_examples();
     for operation in operations().iter().filter(|operation| operation.id != "shutdown") {
         if operation.query.is_some() {
             let path = format!("{}?nonsense=1", example_path(operation).split('?').next().unwrap());
@@ -124,7 +124,7 @@ fn what_is_wrong_is_answered_as_documented() {
 }
 
 #[test]
-fn no_other_method_is_taken_and_the_answer_tells_which_are() {
+fn other_methods_are_rejected_with_the_allowed_ones() {
     let sim = Sim::start();
     let paths: BTreeSet<_> = operations().iter().map(|operation| operation.path).collect();
     for path in paths {
@@ -143,7 +143,7 @@ fn no_other_method_is_taken_and_the_answer_tells_which_are() {
 }
 
 #[test]
-fn it_is_served_and_asks_for_a_token_where_there_is_one() {
+fn it_is_served_and_declares_the_token_if_there_is_one() {
     let sim = Sim::start();
     assert_eq!(sim.admin("GET", "/openapi.json", ""), (200, DOCUMENT.clone()));
     assert_eq!(DOCUMENT["security"], json!([]));
@@ -178,7 +178,7 @@ fn each_reference(value: &Value, see: &mut impl FnMut(&str)) {
 }
 
 #[test]
-fn it_is_sound() {
+fn it_is_consistent() {
     let mut used = BTreeSet::new();
     each_reference(&DOCUMENT, &mut |reference| {
         assert!(DOCUMENT.pointer(reference.trim_start_matches('#')).is_some(), "{reference}");
@@ -210,10 +210,10 @@ fn it_is_sound() {
     }
 }
 
-/// The parts of the fixture model look the same whether they are sent or shown, but for what has a default.
+/// Parts of the fixture model have the same form in requests and answers, except for defaults.
 #[test]
-fn a_shown_customer_or_rule_can_be_put_again() {
-    let sim = furnished();
+fn a_returned_customer_or_rule_can_be_put_again() {
+    let sim = with_examples();
     for path in ["/customers/demo", "/customers/flaky", "/customers/demo/rules/busy-twice"] {
         let shown = sim.admin("GET", path, "").1;
         let (status, put) = sim.admin("PUT", path, &shown.to_string());

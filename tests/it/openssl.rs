@@ -1,11 +1,11 @@
-//! The README's first request, as printed: printf, openssl, base64 and curl alone.
+//! The README's first request, as printed: with only printf, openssl, base64 and curl.
 
 use std::process::Command;
 
 use crate::support::Sim;
 
-/// Whether the tools are here. Under CI a missing tool is a failure, elsewhere it is said.
-fn have(tools: &[&str]) -> bool {
+/// Returns whether the tools are installed. A missing tool fails the test in CI, and prints a message elsewhere.
+fn are_installed(tools: &[&str]) -> bool {
     let missing: Vec<_> = tools
         .iter()
         .filter(|tool| {
@@ -23,15 +23,15 @@ fn have(tools: &[&str]) -> bool {
     false
 }
 
-/// The first shell block behind a heading of the README.
-fn block_behind(readme: &str, heading: &str) -> String {
+/// Returns the first shell block after a heading of the README.
+fn block_after(readme: &str, heading: &str) -> String {
     let text = std::fs::read_to_string(format!("{}/{readme}", env!("CARGO_MANIFEST_DIR"))).unwrap();
     let section = text.split(heading).nth(1).unwrap_or_else(|| panic!("{readme} has no {heading:?}"));
     let block = section.split("```sh\n").nth(1).and_then(|rest| rest.split("```").next());
     block.expect("a shell block").to_owned()
 }
 
-/// Runs a block in the project's directory against a simulator, in place of the README's addresses and key.
+/// Runs a block in the project's directory, with a simulator's addresses and key in place of the README's.
 fn run(sim: &Sim, script: &str) -> String {
     let script = script
         .replace("http://127.0.0.1:8080", &sim.0.url())
@@ -45,20 +45,20 @@ fn run(sim: &Sim, script: &str) -> String {
 
 #[test]
 fn the_first_request_of_both_readmes_finds_a_citizen() {
-    if !have(&["openssl", "curl", "base64"]) {
+    if !are_installed(&["openssl", "curl", "base64"]) {
         return;
     }
     let sim = Sim::start();
     for (readme, heading) in [("README.md", "## First request"), ("README.id.md", "## Permintaan pertama")] {
-        let answer = run(&sim, &block_behind(readme, heading));
+        let answer = run(&sim, &block_after(readme, heading));
         assert!(answer.contains("\"errorCode\": \"6018\""), "{readme}: {answer}");
         assert!(answer.contains(crate::support::SITIS_NIK), "{readme}: {answer}");
     }
 }
 
 #[test]
-fn the_readmes_other_requests_get_every_other_code() {
-    if !have(&["openssl", "curl", "base64"]) {
+fn the_readmes_other_requests_return_every_other_code() {
+    if !are_installed(&["openssl", "curl", "base64"]) {
         return;
     }
     let sim = Sim::start();
@@ -66,7 +66,7 @@ fn the_readmes_other_requests_get_every_other_code() {
         ("README.md", "## First request", "## Every other code"),
         ("README.id.md", "## Permintaan pertama", "## Semua kode lain"),
     ] {
-        let script = block_behind(readme, first) + &block_behind(readme, others);
+        let script = block_after(readme, first) + &block_after(readme, others);
         let output = run(&sim, &script);
         for code in ["5001", "5002", "5003", "5004", "5005", "5006", "6014"] {
             let flat = output.contains(&format!("\"errorCode\": \"{code}\""));

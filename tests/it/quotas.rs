@@ -1,4 +1,4 @@
-//! Quotas: exact under concurrency, by the Jakarta day, charged by policy.
+//! Quotas: exact under concurrency, per Jakarta day, charged by policy.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -68,7 +68,7 @@ fn the_quota_is_read_and_set_over_the_admin_api() {
 }
 
 #[test]
-fn the_newest_word_on_a_quota_holds_and_what_is_used_stays() {
+fn the_latest_quota_change_wins_and_usage_stays() {
     let sim = Sim::start();
     let quota = || sim.admin("GET", "/customers/z/quota", "").1;
     let done = |method: &str, path: &str, body: serde_json::Value| {
@@ -101,10 +101,10 @@ fn the_newest_word_on_a_quota_holds_and_what_is_used_stays() {
     assert_eq!(answers, ["6018", "6018", "5002"], "one was used before");
 }
 
-/// What is charged by each value of `quota_counts`, for one call that finds somebody, one that finds nobody, one with a wrong
-/// threshold and one with a wrong password.
+/// Charges by value of `quota_counts`, for a call with a match, one without, one with a wrong threshold and one with a wrong
+/// password.
 #[test]
-fn what_is_charged_is_policy() {
+fn charging_is_policy() {
     let stranger = dukcapil_fr_sim::internals::protocol::encoding::encode(&crate::support::stranger());
     for (policy, charged) in [
         ("matched", [1, 1, 0, 0]),
@@ -119,7 +119,7 @@ fn what_is_charged_is_policy() {
             good.clone(),
             good.clone().set("image", stranger.as_str()),
             good.clone().set("threshold", "0"),
-            good.clone().sealed("password", "x"),
+            good.clone().encrypted("password", "x"),
         ];
         let mut before = 0;
         for (body, expected) in calls.iter().zip(charged) {
@@ -132,9 +132,9 @@ fn what_is_charged_is_policy() {
     }
 }
 
-/// What a rule's answer costs, by each value of `quota_counts`: charged is the answer given, not what the checks said.
+/// Charges of a rule's answer, by value of `quota_counts`: the returned answer counts, not the result of the checks.
 #[test]
-fn a_rules_answer_is_charged_as_if_the_matcher_had_given_it() {
+fn a_rules_answer_is_charged_like_a_matcher_answer() {
     let replies = [
         json!({ "sample": "6018" }),
         json!({ "code": "6018" }),
@@ -161,7 +161,7 @@ fn a_rules_answer_is_charged_as_if_the_matcher_had_given_it() {
 }
 
 #[test]
-fn the_verification_shape_tells_what_is_left() {
+fn the_verification_shape_returns_the_remaining_quota() {
     let sim = Sim::start();
     let wrong = sim.request().set("threshold", "0").text();
     let limiter = |customer: &str| sim.call(customer, &wrong).json()["quotaLimiter"].clone();

@@ -1,4 +1,4 @@
-//! What is delivered beside the simulator: version, completions, manual, package, notices, container files.
+//! Release artifacts besides the simulator: version, completions, manual, package, notices, container files.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -7,8 +7,8 @@ use dukcapil_fr_sim::internals::version::{COMMIT, VERSION, WITH_COMMIT};
 
 use crate::binary::command;
 
-/// What a command that succeeds prints.
-fn printed(args: &[&str]) -> String {
+/// Returns the output of a successful command.
+fn stdout_of(args: &[&str]) -> String {
     let output = command(args).output().unwrap();
     assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
@@ -16,10 +16,10 @@ fn printed(args: &[&str]) -> String {
 
 #[test]
 fn the_version_names_the_commit_that_was_built() {
-    assert_eq!(printed(&["--version"]), format!("dukcapil-fr-sim {WITH_COMMIT}\n"));
+    assert_eq!(stdout_of(&["--version"]), format!("dukcapil-fr-sim {WITH_COMMIT}\n"));
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     if root.join(".git").exists() {
-        // Not HEAD: somebody may have committed since this was built. .ci/run asks for that one.
+        // Not HEAD, because there may be newer commits than the build. .ci/run checks for HEAD.
         let git =
             Command::new("git").args(["show", "-s", "--format=%H %cs", COMMIT]).current_dir(root).output();
         let said = String::from_utf8(git.unwrap().stdout).unwrap();
@@ -27,15 +27,15 @@ fn the_version_names_the_commit_that_was_built() {
         assert_eq!(COMMIT, hash);
         assert_eq!(WITH_COMMIT, format!("{VERSION} ({} {day})", &hash[..7]));
     } else {
-        // A package knows its commit, a mere copy does not.
+        // A package knows its commit, a plain copy does not.
         assert_eq!(COMMIT != "unknown", root.join(".cargo_vcs_info.json").exists());
     }
 }
 
 #[test]
-fn completions_know_commands_and_flags_in_every_shell() {
+fn completions_list_commands_and_flags_in_every_shell() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
-        let script = printed(&["completions", shell]);
+        let script = stdout_of(&["completions", shell]);
         for word in ["healthcheck", "admin-listen", "generate"] {
             assert!(script.contains(word), "{shell} does not complete {word}");
         }
@@ -45,8 +45,8 @@ fn completions_know_commands_and_flags_in_every_shell() {
 }
 
 #[test]
-fn bash_takes_its_completions() {
-    let script = printed(&["completions", "bash"]);
+fn bash_accepts_its_completions() {
+    let script = stdout_of(&["completions", "bash"]);
     let asked = r#"
         what=$(complete -p dukcapil-fr-sim | sed 's/.*-F \([^ ]*\).*/\1/')
         COMP_WORDS=(dukcapil-fr-sim heal) COMP_CWORD=1
@@ -63,14 +63,14 @@ fn bash_takes_its_completions() {
 
 #[test]
 fn the_manual_has_a_page_for_every_command() {
-    let whole = printed(&["man"]);
+    let whole = stdout_of(&["man"]);
     assert!(
         whole.contains(".TH dukcapil-fr-sim 1")
             && whole.contains("FRSIM_ADMIN_TOKEN")
             && whole.contains(VERSION),
         "{whole}"
     );
-    let help = printed(&["--help"]);
+    let help = stdout_of(&["--help"]);
     let commands: Vec<_> = help
         .lines()
         .skip_while(|line| *line != "Commands:")
@@ -81,18 +81,18 @@ fn the_manual_has_a_page_for_every_command() {
     assert!(commands.contains(&"serve") && commands.contains(&"nik"), "{commands:?}");
     for name in commands.into_iter().filter(|name| *name != "help") {
         assert!(whole.contains(&format!("dukcapil\\-fr\\-sim\\-{name}(1)")), "{name} is not in the manual");
-        let page = printed(&["man", name]);
+        let page = stdout_of(&["man", name]);
         assert!(page.contains(&format!(".TH dukcapil-fr-sim-{name} 1")), "{name}: {page}");
     }
-    assert!(printed(&["man", "nik", "parse"]).contains(".TH dukcapil-fr-sim-nik-parse 1"));
+    assert!(stdout_of(&["man", "nik", "parse"]).contains(".TH dukcapil-fr-sim-nik-parse 1"));
     let unknown = command(&["man", "healtcheck"]).output().unwrap();
     assert_eq!(unknown.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&unknown.stderr).contains("unknown command healtcheck"));
 }
 
 #[test]
-fn the_notices_name_what_the_binary_is_made_of() {
-    let notices = printed(&["notices"]);
+fn the_notices_list_the_dependencies_of_the_binary() {
+    let notices = stdout_of(&["notices"]);
     assert!(
         notices.contains("github.com/cahyadsn/wilayah")
             && notices.contains("GNU LESSER GENERAL PUBLIC LICENSE")

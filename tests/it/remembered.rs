@@ -1,4 +1,4 @@
-//! What was seen before is answered as if it had not been.
+//! The caches of ciphertexts and photos do not change any answer.
 
 use dukcapil_fr_sim::internals::protocol::encoding::encode;
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use crate::support::{Body, SITI, Sim, stranger};
 
 const NOTHING_REMEMBERED: &str = "limits = { remembered_ciphertexts = 0, remembered_photos = 0 }";
 
-/// Requests, right and wrong in each of the ways that a memory of ciphertexts or photos could get wrong; most come again.
+/// Returns requests for which a cache of ciphertexts or photos could return a wrong result; most are repeated.
 fn requests(good: &Body) -> Vec<(&'static str, String)> {
     let wrap = |name: &str| {
         let text = good.members[name].as_str().expect("a text");
@@ -20,8 +20,8 @@ fn requests(good: &Body) -> Vec<(&'static str, String)> {
         ("demo", good.clone().set("image", wrap("image"))),
         ("demo", good.clone().set("password", wrap("password"))),
         ("demo", good.clone().set("password", good.members["user_id"].clone())),
-        ("demo", good.clone().sealed("password", "demo-password\n")),
-        ("demo", good.clone().sealed("user_id", "somebody")),
+        ("demo", good.clone().encrypted("password", "demo-password\n")),
+        ("demo", good.clone().encrypted("user_id", "somebody")),
         ("always-6014", good.clone()),
         ("nobody", good.clone()),
         ("load", good.clone().set("threshold", 3)),
@@ -30,12 +30,12 @@ fn requests(good: &Body) -> Vec<(&'static str, String)> {
     twice.map(|(customer, body)| (*customer, body.text())).collect()
 }
 
-/// The newest entry, without what differs from run to run.
+/// Returns the newest entry, without fields that differ between runs.
 fn entry(sim: &Sim) -> Value {
     let mut entry = sim.last();
     entry["elapsed_us"] = json!(null);
     entry["request"]["peer"] = json!(null);
-    // A retry is judged in real time.
+    // The retry warning depends on real time.
     if let Some(warnings) = entry["warnings"].as_array_mut() {
         warnings.retain(|warning| warning["name"] != "retry_without_backoff");
     }
@@ -43,7 +43,7 @@ fn entry(sim: &Sim) -> Value {
 }
 
 #[test]
-fn answers_and_findings_are_the_same_with_and_without_a_memory() {
+fn answers_and_findings_are_the_same_with_and_without_caches() {
     let (without, _directory) = Sim::over(&[("simulator.toml", NOTHING_REMEMBERED)]);
     let with = Sim::start();
     for (number, (customer, body)) in requests(&with.request()).into_iter().enumerate() {
@@ -54,7 +54,7 @@ fn answers_and_findings_are_the_same_with_and_without_a_memory() {
 }
 
 #[test]
-fn a_customers_new_password_counts_at_once() {
+fn a_customers_new_password_is_effective_at_once() {
     let account = |password: &str| format!("[account]\nuser_id = 'demo-user'\npassword = '{password}'\n");
     let (sim, directory) = Sim::over(&[("customers/bank.toml", &account("demo-password"))]);
     let request = sim.request().text();

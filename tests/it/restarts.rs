@@ -1,4 +1,4 @@
-//! A hundred restarts in a row lose no port, thread, descriptor or temporary file: of the library in one process, and of the binary.
+//! A hundred restarts leak no port, thread, descriptor or temporary file: the library in one process, and the binary.
 #![cfg(target_os = "linux")]
 
 use std::fs;
@@ -14,19 +14,19 @@ use crate::support::{Sim, exchange, http};
 
 const RESTARTS: usize = 100;
 
-/// Bits of a key that takes little time to be read, in a debug build too.
-const QUICK: usize = 1024;
+/// Key size that loads quickly, even in a debug build.
+const SMALL_KEY_BITS: usize = 1024;
 
-/// Set in the process of its own that restarts the library.
+/// Environment variable, set in the child process that restarts the library.
 const CHILD: &str = "FRSIM_TEST_RESTARTS";
 
-/// A loopback address that nobody else binds or calls from, so that a port closed for a moment is not given to another test.
+/// Returns a loopback address for this process only, so that no other test takes a port that is closed for a moment.
 fn own_loopback() -> Ipv4Addr {
     let [.., high, low] = std::process::id().to_be_bytes();
     Ipv4Addr::new(127, 77, high, low)
 }
 
-/// What a process holds, and the temporary files that it left.
+/// Resources of a process, and its leftover temporary files.
 #[derive(Debug, PartialEq)]
 struct Held {
     threads: usize,
@@ -48,18 +48,18 @@ impl Held {
     }
 }
 
-/// A call of the endpoint and one of the admin API. The server closes, so it is its ports that stay in TIME_WAIT.
+/// Calls the endpoint and the admin API. The server closes first, so its ports stay in TIME_WAIT.
 fn call(endpoint: SocketAddr, admin: SocketAddr) {
     let answer = exchange(endpoint, &http("POST", "/api/face-recognition/sample-6014/X", "", b"{}"));
     assert_eq!(answer.code(), "6014");
-    // Answered by a thread for what takes long.
+    // Answered on the blocking thread pool.
     assert_eq!(
         exchange(admin, &http("POST", "/requests/verify", "", br#"{"count":{"exactly":1}}"#)).status,
         200
     );
 }
 
-/// A connection that was answered and is kept, as a pool does.
+/// Returns a kept-alive connection after one answer, as in a client's connection pool.
 fn pooled(endpoint: SocketAddr) -> TcpStream {
     let mut stream = TcpStream::connect(endpoint).unwrap();
     stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
@@ -70,14 +70,14 @@ fn pooled(endpoint: SocketAddr) -> TcpStream {
 fn start(endpoint: SocketAddr, admin: SocketAddr) -> Sim {
     let keys = std::env::temp_dir().join("keys");
     let sim = Sim::with(|builder| {
-        builder.keys(Some(keys)).key_bits(QUICK).listen(endpoint).admin_listen(Some(admin))
+        builder.keys(Some(keys)).key_bits(SMALL_KEY_BITS).listen(endpoint).admin_listen(Some(admin))
     });
     call(sim.address(), sim.admin_address());
     sim
 }
 
-/// The kernel takes a thread that has ended out of /proc a moment later.
-fn until_no_more_threads_than(threads: usize) {
+/// Waits: the kernel removes an ended thread from /proc a moment later.
+fn wait_for_max_threads(threads: usize) {
     let gone = (0..100_000).any(|_| count("/proc/self/task") <= threads);
     assert!(gone, "{} threads, before there were {threads}", count("/proc/self/task"));
 }
@@ -89,29 +89,29 @@ fn restart_the_library() {
     let (endpoint, admin) = (sim.address(), sim.admin_address());
     let mut of_a_pool = pooled(endpoint);
     drop(sim);
-    until_no_more_threads_than(threads);
-    // Behind the first start: what a process opens once, such as tokio's pipe for signals, stays.
+    wait_for_max_threads(threads);
+    // Counts after the first start, because some resources stay open, such as tokio's signal pipe.
     let before = Held::now();
     for _ in 0..RESTARTS {
         let sim = start(endpoint, admin);
-        // The connection to the last one ends only now: its port was not free of it when this one started.
+        // Closes the connection to the previous simulator only now, so its port was still in use at this start.
         of_a_pool = pooled(endpoint);
         drop(sim);
     }
-    until_no_more_threads_than(threads);
+    wait_for_max_threads(threads);
     assert_eq!(Held::now(), before, "after {RESTARTS} restarts");
     drop(of_a_pool);
 }
 
-/// In a process of its own: in this one other tests start threads.
+/// Runs in a child process, because other tests start threads in this one.
 #[test]
-fn a_hundred_restarts_of_the_library_leave_nothing_behind() {
+fn a_hundred_restarts_of_the_library_leak_nothing() {
     if std::env::var_os(CHILD).is_some() {
         return restart_the_library();
     }
     let temporary = tempfile::tempdir().unwrap();
     let out = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "restarts::a_hundred_restarts_of_the_library_leave_nothing_behind", "--nocapture"])
+        .args(["--exact", "restarts::a_hundred_restarts_of_the_library_leak_nothing", "--nocapture"])
         .env(CHILD, "")
         .env("TMPDIR", temporary.path())
         .output()
@@ -122,11 +122,11 @@ fn a_hundred_restarts_of_the_library_leave_nothing_behind() {
 }
 
 #[test]
-fn a_hundred_restarts_of_the_binary_leave_nothing_behind() {
+fn a_hundred_restarts_of_the_binary_leak_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let temporary = directory.path().join("temporary");
     fs::create_dir(&temporary).unwrap();
-    let (ports, bits) = (directory.path().join("ports.json"), QUICK.to_string());
+    let (ports, bits) = (directory.path().join("ports.json"), SMALL_KEY_BITS.to_string());
     let mut addresses = [format!("{}:0", own_loopback()), format!("{}:0", own_loopback())];
     let mut of_a_pool = Vec::new();
     for round in 0..=RESTARTS {

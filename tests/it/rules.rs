@@ -1,4 +1,4 @@
-//! Rules on a running simulator: the shipped scripts, rules by file and by API, previews, and what is told of them.
+//! Rules on a running simulator: the shipped scripts, rules in files and over the API, previews and reports.
 
 use serde_json::{Value, json};
 
@@ -31,7 +31,7 @@ fn busy_then_ok_is_busy_twice_for_each_transaction() {
 }
 
 #[test]
-fn the_other_scripts_do_what_they_are_named_for() {
+fn the_other_scripts_do_what_their_names_say() {
     let sim = Sim::start();
     let body = sim.request().text();
     assert_eq!(codes(&sim, "quota-one-left", &["a", "b"]), ["6018", "5002"]);
@@ -56,7 +56,7 @@ fn the_other_scripts_do_what_they_are_named_for() {
 }
 
 #[test]
-fn a_rule_takes_over_when_the_ttl_of_the_one_before_it_is_over() {
+fn a_rule_applies_when_the_previous_ones_ttl_expires() {
     let sim = Sim::start();
     let rules = json!([
         { "name": "one", "reply": { "code": "6014" }, "ttl": "5m" },
@@ -71,7 +71,7 @@ fn a_rule_takes_over_when_the_ttl_of_the_one_before_it_is_over() {
 }
 
 #[test]
-fn flaky_fails_as_often_as_it_says() {
+fn flaky_fails_at_its_rate() {
     let sim = Sim::start();
     let (_, preview) = sim.admin("POST", "/faults/preview", r#"{"customer_id":"flaky","count":100}"#);
     for rule in preview["rules"].as_array().unwrap() {
@@ -81,7 +81,7 @@ fn flaky_fails_as_often_as_it_says() {
 }
 
 #[test]
-fn a_rule_is_put_listed_previewed_and_taken_back() {
+fn a_rule_is_created_listed_previewed_and_removed() {
     let sim = Sim::start();
     let rule = r#"{"when":{"outcome":"6018"},"times":2,"per":"transaction_id","reply":{"code":"6014"}}"#;
     let path = "/customers/demo/rules/twice";
@@ -89,7 +89,7 @@ fn a_rule_is_put_listed_previewed_and_taken_back() {
     assert_eq!((status, put["name"].as_str(), put["times"].as_u64()), (200, Some("twice"), Some(2)));
     assert_eq!(codes(&sim, "demo", &["a", "a", "a"]), ["6014", "6014", "6018"]);
     assert_eq!(sim.admin("PUT", path, rule).0, 200);
-    assert_eq!(codes(&sim, "demo", &["a"]), ["6018"], "the same rule put again counts on");
+    assert_eq!(codes(&sim, "demo", &["a"]), ["6018"], "putting the same rule again keeps its count");
     assert_eq!(sim.admin("GET", path, "").1, put);
     assert_eq!(sim.admin("GET", "/customers/demo/rules", "").1["rules"], json!([put]));
     assert_eq!(sim.admin("DELETE", path, ""), (200, json!({ "removed": 1 })));
@@ -98,7 +98,7 @@ fn a_rule_is_put_listed_previewed_and_taken_back() {
 }
 
 #[test]
-fn rules_put_come_before_the_fixtures_and_expire() {
+fn api_rules_precede_fixture_rules_and_expire() {
     let sim = Sim::start();
     let rule = r#"{"checks":"skip","reply":{"code":"5000"},"ttl":"60s"}"#;
     assert_eq!(sim.admin("PUT", "/customers/always-6014/rules/first", rule).0, 200);
@@ -115,7 +115,7 @@ fn rules_are_tried_in_order_whether_they_skip_the_checks_or_not() {
     let put =
         |customer: &str, rule: &str| sim.admin("PUT", &format!("/customers/{customer}/rules/x"), rule).0;
     assert_eq!(put("always-6018", r#"{"reply":{"code":"6014"}}"#), 200);
-    assert_eq!(sim.call("always-6018", "{}").code(), "6014", "what was put comes before the fixture's rule");
+    assert_eq!(sim.call("always-6018", "{}").code(), "6014", "an API rule precedes the fixture's rule");
     let rules = "extends = 'demo'
 [[rules]]
 when = { outcome = '5004' }
@@ -131,7 +131,7 @@ reply = { code = '6014' }
 }
 
 #[test]
-fn a_rule_taken_back_and_put_again_begins_again() {
+fn a_recreated_rule_starts_from_zero() {
     let sim = Sim::start();
     let rule = r#"{"reply":{"code":"6014"},"times":1}"#;
     for _ in 0..2 {
@@ -142,7 +142,7 @@ fn a_rule_taken_back_and_put_again_begins_again() {
 }
 
 #[test]
-fn an_explanation_sees_faults_of_the_upload_and_the_next_ordinal() {
+fn an_explanation_includes_upload_faults_and_the_next_ordinal() {
     let rules = "extends = 'demo'
 [[rules]]
 when = { request = '2' }
@@ -158,7 +158,7 @@ fault = { kind = 'slow_read' }
 }
 
 #[test]
-fn a_wrong_rule_is_refused_with_a_pointer_and_a_hint() {
+fn an_invalid_rule_is_rejected_with_a_pointer_and_a_hint() {
     let sim = Sim::start();
     for (rule, path, hint) in [
         (r#"{"repyl":{"code":"6014"}}"#, Some("/repyl"), Some("did you mean `reply`?")),
@@ -180,7 +180,7 @@ fn a_wrong_rule_is_refused_with_a_pointer_and_a_hint() {
 }
 
 #[test]
-fn a_run_is_the_same_after_a_restart_beside_other_traffic_and_on_many_threads() {
+fn a_run_is_reproducible_after_a_restart_with_other_traffic_and_on_many_threads() {
     let fixture = (
         "customers/c.toml",
         "extends = 'load'\n[[rules]]\nname = 'r'\nrate = 0.5\nreply = { code = '6014' }",
@@ -214,7 +214,7 @@ fn a_run_is_the_same_after_a_restart_beside_other_traffic_and_on_many_threads() 
 }
 
 #[test]
-fn candidates_messages_shapes_and_free_answers_are_as_given() {
+fn candidates_messages_shapes_and_raw_answers_are_as_given() {
     let rules = "extends = 'demo'
 [[rules]]
 when = { transaction_id = 'candidates' }
@@ -252,7 +252,7 @@ fn the_state_is_read_and_set_over_the_api() {
 }
 
 #[test]
-fn previews_are_bounded_and_name_known_rules() {
+fn previews_are_limited_and_name_existing_rules() {
     let sim = Sim::start();
     for (body, expected) in [
         (r#"{"customer_id":"flaky","count":0}"#, 400),
@@ -266,7 +266,7 @@ fn previews_are_bounded_and_name_known_rules() {
 }
 
 #[test]
-fn a_rule_of_a_fixture_that_makes_no_sense_is_found_by_its_line() {
+fn an_invalid_rule_of_a_fixture_is_reported_with_its_line() {
     let directory = tempfile::tempdir().unwrap();
     let text = "extends = 'demo'\n[[rules]]\ndelay = '1s'\n[[rules]]\nreply = { code = '6014' }\nwhen = { request = '<1' }\n";
     crate::support::write_fixture(directory.path(), "customers/x.toml", text);
@@ -280,7 +280,7 @@ fn a_rule_of_a_fixture_that_makes_no_sense_is_found_by_its_line() {
 }
 
 #[test]
-fn a_fault_of_one_customer_does_not_touch_admin_or_others() {
+fn a_fault_of_one_customer_does_not_affect_admin_or_others() {
     let sim = Sim::start();
     let body = sim.request().text();
     let hanging = std::net::TcpStream::connect(sim.address()).unwrap();
@@ -295,7 +295,7 @@ fn a_fault_of_one_customer_does_not_touch_admin_or_others() {
 }
 
 #[test]
-fn conditions_hold_on_real_requests() {
+fn conditions_match_real_requests() {
     let rules = format!(
         "extends = 'load'
 [[rules]]
@@ -322,7 +322,7 @@ reply = {{ code = '5000' }}
 }
 
 #[test]
-fn a_window_of_a_rule_put_begins_when_it_is_put() {
+fn a_window_of_an_api_rule_starts_when_it_is_created() {
     let sim = Sim::start();
     sim.admin("PUT", "/clock", r#"{"advance":"1h"}"#);
     let rule = r#"{"when":{"window":"10s..20s"},"reply":{"code":"6014"}}"#;
@@ -336,7 +336,7 @@ fn a_window_of_a_rule_put_begins_when_it_is_put() {
 }
 
 #[test]
-fn rules_read_pages_and_recorded_times_from_files_beside_the_customers() {
+fn rules_read_pages_and_recorded_times_from_attached_files() {
     let rules = "extends = 'load'\n[[rules]]\nreply = { status = 503, body_file = 'page.html' }\ndelay = { from = 'times.csv' }";
     let files = [
         ("customers/c.toml", rules),

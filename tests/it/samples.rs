@@ -1,6 +1,6 @@
-//! The samples of `docs/ci.md` are files that are run: each block behind `<!-- file: PATH -->` is that file, whole.
+//! The samples of `docs/ci.md` are tested files: each block after `<!-- file: PATH -->` is the complete file.
 //!
-//! To write the blocks anew: `FRSIM_WRITE_SAMPLES=1 cargo test --test it samples::`.
+//! To update the blocks: `FRSIM_WRITE_SAMPLES=1 cargo test --test it samples::`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ fn read(path: impl AsRef<Path>) -> String {
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// What an editor colours a file as.
+/// Returns the language of a code block by file name.
 fn language(path: &str) -> &str {
     match path.rsplit('.').next() {
         Some("py") => "python",
@@ -27,8 +27,8 @@ fn language(path: &str) -> &str {
     }
 }
 
-/// A page with the files of its marks behind them, and their names.
-fn filled(page: &str) -> (String, Vec<String>) {
+/// Inserts the files after their marks. Returns the page and the file names.
+fn with_files(page: &str) -> (String, Vec<String>) {
     let (mut text, mut names) = (String::new(), Vec::new());
     let mut lines = page.lines().peekable();
     while let Some(line) = lines.next() {
@@ -36,7 +36,7 @@ fn filled(page: &str) -> (String, Vec<String>) {
         let Some(name) = line.strip_prefix(MARK).and_then(|rest| rest.strip_suffix(" -->")) else { continue };
         text.push_str(&format!("\n```{}\n{}```\n", language(name), read(name)));
         names.push(name.to_owned());
-        // What stood there: a blank line and a block, or nothing yet.
+        // Skips the old content: a blank line and a block, or nothing.
         let mut behind = lines.clone().skip(1);
         if behind.next().is_some_and(|line| line.starts_with("```")) {
             let length = behind.position(|line| line == "```").expect("the end of a block");
@@ -47,9 +47,9 @@ fn filled(page: &str) -> (String, Vec<String>) {
 }
 
 #[test]
-fn the_page_on_ci_shows_files_that_are_run() {
+fn the_ci_page_shows_tested_files() {
     let page = read("docs/ci.md");
-    let (wanted, names) = filled(&page);
+    let (wanted, names) = with_files(&page);
     if std::env::var_os("FRSIM_WRITE_SAMPLES").is_some() {
         return fs::write(root().join("docs/ci.md"), &wanted).unwrap();
     }
@@ -61,22 +61,22 @@ fn the_page_on_ci_shows_files_that_are_run() {
 }
 
 #[test]
-fn every_sample_of_the_page_on_ci_is_run() {
-    // A packaged tree has no .ci.
+fn every_sample_of_the_ci_page_is_tested() {
+    // The package does not contain .ci.
     if !root().join(".ci").exists() {
         return;
     }
     let (helpers, tests) = (read(".ci/helpers"), read("tests/it/main.rs"));
     assert!(read(".ci/run").contains(".ci/helpers "), ".ci/run runs the samples");
-    for name in filled(&read("docs/ci.md")).1 {
+    for name in with_files(&read("docs/ci.md")).1 {
         let is_run = match name.strip_prefix("tests/it/").and_then(|name| name.strip_suffix(".rs")) {
             Some(module) => tests.contains(&format!("mod {module};")),
-            // Jobs and containers are named without their ends, in loops.
+            // .ci/helpers names jobs and containers in loops, without their extensions.
             None => helpers.contains(name.trim_start_matches("docs/ci/").split('.').next().unwrap()),
         };
         let of_a_container =
             name.starts_with("docs/ci/testcontainers/") && helpers.contains("docs/ci/testcontainers");
-        assert!(is_run || of_a_container, "nobody runs {name}");
+        assert!(is_run || of_a_container, "{name} is not tested");
     }
 }
 
@@ -91,7 +91,7 @@ fn files(below: &str) -> Vec<PathBuf> {
 }
 
 #[test]
-fn a_block_is_replaced_and_everything_around_it_stays() {
+fn a_block_is_replaced_and_the_rest_stays() {
     let file = read("docs/ci/requirements.txt");
     let mark = format!("{MARK}docs/ci/requirements.txt -->");
     let right = format!("before\n\n{mark}\n\n```txt\n{file}```\n\nbehind\n");
@@ -101,6 +101,6 @@ fn a_block_is_replaced_and_everything_around_it_stays() {
         format!("before\n\n{mark}\n\n```txt\n```\n\nbehind\n"),
         format!("before\n\n{mark}\n\nbehind\n"),
     ] {
-        assert_eq!(filled(&page).0, right, "{page}");
+        assert_eq!(with_files(&page).0, right, "{page}");
     }
 }

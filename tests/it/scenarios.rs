@@ -1,4 +1,4 @@
-//! The cookbook: every recipe of `docs/scenarios.md`, as printed, does what its text says.
+//! The cookbook: every recipe of `docs/scenarios.md` works as printed.
 
 use std::collections::BTreeSet;
 use std::io::{ErrorKind, Read, Write};
@@ -14,7 +14,7 @@ use crate::support::{Answer, Body, SITIS_NIK, Sim, http, parse, write_fixture};
 
 const COOKBOOK: &str = include_str!("../../docs/scenarios.md");
 
-/// A recipe's customer and its file's text.
+/// Returns the customer and the file content of each recipe.
 fn recipes() -> Vec<(&'static str, &'static str)> {
     let blocks = COOKBOOK.split("\n```toml\n").skip(1).map(|rest| rest.split("\n```\n").next().unwrap());
     blocks
@@ -26,7 +26,7 @@ fn recipes() -> Vec<(&'static str, &'static str)> {
         .collect()
 }
 
-/// Makes a test of each function here: it is given a [`Scene`] with its recipe, which has its name with hyphens.
+/// Generates a test for each function. It receives a [`Scene`] of the recipe with its name in kebab-case.
 macro_rules! recipes_tested {
     ($($name:ident),* $(,)?) => {
         const TESTED: &[&str] = &[$(stringify!($name)),*];
@@ -50,7 +50,7 @@ fn id_of(name: &str) -> String {
 }
 
 #[test]
-fn there_are_thirteen_recipes_and_each_is_tested() {
+fn each_of_the_thirteen_recipes_is_tested() {
     let written: Vec<_> = recipes().into_iter().map(|(id, _)| id.to_owned()).collect();
     let tested: Vec<_> = TESTED.iter().copied().map(id_of).collect();
     assert_eq!(written, tested);
@@ -60,7 +60,7 @@ fn there_are_thirteen_recipes_and_each_is_tested() {
     assert_eq!(COOKBOOK.matches("\n```toml\n").count() * 2, COOKBOOK.matches("\n```").count());
 }
 
-/// Lets nobody wait, and remembers how long it should have been.
+/// A timer that records sleeps and returns at once.
 #[derive(Default)]
 struct Recorder(Mutex<Vec<Duration>>);
 
@@ -77,7 +77,7 @@ impl Timer for Recorder {
     }
 }
 
-/// A simulator with the whole cookbook as fixtures, and the customer that a test is about.
+/// A simulator with the whole cookbook as fixtures, and the customer under test.
 struct Scene {
     sim: Sim,
     customer: String,
@@ -117,20 +117,20 @@ impl Scene {
         self.sim.call(&self.customer, body.text())
     }
 
-    /// The codes of so many good requests, one after another.
+    /// Returns the codes of `count` valid requests, sent sequentially.
     fn codes(&self, count: usize) -> Vec<String> {
         let body = self.request();
         (0..count).map(|_| self.call(&body).code()).collect()
     }
 
-    /// How many of so many good requests are answered 6014, and that the others find somebody.
+    /// Returns how many of `count` valid requests are answered with 6014, and asserts that the others find a candidate.
     fn busy(&self, count: usize) -> usize {
         let codes = self.codes(count);
         assert!(codes.iter().all(|code| code == "6014" || code == "6018"), "{codes:?}");
         codes.iter().filter(|code| *code == "6014").count()
     }
 
-    /// All bytes that a good request is answered, and how the connection ended.
+    /// Returns the raw answer to a valid request, and how the connection ended.
     fn raw(&self) -> (Vec<u8>, End) {
         let body = self.request().text();
         let mut stream = self.connect();
@@ -147,7 +147,7 @@ impl Scene {
 
     fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(self.sim.address()).unwrap();
-        // Only so that a mistake does not hang.
+        // Only so that a failing test does not hang.
         stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         stream
     }
@@ -163,7 +163,7 @@ impl Scene {
     }
 }
 
-/// The length that an answer's head announces.
+/// Returns the `Content-Length` of an answer.
 fn announced(answer: &Answer) -> usize {
     let length = answer.head.lines().find_map(|line| line.strip_prefix("content-length: "));
     length.and_then(|length| length.parse().ok()).unwrap_or_else(|| panic!("no length: {}", answer.head))
@@ -189,7 +189,7 @@ fn rush_hour(scene: &Scene) {
     assert_eq!(rising[0], 0, "{rising:?}");
     assert!(rising.is_sorted_by(|before, after| before < after), "{rising:?}");
     assert_eq!(scene.busy(8), 8);
-    let wrong = scene.request().sealed("password", "wrong");
+    let wrong = scene.request().encrypted("password", "wrong");
     assert_eq!(scene.call(&wrong).code(), "5001", "what the checks refuse stays");
     scene.clock(r#"{"advance":"30s"}"#);
     assert_eq!(scene.busy(8), 8, "at the end of the half minute");
@@ -229,7 +229,7 @@ fn flaky_network(scene: &Scene) {
         assert_eq!(ten.iter().filter(|reset| **reset).count(), 3, "{resets:?}");
     }
     assert_eq!(scene.charged(), 30, "lost answers are charged");
-    assert_eq!(run(&Scene::start("flaky_network")), resets, "the same seed gives the same run");
+    assert_eq!(run(&Scene::start("flaky_network")), resets, "the same seed reproduces the run");
 }
 
 fn gateway_page(scene: &Scene) {
@@ -279,7 +279,7 @@ fn stale_keepalive(scene: &Scene) {
         assert_eq!((answer.code().as_str(), announced(&answer)), ("6018", answer.body.len()));
         assert!(!answer.head.contains("connection: close"), "{}", answer.head);
         assert_eq!(scene.timer.times(), vec![Duration::from_secs(2); number]);
-        // The next request on it may be taken by the kernel or not; either way no byte comes.
+        // The kernel may accept the next request or not; in both cases no byte is received.
         let _ = pooled.write_all(request.as_bytes());
         let mut more = Vec::new();
         match pooled.read_to_end(&mut more) {
@@ -306,7 +306,7 @@ fn broken_answers(scene: &Scene) {
 fn maintenance(scene: &Scene) {
     let is_closed = |at: &str| {
         scene.clock(&format!(r#"{{"now":"{at}+07:00"}}"#));
-        let answer = scene.call(&scene.request().sealed("password", "wrong"));
+        let answer = scene.call(&scene.request().encrypted("password", "wrong"));
         if answer.status == 200 {
             assert_eq!((answer.code().as_str(), scene.codes(1)[0].as_str()), ("5001", "6018"));
             return false;
@@ -342,7 +342,7 @@ fn outage(scene: &Scene) {
 
 fn new_release(scene: &Scene) {
     let from = |ip: &str| scene.request().set("ip", ip);
-    let unknown = |ip: &str| scene.call(&from(ip).sealed("user_id", "nobody")).json();
+    let unknown = |ip: &str| scene.call(&from(ip).encrypted("user_id", "nobody")).json();
     let (new, old) = (unknown("10.7.0.3"), unknown("10.8.0.3"));
     assert_eq!((new["errorCode"].as_str(), new["error"].is_object()), (Some("5001"), false), "{new}");
     assert_eq!((old["error"]["errorCode"].as_i64(), old.get("errorCode")), (Some(5001), None), "{old}");
@@ -353,7 +353,7 @@ fn new_release(scene: &Scene) {
     }
 }
 
-/// On a timer that stands still: the scene's own lets nobody wait, so there would never be an overload.
+/// Uses virtual time: with the scene's timer nobody waits, so there would never be an overload.
 fn overload(scene: &Scene) {
     let recipes = recipes();
     let (id, text) = recipes.iter().find(|(id, _)| *id == scene.customer).unwrap();

@@ -1,4 +1,4 @@
-//! The command `schema`: what it prints agrees with what loading takes and refuses.
+//! The command `schema`: its output accepts and rejects the same files as the loader.
 
 use std::process::{Command, Output};
 
@@ -26,7 +26,7 @@ fn json(toml: &str) -> Value {
     toml::from_str(toml).unwrap_or_else(|error| panic!("{toml}: {error}"))
 }
 
-/// Whether the file is read, its rules included.
+/// Returns whether the file and its rules load.
 fn loads(kind: FileKind, toml: &str) -> Result<(), String> {
     let told = |error: toml::de::Error| error.message().to_owned();
     match kind {
@@ -77,7 +77,7 @@ fn the_built_in_fixtures_are_valid() {
     }
 }
 
-/// What of an object's schema does not refuse unknown keys, by its place in the schema.
+/// Collects object schemas that allow unknown keys, by their path in the schema.
 fn open_objects(place: &str, schema: &Value, open: &mut Vec<String>) {
     if schema.get("properties").is_some()
         && schema.get("type").is_some()
@@ -96,7 +96,7 @@ fn open_objects(place: &str, schema: &Value, open: &mut Vec<String>) {
 }
 
 #[test]
-fn no_table_takes_unknown_keys_and_nothing_can_be_null() {
+fn no_table_accepts_unknown_keys_and_nothing_is_nullable() {
     for kind in FileKind::ALL {
         let schema = kind.schema();
         let mut open = Vec::new();
@@ -115,7 +115,7 @@ fn everything_has_a_description() {
             definitions.iter().map(|(name, it)| (name.as_str(), it)).chain([("", &schema)])
         {
             for (key, property) in definition["properties"].as_object().into_iter().flatten() {
-                // A span's or a rate's name says all where its table is described.
+                // The names of a duration's and a rate's keys are enough where their table is described.
                 let plain = ["Lognormal", "Normal", "Exponential"].contains(&name);
                 assert!(plain || property.get("description").is_some(), "{kind:?}: {name}.{key}");
             }
@@ -134,7 +134,7 @@ fn everything_has_a_description() {
 }
 
 #[test]
-fn every_fault_is_known_with_its_parameters() {
+fn every_fault_is_in_the_schema_with_its_parameters() {
     let customer = validator(Customer);
     let examples = [
         ("for", "'1s'"),
@@ -159,7 +159,7 @@ fn every_fault_is_known_with_its_parameters() {
     }
 }
 
-/// Right and wrong alike: loading and the schema say the same.
+/// The loader and the schema agree on valid and invalid files.
 #[test]
 fn loading_and_the_schema_agree() {
     let rule = |text: &str| format!("[[rules]]\nset_state = 'x'\n{text}");

@@ -1,5 +1,5 @@
-//! Nothing secret leaks: passwords, user ids, photos, ciphertexts, tokens and NIKs are planted in requests of every kind, and looked
-//! for, in every encoding, in everything the binary says or writes.
+//! No secret leaks: passwords, user ids, photos, ciphertexts, tokens and NIKs are planted in requests of every kind, and searched, in
+//! every encoding, in all output of the binary.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -19,17 +19,17 @@ const WRONG_PASSWORD: &str = "planted-wrong&3e9a";
 const TOKEN: &str = "planted-admin-token-88f1";
 const COOKIE: &str = "planted-cookie-41c7";
 const BASIC: &str = "planted-authorization-c0de";
-/// Nobody's: its serial is 9002.
+/// Not a real person's NIK: its serial is 9002.
 const NIK: &str = "3273015708909002";
 
-/// What must not be found, and what it is called then.
+/// A secret that must not leak: its name, and the forms to search for.
 struct Secret {
     name: String,
     forms: Vec<Vec<u8>>,
 }
 
 impl Secret {
-    /// In every form it may take.
+    /// Creates a secret with all its encodings.
     fn new(name: &str, bytes: &[u8]) -> Secret {
         let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         let percent = percent_encode(bytes, NON_ALPHANUMERIC).to_string();
@@ -52,7 +52,7 @@ impl Secret {
         Secret { name: name.to_owned(), forms }
     }
 
-    /// Pieces of something long: any of them gives it away.
+    /// Splits a long secret into pieces: any of them would be a leak.
     fn pieces(name: &str, bytes: &[u8], length: usize) -> Vec<Secret> {
         let step = (bytes.len() / 12).max(length);
         let pieces = bytes.chunks(step).filter_map(|chunk| chunk.get(..length));
@@ -68,7 +68,7 @@ impl Secret {
     }
 }
 
-/// Everything that is planted; NIKs apart.
+/// All planted secrets; NIKs separately.
 struct Planted {
     secrets: Vec<Secret>,
     niks: Vec<Secret>,
@@ -96,7 +96,7 @@ impl Planted {
         Planted { secrets, niks: niks.into() }
     }
 
-    /// What was found in a text, where that is one line.
+    /// Returns the leaks in a text, one line each.
     fn found(&self, place: &str, text: &[u8], niks_too: bool) -> Vec<String> {
         let niks = self.niks.iter().filter(|_| niks_too);
         let found = self.secrets.iter().chain(niks).filter_map(|secret| Some((secret, secret.is_in(text)?)));
@@ -110,7 +110,7 @@ impl Planted {
     }
 }
 
-/// The binary with a customer that has every fault which ends by itself, and directories of its own.
+/// The binary with its own directories, and a customer with every fault that ends by itself.
 struct Rig {
     served: Served,
     endpoint: SocketAddr,
@@ -180,10 +180,10 @@ impl Rig {
     }
 
     fn request(&self) -> Body {
-        Body::sealed_with(&self.pem).sealed("user_id", USER).sealed("password", PASSWORD)
+        Body::encrypted_with(&self.pem).encrypted("user_id", USER).encrypted("password", PASSWORD)
     }
 
-    /// Sends a body to a path, and reads whatever comes.
+    /// Sends a body to a path, and reads the answer, if any.
     fn send(&self, path: &str, headers: &str, body: &[u8]) {
         self.send_bytes(&http("POST", path, headers, body));
     }
@@ -199,7 +199,7 @@ impl Rig {
         exchange(self.admin, &http(method, path, &headers, body.as_bytes())).body
     }
 
-    /// All events so far: as many ends as there are entries.
+    /// Reads all events so far: one end per entry.
     fn events(&self, entries: usize) -> Vec<u8> {
         let mut stream = TcpStream::connect(self.admin).unwrap();
         let head = format!(
@@ -220,27 +220,27 @@ impl Rig {
     }
 }
 
-/// Bodies of every kind, good and bad, with the secrets in them.
+/// Returns bodies of every kind, valid and invalid, with the secrets in them.
 fn bodies(good: &Body, pem: &str) -> Vec<Vec<u8>> {
     let text = |body: Body| body.text().into_bytes();
     let with = |name: &str, value: &str| text(good.clone().set(name, value));
     let base64 = encoding::encode(PASSWORD.as_bytes());
     let photo = encoding::encode(SITI);
-    let sealed = good.members["password"].as_str().unwrap().to_owned();
+    let ciphertext = good.members["password"].as_str().unwrap().to_owned();
     let whole = good.text();
     let mut bodies = vec![
         text(good.clone()),
-        text(good.clone().sealed("password", WRONG_PASSWORD)),
-        text(good.clone().sealed("user_id", PASSWORD).sealed("password", USER)),
+        text(good.clone().encrypted("password", WRONG_PASSWORD)),
+        text(good.clone().encrypted("user_id", PASSWORD).encrypted("password", USER)),
         with("threshold", "0"),
         with("ip", "8.8.8.8.8"),
         text(good.clone().without("ip")),
         text(good.clone().set("ip", Value::Null)),
     ];
-    // Credentials unencrypted, encoded only, damaged; other fields with credentials or NIKs in them.
+    // Credentials in plain text, only encoded, or damaged; other fields with credentials or NIKs.
     for name in ["user_id", "password", "transactionId", "transactionSource", "ip", "threshold", "image"] {
         for value in [PASSWORD, USER, WRONG_PASSWORD, &base64, NIK, SITIS_NIK, &format!("x {NIK} y")] {
-            // What is nobody's password cannot be told from any other text.
+            // The simulator cannot recognize a password that belongs to no account.
             if value != WRONG_PASSWORD && value != base64 || matches!(name, "user_id" | "password" | "image")
             {
                 bodies.push(with(name, value));
@@ -249,16 +249,16 @@ fn bodies(good: &Body, pem: &str) -> Vec<Vec<u8>> {
         for value in [json!({ PASSWORD: USER }), json!([PASSWORD, NIK]), json!(NIK.parse::<u64>().unwrap())] {
             bodies.push(text(good.clone().set(name, value)));
         }
-        for value in [&sealed, &photo] {
+        for value in [&ciphertext, &photo] {
             bodies.push(with(name, value));
         }
     }
     for damaged in [
-        sealed.replace(['+', '/'], "-"),
-        sealed[..100].to_owned(),
-        format!("{sealed}\n"),
-        sealed.replacen('A', "!", 1),
-        encoding::encode(sealed.as_bytes()),
+        ciphertext.replace(['+', '/'], "-"),
+        ciphertext[..100].to_owned(),
+        format!("{ciphertext}\n"),
+        ciphertext.replacen('A', "!", 1),
+        encoding::encode(ciphertext.as_bytes()),
     ] {
         bodies.push(with("password", &damaged));
     }
@@ -276,7 +276,7 @@ fn bodies(good: &Body, pem: &str) -> Vec<Vec<u8>> {
     bodies.push(
         whole.replacen('{', &format!("{{\"password\":\"{PASSWORD}\",\"{NIK}\":1,\"{NIK}\":2,"), 1).into(),
     );
-    // No JSON, or not quite.
+    // Not JSON, or almost JSON.
     for broken in [
         whole.replace('"', "\u{201C}"),
         whole.replacen('}', ",}", 1),
@@ -296,9 +296,9 @@ fn bodies(good: &Body, pem: &str) -> Vec<Vec<u8>> {
     }
     bodies.push(SITI.to_vec());
     bodies.push([PASSWORD.as_bytes(), b"\xFF\x00"].concat());
-    // Encrypted with a key that is nobody's.
+    // Encrypted with an unknown key.
     let other = keys::PrivateKey::generate("another", 1024).unwrap();
-    let foreign = Body::sealed_with(other.public_pem()).seal(PASSWORD);
+    let foreign = Body::encrypted_with(other.public_pem()).encrypt(PASSWORD);
     bodies.push(with("password", &foreign));
     assert_ne!(other.public_pem(), pem);
     bodies
@@ -338,7 +338,7 @@ fn plant(rig: &Rig) -> Vec<Vec<u8>> {
     }
     rig.send("/api/nik", &headers, json!({ "nik": [NIK, "x"], "process": "full" }).to_string().as_bytes());
     rig.send("/api/nik", "", format!("{{\"nik\":\"{NIK}\",\"process\":{PASSWORD}").as_bytes());
-    // A body that is too large, one that breaks off, and what is no HTTP.
+    // A body that is too large, a truncated one, and bytes that are not HTTP.
     rig.send(endpoint, "", &[whole.as_bytes(), &vec![b' '; 3 << 20]].concat());
     let mut head = http("POST", endpoint, "", whole.as_bytes());
     head.truncate(head.len() - 10);
@@ -391,7 +391,7 @@ fn check(log: &str) {
         let question = json!({ "customer_id": "plain", "headers": { "Cookie": COOKIE }, "body": body });
         let mut explanation: Value =
             serde_json::from_slice(&rig.admin("POST", "/explain", "", &question.to_string())).unwrap();
-        // The answer itself, which echoes the transactionId and has the candidates' NIKs.
+        // Excludes the answer itself, which echoes the transactionId and contains the candidates' NIKs.
         assert!(explanation.as_object_mut().unwrap().remove("body").is_some(), "{explanation}");
         found.extend(planted.found("POST /explain", explanation.to_string().as_bytes(), true));
     }
@@ -409,7 +409,7 @@ fn check(log: &str) {
         if path.ends_with("journal.jsonl") {
             lines = text.iter().filter(|byte| **byte == b'\n').count();
         }
-        // The account's own place.
+        // The fixture file that defines the account.
         if !path.ends_with("customers/plain.toml") {
             found.extend(planted.found(&path.display().to_string(), &text, true));
         }
@@ -419,17 +419,17 @@ fn check(log: &str) {
 }
 
 #[test]
-fn nothing_planted_is_found_anywhere_under_a_log_in_text() {
+fn no_secret_leaks_with_a_text_log() {
     check("text");
 }
 
 #[test]
-fn nothing_planted_is_found_anywhere_under_a_log_in_json() {
+fn no_secret_leaks_with_a_json_log() {
     check("json");
 }
 
 #[test]
-fn a_leak_would_be_found_in_every_form() {
+fn leaks_are_detected_in_every_form() {
     let planted = Planted::new(&[]);
     let base64 = encoding::encode(PASSWORD.as_bytes());
     let photo = encoding::encode(SITI);

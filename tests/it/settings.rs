@@ -1,4 +1,4 @@
-//! Policy, as a user sets it: each key changes an answer, globally and for one customer.
+//! Policy keys, as a user sets them: each changes an answer, globally and for one customer.
 
 use serde_json::json;
 
@@ -27,7 +27,7 @@ fn layout_of_one_customer() {
 
 #[test]
 fn shape_of_a_code() {
-    let moved = call("shape.5001 = 'identification'", |body| body.sealed("password", "x"));
+    let moved = call("shape.5001 = 'identification'", |body| body.encrypted("password", "x"));
     assert_eq!(moved.json()["errorCode"], "5001");
     assert_eq!(moved.json()["error"], " Akun tidak ditemukan ");
     assert!(moved.text().contains("\n    \"faceThreshold\": \"0\",\n"), "5002's white space");
@@ -74,7 +74,7 @@ fn values_of_the_matchers_answers() {
 }
 
 #[test]
-fn codes_that_nobody_outside_knows() {
+fn undocumented_codes() {
     assert_eq!(call("bad_image = '6015'", |body| body.set("image", "AAAA")).code(), "6015");
     let (sim, _directory) =
         Sim::over(&[("simulator.toml", "policy = { unknown_customer = '5004', wrong_methode = '9002' }")]);
@@ -109,7 +109,7 @@ fn prefixes_are_configurable_and_several_may_be_active() {
 }
 
 #[test]
-fn the_peer_counts_where_access_peer_says_so() {
+fn the_peer_is_checked_if_access_peer_is_set() {
     let customer = ("customers/c.toml", "extends = 'demo'\naccess = { peer = true, allow = ['10.0.0.0/8'] }");
     let (sim, _directory) = Sim::over(&[customer]);
     assert_eq!(sim.call("c", sim.request().text()).code(), "5003", "the peer is 127.0.0.1");
@@ -123,7 +123,11 @@ fn the_peer_counts_where_access_peer_says_so() {
     };
     assert_eq!(forwarded("X-Forwarded-For: 8.8.8.8, 10.0.0.5\r\n"), "6018");
     assert_eq!(forwarded("X-Forwarded-For: 10.0.0.5, 8.8.8.8\r\n"), "5003");
-    assert_eq!(forwarded("X-Forwarded-For: 10.0.0.5, unknown\r\n"), "6018", "nobody's address is not judged");
+    assert_eq!(
+        forwarded("X-Forwarded-For: 10.0.0.5, unknown\r\n"),
+        "6018",
+        "an unknown address is not checked"
+    );
     assert_eq!(sim.last()["request"]["peer"], json!(null));
     assert!(sim.last()["warnings"].to_string().contains("x_forwarded_for"));
 

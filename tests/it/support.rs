@@ -1,4 +1,4 @@
-//! A simulator to test against, a request to send it, and a socket to see the answer's bytes on.
+//! Test support: a simulator, requests, and raw HTTP exchanges that return the answer's bytes.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -10,14 +10,14 @@ use dukcapil_fr_sim::internals::protocol::encoding;
 use dukcapil_fr_sim::{Builder, Simulator};
 use serde_json::{Map, Value, json};
 
-/// The gallery's picture that requests send, and whose it is.
+/// The gallery picture that requests send, and its NIK.
 pub const SITI: &[u8] = include_bytes!("../../fixtures/gallery/siti.jpg");
 pub const SITIS_NIK: &str = "3174055708909001";
 
-/// A Saturday morning, for clocks that stand still.
+/// A Saturday morning, for stopped clocks.
 pub const MORNING: &str = "2026-11-21T10:00:00+07:00";
 
-/// A keys directory that all tests share: making a key takes longer than any of them.
+/// A keys directory shared by all tests: generating a key takes longer than any of them.
 pub static KEYS: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
     let directory = tempfile::tempdir().expect("a directory");
     keys::read_or_generate(directory.path(), 2048).expect("a key");
@@ -28,12 +28,12 @@ pub static KEYS: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
 pub struct Sim(pub Simulator);
 
 impl Sim {
-    /// One with the built-in fixtures.
+    /// Starts with the built-in fixtures.
     pub fn start() -> Sim {
         Sim::with(|builder| builder)
     }
 
-    /// One with the clock standing still on a [`MORNING`], and `change` applied.
+    /// Starts with the clock stopped at [`MORNING`], and `change` applied to the builder.
     pub fn with(change: impl FnOnce(Builder) -> Builder) -> Sim {
         let builder = Simulator::builder()
             .keys(Some(KEYS.path().to_owned()))
@@ -41,7 +41,7 @@ impl Sim {
         Sim(change(builder).start_blocking().expect("a simulator"))
     }
 
-    /// One with fixture files over the built-in ones.
+    /// Starts with fixture files that override the built-in ones.
     pub fn over(files: &[(&str, &str)]) -> (Sim, tempfile::TempDir) {
         let directory = tempfile::tempdir().expect("a directory");
         for (name, text) in files {
@@ -60,9 +60,9 @@ impl Sim {
         url.trim_start_matches("http://").parse().expect("an address")
     }
 
-    /// A good request, encrypted with this simulator's key.
+    /// Returns a valid request, encrypted with this simulator's key.
     pub fn request(&self) -> Body {
-        Body::sealed_with(&self.0.public_key_pem())
+        Body::encrypted_with(&self.0.public_key_pem())
     }
 
     /// Posts a body to a customer's CALL_FN.
@@ -70,7 +70,7 @@ impl Sim {
         self.post(&format!("/api/face-recognition/{customer}/CALL_FN"), body)
     }
 
-    /// Posts a body to a path, with the headers that the document asks for.
+    /// Posts a body to a path, with the headers that the document requires.
     pub fn post(&self, path: &str, body: impl AsRef<[u8]>) -> Answer {
         let headers = "Accept: application/json\r\nContent-Type: application/json\r\n";
         exchange(self.address(), &http("POST", path, headers, body.as_ref()))
@@ -82,21 +82,21 @@ impl Sim {
         (answer.status, serde_json::from_slice(&answer.body).unwrap_or(Value::Null))
     }
 
-    /// The journal's newest entry.
+    /// Returns the newest journal entry.
     pub fn last(&self) -> Value {
         let (_, listing) = self.admin("GET", "/requests?limit=1", "");
         listing["requests"][0].clone()
     }
 }
 
-/// Writes a fixture file, with its directories.
+/// Writes a fixture file, and creates its directories.
 pub fn write_fixture(root: &Path, name: &str, text: &str) {
     let path = root.join(name);
     std::fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
     std::fs::write(path, text).expect("a file");
 }
 
-/// A request's body, to be changed before it is sent.
+/// A request body, to be changed before it is sent.
 #[derive(Clone)]
 pub struct Body {
     pub members: Map<String, Value>,
@@ -104,9 +104,9 @@ pub struct Body {
 }
 
 impl Body {
-    pub fn sealed_with(pem: &str) -> Body {
+    pub fn encrypted_with(pem: &str) -> Body {
         let mut body = Body { members: Map::new(), pem: pem.to_owned() };
-        let (user, password) = (body.seal("demo-user"), body.seal("demo-password"));
+        let (user, password) = (body.encrypt("demo-user"), body.encrypt("demo-password"));
         for (name, value) in [
             ("transactionId", json!("T-1")),
             ("transactionSource", json!("test")),
@@ -122,7 +122,7 @@ impl Body {
     }
 
     /// Encrypts as a client does.
-    pub fn seal(&self, plain: &str) -> String {
+    pub fn encrypt(&self, plain: &str) -> String {
         let key = keys::read_public_pem(&self.pem).expect("a public key");
         encoding::encode(&keys::encrypt(&key, plain.as_bytes()).expect("a ciphertext"))
     }
@@ -137,8 +137,8 @@ impl Body {
         self
     }
 
-    pub fn sealed(self, name: &str, plain: &str) -> Body {
-        let value = self.seal(plain);
+    pub fn encrypted(self, name: &str, plain: &str) -> Body {
+        let value = self.encrypt(plain);
         self.set(name, value)
     }
 
@@ -153,7 +153,7 @@ impl From<Body> for Vec<u8> {
     }
 }
 
-/// An answer, as it came.
+/// A received answer.
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
@@ -170,14 +170,14 @@ impl Answer {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
     }
 
-    /// The code, from either shape.
+    /// Returns the code, from both answer shapes.
     pub fn code(&self) -> String {
         let json = self.json();
         let code = if json["error"].is_object() { &json["error"]["errorCode"] } else { &json["errorCode"] };
         code.as_str().map_or_else(|| code.to_string(), str::to_owned)
     }
 
-    /// What stands in `response`.
+    /// Returns the candidates in `response`.
     pub fn candidates(&self) -> Map<String, Value> {
         let json = self.json();
         let response: Value =
@@ -186,7 +186,7 @@ impl Answer {
     }
 }
 
-/// The bytes of a request that closes its connection.
+/// Returns the bytes of a request with `Connection: close`.
 pub fn http(method: &str, path: &str, headers: &str, body: &[u8]) -> Vec<u8> {
     let mut bytes = format!(
         "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}Content-Length: {}\r\n\r\n",
@@ -200,7 +200,7 @@ pub fn http(method: &str, path: &str, headers: &str, body: &[u8]) -> Vec<u8> {
 /// Sends bytes and reads until the server closes.
 pub fn exchange(address: SocketAddr, bytes: &[u8]) -> Answer {
     let mut stream = TcpStream::connect(address).expect("a connection");
-    // The server may answer and close before it has read everything.
+    // Ignores errors: the server may answer and close before it has read everything.
     let _ = stream.write_all(bytes);
     let mut all = Vec::new();
     stream.read_to_end(&mut all).expect("an answer");
@@ -214,7 +214,7 @@ pub fn parse(all: &[u8]) -> Answer {
     Answer { status, head, body: all[split + 4..].to_vec() }
 }
 
-/// A picture of nobody in the gallery, of the size of its pictures.
+/// Returns a picture of nobody in the gallery, with the size of its pictures.
 pub fn stranger() -> Vec<u8> {
     let mut png = std::io::Cursor::new(Vec::new());
     let pixels = image::RgbImage::from_fn(360, 480, |x, y| image::Rgb([x as u8, y as u8, 7]));

@@ -1,4 +1,4 @@
-//! Rules about the tree that a compiler does not know.
+//! Rules about the source tree that the compiler does not check.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -45,14 +45,14 @@ fn read(name: &str) -> String {
 }
 
 #[test]
-fn every_source_file_says_what_it_is_for() {
+fn every_source_file_has_a_header() {
     for path in ["src", "tests", "examples", "benches"].iter().flat_map(|below| sources(below)) {
         assert!(fs::read_to_string(&path).unwrap().starts_with("//! "), "{}", path.display());
     }
 }
 
 #[test]
-fn production_code_has_no_panic_a_user_can_meet() {
+fn production_code_has_no_panics() {
     for path in sources("src") {
         let text = fs::read_to_string(&path).unwrap();
         let code = text.split("#[cfg(test)]").next().unwrap_or_default();
@@ -66,16 +66,16 @@ fn production_code_has_no_panic_a_user_can_meet() {
 }
 
 #[test]
-fn every_golden_answer_is_compared_with_one() {
+fn every_golden_answer_has_a_test() {
     let tests = read("tests/it/documented.rs");
     for entry in fs::read_dir(root().join("src/protocol/golden")).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
-        assert!(tests.contains(&format!("golden!(\"{name}\")")), "nobody reads {name}");
+        assert!(tests.contains(&format!("golden!(\"{name}\")")), "no test compares {name}");
     }
 }
 
 #[test]
-fn the_committed_pictures_are_those_that_the_project_draws() {
+fn the_committed_pictures_are_up_to_date() {
     assert_eq!(files::FILES.len(), portrait::PORTRAITS);
     for (index, name) in files::FILES.iter().enumerate() {
         let drawn = files::encode(&portrait::draw(index), name).unwrap();
@@ -89,7 +89,7 @@ fn only_few_files_write_to_the_terminal() {
     for path in sources("src") {
         let text = fs::read_to_string(&path).unwrap();
         let code = text.split("#[cfg(test)]").next().unwrap_or_default();
-        // The nik commands stream a million lines through a buffer of their own, beside a progress bar.
+        // The nik commands stream a million lines through their own buffer, with a progress bar.
         let places = ["src/cli/terminal.rs", "src/cli/nik/output.rs", "src/cli/nik/progress.rs"];
         let is_the_place = places.iter().any(|place| path.ends_with(place));
         for forbidden in ["println!(", "print!(", "eprintln!(", "eprint!(", "io::stdout()", "io::stderr()"] {
@@ -99,8 +99,8 @@ fn only_few_files_write_to_the_terminal() {
     }
 }
 
-/// Whether a PEM of a private key stands in a text: as a file has it, with any line ends, or in a literal of any language.
-fn holds_private_key(text: &[u8]) -> bool {
+/// Returns whether a text contains a private key in PEM: as in a file, with any line ends, or in a string literal of any language.
+fn contains_private_key(text: &[u8]) -> bool {
     let text = String::from_utf8_lossy(text);
     text.split("-----BEGIN ").skip(1).any(|behind| {
         let Some((kind, behind)) = behind.split_once("-----") else { return false };
@@ -118,28 +118,28 @@ fn holds_private_key(text: &[u8]) -> bool {
 }
 
 #[test]
-fn every_form_of_a_private_key_is_known() {
+fn every_form_of_a_private_key_is_detected() {
     let base64 = ["MIIEvQIBADANBgkqhkiG9w0BAQEFAASC"; 2];
     for kind in ["", "RSA ", "EC ", "ENCRYPTED ", "OPENSSH "] {
         for line_end in ["\n", "\r\n", "\r", "\\n", "\\r\\n", "\\n\\\n    ", "\",\n  \""] {
             let pem = format!("x = \"-----BEGIN {kind}PRIVATE KEY-----{line_end}{}", base64.join(line_end));
-            assert!(holds_private_key(pem.as_bytes()), "{pem}");
+            assert!(contains_private_key(pem.as_bytes()), "{pem}");
         }
     }
     let headed = format!("-----BEGIN RSA PRIVATE KEY{}\nProc-Type: 4,ENCRYPTED\n", "-----");
-    assert!(holds_private_key(headed.as_bytes()));
+    assert!(contains_private_key(headed.as_bytes()));
     for harmless in [
         "-----BEGIN PUBLIC KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASCMIIEvQ",
         "-----BEGIN PRIVATE KEY-----",
         "-----BEGIN RSA PRIVATE KEY-----\nAAAA\n-----END RSA PRIVATE KEY-----",
     ] {
-        assert!(!holds_private_key(harmless.as_bytes()), "{harmless}");
+        assert!(!contains_private_key(harmless.as_bytes()), "{harmless}");
     }
 }
 
 #[test]
 fn no_private_key_is_committed() {
-    // A packaged tree has no git.
+    // The package has no git repository.
     if !root().join(".git").exists() {
         return;
     }
@@ -150,15 +150,15 @@ fn no_private_key_is_committed() {
     let names: Vec<_> = names.split_terminator('\0').collect();
     assert!(names.contains(&"Cargo.toml"), "git lists the tree");
     for name in names {
-        // A file may be deleted and not yet committed so.
+        // A file may be deleted but still be listed.
         let text = fs::read(root().join(name)).unwrap_or_default();
-        assert!(!holds_private_key(&text), "{name} holds a private key");
+        assert!(!contains_private_key(&text), "{name} contains a private key");
     }
 }
 
-/// The rows of the Markdown table that stands behind a heading.
-fn table_behind(text: &str, heading: &str) -> Vec<Vec<String>> {
-    let section = text.split(heading).nth(1).unwrap_or_else(|| panic!("there is no {heading:?}"));
+/// Returns the rows of the Markdown table after a heading.
+fn table_after(text: &str, heading: &str) -> Vec<Vec<String>> {
+    let section = text.split(heading).nth(1).unwrap_or_else(|| panic!("missing heading {heading:?}"));
     let lines =
         section.lines().skip_while(|line| !line.starts_with('|')).take_while(|line| line.starts_with('|'));
     lines
@@ -170,7 +170,7 @@ fn table_behind(text: &str, heading: &str) -> Vec<Vec<String>> {
 }
 
 #[test]
-fn both_readmes_have_every_customer_code_policy_key_and_field() {
+fn both_readmes_list_every_customer_code_policy_key_and_field() {
     let customers: BTreeSet<String> = source::built_in()
         .into_keys()
         .filter_map(|name| Some(name.strip_prefix("customers/")?.strip_suffix(".toml")?.to_owned()))
@@ -181,15 +181,14 @@ fn both_readmes_have_every_customer_code_policy_key_and_field() {
     ] {
         let text = read(name);
         let listed: BTreeSet<String> =
-            table_behind(&text, headings[0]).into_iter().flat_map(|row| expand(&row[0])).collect();
+            table_after(&text, headings[0]).into_iter().flat_map(|row| expand(&row[0])).collect();
         assert_eq!(listed, customers, "{name}");
-        let keys: Vec<_> = table_behind(&text, headings[2]).into_iter().map(|row| row[0].clone()).collect();
+        let keys: Vec<_> = table_after(&text, headings[2]).into_iter().map(|row| row[0].clone()).collect();
         assert_eq!(keys, policy::KEYS.iter().map(|key| key.name).collect::<Vec<_>>(), "{name}");
-        let faults: Vec<_> =
-            table_behind(&text, if name == "README.md" { "## Faults" } else { "## Fault\n" })
-                .into_iter()
-                .map(|row| row[0].clone())
-                .collect();
+        let faults: Vec<_> = table_after(&text, if name == "README.md" { "## Faults" } else { "## Fault\n" })
+            .into_iter()
+            .map(|row| row[0].clone())
+            .collect();
         assert_eq!(
             faults,
             dukcapil_fr_sim::internals::domain::faults::KINDS
@@ -198,7 +197,7 @@ fn both_readmes_have_every_customer_code_policy_key_and_field() {
                 .collect::<Vec<_>>(),
             "{name}"
         );
-        let routes = table_behind(&text, if name == "README.md" { "## Admin API" } else { "## API admin" });
+        let routes = table_after(&text, if name == "README.md" { "## Admin API" } else { "## API admin" });
         let routes: Vec<_> = routes.iter().map(|row| format!("{} {}", row[0], row[1])).collect();
         let served = dukcapil_fr_sim::internals::http::admin::routes::operations();
         let served: Vec<_> =

@@ -1,4 +1,4 @@
-//! A timer on which time passes when a test says so.
+//! A timer with virtual time, advanced by the test.
 
 use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -9,7 +9,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
 
-/// Time that stands still between the test's steps.
+/// Virtual time, stopped between the test's steps.
 #[derive(Default)]
 pub struct VirtualTime {
     state: Mutex<State>,
@@ -20,7 +20,7 @@ pub struct VirtualTime {
 struct State {
     now: Duration,
     begun: u64,
-    /// Who is to be woken when, in this order.
+    /// Wake-up times and their sleepers, in order.
     sleepers: BTreeMap<(Duration, u64), oneshot::Sender<()>>,
 }
 
@@ -29,7 +29,7 @@ impl VirtualTime {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Until so many sleep. The bound in real time is only there so that a mistake does not hang.
+    /// Waits until `count` tasks sleep. The real timeout only keeps a failing test from hanging.
     pub fn wait_for_sleepers(&self, count: usize) {
         let timeouts = Duration::from_secs(60);
         let waiting = |state: &mut State| state.sleepers.len() != count;
@@ -40,7 +40,7 @@ impl VirtualTime {
         assert!(!over.timed_out(), "{} sleep, not {count}", state.sleepers.len());
     }
 
-    /// Lets time pass; wakes whose time has come.
+    /// Advances the time, and wakes the sleepers that are due.
     pub fn advance(&self, time: Duration) {
         let mut state = self.state();
         state.now += time;
@@ -49,7 +49,7 @@ impl VirtualTime {
         let due = std::mem::replace(&mut state.sleepers, asleep);
         drop(state);
         for sleeper in due.into_values() {
-            // One whose task was dropped needs no waking.
+            // A dropped task needs no wake-up.
             let _ = sleeper.send(());
         }
     }
