@@ -150,7 +150,7 @@ pub fn decide<'a>(state: &mut CustomerState, evaluated: &Evaluated<'a>) -> Decis
     let per_day = evaluated.input.customer.and_then(|customer| customer.per_day);
     let mut quota = state.quota(day, per_day);
     let checked = Checked::new(evaluated, quota);
-    let Outcome { code: outcome, mut reason, hint, mut candidates } = checked.outcome(evaluated);
+    let CheckedOutcome { code: outcome, mut reason, hint, mut candidates } = checked.outcome(evaluated);
     let facts = Facts { outcome: Some(&outcome), ..*facts };
     let mut changed = try_rules(state, other_rules(rules), &facts, *draws, &mut effects);
     let mut reply = Reply::of_code(outcome.clone());
@@ -215,7 +215,7 @@ impl Checked {
     }
 
     /// What the checks alone answer.
-    fn outcome(&self, evaluated: &Evaluated) -> Outcome {
+    fn outcome(&self, evaluated: &Evaluated) -> CheckedOutcome {
         let policy = evaluated.input.policy;
         let found = |check: &Check| {
             let now = self.findings.iter().find(|finding| finding.check == *check);
@@ -225,13 +225,13 @@ impl Checked {
             policy.precedence.iter().filter_map(found).find(|finding| finding.status == Status::Failed);
         let candidates = &evaluated.candidates;
         match failed {
-            Some(finding) => Outcome {
+            Some(finding) => CheckedOutcome {
                 code: finding.code.clone().unwrap_or(Code::PARAMETERS),
                 reason: finding.reason.to_string(),
                 hint: finding.hint.as_ref().map(ToString::to_string),
                 candidates: Vec::new(),
             },
-            None => Outcome {
+            None => CheckedOutcome {
                 code: if candidates.is_empty() { policy.not_found.clone() } else { Code::FOUND },
                 reason: summary(candidates),
                 hint: None,
@@ -241,7 +241,7 @@ impl Checked {
     }
 }
 
-struct Outcome {
+struct CheckedOutcome {
     code: Code,
     reason: String,
     hint: Option<String>,

@@ -273,7 +273,7 @@ fn an_expired_base_does_not_affect_others() {
     assert_eq!(admin_ok(&sim, "GET", "/customers/child", Value::Null), before, "it stays as it was");
     let (status, answer) = sim.admin("PUT", "/customers/child", r#"{"extends":"base"}"#);
     assert_eq!((status, &answer["error"]["path"]), (400, &json!("/extends")));
-    assert!(answer["error"]["hint"].as_str().unwrap().contains("without extends"), "{answer}");
+    assert!(answer["error"]["hint"].as_str().unwrap().contains("leave out extends"), "{answer}");
     let mut alone = before.clone();
     alone.as_object_mut().unwrap().shift_remove("extends");
     assert_eq!(admin_ok(&sim, "PUT", "/customers/child", alone)["quota"]["per_day"], 5, "it needs no base");

@@ -117,7 +117,7 @@ async fn errors_are_returned_by_start() {
     assert!(said.starts_with("the rule \"r\" of demo: rule \"r\": it can never fire"), "{said}");
     for token in ["", "a b"] {
         let said = refused(Simulator::builder().admin_token(Some(token.to_owned()))).await;
-        assert!(said.contains("visible ASCII characters only"), "{said}");
+        assert!(said.contains("use visible ASCII characters without spaces"), "{said}");
     }
     let said = refused(Simulator::builder().rule("nobody", "r", json!({ "delay": "1s" }))).await;
     assert!(said.contains("no customer has the id \"nobody\""), "{said}");

@@ -124,7 +124,7 @@ impl RecentIndex {
 }
 
 fn retry_without_backoff(marks: &RequestMarks, last: &Earlier) -> Option<Warning> {
-    let failure = Failure::of(last.entry)?;
+    let failure = RequestFailure::of(last.entry)?;
     let after = marks.arrived?.saturating_duration_since(last.entry.state.ended_at()?);
     let is_transaction = marks.same_transaction(last.marks);
     // The same photo with another transactionId counts as a retry only after a transient failure.
@@ -140,7 +140,7 @@ fn retry_without_backoff(marks: &RequestMarks, last: &Earlier) -> Option<Warning
 }
 
 fn repeated(last: &Earlier, uses: usize) -> Option<Warning> {
-    if Failure::of(last.entry).is_some() {
+    if RequestFailure::of(last.entry).is_some() {
         return None;
     }
     let times = if uses == 1 { "once".to_owned() } else { format!("{uses} times") };
@@ -152,17 +152,17 @@ fn repeated(last: &Earlier, uses: usize) -> Option<Warning> {
 }
 
 /// How a request failed.
-struct Failure {
+struct RequestFailure {
     /// A code, a status, a fault, or that no whole answer was sent.
     name: String,
     /// Whether the same request may succeed later.
     is_transient: bool,
 }
 
-impl Failure {
+impl RequestFailure {
     /// Returns how a request failed; `None` when it did not, or is in flight.
-    fn of(entry: &Entry) -> Option<Failure> {
-        let transient = |name: String| Some(Failure { name, is_transient: true });
+    fn of(entry: &Entry) -> Option<RequestFailure> {
+        let transient = |name: String| Some(RequestFailure { name, is_transient: true });
         match entry.state.get() {
             State::InFlight => return None,
             State::Aborted => return transient("no whole answer".to_owned()),
@@ -175,7 +175,7 @@ impl Failure {
         match (&entry.answer.code, entry.answer.status) {
             (Some(code), _) if code.is_busy() => transient(code.to_string()),
             (Some(code), _) => (code.stage() == AnsweredBy::Frontend)
-                .then(|| Failure { name: code.to_string(), is_transient: false }),
+                .then(|| RequestFailure { name: code.to_string(), is_transient: false }),
             (None, Some(status)) if status < 500 => None,
             (None, Some(status)) => transient(format!("HTTP {status}")),
             (None, None) => transient("no answer".to_owned()),
