@@ -169,7 +169,7 @@ impl fmt::Display for Base64Fault {
                 write!(f, "is base64 with line breaks: {count}, the first at character {first}")
             }
             Base64Fault::Blanks { first } => {
-                write!(f, "is not base64: blanks instead of +, the first at character {first}")
+                write!(f, "is not base64: blanks where + was, the first at character {first}")
             }
             Base64Fault::UrlSafe { character, position } => {
                 write!(f, "is base64 in the url-safe alphabet: {character:?} at character {position}")
