@@ -13,19 +13,19 @@ pub fn jakarta() -> TimeZone {
 /// Returns the calendar day in Jakarta, by which quotas are counted (SPEC 3, "quota").
 #[must_use]
 pub fn jakarta_day(instant: Timestamp) -> Date {
-    instant.to_zoned(jakarta()).date()
+    instant.to_zoned_datetime(jakarta()).date()
 }
 
 /// Formats an instant as RFC 3339 in Jakarta time, with a fraction only if it is not zero.
 #[must_use]
 pub fn rfc3339(instant: Timestamp) -> String {
-    instant.to_zoned(jakarta()).strftime("%Y-%m-%dT%H:%M:%S%.f%:z").to_string()
+    instant.to_zoned_datetime(jakarta()).strftime("%Y-%m-%dT%H:%M:%S%.f%:z").to_string()
 }
 
 /// Like [`rfc3339`], truncated to milliseconds: for journal and log.
 #[must_use]
 pub fn rfc3339_millis(instant: Timestamp) -> String {
-    instant.to_zoned(jakarta()).strftime("%Y-%m-%dT%H:%M:%S%.3f%:z").to_string()
+    instant.to_zoned_datetime(jakarta()).strftime("%Y-%m-%dT%H:%M:%S%.3f%:z").to_string()
 }
 
 /// Parses an instant.

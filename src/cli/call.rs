@@ -6,7 +6,6 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use rsa::RsaPublicKey;
 use serde_json::{Value, json};
 
 use super::encrypt::read_public_key;
@@ -122,7 +121,7 @@ fn photo(args: &CallArgs) -> Result<Vec<u8>, Failure> {
     }
 }
 
-fn public_key(args: &CallArgs) -> Result<RsaPublicKey, Failure> {
+fn public_key(args: &CallArgs) -> Result<rsa::PublicKey, Failure> {
     if let Some(path) = &args.public_key {
         return read_public_key(path);
     }

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use rsa::RsaPublicKey;
 
 use super::Failure;
 use super::secret::Secret;
@@ -43,7 +42,7 @@ fn from_stdin() -> Result<Vec<u8>, Failure> {
 }
 
 /// Reads a public key file.
-pub fn read_public_key(path: &Path) -> Result<RsaPublicKey, Failure> {
+pub fn read_public_key(path: &Path) -> Result<rsa::PublicKey, Failure> {
     let pem = std::fs::read_to_string(path).map_err(|error| {
         Failure::keys(format!("{}: {error}; the simulator generates it on the first start", path.display()))
     })?;

@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use rsa::RsaPublicKey;
 use serde_json::{Map, Value};
 
 use crate::keys;
@@ -15,7 +14,7 @@ use crate::protocol::{Field, encoding};
 pub struct Request {
     url: String,
     members: Map<String, Value>,
-    key: RsaPublicKey,
+    key: rsa::PublicKey,
 }
 
 /// Values of a request's seven fields; the credentials in plaintext.
@@ -43,7 +42,7 @@ impl Request {
     ///
     /// # Errors
     /// When a credential is longer than the key allows (245 bytes for 2048 bits).
-    pub fn new(url: String, key: RsaPublicKey, fields: Fields) -> Result<Request, String> {
+    pub fn new(url: String, key: rsa::PublicKey, fields: Fields) -> Result<Request, String> {
         let mut request = Request { url, members: Map::new(), key };
         let (user_id, password) = (request.encrypted(fields.user_id)?, request.encrypted(fields.password)?);
         let image = encoding::encode(fields.image);

@@ -132,14 +132,13 @@ impl DecryptFailure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rsa::RsaPublicKey;
 
     fn key(name: &str, bits: usize) -> PrivateKey {
         PrivateKey::generate(name, bits).unwrap()
     }
 
-    fn public(key: &PrivateKey) -> RsaPublicKey {
-        RsaPublicKey::from(&*key.rsa)
+    fn public(key: &PrivateKey) -> rsa::PublicKey {
+        rsa::PublicKey::from(&*key.rsa)
     }
 
     #[track_caller]

@@ -18,7 +18,6 @@ use std::sync::Arc;
 
 use rsa::pkcs8::{EncodePublicKey, LineEnding};
 use rsa::traits::PublicKeyParts;
-use rsa::{RsaPrivateKey, RsaPublicKey};
 use sha2::{Digest, Sha256};
 
 /// Allowed key sizes, in bits (SPEC 2).
@@ -28,7 +27,7 @@ pub const KEY_BITS: std::ops::RangeInclusive<usize> = 1024..=8192;
 pub struct PrivateKey {
     /// Name for messages: the file name, or what the key was generated for.
     name: String,
-    rsa: Arc<RsaPrivateKey>,
+    rsa: Arc<rsa::PrivateKey>,
     decryptor: Box<dyn Decryptor>,
     public_pem: String,
     fingerprint: [u8; 32],
@@ -49,8 +48,8 @@ impl PrivateKey {
     ///
     /// # Errors
     /// When its size is outside [`KEY_BITS`] or its numbers are rejected.
-    pub fn new(name: impl Into<String>, rsa: RsaPrivateKey) -> Result<PrivateKey, String> {
-        let bits = rsa.n().bits() as usize;
+    pub fn new(name: impl Into<String>, rsa: rsa::PrivateKey) -> Result<PrivateKey, String> {
+        let bits = rsa.n().bit_width() as usize;
         if !KEY_BITS.contains(&bits) {
             return Err(format!(
                 "the key has {bits} bits; allowed are {} to {} bits",
@@ -59,7 +58,7 @@ impl PrivateKey {
             ));
         }
         let rsa = Arc::new(rsa);
-        let public_pem = RsaPublicKey::from(&*rsa)
+        let public_pem = rsa::PublicKey::from(&*rsa)
             .to_public_key_pem(LineEnding::LF)
             .map_err(|error| format!("its public half cannot be encoded: {error}"))?;
         let fingerprint = Sha256::digest(&public_pem).into();
@@ -71,7 +70,7 @@ impl PrivateKey {
     /// # Errors
     /// When `bits` is outside [`KEY_BITS`].
     pub fn generate(name: impl Into<String>, bits: usize) -> Result<PrivateKey, String> {
-        let rsa = RsaPrivateKey::new(&mut rand::rng(), bits)
+        let rsa = rsa::PrivateKey::new(&mut rand::rng(), bits)
             .map_err(|error| format!("cannot generate a key: {error}"))?;
         PrivateKey::new(name, rsa)
     }
@@ -91,7 +90,7 @@ impl PrivateKey {
     /// Returns the length of the modulus in bits.
     #[must_use]
     pub fn bits(&self) -> usize {
-        self.rsa.n().bits() as usize
+        self.rsa.n().bit_width() as usize
     }
 
     /// Returns the public half as SPKI PEM (`BEGIN PUBLIC KEY`), the input of `openssl_public_encrypt`.
@@ -119,11 +118,11 @@ impl PrivateKey {
 ///
 /// # Errors
 /// When the text is neither.
-pub fn read_public_pem(pem: &str) -> Result<RsaPublicKey, String> {
+pub fn read_public_pem(pem: &str) -> Result<rsa::PublicKey, String> {
     use rsa::pkcs1::DecodeRsaPublicKey;
     use rsa::pkcs8::DecodePublicKey;
-    RsaPublicKey::from_public_key_pem(pem).or_else(|spki| {
-        RsaPublicKey::from_pkcs1_pem(pem)
+    rsa::PublicKey::from_public_key_pem(pem).or_else(|spki| {
+        rsa::PublicKey::from_pkcs1_pem(pem)
             .map_err(|_| format!("not a public RSA key in PEM (BEGIN PUBLIC KEY): {spki}"))
     })
 }
@@ -132,13 +131,13 @@ pub fn read_public_pem(pem: &str) -> Result<RsaPublicKey, String> {
 ///
 /// # Errors
 /// When the text is longer than the key allows (245 bytes for 2048 bits).
-pub fn encrypt(key: &RsaPublicKey, plain: &[u8]) -> Result<Vec<u8>, String> {
+pub fn encrypt(key: &rsa::PublicKey, plain: &[u8]) -> Result<Vec<u8>, String> {
     let max_bytes = key.size() - open::PKCS1_OVERHEAD;
     if plain.len() > max_bytes {
         return Err(format!(
             "{} bytes are too many: an RSA key of {} bits encrypts at most {max_bytes}",
             plain.len(),
-            key.n().bits()
+            key.n().bit_width()
         ));
     }
     key.encrypt(&mut rand::rng(), rsa::Pkcs1v15Encrypt, plain).map_err(|error| error.to_string())

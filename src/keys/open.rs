@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use rsa::traits::PublicKeyParts;
-use rsa::{BoxedUint, RsaPrivateKey, hazmat};
+use rsa::{BoxedUint, hazmat};
 
 /// Min bytes that the padding adds: 00 02, at least eight bytes of padding, 00.
 pub const PKCS1_OVERHEAD: usize = 11;
@@ -30,16 +30,16 @@ pub trait Decryptor: std::fmt::Debug + Send + Sync {
 }
 
 /// Returns the fastest decryptor this build has for the key.
-pub fn decryptor(key: &Arc<RsaPrivateKey>) -> Result<Box<dyn Decryptor>, String> {
+pub fn decryptor(key: &Arc<rsa::PrivateKey>) -> Result<Box<dyn Decryptor>, String> {
     #[cfg(feature = "aws-lc")]
-    if key.n().bits() >= aws_lc::MIN_BITS {
+    if key.n().bit_width() >= aws_lc::MIN_BITS {
         return Ok(Box::new(aws_lc::AwsLc::new(key)?));
     }
     Ok(Box::new(Portable(Arc::clone(key))))
 }
 
 /// Returns the ciphertext as a number below the modulus.
-fn number(ciphertext: &[u8], key: &RsaPrivateKey) -> Result<BoxedUint, DecryptError> {
+fn number(ciphertext: &[u8], key: &rsa::PrivateKey) -> Result<BoxedUint, DecryptError> {
     if ciphertext.len() != key.size() {
         return Err(DecryptError::Length);
     }
@@ -51,7 +51,7 @@ fn number(ciphertext: &[u8], key: &RsaPrivateKey) -> Result<BoxedUint, DecryptEr
 /// The `rsa` crate's private-key operation with our own padding check: the crate's `decrypt` uses implicit rejection, which
 /// means that it answers bad padding with random bytes.
 #[derive(Debug)]
-struct Portable(Arc<RsaPrivateKey>);
+struct Portable(Arc<rsa::PrivateKey>);
 
 impl Decryptor for Portable {
     fn open(&self, ciphertext: &[u8]) -> Result<Vec<u8>, DecryptError> {
@@ -76,7 +76,6 @@ mod aws_lc {
     //! RSA on aws-lc.
 
     use aws_lc_rs::rsa::{Pkcs1PrivateDecryptingKey, PrivateDecryptingKey};
-    use rsa::RsaPrivateKey;
     use rsa::pkcs8::EncodePrivateKey;
     use std::sync::Arc;
 
@@ -88,11 +87,11 @@ mod aws_lc {
     #[derive(Debug)]
     pub struct AwsLc {
         key: Pkcs1PrivateDecryptingKey,
-        rsa: Arc<RsaPrivateKey>,
+        rsa: Arc<rsa::PrivateKey>,
     }
 
     impl AwsLc {
-        pub fn new(rsa: &Arc<RsaPrivateKey>) -> Result<AwsLc, String> {
+        pub fn new(rsa: &Arc<rsa::PrivateKey>) -> Result<AwsLc, String> {
             let der = rsa.to_pkcs8_der().map_err(|error| format!("the key cannot be encoded: {error}"))?;
             let key = PrivateDecryptingKey::from_pkcs8(der.as_bytes())
                 .map_err(|rejected| format!("the key is rejected: {rejected}"))?;
@@ -118,8 +117,8 @@ mod tests {
     use super::*;
     use std::sync::LazyLock;
 
-    static KEY: LazyLock<Arc<RsaPrivateKey>> =
-        LazyLock::new(|| Arc::new(RsaPrivateKey::new(&mut rand::rng(), 2048).unwrap()));
+    static KEY: LazyLock<Arc<rsa::PrivateKey>> =
+        LazyLock::new(|| Arc::new(rsa::PrivateKey::new(&mut rand::rng(), 2048).unwrap()));
 
     fn decryptors() -> Vec<Box<dyn Decryptor>> {
         vec![Box::new(Portable(Arc::clone(&KEY))), decryptor(&KEY).unwrap()]
@@ -149,7 +148,7 @@ mod tests {
     fn both_decryptors_agree_on_good_ciphertexts() {
         let longest = vec![7; KEY.size() - PKCS1_OVERHEAD];
         for plain in [&b""[..], b"demo-user", b"\0\0", &longest] {
-            let ciphertext = crate::keys::encrypt(&rsa::RsaPublicKey::from(&**KEY), plain).unwrap();
+            let ciphertext = crate::keys::encrypt(&rsa::PublicKey::from(&**KEY), plain).unwrap();
             check(&ciphertext, &Ok(plain.to_vec()));
         }
     }
@@ -187,8 +186,8 @@ mod tests {
 
     #[test]
     fn another_keys_ciphertext_is_rejected() {
-        let other = RsaPrivateKey::new(&mut rand::rng(), 2048).unwrap();
-        let ciphertext = crate::keys::encrypt(&rsa::RsaPublicKey::from(&other), b"x").unwrap();
+        let other = rsa::PrivateKey::new(&mut rand::rng(), 2048).unwrap();
+        let ciphertext = crate::keys::encrypt(&rsa::PublicKey::from(&other), b"x").unwrap();
         for decryptor in decryptors() {
             assert!(decryptor.open(&ciphertext).is_err());
         }

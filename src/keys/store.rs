@@ -6,7 +6,6 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use rsa::RsaPrivateKey;
 use rsa::pkcs1::DecodeRsaPrivateKey;
 use rsa::pkcs8::{DecodePrivateKey, EncodePrivateKey, LineEnding};
 
@@ -91,8 +90,8 @@ pub fn parse_private(pem: &str, name: &str) -> Result<PrivateKey, String> {
                 .to_owned(),
         );
     }
-    let rsa = RsaPrivateKey::from_pkcs8_pem(pem).or_else(|pkcs8| {
-        RsaPrivateKey::from_pkcs1_pem(pem).map_err(|pkcs1| {
+    let rsa = rsa::PrivateKey::from_pkcs8_pem(pem).or_else(|pkcs8| {
+        rsa::PrivateKey::from_pkcs1_pem(pem).map_err(|pkcs1| {
             let error =
                 if pem.contains("BEGIN RSA PRIVATE KEY") { pkcs1.to_string() } else { pkcs8.to_string() };
             format!("is not a private RSA key in PEM, PKCS#8 or PKCS#1: {error}")

@@ -3,8 +3,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use dukcapil_fr_sim::internals::keys;
+use rsa::Oaep;
 use rsa::sha2::Sha256;
-use rsa::{Oaep, RsaPublicKey};
 use serde_json::json;
 
 use crate::support::{Body, SITI, Sim};
@@ -20,7 +20,7 @@ fn check(sim: &Sim, body: &str, code: &str, reason: &str) {
     assert!(entry["answer"]["hint"].as_str().is_some_and(|hint| !hint.is_empty()), "no hint for: {given}");
 }
 
-fn public(pem: &str) -> RsaPublicKey {
+fn public(pem: &str) -> rsa::PublicKey {
     keys::read_public_pem(pem).unwrap()
 }
 

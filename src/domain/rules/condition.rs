@@ -200,7 +200,7 @@ pub struct TimeOfDay {
 
 impl TimeOfDay {
     fn contains(self, now: Timestamp) -> bool {
-        let time = now.to_zoned(jakarta()).time();
+        let time = now.to_zoned_datetime(jakarta()).time();
         if self.from < self.to {
             self.from <= time && time <= self.to
         } else {
