@@ -186,5 +186,5 @@ impl HttpAnswer {
 }
 
 pub(super) fn reason_phrase(status: u16) -> &'static str {
-    actix_http::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or("")
+    http::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or("")
 }

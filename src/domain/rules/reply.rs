@@ -152,8 +152,8 @@ fn raw_http_reply(
     };
     let headers: Vec<_> = spec.headers.clone().unwrap_or_default().into_iter().collect();
     for (name, value) in &headers {
-        let valid = actix_http::header::HeaderName::try_from(name.as_str()).is_ok()
-            && actix_http::header::HeaderValue::try_from(value.as_str()).is_ok();
+        let valid = http::HeaderName::try_from(name.as_str()).is_ok()
+            && http::HeaderValue::try_from(value.as_str()).is_ok();
         if !valid
             || ["content-length", "transfer-encoding", "connection"].contains(&name.to_lowercase().as_str())
         {
