@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::io;
 use std::path::Path;
 
+use anstyle::{AnsiColor, Style};
 use clap::ValueEnum;
 use serde_json::json;
 
@@ -33,15 +34,11 @@ pub struct Console {
     log: Log,
 }
 
-/// ANSI colours.
-#[derive(Clone, Copy)]
-enum Colour {
-    Dim,
-    Bold,
-    Green,
-    Yellow,
-    Red,
-}
+const DIM: Style = Style::new().dimmed();
+const BOLD: Style = Style::new().bold();
+const GREEN: Style = AnsiColor::Green.on_default();
+const YELLOW: Style = AnsiColor::Yellow.on_default();
+const RED: Style = AnsiColor::Red.on_default();
 
 impl Console {
     pub fn new(format: LogFormat, verbose: bool, quiet: bool) -> io::Result<Console> {
@@ -78,10 +75,8 @@ impl Console {
             }).to_string());
         }
         let customers = loaded.customers.keys().map(String::as_str).collect::<Vec<_>>().join(" ");
-        let mut text = format!(
-            "\n  {}\n\n",
-            self.paint(Colour::Bold, concat!("dukcapil-fr-sim ", env!("CARGO_PKG_VERSION")))
-        );
+        let mut text =
+            format!("\n  {}\n\n", self.paint(BOLD, concat!("dukcapil-fr-sim ", env!("CARGO_PKG_VERSION"))));
         for (name, value) in [
             ("endpoint", format!("{path}/demo/CALL_FN")),
             ("admin", simulator.admin_url().unwrap_or_else(|| "off".to_owned())),
@@ -91,7 +86,7 @@ impl Console {
             ("try", format!("curl -sd '{{}}' {path}/sample-6018/CALL_FN")),
         ] {
             // Writing to a String cannot fail.
-            let _ = writeln!(text, "  {} {value}", self.paint(Colour::Dim, &format!("{name:<9}")));
+            let _ = writeln!(text, "  {} {value}", self.paint(DIM, &format!("{name:<9}")));
         }
         self.log.write(text);
     }
@@ -104,27 +99,27 @@ impl Console {
             || answer.status.map_or("-".to_owned(), |status| format!("HTTP {status}")),
             ToString::to_string,
         );
-        let colour = match answer.code.as_ref().map(crate::protocol::Code::as_str) {
-            Some("6018") => Colour::Green,
-            Some(code) if code.starts_with('6') => Colour::Yellow,
-            _ => Colour::Red,
+        let style = match answer.code.as_ref().map(crate::protocol::Code::as_str) {
+            Some("6018") => GREEN,
+            Some(code) if code.starts_with('6') => YELLOW,
+            _ => RED,
         };
         let transaction = entry.request.transaction_id.as_deref().map_or_else(|| "-".to_owned(), plain);
         let aborted =
             if entry.state.get() == State::Aborted { "  (aborted: the connection closed first)" } else { "" };
         let mut line = format!(
             "{}  {:<14} {transaction:<20} {}  {}  {}{aborted}",
-            self.paint(Colour::Dim, time),
+            self.paint(DIM, time),
             plain(&entry.customer_id),
-            self.paint(colour, &code),
+            self.paint(style, &code),
             plain(&answer.reason),
-            self.paint(Colour::Dim, &duration(entry.elapsed_us.micros())),
+            self.paint(DIM, &duration(entry.elapsed_us.micros())),
         );
         if self.verbose {
             let hints = answer.hint.iter().map(|hint| format!("hint: {hint}"));
             let warnings = entry.warnings.iter().map(|warning| format!("warning: {}", warning.message));
             for more in hints.chain(warnings) {
-                let _ = write!(line, "\n              {}", self.paint(Colour::Dim, &plain(&more)));
+                let _ = write!(line, "\n              {}", self.paint(DIM, &plain(&more)));
             }
         }
         line
@@ -144,18 +139,9 @@ impl Console {
         line
     }
 
-    fn paint(&self, colour: Colour, text: &str) -> String {
-        if !self.colour {
-            return text.to_owned();
-        }
-        let code = match colour {
-            Colour::Dim => 2,
-            Colour::Bold => 1,
-            Colour::Green => 32,
-            Colour::Yellow => 33,
-            Colour::Red => 31,
-        };
-        format!("\x1b[{code}m{text}\x1b[0m")
+    fn paint(&self, style: Style, text: &str) -> String {
+        let style = if self.colour { style } else { Style::new() };
+        format!("{style}{text}{style:#}")
     }
 }
 

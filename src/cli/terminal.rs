@@ -1,7 +1,9 @@
 //! Writes to stdout and stderr. No other module of the command line does.
 
 use std::fmt::Display;
-use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::io::{self, ErrorKind, Write};
+
+use anstream::{AutoStream, ColorChoice};
 
 use super::Failure;
 
@@ -30,7 +32,7 @@ pub fn stderr() -> io::Stderr {
     io::stderr()
 }
 
-/// Returns whether output to stderr may be coloured: it is a terminal, and `NO_COLOR` is not set.
+/// Returns whether output to stderr may be coloured: it is a terminal, unless `NO_COLOR`, `CLICOLOR` or `CLICOLOR_FORCE` say otherwise.
 pub fn is_colourful() -> bool {
-    stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+    AutoStream::choice(&stderr()) != ColorChoice::Never
 }
