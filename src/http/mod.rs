@@ -7,6 +7,5 @@ mod buffer_pool;
 pub mod client_request;
 pub mod data;
 mod long_body;
-pub mod slots;
 pub mod state;
 pub mod timeouts;

@@ -7,10 +7,9 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedSender;
-use tokio::sync::{Notify, oneshot, watch};
+use tokio::sync::{Notify, Semaphore, oneshot, watch};
 
 use super::buffer_pool::BufferPool;
-use super::slots::Slots;
 use super::timeouts::Timeouts;
 use crate::domain::faults::ListenerFault;
 use crate::engine::Engine;
@@ -18,6 +17,12 @@ use crate::engine::reload::Reloader;
 use crate::state::metrics::Metrics;
 use crate::state::observer::Observer;
 use crate::state::timer::Timer;
+
+/// Max concurrent `POST /requests/wait` calls.
+pub const MAX_WAITS: usize = 256;
+
+/// Max concurrent readers of `GET /events`.
+pub const MAX_READERS: usize = 64;
 
 /// Application state shared by both listeners.
 pub struct AppState {
@@ -31,10 +36,10 @@ pub struct AppState {
     pub connections: AtomicU64,
     /// Command channel to the data listener, for faults that close its port for a while.
     pub listener_commands: UnboundedSender<ListenerCommand>,
-    /// Slots for `POST /requests/wait` calls.
-    pub waits: Slots,
-    /// Slots for readers of `GET /events`.
-    pub readers: Slots,
+    /// A permit for each `POST /requests/wait` call, of [`MAX_WAITS`].
+    pub waits: Semaphore,
+    /// A permit for each reader of `GET /events`, of [`MAX_READERS`].
+    pub readers: Arc<Semaphore>,
     pub metrics: Metrics,
     /// Buffer pool for request bodies of the data listener.
     pub buffers: Arc<BufferPool>,

@@ -16,14 +16,13 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::mpsc::unbounded_channel;
-use tokio::sync::{Notify, oneshot, watch};
+use tokio::sync::{Notify, Semaphore, oneshot, watch};
 
 use crate::config::{self, Problem};
 use crate::domain::policy::PolicySpec;
 use crate::engine::reload::Reloader;
 use crate::engine::{Engine, EngineSettings};
-use crate::http::slots::Slots;
-use crate::http::state::{AppState, HttpSettings, StartInfo};
+use crate::http::state::{AppState, HttpSettings, MAX_READERS, MAX_WAITS, StartInfo};
 use crate::http::timeouts::Timeouts;
 use crate::keys::{self, KeyError, KeyRing, PrivateKey};
 use crate::state::clock::{Clock, ClockStart};
@@ -34,12 +33,6 @@ use crate::state::timer::{RealTimer, Timer};
 use file_watch::FileWatcher;
 use servers::Running;
 use setup::TestError;
-
-/// Max concurrent admin calls that wait for requests.
-const MAX_WAITS: usize = 256;
-
-/// Max concurrent readers of the event stream.
-const MAX_READERS: usize = 64;
 
 /// Error of starting a simulator.
 #[derive(Debug, thiserror::Error)]
@@ -354,8 +347,8 @@ impl Builder {
             buffers: Arc::default(),
             connections: AtomicU64::new(0),
             listener_commands,
-            waits: Slots::new(MAX_WAITS),
-            readers: Slots::new(MAX_READERS),
+            waits: Semaphore::new(MAX_WAITS),
+            readers: Arc::new(Semaphore::new(MAX_READERS)),
             metrics: Metrics::default(),
             stopping: watch::Sender::new(false),
             shutdown: Notify::new(),

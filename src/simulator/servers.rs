@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use super::memory::release_idle_memory;
 use crate::http::admin;
 use crate::http::data::listener::{self, Worker};
-use crate::http::state::{AppState, ListenerCommand};
+use crate::http::state::{AppState, ListenerCommand, MAX_WAITS};
 
 /// Handle of the thread that runs both servers. Dropping it stops them.
 pub(super) struct Running {
@@ -80,7 +80,7 @@ async fn serve(
     let mut in_flight = shared.in_flight.subscribe();
     let all_done = async {
         let _ = in_flight.wait_for(|count| *count == 0).await;
-        shared.waits.all_free().await;
+        let _ = shared.waits.acquire_many(MAX_WAITS as u32).await;
     };
     let _ = actix_rt::time::timeout(grace, all_done).await;
     workers.into_iter().for_each(Worker::stop);

@@ -1,6 +1,7 @@
 //! `GET /events`: streams journal events, as server-sent events.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::header::CACHE_CONTROL;
@@ -10,12 +11,12 @@ use futures_util::future::BoxFuture;
 use futures_util::{Stream, stream};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::ApiError;
-use crate::http::slots::SlotPermit;
-use crate::http::state::AppState;
+use crate::http::state::{AppState, MAX_READERS};
 use crate::state::journal::{Entry, JournalEvent, State};
 
 /// Query of `GET /events`.
@@ -39,11 +40,9 @@ const PING: Duration = Duration::from_secs(15);
 pub async fn events(shared: web::Data<AppState>, req: HttpRequest) -> Result<HttpResponse, ApiError> {
     let query: EventsQuery = super::query(&req)?;
     let after = last_event_id(&req)?;
-    let max_readers = shared.readers.max();
-    let permit = shared
-        .readers
-        .take()
-        .ok_or_else(|| ApiError::too_many(format!("{max_readers} event streams are already open")))?;
+    let permit = Arc::clone(&shared.readers)
+        .try_acquire_owned()
+        .map_err(|_| ApiError::too_many(format!("{MAX_READERS} event streams are already open")))?;
     let reader = Reader::new(shared, query.customer_id, after, permit);
     Ok(HttpResponse::Ok()
         .content_type("text/event-stream")
@@ -73,7 +72,7 @@ struct Reader {
     missed: std::vec::IntoIter<JournalEvent>,
     events: Receiver<JournalEvent>,
     ping: BoxFuture<'static, ()>,
-    _permit: SlotPermit,
+    _permit: OwnedSemaphorePermit,
 }
 
 impl Reader {
@@ -81,7 +80,7 @@ impl Reader {
         shared: web::Data<AppState>,
         customer_id: Option<String>,
         after: Option<u64>,
-        permit: SlotPermit,
+        permit: OwnedSemaphorePermit,
     ) -> Reader {
         let journal = &shared.engine.journal;
         let (missed, lost, events) = match after {

@@ -7,7 +7,7 @@ use actix_web::{HttpResponse, web};
 
 use crate::domain::customer::Customer;
 use crate::engine::Engine;
-use crate::http::state::AppState;
+use crate::http::state::{AppState, MAX_READERS, MAX_WAITS};
 use crate::state::metrics::{CONTENT_TYPE, CapacityUsage, Snapshot};
 use crate::state::worker_pool::CapacityGauge;
 
@@ -15,8 +15,8 @@ pub async fn metrics(shared: web::Data<AppState>) -> HttpResponse {
     let snapshot = Snapshot {
         in_flight: *shared.in_flight.borrow(),
         connections: shared.connections.load(Ordering::Relaxed),
-        waiting_calls: shared.waits.taken(),
-        event_readers: shared.readers.taken(),
+        waiting_calls: MAX_WAITS - shared.waits.available_permits(),
+        event_readers: MAX_READERS - shared.readers.available_permits(),
         journal: Some(shared.engine.journal.fill()),
         quota_left: quota_left(&shared.engine),
         capacities: shared.engine.capacities().into_iter().map(capacity).collect(),

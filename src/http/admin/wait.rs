@@ -16,7 +16,7 @@ use super::verify::{UnmetExpectation, match_report, mismatch_hint, request_count
 use super::{ApiError, Json, json};
 use crate::base::duration::DurationText;
 use crate::engine::Engine;
-use crate::http::state::AppState;
+use crate::http::state::{AppState, MAX_WAITS};
 use crate::state::journal::{Entry, JournalEvent, Match, MatchReport};
 
 /// Body of `POST /requests/wait`.
@@ -62,11 +62,10 @@ pub async fn wait(shared: web::Data<AppState>, body: Json<WaitRequest>) -> Resul
     if timeout > MAX_TIMEOUT {
         return Err(ApiError::invalid("timeout must be at most 10 minutes").path("/timeout"));
     }
-    let max_waits = shared.waits.max();
     let _permit = shared
         .waits
-        .take()
-        .ok_or_else(|| ApiError::too_many(format!("{max_waits} calls are already waiting")))?;
+        .try_acquire()
+        .map_err(|_| ApiError::too_many(format!("{MAX_WAITS} calls are already waiting")))?;
     let mut deadline = shared.timer.sleep(timeout);
     let mut collector = MatchCollector::start(&shared.engine, filter).await?;
     let mut stopping = shared.stopping.subscribe();
