@@ -2,11 +2,12 @@
 //! that do not fit are dropped and counted, and the count is logged.
 
 use std::io::{self, Write};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 /// Max queued lines: at most about a megabyte.
 const MAX_QUEUED: usize = 4096;
@@ -18,9 +19,16 @@ const MAX_FLUSH_WAITS: usize = 10;
 /// Handle to the log queue. [`Log::end`] flushes and closes it.
 #[derive(Debug)]
 pub struct Log {
-    queue: Mutex<Option<SyncSender<LogLine>>>,
+    writer: Mutex<Option<LogWriter>>,
     counts: Arc<Counts>,
-    writer: Mutex<Option<Writer>>,
+}
+
+/// The writing thread, seen from the others.
+#[derive(Debug)]
+struct LogWriter {
+    queue: SyncSender<LogLine>,
+    /// Never receives a message; disconnected when the thread ends.
+    done: Receiver<()>,
 }
 
 #[derive(Debug)]
@@ -35,13 +43,6 @@ struct Counts {
     /// Dropped lines that are not logged yet.
     dropped: AtomicU64,
     written: AtomicU64,
-}
-
-#[derive(Debug)]
-struct Writer {
-    thread: JoinHandle<()>,
-    /// Never receives a message; disconnected when the thread ends.
-    done: Receiver<()>,
 }
 
 impl Log {
@@ -59,18 +60,17 @@ impl Log {
         let (alive, done) = mpsc::channel();
         let counts = Arc::new(Counts::default());
         let shared = Arc::clone(&counts);
-        let thread = std::thread::Builder::new().name("frsim-log".to_owned()).spawn(move || {
+        std::thread::Builder::new().name("frsim-log".to_owned()).spawn(move || {
             write_all(&lines, &shared, notice, &mut out);
             drop(alive);
         })?;
-        let writer = Mutex::new(Some(Writer { thread, done }));
-        Ok(Log { queue: Mutex::new(Some(queue)), counts, writer })
+        Ok(Log { writer: Mutex::new(Some(LogWriter { queue, done })), counts })
     }
 
     /// Queues a line. Never blocks.
     pub fn write(&self, text: String) {
-        let queue = lock(&self.queue);
-        let Some(queue) = queue.as_ref() else { return };
+        let writer = self.writer.lock();
+        let Some(LogWriter { queue, .. }) = writer.as_ref() else { return };
         let line = LogLine { dropped: self.counts.dropped.swap(0, Relaxed), text };
         if let Err(TrySendError::Full(line) | TrySendError::Disconnected(line)) = queue.try_send(line) {
             self.counts.dropped.fetch_add(line.dropped + 1, Relaxed);
@@ -79,12 +79,11 @@ impl Log {
 
     /// Closes the queue and waits until it is written. Stops waiting when the reader makes no progress.
     pub fn end(&self) {
-        drop(lock(&self.queue).take());
-        let Some(writer) = lock(&self.writer).take() else { return };
+        let Some(LogWriter { queue, done }) = self.writer.lock().take() else { return };
+        drop(queue);
         let mut written = self.counts.written.load(Relaxed);
         for _ in 0..MAX_FLUSH_WAITS {
-            if writer.done.recv_timeout(FLUSH_WAIT) == Err(RecvTimeoutError::Disconnected) {
-                let _ = writer.thread.join();
+            if done.recv_timeout(FLUSH_WAIT) == Err(RecvTimeoutError::Disconnected) {
                 return;
             }
             let before = std::mem::replace(&mut written, self.counts.written.load(Relaxed));
@@ -93,10 +92,6 @@ impl Log {
             }
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn write_all(lines: &Receiver<LogLine>, counts: &Counts, notice: fn(u64) -> String, out: &mut impl Write) {
