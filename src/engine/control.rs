@@ -122,7 +122,7 @@ impl Engine {
         self.remove_expired();
         let before = self.customer(id.as_str());
         let now = match &before {
-            Some(customer) => self.now_of(&customer_state::lock(&self.states.of(&customer.id))),
+            Some(customer) => self.now_of(&self.states.of(&customer.id).lock()),
             None => self.clock.now(),
         };
         let done = put(now);
@@ -132,7 +132,7 @@ impl Engine {
         let (listed, states_quota) = done?;
         let state = self.states.state_since(id.as_str(), now);
         if let Some(before) = before {
-            let mut state = customer_state::lock(&state);
+            let mut state = state.lock();
             forget_the_gone(&mut state, &before, &listed.customer);
             if states_quota || before.per_day != listed.customer.per_day {
                 state.clear_quota_override();
@@ -223,7 +223,7 @@ impl Engine {
     #[must_use]
     pub fn rules(&self, customer: &Customer) -> Vec<Arc<Rule>> {
         let state = self.states.of(&customer.id);
-        let state = customer_state::lock(&state);
+        let state = state.lock();
         state.rules(&customer.rules, self.now_of(&state))
     }
 
@@ -236,7 +236,7 @@ impl Engine {
         let fixtures = self.fixtures();
         let mut rule = Rule::new(&spec, 1, &|name| fixtures.attached_file(name))?;
         let state = self.states.of(customer_id);
-        let mut state = customer_state::lock(&state);
+        let mut state = state.lock();
         let now = self.now_of(&state);
         rule.put_at(now)?;
         state.remove_rules(|known| known.expires.is_some_and(|expires| expires <= now));
@@ -263,7 +263,7 @@ impl Engine {
     /// Takes back a rule that was put, or all of them. Gives how many.
     pub fn remove_rules(&self, customer_id: &str, name: Option<&str>) -> usize {
         let state = self.states.of(customer_id);
-        let mut state = customer_state::lock(&state);
+        let mut state = state.lock();
         state.remove_rules(|rule| name.is_none_or(|name| rule.name == name))
     }
 
@@ -271,7 +271,7 @@ impl Engine {
     #[must_use]
     pub fn clock_of(&self, customer_id: &str) -> ClockReading {
         let state = self.states.of(customer_id);
-        let mode = customer_state::lock(&state).clock;
+        let mode = state.lock().clock;
         mode.read(self.clock.read())
     }
 
@@ -281,7 +281,7 @@ impl Engine {
     /// When that leaves the range of instants.
     pub fn change_clock_of(&self, customer_id: &str, change: ClockMove) -> Result<ClockReading, String> {
         let state = self.states.of(customer_id);
-        let mut state = customer_state::lock(&state);
+        let mut state = state.lock();
         let lead = self.clock.read();
         state.clock = state.clock.changed(change, lead, crate::state::clock::ClockMode::default())?;
         Ok(state.clock.read(lead))
@@ -311,7 +311,7 @@ impl Engine {
             self.reset_clocks(customer_id);
         }
         for (state, now) in self.states(customer_id) {
-            let mut state = customer_state::lock(&state);
+            let mut state = state.lock();
             if includes(Scope::Rules) {
                 state.remove_rules(|_| true);
                 state.scenario.forget_all();
@@ -338,7 +338,7 @@ impl Engine {
             Some(id) => self.customer(id).map(|customer| self.states.of(&customer.id)).into_iter().collect(),
             None => self.states.opened(),
         };
-        let now = |state: &customer_state::SharedState| self.now_of(&customer_state::lock(state));
+        let now = |state: &customer_state::SharedState| self.now_of(&state.lock());
         states.into_iter().map(|state| (Arc::clone(&state), now(&state))).collect()
     }
 
@@ -348,7 +348,7 @@ impl Engine {
             let _ = self.clock.change(ClockMove::Reset);
         }
         for (state, _) in self.states(customer_id) {
-            customer_state::lock(&state).clock = crate::state::clock::ClockMode::default();
+            state.lock().clock = crate::state::clock::ClockMode::default();
         }
     }
 }

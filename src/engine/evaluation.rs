@@ -17,7 +17,7 @@ use crate::domain::quota::QuotaView;
 use crate::domain::rules::{Facts, Reply, RuleEffects};
 use crate::domain::{matcher, warnings};
 use crate::protocol::{Body, Candidate, Field, Shape, Value, sample};
-use crate::state::customer_state::{self, CustomerState};
+use crate::state::customer_state::CustomerState;
 use crate::state::evidence_cache::EncryptedField;
 use crate::state::face_matcher::SearchScope;
 use crate::state::journal::{RequestMarks, RequestRecord};
@@ -82,7 +82,7 @@ impl Evaluation<'_> {
         let photo = self.photo(&caller.customer.policy);
         let similar = self.similar(photo.as_ref());
         let mut asked = self.asked(self.facts(photo.as_ref(), &similar), effects);
-        let mut state = customer_state::lock(&caller.state);
+        let mut state = caller.state.lock();
         asked.facts.now = self.engine.now_of(&state);
         let decision = decision::decide_without_checks(&mut state, &caller.customer, asked)?;
         drop(state);
@@ -230,7 +230,7 @@ impl Evaluation<'_> {
         let Some(Caller { state, pool, .. }) = &self.admission.caller else {
             return (decision::decide(&mut CustomerState::default(), evaluated), None);
         };
-        let mut state = customer_state::lock(state);
+        let mut state = state.lock();
         evaluated.asked.facts.now = self.engine.now_of(&state);
         let share = pool.as_ref();
         let guard = share.map(|share| share.pool.lock());

@@ -115,7 +115,7 @@ impl Engine {
     pub fn quota(&self, customer_id: &str) -> Option<(QuotaView, Date)> {
         let customer = self.customer(customer_id)?;
         let state = self.states.of(&customer.id);
-        let state = customer_state::lock(&state);
+        let state = state.lock();
         let day = time::jakarta_day(self.now_of(&state));
         Some((state.quota(day, customer.per_day), day))
     }
@@ -156,7 +156,7 @@ impl Engine {
         arrived: Instant,
     ) -> Admission {
         let fixtures = self.customers.fixtures_guard();
-        let mut locked = customer_state::lock(&state);
+        let mut locked = state.lock();
         let now = self.now_of(&locked);
         let BegunRequest { ordinal, in_flight, guard } = locked.begin_request();
         let mut caller = Caller::new(Arc::clone(&customer), Arc::clone(&state), guard);

@@ -1,7 +1,9 @@
 //! Reading the fixtures again: puts them in force as a whole, or says what is wrong with them.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use super::Engine;
 use crate::config::{self, Fixtures, Problem};
@@ -36,7 +38,7 @@ impl Reloader {
     /// # Errors
     /// Everything that is wrong with them; the old ones stay in force then.
     pub fn reload(&self) -> Result<usize, Vec<Problem>> {
-        let _turn = self.one_at_a_time.lock().unwrap_or_else(PoisonError::into_inner);
+        let _turn = self.one_at_a_time.lock();
         match self.read() {
             Ok(fixtures) => {
                 let customers = fixtures.customers.len();

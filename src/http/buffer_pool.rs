@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use memmap2::MmapMut;
+use parking_lot::Mutex;
 
 /// Capacities are multiples of this, so that bodies of about the same length share them.
 const STEP: usize = 64 << 10;
@@ -43,7 +44,7 @@ impl BufferPool {
     #[must_use]
     pub fn take(self: &Arc<BufferPool>, length: usize) -> Buffer {
         let capacity = length.max(1).next_multiple_of(STEP);
-        let kept = self.lock().take(capacity);
+        let kept = self.0.lock().take(capacity);
         match kept.map_or_else(|| MmapMut::map_anon(capacity), Ok) {
             Ok(memory) => {
                 Buffer::Pooled(PooledBuffer { memory: Some(memory), length, home: Arc::clone(self) })
@@ -54,11 +55,7 @@ impl BufferPool {
 
     /// Gives the system back what is kept.
     pub fn release(&self) {
-        *self.lock() = FreeList::default();
-    }
-
-    fn lock(&self) -> MutexGuard<'_, FreeList> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.0.lock() = FreeList::default();
     }
 }
 
@@ -91,7 +88,7 @@ impl FreeList {
 impl Drop for PooledBuffer {
     fn drop(&mut self) {
         if let Some(memory) = self.memory.take() {
-            self.home.lock().put(memory);
+            self.home.0.lock().put(memory);
         }
     }
 }
@@ -144,7 +141,7 @@ mod tests {
     use super::*;
 
     fn kept(buffers: &Arc<BufferPool>) -> (usize, usize) {
-        let kept = buffers.lock();
+        let kept = buffers.0.lock();
         (kept.by_capacity.values().map(Vec::len).sum(), kept.bytes)
     }
 

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use super::{PrivateKey, store};
 
@@ -28,7 +30,7 @@ struct OtherKeys {
 // A derived Debug would print the PEM texts.
 impl fmt::Debug for KeyRing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let others = self.lock();
+        let others = self.others.lock();
         let keys: Vec<_> = std::iter::once(&self.server).chain(others.all()).collect();
         f.debug_struct("KeyRing").field("directory", &self.directory).field("keys", &keys).finish()
     }
@@ -64,7 +66,7 @@ impl KeyRing {
         let directory = self.directory.as_ref().ok_or("there is no keys directory to read it from")?;
         let path = directory.join(name);
         let pem = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-        if let Some((cached_pem, key)) = self.lock().named.get(name)
+        if let Some((cached_pem, key)) = self.others.lock().named.get(name)
             && *cached_pem == pem
         {
             return Ok(Arc::clone(key));
@@ -72,7 +74,7 @@ impl KeyRing {
         let key =
             store::parse_private(&pem, name).map_err(|message| format!("{} {message}", path.display()))?;
         let key = Arc::new(key);
-        self.lock().named.insert(name.to_owned(), (pem, Arc::clone(&key)));
+        self.others.lock().named.insert(name.to_owned(), (pem, Arc::clone(&key)));
         Ok(key)
     }
 
@@ -81,29 +83,25 @@ impl KeyRing {
     /// # Errors
     /// When no key can be generated.
     pub fn made_for(&self, customer_id: &str) -> Result<Arc<PrivateKey>, String> {
-        if let Some(key) = self.lock().generated.get(customer_id) {
+        if let Some(key) = self.others.lock().generated.get(customer_id) {
             return Ok(Arc::clone(key));
         }
         // Outside the lock: key generation takes tens of milliseconds.
         let key = Arc::new(PrivateKey::generate(format!("the key of {customer_id}"), self.server.bits())?);
-        Ok(Arc::clone(self.lock().generated.entry(customer_id.to_owned()).or_insert(key)))
+        Ok(Arc::clone(self.others.lock().generated.entry(customer_id.to_owned()).or_insert(key)))
     }
 
     /// Removes the key generated for a customer, if any.
     pub fn forget(&self, customer_id: &str) {
-        self.lock().generated.remove(customer_id);
+        self.others.lock().generated.remove(customer_id);
     }
 
     /// Returns every known key except `excluded`, the server's first.
     #[must_use]
     pub fn others(&self, excluded: &PrivateKey) -> Vec<Arc<PrivateKey>> {
-        let others = self.lock();
+        let others = self.others.lock();
         let all = std::iter::once(&self.server).chain(others.all());
         all.filter(|key| key.public_pem() != excluded.public_pem()).cloned().collect()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, OtherKeys> {
-        self.others.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use parking_lot::Mutex;
 
 /// Cache of values by key. The caller passes the max size to each `insert`.
 #[derive(Debug)]
@@ -32,27 +33,23 @@ impl<K: Copy + Eq + Hash, V: Clone> Cache<K, V> {
     /// Returns the cached value of `key`.
     #[must_use]
     pub fn get(&self, key: &K) -> Option<V> {
-        self.lock().get(key)
+        self.0.lock().get(key)
     }
 
     /// Caches a value, then evicts entries until there are at most `max_entries`.
     pub fn insert(&self, key: K, value: V, max_entries: usize) {
-        self.lock().insert(key, value, max_entries);
+        self.0.lock().insert(key, value, max_entries);
     }
 
     /// Removes all entries and frees their memory.
     pub fn clear(&self) {
-        *self.lock() = SecondChance { entries: HashMap::new(), order: VecDeque::new() };
+        *self.0.lock() = SecondChance { entries: HashMap::new(), order: VecDeque::new() };
     }
 
     /// Returns the number of cached entries.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.lock().entries.len()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, SecondChance<K, V>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().entries.len()
     }
 }
 
@@ -102,7 +99,7 @@ mod tests {
         for number in 0..=255u8 {
             let _ = cache.get(&0);
             cache.insert(number, number, 10);
-            assert!(cache.count() <= 10 && cache.count() == cache.lock().order.len());
+            assert!(cache.count() <= 10 && cache.count() == cache.0.lock().order.len());
         }
         assert_eq!([cache.get(&0), cache.get(&255), cache.get(&1)], [Some(0), Some(255), None]);
         cache.clear();

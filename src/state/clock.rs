@@ -1,9 +1,8 @@
 //! Clocks: the simulator's clock is the system clock, advanced or frozen on request; each customer's clock follows it until it is
 //! changed. Quotas, windows, expiry of rules and journal times use them.
 
-use std::sync::{Mutex, PoisonError};
-
 use jiff::{SignedDuration, Timestamp};
+use parking_lot::Mutex;
 
 use crate::base::time::parse_instant;
 
@@ -90,7 +89,7 @@ impl Clock {
     /// Returns the present instant, and whether the clock is frozen.
     #[must_use]
     pub fn read(&self) -> ClockReading {
-        self.lock().read(system())
+        self.mode.lock().read(system())
     }
 
     /// Changes the clock and returns its reading.
@@ -98,13 +97,9 @@ impl Clock {
     /// # Errors
     /// When the result is out of range (end of year 9999); the clock is then unchanged.
     pub fn change(&self, change: ClockMove) -> Result<ClockReading, String> {
-        let mut mode = self.lock();
+        let mut mode = self.mode.lock();
         *mode = mode.changed(change, system(), ClockMode::of(self.start))?;
         Ok(mode.read(system()))
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, ClockMode> {
-        self.mode.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -2,11 +2,12 @@
 //! nothing expensive is computed under it.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use jiff::Timestamp;
 use jiff::civil::Date;
+use parking_lot::{Mutex, RwLock};
 
 use super::clock;
 use crate::domain::quota::QuotaView;
@@ -170,9 +171,9 @@ impl CustomerStates {
 
     /// Returns the state of a customer; if it has none yet, creates one whose scenario began at `began`.
     pub fn state_since(&self, customer_id: &str, began: Timestamp) -> SharedState {
-        let known = self.by_id.read().unwrap_or_else(PoisonError::into_inner).get(customer_id).cloned();
+        let known = self.by_id.read().get(customer_id).cloned();
         known.unwrap_or_else(|| {
-            let mut by_id = self.by_id.write().unwrap_or_else(PoisonError::into_inner);
+            let mut by_id = self.by_id.write();
             let new = || CustomerState {
                 instance: self.next_instance(),
                 scenario: Scenario::begin(began),
@@ -190,24 +191,19 @@ impl CustomerStates {
     /// Returns all states created so far.
     #[must_use]
     pub fn opened(&self) -> Vec<SharedState> {
-        self.by_id.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+        self.by_id.read().values().cloned().collect()
     }
 
     /// Removes a customer's state. Its requests in flight keep the state that they began with.
     pub fn close(&self, customer_id: &str) {
-        self.by_id.write().unwrap_or_else(PoisonError::into_inner).remove(customer_id);
+        self.by_id.write().remove(customer_id);
     }
-}
-
-/// Locks a customer's state. Ignores poisoning: every change is one assignment, so a panic cannot leave it half changed.
-pub fn lock(state: &Mutex<CustomerState>) -> MutexGuard<'_, CustomerState> {
-    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Returns a copy of a customer's state, for a dry run. Nothing that is done to it reaches the original.
 #[must_use]
 pub fn copy(state: &Mutex<CustomerState>) -> SharedState {
-    let copy = lock(state).clone();
+    let copy = state.lock().clone();
     let in_flight = AtomicU64::new(copy.in_flight.load(Ordering::Relaxed));
     Arc::new(Mutex::new(CustomerState { in_flight: Arc::new(in_flight), ..copy }))
 }

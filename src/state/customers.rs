@@ -5,11 +5,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
 use jiff::Timestamp;
+use parking_lot::{Mutex, RwLock};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -179,7 +180,7 @@ impl CustomerRegistry {
     /// Returns the customer with this id, if one exists at `now`.
     #[must_use]
     pub fn customer(&self, id: &str, now: Timestamp) -> Option<Arc<Customer>> {
-        let table = self.read();
+        let table = self.api_customers.read();
         let found = table.get(id).filter(|found| found.is_active(now));
         found
             .map(|found| Arc::clone(&found.customer))
@@ -198,7 +199,7 @@ impl CustomerRegistry {
         let fixtures = self.fixtures_guard();
         let of_files =
             fixtures.customers.keys().filter_map(|id| Some((id.as_str(), from_fixtures(&fixtures, id)?)));
-        let table = self.read();
+        let table = self.api_customers.read();
         let active = table.iter().filter(|(_, customer)| customer.is_active(now));
         let of_api = active.map(|(id, customer)| (id.as_str(), customer.entry()));
         of_files.chain(of_api).collect::<BTreeMap<_, _>>().into_values().collect()
@@ -207,27 +208,28 @@ impl CustomerRegistry {
     /// Returns the customer with this id and its origin, if one exists at `now`.
     #[must_use]
     pub fn listed(&self, id: &str, now: Timestamp) -> Option<CustomerEntry> {
-        let found = self.read().get(id).filter(|found| found.is_active(now)).map(ApiCustomer::entry);
+        let found =
+            self.api_customers.read().get(id).filter(|found| found.is_active(now)).map(ApiCustomer::entry);
         found.or_else(|| from_fixtures(&self.fixtures_guard(), id))
     }
 
     /// Returns a customer's specification as written, without inheritance, and its expiry.
     fn spec_and_expiry(&self, id: &str) -> Option<SpecAndExpiry> {
-        let found = self.read().get(id).map(|found| (found.spec.clone(), found.expires));
+        let found = self.api_customers.read().get(id).map(|found| (found.spec.clone(), found.expires));
         found.or_else(|| Some((self.fixtures_guard().spec(id)?.clone(), None)))
     }
 
     /// Replaces the fixtures; the API customers now overlay the new ones. Returns a message for each API customer that can no longer
     /// be resolved: it stays unchanged.
     pub fn replace_fixtures(&self, fixtures: Fixtures, now: Timestamp) -> Vec<String> {
-        let _lock = self.write_lock();
-        let table = self.read();
+        let _lock = self.write_lock.lock();
+        let table = self.api_customers.read();
         let pending = PendingChange { table: &table, change: None, fixtures: &fixtures, now };
         let (renewed, failed): (Vec<_>, Vec<_>) =
             table.keys().map(|id| (id.clone(), pending.renewed(id))).partition(|(_, result)| result.is_ok());
         let renewed = renewed.into_iter().filter_map(|(id, result)| Some((id, result.ok()?))).collect();
         drop(table);
-        insert(&mut self.write(), renewed);
+        insert(&mut self.api_customers.write(), renewed);
         self.fixtures.store(Arc::new(fixtures));
         let message_of = |(id, result): (CustomerId, Result<_, FieldError>)| {
             let (_, message) = result.err()?;
@@ -246,7 +248,7 @@ impl CustomerRegistry {
         entry: SpecAndExpiry,
         now: Timestamp,
     ) -> Result<CustomerEntry, CustomerError> {
-        let _lock = self.write_lock();
+        let _lock = self.write_lock.lock();
         if self.customer(id.as_str(), now).is_some() {
             return Err(CustomerError::Taken);
         }
@@ -264,7 +266,7 @@ impl CustomerRegistry {
         entry: SpecAndExpiry,
         now: Timestamp,
     ) -> Result<CustomerEntry, CustomerError> {
-        let _lock = self.write_lock();
+        let _lock = self.write_lock.lock();
         self.insert(id, entry, now)
     }
 
@@ -279,7 +281,7 @@ impl CustomerRegistry {
         now: Timestamp,
         change: impl FnOnce(SpecAndExpiry) -> Result<SpecAndExpiry, E>,
     ) -> Result<CustomerEntry, E> {
-        let _lock = self.write_lock();
+        let _lock = self.write_lock.lock();
         let before = self.spec_and_expiry(id.as_str()).ok_or(CustomerError::Unknown)?;
         Ok(self.insert(id, change(before)?, now)?)
     }
@@ -291,7 +293,7 @@ impl CustomerRegistry {
         now: Timestamp,
     ) -> Result<CustomerEntry, CustomerError> {
         let fixtures = self.fixtures();
-        let table = self.read();
+        let table = self.api_customers.read();
         let exists = table.contains_key(id) || fixtures.customers.contains_key(id.as_str());
         let max = fixtures.limits.customers;
         if !exists && table.len() + fixtures.customers.len() >= max {
@@ -308,7 +310,7 @@ impl CustomerRegistry {
         }));
         let renewed = pending.dependents(id)?;
         drop(table);
-        let mut table = self.write();
+        let mut table = self.api_customers.write();
         let inserted = ApiCustomer { spec, customer, resolved, expires, chain };
         let entry = inserted.entry();
         table.insert(id.clone(), inserted);
@@ -321,9 +323,9 @@ impl CustomerRegistry {
     /// # Errors
     /// When the admin API has no such customer, or one that extends it would become invalid.
     pub fn remove(&self, id: &CustomerId, now: Timestamp) -> Result<(), CustomerError> {
-        let _lock = self.write_lock();
+        let _lock = self.write_lock.lock();
         let fixtures = self.fixtures();
-        let table = self.read();
+        let table = self.api_customers.read();
         if !table.contains_key(id) {
             let in_file = fixtures.customers.contains_key(id.as_str());
             return Err(if in_file { CustomerError::InFile } else { CustomerError::Unknown });
@@ -331,7 +333,7 @@ impl CustomerRegistry {
         let renewed = PendingChange { table: &table, change: Some((id, None)), fixtures: &fixtures, now }
             .dependents(id)?;
         drop(table);
-        let mut table = self.write();
+        let mut table = self.api_customers.write();
         table.remove(id);
         insert(&mut table, renewed);
         Ok(())
@@ -339,30 +341,22 @@ impl CustomerRegistry {
 
     /// Removes all customers of the admin API and returns their ids.
     pub fn clear(&self) -> Vec<CustomerId> {
-        let _lock = self.write_lock();
-        std::mem::take(&mut *self.write()).into_keys().collect()
+        let _lock = self.write_lock.lock();
+        std::mem::take(&mut *self.api_customers.write()).into_keys().collect()
     }
 
     /// Removes expired customers and returns their ids. Customers that extend them stay unchanged, and are resolved again when a
     /// customer is created under such an id.
     pub fn remove_expired(&self, now: Timestamp) -> Vec<CustomerId> {
-        if self.read().values().all(|customer| customer.is_active(now)) {
+        if self.api_customers.read().values().all(|customer| customer.is_active(now)) {
             return Vec::new();
         }
-        let _lock = self.write_lock();
-        self.write().extract_if(.., |_, customer| !customer.is_active(now)).map(|(id, _)| id).collect()
-    }
-
-    fn write_lock(&self) -> MutexGuard<'_, ()> {
-        self.write_lock.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn read(&self) -> RwLockReadGuard<'_, Table> {
-        self.api_customers.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn write(&self) -> RwLockWriteGuard<'_, Table> {
-        self.api_customers.write().unwrap_or_else(PoisonError::into_inner)
+        let _lock = self.write_lock.lock();
+        self.api_customers
+            .write()
+            .extract_if(.., |_, customer| !customer.is_active(now))
+            .map(|(id, _)| id)
+            .collect()
     }
 }
 

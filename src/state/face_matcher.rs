@@ -1,6 +1,6 @@
 //! Face matcher shared by all requests: the enrolled identities, and a cache of perceptual hashes.
 
-use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use parking_lot::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::domain::evidence::Photo;
 use crate::domain::matcher::hash::ProbeHash;
@@ -41,12 +41,12 @@ impl FaceMatcher {
 
     /// Locks the identities enrolled over the admin API, for reading.
     pub fn enrolled(&self) -> RwLockReadGuard<'_, Enrolled> {
-        self.enrolled.read().unwrap_or_else(PoisonError::into_inner)
+        self.enrolled.read()
     }
 
     /// Locks the identities enrolled over the admin API, for writing.
     pub fn enrolled_mut(&self) -> RwLockWriteGuard<'_, Enrolled> {
-        self.enrolled.write().unwrap_or_else(PoisonError::into_inner)
+        self.enrolled.write()
     }
 
     /// Returns all identities in `scope` that match this photo with a score of at least `threshold`.
@@ -68,13 +68,7 @@ impl FaceMatcher {
             }
             galleries.find_map(|gallery| gallery.picture(&sha256)).map(|picture| *picture.small())
         };
-        let small = || {
-            known.or_else(|| {
-                decode_small(&photo.file(), || {
-                    self.large_photo.lock().unwrap_or_else(PoisonError::into_inner)
-                })
-            })
-        };
+        let small = || known.or_else(|| decode_small(&photo.file(), || self.large_photo.lock()));
         Probe { sha256, hash: self.hashes.get_or_compute(&sha256, || ProbeHash::of(&small()?)) }
     }
 }

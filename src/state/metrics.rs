@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -245,7 +245,7 @@ impl Metrics {
         if entry.ordinal.is_none() {
             return "unknown".to_owned();
         }
-        let mut customers = self.customers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut customers = self.customers.lock();
         if !customers.contains(&entry.customer_id) {
             if customers.len() >= MAX_CUSTOMERS {
                 return "other".to_owned();

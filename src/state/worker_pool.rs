@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 use std::future::poll_fn;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use serde::Serialize;
 
 use crate::domain::capacity::{Availability, Capacity, ServiceQueue, Ticket};
@@ -28,25 +29,21 @@ impl WorkerPool {
         Arc::new(WorkerPool(Mutex::new(PoolState { queue, wakers: HashMap::new() })))
     }
 
-    fn state(&self) -> MutexGuard<'_, PoolState> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Locks the pool. No other request can reserve or release a slot meanwhile, so hold the guard briefly.
     #[must_use]
     pub fn lock(self: &Arc<Self>) -> PoolGuard<'_> {
-        PoolGuard { pool: self, state: self.state() }
+        PoolGuard { pool: self, state: self.0.lock() }
     }
 
     /// Returns a copy of the pool, for a dry run. Nothing that is done to it reaches the original.
     #[must_use]
     pub fn copy(&self) -> Arc<WorkerPool> {
-        let queue = self.state().queue.clone();
+        let queue = self.0.lock().queue.clone();
         Arc::new(WorkerPool(Mutex::new(PoolState { queue, wakers: HashMap::new() })))
     }
 
     fn resize(&self, workers: usize, queue: usize) {
-        let mut state = self.state();
+        let mut state = self.0.lock();
         if (state.queue.workers, state.queue.queue) == (workers, queue) {
             return;
         }
@@ -57,7 +54,7 @@ impl WorkerPool {
     }
 
     fn gauge(&self, customer_id: Option<&str>) -> CapacityGauge {
-        let queue = &self.state().queue;
+        let queue = &self.0.lock().queue;
         CapacityGauge {
             customer_id: customer_id.map(str::to_owned),
             workers: queue.workers,
@@ -107,7 +104,7 @@ impl Slot {
     }
 
     fn poll_worker(&self, context: &Context<'_>) -> Poll<()> {
-        let mut state = self.pool.state();
+        let mut state = self.pool.0.lock();
         if !state.queue.waits(self.ticket) {
             return Poll::Ready(());
         }
@@ -124,7 +121,7 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        let mut state = self.pool.state();
+        let mut state = self.pool.0.lock();
         state.wakers.remove(&self.ticket);
         let next = state.queue.leave(self.ticket);
         let waker = next.and_then(|next| state.wakers.remove(&next));
@@ -159,7 +156,7 @@ impl WorkerPools {
     /// Returns the pool of this owner (`None`: the shared one), resized to this capacity; created on first use.
     #[must_use]
     pub fn of(&self, owner: Option<&str>, capacity: &Capacity) -> Arc<WorkerPool> {
-        let mut pools = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pools = self.0.lock();
         let fresh = || WorkerPool::new(capacity.workers, capacity.queue);
         let pool = Arc::clone(pools.entry(owner.map(str::to_owned)).or_insert_with(fresh));
         drop(pools);
@@ -174,13 +171,13 @@ impl WorkerPools {
         for (owner, capacity) in &named {
             let _ = self.of(*owner, capacity);
         }
-        let mut pools = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pools = self.0.lock();
         pools.retain(|owner, _| named.iter().any(|(name, _)| *name == owner.as_deref()));
     }
 
     /// Removes a customer's pool. Requests in it keep it until they end.
     pub fn forget(&self, customer_id: &str) {
-        let mut pools = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pools = self.0.lock();
         pools.remove(&Some(customer_id.to_owned()));
     }
 
@@ -219,7 +216,7 @@ mod tests {
         drop(first);
         assert!(is_served(&second));
         drop(second);
-        assert_eq!((counts(&pool), pool.state().wakers.len()), ((0, 0, 2, 1), 0));
+        assert_eq!((counts(&pool), pool.0.lock().wakers.len()), ((0, 0, 2, 1), 0));
     }
 
     #[test]
@@ -228,7 +225,7 @@ mod tests {
         let (first, second) = (reserve(&pool).unwrap(), reserve(&pool).unwrap());
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let waiting = std::thread::spawn(move || runtime.block_on(second.wait_for_worker()));
-        while pool.state().wakers.is_empty() {
+        while pool.0.lock().wakers.is_empty() {
             std::thread::yield_now();
         }
         drop(first);

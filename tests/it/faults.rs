@@ -3,13 +3,14 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use dukcapil_fr_sim::internals::domain::faults::KINDS;
 use dukcapil_fr_sim::internals::state::timer::Timer;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
 use serde_json::json;
 
 use crate::support::{Sim, http, parse, write_fixture};
@@ -20,7 +21,7 @@ struct Recorder(Mutex<Vec<Duration>>);
 
 impl Timer for Recorder {
     fn sleep(&self, time: Duration) -> BoxFuture<'static, ()> {
-        self.0.lock().unwrap().push(time);
+        self.0.lock().push(time);
         std::future::ready(()).boxed()
     }
 }
@@ -81,7 +82,7 @@ impl Rig {
     }
 
     fn waits(&self) -> Vec<Duration> {
-        self.timer.0.lock().unwrap().clone()
+        self.timer.0.lock().clone()
     }
 
     fn fault_record(&self) -> serde_json::Value {
@@ -357,7 +358,7 @@ struct Held(Mutex<Vec<tokio::sync::oneshot::Sender<()>>>);
 impl Timer for Held {
     fn sleep(&self, _: Duration) -> BoxFuture<'static, ()> {
         let (release, held) = tokio::sync::oneshot::channel();
-        self.0.lock().unwrap().push(release);
+        self.0.lock().push(release);
         held.map(drop).boxed()
     }
 }
@@ -365,7 +366,7 @@ impl Timer for Held {
 impl Held {
     fn release(&self) {
         loop {
-            if let Some(release) = self.0.lock().unwrap().pop() {
+            if let Some(release) = self.0.lock().pop() {
                 let _ = release.send(());
                 return;
             }

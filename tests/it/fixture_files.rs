@@ -1,12 +1,13 @@
 //! Fixtures on disk: edits are reloaded completely or not at all.
 
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use dukcapil_fr_sim::internals::config::Problem;
 use dukcapil_fr_sim::internals::state::journal::Entry;
 use dukcapil_fr_sim::internals::state::observer::Observer;
+use parking_lot::Mutex;
 
 use crate::support::{Sim, write_fixture};
 
@@ -44,7 +45,7 @@ impl Watched {
 
     fn edit(&self, text: &str) -> Result<usize, String> {
         write_fixture(self.directory.path(), "customers/c.toml", text);
-        self.news.lock().unwrap().recv_timeout(Duration::from_secs(30)).expect("news within half a minute")
+        self.news.lock().recv_timeout(Duration::from_secs(30)).expect("news within half a minute")
     }
 }
 
@@ -86,7 +87,7 @@ fn a_missing_directory_is_rejected_and_reloaded_when_it_is_restored() {
     let watched = Watched::start("extends = 'demo'\npolicy = { max_results = 3 }");
     let most = || watched.sim.call("c", watched.sim.request().text()).json()["maxResults"].clone();
     let heard = |wanted: &dyn Fn(&Result<usize, String>) -> bool| {
-        let news = watched.news.lock().unwrap();
+        let news = watched.news.lock();
         while !wanted(&news.recv_timeout(Duration::from_secs(30)).expect("news within half a minute")) {}
     };
     std::fs::remove_dir_all(watched.directory.path()).unwrap();

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -15,6 +15,7 @@ use dukcapil_fr_sim::internals::state::journal::{
 use dukcapil_fr_sim::internals::state::timer::Timer;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
 use schemars::schema_for;
 use serde_json::{Value, json};
 
@@ -27,7 +28,7 @@ struct Held(Mutex<Vec<(Duration, tokio::sync::oneshot::Sender<()>)>>);
 impl Timer for Held {
     fn sleep(&self, time: Duration) -> BoxFuture<'static, ()> {
         let (release, held) = tokio::sync::oneshot::channel();
-        self.0.lock().unwrap().push((time, release));
+        self.0.lock().push((time, release));
         held.map(drop).boxed()
     }
 }
@@ -36,7 +37,7 @@ impl Held {
     /// Waits for a sleep of this length and ends it.
     fn release(&self, time: Duration) {
         loop {
-            let mut held = self.0.lock().unwrap();
+            let mut held = self.0.lock();
             if let Some(index) = held.iter().position(|(length, _)| *length == time) {
                 let _ = held.remove(index).1.send(());
                 return;
@@ -48,7 +49,7 @@ impl Held {
 
     /// Waits until a sleep of this length has begun.
     fn awaited(&self, time: Duration) {
-        while !self.0.lock().unwrap().iter().any(|(length, _)| *length == time) {
+        while !self.0.lock().iter().any(|(length, _)| *length == time) {
             thread::yield_now();
         }
     }

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use dukcapil_fr_sim::internals::state::timer::Timer;
 use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
 
 use crate::capacity;
 use crate::support::{Answer, Body, SITIS_NIK, Sim, http, parse, write_fixture};
@@ -66,13 +67,13 @@ struct Recorder(Mutex<Vec<Duration>>);
 
 impl Recorder {
     fn times(&self) -> Vec<Duration> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.lock().clone()
     }
 }
 
 impl Timer for Recorder {
     fn sleep(&self, time: Duration) -> BoxFuture<'static, ()> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(time);
+        self.0.lock().push(time);
         Box::pin(std::future::ready(()))
     }
 }

@@ -9,7 +9,6 @@ use super::{ApiError, Json, json};
 use crate::base::time;
 use crate::domain::quota::QuotaView;
 use crate::http::state::AppState;
-use crate::state::customer_state;
 
 /// Change of a customer's quota: the limit, today's usage, or both.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -54,7 +53,7 @@ pub async fn change(
     let engine = &shared.engine;
     let customer = super::customer(&shared, &customer_id)?;
     let shared_state = engine.states.of(&customer.id);
-    let mut state = customer_state::lock(&shared_state);
+    let mut state = shared_state.lock();
     let day = time::jakarta_day(engine.now_of(&state));
     if let Some(per_day) = change.per_day {
         state.set_per_day(per_day);

@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 use super::{ApiError, Json, Removed, customer, json};
 use crate::domain::rules::{Draw, Rule, RuleSpec};
 use crate::http::state::AppState;
-use crate::state::customer_state;
 
 /// A customer's rules.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -137,7 +136,7 @@ pub async fn preview(
         return Err(unknown_rule(&request.customer_id, name).path("/rule"));
     }
     let shared_state = engine.states.of(&customer.id);
-    let state = customer_state::lock(&shared_state);
+    let state = shared_state.lock();
     let now = engine.now_of(&state);
     let seed = (engine.seed(), customer.id.as_str());
     let draws = |rule: &Rule| state.scenario.preview(rule, seed, now, request.count);
@@ -162,7 +161,7 @@ pub async fn read_state(
     customer_id: web::Path<String>,
 ) -> Result<HttpResponse, ApiError> {
     let shared_state = shared.engine.states.of(&customer(&shared, &customer_id)?.id);
-    let state = customer_state::lock(&shared_state).scenario.state.clone();
+    let state = shared_state.lock().scenario.state.clone();
     Ok(json(&ScenarioState { state }))
 }
 
@@ -175,6 +174,6 @@ pub async fn change_state(
     if input.state.len() > 256 {
         return Err(ApiError::invalid("a state has at most 256 bytes").path("/state"));
     }
-    customer_state::lock(&shared_state).scenario.state.clone_from(&input.state);
+    shared_state.lock().scenario.state.clone_from(&input.state);
     Ok(json(&input))
 }

@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 /// Who is connected.
 #[derive(Debug, Default)]
@@ -31,7 +33,7 @@ impl ConnectionLimiter {
         most: usize,
         most_per_peer: Option<usize>,
     ) -> Result<ConnectionPermit, bool> {
-        let mut taken = seats.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = seats.0.lock();
         let of_peer = taken.by_peer.get(&peer).copied().unwrap_or(0);
         if taken.all >= most || most_per_peer.is_some_and(|most| of_peer >= most) {
             taken.refused += 1;
@@ -46,7 +48,7 @@ impl ConnectionLimiter {
 
 impl Drop for ConnectionPermit {
     fn drop(&mut self) {
-        let mut taken = self.seats.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = self.seats.0.lock();
         taken.all -= 1;
         if let Some(count) = taken.by_peer.get_mut(&self.peer) {
             *count -= 1;

@@ -142,11 +142,11 @@ async fn until_stopping(shared: &AppState) {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
     use std::time::Instant;
 
     use futures_util::FutureExt;
     use futures_util::future::BoxFuture;
+    use parking_lot::Mutex;
 
     use super::*;
 
@@ -155,12 +155,12 @@ mod tests {
 
     impl Timer for Sluggish {
         fn sleep(&self, time: Duration) -> BoxFuture<'static, ()> {
-            *self.0.lock().unwrap() += time + Duration::from_millis(1);
+            *self.0.lock() += time + Duration::from_millis(1);
             std::future::ready(()).boxed()
         }
 
         fn now(&self) -> Instant {
-            *self.0.lock().unwrap()
+            *self.0.lock()
         }
     }
 

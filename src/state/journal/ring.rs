@@ -5,9 +5,10 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
+use parking_lot::Mutex;
 use tokio::sync::broadcast;
 
 use super::recent::{Earlier, RecentIndex};
@@ -113,7 +114,7 @@ impl Journal {
     /// Adds an entry: assigns its id, and a warning when it repeats an earlier one by its marks. Returns the entry, for
     /// [`Journal::end`].
     pub fn add(&self, mut entry: Entry, marks: RequestMarks) -> Arc<Entry> {
-        let mut ring = self.lock();
+        let mut ring = self.ring.lock();
         ring.last_id += 1;
         entry.id = ring.last_id;
         entry.warnings.extend(ring.repetition(&marks));
@@ -135,14 +136,14 @@ impl Journal {
     /// Returns the warning that a request with these marks would get: it repeats an earlier one, or comes too soon after its failure.
     #[must_use]
     pub fn repetition(&self, marks: &RequestMarks) -> Option<Warning> {
-        self.lock().repetition(marks)
+        self.ring.lock().repetition(marks)
     }
 
     /// Sets how a request ended, `now` in real time, and appends its entry to the file, even if the ring has dropped it. Returns an error only when
     /// writing begins to fail: a full disk does not stop the endpoint and is reported once.
     pub fn end(&self, entry: &Arc<Entry>, state: State, elapsed_us: u64, now: Instant) -> Option<io::Error> {
         {
-            let _in_order = self.lock();
+            let _in_order = self.ring.lock();
             entry.end(state, elapsed_us, now);
             self.publish(JournalEvent::Ended(Arc::clone(entry)));
         }
@@ -158,7 +159,7 @@ impl Journal {
         let file = self.file.as_ref()?;
         let mut line = serde_json::to_vec(entry).unwrap_or_default();
         line.push(b'\n');
-        let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut file = file.lock();
         let error = file.0.write_all(&line).err();
         let begins_to_fail = error.is_some() && !file.1;
         file.1 = error.is_some();
@@ -168,7 +169,7 @@ impl Journal {
     /// Returns all entries, newest first, and the number of dropped entries. Only copying them holds the lock.
     #[must_use]
     pub fn entries(&self) -> (Vec<Arc<Entry>>, u64) {
-        let ring = self.lock();
+        let ring = self.ring.lock();
         (ring.entries.iter().rev().map(|kept| Arc::clone(&kept.entry)).collect(), ring.dropped)
     }
 
@@ -189,7 +190,7 @@ impl Journal {
     /// the simulator: the subscription then starts at the beginning.
     #[must_use]
     pub fn follow(&self, id: u64) -> Subscription {
-        let ring = self.lock();
+        let ring = self.ring.lock();
         let id = if id > ring.last_id { 0 } else { id };
         let start = ring.entries.partition_point(|kept| kept.entry.id <= id);
         let missed = ring.entries.range(start..).flat_map(|Kept { entry, .. }| {
@@ -204,26 +205,26 @@ impl Journal {
     /// Returns how much the journal holds.
     #[must_use]
     pub fn fill(&self) -> Usage {
-        let ring = self.lock();
+        let ring = self.ring.lock();
         Usage { entries: ring.entries.len(), bytes: ring.bytes, dropped: ring.dropped }
     }
 
     /// Returns how many entries were added so far.
     #[must_use]
     pub fn count(&self) -> u64 {
-        self.lock().last_id
+        self.ring.lock().last_id
     }
 
     /// Returns the entry with this id, if it is still kept.
     #[must_use]
     pub fn get(&self, id: u64) -> Option<Arc<Entry>> {
-        self.lock().find(id).map(|kept| Arc::clone(&kept.entry))
+        self.ring.lock().find(id).map(|kept| Arc::clone(&kept.entry))
     }
 
     /// Removes all entries, or one customer's, including those in flight. Returns how many. Ids continue, and cleared entries do not
     /// count as dropped.
     pub fn clear(&self, customer_id: Option<&str>) -> usize {
-        let mut ring = self.lock();
+        let mut ring = self.ring.lock();
         let before = ring.entries.len();
         let is_kept = |kept: &Kept| customer_id.is_some_and(|cleared| kept.entry.customer_id != cleared);
         let Ring { entries, recent, .. } = &mut *ring;
@@ -252,7 +253,7 @@ impl Journal {
     }
 
     fn replace(&self, entry: Arc<Entry>) {
-        let mut ring = self.lock();
+        let mut ring = self.ring.lock();
         // The entry may have been cleared meanwhile.
         if let Ok(index) = ring.entries.binary_search_by_key(&entry.id, |kept| kept.entry.id) {
             ring.entries[index].entry = entry;
@@ -262,11 +263,7 @@ impl Journal {
     /// Number of marks in the index of recent requests.
     #[cfg(test)]
     pub(super) fn indexed(&self) -> usize {
-        self.lock().recent.len()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Ring> {
-        self.ring.lock().unwrap_or_else(PoisonError::into_inner)
+        self.ring.lock().recent.len()
     }
 }
 
@@ -338,7 +335,7 @@ mod tests {
         assert!(journal.get(1).is_none() && journal.get(3).is_none());
         assert_eq!(journal.get(2).map(|entry| entry.customer_id.clone()).as_deref(), Some("b"));
         assert_eq!(journal.clear(None), 2);
-        assert_eq!(journal.lock().bytes, 0);
+        assert_eq!(journal.ring.lock().bytes, 0);
         assert_eq!(journal.add(entry("a", Code::FOUND), RequestMarks::default()).id, 5);
         assert_eq!(journal.entries().1, 0, "cleared is not dropped");
     }
