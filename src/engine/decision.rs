@@ -107,25 +107,22 @@ pub fn may_skip_checks(rules: &[Arc<Rule>]) -> bool {
 }
 
 /// Tries the rules that skip the checks. When one fires, the answer is a rule's, whatever was sent: nobody is authenticated, so nothing
-/// is charged and no worker is occupied. Otherwise returns what rules decided so far, for [`decide`].
-///
-/// # Errors
-/// The effects so far, when the checks are to be made.
+/// is charged and no worker is occupied. Returns `None` when the checks are to be made; `asked.effects` is what rules decided so far.
 pub fn decide_without_checks<'a>(
     state: &mut CustomerState,
     customer: &Customer,
-    mut asked: Asked<'a>,
-) -> Result<Decision<'a>, RuleEffects> {
+    asked: &mut Asked<'a>,
+) -> Option<Decision<'a>> {
     let mut changed =
         try_rules(state, leading_rules(asked.rules), &asked.facts, asked.draws, &mut asked.effects);
     if !asked.effects.skips_checks {
-        return Err(asked.effects);
+        return None;
     }
     changed.extend(try_rules(state, other_rules(asked.rules), &asked.facts, asked.draws, &mut asked.effects));
     let reply = asked.effects.reply.as_ref().map(|(reply, _)| reply.clone());
     let reply = reply.unwrap_or_else(|| Reply::of_code(Code::FOUND));
     let candidates = reply.candidates().map(<[Candidate]>::to_vec).unwrap_or_default();
-    Ok(Decision {
+    Some(Decision {
         at: asked.facts.now,
         outcome: None,
         reply,
@@ -136,7 +133,7 @@ pub fn decide_without_checks<'a>(
         quota: state.quota(time::jakarta_day(asked.facts.now), customer.per_day),
         charged: false,
         occupies_worker: false,
-        effects: asked.effects,
+        effects: std::mem::take(&mut asked.effects),
         counters_overflowed: state.scenario.take_overflow(),
         changed,
     })
@@ -348,10 +345,10 @@ mod tests {
 
         /// Decides as the engine does: by the rules that skip the checks, else by the checks and the other rules.
         fn decide(&self, state: &mut CustomerState) -> Seen {
-            let asked = match decide_without_checks(state, &self.customer, self.asked(&[])) {
-                Ok(decision) => return Seen::of(&decision),
-                Err(effects) => Asked { effects, ..self.asked(&[]) },
-            };
+            let mut asked = self.asked(&[]);
+            if let Some(decision) = decide_without_checks(state, &self.customer, &mut asked) {
+                return Seen::of(&decision);
+            }
             let opened = |plain: &str| Credential::Opened { plain: plain.to_owned(), line_breaks: false };
             let (user_id, password) = (opened("user"), opened(self.password));
             let evidence = Evidence { user_id, password, photo: None, owner_of_user_id: None };

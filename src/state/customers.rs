@@ -30,7 +30,12 @@ pub struct CustomerRegistry {
 }
 
 /// A customer's specification as written, and when the customer expires.
-pub type SpecAndExpiry = (CustomerSpec, Option<Timestamp>);
+#[derive(Clone, Debug)]
+pub struct SpecAndExpiry {
+    pub spec: CustomerSpec,
+    /// On the simulator's clock; `None`: it never expires.
+    pub expires: Option<Timestamp>,
+}
 
 /// A customer created over the admin API.
 #[derive(Debug)]
@@ -213,8 +218,11 @@ impl CustomerRegistry {
 
     /// Returns a customer's specification as written, without inheritance, and its expiry.
     fn spec_and_expiry(&self, id: &str) -> Option<SpecAndExpiry> {
-        let found = self.read().get(id).map(|found| (found.spec.clone(), found.expires));
-        found.or_else(|| Some((self.fixtures_guard().spec(id)?.clone(), None)))
+        let found = self
+            .read()
+            .get(id)
+            .map(|found| SpecAndExpiry { spec: found.spec.clone(), expires: found.expires });
+        found.or_else(|| Some(SpecAndExpiry { spec: self.fixtures_guard().spec(id)?.clone(), expires: None }))
     }
 
     /// Replaces the fixtures; the API customers now overlay the new ones. Returns a message for each API customer that can no longer
@@ -287,7 +295,7 @@ impl CustomerRegistry {
     fn insert(
         &self,
         id: &CustomerId,
-        (spec, expires): SpecAndExpiry,
+        SpecAndExpiry { spec, expires }: SpecAndExpiry,
         now: Timestamp,
     ) -> Result<CustomerEntry, CustomerError> {
         let fixtures = self.fixtures();
@@ -435,7 +443,7 @@ impl<'a> PendingChange<'a> {
         }
     }
 
-    fn spec(&self, (layer, id): (Layer, &CustomerId)) -> Option<&'a CustomerSpec> {
+    fn spec(&self, layer: Layer, id: &CustomerId) -> Option<&'a CustomerSpec> {
         match layer {
             Layer::Api => self.api_spec(id),
             Layer::File => self.fixtures.spec(id.as_str()),
@@ -448,7 +456,7 @@ impl<'a> PendingChange<'a> {
         let mut specs: Vec<&CustomerSpec> = self.api_spec(id).into_iter().collect();
         while let Some(base) = specs.last().and_then(|spec| spec.extends.as_ref()) {
             let layer = self.base_layer(base, &chain)?;
-            specs.extend(self.spec((layer, base)));
+            specs.extend(self.spec(layer, base));
             chain.push((layer, base.clone()));
         }
         let merged = specs.iter().rev().fold(CustomerSpec::default(), |merged, spec| merged.overlaid(spec));
