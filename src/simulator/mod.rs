@@ -35,10 +35,10 @@ use file_watch::FileWatcher;
 use servers::Running;
 use setup::TestError;
 
-/// Max concurrent admin calls that wait for requests.
+/// Max concurrent admin calls that wait for requests; 429 above it.
 const MAX_WAITS: usize = 256;
 
-/// Max concurrent readers of the event stream.
+/// Max concurrent readers of the event stream; 429 above it.
 const MAX_READERS: usize = 64;
 
 /// Error of starting a simulator.
