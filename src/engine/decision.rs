@@ -1,5 +1,8 @@
 //! The step that decides, pure over a customer's state: it looks at the quota, draws the rules, charges, and says which fields of the
 //! state it changed. It knows no lock, clock, wait or I/O, so it can be run again, and on a copy: that is what an explanation does.
+//!
+//! A rule that replaces the answer replaces what is said, not the work: the request still occupies a worker of the matcher. Only a rule
+//! with `checks = "skip"` occupies none and charges nothing.
 
 use std::fmt;
 use std::sync::Arc;

@@ -30,10 +30,10 @@ use crate::state::metrics::Metrics;
 use crate::state::observer::{NoopObserver, Observer};
 use crate::state::timer::{RealTimer, Timer};
 
-/// Max concurrent admin calls that wait for requests.
+/// Max concurrent admin calls that wait for requests; 429 above it.
 const MAX_WAITS: usize = 256;
 
-/// Max concurrent readers of the event stream.
+/// Max concurrent readers of the event stream; 429 above it.
 const MAX_READERS: usize = 64;
 
 /// Configuration of a simulator. Everything has a default: free ports on loopback, a new key, the built-in fixtures, the system's

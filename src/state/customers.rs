@@ -2,6 +2,16 @@
 //!
 //! An API customer may extend any customer; its base is searched first among the API customers, then in the files. Customers in
 //! files extend only customers in files.
+//!
+//! The fixtures stay one immutable snapshot. An API customer is resolved against it when it is created or changed, when a customer that
+//! it extends changes, and on a reload. One that a reload makes unresolvable stays unchanged, with a warning. A change is rejected only
+//! for the dependents that it makes invalid itself: the base of another one may have expired long ago.
+//!
+//! Changes are serialized. Readers wait only for the insertion into the table, not for the resolution, which may generate a key. A
+//! request looks its customer up once, when it is admitted.
+//!
+//! A time to live runs on the simulator's clock, not on the customer's own: a test may move its customer's clock over midnight without
+//! losing the customer.
 
 use std::collections::BTreeMap;
 use std::fmt;
