@@ -1,4 +1,7 @@
 # One static binary in an empty image, and a directory for its keys. docs/container.md explains how to use it.
+#
+# There is no other file, so the binary itself prints the third-party notices and runs the health check. There is no VOLUME: it would
+# leave an unnamed volume behind for every container.
 
 FROM rust:1.91-bookworm AS build
 WORKDIR /source

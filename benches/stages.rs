@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dukcapil_fr_sim::internals::config::{self, Fixtures};
-use dukcapil_fr_sim::internals::domain::answer::{AnswerOverrides, Echo, compose};
+use dukcapil_fr_sim::internals::domain::answer::{AnswerContent, AnswerOverrides, Echo, compose};
 use dukcapil_fr_sim::internals::domain::evidence::{Photo, credential};
 use dukcapil_fr_sim::internals::domain::limits::Limits;
 use dukcapil_fr_sim::internals::domain::matcher::Gallery;
@@ -88,16 +88,15 @@ const STAGES: [Work; 9] = [
     }),
     ("render", "an answer with one candidate", |_| {
         let candidates = vec![Candidate { nik: "3174055708909001".to_owned(), score: 14.5 }];
-        let echo = Echo { transaction_id: Some("T-1"), threshold: Some(7.0) };
-        let policy = Policy::default();
-        let answer = compose(
-            &Code::FOUND,
-            echo,
-            &policy,
-            QuotaView::default(),
+        let content = AnswerContent {
+            code: &Code::FOUND,
+            echo: Echo { transaction_id: Some("T-1"), threshold: Some(7.0) },
+            quota: QuotaView::default(),
             candidates,
-            AnswerOverrides::default(),
-        );
+            overrides: AnswerOverrides::default(),
+        };
+        let policy = Policy::default();
+        let answer = compose(content, &policy);
         black_box(answer.render(policy.layout));
     }),
     ("answer", "whole evaluation, everything cached", |inputs| {

@@ -5,6 +5,9 @@
 //   await customer.delete();                    // so tests can run in parallel
 //
 // The binary is FRSIM_BINARY, or `dukcapil-fr-sim` on the PATH, or the newest build in a `target` directory above this file.
+//
+// A started simulator is ready when it prints a line; then the port file has its addresses. Reading the line needs no polling and ends
+// when the process ends. It is stopped by `POST /shutdown`, which works on every operating system, unlike signals.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";

@@ -3,6 +3,9 @@
 In conftest.py: `pytest_plugins = ["dukcapil_fr_sim"]`. Each test that uses the fixture `customer` gets its own customer on one
 simulator per session: its own account, rules, quota, clock and view of the journal, so tests can run in parallel.
 The binary is FRSIM_BINARY, or `dukcapil-fr-sim` on the PATH, or the newest build in a `target` directory above this file.
+
+A started simulator is ready when it prints a line; then the port file has its addresses. Reading the line needs no polling and ends
+when the process ends. It is stopped by `POST /shutdown`, which works on every operating system, unlike signals.
 """
 
 import contextlib

@@ -1,5 +1,5 @@
 //! Deterministic random numbers: the same (seed, customer, rule, purpose, ordinal) yields the same numbers on every machine and
-//! after every restart.
+//! after every restart. They come from ChaCha8, seeded by the SHA-256 of these five values.
 
 use rand::rngs::ChaCha8Rng;
 use rand::{Rng, RngExt, SeedableRng};

@@ -1,4 +1,4 @@
-//! Instants and calendar days in Jakarta time (UTC+7 all year, since 1964).
+//! Instants and calendar days in Jakarta time (UTC+7 all year, since 1964). The fixed offset makes time zone data unnecessary.
 
 use jiff::Timestamp;
 use jiff::civil::Date;

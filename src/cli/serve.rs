@@ -187,7 +187,8 @@ fn builder(
         .observer(observer))
 }
 
-/// Writes the port file and prints the ready line, the only line on stdout.
+/// Writes the port file and prints the ready line, the only line on stdout. As JSON, the ready line equals the port file: `admin` is null
+/// when the admin API is off.
 fn announce(simulator: &Simulator, log: LogFormat, port_file: Option<&Path>) -> Result<(), Failure> {
     let addresses = json!({ "endpoint": simulator.url(), "admin": simulator.admin_url() });
     if let Some(path) = port_file {

@@ -52,8 +52,8 @@ pub fn built_in() -> Files {
 pub fn read(directory: Option<&Path>) -> Result<Files, Problem> {
     let mut files = built_in();
     if let Some(root) = directory {
-        read_into(&mut files, root, "").map_err(|(path, error)| {
-            Problem::of_file(&path.display().to_string(), format!("cannot be read: {error}"))
+        read_into(&mut files, root, "").map_err(|ReadError { path, source }| {
+            Problem::of_file(&path.display().to_string(), format!("cannot be read: {source}"))
         })?;
     }
     Ok(files)
@@ -85,15 +85,18 @@ pub(crate) fn concerns(name: &str) -> bool {
     is_fixture(name) || is_folder(name) || name == "..data"
 }
 
-pub(super) fn read_into(
-    files: &mut Files,
-    root: &Path,
-    subdirectory: &str,
-) -> Result<(), (PathBuf, io::Error)> {
+/// A file or directory that cannot be read.
+#[derive(Debug)]
+pub(super) struct ReadError {
+    pub path: PathBuf,
+    pub source: io::Error,
+}
+
+pub(super) fn read_into(files: &mut Files, root: &Path, subdirectory: &str) -> Result<(), ReadError> {
     let directory = root.join(subdirectory);
-    let entries = fs::read_dir(&directory).map_err(|error| (directory.clone(), error))?;
+    let entries = fs::read_dir(&directory).map_err(|source| ReadError { path: directory.clone(), source })?;
     for entry in entries {
-        let entry = entry.map_err(|error| (directory.clone(), error))?;
+        let entry = entry.map_err(|source| ReadError { path: directory.clone(), source })?;
         let Ok(file_name) = entry.file_name().into_string() else { continue };
         let name = if subdirectory.is_empty() { file_name } else { format!("{subdirectory}/{file_name}") };
         if is_fixture(&name) || is_folder(&name) {
@@ -103,15 +106,15 @@ pub(super) fn read_into(
     Ok(())
 }
 
-pub(super) fn read_entry(files: &mut Files, root: &Path, name: String) -> Result<(), (PathBuf, io::Error)> {
+pub(super) fn read_entry(files: &mut Files, root: &Path, name: String) -> Result<(), ReadError> {
     let path = root.join(&name);
     // Follows symbolic links: a mounted configuration consists of them.
-    let metadata = fs::metadata(&path).map_err(|error| (path.clone(), error))?;
+    let metadata = fs::metadata(&path).map_err(|source| ReadError { path: path.clone(), source })?;
     if metadata.is_dir() && is_folder(&name) {
         return read_into(files, root, &name);
     }
     if metadata.is_file() && is_fixture(&name) {
-        let bytes = fs::read(&path).map_err(|error| (path.clone(), error))?;
+        let bytes = fs::read(&path).map_err(|source| ReadError { path: path.clone(), source })?;
         // Memory: an unchanged copy, as `init` writes it, shares the bytes of the built-in file.
         let built_in = files.remove(&name).map(|file| file.bytes).filter(|known| *known == bytes);
         let bytes = built_in.unwrap_or(Cow::Owned(bytes));
@@ -121,8 +124,8 @@ pub(super) fn read_entry(files: &mut Files, root: &Path, name: String) -> Result
 }
 
 /// Ignores files that do not exist: dangling links, and files removed since the directory was listed.
-pub(super) fn ignore_not_found(failed: (PathBuf, io::Error)) -> Result<(), (PathBuf, io::Error)> {
-    if failed.1.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(failed) }
+pub(super) fn ignore_not_found(failed: ReadError) -> Result<(), ReadError> {
+    if failed.source.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(failed) }
 }
 
 /// Writes the built-in files into `directory`.

@@ -24,16 +24,20 @@ pub struct AnswerOverrides<'a> {
     pub shape: Option<Shape>,
 }
 
+/// Content of an answer, before the policy is applied.
+#[derive(Clone, Debug)]
+pub struct AnswerContent<'a> {
+    pub code: &'a Code,
+    pub echo: Echo<'a>,
+    pub quota: QuotaView,
+    pub candidates: Vec<Candidate>,
+    pub overrides: AnswerOverrides<'a>,
+}
+
 /// Builds an answer.
 #[must_use]
-pub fn compose(
-    code: &Code,
-    echo: Echo,
-    policy: &Policy,
-    quota: QuotaView,
-    candidates: Vec<Candidate>,
-    overrides: AnswerOverrides,
-) -> Answer {
+pub fn compose(content: AnswerContent, policy: &Policy) -> Answer {
+    let AnswerContent { code, echo, quota, candidates, overrides } = content;
     let message = code.message();
     let message = if policy.trim_messages { message.trim() } else { message };
     Answer {

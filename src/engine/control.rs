@@ -1,4 +1,4 @@
-//! What is steered from outside: customers, rules, clocks and quotas, and the way back to the beginning.
+//! What the admin API and the library change: customers, rules, clocks, quotas, the gallery; and the reset of each.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -17,15 +17,15 @@ use crate::domain::matcher;
 use crate::domain::rules::{Rule, RuleSpec};
 use crate::state::clock::{ClockMove, ClockReading};
 use crate::state::customer_state::{self, CustomerState};
-use crate::state::customers::{CustomerEntry, CustomerError, CustomerInput};
+use crate::state::customers::{CustomerEntry, CustomerError, CustomerInput, SpecAndExpiry};
 
-/// Rules of one customer that are put over the admin API, at most.
+/// Max rules of one customer that are created over the admin API.
 const MAX_PUT_RULES: usize = 1000;
 
-/// The customer that a made-up one extends when it names none.
+/// The customer that a generated one extends when it names none.
 const DEFAULT_BASE: &str = "demo";
 
-/// What `POST /reset` takes back to the beginning.
+/// What `POST /reset` resets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Scope {
@@ -33,42 +33,42 @@ pub enum Scope {
     All,
     /// The journal's entries.
     Journal,
-    /// Rules put over the admin API, and what was counted for all others.
+    /// Removes the rules created over the admin API, and resets the counters of all others.
     Rules,
-    /// What was used, and limits set over the admin API.
+    /// Usage, and limits set over the admin API.
     Quota,
-    /// The scenario: its state, its windows, what rules have counted, and the ordinals of requests.
+    /// The scenario: its state, its windows, the counters of rules, and the ordinals of requests.
     State,
-    /// The clock, back to how the simulator started; a customer's follows it again.
+    /// The clock, to how the simulator started; a customer's clock follows it again.
     Clock,
     /// Identities enrolled over the admin API.
     Gallery,
-    /// Customers put over the admin API, with all that was put for them.
+    /// Customers created over the admin API, with everything that belongs to them.
     Customers,
 }
 
 impl Engine {
-    /// Puts a customer, in place of the one with its id. The counts of rules that stay the same
-    /// go on, and so does what is used of its quota.
+    /// Creates a customer, or replaces the one with its id. The counters of rules that stay the same continue, and so does the usage of
+    /// its quota.
     ///
     /// # Errors
-    /// Why it is not put; nothing is changed then.
+    /// Why it is rejected; nothing is changed then.
     pub fn put_customer(
         &self,
         id: &CustomerId,
-        wanted: CustomerInput,
+        input: CustomerInput,
     ) -> Result<CustomerEntry, CustomerError> {
-        let expires = self.end_of_life(wanted.lifetime())?;
+        let expires = self.expiry(input.lifetime())?;
         self.update_customer(id, |now| {
-            let listed = self.customers.put(id, (wanted.spec, expires), now)?;
-            Ok((listed, wanted.states_quota))
+            let entry = self.customers.put(id, SpecAndExpiry { spec: input.spec, expires }, now)?;
+            Ok((entry, input.states_quota))
         })
     }
 
-    /// Changes a customer: `change` gets what is written of it, and gives what is to be.
+    /// Changes a customer: `change` gets its specification and returns the new one.
     ///
     /// # Errors
-    /// Those of `change`, and why it is not put; nothing is changed then.
+    /// Those of `change`, and why the result is rejected; nothing is changed then.
     pub fn change_customer<E: From<CustomerError>>(
         &self,
         id: &CustomerId,
@@ -76,28 +76,28 @@ impl Engine {
     ) -> Result<CustomerEntry, E> {
         self.update_customer(id, |now| {
             let mut states_quota = false;
-            let changed = |(spec, expires)| {
-                let wanted = change(spec)?;
-                states_quota = wanted.states_quota;
-                let expires = match wanted.ttl {
-                    Some(ttl) => self.end_of_life(ttl)?,
+            let changed = |SpecAndExpiry { spec, expires }| {
+                let input = change(spec)?;
+                states_quota = input.states_quota;
+                let expires = match input.ttl {
+                    Some(ttl) => self.expiry(ttl)?,
                     None => expires,
                 };
-                Ok::<_, E>((wanted.spec, expires))
+                Ok::<_, E>(SpecAndExpiry { spec: input.spec, expires })
             };
-            let listed = self.customers.change(id, now, changed)?;
-            Ok((listed, states_quota))
+            let entry = self.customers.change(id, now, changed)?;
+            Ok((entry, states_quota))
         })
     }
 
-    /// Puts a customer that was not there: with a made-up id and account where `spec` names none. Without `extends` it extends
-    /// demo, and has no quota unless it says so. The same calls after a start give the same ids.
+    /// Creates a new customer, with a generated id and account where it names none. Without `extends` it extends demo, and has no quota
+    /// unless it sets one. The same calls after a start generate the same ids.
     ///
     /// # Errors
-    /// Why it is not put.
-    pub fn create_customer(&self, wanted: CustomerInput) -> Result<CustomerEntry, CustomerError> {
-        let expires = self.end_of_life(wanted.lifetime())?;
-        let mut spec = wanted.spec;
+    /// Why it is rejected.
+    pub fn create_customer(&self, input: CustomerInput) -> Result<CustomerEntry, CustomerError> {
+        let expires = self.expiry(input.lifetime())?;
+        let mut spec = input.spec;
         let id = spec.customer_id.take().unwrap_or_else(|| self.unused_id());
         if spec.extends.is_none() {
             spec.extends = DEFAULT_BASE.parse().ok();
@@ -107,17 +107,17 @@ impl Engine {
             spec.account.password.get_or_insert(password);
         }
         self.update_customer(&id, |now| {
-            Ok((self.customers.add(&id, (spec, expires), now)?, wanted.states_quota))
+            Ok((self.customers.add(&id, SpecAndExpiry { spec, expires }, now)?, input.states_quota))
         })
     }
 
-    /// Puts a customer by `put`, and looks after what was counted: a new one begins with nothing, rules that are gone leave
-    /// nothing, and the newest word on the quota holds. `put` is told the instant on the customer's clock, and gives what was put and
-    /// whether that says anything of the quota. Gives what was put: another call may have taken it back since.
+    /// Stores a customer with `store`, and updates its running state: a new customer starts from zero, removed rules lose their counters,
+    /// and the latest statement about the quota wins: an override set with `PUT /customers/{customer_id}/quota` ends when the customer
+    /// itself states a quota or inherits another one. `store` gets the instant on the customer's clock.
     fn update_customer<E>(
         &self,
         id: &CustomerId,
-        put: impl FnOnce(Timestamp) -> Result<(CustomerEntry, bool), E>,
+        store: impl FnOnce(Timestamp) -> Result<(CustomerEntry, bool), E>,
     ) -> Result<CustomerEntry, E> {
         self.remove_expired();
         let before = self.customer(id.as_str());
@@ -125,23 +125,23 @@ impl Engine {
             Some(customer) => self.now_of(&self.states.of(&customer.id).lock()),
             None => self.clock.now(),
         };
-        let done = put(now);
-        if done.is_err() && before.is_none() {
+        let stored = store(now);
+        if stored.is_err() && before.is_none() {
             self.fixtures().keys.forget(id.as_str());
         }
-        let (listed, states_quota) = done?;
+        let (entry, states_quota) = stored?;
         let state = self.states.state_since(id.as_str(), now);
         if let Some(before) = before {
             let mut state = state.lock();
-            forget_the_gone(&mut state, &before, &listed.customer);
-            if states_quota || before.per_day != listed.customer.per_day {
+            forget_removed_rules(&mut state, &before, &entry.customer);
+            if states_quota || before.per_day != entry.customer.per_day {
                 state.clear_quota_override();
             }
         }
-        Ok(listed)
+        Ok(entry)
     }
 
-    fn end_of_life(&self, ttl: Option<Duration>) -> Result<Option<Timestamp>, CustomerError> {
+    fn expiry(&self, ttl: Option<Duration>) -> Result<Option<Timestamp>, CustomerError> {
         let wrong =
             |_| CustomerError::Wrong((vec!["ttl".to_owned()], "ttl goes beyond the year 9999".to_owned()));
         ttl.map(|ttl| self.clock.now().checked_add(ttl).map_err(wrong)).transpose()
@@ -169,10 +169,10 @@ impl Engine {
         RngKey { seed: self.settings.seed, customer_id, rule: "" }.random(Purpose::Customer, ordinal)
     }
 
-    /// Takes back a customer that was put, with all that was counted and put for it.
+    /// Removes a customer created over the admin API, with its state, rules, key and enrolled people.
     ///
     /// # Errors
-    /// When none was put, or another extends it.
+    /// When there is none, or when another one that extends it would become invalid.
     pub fn remove_customer(&self, id: &CustomerId) -> Result<(), CustomerError> {
         self.remove_expired();
         self.customers.remove(id, self.clock.now())?;
@@ -180,7 +180,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Takes back the customers whose time is over.
+    /// Removes the customers whose ttl is over.
     fn remove_expired(&self) {
         self.customers.remove_expired(self.clock.now()).iter().for_each(|id| self.forget_customer(id));
     }
@@ -192,10 +192,10 @@ impl Engine {
         self.fixtures().keys.forget(id.as_str());
     }
 
-    /// Enrols somebody, or adds to who is enrolled.
+    /// Enrols an identity, or adds pictures to an enrolled one.
     ///
     /// # Errors
-    /// Why it cannot be done; nothing has changed then.
+    /// Why it is rejected; nothing is changed then.
     pub fn enrol(&self, new: matcher::Enrolment) -> Result<matcher::Identity, matcher::EnrolError> {
         let (fixtures, customers) = (self.fixtures(), self.customers.customers(self.clock.now()));
         let customer_id = new.customer_id.clone();
@@ -203,14 +203,13 @@ impl Engine {
         self.matcher.enrolled_mut().enrol(new, owner)
     }
 
-    /// Takes out who was enrolled over the admin API: everybody, or those of one customer. Gives how many.
+    /// Removes the identities enrolled over the admin API: all, or those of one customer. Returns how many.
     pub fn reset_gallery(&self, customer_id: Option<&str>) -> usize {
         self.matcher.enrolled_mut().reset(customer_id)
     }
 
-    /// Puts other fixtures in force, as a whole; what was put over the admin API stays. Whoever is inside a matcher stays; its
-    /// new numbers hold for the next. Gives a line for each customer of which
-    /// that is not possible.
+    /// Replaces the fixtures as a whole; what was created over the admin API stays. Requests in a worker pool stay there; its new capacity
+    /// applies to later ones. Returns a warning for each customer of the admin API that the new fixtures make invalid: it stays as it was.
     pub fn replace_fixtures(&self, fixtures: Fixtures) -> Vec<String> {
         let warnings = self.customers.replace_fixtures(fixtures, self.clock.now());
         let (fixtures, customers) = (self.fixtures(), self.customers.customers(self.clock.now()));
@@ -219,7 +218,7 @@ impl Engine {
         warnings
     }
 
-    /// The rules of a customer in force, in the order in which they are tried.
+    /// The active rules of a customer, in the order in which they are tried.
     #[must_use]
     pub fn rules(&self, customer: &Customer) -> Vec<Arc<Rule>> {
         let state = self.states.of(&customer.id);
@@ -227,7 +226,7 @@ impl Engine {
         state.rules(&customer.rules, self.now_of(&state))
     }
 
-    /// Puts a rule of this name, in place of the one that was put before. It comes before the customer's own rules.
+    /// Creates a rule, or replaces the one of the admin API with its name. It is tried before the customer's own rules.
     ///
     /// # Errors
     /// What is wrong with it, or that the customer has too many.
@@ -241,7 +240,7 @@ impl Engine {
         rule.put_at(now)?;
         state.remove_rules(|known| known.expires.is_some_and(|expires| expires <= now));
         match state.put_rules.iter().position(|known| known.name == rule.name) {
-            // The same rule put again changes nothing but its end: its counts and its window go on.
+            // The same rule again changes only its end: its counters and its window continue.
             Some(index) if state.put_rules[index].fingerprint == rule.fingerprint => {
                 rule.put = state.put_rules[index].put;
                 state.put_rules[index] = Arc::new(rule);
@@ -252,7 +251,7 @@ impl Engine {
             }
             None if state.put_rules.len() >= MAX_PUT_RULES => {
                 return Err(format!(
-                    "{customer_id} has {MAX_PUT_RULES} rules put over the admin API; take some back"
+                    "{customer_id} has {MAX_PUT_RULES} rules of the admin API, the maximum; remove some"
                 ));
             }
             None => state.put_rules.push(Arc::new(rule)),
@@ -260,14 +259,14 @@ impl Engine {
         Ok(spec)
     }
 
-    /// Takes back a rule that was put, or all of them. Gives how many.
+    /// Removes a rule of the admin API, or all of them. Returns how many.
     pub fn remove_rules(&self, customer_id: &str, name: Option<&str>) -> usize {
         let state = self.states.of(customer_id);
         let mut state = state.lock();
         state.remove_rules(|rule| name.is_none_or(|name| rule.name == name))
     }
 
-    /// What a customer's clock shows.
+    /// Reads a customer's clock.
     #[must_use]
     pub fn clock_of(&self, customer_id: &str) -> ClockReading {
         let state = self.states.of(customer_id);
@@ -275,28 +274,29 @@ impl Engine {
         mode.read(self.clock.read())
     }
 
-    /// Changes a customer's own clock, and shows it. A reset lets it follow the simulator's again.
+    /// Moves a customer's own clock and reads it. After a reset it follows the simulator's again.
     ///
     /// # Errors
     /// When that leaves the range of instants.
     pub fn change_clock_of(&self, customer_id: &str, change: ClockMove) -> Result<ClockReading, String> {
         let state = self.states.of(customer_id);
         let mut state = state.lock();
-        let lead = self.clock.read();
-        state.clock = state.clock.changed(change, lead, crate::state::clock::ClockMode::default())?;
-        Ok(state.clock.read(lead))
+        let reference = self.clock.read();
+        state.clock = state.clock.changed(change, reference, crate::state::clock::ClockMode::default())?;
+        Ok(state.clock.read(reference))
     }
 
-    /// Takes something back to the beginning, for one customer or for all. [`Scope::All`] of one customer keeps the customer.
+    /// Resets the chosen state, for all customers or one. [`Scope::All`] of one customer keeps the customer: a test that starts over needs
+    /// it.
     ///
     /// # Errors
-    /// When the customer to be taken back is extended by another one.
+    /// When the customer to be removed is extended by another one.
     pub fn reset(&self, scope: Scope, customer_id: Option<&CustomerId>) -> Result<(), CustomerError> {
         let includes = |part| scope == Scope::All || scope == part;
         match customer_id {
             Some(id) if scope == Scope::Customers => {
                 return match self.remove_customer(id) {
-                    // As with other scopes: nothing was put, so it is at the beginning.
+                    // As with the other scopes: there is nothing to reset.
                     Err(CustomerError::InFile | CustomerError::Unknown) => Ok(()),
                     done => done,
                 };
@@ -332,7 +332,7 @@ impl Engine {
         Ok(())
     }
 
-    /// The states of all, or of one customer, with the instant on each one's clock.
+    /// The states of all customers, or of one, with the instant on each one's clock.
     fn states(&self, customer_id: Option<&str>) -> Vec<(customer_state::SharedState, Timestamp)> {
         let states = match customer_id {
             Some(id) => self.customer(id).map(|customer| self.states.of(&customer.id)).into_iter().collect(),
@@ -353,8 +353,8 @@ impl Engine {
     }
 }
 
-/// What was counted for rules that a customer has no longer.
-fn forget_the_gone(state: &mut CustomerState, before: &Customer, after: &Customer) {
+/// Resets the counters of rules that a customer no longer has.
+fn forget_removed_rules(state: &mut CustomerState, before: &Customer, after: &Customer) {
     let stays = |rule: &Rule| after.rules.iter().any(|after| after.fingerprint == rule.fingerprint);
     before.rules.iter().filter(|rule| !stays(rule)).for_each(|rule| state.scenario.forget(rule.fingerprint));
 }

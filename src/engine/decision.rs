@@ -1,5 +1,8 @@
 //! The step that decides, pure over a customer's state: it looks at the quota, draws the rules, charges, and says which fields of the
 //! state it changed. It knows no lock, clock, wait or I/O, so it can be run again, and on a copy: that is what an explanation does.
+//!
+//! A rule that replaces the answer replaces what is said, not the work: the request still occupies a worker of the matcher. Only a rule
+//! with `checks = "skip"` occupies none and charges nothing.
 
 use std::fmt;
 use std::sync::Arc;
@@ -107,25 +110,22 @@ pub fn may_skip_checks(rules: &[Arc<Rule>]) -> bool {
 }
 
 /// Tries the rules that skip the checks. When one fires, the answer is a rule's, whatever was sent: nobody is authenticated, so nothing
-/// is charged and no worker is occupied. Otherwise returns what rules decided so far, for [`decide`].
-///
-/// # Errors
-/// The effects so far, when the checks are to be made.
+/// is charged and no worker is occupied. Returns `None` when the checks are to be made; `asked.effects` is what rules decided so far.
 pub fn decide_without_checks<'a>(
     state: &mut CustomerState,
     customer: &Customer,
-    mut asked: Asked<'a>,
-) -> Result<Decision<'a>, RuleEffects> {
+    asked: &mut Asked<'a>,
+) -> Option<Decision<'a>> {
     let mut changed =
         try_rules(state, leading_rules(asked.rules), &asked.facts, asked.draws, &mut asked.effects);
     if !asked.effects.skips_checks {
-        return Err(asked.effects);
+        return None;
     }
     changed.extend(try_rules(state, other_rules(asked.rules), &asked.facts, asked.draws, &mut asked.effects));
     let reply = asked.effects.reply.as_ref().map(|(reply, _)| reply.clone());
     let reply = reply.unwrap_or_else(|| Reply::of_code(Code::FOUND));
     let candidates = reply.candidates().map(<[Candidate]>::to_vec).unwrap_or_default();
-    Ok(Decision {
+    Some(Decision {
         at: asked.facts.now,
         outcome: None,
         reply,
@@ -136,7 +136,7 @@ pub fn decide_without_checks<'a>(
         quota: state.quota(time::jakarta_day(asked.facts.now), customer.per_day),
         charged: false,
         occupies_worker: false,
-        effects: asked.effects,
+        effects: std::mem::take(&mut asked.effects),
         counters_overflowed: state.scenario.take_overflow(),
         changed,
     })
@@ -278,5 +278,268 @@ fn counts(evaluated: &Evaluated, reply: &Reply, candidates: &[Candidate]) -> boo
         }
         QuotaCounts::Authenticated => passed(Check::Account),
         QuotaCounts::All => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::LazyLock;
+
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::config::{CustomerSpec, Fixtures, load};
+    use crate::domain::evidence::{Credential, Evidence};
+    use crate::domain::policy::PolicySpec;
+    use crate::keys::{KeyRing, PrivateKey};
+    use crate::protocol::Body;
+
+    static FIXTURES: LazyLock<Fixtures> = LazyLock::new(|| {
+        let key = PrivateKey::generate("the server's key", 1024).unwrap();
+        load(None, KeyRing::new(key, None), &PolicySpec::default()).unwrap()
+    });
+
+    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+    const ALL_FREE: Availability = Availability::WorkerFree { busy: 0, workers: 1 };
+    const ALL_BUSY: Availability = Availability::Full { workers: 1, waiting: 0 };
+
+    /// A request as a test describes it: a good one that the matcher finds somebody for, unless it says otherwise.
+    struct Case {
+        customer: Customer,
+        body: &'static str,
+        password: &'static str,
+        found: bool,
+        availability: Availability,
+        /// What rules decided before the body was read.
+        effects: RuleEffects,
+    }
+
+    const GOOD: &str = r#"{"transactionId":"T","transactionSource":"test","threshold":"5","image":"AA==",
+        "user_id":"AA==","password":"AA==","ip":"10.0.0.1"}"#;
+
+    /// A good request of a customer with these settings.
+    fn case(toml: &str) -> Case {
+        let account = "account = { user_id = 'user', password = 'password' }";
+        let spec: CustomerSpec = toml::from_str(&format!("{account}\n{toml}")).unwrap();
+        let customer = FIXTURES.resolve(&"bank".parse().unwrap(), &spec, NOW).unwrap();
+        let (availability, effects) = (Availability::Unlimited, RuleEffects::default());
+        Case { customer, body: GOOD, password: "password", found: true, availability, effects }
+    }
+
+    /// A decision, as far as tests compare it.
+    #[derive(Debug, PartialEq)]
+    struct Seen {
+        outcome: Option<String>,
+        code: Option<String>,
+        charged: bool,
+        occupies_worker: bool,
+        changed: Vec<String>,
+    }
+
+    impl Case {
+        fn asked<'a>(&'a self, similar: &'a [String]) -> Asked<'a> {
+            Asked {
+                rules: &self.customer.rules,
+                facts: Facts { ordinal: 1, now: NOW, similar, ..Facts::default() },
+                draws: DrawContext { seed: 0, customer_id: "bank", max_counters: 100 },
+                effects: self.effects.clone(),
+            }
+        }
+
+        /// Decides as the engine does: by the rules that skip the checks, else by the checks and the other rules.
+        fn decide(&self, state: &mut CustomerState) -> Seen {
+            let mut asked = self.asked(&[]);
+            if let Some(decision) = decide_without_checks(state, &self.customer, &mut asked) {
+                return Seen::of(&decision);
+            }
+            let opened = |plain: &str| Credential::Opened { plain: plain.to_owned(), line_breaks: false };
+            let (user_id, password) = (opened("user"), opened(self.password));
+            let evidence = Evidence { user_id, password, photo: None, owner_of_user_id: None };
+            let input = CheckInput {
+                body: &Body::decode(self.body.as_bytes()),
+                customer_id: "bank",
+                methode: "CALL_FN",
+                customer: Some(&self.customer),
+                policy: &self.customer.policy,
+                peer: None,
+                evidence: &evidence,
+                quota: QuotaView::default(),
+                availability: None,
+            };
+            let candidate = Candidate { nik: "3174055708909001".to_owned(), score: 14.5 };
+            let (findings, candidates) =
+                (checks::assess(&input), self.found.then_some(candidate).into_iter().collect());
+            let availability = self.availability;
+            Seen::of(&decide(state, &Evaluated { asked, input, findings, candidates, availability }))
+        }
+
+        /// The codes of so many equal requests, one after the other.
+        fn codes(&self, count: usize) -> Vec<String> {
+            let mut state = CustomerState::default();
+            (0..count).filter_map(|_| self.decide(&mut state).code).collect()
+        }
+    }
+
+    impl Seen {
+        fn of(decision: &Decision) -> Seen {
+            Seen {
+                outcome: decision.outcome.as_ref().map(ToString::to_string),
+                code: decision.reply.code().map(ToString::to_string),
+                charged: decision.charged,
+                occupies_worker: decision.occupies_worker,
+                changed: decision.changed.iter().map(ToString::to_string).collect(),
+            }
+        }
+    }
+
+    fn once(case: &Case) -> Seen {
+        case.decide(&mut CustomerState::default())
+    }
+
+    #[test]
+    fn the_first_failed_check_of_the_precedence_is_answered_quota_and_capacity_included() {
+        let all_wrong = |precedence: &str| {
+            let toml = format!(
+                "access.allow = ['127.0.0.1']\nquota.per_day = 0\npolicy.precedence = [{precedence}]"
+            );
+            let body = r#"{"threshold":99,"ip":"10.0.0.1"}"#;
+            once(&Case { body, password: "other", availability: ALL_BUSY, ..case(&toml) }).code.unwrap()
+        };
+        for (precedence, code) in [
+            ("", "5004"),
+            ("'account'", "5001"),
+            ("'quota', 'account'", "5002"),
+            ("'ip', 'quota'", "5003"),
+            ("'threshold'", "5005"),
+            // Judged only when nothing else failed.
+            ("'capacity', 'ip'", "5003"),
+        ] {
+            assert_eq!(all_wrong(precedence), code, "{precedence}");
+        }
+    }
+
+    #[test]
+    fn exactly_as_many_are_charged_as_the_quota_allows_and_the_state_says_so() {
+        let case = case("quota.per_day = 2");
+        assert_eq!(case.codes(4), ["6018", "6018", "5002", "5002"]);
+        let mut state = CustomerState::default();
+        assert_eq!(case.decide(&mut state).changed, ["used/1970-01-01"]);
+        assert_eq!(state.quota(time::jakarta_day(NOW), Some(2)).used, 1);
+    }
+
+    #[test]
+    fn each_policy_of_quota_charges_what_it_says() {
+        let good = || case("");
+        for (policy, found, nobody, bad_threshold, bad_password) in [
+            ("matched", true, true, false, false),
+            ("identified", true, false, false, false),
+            ("authenticated", true, true, true, false),
+            ("all", true, true, true, true),
+        ] {
+            let charged = |mut case: Case| {
+                let counts = format!("quota_counts = '{policy}'");
+                case.customer.policy =
+                    case.customer.policy.clone().with(&toml::from_str::<PolicySpec>(&counts).unwrap());
+                once(&case).charged
+            };
+            let body = r#"{"transactionId":"T","transactionSource":"t","threshold":0,"image":"AA==","user_id":"AA==",
+                "password":"AA==","ip":"10.0.0.1"}"#;
+            let seen = [
+                charged(good()),
+                charged(Case { found: false, ..good() }),
+                charged(Case { body, ..good() }),
+                charged(Case { password: "other", ..good() }),
+            ];
+            assert_eq!(seen, [found, nobody, bad_threshold, bad_password], "{policy}");
+        }
+    }
+
+    #[test]
+    fn a_free_reply_charges_nothing_and_a_documented_one_by_its_code() {
+        let replied = |reply: &str| {
+            let seen = once(&case(&format!("[[rules]]\nreply = {reply}")));
+            (seen.outcome.unwrap(), seen.code, seen.charged)
+        };
+        let found = || "6018".to_owned();
+        assert_eq!(replied("{ status = 503 }"), (found(), None, false));
+        assert_eq!(replied("{ code = '6014' }"), (found(), Some("6014".to_owned()), true));
+        assert_eq!(replied("{ code = '5003' }"), (found(), Some("5003".to_owned()), false));
+    }
+
+    #[test]
+    fn rules_decide_in_three_places_and_what_was_decided_first_stays() {
+        let toml = "[[rules]]\nname = 'door'\nchecks = 'skip'\ntimes = 1\nreply = { code = '5000' }\n\
+                    [[rules]]\nname = 'busy'\ntimes = 1\nreply = { code = '6014' }\n\
+                    [[rules]]\nname = 'state'\nset_state = 'seen'";
+        let mut state = CustomerState::default();
+        let first = case(toml).decide(&mut state);
+        assert_eq!((first.outcome, first.code, first.charged), (None, Some("5000".to_owned()), false));
+        assert_eq!(first.changed, ["count/door", "draws/door", "count/state", "draws/state", "state"]);
+        let second = case(toml).decide(&mut state);
+        assert_eq!((second.outcome, second.code), (Some("6018".to_owned()), Some("6014".to_owned())));
+        assert_eq!(case(toml).decide(&mut state).code.as_deref(), Some("6018"));
+        // A rule that decided the reply from the head alone is not overruled.
+        let mut early = case(toml);
+        early.effects.reply = Some((Reply::of_code(Code::IP), "early".to_owned()));
+        assert_eq!(once(&early).code.as_deref(), Some("5003"));
+    }
+
+    #[test]
+    fn a_request_occupies_a_worker_unless_a_check_failed_or_was_skipped() {
+        let with = |toml: &str, availability| once(&Case { availability, ..case(toml) });
+        assert!(with("", ALL_FREE).occupies_worker);
+        // Who asks for a place and finds none is counted as rejected there.
+        assert_eq!(with("", ALL_BUSY).code.as_deref(), Some("6014"));
+        assert!(with("", ALL_BUSY).occupies_worker);
+        assert!(!with("quota.per_day = 0", ALL_FREE).occupies_worker);
+        assert!(!with("[[rules]]\nchecks = 'skip'\nreply = { code = '6018' }", ALL_FREE).occupies_worker);
+        assert!(
+            with("[[rules]]\nreply = { code = '5000' }", ALL_FREE).occupies_worker,
+            "the work is done all the same"
+        );
+    }
+
+    #[test]
+    fn a_dry_run_on_a_copy_leaves_the_original_as_it_was_and_says_the_same() {
+        let case =
+            case("quota.per_day = 1\n[[rules]]\nrate = 0.5\nset_state = 'x'\nreply = { code = '6014' }");
+        let mut state = CustomerState::default();
+        let dry = |state: &CustomerState| case.decide(&mut state.clone());
+        for _ in 0..5 {
+            let before = format!("{state:?}");
+            let expected = dry(&state);
+            assert_eq!((dry(&state), format!("{state:?}")), (expected, before));
+            assert_eq!(dry(&state), case.decide(&mut state));
+        }
+    }
+
+    #[test]
+    fn an_unknown_customer_is_never_charged() {
+        let evidence = Evidence {
+            user_id: Credential::Absent,
+            password: Credential::Absent,
+            photo: None,
+            owner_of_user_id: None,
+        };
+        let policy = crate::domain::policy::Policy { quota_counts: QuotaCounts::All, ..Default::default() };
+        let input = CheckInput {
+            body: &Body::decode(GOOD.as_bytes()),
+            customer_id: "nobody",
+            methode: "CALL_FN",
+            customer: None,
+            policy: &policy,
+            peer: None,
+            evidence: &evidence,
+            quota: QuotaView::default(),
+            availability: None,
+        };
+        let facts = Facts { now: NOW, ..Facts::default() };
+        let draws = DrawContext { seed: 0, customer_id: "nobody", max_counters: 1 };
+        let asked = Asked { rules: &[], facts, draws, effects: RuleEffects::default() };
+        let (findings, candidates) = (checks::assess(&input), Vec::new());
+        let evaluated =
+            Evaluated { asked, input, findings, candidates, availability: Availability::Unlimited };
+        let seen = Seen::of(&decide(&mut CustomerState::default(), &evaluated));
+        assert_eq!((seen.code.as_deref(), seen.charged, seen.changed.len()), (Some("5001"), false, 0));
     }
 }

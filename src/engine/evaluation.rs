@@ -1,4 +1,7 @@
 //! One request, from its bytes to the verdict. [`Evaluation::run`] is the whole way; each step is a call.
+//!
+//! A documented answer has one header of its own, `content-type`. With more, their order on the wire could differ between processes:
+//! actix, for one, keeps headers in a randomly ordered map.
 
 use super::decision::{self, Asked, Decision, Evaluated};
 use super::request::{Admission, Caller, RequestHead};
@@ -6,7 +9,7 @@ use super::verdict::Verdict;
 use super::{Engine, record};
 use crate::base::random::{Purpose, RngKey};
 use crate::config::Fixtures;
-use crate::domain::answer::{AnswerOverrides, Echo, compose};
+use crate::domain::answer::{AnswerContent, AnswerOverrides, Echo, compose};
 use crate::domain::capacity::Availability;
 use crate::domain::checks::{self, CheckInput, Finding};
 use crate::domain::customer::Customer;
@@ -56,10 +59,10 @@ impl Engine {
 
 impl Evaluation<'_> {
     fn run(&self) -> Verdict {
-        let effects = match self.answer_without_checks() {
-            Ok(verdict) => return verdict,
-            Err(effects) => effects,
-        };
+        let mut effects = self.admission.effects.clone();
+        if let Some(verdict) = self.answer_without_checks(&mut effects) {
+            return verdict;
+        }
         let evidence = self.evidence();
         let input = self.check_input(&evidence);
         let findings = checks::assess(&input);
@@ -72,21 +75,19 @@ impl Evaluation<'_> {
         self.compose(decision, &input, evaluated.findings, slot)
     }
 
-    /// The rules that skip the checks, where there are any: the answer of one that fires, or what they decided so far.
-    fn answer_without_checks(&self) -> Result<Verdict, RuleEffects> {
-        let effects = self.admission.effects.clone();
-        let caller = self.admission.caller.as_ref();
-        let Some(caller) = caller.filter(|caller| decision::may_skip_checks(&caller.rules)) else {
-            return Err(effects);
-        };
+    /// The answer of a rule that skips the checks, if one fires. What rules decided so far is added to `effects`.
+    fn answer_without_checks(&self, effects: &mut RuleEffects) -> Option<Verdict> {
+        let caller =
+            self.admission.caller.as_ref().filter(|caller| decision::may_skip_checks(&caller.rules))?;
         let photo = self.photo(&caller.customer.policy);
         let similar = self.similar(photo.as_ref());
-        let mut asked = self.asked(self.facts(photo.as_ref(), &similar), effects);
+        let mut asked = self.asked(self.facts(photo.as_ref(), &similar), std::mem::take(effects));
         let mut state = caller.state.lock();
         asked.facts.now = self.engine.now_of(&state);
-        let decision = decision::decide_without_checks(&mut state, &caller.customer, asked)?;
+        let decision = decision::decide_without_checks(&mut state, &caller.customer, &mut asked);
         drop(state);
-        Ok(self.compose_without_checks(decision, &caller.customer, photo.as_ref()))
+        *effects = asked.effects;
+        Some(self.compose_without_checks(decision?, &caller.customer, photo.as_ref()))
     }
 
     /// Opens what is encrypted and looks at the photo: the costly part.
@@ -334,9 +335,14 @@ impl Evaluation<'_> {
                 (documented(sample::sample(code).unwrap_or_default().to_vec()), Some(code.shape()))
             }
             Reply::Code { code, error, shape, .. } => {
-                let overrides = AnswerOverrides { error: error.as_deref(), shape: *shape };
-                let candidates = decision.candidates.clone();
-                let answer = compose(code, self.echo(), policy, decision.quota, candidates, overrides);
+                let content = AnswerContent {
+                    code,
+                    echo: self.echo(),
+                    quota: decision.quota,
+                    candidates: decision.candidates.clone(),
+                    overrides: AnswerOverrides { error: error.as_deref(), shape: *shape },
+                };
+                let answer = compose(content, policy);
                 let body = self.timer.time(Stage::Render, || answer.render(policy.layout));
                 (documented(body), Some(answer.shape))
             }

@@ -18,10 +18,10 @@ use crate::state::metrics::Metrics;
 use crate::state::observer::Observer;
 use crate::state::timer::Timer;
 
-/// Max concurrent `POST /requests/wait` calls.
+/// Max concurrent `POST /requests/wait` calls; 429 above it.
 pub const MAX_WAITS: usize = 256;
 
-/// Max concurrent readers of `GET /events`.
+/// Max concurrent readers of `GET /events`; 429 above it.
 pub const MAX_READERS: usize = 64;
 
 /// Application state shared by both listeners.

@@ -1,6 +1,7 @@
 //! The keys directory: `private.pem` (PKCS#8, readable by its owner only) and `public.pem` (SPKI).
 //!
-//! Several simulators may start on one empty directory at once: the first to publish a key wins, the others read it.
+//! Several simulators may start on one empty directory at once: the first to publish a key wins, the others read it. A key is published
+//! by a hard link, which never replaces an existing file, as a rename would.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};

@@ -75,10 +75,10 @@ pub struct Outcome {
 
 /// Every known outcome: the eight documented ones, then those observed in clients of the 1:1 sibling.
 pub static OUTCOMES: [Outcome; 15] = [
-    row("6018", "Sukses", Identification, Matcher, Doc, "doc 4.1, found"),
-    row("5002", "Kuota Hari Ini Habis, Silahkan Dicoba Esok Hari", Identification, Frontend, Doc, "doc 4.2"),
-    row("5001", " Akun tidak ditemukan ", Verification, Frontend, Doc, "doc 4.3"),
-    row("5003", "IP Tidak Sesuai", Identification, Frontend, Doc, "doc 4.4"),
+    row("6018", "Sukses", Identification, Doc, "doc 4.1, found"),
+    row("5002", "Kuota Hari Ini Habis, Silahkan Dicoba Esok Hari", Identification, Doc, "doc 4.2"),
+    row("5001", " Akun tidak ditemukan ", Verification, Doc, "doc 4.3"),
+    row("5003", "IP Tidak Sesuai", Identification, Doc, "doc 4.4"),
     Outcome {
         code: "5004",
         message: "Parameter tidak sesuai",
@@ -88,26 +88,27 @@ pub static OUTCOMES: [Outcome; 15] = [
         standing: Doc,
         source: "doc 4.5, tid null and no response",
     },
-    row("5005", " Threshold tidak sesuai.", Verification, Frontend, Doc, "doc 4.6"),
-    row("5006", "Data gagal di decrypt", Identification, Frontend, Doc, "doc 4.7"),
-    row("6014", "Sistem Sedang Sibuk", Identification, Matcher, Doc, "doc 4.1, error"),
-    row("5000", "Sistem Sedang Sibuk", Identification, Frontend, Observed, "1:1 clients; text assumed"),
-    row("6006", "Format Data Tidak Sesuai", Identification, Matcher, Observed, "1:1 clients; text assumed"),
-    row("6012", "Sistem Sedang Sibuk", Identification, Matcher, Observed, "1:1 clients; text assumed"),
-    row("6015", "Foto tidak dapat diproses", Identification, Matcher, Observed, "1:1 clients"),
-    row("6019", "Foto Tidak Sesuai", Identification, Matcher, Observed, "1:1 clients"),
-    row("6020", "NIK Tidak ditemukan", Identification, Matcher, Observed, "1:1 clients"),
-    row("9002", "Password Salah", Identification, Frontend, Observed, "1:1 clients; text assumed"),
+    row("5005", " Threshold tidak sesuai.", Verification, Doc, "doc 4.6"),
+    row("5006", "Data gagal di decrypt", Identification, Doc, "doc 4.7"),
+    row("6014", "Sistem Sedang Sibuk", Identification, Doc, "doc 4.1, error"),
+    row("5000", "Sistem Sedang Sibuk", Identification, Observed, "1:1 clients; text assumed"),
+    row("6006", "Format Data Tidak Sesuai", Identification, Observed, "1:1 clients; text assumed"),
+    row("6012", "Sistem Sedang Sibuk", Identification, Observed, "1:1 clients; text assumed"),
+    row("6015", "Foto tidak dapat diproses", Identification, Observed, "1:1 clients"),
+    row("6019", "Foto Tidak Sesuai", Identification, Observed, "1:1 clients"),
+    row("6020", "NIK Tidak ditemukan", Identification, Observed, "1:1 clients"),
+    row("9002", "Password Salah", Identification, Observed, "1:1 clients; text assumed"),
 ];
 
 const fn row(
     code: &'static str,
     message: &'static str,
     shape: Shape,
-    stage: AnsweredBy,
     standing: Provenance,
     source: &'static str,
 ) -> Outcome {
+    // All codes of the matcher begin with 6 (doc 4).
+    let stage = if code.as_bytes()[0] == b'6' { Matcher } else { Frontend };
     Outcome { code, message, shape, stage, has_response: true, standing, source }
 }
 

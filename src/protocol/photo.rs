@@ -1,4 +1,8 @@
 //! Finds the photo's text in a body without parsing JSON.
+//!
+//! The photo is nearly the whole body, and scanning it takes a third of the time of parsing it. So the decoder removes the photo first,
+//! lets serde_json parse the rest, and checks that the photo stood where it seemed to. On anything unusual serde_json parses the whole
+//! body.
 
 /// Min length of the text, in bytes: for shorter ones it is not worth it. Also the block size of the scan.
 pub const MIN_BYTES: usize = 4096;

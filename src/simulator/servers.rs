@@ -21,17 +21,21 @@ pub(super) struct Running {
     thread: Option<JoinHandle<()>>,
 }
 
+/// What the servers' thread runs with.
+pub(super) struct Servers {
+    pub listener: TcpListener,
+    pub admin_listener: Option<TcpListener>,
+    pub app: Arc<AppState>,
+    pub listener_commands: UnboundedReceiver<ListenerCommand>,
+    pub grace: Duration,
+}
+
 impl Running {
-    pub(super) fn start(
-        listener: TcpListener,
-        admin_listener: Option<TcpListener>,
-        shared: (Arc<AppState>, UnboundedReceiver<ListenerCommand>),
-        grace: Duration,
-    ) -> io::Result<Running> {
+    pub(super) fn start(servers: Servers) -> io::Result<Running> {
         let (stop, stopped) = oneshot::channel();
         let (report, started) = mpsc::sync_channel(1);
         let thread = std::thread::Builder::new().name("frsim".to_owned()).spawn(move || {
-            actix_rt::System::new().block_on(serve(listener, admin_listener, shared, grace, stopped, report));
+            actix_rt::System::new().block_on(servers.serve(stopped, report));
         })?;
         let running = Running { stop: Some(stop), thread: Some(thread) };
         started.recv().unwrap_or_else(|_| Err(io::Error::other("the servers' thread ended")))?;
@@ -51,42 +55,39 @@ impl Drop for Running {
     }
 }
 
-/// Runs both servers until they are stopped.
-async fn serve(
-    listener: TcpListener,
-    admin_listener: Option<TcpListener>,
-    (shared, listener_commands): (Arc<AppState>, UnboundedReceiver<ListenerCommand>),
-    grace: Duration,
-    stopped: oneshot::Receiver<()>,
-    report: mpsc::SyncSender<io::Result<()>>,
-) {
-    let started = start_servers(&listener, admin_listener, &shared);
-    let (workers, admin) = match started {
-        Ok(started) => started,
-        Err(error) => return drop(report.send(Err(error))),
-    };
-    let handle = admin.as_ref().map(actix_server::Server::handle);
-    let admin = admin.map(actix_rt::spawn);
-    // The starter may have been dropped; then the sender of `stopped` is dropped too, and the server stops below.
-    let _ = report.send(Ok(()));
-    tokio::select! {
-        // Dropped on stop, which closes the port whatever a fault was doing with it.
-        _ = listener::accept(listener, &workers, listener_commands, &shared) => {}
-        _ = stopped => {}
-        () = shared.shutdown.notified() => {}
-        () = release_idle_memory(&shared) => {}
-    }
-    shared.stopping.send_replace(true);
-    let mut in_flight = shared.in_flight.subscribe();
-    let all_done = async {
-        let _ = in_flight.wait_for(|count| *count == 0).await;
-        let _ = shared.waits.acquire_many(MAX_WAITS as u32).await;
-    };
-    let _ = actix_rt::time::timeout(grace, all_done).await;
-    workers.into_iter().for_each(Worker::stop);
-    if let (Some(handle), Some(admin)) = (handle, admin) {
-        handle.stop(false).await;
-        let _ = admin.await;
+impl Servers {
+    /// Runs both servers until they are stopped.
+    async fn serve(self, stopped: oneshot::Receiver<()>, report: mpsc::SyncSender<io::Result<()>>) {
+        let Servers { listener, admin_listener, app: shared, listener_commands, grace } = self;
+        let started = start_servers(&listener, admin_listener, &shared);
+        let (workers, admin) = match started {
+            Ok(started) => started,
+            Err(error) => return drop(report.send(Err(error))),
+        };
+        let handle = admin.as_ref().map(actix_server::Server::handle);
+        let admin = admin.map(actix_rt::spawn);
+        // The starter may have been dropped; then the sender of `stopped` is dropped too, and the server stops below.
+        let _ = report.send(Ok(()));
+        tokio::select! {
+            // Dropped on stop, which closes the port whatever a fault was doing with it.
+            _ = listener::accept(listener, &workers, listener_commands, &shared) => {}
+            _ = stopped => {}
+            () = shared.shutdown.notified() => {}
+            () = release_idle_memory(&shared) => {}
+        }
+        shared.stopping.send_replace(true);
+        let mut in_flight = shared.in_flight.subscribe();
+        let all_done = async {
+            let _ = in_flight.wait_for(|count| *count == 0).await;
+            // All permits are free once no call waits.
+            let _ = shared.waits.acquire_many(MAX_WAITS as u32).await;
+        };
+        let _ = actix_rt::time::timeout(grace, all_done).await;
+        workers.into_iter().for_each(Worker::stop);
+        if let (Some(handle), Some(admin)) = (handle, admin) {
+            handle.stop(false).await;
+            let _ = admin.await;
+        }
     }
 }
 

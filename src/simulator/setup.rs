@@ -1,4 +1,6 @@
 //! Customers and rules as JSON, as the builder and tests write them, and their errors.
+//!
+//! The library takes `json!({...})`, in the model of the files and the admin API: with Rust types a test would need twenty imports.
 
 use std::fmt;
 use std::sync::Arc;

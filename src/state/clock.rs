@@ -1,5 +1,8 @@
 //! Clocks: the simulator's clock is the system clock, advanced or frozen on request; each customer's clock follows it until it is
 //! changed. Quotas, windows, expiry of rules and journal times use them.
+//!
+//! Setting an instant freezes the clock, over the API (`PUT /clock` with `now`) as on the command line (`--clock`). Advancing a
+//! running clock keeps it running.
 
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;

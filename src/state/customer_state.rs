@@ -1,5 +1,9 @@
 //! Running state of customers: quota use per day, rule counters, clock and request count. One lock per customer, held briefly:
 //! nothing expensive is computed under it.
+//!
+//! The newest statement about a quota applies. `PUT /customers/{customer_id}/quota` overrides the customer's limit. A later PUT or
+//! PATCH of the customer ends the override when it states a quota or results in another one. A change of a base and a reload do not:
+//! the override is more specific to the customer.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;

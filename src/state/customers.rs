@@ -2,6 +2,16 @@
 //!
 //! An API customer may extend any customer; its base is searched first among the API customers, then in the files. Customers in
 //! files extend only customers in files.
+//!
+//! The fixtures stay one immutable snapshot. An API customer is resolved against it when it is created or changed, when a customer that
+//! it extends changes, and on a reload. One that a reload makes unresolvable stays unchanged, with a warning. A change is rejected only
+//! for the dependents that it makes invalid itself: the base of another one may have expired long ago.
+//!
+//! Changes are serialized. Readers wait only for the insertion into the table, not for the resolution, which may generate a key. A
+//! request looks its customer up once, when it is admitted.
+//!
+//! A time to live runs on the simulator's clock, not on the customer's own: a test may move its customer's clock over midnight without
+//! losing the customer.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -31,7 +41,12 @@ pub struct CustomerRegistry {
 }
 
 /// A customer's specification as written, and when the customer expires.
-pub type SpecAndExpiry = (CustomerSpec, Option<Timestamp>);
+#[derive(Clone, Debug)]
+pub struct SpecAndExpiry {
+    pub spec: CustomerSpec,
+    /// On the simulator's clock; `None`: it never expires.
+    pub expires: Option<Timestamp>,
+}
 
 /// A customer created over the admin API.
 #[derive(Debug)]
@@ -215,8 +230,12 @@ impl CustomerRegistry {
 
     /// Returns a customer's specification as written, without inheritance, and its expiry.
     fn spec_and_expiry(&self, id: &str) -> Option<SpecAndExpiry> {
-        let found = self.api_customers.read().get(id).map(|found| (found.spec.clone(), found.expires));
-        found.or_else(|| Some((self.fixtures_guard().spec(id)?.clone(), None)))
+        let found = self
+            .api_customers
+            .read()
+            .get(id)
+            .map(|found| SpecAndExpiry { spec: found.spec.clone(), expires: found.expires });
+        found.or_else(|| Some(SpecAndExpiry { spec: self.fixtures_guard().spec(id)?.clone(), expires: None }))
     }
 
     /// Replaces the fixtures; the API customers now overlay the new ones. Returns a message for each API customer that can no longer
@@ -289,7 +308,7 @@ impl CustomerRegistry {
     fn insert(
         &self,
         id: &CustomerId,
-        (spec, expires): SpecAndExpiry,
+        SpecAndExpiry { spec, expires }: SpecAndExpiry,
         now: Timestamp,
     ) -> Result<CustomerEntry, CustomerError> {
         let fixtures = self.fixtures();
@@ -429,7 +448,7 @@ impl<'a> PendingChange<'a> {
         }
     }
 
-    fn spec(&self, (layer, id): (Layer, &CustomerId)) -> Option<&'a CustomerSpec> {
+    fn spec(&self, layer: Layer, id: &CustomerId) -> Option<&'a CustomerSpec> {
         match layer {
             Layer::Api => self.api_spec(id),
             Layer::File => self.fixtures.spec(id.as_str()),
@@ -442,7 +461,7 @@ impl<'a> PendingChange<'a> {
         let mut specs: Vec<&CustomerSpec> = self.api_spec(id).into_iter().collect();
         while let Some(base) = specs.last().and_then(|spec| spec.extends.as_ref()) {
             let layer = self.base_layer(base, &chain)?;
-            specs.extend(self.spec((layer, base)));
+            specs.extend(self.spec(layer, base));
             chain.push((layer, base.clone()));
         }
         let merged = specs.iter().rev().fold(CustomerSpec::default(), |merged, spec| merged.overlaid(spec));

@@ -1,6 +1,12 @@
 //! Cache for repeated evidence: ciphertexts that decrypted to the expected text, and valid photos.
 //!
 //! Caches successes only. Everything else is evaluated again each time, so a reported fault never depends on earlier requests.
+//!
+//! A ciphertext is cached as one keyed SHA-256 of the claim "this text decrypts to this value with this key". Neither ciphertext nor
+//! password is stored, and after a change of the key or the account the old entry is not found.
+//!
+//! A photo is identified by the GMAC of its base64 text: 5 µs for 134 kB, where base64 decoding, SHA-256 and the header check take
+//! 100 µs. Nobody can choose two texts with the same GMAC without its key. Hashes that are faster still do not guarantee that.
 
 use std::fmt;
 

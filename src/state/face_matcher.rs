@@ -1,4 +1,8 @@
 //! Face matcher shared by all requests: the enrolled identities, and a cache of perceptual hashes.
+//!
+//! A photo is decoded only if it must be, because that is the most expensive step of a search. The file of a gallery picture needs no
+//! decoding: the gallery keeps its small greyscale image (2 kB). Hashes of other photos are cached by SHA-256 (4096, second chance).
+//! What remains is decoded within limits, large photos one at a time. With `matcher.perceptual = false` no photo is decoded.
 
 use parking_lot::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 

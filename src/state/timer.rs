@@ -1,4 +1,5 @@
-//! Timer for delays and faults: real time, or a replacement in the project's own tests.
+//! Timer for delays, faults and the matcher's service times: real time, or a replacement that the project's own tests inject. No flag
+//! and no route changes it.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,10 @@
 //! Worker pools of bounded capacity: a service queue shared by the requests of all threads, and their slots in it.
+//!
+//! The engine holds the pool's lock from the look at the availability to the reservation, so a request that finds a worker free gets it.
+//! Locks are taken in this order: the customer's state, then the pool. Dropping the [`Slot`] is the only way to release it.
+//!
+//! The data listener waits with the slot in a task of its own. So a client that disconnects keeps its slot until the work is done, as
+//! at a real matcher, which does not notice that nobody waits any more. A reload changes the limits of a pool and drops no request.
 
 use std::collections::HashMap;
 use std::future::poll_fn;

@@ -1,5 +1,8 @@
 //! The integration tests: one binary, one file per area. They use the library through [`support::Sim`], or the built
-//! binary.
+//! binary. Shell blocks of the README are run as printed.
+//!
+//! Unit tests are beside the code, as tables of cases. `.ci/run` runs everything: these tests, the fuzz target, the soak test
+//! (`examples/soak`), and the scripts in `.ci/` for the example clients, the helpers, the admin API and the container image.
 
 mod abuse;
 mod admin;

@@ -1,4 +1,4 @@
-//! The README's first request, as printed: with only printf, openssl, base64 and curl.
+//! The README's shell blocks, as printed: the first request, with only printf, openssl, base64 and curl, and every other code.
 
 use std::process::Command;
 

@@ -1,4 +1,6 @@
-//! A hundred restarts leak no port, thread, descriptor or temporary file: the library in one process, and the binary.
+//! A hundred restarts leak no port, thread, descriptor or temporary file: of the library, in a process of its own, and of the binary.
+//!
+//! They use a loopback address that no other process uses: another test could take a port that is closed for a moment.
 #![cfg(target_os = "linux")]
 
 use std::fs;

@@ -1,5 +1,7 @@
 //! Capacity of the matcher: number of workers, length of the queue, and service time of a request. [`ServiceQueue`] decides, as a pure
 //! state machine, which requests are served, wait or are rejected. `Slot` in `state/worker_pool.rs` is the permit that a request holds.
+//!
+//! Service times are drawn by customer and ordinal, so they do not depend on who else calls.
 
 mod queue;
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Network faults (fault injection). Each file plans one fault: a pure function from the response that would have been sent to the
-//! steps that replace it. `http/data/fault_executor.rs` executes the steps.
+//! steps that replace it. The data listener executes the steps on the socket itself, below HTTP, so that bytes, FIN and RST are exactly
+//! those of the plan.
 
 mod bad_length;
 mod bandwidth;

@@ -1,4 +1,8 @@
-//! Identities enrolled over the admin API, for all customers or for one. They survive a reload of the fixtures; their number is bounded.
+//! Identities enrolled over the admin API, for all customers or for one. They are stored apart from those of the fixtures, so a reload
+//! does not change them. Their number is bounded.
+//!
+//! A NIK is rejected if a search for some customer would find it twice. Picture files are not kept, only what is compared and a
+//! thumbnail.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -2,6 +2,11 @@
 //!
 //! Half of the bits are signs of low frequencies (a cosine transform); half compare the brightness of neighbouring grid cells. The
 //! sums use integer arithmetic, so every machine computes the same hash. `docs/matching.md` has the measurements.
+//!
+//! dHash alone, on the full frame, fails under crops of 5 %. So a gallery picture has two hashes, of its full frame and of its
+//! inner 90 %. The inner part is searched in the probe at the 81 positions where crops of 0, 2.5 or 5 % per side would leave it. This is
+//! done only for pictures within 96 bits of the full frame, and 16 coarse crops are tried before the others: a search among 10,000
+//! pictures takes 0.1 ms, and a few milliseconds only if all of them look like the probe.
 
 use std::f64::consts::PI;
 use std::sync::{LazyLock, OnceLock};

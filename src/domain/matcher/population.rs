@@ -3,6 +3,9 @@
 //! The matcher's score is -log10 of its false accept rate. So among N people, N * 10^-T strangers reach the score T on average, and
 //! their excess over T is exponential with mean 1/ln 10 (FIELD-NOTES, "Scores"). That is a Poisson process along the scale. Its
 //! points are drawn from the top, so another threshold truncates the same sequence elsewhere.
+//!
+//! The look-alikes are seeded by the file (its SHA-256) and the seed, not by the face: the same photo in another encoding has other
+//! look-alikes. A hash of the content is not stable to the last bit, so it cannot be a seed.
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;

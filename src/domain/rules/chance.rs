@@ -1,5 +1,8 @@
 //! Chance: whether a rule fires, as a pure function of (seed, customer, rule, ordinal). The draws are the same on every machine and
 //! after every restart.
+//!
+//! The ordinal counts the rule's own draws. So a rule that counts per transaction_id draws a new number for each transaction, and
+//! transactions do not correlate.
 
 use std::time::Duration;
 

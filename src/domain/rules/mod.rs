@@ -1,5 +1,12 @@
 //! Rules: scripted replies, delays and faults. Which rules fire is a pure function of the rules, the facts of the request and the
 //! counters so far; their effects are returned as data.
+//!
+//! Rules are evaluated in order, in up to three passes ([`Phase`]). Faults of the upload are decided from the request's head. Then,
+//! before the checks, the leading rules with `checks = "skip"` are tried. All rules from the first one without it follow after the
+//! checks, under the lock that charges the quota. What an earlier pass decided stays decided.
+//!
+//! A rule that skips the checks charges nothing, wherever it stands: nobody was authenticated. The shipped customers `always-*` and
+//! `sample-*` are ordinary customers with such a rule, not special cases.
 
 mod chance;
 mod condition;

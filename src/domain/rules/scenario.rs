@@ -194,14 +194,8 @@ impl Scenario {
     /// Returns the next draws of a rule; counts nothing. A rule per customer does not fire beyond its `times`. For another `per` the
     /// `times` are ignored: it is unknown which transaction, image or peer comes next.
     #[must_use]
-    pub fn preview(
-        &self,
-        rule: &Rule,
-        (seed, customer_id): (u64, &str),
-        now: Timestamp,
-        count: u64,
-    ) -> Vec<Draw> {
-        let key = RngKey { seed, customer_id, rule: &rule.name };
+    pub fn preview(&self, rule: &Rule, context: DrawContext, now: Timestamp, count: u64) -> Vec<Draw> {
+        let key = RngKey { seed: context.seed, customer_id: context.customer_id, rule: &rule.name };
         let drawn = self.draws.get(&rule.fingerprint).copied().unwrap_or(0);
         let elapsed = since(self.began_for(rule), now);
         let mut remaining = self.remaining(rule);
@@ -345,7 +339,7 @@ mod tests {
         let rules = rules("[[rules]]\nreply = { code = '6014' }\nrate = 0.4");
         let mut scenario = Scenario::default();
         run(&rules, &mut scenario, &["a"; 7]);
-        let preview = scenario.preview(&rules[0], (0, "demo"), Timestamp::UNIX_EPOCH, 30);
+        let preview = scenario.preview(&rules[0], context(), Timestamp::UNIX_EPOCH, 30);
         let happened = run(&rules, &mut scenario, &["a"; 30]);
         let previewed: Vec<_> = preview.iter().map(|draw| if draw.fires { "6014" } else { "-" }).collect();
         assert_eq!(happened, previewed);
@@ -356,7 +350,7 @@ mod tests {
         let rules = rules("[[rules]]\nreply = { code = '6014' }\ntimes = 3");
         let mut scenario = Scenario::default();
         for left in [3, 2, 1, 0, 0] {
-            let preview = scenario.preview(&rules[0], (0, "demo"), Timestamp::UNIX_EPOCH, 5);
+            let preview = scenario.preview(&rules[0], context(), Timestamp::UNIX_EPOCH, 5);
             assert_eq!(preview.iter().filter(|draw| draw.fires).count(), left);
             run(&rules, &mut scenario, &["a"]);
         }

@@ -1,4 +1,7 @@
 //! `GET /config`, `POST /config/reload`, `POST /config/validate`.
+//!
+//! A draft takes the place of the file it is for, over the existing files, and is resolved by the same code. So a draft has the same
+//! problems as the file would have.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

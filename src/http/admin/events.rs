@@ -1,4 +1,7 @@
 //! `GET /events`: streams journal events, as server-sent events.
+//!
+//! Only `request` events have an id, by which a reader resumes. Requests end in another order than they begin, so the id of an end
+//! would not say which events the reader has seen.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -140,8 +143,7 @@ impl Reader {
     }
 }
 
-/// Formats an event. Only `request` has an id: requests end in another order, and a reconnecting reader resumes after the last id it saw.
-/// `request` has the entry as it was on arrival, although it may have ended before the event is sent.
+/// Formats an event. `request` has the entry as it was on arrival, although it may have ended before the event is sent.
 fn event_text(entry: &Entry, ended: bool) -> String {
     let mut data = serde_json::to_value(entry).unwrap_or_default();
     if !ended {

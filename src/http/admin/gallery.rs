@@ -171,7 +171,7 @@ pub async fn list(shared: web::Data<AppState>, req: HttpRequest) -> Result<HttpR
     }
     let (fixtures, customers) = fixtures_and_customers(&shared);
     let enrolled = shared.engine.matcher.enrolled();
-    let sources = sources((&fixtures, &customers), &enrolled, query.customer_id.as_deref())?;
+    let sources = sources(&fixtures, &customers, &enrolled, query.customer_id.as_deref())?;
     let total = sources.iter().map(|source| source.gallery.identities().len()).sum();
     let all =
         sources.iter().flat_map(|source| source.gallery.identities().map(move |one| listed(source, one)));
@@ -187,7 +187,7 @@ pub async fn one(
     let query = query::<GalleryQuery>(&req)?;
     let (fixtures, customers) = fixtures_and_customers(&shared);
     let enrolled = shared.engine.matcher.enrolled();
-    let sources = sources((&fixtures, &customers), &enrolled, query.customer_id.as_deref())?;
+    let sources = sources(&fixtures, &customers, &enrolled, query.customer_id.as_deref())?;
     let (source, identity) = find(&sources, &nik).ok_or_else(|| unknown_nik(&nik))?;
     Ok(json(&listed(source, identity)))
 }
@@ -201,7 +201,7 @@ pub async fn thumbnail(
     let query = query::<ThumbnailQuery>(&req)?;
     let (fixtures, customers) = fixtures_and_customers(&shared);
     let enrolled = shared.engine.matcher.enrolled();
-    let sources = sources((&fixtures, &customers), &enrolled, query.customer_id.as_deref())?;
+    let sources = sources(&fixtures, &customers, &enrolled, query.customer_id.as_deref())?;
     let (_, identity) = find(&sources, &nik).ok_or_else(|| unknown_nik(&nik))?;
     let pictures = &identity.pictures;
     let picture = pictures.get(query.picture.unwrap_or_default()).ok_or_else(|| {
@@ -269,7 +269,7 @@ pub async fn remove(
     let (fixtures, customers) = fixtures_and_customers(&shared);
     let mut enrolled = shared.engine.matcher.enrolled_mut();
     let find_source = |enrolled: &Enrolled| {
-        sources((&fixtures, &customers), enrolled, customer_id)
+        sources(&fixtures, &customers, enrolled, customer_id)
             .map(|all| find(&all, &nik).map(|(source, _)| source.description()))
     };
     if customer_id.is_some() {
@@ -319,7 +319,8 @@ fn fixtures_and_customers(shared: &AppState) -> (Arc<Fixtures>, Vec<Arc<Customer
 /// # Errors
 /// 404 when the customer is unknown.
 fn sources<'a>(
-    (fixtures, customers): (&'a Fixtures, &'a [Arc<Customer>]),
+    fixtures: &'a Fixtures,
+    customers: &'a [Arc<Customer>],
     enrolled: &'a Enrolled,
     customer_id: Option<&str>,
 ) -> Result<Vec<IdentitySource<'a>>, ApiError> {

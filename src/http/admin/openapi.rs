@@ -1,4 +1,7 @@
 //! `GET /openapi.json`: the OpenAPI 3.1 document, generated from the route table and the request and response types of handlers.
+//!
+//! Each type's schema is generated twice (schemars), as a request and as a response. A type whose two schemas differ has a second name
+//! for the response: `...Output`.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -42,7 +42,8 @@ pub async fn read(
     customer_id: web::Path<String>,
 ) -> Result<HttpResponse, ApiError> {
     let quota = shared.engine.quota(&customer_id);
-    Ok(response(quota.ok_or_else(|| ApiError::unknown_customer(&customer_id))?))
+    let (quota, day) = quota.ok_or_else(|| ApiError::unknown_customer(&customer_id))?;
+    Ok(response(quota, day))
 }
 
 pub async fn change(
@@ -61,10 +62,10 @@ pub async fn change(
     if let Some(used) = change.used {
         state.set_used(day, used);
     }
-    Ok(response((state.quota(day, customer.per_day), day)))
+    Ok(response(state.quota(day, customer.per_day), day))
 }
 
-fn response((quota, day): (QuotaView, Date)) -> HttpResponse {
+fn response(quota: QuotaView, day: Date) -> HttpResponse {
     let QuotaView { per_day, used } = quota;
     json(&QuotaOfDay { per_day, used, left: quota.left(), day: day.to_string() })
 }

@@ -1,4 +1,6 @@
 //! `POST /reset`.
+//!
+//! With `customer_id`, the scope `all` keeps the customer itself: the caller is a test that wants to begin again.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use schemars::JsonSchema;

@@ -1,4 +1,5 @@
-//! Route table of the admin API: the source of the served routes, of `Allow` in a 405 and of `/openapi.json`.
+//! Route table of the admin API: the source of the served routes, of `Allow` in a 405 and of `/openapi.json`. An operation is data with
+//! its handler, and the tests iterate over the table too, so the document cannot lack a served route.
 //!
 //! Of two paths that can both match, the one without a parameter must come first.
 

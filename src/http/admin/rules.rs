@@ -138,8 +138,9 @@ pub async fn preview(
     let shared_state = engine.states.of(&customer.id);
     let state = shared_state.lock();
     let now = engine.now_of(&state);
-    let seed = (engine.seed(), customer.id.as_str());
-    let draws = |rule: &Rule| state.scenario.preview(rule, seed, now, request.count);
+    let fixtures = engine.fixtures();
+    let context = engine.draw_context(&customer.id, &fixtures);
+    let draws = |rule: &Rule| state.scenario.preview(rule, context, now, request.count);
     let rules = selected
         .into_iter()
         .map(|rule| RulePreview { name: rule.name.clone(), draws: draws(rule) })

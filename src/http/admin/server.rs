@@ -1,4 +1,6 @@
-//! HTTP server of the admin API, on a bound listener.
+//! HTTP server of the admin API, on a bound listener. It has its own thread, so `/health` does not wait for the endpoint's requests.
+//!
+//! At shutdown, waiting calls are answered 503 and event streams are cut, so neither delays the shutdown.
 
 use std::sync::Arc;
 use std::time::Duration;

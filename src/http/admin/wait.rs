@@ -1,5 +1,8 @@
 //! `POST /requests/wait`: waits until the journal has enough matching entries, or until the timeout. Woken by journal events: does not
 //! poll.
+//!
+//! The whole journal is scanned only at the start, after entries were cleared, after lost events, and once more at the timeout. Scans
+//! run on a blocking thread, because the admin listener has only one thread, which must stay free for other calls.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -246,7 +246,8 @@ impl Entry {
         let _ = self.state.0.set((state, now));
     }
 
-    /// Returns the approximate memory use in bytes: the struct and its texts.
+    /// Returns the approximate memory use in bytes: the struct and its texts. An estimate, slightly above the true size: it only has to
+    /// bound the ring, so entries are not serialized to measure them.
     pub(super) fn weight(&self) -> usize {
         let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
         let finding = |finding: &Finding| {

@@ -233,8 +233,9 @@ impl Match {
         missed.map(|field| (field.name, difference(field))).collect()
     }
 
-    /// Returns the nearest entries that do not match, at most `max_count`: first those of the filter's customer, because tests that
-    /// run in parallel share a journal; then those with the fewest differences; ties keep the order of `entries`.
+    /// Returns the nearest entries that do not match, at most `max_count`: first those of the filter's customer, then those with the
+    /// fewest differences; ties keep the order of `entries`. Tests that run in parallel share a journal: the newest requests of other
+    /// customers would crowd out the one that explains a failure.
     #[must_use]
     pub fn nearest(&self, entries: &[Arc<Entry>], max_count: usize) -> Vec<NearMiss> {
         let misses = entries.iter().map(|entry| (self.misses(entry), entry));

@@ -1,4 +1,8 @@
 //! Redaction of what is shown: NIKs in fields where they do not belong, and credentials in the wrong fields.
+//!
+//! Credentials are redacted as whole values, and in messages only where they are quoted: one that is a common word would otherwise make
+//! messages unreadable. A password of at least 8 bytes is redacted inside longer texts too. Text that looks like base64, from 80
+//! characters on, is never quoted: it may be a photo or a ciphertext.
 
 use std::borrow::Cow;
 

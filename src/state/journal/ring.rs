@@ -1,5 +1,8 @@
 //! Journal: a ring buffer bounded in bytes that drops the oldest entries, an optional log file (JSON Lines), and a broadcast of
 //! events.
+//!
+//! Events are sent under the ring's lock, into a bounded channel that never blocks. So they have the order of the ids, and a reader that
+//! reconnects ([`Journal::follow`]) misses no event and receives none twice.
 
 use std::collections::VecDeque;
 use std::fs::File;

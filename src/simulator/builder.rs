@@ -1,0 +1,396 @@
+//! The builder: what a simulator is started with, and the start itself.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::Value;
+use tokio::sync::mpsc::unbounded_channel;
+use tokio::sync::{Notify, Semaphore, oneshot, watch};
+
+use super::error::StartError;
+use super::file_watch::FileWatcher;
+use super::servers::{Running, Servers};
+use super::{Simulator, setup};
+use crate::config;
+use crate::domain::policy::PolicySpec;
+use crate::engine::reload::Reloader;
+use crate::engine::{Engine, EngineSettings};
+use crate::http::state::{AppState, HttpSettings, MAX_READERS, MAX_WAITS, StartInfo};
+use crate::http::timeouts::Timeouts;
+use crate::keys::{self, KeyRing, PrivateKey};
+use crate::state::clock::{Clock, ClockStart};
+use crate::state::journal::Journal;
+use crate::state::metrics::Metrics;
+use crate::state::observer::{NoopObserver, Observer};
+use crate::state::timer::{RealTimer, Timer};
+
+/// Configuration of a simulator. Everything has a default: free ports on loopback, a new key, the built-in fixtures, the system's
+/// clock.
+pub struct Builder {
+    listen: SocketAddr,
+    admin_listen: Option<SocketAddr>,
+    fixtures: Option<PathBuf>,
+    keys: Option<PathBuf>,
+    key_bits: usize,
+    clock: ClockStart,
+    seed: u64,
+    policy: PolicySpec,
+    settings: HttpSettings,
+    grace: Duration,
+    journal_bytes: usize,
+    journal_file: Option<PathBuf>,
+    show_nik: bool,
+    watch: bool,
+    observer: Arc<dyn Observer>,
+    timer: Arc<dyn Timer>,
+    /// Created at the start, in this order.
+    customers: Vec<(String, Value)>,
+    rules: Vec<InitialRule>,
+}
+
+/// A rule that is created when the simulator starts.
+struct InitialRule {
+    customer_id: String,
+    name: String,
+    rule: Value,
+}
+
+impl Default for Builder {
+    fn default() -> Builder {
+        let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Builder {
+            listen: loopback,
+            admin_listen: Some(loopback),
+            fixtures: None,
+            keys: None,
+            key_bits: 2048,
+            clock: ClockStart::System,
+            seed: 0,
+            policy: PolicySpec::default(),
+            settings: HttpSettings {
+                max_body: 10 << 20,
+                admin_token: None,
+                workers: cores.min(512),
+                timeouts: Timeouts::default(),
+            },
+            grace: Duration::from_secs(2),
+            journal_bytes: 32 << 20,
+            journal_file: None,
+            show_nik: false,
+            watch: false,
+            observer: Arc::new(NoopObserver),
+            timer: Arc::new(RealTimer),
+            customers: Vec::new(),
+            rules: Vec::new(),
+        }
+    }
+}
+
+impl Builder {
+    /// Sets the address of the endpoint. Port 0 takes a free one.
+    #[must_use]
+    pub fn listen(mut self, address: SocketAddr) -> Builder {
+        self.listen = address;
+        self
+    }
+
+    /// Sets the address of the admin API; `None` turns it off.
+    #[must_use]
+    pub fn admin_listen(mut self, address: Option<SocketAddr>) -> Builder {
+        self.admin_listen = address;
+        self
+    }
+
+    /// Sets the bearer token that the admin API requires: visible ASCII characters, no spaces.
+    #[must_use]
+    pub fn admin_token(mut self, token: Option<String>) -> Builder {
+        self.settings.admin_token = token;
+        self
+    }
+
+    /// Sets a directory whose files replace the built-in fixtures of the same name.
+    #[must_use]
+    pub fn fixtures(mut self, directory: Option<PathBuf>) -> Builder {
+        self.fixtures = directory;
+        self
+    }
+
+    /// Sets whether edited fixtures are reloaded automatically.
+    #[must_use]
+    pub fn watch(mut self, watch: bool) -> Builder {
+        self.watch = watch;
+        self
+    }
+
+    /// Sets the keys directory. Without one, a new key is generated and not stored.
+    #[must_use]
+    pub fn keys(mut self, directory: Option<PathBuf>) -> Builder {
+        self.keys = directory;
+        self
+    }
+
+    /// Sets the size of a generated key: 1024 to 8192 bits.
+    #[must_use]
+    pub fn key_bits(mut self, bits: usize) -> Builder {
+        self.key_bits = bits;
+        self
+    }
+
+    /// Sets how the clock starts.
+    #[must_use]
+    pub fn clock(mut self, start: ClockStart) -> Builder {
+        self.clock = start;
+        self
+    }
+
+    /// Sets the random seed of everything the simulator draws.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Builder {
+        self.seed = seed;
+        self
+    }
+
+    /// Sets a policy that overrides `simulator.toml`. Customers' own policies override this one.
+    #[must_use]
+    pub fn policy(mut self, policy: PolicySpec) -> Builder {
+        self.policy = policy;
+        self
+    }
+
+    /// Sets the maximum body of a request, in bytes.
+    #[must_use]
+    pub fn max_body(mut self, bytes: usize) -> Builder {
+        self.settings.max_body = bytes;
+        self
+    }
+
+    /// Sets how long answers in flight may take when the simulator stops.
+    #[must_use]
+    pub fn grace(mut self, grace: Duration) -> Builder {
+        self.grace = grace;
+        self
+    }
+
+    /// Sets the size of the journal, in bytes.
+    #[must_use]
+    pub fn journal_bytes(mut self, bytes: usize) -> Builder {
+        self.journal_bytes = bytes;
+        self
+    }
+
+    /// Sets a file to which finished entries are appended, one JSON object per line.
+    #[must_use]
+    pub fn journal_file(mut self, path: Option<PathBuf>) -> Builder {
+        self.journal_file = path;
+        self
+    }
+
+    /// Sets whether the journal and the log show NIKs unmasked.
+    #[must_use]
+    pub fn show_nik(mut self, show: bool) -> Builder {
+        self.show_nik = show;
+        self
+    }
+
+    /// Adds a customer, which overrides the fixtures' customer with its id: the model of the fixture files as JSON.
+    ///
+    /// Errors in it are returned when the simulator starts.
+    #[must_use]
+    pub fn customer(mut self, id: &str, customer: impl Serialize) -> Builder {
+        self.customers.push((id.to_owned(), as_json(customer)));
+        self
+    }
+
+    /// Adds a rule to a customer, before its other rules: the model of the fixture files as JSON.
+    ///
+    /// Errors in it are returned when the simulator starts.
+    #[must_use]
+    pub fn rule(mut self, customer_id: &str, name: &str, rule: impl Serialize) -> Builder {
+        let (customer_id, name) = (customer_id.to_owned(), name.to_owned());
+        self.rules.push(InitialRule { customer_id, name, rule: as_json(rule) });
+        self
+    }
+
+    /// Sets the observer of requests and of the simulator's own events.
+    #[must_use]
+    pub fn observer(mut self, observer: Arc<dyn Observer>) -> Builder {
+        self.observer = observer;
+        self
+    }
+
+    /// Sets the timer for delays and faults: real time, or a test's own.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn timer(mut self, timer: Arc<dyn Timer>) -> Builder {
+        self.timer = timer;
+        self
+    }
+
+    /// Sets the timeouts for clients of the endpoint. For tests, which would otherwise wait too long.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn timeouts(mut self, timeouts: Timeouts) -> Builder {
+        self.settings.timeouts = timeouts;
+        self
+    }
+
+    /// Starts the simulator. On return both listeners accept connections and everything is loaded. Works on any async runtime: the
+    /// simulator has its own threads.
+    ///
+    /// # Errors
+    /// Why it does not start. Nothing is left running then.
+    pub async fn start(self) -> Result<Simulator, StartError> {
+        let (report, started) = oneshot::channel();
+        // Generating a key takes longer than an async test may block.
+        std::thread::Builder::new().name("frsim-start".to_owned()).spawn(move || {
+            // The caller may have been cancelled; the simulator is dropped and stops then.
+            let _ = report.send(self.start_blocking());
+        })?;
+        started.await.unwrap_or_else(|_| Err(io::Error::other("the starting thread ended").into()))
+    }
+
+    /// Starts the simulator from synchronous code.
+    ///
+    /// # Errors
+    /// Why it does not start. Nothing is left running then.
+    pub fn start_blocking(self) -> Result<Simulator, StartError> {
+        if let Some(address) = self.admin_listen.filter(|address| !address.ip().is_loopback())
+            && self.settings.admin_token.is_none()
+        {
+            return Err(StartError::OpenAdmin(address));
+        }
+        self.settings.admin_token.as_deref().map_or(Ok(()), validate_token)?;
+        let listener = bind(self.listen)?;
+        let admin_listener = self.admin_listen.map(bind).transpose()?;
+        let addresses =
+            (listener.local_addr()?, admin_listener.as_ref().map(TcpListener::local_addr).transpose()?);
+        let (ring, origin) = self.key_ring()?;
+        let fixtures =
+            config::load(self.fixtures.as_deref(), ring, &self.policy).map_err(StartError::Fixtures)?;
+        let journal_file = self.journal_file.as_deref();
+        let journal = Journal::new(self.journal_bytes, journal_file).map_err(|source| StartError::File {
+            path: self.journal_file.clone().unwrap_or_default(),
+            source,
+        })?;
+        let settings = EngineSettings { seed: self.seed, show_nik: self.show_nik };
+        let engine = Arc::new(Engine::new(fixtures, Clock::new(self.clock), journal, settings));
+        apply_initial(&engine, &self.customers, &self.rules)?;
+        let reloader = Arc::new(Reloader::new(
+            self.fixtures.clone(),
+            self.policy,
+            Arc::clone(&engine),
+            Arc::clone(&self.observer),
+        ));
+        let watcher = match (&self.fixtures, self.watch) {
+            (Some(directory), true) => {
+                let reloader = Arc::clone(&reloader);
+                Some(FileWatcher::start(directory, move || drop(reloader.reload()))?)
+            }
+            _ => None,
+        };
+        let (listener_commands, commands) = unbounded_channel();
+        let shared = Arc::new(AppState {
+            engine,
+            observer: self.observer,
+            settings: self.settings,
+            timer: self.timer,
+            in_flight: watch::Sender::new(0),
+            buffers: Arc::default(),
+            connections: AtomicU64::new(0),
+            listener_commands,
+            waits: Semaphore::new(MAX_WAITS),
+            readers: Arc::new(Semaphore::new(MAX_READERS)),
+            metrics: Metrics::default(),
+            stopping: watch::Sender::new(false),
+            shutdown: Notify::new(),
+            reloader,
+            start: StartInfo {
+                endpoint: addresses.0,
+                admin: addresses.1,
+                seed: self.seed,
+                keys: self.keys,
+                journal_bytes: self.journal_bytes,
+                journal_file: self.journal_file,
+                grace: self.grace,
+            },
+        });
+        let running = Running::start(Servers {
+            listener,
+            admin_listener,
+            app: Arc::clone(&shared),
+            listener_commands: commands,
+            grace: self.grace,
+        })?;
+        let (endpoint, admin) = addresses;
+        Ok(Simulator {
+            endpoint,
+            admin,
+            origin,
+            shared,
+            transactions: AtomicU64::new(0),
+            _watcher: watcher,
+            running,
+        })
+    }
+
+    fn key_ring(&self) -> Result<(KeyRing, Option<keys::KeyOrigin>), StartError> {
+        match &self.keys {
+            Some(directory) => {
+                let (key, opened) = keys::read_or_generate(directory, self.key_bits)?;
+                if let Some(warning) = opened.warning {
+                    self.observer.warned(&warning.to_string());
+                }
+                Ok((KeyRing::new(key, Some(directory.clone())), Some(opened.origin)))
+            }
+            None => {
+                let key =
+                    PrivateKey::generate("the server's key", self.key_bits).map_err(StartError::NoKey)?;
+                Ok((KeyRing::new(key, None), None))
+            }
+        }
+    }
+}
+
+/// Checks that a client can send the token in `Authorization`.
+fn validate_token(token: &str) -> Result<(), StartError> {
+    if token.is_empty() {
+        return Err(StartError::Token(None));
+    }
+    match token.chars().position(|c| !c.is_ascii_graphic()) {
+        Some(index) => Err(StartError::Token(Some(index + 1))),
+        None => Ok(()),
+    }
+}
+
+/// Serializes to JSON. A value that cannot be serialized becomes null, which is not a valid customer or rule.
+fn as_json(value: impl Serialize) -> Value {
+    serde_json::to_value(value).unwrap_or_default()
+}
+
+fn apply_initial(
+    engine: &Engine,
+    customers: &[(String, Value)],
+    rules: &[InitialRule],
+) -> Result<(), StartError> {
+    for (id, customer) in customers {
+        setup::put_customer(engine, id, customer)
+            .map_err(|refused| StartError::Setup { what: format!("the customer {id}"), refused })?;
+    }
+    for InitialRule { customer_id, name, rule } in rules {
+        setup::put_rule(engine, customer_id, name, rule).map_err(|refused| StartError::Setup {
+            what: format!("the rule {name:?} of {customer_id}"),
+            refused,
+        })?;
+    }
+    Ok(())
+}
+
+fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address).map_err(|source| StartError::Address { address, source })
+}

@@ -1,0 +1,47 @@
+//! Why a simulator does not start.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use super::setup::TestError;
+use crate::config::Problem;
+use crate::keys::KeyError;
+
+/// Error of starting a simulator.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}: {source}")]
+    Address { address: SocketAddr, source: io::Error },
+    /// The keys cannot be used.
+    #[error(transparent)]
+    Keys(#[from] KeyError),
+    /// A key cannot be generated.
+    #[error("{0}")]
+    NoKey(String),
+    /// The fixtures are invalid.
+    #[error("invalid fixtures: {}", Problem::list(.0))]
+    Fixtures(Vec<Problem>),
+    /// The admin listener is reachable from other machines and has no token.
+    #[error(
+        "an admin listener beyond loopback ({0}) needs --admin-token: anyone who can reach it could control the simulator"
+    )]
+    OpenAdmin(SocketAddr),
+    /// The admin token is invalid: no client could send it in a header. Holds the position of the character, from 1. The token itself is
+    /// never shown.
+    #[error(
+        "the admin token (--admin-token, FRSIM_ADMIN_TOKEN) {}: use visible ASCII characters without spaces",
+        .0.map_or("is empty".to_owned(), |at| format!("cannot be sent in a header: character {at} is not allowed"))
+    )]
+    Token(Option<usize>),
+    /// A customer or a rule of the builder is invalid.
+    #[error("{what}: {refused}")]
+    Setup { what: String, refused: TestError },
+    /// A file named on the command line cannot be used.
+    #[error("{}: {source}", path.display())]
+    File { path: PathBuf, source: io::Error },
+    /// The operating system refuses a thread or a watch.
+    #[error("the operating system refused: {0}")]
+    System(#[from] io::Error),
+}
