@@ -1,6 +1,7 @@
 //! Small utilities that several layers share. Nothing here depends on the endpoint.
 
 pub mod duration;
+pub mod from_text;
 pub mod hash;
 pub mod json_schema;
 pub mod network;

@@ -1,21 +1,18 @@
 //! IP addresses and CIDR networks for allow lists.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use super::from_text::{deserialize_from_text, serialize_as_text};
 
 /// An IP address or CIDR network that may call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AllowedNetwork(pub IpNet);
 
-impl<'de> Deserialize<'de> for AllowedNetwork {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Cow::<str>::deserialize(deserializer)?.parse().map_err(de::Error::custom)
-    }
-}
+deserialize_from_text!(AllowedNetwork);
+serialize_as_text!(AllowedNetwork);
 
 impl std::str::FromStr for AllowedNetwork {
     type Err = String;
@@ -36,12 +33,6 @@ impl std::str::FromStr for AllowedNetwork {
 impl fmt::Display for AllowedNetwork {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0.prefix_len() == self.0.max_prefix_len() { self.0.addr().fmt(f) } else { self.0.fmt(f) }
-    }
-}
-
-impl Serialize for AllowedNetwork {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
     }
 }
 

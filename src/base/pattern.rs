@@ -5,8 +5,10 @@ use std::str::FromStr;
 
 use ipnet::IpNet;
 use regex::{Regex, RegexBuilder};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Serialize, Serializer};
 use wildmatch::WildMatch;
+
+use super::from_text::deserialize_from_text;
 
 /// A text pattern: a glob or a regex.
 #[derive(Clone, Debug)]
@@ -64,11 +66,7 @@ impl FromStr for Pattern {
     }
 }
 
-impl<'de> Deserialize<'de> for Pattern {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
-    }
-}
+deserialize_from_text!(Pattern, IpPattern);
 
 impl Serialize for Pattern {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -93,12 +91,6 @@ impl IpPattern {
             }
             IpPattern::Text(pattern) => pattern.matches(ip),
         }
-    }
-}
-
-impl<'de> Deserialize<'de> for IpPattern {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
     }
 }
 
@@ -133,6 +125,11 @@ impl Serialize for IpPattern {
             IpPattern::Text(pattern) => pattern.serialize(serializer),
         }
     }
+}
+
+/// Returns whether a condition holds that may not be set (it holds then), for a value that may be absent (no condition matches it).
+pub fn holds<C, V>(condition: &Option<C>, value: Option<V>, matches: impl Fn(&C, V) -> bool) -> bool {
+    condition.as_ref().is_none_or(|condition| value.is_some_and(|value| matches(condition, value)))
 }
 
 #[cfg(test)]

@@ -32,12 +32,6 @@ impl Problem {
         Problem { position, ..Problem::of_file(file, message) }
     }
 
-    /// Creates an error at a byte offset of the file.
-    #[must_use]
-    pub fn at_offset(file: &str, text: &str, offset: usize, message: impl Into<String>) -> Problem {
-        Problem { position: Some(line_and_column(text, offset)), ..Problem::of_file(file, message) }
-    }
-
     /// Creates an error from one of the TOML parser.
     #[must_use]
     pub fn of_toml(file: &str, text: &str, error: &toml::de::Error) -> Problem {

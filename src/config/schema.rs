@@ -1,6 +1,7 @@
-//! JSON Schema of the fixture files, for editors. Structs derive theirs; types parsed from text define theirs here.
+//! JSON Schema of the fixture files, for editors: keys, meanings, types, known values, ranges of numbers and examples. Structs derive
+//! theirs; types parsed from text define theirs here.
 //!
-//! A schema is slightly more lenient than loading: it does not check file names, regexes or the order of numbers.
+//! A schema accepts every valid file, and some invalid ones: the form of a text is checked by its parser only, when the file is loaded.
 
 use std::borrow::Cow;
 
@@ -77,75 +78,40 @@ macro_rules! schemas {
     };
 }
 
-fn text(description: &str, pattern: &str, example: &str) -> Value {
-    json!({ "type": "string", "description": description, "pattern": pattern, "examples": [example] })
+/// Schema of a text whose form a parser checks: an editor gets the meaning and an example.
+fn text(description: &str, example: &str) -> Value {
+    json!({ "type": "string", "description": description, "examples": [example] })
 }
 
 fn codes(codes: &[Code]) -> Value {
     json!({ "type": "string", "enum": codes })
 }
 
-fn known_codes_or(description: &str, pattern: &str) -> Value {
+fn known_codes_or(description: &str, other: &Value) -> Value {
     let known = OUTCOMES.iter().map(|outcome| {
         let message = outcome.message.trim();
         json!({ "type": "string", "enum": [outcome.code], "description": format!("{message} ({})", outcome.source) })
     });
-    let any = json!({ "type": "string", "pattern": pattern });
     // Each alternative has the type: a table keyed by codes is built from them.
-    json!({ "description": description, "anyOf": known.chain([any]).collect::<Vec<_>>() })
-}
-
-const NUMBER: &str = r"[+-]?(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?";
-const TIME: &str = r"(?:[01]?\d|2[0-3]):[0-5]?\d(?::[0-5]?\d)?";
-/// Units that the crate humantime accepts.
-const UNIT: &str = concat!(
-    r"\s*(?:nanos|nsec|ns|usec|us|µs|millis|msec|ms|seconds|second|secs|sec|s|minutes|minute|mins|min|m|",
-    r"hours|hour|hrs|hr|h|days|day|d|weeks|week|wks|wk|w|months|month|M|years|year|yrs|yr|y)\s*"
-);
-const BYTE: &str = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)";
-const PATH_SEGMENT: &str = r"(?:[^/\\.]|\.[^/\\.]|\.\.[^/\\])[^/\\]*";
-
-/// Number before a unit.
-const AMOUNT: &str = r"\d+(?:\.\d+)?";
-const POSITIVE_AMOUNT: &str = r"(?:\d*[1-9]\d*(?:\.\d+)?|\d+\.\d*[1-9]\d*)";
-
-fn duration_pattern() -> String {
-    format!("(?:0|(?:{AMOUNT}{UNIT})+)")
+    json!({ "description": description, "anyOf": known.chain([other.clone()]).collect::<Vec<_>>() })
 }
 
 schemas! {
-    CustomerId: |_| text(
-        "1 to 64 letters, digits, - _ or ., not starting with a dot.",
-        r"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$",
-        "demo",
-    );
-    Methode: |_| text("One path segment.", r"^[^/\u0000-\u001f\u007f]{1,64}$", "CALL_FN");
-    PathPrefix: |_| text("A path; %20 is a space.", r"^(?:/[^/?#]+)+/*$", "/api/face-recognition");
+    CustomerId: |_| text("1 to 64 letters, digits, - _ or ., not starting with a dot.", "demo");
+    Methode: |_| text("One path segment.", "CALL_FN");
+    PathPrefix: |_| text("A path; %20 is a space.", "/api/face-recognition");
     PathPrefixes: |generator| json!({
         "type": "array",
         "items": generator.subschema_for::<PathPrefix>(),
         "minItems": 1,
     });
-    AllowedNetwork: |_| text(
-        "An IP address or a network in CIDR notation.",
-        &format!(
-            r"^(?:(?:{BYTE}\.){{3}}{BYTE}(?:/(?:3[0-2]|[12]?\d))?|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*(?:/(?:12[0-8]|1[01]\d|[1-9]?\d))?)$"
-        ),
-        "10.0.0.0/8",
-    );
+    AllowedNetwork: |_| text("An IP address or a network in CIDR notation.", "10.0.0.0/8");
     Size: |_| json!({
         "description": "A number of bytes, or text with a unit: KiB, MiB, GiB (powers of 1024); KB, MB, GB (powers of 1000).",
-        "anyOf": [
-            { "type": "integer", "minimum": 0 },
-            { "type": "string", "pattern": r"^\d+\s*(?:[bB]|[kKmMgG](?:[iI]?[bB])?)?$" },
-        ],
+        "anyOf": [{ "type": "integer", "minimum": 0 }, { "type": "string" }],
         "examples": ["8MiB"],
     });
-    NikText: |_| text(
-        "A NIK: sixteen digits with a valid birth date.",
-        r"^[1-9]{2}\d{4}(?:0[1-9]|[12]\d|3[01]|4[1-9]|[56]\d|7[01])(?:0[1-9]|1[0-2])\d{6}$",
-        "3174055708909001",
-    );
+    NikText: |_| text("A NIK: sixteen digits with a valid birth date.", "3174055708909001");
     Population: |_| json!({
         "type": "integer",
         "description": "Number of people.",
@@ -160,16 +126,16 @@ schemas! {
         "maximum": 20,
         "examples": [6.5],
     });
-    PictureName: |_| text(
-        "A file in the directory of gallery.toml or below it.",
-        &format!("^{PATH_SEGMENT}(?:/{PATH_SEGMENT})*$"),
-        "budi.jpg",
-    );
+    PictureName: |_| text("A file in the directory of gallery.toml or below it.", "budi.jpg");
     Code: |_| known_codes_or(
         "A code: a documented one, or a custom one of 1 to 32 letters, digits, - and _.",
-        r"^[A-Za-z0-9_-]{1,32}$",
+        &json!({ "type": "string", "minLength": 1, "maxLength": 32 }),
     );
-    ShapedCode: |_| known_codes_or("A code: a documented one, or any four digits.", r"^\d{4}$");
+    // With the pattern an editor marks a mistyped key of `shape`.
+    ShapedCode: |_| known_codes_or(
+        "A code: a documented one, or any four digits.",
+        &json!({ "type": "string", "pattern": r"^\d{4}$" }),
+    );
     Precedence: |generator| json!({
         "type": "array",
         "items": generator.subschema_for::<Check>(),
@@ -190,33 +156,19 @@ schemas! {
     });
     NumberRange: |_| json!({
         "description": "A number, or a range: \"10..20\" inclusive, \"10..\", \"..5\", \">=10\", \">10\", \"<=5\", \"<5\".",
-        "anyOf": [
-            { "type": "number" },
-            {
-                "type": "string",
-                "pattern": format!(
-                    r"^\s*(?:(?:[<>]=?\s*)?{NUMBER}|{NUMBER}\s*\.\.\s*(?:{NUMBER})?|\.\.\s*{NUMBER})\s*$"
-                ),
-            },
-        ],
+        "type": ["number", "string"],
         "examples": ["10..20"],
     });
     TimeOfDay: |_| text(
         "A time range of the day in Jakarta, inclusive; it may cross midnight.",
-        &format!(r"^\s*{TIME}\s*\.\.\s*{TIME}\s*$"),
         "09:00..17:00",
     );
     Window: |_| text(
         "A time range since the scenario began: \"10s..40s\" inclusive, \"10s..\", \"..40s\", \">=10s\", \"<40s\".",
-        &format!(r"^\s*(?:(?:[<>]=?\s*)?{0}|{0}\s*\.\.\s*(?:{0})?|\.\.\s*{0})\s*$", duration_pattern()),
         "10s..40s",
     );
-    DurationText: |_| text("A duration with a unit.", &format!(r"^\s*{}\s*$", duration_pattern()), "250ms");
-    Ttl: |_| text(
-        "A duration with a unit, longer than 0.",
-        &format!(r"^\s*(?:{AMOUNT}{UNIT})*{POSITIVE_AMOUNT}{UNIT}(?:{AMOUNT}{UNIT})*$"),
-        "5m",
-    );
+    DurationText: |_| text("A duration with a unit.", "250ms");
+    Ttl: |_| text("A duration with a unit, longer than 0.", "5m");
     DelaySpec: |generator| json!({
         "description": "A fixed duration, or a random distribution.",
         "anyOf": [generator.subschema_for::<DurationText>(), generator.subschema_for::<RandomDelay>()],

@@ -1,27 +1,17 @@
 //! Value types of the fixtures. Each validates while it is deserialized, so that errors carry line and column.
 
-use std::borrow::Cow;
 use std::fmt;
 
-use serde::{Deserialize, Deserializer, Serialize, de};
+use serde::{Deserialize, Serialize};
 
+use crate::base::from_text::deserialize_from_text;
 use crate::domain::matcher::score;
 
-macro_rules! from_text {
-    ($name:ident) => {
-        impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                Cow::<str>::deserialize(deserializer)?.parse().map_err(de::Error::custom)
-            }
-        }
-    };
-}
+deserialize_from_text!(CustomerId, Methode, PathPrefix);
 
 /// Customer id: 1 to 64 ASCII letters, digits, `-`, `_` and `.`; not starting with a dot.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct CustomerId(String);
-
-from_text!(CustomerId);
 
 impl std::str::FromStr for CustomerId {
     type Err = String;
@@ -60,8 +50,6 @@ impl fmt::Display for CustomerId {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Methode(pub String);
 
-from_text!(Methode);
-
 impl std::str::FromStr for Methode {
     type Err = String;
 
@@ -76,8 +64,6 @@ impl std::str::FromStr for Methode {
 /// Path prefix of the endpoint, such as `/api/face-recognition`. Stored percent-decoded: `%20` is a space.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PathPrefix(pub String);
-
-from_text!(PathPrefix);
 
 impl std::str::FromStr for PathPrefix {
     type Err = String;

@@ -30,6 +30,11 @@ pub struct Served {
     stdout: BufReader<std::process::ChildStdout>,
 }
 
+/// Returns the flags for a free port, this admin listener and these keys.
+fn listening<'a>(admin: &'a str, keys: &'a Path) -> [&'a str; 6] {
+    ["--listen", "127.0.0.1:0", "--admin-listen", admin, "--keys", keys.to_str().unwrap()]
+}
+
 impl Served {
     fn start(args: &[&str]) -> Served {
         Served::from(command(args))
@@ -45,9 +50,7 @@ impl Served {
 
     /// Starts with free ports, the shared keys and the built-in fixtures.
     pub fn plain(more: &[&str]) -> Served {
-        let keys = KEYS.path().to_str().unwrap();
-        let args = ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--keys", keys];
-        Served::start(&[&args[..], more].concat())
+        Served::start(&[&listening("127.0.0.1:0", KEYS.path())[..], more].concat())
     }
 
     /// Returns a value of the ready line.
@@ -149,18 +152,8 @@ fn the_port_file_has_both_addresses() {
 fn without_an_admin_listener_the_line_says_off_and_the_file_null() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("ports.json");
-    let keys = KEYS.path().to_str().unwrap();
-    let served = Served::start(&[
-        "serve",
-        "--listen",
-        "127.0.0.1:0",
-        "--admin-listen",
-        "off",
-        "--keys",
-        keys,
-        "--port-file",
-        path.to_str().unwrap(),
-    ]);
+    let args = ["serve", "--port-file", path.to_str().unwrap()];
+    let served = Served::start(&[&args[..], &listening("off", KEYS.path())].concat());
     assert!(served.ready.ends_with(" admin=off\n"), "{}", served.ready);
     let ports: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
     assert_eq!(ports["admin"], Value::Null);
@@ -318,17 +311,7 @@ fn bad_arguments_and_fixtures_exit_2() {
 
 #[test]
 fn beyond_loopback_with_a_token_is_allowed() {
-    let keys = KEYS.path().to_str().unwrap();
-    let served = Served::start(&[
-        "--listen",
-        "127.0.0.1:0",
-        "--admin-listen",
-        "0.0.0.0:0",
-        "--admin-token",
-        "t",
-        "--keys",
-        keys,
-    ]);
+    let served = Served::start(&[&["--admin-token", "t"][..], &listening("0.0.0.0:0", KEYS.path())].concat());
     assert!(served.value("admin").starts_with("http://0.0.0.0:"));
 }
 
@@ -435,8 +418,7 @@ fn an_unwritable_public_key_is_a_warning() {
     std::fs::copy(KEYS.path().join("private.pem"), directory.path().join("private.pem")).unwrap();
     // Not even root can rename a file over a directory.
     std::fs::create_dir_all(directory.path().join("public.pem/x")).unwrap();
-    let keys = directory.path().to_str().unwrap();
-    let served = Served::start(&["-q", "--listen", "127.0.0.1:0", "--admin-listen", "off", "--keys", keys]);
+    let served = Served::start(&[&["-q"][..], &listening("off", directory.path())].concat());
     served.signal("TERM");
     let (code, _, err) = served.end();
     assert_eq!(code, Some(0));
@@ -472,14 +454,7 @@ fn a_broken_pipe_exits_quietly() {
 fn unusable_keys_exit_4() {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("private.pem"), "rubbish").unwrap();
-    let out = run(&[
-        "--listen",
-        "127.0.0.1:0",
-        "--admin-listen",
-        "off",
-        "--keys",
-        directory.path().to_str().unwrap(),
-    ]);
+    let out = run(&listening("off", directory.path()));
     assert_eq!(out.status.code(), Some(4));
     assert!(text(&out.stderr).contains("private.pem"), "{}", text(&out.stderr));
 }
@@ -510,14 +485,7 @@ fn keys_of_both_encodings_and_other_sizes_are_read() {
         let expected =
             if flag.is_empty() { "-----BEGIN PRIVATE KEY-----" } else { "-----BEGIN RSA PRIVATE KEY-----" };
         assert!(pem.starts_with(expected), "{pem}");
-        let served = Served::start(&[
-            "--listen",
-            "127.0.0.1:0",
-            "--admin-listen",
-            "off",
-            "--keys",
-            directory.path().to_str().unwrap(),
-        ]);
+        let served = Served::start(&listening("off", directory.path()));
         let public = std::fs::read_to_string(directory.path().join("public.pem")).unwrap();
         let body = Body::encrypted_with(&public).text();
         let answer = exchange(

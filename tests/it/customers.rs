@@ -37,6 +37,11 @@ fn admin_ok(sim: &Sim, method: &str, path: &str, body: Value) -> Value {
     answer
 }
 
+#[track_caller]
+fn patch(sim: &Sim, customer: &Value, body: Value) -> Value {
+    admin_ok(sim, "PATCH", &format!("/customers/{}", id(customer)), body)
+}
+
 /// Calls the admin API, expects an error and returns its status, code and path.
 #[track_caller]
 fn admin_error(sim: &Sim, method: &str, path: &str, body: &str) -> (u16, String, Value) {
@@ -181,17 +186,12 @@ fn a_customer_expires_on_the_simulators_clock() {
     assert_eq!(customer["expires"], "2026-11-21T10:05:00+07:00");
     admin_ok(&sim, "PUT", &format!("/customers/{}/clock", id(&customer)), json!({ "advance": "25h" }));
     assert_eq!(call(&sim, &customer).code(), "6018", "its own clock does not end it");
-    let patched = admin_ok(
-        &sim,
-        "PATCH",
-        &format!("/customers/{}", id(&customer)),
-        json!({ "quota": { "per_day": 9 } }),
-    );
+    let patched = patch(&sim, &customer, json!({ "quota": { "per_day": 9 } }));
     assert_eq!(patched["expires"], customer["expires"], "a patch leaves its end");
     let other = create(&sim, &json!({ "ttl": "5m" }));
-    let patch = |ttl| admin_ok(&sim, "PATCH", &format!("/customers/{}", id(&other)), json!({ "ttl": ttl }));
-    assert_eq!(patch(json!("7m"))["expires"], "2026-11-21T10:07:00+07:00", "unless it states another");
-    assert_eq!(patch(Value::Null)["expires"], Value::Null, "or that there is none");
+    let with_ttl = |ttl| patch(&sim, &other, json!({ "ttl": ttl }));
+    assert_eq!(with_ttl(json!("7m"))["expires"], "2026-11-21T10:07:00+07:00", "unless it states another");
+    assert_eq!(with_ttl(Value::Null)["expires"], Value::Null, "or that there is none");
     admin_ok(&sim, "PUT", "/clock", json!({ "advance": "5m" }));
     assert_eq!(call(&sim, &customer).code(), "5001");
     assert_eq!(sim.admin("GET", &format!("/customers/{}", id(&customer)), "").0, 404);
@@ -226,12 +226,7 @@ fn a_key_can_be_generated_for_a_customer() {
     assert_eq!(answer.code(), "5006");
     let reason = sim.last()["answer"]["reason"].as_str().unwrap().to_owned();
     assert!(reason.contains("was encrypted with another known key"), "{reason}");
-    let again = admin_ok(
-        &sim,
-        "PATCH",
-        &format!("/customers/{}", id(&customer)),
-        json!({ "quota": { "per_day": 9 } }),
-    );
+    let again = patch(&sim, &customer, json!({ "quota": { "per_day": 9 } }));
     assert_eq!(again["public_key_pem"], customer["public_key_pem"], "it keeps its key");
 }
 

@@ -9,11 +9,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::civil::Time;
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Serialize};
 
 use crate::base::duration::DurationText;
+use crate::base::from_text::{deserialize_from_text, serialize_as_text};
 use crate::base::hash::hex;
-use crate::base::pattern::{IpPattern, Pattern};
+use crate::base::pattern::{IpPattern, Pattern, holds};
 use crate::base::range::NumberRange;
 use crate::base::time::jakarta;
 use crate::protocol::Code;
@@ -65,7 +66,7 @@ pub struct When {
 #[serde(deny_unknown_fields, default)]
 pub struct ImageWhen {
     /// SHA-256 of the file, in hexadecimal.
-    #[schemars(regex(pattern = "^[0-9A-Fa-f]{64}$"))]
+    #[schemars(length(equal = 64))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
     /// NIK of an identity that the matcher finds in the photo, at any score.
@@ -106,26 +107,18 @@ impl When {
     /// Whether all conditions that are set hold. `began` is when the window begins.
     #[must_use]
     pub fn matches(&self, facts: &Facts, began: Timestamp) -> bool {
-        let text = |pattern: &Option<Pattern>, value: Option<&str>| match pattern {
-            None => true,
-            Some(pattern) => value.is_some_and(|value| pattern.matches(value)),
-        };
-        let number = |range: &Option<NumberRange>, value: Option<f64>| match range {
-            None => true,
-            Some(range) => value.is_some_and(|value| range.contains(value)),
-        };
         self.outcome.as_ref().is_none_or(|outcome| facts.outcome == Some(outcome))
-            && text(&self.transaction_id, facts.transaction_id)
-            && text(&self.transaction_source, facts.transaction_source)
-            && self.ip.as_ref().is_none_or(|pattern| facts.ip.is_some_and(|ip| pattern.matches(ip)))
-            && number(&self.threshold, facts.threshold)
+            && holds(&self.transaction_id, facts.transaction_id, Pattern::matches)
+            && holds(&self.transaction_source, facts.transaction_source, Pattern::matches)
+            && holds(&self.ip, facts.ip, IpPattern::matches)
+            && holds(&self.threshold, facts.threshold, NumberRange::contains)
             && self.image.matches(facts)
             && self
                 .header
                 .iter()
                 .all(|(name, pattern)| header(facts.headers, name).any(|value| pattern.matches(value)))
-            && number(&self.request, Some(facts.ordinal as f64))
-            && number(&self.in_flight, Some(facts.in_flight as f64))
+            && holds(&self.request, Some(facts.ordinal as f64), NumberRange::contains)
+            && holds(&self.in_flight, Some(facts.in_flight as f64), NumberRange::contains)
             && self.clock.as_ref().is_none_or(|clock| clock.contains(facts.now))
             && self.window.as_ref().is_none_or(|window| window.contains(since(began, facts.now)))
             && self.state.as_ref().is_none_or(|state| state == facts.state)
@@ -170,10 +163,7 @@ impl ImageWhen {
             |expected: &String| facts.sha256.is_some_and(|digest| hex(digest).eq_ignore_ascii_case(expected));
         self.sha256.as_ref().is_none_or(sha256)
             && self.similar_to.as_ref().is_none_or(|nik| facts.similar.contains(nik))
-            && self
-                .size
-                .as_ref()
-                .is_none_or(|size| facts.image_bytes.is_some_and(|bytes| size.contains(bytes as f64)))
+            && holds(&self.size, facts.image_bytes.map(|bytes| bytes as f64), NumberRange::contains)
     }
 }
 
@@ -260,23 +250,8 @@ impl fmt::Display for Window {
     }
 }
 
-macro_rules! as_text {
-    ($($name:ident),*) => {
-        $(impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
-            }
-        }
-
-        impl Serialize for $name {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
-            }
-        })*
-    };
-}
-
-as_text!(TimeOfDay, Window);
+deserialize_from_text!(TimeOfDay, Window);
+serialize_as_text!(TimeOfDay, Window);
 
 #[cfg(test)]
 mod tests {

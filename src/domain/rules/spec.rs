@@ -21,7 +21,7 @@ use crate::domain::faults::{Fault, FaultSpec, Upload};
 #[schemars(transform = require_effect)]
 pub struct RuleSpec {
     /// Name in the journal and the API; default: `rule 1` and so on.
-    #[schemars(length(min = 1, max = 64), regex(pattern = r"^[^/\n]*$"))]
+    #[schemars(length(min = 1, max = 64))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// Conditions on the request; without them the rule matches every request.
@@ -44,7 +44,6 @@ pub struct RuleSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate: Option<f64>,
     /// `"7/10"`: fires exactly 7 times in every 10 draws.
-    #[schemars(regex(pattern = r"^\s*\d+\s*/\s*\d{1,5}\s*$"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exact: Option<String>,
     /// Probability that changes over time.

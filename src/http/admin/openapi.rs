@@ -37,12 +37,6 @@ impl JsonSchema for Document {
 
 const VERSION: &str = "3.1.0";
 
-/// Reference prefix of schemas in the document.
-const COMPONENTS: &str = "#/components/schemas/";
-
-/// Temporary reference prefix of response schemas, until they have their final names.
-const OUTPUT: &str = "#/output/";
-
 /// Error responses: status, component name in the document, description.
 const ERRORS: [(u16, &str, &str); 11] = [
     (400, "Invalid", "The request is invalid; `path` points to the invalid value."),
@@ -65,7 +59,7 @@ fn path_parameters() -> [(&'static str, &'static str, SchemaOf, Value); 4] {
         (
             "name",
             "Rule name.",
-            |_| json_schema!({ "type": "string", "minLength": 1, "maxLength": 64, "pattern": r"^[^/\n]*$" }),
+            |_| json_schema!({ "type": "string", "minLength": 1, "maxLength": 64 }),
             json!("busy-twice"),
         ),
         ("id", "Entry id.", |_| json_schema!({ "type": "integer", "minimum": 1 }), json!(1)),
@@ -90,7 +84,7 @@ pub fn document(operations: &[Operation], token: bool) -> Value {
         .iter()
         .map(|error| ((error.1).to_owned(), schemas.error_response(error)))
         .collect::<Map<_, _>>();
-    let mut document = json!({
+    json!({
         "openapi": VERSION,
         "info": {
             "title": "dukcapil-fr-sim admin API",
@@ -109,10 +103,9 @@ pub fn document(operations: &[Operation], token: bool) -> Value {
                 "token": { "type": "http", "scheme": "bearer", "description": "The token of --admin-token, if set." },
             },
             "responses": responses,
+            "schemas": schemas.into_components(),
         },
-    });
-    document["components"]["schemas"] = schemas.into_components(&mut document);
-    document
+    })
 }
 
 fn tags(operations: &[Operation]) -> Value {
@@ -121,24 +114,15 @@ fn tags(operations: &[Operation]) -> Value {
     tags.into_iter().map(|tag| json!({ "name": tag })).collect()
 }
 
-/// Schemas of requests and of responses. A type used in both may differ: a member with a default is optional in a request and always
-/// present in a response.
-struct Schemas {
-    input: SchemaGenerator,
-    output: SchemaGenerator,
-}
+/// Describes operations, and collects the schema of each type in them. There is one schema per type, in the form of a request: a member
+/// with a default is optional, in a response too, where it is always present.
+struct Schemas(SchemaGenerator);
 
 impl Schemas {
     fn new() -> Schemas {
-        let settings = |path: &'static str| {
-            let settings =
-                SchemaSettings::draft2020_12().with(|settings| settings.definitions_path = path.into());
-            settings.with_transform(RecursiveTransform(without_empty_default))
-        };
-        Schemas {
-            input: settings("/components/schemas").for_deserialize().into_generator(),
-            output: settings("/output").for_serialize().into_generator(),
-        }
+        let settings = SchemaSettings::draft2020_12().for_deserialize();
+        let settings = settings.with(|settings| settings.definitions_path = "/components/schemas".into());
+        Schemas(settings.with_transform(RecursiveTransform(without_empty_default)).into_generator())
     }
 
     /// Returns the operation object.
@@ -163,7 +147,7 @@ impl Schemas {
 
     /// Returns the members of a query's type as parameters.
     fn query(&mut self, query: SchemaOf) -> Value {
-        let mut schema = query(&mut self.input);
+        let mut schema = query(&mut self.0);
         let required = schema.remove("required").unwrap_or_default();
         let is_required =
             |name: &str| required.as_array().is_some_and(|names| names.iter().any(|one| one == name));
@@ -187,7 +171,7 @@ impl Schemas {
     /// Returns the request body object.
     fn body(&mut self, body: &RequestBodySpec) -> Value {
         let content = body.contents.iter().map(|Content { media_type, schema }| {
-            let mut content = json!({ "schema": schema(&mut self.input) });
+            let mut content = json!({ "schema": schema(&mut self.0) });
             if let Some(example) = body.example.as_ref().filter(|_| media_type.ends_with("json")) {
                 content["example"] = example.clone();
             }
@@ -215,9 +199,9 @@ impl Schemas {
     /// Returns a response object. `or_error`: the status is also that of a common error response.
     fn response(&mut self, response: &ResponseSpec, or_error: bool) -> Value {
         let ResponseSpec { status, content: Content { media_type, schema }, header } = response;
-        let mut schema = schema(&mut self.output).to_value();
+        let mut schema = schema(&mut self.0).to_value();
         if or_error {
-            schema = json!({ "anyOf": [schema, self.output.subschema_for::<ErrorAnswer>()] });
+            schema = json!({ "anyOf": [schema, self.0.subschema_for::<ErrorAnswer>()] });
         }
         let description = match status {
             200 => "OK.",
@@ -247,7 +231,7 @@ impl Schemas {
         let used = path_parameters().into_iter().filter(|(name, ..)| path.contains(&format!("{{{name}}}")));
         let parameters: Vec<_> = used
             .map(|(name, description, schema, example)| {
-                let schema = schema(&mut self.input);
+                let schema = schema(&mut self.0);
                 json!({
                     "name": name, "in": "path", "required": true, "description": description, "schema": schema, "example": example,
                 })
@@ -258,23 +242,9 @@ impl Schemas {
         }
     }
 
-    /// Returns all schemas by name and rewrites the references in the document. The response form of a type has its own name where it
-    /// differs from the request form.
-    fn into_components(mut self, document: &mut Value) -> Value {
-        let mut schemas = self.input.take_definitions(true);
-        let mut output = self.output.take_definitions(true);
-        let differing = differing(&schemas, &output);
-        let name = |name: &str| {
-            if differing.contains(name) { format!("{name}Output") } else { name.to_owned() }
-        };
-        let mut rename = |reference: &mut String| {
-            if let Some(old) = reference.strip_prefix(OUTPUT) {
-                *reference = format!("{COMPONENTS}{}", name(old));
-            }
-        };
-        for_each_ref(document, &mut rename);
-        output.values_mut().for_each(|schema| for_each_ref(schema, &mut rename));
-        schemas.extend(output.into_iter().map(|(old, schema)| (name(&old), schema)));
+    /// Returns all schemas by name.
+    fn into_components(mut self) -> Value {
+        let mut schemas = self.0.take_definitions(true);
         schemas.sort_keys();
         schemas.into()
     }
@@ -301,47 +271,4 @@ fn statuses(operation: &Operation) -> BTreeSet<u16> {
     }
     statuses.extend(&operation.error_statuses);
     statuses
-}
-
-/// Returns the names of types whose request and response schemas differ, directly or through a reference.
-fn differing(input: &Map<String, Value>, output: &Map<String, Value>) -> BTreeSet<String> {
-    let mut references: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
-    let mut differing = BTreeSet::new();
-    for (name, schema) in output.iter().filter(|(name, _)| input.contains_key(*name)) {
-        let mut schema = schema.clone();
-        for_each_ref(&mut schema, &mut |reference| {
-            if let Some(other) = reference.strip_prefix(OUTPUT).map(str::to_owned) {
-                *reference = format!("{COMPONENTS}{other}");
-                references.entry(name).or_default().insert(other);
-            }
-        });
-        if input.get(name) != Some(&schema) {
-            differing.insert(name.clone());
-        }
-    }
-    loop {
-        let more = references.iter().filter(|(_, others)| !others.is_disjoint(&differing));
-        let more: Vec<_> =
-            more.map(|(name, _)| (*name).to_owned()).filter(|name| !differing.contains(name)).collect();
-        if more.is_empty() {
-            return differing;
-        }
-        differing.extend(more);
-    }
-}
-
-/// Calls `change` with every `$ref` in a value.
-fn for_each_ref(value: &mut Value, change: &mut impl FnMut(&mut String)) {
-    match value {
-        Value::Object(members) => {
-            for (name, member) in members {
-                match member {
-                    Value::String(reference) if name == "$ref" => change(reference),
-                    member => for_each_ref(member, change),
-                }
-            }
-        }
-        Value::Array(items) => items.iter_mut().for_each(|item| for_each_ref(item, change)),
-        _ => {}
-    }
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::Value;
 
 use super::{Entry, State};
-use crate::base::pattern::{IpPattern, Pattern};
+use crate::base::pattern::{IpPattern, Pattern, holds};
 use crate::base::range::NumberRange;
 use crate::base::time;
 use crate::domain::nik::mask::without_niks;
@@ -131,24 +131,24 @@ struct MatchField {
 /// All conditions; cheap and selective ones first.
 #[rustfmt::skip]
 const FIELDS: [MatchField; 19] = [
-    field("customer_id", |m, e| text(&m.customer_id, Some(&e.customer_id)), |e| e.customer_id.clone().into()),
-    field("id", |m, e| range(&m.id, Some(e.id as f64)), |e| e.id.into()),
-    field("code", |m, e| text(&m.code, code(e)), |e| code(e).into()),
+    field("customer_id", |m, e| holds(&m.customer_id, Some(e.customer_id.as_str()), Pattern::matches), |e| e.customer_id.clone().into()),
+    field("id", |m, e| holds(&m.id, Some(e.id as f64), NumberRange::contains), |e| e.id.into()),
+    field("code", |m, e| holds(&m.code, code(e), Pattern::matches), |e| code(e).into()),
     field("state", |m, e| m.state.is_none_or(|state| e.state.get() == state), |e| value(&e.state)),
     field("since", |m, e| m.since.is_none_or(|since| e.at >= since.0), |e| time::rfc3339_millis(e.at).into()),
-    field("ordinal", |m, e| range(&m.ordinal, e.ordinal.map(|ordinal| ordinal as f64)), |e| e.ordinal.into()),
-    field("connection", |m, e| range(&m.connection, Some(e.connection as f64)), |e| e.connection.into()),
-    field("status", |m, e| range(&m.status, e.answer.status.map(f64::from)), |e| e.answer.status.into()),
-    field("threshold", |m, e| range(&m.threshold, e.request.threshold), |e| e.request.threshold.into()),
-    field("methode", |m, e| text(&m.methode, Some(&e.methode)), |e| e.methode.clone().into()),
-    field("transaction_id", |m, e| text(&m.transaction_id, e.request.transaction_id.as_deref()), |e| e.request.transaction_id.clone().into()),
-    field("transaction_source", |m, e| text(&m.transaction_source, e.request.transaction_source.as_deref()), |e| e.request.transaction_source.clone().into()),
-    field("ip", |m, e| address(&m.ip, e.request.ip.as_deref()), |e| e.request.ip.clone().into()),
-    field("peer", |m, e| m.peer.is_none() || address(&m.peer, peer(e).as_deref()), |e| peer(e).into()),
+    field("ordinal", |m, e| holds(&m.ordinal, e.ordinal.map(|ordinal| ordinal as f64), NumberRange::contains), |e| e.ordinal.into()),
+    field("connection", |m, e| holds(&m.connection, Some(e.connection as f64), NumberRange::contains), |e| e.connection.into()),
+    field("status", |m, e| holds(&m.status, e.answer.status.map(f64::from), NumberRange::contains), |e| e.answer.status.into()),
+    field("threshold", |m, e| holds(&m.threshold, e.request.threshold, NumberRange::contains), |e| e.request.threshold.into()),
+    field("methode", |m, e| holds(&m.methode, Some(e.methode.as_str()), Pattern::matches), |e| e.methode.clone().into()),
+    field("transaction_id", |m, e| holds(&m.transaction_id, e.request.transaction_id.as_deref(), Pattern::matches), |e| e.request.transaction_id.clone().into()),
+    field("transaction_source", |m, e| holds(&m.transaction_source, e.request.transaction_source.as_deref(), Pattern::matches), |e| e.request.transaction_source.clone().into()),
+    field("ip", |m, e| holds(&m.ip, e.request.ip.as_deref(), IpPattern::matches), |e| e.request.ip.clone().into()),
+    field("peer", |m, e| m.peer.is_none() || holds(&m.peer, peer(e).as_deref(), IpPattern::matches), |e| peer(e).into()),
     field("image.sha256", |m, e| sha256(&m.image.sha256, e), |e| e.request.image.as_ref().map(|image| image.sha256.clone()).into()),
-    field("image.size", |m, e| range(&m.image.size, e.request.image.as_ref().map(|image| image.bytes as f64)), |e| e.request.image.as_ref().map(|image| image.bytes).into()),
+    field("image.size", |m, e| holds(&m.image.size, e.request.image.as_ref().map(|image| image.bytes as f64), NumberRange::contains), |e| e.request.image.as_ref().map(|image| image.bytes).into()),
     field("rule", |m, e| any(&m.rule, rules(e)), |e| rules(e).collect()),
-    field("fault", |m, e| text(&m.fault, fault(e)), |e| fault(e).into()),
+    field("fault", |m, e| holds(&m.fault, fault(e), Pattern::matches), |e| fault(e).into()),
     field("warning", |m, e| any(&m.warning, warnings(e)), |e| warnings(e).collect()),
 ];
 
@@ -160,20 +160,8 @@ const fn field(
     MatchField { name, holds, got }
 }
 
-fn text(pattern: &Option<Pattern>, value: Option<&str>) -> bool {
-    pattern.as_ref().is_none_or(|pattern| value.is_some_and(|value| pattern.matches(value)))
-}
-
 fn any<'a>(pattern: &Option<Pattern>, mut values: impl Iterator<Item = &'a str>) -> bool {
     pattern.as_ref().is_none_or(|pattern| values.any(|value| pattern.matches(value)))
-}
-
-fn address(pattern: &Option<IpPattern>, value: Option<&str>) -> bool {
-    pattern.as_ref().is_none_or(|pattern| value.is_some_and(|value| pattern.matches(value)))
-}
-
-fn range(range: &Option<NumberRange>, value: Option<f64>) -> bool {
-    range.as_ref().is_none_or(|range| value.is_some_and(|value| range.contains(value)))
 }
 
 /// Matches a digest. The journal writes digests in lower case, but a client may write upper case.
@@ -240,7 +228,9 @@ impl Match {
     pub fn nearest(&self, entries: &[Arc<Entry>], max_count: usize) -> Vec<NearMiss> {
         let misses = entries.iter().map(|entry| (self.misses(entry), entry));
         let mut misses: Vec<_> = misses.filter(|(count, _)| *count > 0).collect();
-        misses.sort_by_key(|(count, entry)| (!text(&self.customer_id, Some(&entry.customer_id)), *count));
+        let of_customer =
+            |entry: &Entry| holds(&self.customer_id, Some(entry.customer_id.as_str()), Pattern::matches);
+        misses.sort_by_key(|(count, entry)| (!of_customer(entry), *count));
         misses.truncate(max_count);
         misses
             .into_iter()
