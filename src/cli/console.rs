@@ -110,7 +110,7 @@ impl Console {
         let mut line = format!(
             "{}  {:<14} {transaction:<20} {}  {}  {}{aborted}",
             self.paint(DIM, time),
-            plain(&entry.customer_id),
+            entry.customer_id.as_deref().map_or_else(|| "-".to_owned(), plain),
             self.paint(style, &code),
             plain(&answer.reason),
             self.paint(DIM, &duration(entry.elapsed_us.micros())),
@@ -156,22 +156,8 @@ impl Observer for Console {
         }
     }
 
-    fn unknown_path(&self, status: u16, method: &str, path: &str) {
-        let shown = plain(&crate::base::text::truncate(path, 100));
-        match self.format {
-            _ if self.quiet => {}
-            LogFormat::Text => {
-                self.log.write(format!("HTTP {status} to {method} {shown}: unknown path of the endpoint"))
-            }
-            LogFormat::Json => {
-                let event = json!({ "event": "stray", "status": status, "method": method, "path": shown });
-                self.log.write(event.to_string());
-            }
-        }
-    }
-
     fn connection_rejected(&self, peer: std::net::IpAddr) {
-        self.warned(&format!("too many connections: closed one from {peer} immediately (limits.connections, connections_per_peer)"));
+        self.warned(&format!("too many connections: closed one from {peer} immediately (limits.connections, connections_per_peer, or the system's limit of open files)"));
     }
 
     fn counters_overflow(&self, customer_id: &str) {

@@ -7,6 +7,7 @@ pub mod customer;
 pub mod delay;
 pub mod evidence;
 pub mod faults;
+pub mod http_answer;
 pub mod limits;
 pub mod matcher;
 pub mod nik;

@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::base::json_schema::properties;
 use crate::base::suggestion;
+use crate::domain::http_answer::HeadStyle;
 use crate::protocol::encoding::Base64Mode;
 use crate::protocol::{Code, Layout, OUTCOMES, Provenance, Shape};
 
@@ -51,6 +52,7 @@ pub struct Policy {
     pub uid: String,
     pub quota_limiter: String,
     pub face_threshold: String,
+    pub head: HeadStyle,
     pub trim_messages: bool,
     pub not_found: Code,
     pub quota_counts: QuotaCounts,
@@ -75,6 +77,7 @@ impl Default for Policy {
             uid: "7301010xxxxxxxxx".to_owned(),
             quota_limiter: "left".to_owned(),
             face_threshold: "echo".to_owned(),
+            head: HeadStyle::Plain,
             trim_messages: false,
             not_found: Code::FOUND,
             quota_counts: QuotaCounts::Matched,
@@ -107,6 +110,7 @@ impl Policy {
             uid,
             quota_limiter,
             face_threshold,
+            head,
             trim_messages,
             quota_counts,
             unknown_customer,
@@ -152,6 +156,8 @@ pub struct PolicySpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub face_threshold: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub head: Option<HeadStyle>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub trim_messages: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub not_found: Option<NotFound>,
@@ -185,6 +191,7 @@ impl PolicySpec {
             uid,
             quota_limiter,
             face_threshold,
+            head,
             trim_messages,
             not_found,
             quota_counts,
@@ -304,7 +311,7 @@ pub struct PolicyKey {
 
 /// Every policy key, in the order of the specification.
 #[rustfmt::skip]
-pub static KEYS: [PolicyKey; 16] = [
+pub static KEYS: [PolicyKey; 17] = [
     key("precedence", r#"["parameters", "decryption", "account", "quota", "ip", "threshold", "image", "capacity"]"#, "any order; omitted checks follow in this order", Assumed, "which failed check determines the response; the default follows a look-alike of the 1:1 sibling"),
     key("layout", r#""documented""#, r#""compact", "as-printed""#, Doc, "whitespace and quotes of the body: the document's bytes, no whitespace, or including the document's typographic quotes"),
     key("shape", "as documented", r#"shape.<code> = "identification" or "verification""#, Doc, "which of the two body shapes a code of four digits has; 5001 and 5005 are verification in doc 4.3 and 4.6"),
@@ -312,6 +319,7 @@ pub static KEYS: [PolicyKey; 16] = [
     key("uid", r#""7301010xxxxxxxxx""#, "any text", Doc, "uid of the verification shape; a 1:N request has no NIK to echo, so the default is the literal of doc 4.3"),
     key("quota_limiter", r#""left""#, r#""limit" or any text"#, Observed, "quotaLimiter of the verification shape: the remaining quota of today (1:1 sibling); 80 without a limit"),
     key("face_threshold", r#""echo""#, "any text", Assumed, "faceThreshold of the matcher's responses: the request's threshold, formatted as a Java double, or a literal"),
+    key("head", r#""plain""#, r#""tomcat""#, Assumed, "the style of HTTP heads: lower-case names and Content-Length, or as Tomcat sends them: Title-Case, chunked, Keep-Alive"),
     key("trim_messages", "false", "true", Doc, "whether the stray spaces in the messages of doc 4.3 and 4.6 are trimmed"),
     key("not_found", r#""6018""#, r#""6019""#, Assumed, "the response when no candidate reaches the threshold"),
     key("quota_counts", r#""matched""#, r#""identified", "authenticated", "all""#, Assumed, "which requests use up quota: every response of the matcher, 6018 with a candidate, every request that passes the account check, every request"),
@@ -451,6 +459,7 @@ mod tests {
             r#"uid = "x""#,
             r#"quota_limiter = "limit""#,
             r#"face_threshold = "7.0""#,
+            r#"head = "tomcat""#,
             "trim_messages = true",
             r#"not_found = "6019""#,
             r#"quota_counts = "all""#,

@@ -21,6 +21,8 @@ pub struct Headers {
     pub all: Vec<(String, String)>,
     /// X-Forwarded-For is configured as the source of the peer, but does not end with an address.
     pub no_forwarded_peer: bool,
+    /// The request line has raw blanks in its target, as the document's own URL does (doc 2).
+    pub raw_blank: bool,
 }
 
 impl Headers {
@@ -49,6 +51,10 @@ pub fn of(headers: Option<&Headers>, body: &Body, line_breaks: &[&'static str]) 
     if headers.is_some_and(|headers| headers.no_forwarded_peer) {
         let message = "X-Forwarded-For is missing or does not end with an address, so the peer is unknown";
         warnings.push(warning("x_forwarded_for", message));
+    }
+    if headers.is_some_and(|headers| headers.raw_blank) {
+        let message = "the request line has a raw blank in its path, as in the document's URL; strict servers refuse it, so send %20";
+        warnings.push(warning("raw_blank", message));
     }
     if body.bom {
         warnings.push(warning("bom", "the JSON starts with a byte order mark (BOM)"));

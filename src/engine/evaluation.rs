@@ -14,7 +14,7 @@ use crate::domain::capacity::Availability;
 use crate::domain::checks::{self, CheckInput, Finding};
 use crate::domain::customer::Customer;
 use crate::domain::evidence::{Credential, Evidence, Photo};
-use crate::domain::faults::HttpAnswer;
+use crate::domain::http_answer::HttpAnswer;
 use crate::domain::policy::Policy;
 use crate::domain::quota::QuotaView;
 use crate::domain::rules::{Facts, Reply, RuleEffects};
@@ -325,10 +325,13 @@ impl Evaluation<'_> {
     }
 
     fn http_answer(&self, decision: &Decision, policy: &Policy) -> (HttpAnswer, Option<Shape>) {
+        let style = policy.head;
         let documented = |body| HttpAnswer {
             status: 200,
             headers: vec![("content-type".to_owned(), "application/json".to_owned())],
             body,
+            style,
+            at: decision.at,
         };
         match &decision.reply {
             Reply::Sample(code) => {
@@ -347,7 +350,8 @@ impl Evaluation<'_> {
                 (documented(body), Some(answer.shape))
             }
             Reply::RawHttp { status, headers, body } => {
-                (HttpAnswer { status: *status, headers: headers.clone(), body: body.clone() }, None)
+                let (headers, body) = (headers.clone(), body.clone());
+                (HttpAnswer { status: *status, headers, body, style, at: decision.at }, None)
             }
         }
     }

@@ -1,5 +1,6 @@
 //! The journal's record of a request, made in one place from its head, its admission and its verdict.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::Engine;
@@ -8,9 +9,7 @@ use super::verdict::{ResponseAction, Verdict};
 use crate::base::text;
 use crate::domain::customer::Customer;
 use crate::domain::faults::Delivery;
-use crate::state::journal::{
-    AnswerRecord, Elapsed, Entry, EntryState, FaultRecord, Redactor, RequestMarks, RequestRecord,
-};
+use crate::state::journal::{AnswerRecord, Entry, FaultRecord, Redactor, RequestMarks, RequestRecord};
 
 /// Longest customer_id and methode in the journal, in characters.
 const MAX_NAME_CHARS: usize = 64;
@@ -86,6 +85,26 @@ impl Engine {
         self.journal.add(entry, RequestMarks::default())
     }
 
+    /// Adds a request to the journal that belongs to no customer: a malformed head, a path that names none, a wrong method.
+    pub fn record_refusal(
+        &self,
+        connection: u64,
+        peer: Option<IpAddr>,
+        status: u16,
+        reason: String,
+    ) -> Arc<Entry> {
+        let entry = Entry {
+            customer_id: None,
+            methode: String::new(),
+            connection,
+            ordinal: None,
+            request: RequestRecord { peer, ..RequestRecord::default() },
+            answer: AnswerRecord { status: Some(status), reason, ..AnswerRecord::default() },
+            ..Entry::blank(self.clock.now())
+        };
+        self.journal.add(entry, RequestMarks::default())
+    }
+
     /// An entry with what is known before the body.
     fn blank_entry(&self, head: &RequestHead, admission: &Admission) -> Entry {
         let customer = admission.customer();
@@ -94,23 +113,15 @@ impl Engine {
         let user_agent = head.headers.as_ref().and_then(|headers| headers.user_agent().map(str::to_owned));
         let request = RequestRecord { peer: head.peer, user_agent, ..RequestRecord::default() };
         Entry {
-            id: 0,
-            at: admission.now,
             // A customer's own id is not a secret, whatever it looks like.
-            customer_id: customer.map_or_else(|| name(&head.customer_id), |customer| customer.id.clone()),
+            customer_id: Some(
+                customer.map_or_else(|| name(&head.customer_id), |customer| customer.id.clone()),
+            ),
             methode: name(head.methode.as_deref().unwrap_or_default()),
             connection: head.connection,
             ordinal: admission.ordinal,
-            state: EntryState::default(),
             request: redactor.request(request),
-            findings: Vec::new(),
-            warnings: Vec::new(),
-            rule: None,
-            rules: Vec::new(),
-            delay: None,
-            fault: None,
-            answer: AnswerRecord::default(),
-            elapsed_us: Elapsed::default(),
+            ..Entry::blank(admission.now)
         }
     }
 }

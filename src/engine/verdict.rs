@@ -7,7 +7,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::domain::checks::Finding;
-use crate::domain::faults::{Delivery, HttpAnswer, ListenerFault, Plan};
+use crate::domain::faults::{Delivery, ListenerFault, Plan};
+use crate::domain::http_answer::HttpAnswer;
 use crate::domain::rules::{Firing, RuleEffects};
 use crate::domain::warnings::Warning;
 use crate::protocol::{Candidate, Code, Layout, Shape};

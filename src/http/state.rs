@@ -9,7 +9,6 @@ use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{Notify, Semaphore, oneshot, watch};
 
-use super::buffer_pool::BufferPool;
 use super::timeouts::Timeouts;
 use crate::domain::faults::ListenerFault;
 use crate::engine::Engine;
@@ -41,8 +40,8 @@ pub struct AppState {
     /// A permit for each reader of `GET /events`, of [`MAX_READERS`].
     pub readers: Arc<Semaphore>,
     pub metrics: Metrics,
-    /// Buffer pool for request bodies of the data listener.
-    pub buffers: Arc<BufferPool>,
+    /// Permits for evaluations beside the I/O threads, one a core: more would only take turns, each with its photo in memory.
+    pub evaluations: Arc<Semaphore>,
     /// Whether the simulator is stopping: no new connections, and hanging ones are closed.
     pub stopping: watch::Sender<bool>,
     /// Requests the shutdown.

@@ -298,10 +298,10 @@ impl Builder {
         let shared = Arc::new(AppState {
             engine,
             observer: self.observer,
+            evaluations: Arc::new(Semaphore::new(self.settings.workers)),
             settings: self.settings,
             timer: self.timer,
             in_flight: watch::Sender::new(0),
-            buffers: Arc::default(),
             connections: AtomicU64::new(0),
             listener_commands,
             waits: Semaphore::new(MAX_WAITS),

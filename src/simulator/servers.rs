@@ -6,11 +6,11 @@ use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use actix_web::dev::Server;
 use socket2::SockRef;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
 
-use super::memory::release_idle_memory;
 use crate::http::admin;
 use crate::http::data::listener::{self, Worker};
 use crate::http::state::{AppState, ListenerCommand, MAX_WAITS};
@@ -35,7 +35,7 @@ impl Running {
         let (stop, stopped) = oneshot::channel();
         let (report, started) = mpsc::sync_channel(1);
         let thread = std::thread::Builder::new().name("frsim".to_owned()).spawn(move || {
-            actix_rt::System::new().block_on(servers.serve(stopped, report));
+            actix_web::rt::System::new().block_on(servers.serve(stopped, report));
         })?;
         let running = Running { stop: Some(stop), thread: Some(thread) };
         started.recv().unwrap_or_else(|_| Err(io::Error::other("the servers' thread ended")))?;
@@ -64,8 +64,8 @@ impl Servers {
             Ok(started) => started,
             Err(error) => return drop(report.send(Err(error))),
         };
-        let handle = admin.as_ref().map(actix_server::Server::handle);
-        let admin = admin.map(actix_rt::spawn);
+        let handle = admin.as_ref().map(Server::handle);
+        let admin = admin.map(actix_web::rt::spawn);
         // The starter may have been dropped; then the sender of `stopped` is dropped too, and the server stops below.
         let _ = report.send(Ok(()));
         tokio::select! {
@@ -73,7 +73,6 @@ impl Servers {
             _ = listener::accept(listener, &workers, listener_commands, &shared) => {}
             _ = stopped => {}
             () = shared.shutdown.notified() => {}
-            () = release_idle_memory(&shared) => {}
         }
         shared.stopping.send_replace(true);
         let mut in_flight = shared.in_flight.subscribe();
@@ -82,7 +81,7 @@ impl Servers {
             // All permits are free once no call waits.
             let _ = shared.waits.acquire_many(MAX_WAITS as u32).await;
         };
-        let _ = actix_rt::time::timeout(grace, all_done).await;
+        let _ = tokio::time::timeout(grace, all_done).await;
         workers.into_iter().for_each(Worker::stop);
         if let (Some(handle), Some(admin)) = (handle, admin) {
             handle.stop(false).await;
@@ -99,7 +98,7 @@ fn start_servers(
     listener: &TcpListener,
     admin_listener: Option<TcpListener>,
     shared: &Arc<AppState>,
-) -> io::Result<(Vec<Worker>, Option<actix_server::Server>)> {
+) -> io::Result<(Vec<Worker>, Option<Server>)> {
     listener.set_nonblocking(true)?;
     // Where a second `listen` does not change the backlog, std's shorter one is enough.
     let _ = SockRef::from(listener).listen(BACKLOG);

@@ -245,17 +245,17 @@ impl Metrics {
 
     /// Returns the customer label: the id, `other` beyond [`MAX_CUSTOMERS`], `unknown` for an unknown customer.
     fn customer_label(&self, entry: &Entry) -> String {
-        if entry.ordinal.is_none() {
+        let (Some(_), Some(customer_id)) = (entry.ordinal, &entry.customer_id) else {
             return "unknown".to_owned();
-        }
+        };
         let mut customers = self.customers.lock();
-        if !customers.contains(&entry.customer_id) {
+        if !customers.contains(customer_id) {
             if customers.len() >= MAX_CUSTOMERS {
                 return "other".to_owned();
             }
-            customers.insert(entry.customer_id.clone());
+            customers.insert(customer_id.clone());
         }
-        entry.customer_id.clone()
+        customer_id.clone()
     }
 }
 

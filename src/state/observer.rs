@@ -9,11 +9,6 @@ pub trait Observer: Send + Sync {
     /// A request has ended.
     fn request(&self, entry: &Entry);
 
-    /// The data listener received something that is not a request of the endpoint, and answered with this status.
-    fn unknown_path(&self, status: u16, method: &str, path: &str) {
-        let _ = (status, method, path);
-    }
-
     /// A connection was rejected because the limit is reached; called once until a connection is accepted again.
     fn connection_rejected(&self, peer: std::net::IpAddr) {
         let _ = peer;

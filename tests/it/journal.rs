@@ -364,7 +364,7 @@ fn entry(customer_id: &str) -> Entry {
     Entry {
         id: 0,
         at: "2026-11-21T03:00:00Z".parse().unwrap(),
-        customer_id: customer_id.to_owned(),
+        customer_id: Some(customer_id.to_owned()),
         methode: String::new(),
         connection: 1,
         ordinal: None,

@@ -180,10 +180,9 @@ fn one_type_name_has_one_meaning() {
 }
 
 /// Locks outside `state`, where everything that requests share is, and why each is where it is.
-const LOCKS_BESIDE_STATE: [(&str, &str); 7] = [
+const LOCKS_BESIDE_STATE: [(&str, &str); 6] = [
     ("cli/log", "the queue of log lines between the threads and the one that writes"),
     ("engine/reload", "one reload at a time"),
-    ("http/buffer_pool", "memory of bodies that is used again"),
     ("http/data/connection_limit", "how many connections there are"),
     ("http/state", "how many calls may wait, and how many may read events"),
     ("keys/ring", "keys that customers name, read once"),

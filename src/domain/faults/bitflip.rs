@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 
-use super::{HttpAnswer, Params, Plan};
+use super::{Params, Plan};
+use crate::domain::http_answer::HttpAnswer;
 
 pub fn plan(params: &Params, answer: &HttpAnswer, random: &mut ChaCha8Rng) -> Plan {
     let mut body = answer.body.clone();

@@ -2,7 +2,8 @@
 
 use rand::rngs::ChaCha8Rng;
 
-use super::{HttpAnswer, Offset, Params, Plan};
+use super::{Offset, Params, Plan};
+use crate::domain::http_answer::HttpAnswer;
 
 pub fn plan(params: &Params, answer: &HttpAnswer, _: &mut ChaCha8Rng) -> Plan {
     let total = answer.body.len();

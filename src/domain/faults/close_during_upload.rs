@@ -3,7 +3,8 @@
 
 use rand::rngs::ChaCha8Rng;
 
-use super::{End, HttpAnswer, Offset, Params, Plan, Upload};
+use super::{End, Offset, Params, Plan, Upload};
+use crate::domain::http_answer::HttpAnswer;
 
 pub fn upload(params: &Params) -> Upload {
     Upload::CloseAt(params.at.unwrap_or(Offset::Fraction(0.5)), params.end.unwrap_or(End::Rst))

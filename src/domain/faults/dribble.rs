@@ -2,13 +2,14 @@
 
 use rand::rngs::ChaCha8Rng;
 
-use super::{HttpAnswer, Params, Plan, Step};
+use super::{Params, Plan, Step};
+use crate::domain::http_answer::{BodyLength, HttpAnswer, Persistence};
 
 pub fn plan(params: &Params, answer: &HttpAnswer, _: &mut ChaCha8Rng) -> Plan {
     let total = answer.body.len();
     let chunks = (params.chunks.unwrap_or(10) as usize).clamp(1, total.max(1));
     let pause = params.time_or(2) / u32::try_from(chunks.saturating_sub(1).max(1)).unwrap_or(u32::MAX);
-    let mut steps = vec![Step::Send(answer.head(total as i64, true))];
+    let mut steps = vec![Step::Send(answer.head(BodyLength::Bytes(total as u64), Persistence::Close))];
     for number in 0..chunks {
         if number > 0 {
             steps.push(Step::Wait(pause));

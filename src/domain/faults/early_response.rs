@@ -2,12 +2,13 @@
 
 use rand::rngs::ChaCha8Rng;
 
-use super::{HttpAnswer, Params, Plan, Step, Upload};
+use super::{Params, Plan, Step, Upload};
+use crate::domain::http_answer::{HttpAnswer, Persistence};
 
 pub fn upload(_: &Params) -> Upload {
     Upload::Unread
 }
 
 pub fn plan(_: &Params, answer: &HttpAnswer, _: &mut ChaCha8Rng) -> Plan {
-    Plan::steps([Step::Send(answer.head_and_body(true)), Step::Fin])
+    Plan::steps([Step::Send(answer.head_and_body(Persistence::Close)), Step::Fin])
 }

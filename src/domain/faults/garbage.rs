@@ -3,7 +3,8 @@
 use rand::Rng;
 use rand::rngs::ChaCha8Rng;
 
-use super::{HttpAnswer, Params, Plan, Step};
+use super::{Params, Plan, Step};
+use crate::domain::http_answer::HttpAnswer;
 
 pub fn plan(params: &Params, _: &HttpAnswer, random: &mut ChaCha8Rng) -> Plan {
     let mut bytes = vec![0; params.bytes.unwrap_or(64) as usize];

@@ -2,7 +2,8 @@
 
 use rand::rngs::ChaCha8Rng;
 
-use super::{HttpAnswer, Params, Plan, Step};
+use super::{Params, Plan, Step};
+use crate::domain::http_answer::HttpAnswer;
 
 pub fn plan(_: &Params, _: &HttpAnswer, _: &mut ChaCha8Rng) -> Plan {
     Plan::steps([Step::WaitForClient])

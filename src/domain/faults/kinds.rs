@@ -5,11 +5,12 @@ use schemars::Schema;
 use serde_json::{Value, json};
 
 use super::{
-    HttpAnswer, Params, Plan, Upload, bad_length, bandwidth, bitflip, body_cut, close_during_upload,
-    close_on_accept, dribble, early_response, empty_close, garbage, gateway_page, hang, hang_then_close,
-    late_close, malformed_chunk, raw, refuse, reset, slow_headers, slow_read, stale_keepalive, truncate,
+    Params, Plan, Upload, bad_length, bandwidth, bitflip, body_cut, close_during_upload, close_on_accept,
+    dribble, early_response, empty_close, garbage, gateway_page, hang, hang_then_close, late_close,
+    malformed_chunk, raw, refuse, reset, slow_headers, slow_read, stale_keepalive, truncate,
 };
 use crate::base::json_schema::properties;
+use crate::domain::http_answer::HttpAnswer;
 
 /// Function that plans a fault.
 pub type Planner = fn(&Params, &HttpAnswer, &mut ChaCha8Rng) -> Plan;

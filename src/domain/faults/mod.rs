@@ -1,6 +1,6 @@
 //! Network faults (fault injection). Each file plans one fault: a pure function from the response that would have been sent to the
-//! steps that replace it. The data listener executes the steps on the socket itself, below HTTP, so that bytes, FIN and RST are exactly
-//! those of the plan.
+//! steps that replace it. The endpoint's listener carries the steps out as it does every answer, so that bytes, FIN and RST are exactly those
+//! of the plan.
 
 mod bad_length;
 mod bandwidth;
@@ -31,5 +31,5 @@ mod truncate;
 
 pub use kinds::{FaultKind, KINDS};
 pub use params::Params;
-pub use plan::{Delivery, End, HttpAnswer, ListenerFault, Offset, Plan, Step, Upload};
+pub use plan::{Delivery, End, ListenerFault, Offset, Plan, Step, Upload};
 pub use spec::{Fault, FaultSpec};

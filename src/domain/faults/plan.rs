@@ -7,13 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::{Map, Value};
 
-/// An HTTP response.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HttpAnswer {
-    pub status: u16,
-    pub headers: Vec<(String, String)>,
-    pub body: Vec<u8>,
-}
+use crate::domain::http_answer::HttpAnswer;
 
 /// How a connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -136,7 +130,7 @@ pub struct Plan {
 pub enum Delivery {
     /// A valid HTTP response.
     Answer(HttpAnswer),
-    /// Steps on the raw connection, in this order, bypassing the HTTP layer.
+    /// Steps on the connection, in this order.
     Steps(Vec<Step>),
 }
 
@@ -158,33 +152,4 @@ impl Plan {
         self.listener = Some(listener);
         self
     }
-}
-
-impl HttpAnswer {
-    /// Returns the bytes of the head, with `length` as Content-Length.
-    pub(super) fn head(&self, length: i64, close: bool) -> Vec<u8> {
-        self.head_with(&[("content-length", length.to_string())], close)
-    }
-
-    pub(super) fn head_with(&self, extra: &[(&str, String)], close: bool) -> Vec<u8> {
-        let mut text = format!("HTTP/1.1 {} {}\r\n", self.status, reason_phrase(self.status));
-        let own = self.headers.iter().map(|(name, value)| (name.as_str(), value.clone()));
-        let close = close.then(|| ("connection", "close".to_owned()));
-        for (name, value) in extra.iter().cloned().chain(own).chain(close) {
-            text.push_str(&format!("{name}: {value}\r\n"));
-        }
-        text.push_str("\r\n");
-        text.into_bytes()
-    }
-
-    /// Returns the bytes of the complete response.
-    pub(super) fn head_and_body(&self, close: bool) -> Vec<u8> {
-        let mut bytes = self.head(self.body.len() as i64, close);
-        bytes.extend_from_slice(&self.body);
-        bytes
-    }
-}
-
-pub(super) fn reason_phrase(status: u16) -> &'static str {
-    http::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or("")
 }

@@ -2,7 +2,8 @@
 
 use rand::rngs::ChaCha8Rng;
 
-use super::{HttpAnswer, ListenerFault, Params, Plan, Step};
+use super::{ListenerFault, Params, Plan, Step};
+use crate::domain::http_answer::HttpAnswer;
 
 pub fn plan(params: &Params, _: &HttpAnswer, _: &mut ChaCha8Rng) -> Plan {
     Plan::steps([Step::Fin]).listener(ListenerFault::Refuse(params.time_or(1)))

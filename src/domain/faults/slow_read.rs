@@ -2,7 +2,8 @@
 
 use rand::rngs::ChaCha8Rng;
 
-use super::{HttpAnswer, Params, Plan, Upload};
+use super::{Params, Plan, Upload};
+use crate::domain::http_answer::HttpAnswer;
 
 pub fn upload(params: &Params) -> Upload {
     Upload::Slowly(params.bytes_per_second.unwrap_or(10_000))

@@ -4,10 +4,11 @@ use rand::rngs::ChaCha8Rng;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{FaultKind, HttpAnswer, KINDS, Plan, Upload};
+use super::{FaultKind, KINDS, Plan, Upload};
 use crate::base::duration::DurationText;
 use crate::base::suggestion;
 use crate::domain::faults::{End, Offset, Params};
+use crate::domain::http_answer::HttpAnswer;
 use crate::protocol::encoding::{self, Base64Mode};
 
 // `KINDS` lists which parameters a kind takes.

@@ -3,8 +3,13 @@
 
 use rand::rngs::ChaCha8Rng;
 
-use super::{HttpAnswer, Params, Plan, Step};
+use super::{Params, Plan, Step};
+use crate::domain::http_answer::{HttpAnswer, Persistence};
 
 pub fn plan(params: &Params, answer: &HttpAnswer, _: &mut ChaCha8Rng) -> Plan {
-    Plan::steps([Step::Send(answer.head_and_body(false)), Step::Wait(params.after_or(500)), Step::Fin])
+    Plan::steps([
+        Step::Send(answer.head_and_body(Persistence::KeepAlive)),
+        Step::Wait(params.after_or(500)),
+        Step::Fin,
+    ])
 }

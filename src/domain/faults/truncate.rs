@@ -2,12 +2,13 @@
 
 use rand::rngs::ChaCha8Rng;
 
-use super::{End, HttpAnswer, Offset, Params, Plan, Step};
+use super::{End, Offset, Params, Plan, Step};
+use crate::domain::http_answer::{BodyLength, HttpAnswer, Persistence};
 
 pub fn plan(params: &Params, answer: &HttpAnswer, _: &mut ChaCha8Rng) -> Plan {
     let total = answer.body.len();
     let sent = params.at.unwrap_or(Offset::Fraction(0.5)).of(total).min(total.saturating_sub(1));
-    let mut bytes = answer.head(total as i64, false);
+    let mut bytes = answer.head(BodyLength::Bytes(total as u64), Persistence::KeepAlive);
     bytes.extend_from_slice(&answer.body[..sent]);
     let end = params.end.unwrap_or(End::Fin).step();
     Plan::steps([Step::Send(bytes), end]).note("sent", sent).note("of", total)

@@ -138,7 +138,7 @@ impl Reader {
             JournalEvent::Ended(entry) => (entry, true),
             JournalEvent::Cleared => return None,
         };
-        let matches = self.customer_id.as_ref().is_none_or(|customer_id| *customer_id == entry.customer_id);
+        let matches = self.customer_id.is_none() || self.customer_id == entry.customer_id;
         matches.then(|| event_text(entry, ended))
     }
 }

@@ -51,6 +51,5 @@ pub async fn explain(
 
 /// Returns the headers; `None`, which skips warnings about headers, when the request names none.
 fn headers(header_map: BTreeMap<String, String>) -> Option<Headers> {
-    (!header_map.is_empty())
-        .then(|| Headers { all: header_map.into_iter().collect(), no_forwarded_peer: false })
+    (!header_map.is_empty()).then(|| Headers { all: header_map.into_iter().collect(), ..Headers::default() })
 }

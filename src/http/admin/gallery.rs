@@ -13,7 +13,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{ApiError, MAX_BODY, Removed, body_error, json, query};
+use super::{ApiError, Removed, json, query};
 use crate::base::hash::hex;
 use crate::config::model::{NikText, SimilarSpec};
 use crate::config::{Fixtures, PlantedScore};
@@ -22,8 +22,6 @@ use crate::domain::evidence::PhotoFormat;
 use crate::domain::limits::Limits;
 use crate::domain::matcher::enrolled::{EnrolError, MAX_PICTURES_EACH};
 use crate::domain::matcher::{Enrolled, Enrolment, Gallery, Identity, Picture, Similar};
-use crate::http::body;
-use crate::http::buffer_pool::Buffer;
 use crate::http::state::AppState;
 use crate::protocol::encoding::{self, Base64Mode};
 
@@ -217,7 +215,7 @@ pub async fn enrol(
     req: HttpRequest,
     mut payload: web::Payload,
 ) -> Result<HttpResponse, ApiError> {
-    let body = body::read(&req, &mut payload, MAX_BODY).await.map_err(body_error)?;
+    let body = super::body::read(&req, &mut payload).await?;
     let content_type = req.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let (request, files) = match content_type.and_then(|value| multer::parse_boundary(value).ok()) {
         Some(boundary) => parse_multipart(body, boundary).await?,
@@ -395,10 +393,10 @@ fn parse_json(body: &[u8]) -> Result<(EnrolRequest, UploadedFiles), ApiError> {
 }
 
 /// Parses a multipart body.
-async fn parse_multipart(body: Buffer, boundary: String) -> Result<(EnrolRequest, UploadedFiles), ApiError> {
+async fn parse_multipart(body: Bytes, boundary: String) -> Result<(EnrolRequest, UploadedFiles), ApiError> {
     let multipart_error =
         |error: multer::Error| ApiError::invalid(format!("the multipart body cannot be read: {error}"));
-    let body = stream::iter([Ok::<_, std::convert::Infallible>(Bytes::from_owner(body))]);
+    let body = stream::iter([Ok::<_, std::convert::Infallible>(body)]);
     let mut parts = Multipart::new(body, boundary);
     let (mut request, mut files) = (EnrolRequest::default(), UploadedFiles::new());
     while let Some(part) = parts.next_field().await.map_err(multipart_error)? {

@@ -1,6 +1,7 @@
 //! Admin API: its own listener, JSON requests and responses, one error format. `routes.rs` has the table of all routes.
 
 pub mod access;
+mod body;
 mod clock;
 mod config;
 mod customers;
@@ -22,26 +23,23 @@ pub mod verify;
 pub mod wait;
 
 pub use super::api_error::ApiError;
+pub use body::MAX_BODY;
 
 use std::sync::Arc;
 
 use actix_web::dev::Payload;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{FromRequest, HttpRequest, HttpResponse};
+use bytes::Bytes;
 use futures_util::future::{LocalBoxFuture, ready};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::body::{self, BodyError};
-use super::buffer_pool::Buffer;
 use crate::base::suggestion;
 use crate::domain::customer::Customer;
 use crate::http::state::AppState;
 use operation::Operation;
-
-/// Max body of an admin request, in bytes: `POST /explain` carries a complete request of the endpoint.
-pub const MAX_BODY: usize = 32 << 20;
 
 /// Registers every operation of [`routes::operations`]; other methods get 405, other paths 404.
 pub fn routes(config: &mut ServiceConfig) {
@@ -123,10 +121,9 @@ fn non_null<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> 
     T::deserialize(deserializer).map(Some)
 }
 
-/// Reads a body of at most [`MAX_BODY`] bytes.
-fn read(req: &HttpRequest, payload: &mut Payload) -> LocalBoxFuture<'static, Result<Buffer, ApiError>> {
+fn read(req: &HttpRequest, payload: &mut Payload) -> LocalBoxFuture<'static, Result<Bytes, ApiError>> {
     let (req, mut payload) = (req.clone(), payload.take());
-    Box::pin(async move { body::read(&req, &mut payload, MAX_BODY).await.map_err(body_error) })
+    Box::pin(async move { body::read(&req, &mut payload).await })
 }
 
 /// Parses the query of a request; an unknown name is rejected, with the closest known one as the hint.
@@ -138,16 +135,6 @@ fn query<T: DeserializeOwned>(req: &HttpRequest) -> Result<T, ApiError> {
             None => ApiError::invalid(message),
         }
     })
-}
-
-/// Converts a failure to read a body.
-fn body_error(error: BodyError) -> ApiError {
-    match error {
-        BodyError::TooLarge => ApiError::too_large(format!("the body has more than {MAX_BODY} bytes")),
-        BodyError::Broken => ApiError::invalid("the body ended early"),
-        BodyError::TooSlow => ApiError::too_slow(),
-        BodyError::Encoded(encoding) => ApiError::encoded(&encoding),
-    }
 }
 
 /// Returns a 200 response with a JSON body.

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_server::Server;
+use actix_web::dev::Server;
 use actix_web::{App, HttpServer, web};
 
 use super::access;

@@ -1,204 +1,355 @@
-//! A connection of the data listener: its number, its peer, the socket, and who may write to it.
+//! One connection, in one task: head, body, response, and the next head, strictly one after the other. What a client sends ahead stays in
+//! the kernel beyond one bounded buffer. Timeouts are those of [`Timeouts`], in real time: on an injected timer a test that lets no client
+//! wait would cut its own connections.
 
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
-use std::rc::Rc;
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
-use actix_rt::net::TcpStream;
-use actix_web::dev::Extensions;
-use bytes::{Buf, BufMut, Bytes};
-use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use bytes::{BufMut, BytesMut};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::{Instant, timeout};
 
-use super::connection_limit::ConnectionPermit;
-use super::fault_executor::{SocketHandle, TakeOver};
-use super::proxy;
-use crate::config::PeerSource;
-use crate::http::long_body::LongBodyReader;
+use super::chunks::{ChunkDecoder, ChunkError};
+use super::head::{BodyFraming, Head, HeadError, HeadFinder, MAX_HEAD};
+use super::socket::Socket;
+use crate::domain::faults::Step;
 use crate::http::state::AppState;
-use crate::http::timeouts::{Expecting, IdleWatch, RequestActivity};
+use crate::http::timeouts::{LINGER, Timeouts};
+use crate::state::timer::Timer;
 
-/// A socket, with the bytes that were read from it in search of a PROXY header.
-#[derive(Debug)]
-pub struct Connection {
-    stream: Arc<TcpStream>,
-    number: u64,
-    early: Bytes,
-    take_over: Arc<TakeOver>,
-    intake: Rc<LongBodyReader>,
-    watch: IdleWatch,
-    /// Whether the client has not read what was written.
-    stalled: bool,
-    /// Whether bytes were read since others last had a turn.
-    has_read: bool,
-    _seat: ConnectionPermit,
+/// How much is read at once outside of bodies.
+const READ_SIZE: usize = 8 << 10;
+
+/// How much a body's buffer grows at first; later it doubles. Memory follows what has arrived, not what was announced.
+const FIRST_GROWTH: usize = 64 << 10;
+
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
+/// A connection between two requests, or within one.
+pub struct Connection<S> {
+    pub number: u64,
+    /// The TCP peer, or the client that the PROXY header names.
+    pub peer: Option<SocketAddr>,
+    socket: S,
+    /// Read and not used yet.
+    buffer: BytesMut,
+    finder: HeadFinder,
+    timeouts: Timeouts,
 }
 
-/// The connection's number, for handlers.
-#[derive(Clone, Copy, Debug)]
-pub struct Number(pub u64);
+/// What comes next on a connection.
+pub enum Next {
+    Request(Head),
+    Refused(HeadError),
+    /// The client has ended it, or was idle for too long.
+    Closed,
+}
 
-impl Connection {
-    /// Takes a new connection: numbers it, and reads its PROXY header where one is configured. Gives its peer as well.
+/// What comes after a response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum After {
+    /// The next request.
+    NextRequest,
+    /// FIN, and a moment in which the client may read its response.
+    Linger,
+    /// The close itself.
+    Close,
+}
+
+/// Why a body was not read.
+#[derive(Debug, PartialEq, Eq)]
+pub enum BodyError {
+    /// It is, or is announced to be, larger than allowed.
+    TooLarge,
+    /// The connection ended before the body.
+    Ended,
+    /// The chunks are malformed.
+    Malformed,
+    /// It did not arrive in time.
+    TooSlow,
+}
+
+impl<S: Socket> Connection<S> {
+    /// A connection whose first bytes were read already.
+    pub fn new(socket: S, number: u64, peer: Option<SocketAddr>, first: &[u8], timeouts: Timeouts) -> Self {
+        Connection { number, peer, socket, buffer: first.into(), finder: HeadFinder::default(), timeouts }
+    }
+
+    /// Reads the next head: idle for the idle timeout, then for the head timeout from its first byte on.
+    pub async fn next(&mut self) -> Next {
+        if self.buffer.is_empty() && !matches!(timeout(self.timeouts.idle, self.fill()).await, Ok(Ok(1..))) {
+            return Next::Closed;
+        }
+        let deadline = Instant::now() + self.timeouts.head;
+        loop {
+            match self.finder.find(&self.buffer) {
+                Ok(Some((head, length))) => {
+                    let _ = self.buffer.split_to(length);
+                    return Next::Request(head);
+                }
+                Ok(None) => {}
+                Err(error) => return Next::Refused(error),
+            }
+            match tokio::time::timeout_at(deadline, self.fill()).await {
+                Ok(Ok(1..)) => {}
+                Ok(_) => return Next::Closed,
+                // Empty lines alone are not a request.
+                Err(_) if self.buffer.iter().all(u8::is_ascii_whitespace) => return Next::Closed,
+                Err(_) => return Next::Refused(HeadError::too_slow()),
+            }
+        }
+    }
+
+    /// Reads into the buffer, which a head cannot outgrow. 0 at the end.
+    async fn fill(&mut self) -> io::Result<usize> {
+        self.buffer.reserve(READ_SIZE);
+        self.socket.read_buf(&mut (&mut self.buffer).limit(READ_SIZE.max(MAX_HEAD / 8))).await
+    }
+
+    /// Tells a client that waits for it that its body is wanted.
     ///
     /// # Errors
-    /// When the socket or the header is no good; there is nobody to tell then.
-    pub async fn accept(
-        mut stream: TcpStream,
-        seat: ConnectionPermit,
-        shared: &AppState,
-    ) -> io::Result<(Connection, Option<SocketAddr>)> {
-        let number = shared.connections.fetch_add(1, Ordering::Relaxed) + 1;
-        stream.set_nodelay(true)?;
-        let mut peer = stream.peer_addr().ok();
-        let mut early = Bytes::new();
-        if shared.engine.fixtures().peer == PeerSource::ProxyProtocol {
-            let header = proxy::read(&mut stream).await?;
-            peer = header.source.or(peer);
-            early = header.rest;
-        }
-        let stream = Arc::new(stream);
-        let connection = Connection {
-            intake: Rc::new(LongBodyReader::new(&stream)),
-            stream,
-            number,
-            early,
-            take_over: Arc::default(),
-            watch: IdleWatch::new(shared.settings.timeouts),
-            stalled: false,
-            has_read: false,
-            _seat: seat,
+    /// As [`Connection::write`].
+    pub async fn accept_body(&mut self, head: &Head) -> io::Result<()> {
+        if head.expects_continue { self.write(CONTINUE).await } else { Ok(()) }
+    }
+
+    /// Reads a body of at most `max_bytes`.
+    ///
+    /// # Errors
+    /// Why it was not read. The connection cannot be used for another request then.
+    pub async fn read_body(&mut self, framing: BodyFraming, max_bytes: usize) -> Result<Vec<u8>, BodyError> {
+        let limit = self.timeouts.body;
+        let read = async {
+            match framing {
+                BodyFraming::Length(length) => self.read_length(announced(length, max_bytes)?).await,
+                BodyFraming::Chunked => self.read_chunks(max_bytes).await,
+            }
         };
-        Ok((connection, peer))
+        timeout(limit, read).await.unwrap_or(Err(BodyError::TooSlow))
     }
 
-    /// Leaves what handlers may know in the connection's extensions.
-    pub fn introduce(&self, extensions: &mut Extensions) {
-        extensions.insert(Number(self.number));
-        extensions.insert(SocketHandle::new(&self.stream, &self.take_over));
-        extensions.insert::<Rc<LongBodyReader>>(Rc::clone(&self.intake));
-        extensions.insert::<Rc<RequestActivity>>(Rc::clone(self.watch.handled()));
-    }
-
-    fn poll_bytes(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if self.intake.aside().is_some() {
-            return Poll::Pending;
+    async fn read_length(&mut self, length: usize) -> Result<Vec<u8>, BodyError> {
+        let buffered = self.buffer.split_to(length.min(self.buffer.len()));
+        let mut body = Vec::new();
+        body.reserve_exact(buffered.len().max(FIRST_GROWTH.min(length)));
+        body.extend_from_slice(&buffered);
+        while body.len() < length {
+            let left = length - body.len();
+            if body.len() == body.capacity() {
+                body.reserve_exact(body.len().max(FIRST_GROWTH).min(left));
+            }
+            let room = body.capacity() - body.len();
+            match self.socket.read_buf(&mut (&mut body).limit(left.min(room))).await {
+                Ok(1..) => {}
+                _ => return Err(BodyError::Ended),
+            }
         }
-        let start = buf.filled().len();
-        if self.early.has_remaining() {
-            let early = self.early.split_to(self.early.remaining().min(buf.remaining()));
-            buf.put_slice(&early);
-        } else {
-            ready!(self.poll_socket(cx, buf))?;
-        }
-        self.intake.pass(buf, start);
-        Poll::Ready(Ok(()))
+        Ok(body)
     }
 
-    fn poll_socket(&self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<usize>> {
+    async fn read_chunks(&mut self, max_bytes: usize) -> Result<Vec<u8>, BodyError> {
+        let (mut decoder, mut body) = (ChunkDecoder::default(), Vec::new());
         loop {
-            ready!(self.stream.poll_read_ready(cx))?;
-            match self.stream.try_read_buf(&mut buf.limit(room(buf))) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                read => return Poll::Ready(read),
+            match decoder.decode(&mut self.buffer, &mut body, max_bytes) {
+                Ok(true) => return Ok(body),
+                Ok(false) => {}
+                Err(ChunkError::Malformed) => return Err(BodyError::Malformed),
+                Err(ChunkError::TooLarge) => return Err(BodyError::TooLarge),
+            }
+            if !matches!(self.fill().await, Ok(1..)) {
+                return Err(BodyError::Ended);
             }
         }
     }
 
-    /// Waits until the client has sent what it still sends of a body that nobody wanted, or had time to read the answer: closing at once
-    /// would reset the connection, and the client might never see it.
-    fn poll_leave(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(aside) = self.intake.aside() else { return Poll::Ready(()) };
-        self.watch.leave();
-        match aside.poll_discard(cx) {
-            Poll::Pending => self.watch.poll(cx).map(drop),
-            Poll::Ready(()) => Poll::Ready(()),
-        }
-    }
-
-    /// Ends the connection: the client had time enough. Half a head is answered; who sent nothing expects nothing.
-    fn give_up(&mut self, owed: Expecting) -> io::Error {
-        if owed == Expecting::Head && !self.stalled {
-            // There is room for these few bytes, or nobody who reads them.
-            let _ = self.stream.try_write(LATE_HEAD);
-        }
-        io::ErrorKind::TimedOut.into()
-    }
-}
-
-/// How much is put into HTTP's buffer at once. When less than a kilobyte is left, HTTP makes it twice as large before it asks whether
-/// there is more, and copies what is in it.
-fn room(buf: &ReadBuf<'_>) -> usize {
-    const LEFT: usize = 1024;
-    let room = buf.remaining();
-    if room > LEFT { room - LEFT } else { room }
-}
-
-/// What is said to a head that does not end.
-const LATE_HEAD: &[u8] = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
-
-impl AsyncRead for Connection {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        // Nothing read is the end of what the client sends.
-        if self.take_over.has_ended() {
-            return Poll::Ready(Ok(()));
-        }
-        // What was read is dealt with first. HTTP would read on for up to 128 kB: that is memory each connection keeps, and others wait.
-        if std::mem::take(&mut self.has_read) {
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        let overdue = match self.poll_bytes(cx, buf) {
-            Poll::Ready(Ok(())) => {
-                self.has_read = true;
-                self.watch.on_read()
-            }
-            Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-            Poll::Pending => Some(ready!(self.watch.poll(cx))),
+    /// Reads a body at so many bytes a second: the socket is left alone meanwhile, so that the client feels it. The pauses do not count as
+    /// the client's time.
+    ///
+    /// # Errors
+    /// As [`Connection::read_body`].
+    pub async fn read_body_slowly(
+        &mut self,
+        framing: BodyFraming,
+        max_bytes: usize,
+        bytes_per_second: u64,
+        timer: &dyn Timer,
+    ) -> Result<Vec<u8>, BodyError> {
+        let length = match framing {
+            BodyFraming::Length(length) => Some(announced(length, max_bytes)?),
+            BodyFraming::Chunked => None,
         };
-        Poll::Ready(overdue.map_or(Ok(()), |owed| Err(self.give_up(owed))))
-    }
-}
-
-impl AsyncWrite for Connection {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        if self.take_over.has_begun() {
-            return Poll::Ready(Ok(bytes.len()));
-        }
+        let (mut decoder, mut body) = (ChunkDecoder::default(), Vec::new());
+        let mut left = self.timeouts.body;
         loop {
-            self.stalled = true;
-            ready!(self.stream.poll_write_ready(cx))?;
-            match self.stream.try_write(bytes) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                written => {
-                    self.stalled = false;
-                    self.watch.on_write();
-                    return Poll::Ready(written);
+            let before = body.len();
+            let is_complete = match length {
+                Some(length) => {
+                    let piece = self.buffer.split_to(self.buffer.len().min(length - before).min(READ_SIZE));
+                    body.extend_from_slice(&piece);
+                    body.len() == length
+                }
+                None => match decoder.decode(&mut self.buffer, &mut body, max_bytes) {
+                    Ok(is_complete) => is_complete,
+                    Err(ChunkError::Malformed) => return Err(BodyError::Malformed),
+                    Err(ChunkError::TooLarge) => return Err(BodyError::TooLarge),
+                },
+            };
+            let came = body.len() - before;
+            if came > 0 {
+                timer.sleep(Duration::from_secs_f64(came as f64 / bytes_per_second as f64)).await;
+            }
+            if is_complete {
+                return Ok(body);
+            }
+            if !self.buffer.is_empty() && length.is_some() {
+                continue;
+            }
+            let began = Instant::now();
+            match timeout(left, self.fill()).await {
+                Ok(Ok(1..)) => left = left.saturating_sub(began.elapsed()),
+                Ok(_) => return Err(BodyError::Ended),
+                Err(_) => return Err(BodyError::TooSlow),
+            }
+        }
+    }
+
+    /// Reads and drops the first bytes of a body. A client that sends no more in time is not waited for.
+    pub async fn skip(&mut self, mut bytes: usize) {
+        let limit = self.timeouts.body;
+        let read = async {
+            loop {
+                let skipped = bytes.min(self.buffer.len());
+                let _ = self.buffer.split_to(skipped);
+                bytes -= skipped;
+                if bytes == 0 || !matches!(self.fill().await, Ok(1..)) {
+                    return;
                 }
             }
+        };
+        let _ = timeout(limit, read).await;
+    }
+
+    /// Writes bytes. A client that reads nothing for the idle timeout is cut.
+    ///
+    /// # Errors
+    /// When the client has gone, or does not read.
+    pub async fn write(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            match timeout(self.timeouts.idle, self.socket.write(bytes)).await {
+                Ok(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(Ok(written)) => bytes = &bytes[written..],
+                Ok(Err(error)) => return Err(error),
+                Err(_) => return Err(io::ErrorKind::TimedOut.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Carries out a plan: sends, waits, and ends, exactly in this order.
+    ///
+    /// # Errors
+    /// When the client ends the connection first, or does not read.
+    pub async fn run(&mut self, steps: &[Step], app: &AppState) -> io::Result<()> {
+        let mut late = Duration::ZERO;
+        for step in steps {
+            match step {
+                Step::Send(bytes) => self.write(bytes).await?,
+                Step::Wait(time) => late = self.wait(sleep(&*app.timer, *time, late)).await?,
+                Step::WaitForClient => self.wait(stopping(app)).await?,
+                Step::Fin => self.shut_down().await?,
+                Step::Rst => self.socket.reset().await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for something, unless the client ends the connection before.
+    ///
+    /// # Errors
+    /// When it does.
+    pub async fn wait<T>(&self, what: impl Future<Output = T>) -> io::Result<T> {
+        tokio::select! {
+            biased;
+            done = what => Ok(done),
+            () = self.socket.read_closed() => Err(io::ErrorKind::ConnectionAborted.into()),
         }
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+    /// Sends FIN.
+    ///
+    /// # Errors
+    /// When the connection has ended already.
+    pub async fn shut_down(&mut self) -> io::Result<()> {
+        self.socket.shutdown().await
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // A fault has ended the connection its own way, or leaves it to the close.
-        if !self.take_over.has_begun() {
-            SockRef::from(&*self.stream).shutdown(std::net::Shutdown::Write)?;
+    /// Ends the connection behind a response: sends FIN, then reads and drops what the client still sends, for a moment. A close with unread
+    /// bytes would reset the connection, and the client would never see its response.
+    pub async fn linger(&mut self) {
+        let _ = self.shut_down().await;
+        let mut scratch = [0; READ_SIZE];
+        let drain = async { while let Ok(1..) = self.socket.read(&mut scratch).await {} };
+        let _ = timeout(LINGER, drain).await;
+    }
+}
+
+/// The announced length of a body, if that is allowed.
+pub fn announced(length: u64, max_bytes: usize) -> Result<usize, BodyError> {
+    usize::try_from(length).ok().filter(|length| *length <= max_bytes).ok_or(BodyError::TooLarge)
+}
+
+/// Sleeps for `time`, less what earlier sleeps took too long; returns what is left of that. Timers have steps of a millisecond: hundreds of
+/// short sleeps would add up to twice the time asked for.
+async fn sleep(timer: &dyn Timer, time: Duration, late: Duration) -> Duration {
+    let (asked, late) = (time.saturating_sub(late), late.saturating_sub(time));
+    if asked.is_zero() {
+        return late;
+    }
+    let begun = timer.now();
+    timer.sleep(asked).await;
+    late + timer.now().saturating_duration_since(begun).saturating_sub(asked)
+}
+
+/// Completes when the simulator stops: hanging faults are cut then.
+async fn stopping(app: &AppState) {
+    // The sender lives in `app`, so this ends only when it says so.
+    let _ = app.stopping.subscribe().wait_for(|stopping| *stopping).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use futures_util::FutureExt;
+    use futures_util::future::BoxFuture;
+
+    use super::*;
+
+    /// Every sleep takes a millisecond longer than asked for.
+    struct Sluggish(Mutex<std::time::Instant>);
+
+    impl Timer for Sluggish {
+        fn sleep(&self, time: Duration) -> BoxFuture<'static, ()> {
+            *self.0.lock().unwrap() += time + Duration::from_millis(1);
+            std::future::ready(()).boxed()
         }
-        if self.take_over.has_ended() {
-            return Poll::Ready(Ok(()));
+
+        fn now(&self) -> std::time::Instant {
+            *self.0.lock().unwrap()
         }
-        self.poll_leave(cx).map(Ok)
+    }
+
+    #[test]
+    fn what_a_sleep_takes_too_long_the_next_ones_are_shorter() {
+        let begun = std::time::Instant::now();
+        let timer = Sluggish(Mutex::new(begun));
+        let mut late = Duration::ZERO;
+        for _ in 0..400 {
+            late = sleep(&timer, Duration::from_micros(600), late).now_or_never().unwrap();
+        }
+        let took = timer.now() - begun;
+        assert!((240..=242).contains(&took.as_millis()), "{took:?}");
     }
 }

@@ -18,43 +18,74 @@ struct ConnectionCounts {
     refused: u64,
 }
 
-/// A place that a connection takes; given back when dropped.
+/// A permit of a connection; given back when dropped.
 #[derive(Debug)]
 pub struct ConnectionPermit {
-    seats: Arc<ConnectionLimiter>,
+    limiter: Arc<ConnectionLimiter>,
     peer: IpAddr,
 }
 
 impl ConnectionLimiter {
-    /// Takes a place, unless all or the peer's are taken. `Err` tells whether it is the first refusal since there was room.
+    /// Takes a permit, unless all or the peer's are taken. `Err` tells whether it is the first refusal since there was room.
     pub fn take(
-        seats: &Arc<ConnectionLimiter>,
+        limiter: &Arc<ConnectionLimiter>,
         peer: IpAddr,
-        most: usize,
-        most_per_peer: Option<usize>,
+        max: usize,
+        max_per_peer: Option<usize>,
     ) -> Result<ConnectionPermit, bool> {
-        let mut taken = seats.0.lock();
-        let of_peer = taken.by_peer.get(&peer).copied().unwrap_or(0);
-        if taken.all >= most || most_per_peer.is_some_and(|most| of_peer >= most) {
-            taken.refused += 1;
-            return Err(taken.refused == 1);
+        let mut counts = limiter.0.lock();
+        let of_peer = counts.by_peer.get(&peer).copied().unwrap_or(0);
+        if counts.all >= max || max_per_peer.is_some_and(|max| of_peer >= max) {
+            counts.refused += 1;
+            return Err(counts.refused == 1);
         }
-        taken.refused = 0;
-        taken.all += 1;
-        *taken.by_peer.entry(peer).or_default() += 1;
-        Ok(ConnectionPermit { seats: Arc::clone(seats), peer })
+        counts.refused = 0;
+        counts.all += 1;
+        *counts.by_peer.entry(peer).or_default() += 1;
+        Ok(ConnectionPermit { limiter: Arc::clone(limiter), peer })
     }
 }
 
 impl Drop for ConnectionPermit {
     fn drop(&mut self) {
-        let mut taken = self.seats.0.lock();
-        taken.all -= 1;
-        if let Some(count) = taken.by_peer.get_mut(&self.peer) {
+        let mut counts = self.limiter.0.lock();
+        counts.all -= 1;
+        if let Some(count) = counts.by_peer.get_mut(&self.peer) {
             *count -= 1;
             if *count == 0 {
-                taken.by_peer.remove(&self.peer);
+                counts.by_peer.remove(&self.peer);
             }
+        }
+    }
+}
+
+/// Descriptors that stay free for the admin API, the journal and files, of a limit this low.
+const MIN_RESERVE: u64 = 16;
+/// Descriptors that stay free of any limit.
+const MAX_RESERVE: u64 = 256;
+
+/// Returns how many connections the system's limit of open files allows, with a reserve.
+#[must_use]
+pub fn of_descriptors() -> usize {
+    #[cfg(unix)]
+    let descriptors = rlimit::Resource::NOFILE.get_soft().unwrap_or(u64::MAX);
+    #[cfg(not(unix))]
+    let descriptors = u64::MAX;
+    usize::try_from(without_reserve(descriptors)).unwrap_or(usize::MAX)
+}
+
+fn without_reserve(descriptors: u64) -> u64 {
+    descriptors.saturating_sub((descriptors / 4).clamp(MIN_RESERVE, MAX_RESERVE)).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reserve_of_descriptors_stays_free() {
+        for (descriptors, connections) in [(10, 1), (64, 48), (1024, 768), (20_000, 19_744)] {
+            assert_eq!(without_reserve(descriptors), connections);
         }
     }
 }

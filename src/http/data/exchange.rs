@@ -1,203 +1,223 @@
-//! One request under way, from its head to the end of its answer, however it ends.
+//! One request of a customer, from its head to the end of its response, however it ends.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
-use actix_web::http::StatusCode;
-use actix_web::http::header::{HeaderName, HeaderValue};
-use actix_web::{HttpResponse, web};
 use tokio::sync::oneshot;
 
-use super::fault_executor::SocketHandle;
-use super::tracked_body::{InFlightGuard, OnSent, TrackedBody};
-use crate::domain::faults::{Delivery, End, HttpAnswer, ListenerFault, Step, Upload};
-use crate::engine::{Admission, RequestHead};
-use crate::http::buffer_pool::Buffer;
+use super::connection::{After, Connection};
+use super::head::Head;
+use super::refusal::Refusal;
+use super::socket::Socket;
+use crate::domain::faults::{Delivery, End, ListenerFault, Step, Upload};
+use crate::domain::http_answer::{HttpAnswer, Persistence};
+use crate::engine::{Admission, RequestHead, ResponseAction};
 use crate::http::state::{AppState, ListenerCommand};
 use crate::state::journal::{Entry, State};
 use crate::state::worker_pool::Slot;
 
-/// A request under way. Dropped early - the client has gone - it journals itself as aborted; a server that stops waits for it.
+/// Counts an answer as in flight until dropped; a stopping server waits for it.
+pub struct InFlightGuard(Arc<AppState>);
+
+impl InFlightGuard {
+    #[must_use]
+    pub fn start(app: &Arc<AppState>) -> InFlightGuard {
+        app.in_flight.send_modify(|count| *count += 1);
+        InFlightGuard(Arc::clone(app))
+    }
+}
+
+impl Drop for InFlightGuard {
+    fn drop(&mut self) {
+        self.0.in_flight.send_modify(|count| *count -= 1);
+    }
+}
+
+/// A request in flight. Dropped early - the client has gone - it journals itself as aborted.
 pub struct Exchange {
-    shared: web::Data<AppState>,
+    app: Arc<AppState>,
     head: RequestHead,
     admission: Admission,
-    wire: Option<SocketHandle>,
     started: Instant,
     entry: Option<Arc<Entry>>,
     state: State,
-    closes: bool,
     counters_overflowed: bool,
-    /// Dropped last of all: the entry is journaled before the server thinks that nothing is under way.
-    _under_way: InFlightGuard,
+    /// Dropped last: the entry is journaled before the server thinks that nothing is in flight.
+    _in_flight: InFlightGuard,
 }
 
+/// Max bytes of a body that is evaluated on the thread of its connection. Beyond, decoding takes longer than the two thread switches that
+/// another thread costs, and other connections would wait for it.
+const MAX_INLINE_BODY: usize = 128 << 10;
+
 impl Exchange {
-    /// Counts a request in.
+    /// Admits a request.
     #[must_use]
-    pub fn begin(shared: &web::Data<AppState>, head: RequestHead, wire: Option<SocketHandle>) -> Exchange {
-        let under_way = InFlightGuard::start(shared);
-        let admission = shared.engine.admit(&head, shared.timer.now());
-        let started = Instant::now();
-        let counters_overflowed = admission.counters_overflowed();
+    pub fn begin(app: &Arc<AppState>, head: RequestHead) -> Exchange {
+        let in_flight = InFlightGuard::start(app);
+        let admission = app.engine.admit(&head, app.timer.now());
         Exchange {
-            shared: shared.clone(),
+            app: Arc::clone(app),
             head,
+            counters_overflowed: admission.counters_overflowed(),
             admission,
-            wire,
-            started,
+            started: Instant::now(),
             entry: None,
             state: State::Aborted,
-            closes: false,
-            counters_overflowed,
-            _under_way: under_way,
+            _in_flight: in_flight,
         }
     }
 
-    /// What happens to the upload, where a rule says so.
+    /// What happens to the upload, where a rule decided that.
     #[must_use]
     pub fn upload(&self) -> Option<Upload> {
         self.admission.upload()
     }
 
-    /// Says that the connection ends with the answer. A client that offers to upgrade it (Java's does, to HTTP/2) is answered in
-    /// HTTP/1.1, and actix ends such a connection: unsaid, the client's next request would fail.
-    #[must_use]
-    pub fn closing_if(mut self, closes: bool) -> Exchange {
-        self.closes = closes;
-        self
+    /// Answers a body: waits, and sends what was decided.
+    pub async fn answer<S: Socket>(
+        self,
+        connection: &mut Connection<S>,
+        head: &Head,
+        body: Vec<u8>,
+    ) -> After {
+        let (mut exchange, action) = self.evaluate(body).await;
+        exchange.respond(connection, head, action).await.unwrap_or(After::Close)
     }
 
-    /// Answers a body: waits, and does on the wire what rules say. The body is not kept meanwhile.
-    pub async fn answer(mut self, body: Buffer) -> HttpResponse {
-        let (entry, action) = self.shared.engine.answer(&self.head, &self.admission, &body);
-        drop(body);
-        self.entry = Some(entry);
-        self.counters_overflowed |= action.counters_overflowed;
-        self.shared.metrics.record_stages(&action.times);
+    /// Evaluates the request. A large photo is decoded beside the thread that serves other connections, a bounded number at once.
+    async fn evaluate(mut self, body: Vec<u8>) -> (Exchange, ResponseAction) {
+        let photo_is_large = body.len() > MAX_INLINE_BODY;
+        let permits = Arc::clone(&self.app.evaluations);
+        let decide = move || {
+            let (entry, action) = self.app.engine.answer(&self.head, &self.admission, &body);
+            drop(body);
+            self.entry = Some(entry);
+            self.counters_overflowed |= action.counters_overflowed;
+            self.app.metrics.record_stages(&action.times);
+            (self, action)
+        };
+        if !photo_is_large {
+            return decide();
+        }
+        let _permit = permits.acquire().await;
+        match tokio::task::spawn_blocking(decide).await {
+            Ok(decided) => decided,
+            // The task is never aborted; a panic in it goes on here.
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        }
+    }
+
+    async fn respond<S: Socket>(
+        &mut self,
+        connection: &mut Connection<S>,
+        head: &Head,
+        action: ResponseAction,
+    ) -> io::Result<After> {
         if let Some(slot) = action.slot {
-            self.wait_for_match(slot).await;
+            connection.wait(self.wait_for_match(slot)).await?;
         }
         if let Some(delay) = action.delay {
-            self.shared.timer.sleep(delay).await;
+            connection.wait(self.app.timer.sleep(delay)).await?;
         }
         match action.delivery {
-            Delivery::Answer(answer) => self.send(answer),
+            Delivery::Answer(answer) => {
+                let after = send(connection, head, &answer).await?;
+                self.state = State::Done;
+                Ok(after)
+            }
             Delivery::Steps(steps) => {
-                // First of all: whoever is cut off and comes back at once is to find the port as the fault leaves it.
+                // First: a client that is cut off and reconnects at once finds the port as the fault leaves it.
                 if let Some(listener) = action.listener {
                     self.command(listener).await;
                 }
-                self.run(steps).await
+                self.run(connection, &steps).await
             }
         }
     }
 
-    /// Waits for a worker of the matcher and for its work. Both go on when the client goes: a matcher does not notice that nobody
-    /// waits for its answer any more, which is what makes impatient clients a load.
-    async fn wait_for_match(&self, slot: Slot) {
-        let timer = Arc::clone(&self.shared.timer);
-        let work = actix_rt::spawn(async move {
+    /// Waits for a worker of the matcher and for its work, in a task of its own: both go on when the client disconnects. A matcher does not
+    /// notice that nobody waits any more, which is what makes impatient clients a load.
+    fn wait_for_match(&self, slot: Slot) -> impl Future<Output = ()> + use<> {
+        let timer = Arc::clone(&self.app.timer);
+        let work = tokio::spawn(async move {
             slot.wait_for_worker().await;
             timer.sleep(slot.service_time()).await;
         });
-        // It ends otherwise only with the simulator, and this then too.
-        let _ = work.await;
+        async {
+            // It fails only when the simulator ends, and then this does too.
+            let _ = work.await;
+        }
     }
 
-    /// Lets something happen to the data listener, and waits until it is in force.
+    /// Applies a fault of the whole listener, and waits until it is active.
     async fn command(&self, listener: ListenerFault) {
         let (in_force, done) = oneshot::channel();
-        // The listener is there as long as the simulator is; whoever hears of the command drops its other end.
-        let _ = self.shared.listener_commands.send(ListenerCommand { listener, in_force });
+        // The listener lives as long as the simulator; it drops the other end when the fault is active.
+        let _ = self.app.listener_commands.send(ListenerCommand { listener, in_force });
         let _ = done.await;
     }
 
-    fn send(self, answer: HttpAnswer) -> HttpResponse {
-        let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
-        let mut response = HttpResponse::build(status);
-        if self.closes {
-            response.force_close();
-        }
-        for (name, value) in answer.headers {
-            // Names and values were found good when the rule was read.
-            if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
-                response.append_header((name, value));
-            }
-        }
-        response.body(TrackedBody::new(answer.body, self))
-    }
-
-    /// Takes the steps of a fault. What is returned to HTTP never reaches the socket. Once the last byte is sent the request is
-    /// done: a client that has what it wants need not stay for the end.
-    async fn run(&mut self, mut steps: Vec<Step>) -> HttpResponse {
-        let Some(wire) = self.wire.clone() else { return closing() };
-        let last_sent = steps.iter().rposition(|step| matches!(step, Step::Send(_)));
-        let ending = steps.split_off(last_sent.map_or(steps.len(), |last| last + 1));
-        for part in [steps, ending] {
-            if wire.run(part, &self.shared).await.is_err() {
-                break;
-            }
-            self.state = State::Done;
-        }
-        closing()
+    /// Runs the steps of a fault. Once the last byte is sent the request is done: a client that has what it wants need not stay for the end.
+    async fn run<S: Socket>(&mut self, connection: &mut Connection<S>, steps: &[Step]) -> io::Result<After> {
+        let sent =
+            steps.iter().rposition(|step| matches!(step, Step::Send(_))).map_or(steps.len(), |last| last + 1);
+        let (until_sent, ending) = steps.split_at(sent);
+        connection.run(until_sent, &self.app).await?;
+        self.state = State::Done;
+        connection.run(ending, &self.app).await?;
+        Ok(if steps.contains(&Step::Rst) { After::Close } else { After::Linger })
     }
 
     /// Ends the connection in the middle of the upload.
-    pub async fn cut_off(mut self, end: End) -> HttpResponse {
+    pub async fn cut_off<S: Socket>(mut self, connection: &mut Connection<S>, end: End) -> After {
         let reason = "a rule ended the connection during the upload";
-        self.entry = Some(self.shared.engine.record_rejection(&self.head, &self.admission, None, reason));
-        // For an RST the wire hangs up itself, when all is ready for it.
-        if let (End::Fin, Some(wire)) = (end, &self.wire) {
-            wire.close_now();
-        }
-        self.run(vec![end.step()]).await
+        self.entry = Some(self.app.engine.record_rejection(&self.head, &self.admission, None, reason));
+        // Nothing more is read: what the client still sends meets the closed socket.
+        let _ = self.run(connection, &[end.step()]).await;
+        After::Close
     }
 
-    /// Ends a request that is answered with a status of HTTP's instead.
-    pub fn reject(mut self, status: u16, reason: &str) {
-        self.entry =
-            Some(self.shared.engine.record_rejection(&self.head, &self.admission, Some(status), reason));
+    /// Ends a request that gets a refusal of HTTP instead.
+    pub async fn refuse<S: Socket>(
+        mut self,
+        connection: &mut Connection<S>,
+        head: &Head,
+        refusal: &Refusal,
+    ) -> After {
+        let (status, reason) = (Some(refusal.status), &refusal.message);
+        self.entry = Some(self.app.engine.record_rejection(&self.head, &self.admission, status, reason));
         self.state = State::Done;
+        refusal.send(connection, head, &self.app).await
     }
 }
 
-fn closing() -> HttpResponse {
-    let mut response = HttpResponse::Ok().finish();
-    response.head_mut().set_connection_type(actix_http::ConnectionType::Close);
-    response
+/// Sends a response and says what comes after it.
+pub async fn send<S: Socket>(
+    connection: &mut Connection<S>,
+    head: &Head,
+    answer: &HttpAnswer,
+) -> io::Result<After> {
+    let persistence = if head.closes { Persistence::Close } else { Persistence::KeepAlive };
+    connection.write(&answer.render(persistence, head.is_http_1_0)).await?;
+    Ok(if head.closes { After::Linger } else { After::NextRequest })
 }
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        let engine = &self.shared.engine;
+        let engine = &self.app.engine;
         let entry = self.entry.take().unwrap_or_else(|| {
-            engine.record_rejection(
-                &self.head,
-                &self.admission,
-                None,
-                "the connection ended before the whole body came",
-            )
+            let reason = "the connection ended before the whole body arrived";
+            engine.record_rejection(&self.head, &self.admission, None, reason)
         });
         let elapsed = self.started.elapsed();
-        // The journal last: who learns from it that the request is over finds everything booked.
-        self.shared.metrics.record(&entry, elapsed);
+        // The journal last: who learns from it that the request is over finds everything counted.
+        self.app.metrics.record(&entry, elapsed);
         self.admission.finish();
-        let elapsed_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
-        if let Some(error) = engine.journal.end(&entry, self.state, elapsed_us, self.shared.timer.now()) {
-            self.shared
-                .observer
-                .warned(&format!("the journal file cannot be written: {error}; entries are missing there"));
-        }
-        self.shared.observer.request(&entry);
+        super::refusal::end(&self.app, &entry, self.state, elapsed);
         if self.counters_overflowed {
-            self.shared.observer.counters_overflow(&self.head.customer_id);
+            self.app.observer.counters_overflow(&self.head.customer_id);
         }
-    }
-}
-
-impl OnSent for Exchange {
-    fn sent(&mut self) {
-        self.state = State::Done;
     }
 }

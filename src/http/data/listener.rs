@@ -4,21 +4,30 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use actix_rt::net::TcpStream;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use super::connection_limit::{ConnectionLimiter, ConnectionPermit};
-use super::service;
+use super::connection::Connection;
+use super::connection_limit::{self, ConnectionLimiter, ConnectionPermit};
+use super::{endpoint, proxy};
+use crate::config::PeerSource;
 use crate::domain::faults::ListenerFault;
 use crate::http::state::{AppState, ListenerCommand};
 
+/// A connection on its way to the thread that serves it.
+struct Accepted {
+    stream: std::net::TcpStream,
+    peer: SocketAddr,
+    _permit: ConnectionPermit,
+}
+
 /// A thread that serves connections.
 pub struct Worker {
-    connections: UnboundedSender<(std::net::TcpStream, ConnectionPermit)>,
+    connections: UnboundedSender<Accepted>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -27,11 +36,12 @@ impl Worker {
     ///
     /// # Errors
     /// When the system refuses a thread.
-    pub fn start(number: usize, shared: Arc<AppState>) -> io::Result<Worker> {
+    pub fn start(number: usize, app: Arc<AppState>) -> io::Result<Worker> {
         let (connections, received) = unbounded_channel();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let thread = std::thread::Builder::new()
             .name(format!("frsim-worker-{number}"))
-            .spawn(move || actix_rt::System::new().block_on(work(received, shared)))?;
+            .spawn(move || runtime.block_on(work(received, app)))?;
         Ok(Worker { connections, thread: Some(thread) })
     }
 
@@ -43,15 +53,28 @@ impl Worker {
     }
 }
 
-async fn work(
-    mut received: UnboundedReceiver<(std::net::TcpStream, ConnectionPermit)>,
-    shared: Arc<AppState>,
-) {
-    let Some(service) = service::service(&shared).await else { return };
-    while let Some((stream, seat)) = received.recv().await {
-        let Ok(stream) = TcpStream::from_std(stream) else { continue };
-        actix_rt::spawn(service::serve_connection(stream, seat, Arc::clone(&shared), service.clone()));
+async fn work(mut received: UnboundedReceiver<Accepted>, app: Arc<AppState>) {
+    while let Some(accepted) = received.recv().await {
+        tokio::spawn(serve(accepted, Arc::clone(&app)));
     }
+}
+
+/// Serves a connection to its end.
+async fn serve(accepted: Accepted, app: Arc<AppState>) {
+    let Accepted { stream, peer, _permit } = accepted;
+    let Ok(mut stream) = TcpStream::from_std(stream) else { return };
+    // Without it, each response of several writes would wait for an acknowledgement.
+    let _ = stream.set_nodelay(true);
+    let number = app.connections.fetch_add(1, Ordering::Relaxed) + 1;
+    let timeouts = app.settings.timeouts;
+    let connection = if app.engine.fixtures().peer == PeerSource::ProxyProtocol {
+        // Without the header the connection is closed without an answer, as proxies expect.
+        let Ok(header) = proxy::read(&mut stream).await else { return };
+        Connection::new(stream, number, header.source, &header.rest, timeouts)
+    } else {
+        Connection::new(stream, number, Some(peer), &[], timeouts)
+    };
+    endpoint::serve(connection, &app).await;
 }
 
 /// Accepts connections until dropped; the port is closed then.
@@ -59,11 +82,12 @@ pub async fn accept(
     listener: std::net::TcpListener,
     workers: &[Worker],
     mut commands: UnboundedReceiver<ListenerCommand>,
-    shared: &AppState,
+    app: &AppState,
 ) -> io::Result<()> {
     let address = listener.local_addr()?;
     let mut listener = TcpListener::from_std(listener)?;
-    let seats = Arc::new(ConnectionLimiter::default());
+    let limiter = Arc::new(ConnectionLimiter::default());
+    let max_connections = connection_limit::of_descriptors();
     let mut turn = 0usize;
     loop {
         tokio::select! {
@@ -71,18 +95,18 @@ pub async fn accept(
                 ListenerFault::Refuse(time) => {
                     drop(listener);
                     drop(in_force);
-                    until_over(shared.timer.sleep(time), &mut commands).await;
+                    until_over(app.timer.sleep(time), &mut commands).await;
                     listener = reopen(address).await;
                 }
                 ListenerFault::CloseOnAccept(time) => {
                     drop(in_force);
-                    close_all(&listener, pin!(until_over(shared.timer.sleep(time), &mut commands))).await;
+                    close_all(&listener, pin!(until_over(app.timer.sleep(time), &mut commands))).await;
                 }
             },
             accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => {
+                Ok(accepted) => {
                     turn = turn.wrapping_add(1);
-                    seat(stream, peer, &seats, &workers[turn % workers.len()], shared);
+                    hand_over(accepted, &workers[turn % workers.len()], &limiter, max_connections, app);
                 }
                 // Out of descriptors: accepting at once again would only burn the processor.
                 Err(_) => tokio::time::sleep(RETRY_PAUSE).await,
@@ -93,26 +117,25 @@ pub async fn accept(
 
 const RETRY_PAUSE: Duration = Duration::from_millis(10);
 
-fn seat(
-    stream: TcpStream,
-    peer: SocketAddr,
-    seats: &Arc<ConnectionLimiter>,
+/// Hands a connection to a worker, unless there are too many.
+fn hand_over(
+    accepted: (TcpStream, SocketAddr),
     worker: &Worker,
-    shared: &AppState,
+    limiter: &Arc<ConnectionLimiter>,
+    max: usize,
+    app: &AppState,
 ) {
-    let fixtures = shared.engine.fixtures();
-    let limits = &fixtures.limits;
-    match ConnectionLimiter::take(
-        seats,
-        peer.ip().to_canonical(),
-        limits.connections,
-        limits.connections_per_peer,
-    ) {
-        Ok(seat) => {
+    let (stream, peer) = accepted;
+    let address = peer.ip().to_canonical();
+    let limits = &app.engine.fixtures().limits;
+    match ConnectionLimiter::take(limiter, address, limits.connections.min(max), limits.connections_per_peer)
+    {
+        Ok(_permit) => {
             // A worker that has ended takes no more connections: the simulator is stopping.
-            let _ = stream.into_std().map(|stream| worker.connections.send((stream, seat)));
+            let _ =
+                stream.into_std().map(|stream| worker.connections.send(Accepted { stream, peer, _permit }));
         }
-        Err(true) => shared.observer.connection_rejected(peer.ip()),
+        Err(true) => app.observer.connection_rejected(address),
         Err(false) => {}
     }
 }

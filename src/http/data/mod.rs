@@ -1,13 +1,19 @@
-//! The endpoint's listener: connections, faults on the wire, the endpoint's own routes.
+//! The endpoint's listener: a small HTTP/1.1 server that owns its wire, because the product is what happens there, to the byte. Nothing
+//! else parses these bytes.
+//!
+//! `listener.rs` accepts and hands connections to worker threads; each is one task that reads and answers strictly one request after the
+//! other. `connection.rs` moves bytes, `head.rs` and `chunks.rs` understand them, `endpoint.rs` knows the routes, `exchange.rs` is one
+//! request from its admission to its journal entry, `refusal.rs` what HTTP itself refuses. An answer is bytes to write, or the steps of a
+//! fault; `Connection::run` carries both out.
 
+mod chunks;
 pub mod connection;
-pub mod connection_limit;
+mod connection_limit;
 pub mod endpoint;
-pub mod exchange;
-pub mod fault_executor;
-pub mod headers;
+mod exchange;
+mod head;
 pub mod listener;
-pub mod nik;
-pub mod proxy;
-pub mod service;
-pub mod tracked_body;
+mod nik;
+mod proxy;
+mod refusal;
+pub mod socket;

@@ -1,15 +1,16 @@
-//! `POST /api/nik`: the NIK identification API, on the data listener. Reads the clock and the policy; the rest is `nik::api`.
+//! `POST /api/nik`: the NIK identification API of the second document. Not journaled: the journal is the endpoint's.
 
-use actix_web::http::{Method, header};
-use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
 use percent_encoding::percent_decode_str;
 
-use super::tracked_body::{InFlightGuard, TrackedBody};
+use super::connection::{After, Connection};
+use super::exchange::{self, InFlightGuard};
+use super::head::Head;
+use super::refusal::{self, Refusal};
+use super::socket::Socket;
 use crate::base::time;
+use crate::domain::http_answer::HttpAnswer;
 use crate::domain::nik::NikContext;
 use crate::domain::nik::api::{self, NikRequestError};
-use crate::http::api_error::ApiError;
-use crate::http::body::{self, BodyError};
 use crate::http::state::AppState;
 
 /// Where the original program has it; the document does not say.
@@ -22,56 +23,47 @@ pub fn is_path(path: &str) -> bool {
     percent_decode_str(path).decode_utf8().is_ok_and(|path| path == PATH)
 }
 
-/// Answers a request for the path. Not journaled: the journal is the endpoint's.
-pub async fn serve(
-    req: &HttpRequest,
-    payload: &mut web::Payload,
-    shared: &web::Data<AppState>,
-) -> HttpResponse {
-    let under_way = InFlightGuard::start(shared);
-    if req.method() != Method::POST {
-        return ApiError::wrong_method(format!("{PATH} does not take {}", req.method()), "POST")
-            .error_response();
-    }
-    let most = shared.settings.max_body;
-    match body::read(req, payload, most).await {
-        Ok(body) => answer(&body, shared, under_way).unwrap_or_else(|error| error.error_response()),
-        Err(unread) => reject(&unread, most),
+/// Answers a request for the path.
+pub async fn answer<S: Socket>(
+    connection: &mut Connection<S>,
+    head: &Head,
+    app: &std::sync::Arc<AppState>,
+) -> After {
+    let _in_flight = InFlightGuard::start(app);
+    match identify(connection, head, app).await {
+        Ok(answer) => exchange::send(connection, head, &answer).await.unwrap_or(After::Close),
+        Err(Some(refusal)) => refusal.send(connection, head, app).await,
+        Err(None) => After::Close,
     }
 }
 
-fn answer(body: &[u8], shared: &AppState, under_way: InFlightGuard) -> Result<HttpResponse, ApiError> {
-    let terms = NikContext {
-        today: time::jakarta_day(shared.engine.clock.now()),
-        min_age: shared.engine.fixtures().policy.nik_min_age,
+/// Reads the body and identifies its NIKs. `None` when the client has gone.
+async fn identify<S: Socket>(
+    connection: &mut Connection<S>,
+    head: &Head,
+    app: &AppState,
+) -> Result<HttpAnswer, Option<Refusal>> {
+    if head.method != "POST" {
+        let message = format!("{PATH} does not take {}", head.method);
+        return Err(Some(Refusal::wrong_method(message, head)));
+    }
+    let max_bytes = app.settings.max_body;
+    if let Some(refusal) = refusal::by_head(head, max_bytes) {
+        return Err(Some(refusal));
+    }
+    connection.accept_body(head).await.map_err(|_| None)?;
+    let body = connection.read_body(head.body, max_bytes).await;
+    let body = body.map_err(|error| Refusal::of_body(&error, max_bytes))?;
+    let policy = &app.engine.fixtures().policy;
+    let now = app.engine.clock.now();
+    let context = NikContext { today: time::jakarta_day(now), min_age: policy.nik_min_age };
+    let invalid = |NikRequestError { message, path }| {
+        let refusal = Refusal::new(400, "invalid", message, HINT);
+        Some(Refusal { path: path.map(Into::into), keeps_connection: !head.closes, ..refusal })
     };
-    let bytes = api::answer(body, &terms).map_err(ApiError::from)?;
-    let answer = TrackedBody::new(bytes, under_way);
-    Ok(HttpResponse::Ok().insert_header(header::ContentType::json()).body(answer))
-}
-
-impl From<NikRequestError> for ApiError {
-    fn from(NikRequestError { message, path }: NikRequestError) -> ApiError {
-        let error = ApiError::invalid(message).hint(HINT);
-        match path {
-            Some(path) => error.path(path),
-            None => error,
-        }
-    }
-}
-
-/// What is left of the body would be taken for the next request, so the connection ends.
-fn reject(unread: &BodyError, most: usize) -> HttpResponse {
-    let error = match unread {
-        BodyError::TooLarge => ApiError::too_large(format!("the body has more than {most} bytes"))
-            .hint("send fewer NIKs at once, or start the simulator with a larger --max-body"),
-        BodyError::Broken => ApiError::invalid("the body ended early").hint(HINT),
-        BodyError::TooSlow => ApiError::too_slow(),
-        BodyError::Encoded(encoding) => ApiError::encoded(encoding),
-    };
-    let mut response = error.error_response();
-    response.head_mut().set_connection_type(actix_http::ConnectionType::Close);
-    response
+    let body = api::answer(&body, &context).map_err(invalid)?;
+    let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
+    Ok(HttpAnswer { status: 200, headers, body, style: policy.head, at: now })
 }
 
 #[cfg(test)]

@@ -86,7 +86,7 @@ mod tests {
         assert_eq!(header.rest, rest);
     }
 
-    #[actix_rt::test]
+    #[tokio::test]
     async fn both_versions_are_read_and_the_rest_is_kept() {
         check(b"PROXY TCP4 10.1.2.3 10.0.0.1 4000 8080\r\nPOST /", Some("10.1.2.3:4000"), b"POST /").await;
         check(b"PROXY TCP6 ::1 ::1 4000 8080\r\n", Some("[::1]:4000"), b"").await;
@@ -95,7 +95,7 @@ mod tests {
         check(v2, Some("10.1.2.3:4000"), b"POST").await;
     }
 
-    #[actix_rt::test]
+    #[tokio::test]
     async fn a_connection_without_the_header_is_refused() {
         for bytes in [&b"POST / HTTP/1.1\r\n\r\n"[..], b"", b"PROXY TCP4 10.1.2.3", b"PROXY TCP4 x y z\r\n"] {
             assert!(read(&mut &bytes[..]).await.is_err(), "{bytes:?}");

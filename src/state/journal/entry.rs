@@ -42,7 +42,8 @@ pub struct Entry {
     #[serde(serialize_with = "instant")]
     #[schemars(with = "String", extend("format" = "date-time"))]
     pub at: Timestamp,
-    pub customer_id: String,
+    /// `null` where the request's path names none, or where the request is malformed.
+    pub customer_id: Option<String>,
     pub methode: String,
     /// Number of the connection, from 1.
     pub connection: u64,
@@ -240,6 +241,29 @@ impl CandidateRecord {
 }
 
 impl Entry {
+    /// An entry in flight, of nothing yet.
+    #[must_use]
+    pub fn blank(at: Timestamp) -> Entry {
+        Entry {
+            id: 0,
+            at,
+            customer_id: None,
+            methode: String::new(),
+            connection: 0,
+            ordinal: None,
+            state: EntryState::default(),
+            request: RequestRecord::default(),
+            findings: Vec::new(),
+            warnings: Vec::new(),
+            rule: None,
+            rules: Vec::new(),
+            delay: None,
+            fault: None,
+            answer: AnswerRecord::default(),
+            elapsed_us: Elapsed::default(),
+        }
+    }
+
     /// Sets how the request ended. Only the first call has an effect.
     pub(super) fn end(&self, state: State, elapsed_us: u64, now: Instant) {
         let _ = self.elapsed_us.0.set(elapsed_us);
@@ -267,7 +291,10 @@ impl Entry {
         let texts: usize = texts.into_iter().map(length).sum();
         let candidate = |candidate: &CandidateRecord| 80 + candidate.region.as_ref().map_or(0, String::len);
         let candidates: usize = self.answer.candidates.iter().map(candidate).sum();
-        let names = self.customer_id.len() + self.methode.len() + self.answer.reason.len() + 64;
+        let names = self.customer_id.as_ref().map_or(0, String::len)
+            + self.methode.len()
+            + self.answer.reason.len()
+            + 64;
         let actions = 200 * (self.rules.len() + usize::from(self.delay.is_some()))
             + self.fault.as_ref().map_or(0, FaultRecord::weight);
         size_of::<Entry>() + actions + findings + warnings + texts + names + candidates

@@ -131,7 +131,7 @@ struct MatchField {
 /// All conditions; cheap and selective ones first.
 #[rustfmt::skip]
 const FIELDS: [MatchField; 19] = [
-    field("customer_id", |m, e| holds(&m.customer_id, Some(e.customer_id.as_str()), Pattern::matches), |e| e.customer_id.clone().into()),
+    field("customer_id", |m, e| holds(&m.customer_id, e.customer_id.as_deref(), Pattern::matches), |e| e.customer_id.clone().into()),
     field("id", |m, e| holds(&m.id, Some(e.id as f64), NumberRange::contains), |e| e.id.into()),
     field("code", |m, e| holds(&m.code, code(e), Pattern::matches), |e| code(e).into()),
     field("state", |m, e| m.state.is_none_or(|state| e.state.get() == state), |e| value(&e.state)),
@@ -229,7 +229,7 @@ impl Match {
         let misses = entries.iter().map(|entry| (self.misses(entry), entry));
         let mut misses: Vec<_> = misses.filter(|(count, _)| *count > 0).collect();
         let of_customer =
-            |entry: &Entry| holds(&self.customer_id, Some(entry.customer_id.as_str()), Pattern::matches);
+            |entry: &Entry| holds(&self.customer_id, entry.customer_id.as_deref(), Pattern::matches);
         misses.sort_by_key(|(count, entry)| (!of_customer(entry), *count));
         misses.truncate(max_count);
         misses

@@ -27,22 +27,12 @@ pub(crate) mod tests {
     /// An entry in flight.
     pub fn entry(customer: &str, code: Code) -> Entry {
         Entry {
-            id: 0,
-            at: "2026-11-21T03:00:00Z".parse().unwrap(),
-            customer_id: customer.to_owned(),
+            customer_id: Some(customer.to_owned()),
             methode: "CALL_FN".to_owned(),
             connection: 1,
             ordinal: Some(1),
-            state: EntryState::default(),
-            request: RequestRecord::default(),
-            findings: Vec::new(),
-            warnings: Vec::new(),
-            rule: None,
-            rules: Vec::new(),
-            delay: None,
-            fault: None,
             answer: AnswerRecord { status: Some(200), code: Some(code), ..AnswerRecord::default() },
-            elapsed_us: Elapsed::default(),
+            ..Entry::blank("2026-11-21T03:00:00Z".parse().unwrap())
         }
     }
 }

@@ -229,7 +229,9 @@ impl Journal {
     pub fn clear(&self, customer_id: Option<&str>) -> usize {
         let mut ring = self.ring.lock();
         let before = ring.entries.len();
-        let is_kept = |kept: &Kept| customer_id.is_some_and(|cleared| kept.entry.customer_id != cleared);
+        let is_kept = |kept: &Kept| {
+            customer_id.is_some_and(|cleared| kept.entry.customer_id.as_deref() != Some(cleared))
+        };
         let Ring { entries, recent, .. } = &mut *ring;
         entries.retain(|kept| {
             let stays = is_kept(kept);
@@ -241,26 +243,6 @@ impl Journal {
         ring.bytes = ring.entries.iter().map(|kept| kept.weight).sum();
         self.publish(JournalEvent::Cleared);
         before - ring.entries.len()
-    }
-
-    /// Replaces the ended entries after `id` by copies and returns the newest id. This defragments the heap: the originals were
-    /// allocated among the data of requests and keep its pages from being released; the copies are contiguous.
-    pub fn compact(&self, id: u64) -> u64 {
-        let entries = self.entries().0;
-        let newest = entries.first().map_or(id, |entry| entry.id);
-        let has_ended = |entry: &&Arc<Entry>| entry.state.get() != State::InFlight;
-        for entry in entries.iter().take_while(|entry| entry.id > id).filter(has_ended) {
-            self.replace(Arc::new(Entry::clone(entry)));
-        }
-        newest
-    }
-
-    fn replace(&self, entry: Arc<Entry>) {
-        let mut ring = self.ring.lock();
-        // The entry may have been cleared meanwhile.
-        if let Ok(index) = ring.entries.binary_search_by_key(&entry.id, |kept| kept.entry.id) {
-            ring.entries[index].entry = entry;
-        }
     }
 
     /// Number of marks in the index of recent requests.
@@ -309,24 +291,6 @@ mod tests {
     }
 
     #[test]
-    fn compact_copies_ended_entries_and_keeps_those_in_flight() {
-        let journal = Journal::new(1 << 20, None).unwrap();
-        let [ended, in_flight, new] =
-            [(); 3].map(|()| journal.add(entry("a", Code::FOUND), RequestMarks::default()));
-        journal.end(&ended, State::Done, 7, Instant::now());
-        let json = |entry: &Entry| serde_json::to_value(entry).unwrap();
-        assert_eq!(journal.compact(0), 3);
-        journal.end(&new, State::Done, 8, Instant::now());
-        let now = journal.entries().0;
-        assert_eq!([&now[2], &now[1], &now[0]].map(|entry| entry.id), [1, 2, 3]);
-        assert!(json(&now[2]) == json(&ended) && !Arc::ptr_eq(&now[2], &ended));
-        assert!(Arc::ptr_eq(&now[1], &in_flight), "its end would be lost");
-        assert_eq!(journal.compact(3), 3);
-        assert!(Arc::ptr_eq(&journal.get(3).unwrap(), &new), "not after the id");
-        assert_eq!(Journal::new(1, None).unwrap().compact(5), 5);
-    }
-
-    #[test]
     fn cleared_entries_are_removed_and_ids_continue() {
         let journal = Journal::new(1 << 20, None).unwrap();
         for customer in ["a", "b", "a", "b"] {
@@ -336,7 +300,7 @@ mod tests {
         let ids = || journal.entries().0.iter().map(|entry| entry.id).collect::<Vec<_>>();
         assert_eq!(ids(), [4, 2]);
         assert!(journal.get(1).is_none() && journal.get(3).is_none());
-        assert_eq!(journal.get(2).map(|entry| entry.customer_id.clone()).as_deref(), Some("b"));
+        assert_eq!(journal.get(2).map(|entry| entry.customer_id.clone()).flatten().as_deref(), Some("b"));
         assert_eq!(journal.clear(None), 2);
         assert_eq!(journal.ring.lock().bytes, 0);
         assert_eq!(journal.add(entry("a", Code::FOUND), RequestMarks::default()).id, 5);
