@@ -2,6 +2,7 @@
 
 pub mod duration;
 pub mod hash;
+pub mod json;
 pub mod json_schema;
 pub mod network;
 pub mod pattern;

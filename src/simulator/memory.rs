@@ -35,6 +35,7 @@ pub(super) async fn release_idle_memory(shared: &AppState) {
 }
 
 /// Returns the allocator's free memory to the operating system.
+#[allow(unsafe_code, reason = "a call of the C library, where there is one")]
 fn trim_heap() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: `malloc_trim` takes no pointer and may be called at any time from any thread.

@@ -15,6 +15,7 @@ use tokio::sync::broadcast;
 
 use super::recent::{Earlier, RecentIndex};
 use super::{Entry, Match, RequestMarks, State};
+use crate::base::json;
 use crate::domain::warnings::Warning;
 
 #[derive(Debug, Default)]
@@ -159,10 +160,9 @@ impl Journal {
 
     fn append(&self, entry: &Entry) -> Option<io::Error> {
         let file = self.file.as_ref()?;
-        let mut line = serde_json::to_vec(entry).unwrap_or_default();
-        line.push(b'\n');
+        let line = json::text(entry) + "\n";
         let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
-        let error = file.0.write_all(&line).err();
+        let error = file.0.write_all(line.as_bytes()).err();
         let begins_to_fail = error.is_some() && !file.1;
         file.1 = error.is_some();
         error.filter(|_| begins_to_fail)
