@@ -45,6 +45,7 @@ struct Bench {
 
 /// Makes glibc keep freed memory. By default it returns large blocks to the system at once. The bare handler would then take three times
 /// as long for a megabyte, and the ratio would look too good.
+#[allow(unsafe_code, reason = "a call of the C library, where there is one")]
 fn keep_memory() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: `mallopt` takes no pointers and may be called at any time from any thread.

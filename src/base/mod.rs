@@ -3,6 +3,7 @@
 pub mod duration;
 pub mod from_text;
 pub mod hash;
+pub mod json;
 pub mod json_schema;
 pub mod network;
 pub mod pattern;

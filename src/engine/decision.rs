@@ -226,7 +226,7 @@ impl Checked {
         let candidates = &evaluated.candidates;
         match failed {
             Some(finding) => CheckedOutcome {
-                code: finding.code.clone().unwrap_or(Code::PARAMETERS),
+                code: finding.code.clone().expect("a failed finding has a code"),
                 reason: finding.reason.to_string(),
                 hint: finding.hint.as_ref().map(ToString::to_string),
                 candidates: Vec::new(),

@@ -167,7 +167,7 @@ impl Evaluation<'_> {
             let threshold = self.body.threshold().unwrap_or_else(|| f64::from(matcher::score::SAME_PERSON));
             let max_results = customer.policy.max_results;
             let mut found = self.engine.matcher.find(&self.scope(customer), photo, threshold);
-            let digest = photo.sha256.unwrap_or_default();
+            let digest = photo.sha256.expect("a fit photo has a digest");
             let look_alikes = matcher::look_alikes(
                 self.engine.seed(),
                 &digest,
@@ -335,7 +335,9 @@ impl Evaluation<'_> {
         };
         match &decision.reply {
             Reply::Sample(code) => {
-                (documented(sample::sample(code).unwrap_or_default().to_vec()), Some(code.shape()))
+                let bytes =
+                    sample::sample(code).expect("only documented codes are accepted as a rule's sample");
+                (documented(bytes.to_vec()), Some(code.shape()))
             }
             Reply::Code { code, error, shape, .. } => {
                 let content = AnswerContent {

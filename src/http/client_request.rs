@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
+use crate::base::json;
 use crate::keys;
 use crate::protocol::{Field, encoding};
 
@@ -74,7 +75,7 @@ impl Request {
     /// Returns the body, as JSON.
     #[must_use]
     pub fn body(&self) -> String {
-        serde_json::to_string(&self.members).unwrap_or_default()
+        json::text(&self.members)
     }
 
     /// Sets the `transactionId`.

@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod api_error;
 pub mod client_request;
+#[allow(unsafe_code, reason = "only the kernel knows what a peer has acknowledged")]
 pub mod data;
 pub mod state;
 pub mod timeouts;

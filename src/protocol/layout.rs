@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::number;
 use super::outcome::{Code, Shape};
+use crate::base::json;
 
 /// How the bytes of an answer are laid out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum, JsonSchema)]
@@ -202,8 +203,7 @@ fn face_t5(candidates: &[Candidate]) -> String {
 
 /// Returns a JSON string with its quotes.
 fn json(text: &str) -> String {
-    // Serialization fails only for maps with non-string keys and for failing writers.
-    serde_json::to_string(text).unwrap_or_default()
+    json::text(text)
 }
 
 /// Returns a JSON string without its quotes.

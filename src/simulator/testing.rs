@@ -90,7 +90,7 @@ impl Simulator {
             transaction_id: &format!("T-{}", self.next_transaction()),
             transaction_source: "test",
             threshold: "7",
-            image: &source::built_in().remove(PICTURE).map(|file| file.bytes).unwrap_or_default(),
+            image: &source::built_in().remove(PICTURE).expect("the built-in gallery has this picture").bytes,
             user_id: &customer.account.user_id,
             password: &customer.account.password,
             ip: &allowed_address(&customer),

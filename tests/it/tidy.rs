@@ -51,18 +51,35 @@ fn every_source_file_has_a_header() {
     }
 }
 
+/// The states that cannot be, and where each would show. A default in their place would answer with an empty text, and hide the mistake.
+const IMPOSSIBLE: [(&str, &str); 8] = [
+    ("base/json.rs", "the project's own types serialize"),
+    ("cli/call.rs", "the built-in gallery has this picture"),
+    ("domain/evidence/photo.rs", "the same text was decoded before, in the same mode"),
+    ("domain/matcher/picture.rs", "a built-in picture decodes"),
+    ("engine/decision.rs", "a failed finding has a code"),
+    ("engine/evaluation.rs", "a fit photo has a digest"),
+    ("engine/evaluation.rs", "only documented codes are accepted as a rule's sample"),
+    ("simulator/testing.rs", "the built-in gallery has this picture"),
+];
+
 #[test]
-fn production_code_has_no_panics() {
-    for path in sources("src") {
+fn production_code_panics_only_in_states_that_cannot_be() {
+    let reason = regex::Regex::new(r#"\.expect\(\s*"([^"]*)""#).unwrap();
+    let mut found = BTreeSet::new();
+    for path in sources("src").into_iter().filter(|path| !path.ends_with("tests.rs")) {
         let text = fs::read_to_string(&path).unwrap();
         let code = text.split("#[cfg(test)]").next().unwrap_or_default();
-        if path.file_name().is_some_and(|name| name == "tests.rs") {
-            continue;
-        }
-        for forbidden in [".unwrap()", ".expect(", "panic!(", "todo!(", "unimplemented!(", "dbg!("] {
+        for forbidden in [".unwrap()", "panic!(", "todo!(", "unimplemented!(", "unreachable!(", "dbg!("] {
             assert!(!code.contains(forbidden), "{forbidden} in {}", path.display());
         }
+        let file = path.strip_prefix(root().join("src")).unwrap().display().to_string();
+        let reasons = reason.captures_iter(code).map(|captures| captures[1].to_owned()).collect::<Vec<_>>();
+        assert_eq!(reasons.len(), code.matches(".expect(").count(), "an expect without a reason in {file}");
+        found.extend(reasons.into_iter().map(|reason| (file.clone(), reason)));
     }
+    let listed = IMPOSSIBLE.map(|(file, reason)| (file.to_owned(), reason.to_owned()));
+    assert_eq!(found, listed.into(), "what cannot be is said in this list");
 }
 
 #[test]
@@ -154,6 +171,40 @@ fn no_private_key_is_committed() {
         let text = fs::read(root().join(name)).unwrap_or_default();
         assert!(!contains_private_key(&text), "{name} contains a private key");
     }
+}
+
+/// The parts of a page in backticks, outside its blocks of code.
+fn code_spans(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().filter(|line| !line.starts_with("    ")).flat_map(|line| line.split('`').skip(1).step_by(2))
+}
+
+#[test]
+fn the_guides_name_tests_and_files_that_exist() {
+    let code: String = ["src", "tests"]
+        .iter()
+        .flat_map(|below| sources(below))
+        .map(|path| fs::read_to_string(path).unwrap())
+        .collect();
+    let is_test = |span: &str| {
+        span.matches('_').count() > 2
+            && span.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+    };
+    let is_path = |span: &str| span.contains('/') && [".rs", "/"].iter().any(|end| span.ends_with(end));
+    let mut named = 0;
+    for guide in ["ARCHITECTURE.md", "CONTRIBUTING.md"] {
+        let text = read(guide);
+        for span in code_spans(&text).filter(|span| is_test(span)) {
+            assert!(code.contains(&format!("fn {span}(")), "{guide}: no test is named {span}");
+            named += 1;
+        }
+        for path in code_spans(&text).filter(|span| is_path(span) && !span.contains(char::is_uppercase)) {
+            let exists = ["", "src"].iter().any(|below| root().join(below).join(path).exists());
+            assert!(exists, "{guide}: {path} does not exist");
+            named += 1;
+        }
+    }
+    assert!(named > 80, "only {named} names were found");
+    assert!(read("ARCHITECTURE.md").lines().count() <= 150, "ARCHITECTURE.md is one page");
 }
 
 /// Returns the rows of the Markdown table after a heading.

@@ -135,9 +135,9 @@ impl<'a> Photo<'a> {
     pub fn file(&self) -> Cow<'_, [u8]> {
         match &self.source {
             PhotoSource::File(bytes) => Cow::Borrowed(bytes),
-            // Cannot fail: the same text was decoded before, in the same mode.
             PhotoSource::Text(text, mode) => {
-                Cow::Owned(encoding::decode(text, *mode).map(|decoded| decoded.bytes).unwrap_or_default())
+                let decoded = encoding::decode(text, *mode);
+                Cow::Owned(decoded.expect("the same text was decoded before, in the same mode").bytes)
             }
         }
     }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::{NikContext, ParsedNik, read};
+use crate::base::json;
 
 /// Max elements per request. A response has about 1 kB for each.
 pub const MAX_ELEMENTS: usize = 100_000;
@@ -102,11 +103,7 @@ fn success(elements: &[&RawValue], context: &NikContext, kind: Process) -> Vec<u
 
 /// Serializes in the document's layout, which is that of Python's `json.dumps(indent=4)`.
 fn pretty_json(answer: &impl Serialize) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let formatter = serde_json::ser::PrettyFormatter::with_indent(b"    ");
-    // Writing to a Vec cannot fail, and all keys are strings.
-    let _ = answer.serialize(&mut serde_json::Serializer::with_formatter(&mut bytes, formatter));
-    bytes
+    json::indented(answer, "    ")
 }
 
 #[derive(Serialize)]

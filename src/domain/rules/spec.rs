@@ -11,6 +11,7 @@ use super::reply::{Reply, ReplySpec};
 use super::{Effect, Phase};
 use crate::base::duration::{DurationText, Ttl};
 use crate::base::hash::digest;
+use crate::base::json;
 use crate::base::json_schema::required;
 use crate::domain::delay::{Delay, DelaySpec};
 use crate::domain::faults::{Fault, FaultSpec, Upload};
@@ -142,9 +143,7 @@ impl Rule {
             delay: spec.delay.as_ref().map(|delay| Delay::new(delay, text)).transpose().map_err(wrong)?,
             fault: spec.fault.as_ref().map(Fault::new).transpose().map_err(wrong)?,
             set_state: spec.set_state.clone(),
-            fingerprint: digest(
-                format!("{name}\n{}", serde_json::to_string(spec).unwrap_or_default()).as_bytes(),
-            ),
+            fingerprint: digest(format!("{name}\n{}", json::text(spec)).as_bytes()),
             spec: spec.clone(),
             put: None,
             expires: None,

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json as value};
 
 use super::{ApiError, Json, JsonOrNothing, Removed, json};
 use crate::base::duration::Ttl;
-use crate::base::time;
+use crate::base::{self, time};
 use crate::config::{CustomerId, CustomerSpec};
 use crate::engine::Engine;
 use crate::http::state::AppState;
@@ -157,7 +157,7 @@ pub async fn patch(
 ) -> Result<HttpResponse, ApiError> {
     let id = id_of(&customer_id)?;
     let merged = move |spec: CustomerSpec| {
-        let mut merged = serde_json::to_value(&spec).unwrap_or_default();
+        let mut merged = base::json::value(&spec);
         let (states_quota, ttl) = (states_quota(&patch), patch.get("ttl").cloned());
         merge(&mut merged, patch);
         if let (Some(members), Some(ttl)) = (merged.as_object_mut(), ttl) {

@@ -19,6 +19,7 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::ApiError;
+use crate::base::json;
 use crate::http::state::{AppState, MAX_READERS};
 use crate::state::journal::{Entry, JournalEvent, State};
 
@@ -145,9 +146,9 @@ impl Reader {
 
 /// Formats an event. `request` has the entry as it was on arrival, although it may have ended before the event is sent.
 fn event_text(entry: &Entry, ended: bool) -> String {
-    let mut data = serde_json::to_value(entry).unwrap_or_default();
+    let mut data = json::value(entry);
     if !ended {
-        data["state"] = serde_json::to_value(State::InFlight).unwrap_or_default();
+        data["state"] = json::value(&State::InFlight);
         data["elapsed_us"] = 0.into();
     }
     match (ended, entry.state.get()) {
@@ -159,6 +160,6 @@ fn event_text(entry: &Entry, ended: bool) -> String {
 
 /// Formats the event `lagged`.
 fn lagged(lost: u64) -> String {
-    let data = serde_json::to_string(&Lagged { lost }).unwrap_or_default();
+    let data = json::text(&Lagged { lost });
     format!("event: lagged\ndata: {data}\n\n")
 }

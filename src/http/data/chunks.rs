@@ -122,12 +122,11 @@ fn size(line: &[u8]) -> Result<usize, ChunkError> {
 mod tests {
     use super::*;
 
+    /// A body, and what follows it.
+    type Decoded = (Vec<u8>, Vec<u8>);
+
     /// Decodes bytes that arrive in pieces of `piece`; returns the body and what follows it, or `None` while it is incomplete.
-    fn decoded(
-        bytes: &[u8],
-        piece: usize,
-        max_bytes: usize,
-    ) -> Result<Option<(Vec<u8>, Vec<u8>)>, ChunkError> {
+    fn decoded(bytes: &[u8], piece: usize, max_bytes: usize) -> Result<Option<Decoded>, ChunkError> {
         let (mut decoder, mut input, mut body) = (ChunkDecoder::default(), BytesMut::new(), Vec::new());
         let mut pieces = bytes.chunks(piece);
         loop {

@@ -43,9 +43,8 @@ async fn answer<S: Socket>(connection: &mut Connection<S>, head: &Head, app: &Ar
     if nik::is_path(&head.path) {
         return nik::answer(connection, head, app).await;
     }
-    let route = match Route::of(&head.path, &fixtures.prefixes) {
-        Some(route) => route,
-        None => return refuse_unrouted(connection, &unknown_path(head, &fixtures), Some(head), app).await,
+    let Some(route) = Route::of(&head.path, &fixtures.prefixes) else {
+        return refuse_unrouted(connection, &unknown_path(head, &fixtures), Some(head), app).await;
     };
     if head.method != "POST" {
         return refuse_unrouted(

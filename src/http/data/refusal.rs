@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::connection::{After, BodyError, Connection, announced};
 use super::head::{BodyFraming, Head, HeadError};
 use super::socket::Socket;
-use crate::base::text;
+use crate::base::{json, text};
 use crate::domain::http_answer::{HttpAnswer, Persistence};
 use crate::http::api_error::{ErrorAnswer, ErrorBody};
 use crate::http::state::AppState;
@@ -117,7 +117,7 @@ impl Refusal {
         HttpAnswer {
             status: self.status,
             headers,
-            body: serde_json::to_vec(&ErrorAnswer { error }).unwrap_or_default(),
+            body: json::text(&ErrorAnswer { error }).into_bytes(),
             style: app.engine.fixtures().policy.head,
             at: app.engine.clock.now(),
         }

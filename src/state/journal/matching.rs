@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::Value;
 
 use super::{Entry, State};
+use crate::base::json;
 use crate::base::pattern::{IpPattern, Pattern, holds};
 use crate::base::range::NumberRange;
 use crate::base::time;
@@ -172,7 +173,7 @@ fn sha256(pattern: &Option<Pattern>, entry: &Entry) -> bool {
 }
 
 fn value(value: &impl Serialize) -> Value {
-    serde_json::to_value(value).unwrap_or_default()
+    json::value(value)
 }
 
 fn code(entry: &Entry) -> Option<&str> {

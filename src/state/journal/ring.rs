@@ -16,6 +16,7 @@ use tokio::sync::broadcast;
 
 use super::recent::{Earlier, RecentIndex};
 use super::{Entry, Match, RequestMarks, State};
+use crate::base::json;
 use crate::domain::warnings::Warning;
 
 #[derive(Debug, Default)]
@@ -160,10 +161,9 @@ impl Journal {
 
     fn append(&self, entry: &Entry) -> Option<io::Error> {
         let file = self.file.as_ref()?;
-        let mut line = serde_json::to_vec(entry).unwrap_or_default();
-        line.push(b'\n');
+        let line = json::text(entry) + "\n";
         let mut file = file.lock();
-        let error = file.0.write_all(&line).err();
+        let error = file.0.write_all(line.as_bytes()).err();
         let begins_to_fail = error.is_some() && !file.1;
         file.1 = error.is_some();
         error.filter(|_| begins_to_fail)
@@ -300,7 +300,7 @@ mod tests {
         let ids = || journal.entries().0.iter().map(|entry| entry.id).collect::<Vec<_>>();
         assert_eq!(ids(), [4, 2]);
         assert!(journal.get(1).is_none() && journal.get(3).is_none());
-        assert_eq!(journal.get(2).map(|entry| entry.customer_id.clone()).flatten().as_deref(), Some("b"));
+        assert_eq!(journal.get(2).and_then(|entry| entry.customer_id.clone()).as_deref(), Some("b"));
         assert_eq!(journal.clear(None), 2);
         assert_eq!(journal.ring.lock().bytes, 0);
         assert_eq!(journal.add(entry("a", Code::FOUND), RequestMarks::default()).id, 5);
