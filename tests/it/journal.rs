@@ -192,7 +192,7 @@ fn waiting_sees_finished_requests_and_clearing() {
     sim.0.engine().journal.end(
         &entry,
         dukcapil_fr_sim::internals::state::journal::State::Aborted,
-        1,
+        Duration::from_micros(1),
         std::time::Instant::now(),
     );
     assert_eq!(waiter.join().unwrap().1["requests"][0]["id"], 2);

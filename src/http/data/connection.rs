@@ -24,6 +24,9 @@ const READ_SIZE: usize = 8 << 10;
 /// How much a body's buffer grows at first; later it doubles. Memory follows what has arrived, not what was announced.
 const FIRST_GROWTH: usize = 64 << 10;
 
+/// How much a socket takes at once, if it takes anything: less than any system's send buffer.
+const LAST_BYTES: usize = 4 << 10;
+
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 /// A connection between two requests, or within one.
@@ -245,6 +248,17 @@ impl<S: Socket> Connection<S> {
             }
         }
         Ok(())
+    }
+
+    /// Writes the end of an answer. Calls `before_last` when no more is left than a socket takes at once.
+    ///
+    /// # Errors
+    /// As [`Connection::write`].
+    pub async fn write_last(&mut self, bytes: &[u8], before_last: impl FnOnce()) -> io::Result<()> {
+        let (first, last) = bytes.split_at(bytes.len().saturating_sub(LAST_BYTES));
+        self.write(first).await?;
+        before_last();
+        self.write(last).await
     }
 
     /// Carries out a plan: sends, waits, and ends, exactly in this order.

@@ -106,9 +106,11 @@ pub async fn refuse_unrouted<S: Socket>(
         None => refusal.message.clone(),
     };
     let entry = app.engine.record_refusal(connection.number, peer, refusal.status, reason);
+    let elapsed = started.elapsed();
+    app.metrics.record(&entry, elapsed);
+    entry.mark_sent(elapsed, app.timer.now());
     let after = refusal.send(connection, head, app).await;
-    app.metrics.record(&entry, started.elapsed());
-    refusal::end(app, &entry, State::Done, started.elapsed());
+    refusal::end(app, &entry, State::Done, elapsed);
     after
 }
 

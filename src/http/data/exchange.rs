@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
@@ -42,6 +42,8 @@ pub struct Exchange {
     started: Instant,
     entry: Option<Arc<Entry>>,
     state: State,
+    /// How long it took until the last bytes of its answer; `None` before.
+    counted: Option<Duration>,
     counters_overflowed: bool,
     /// Dropped last: the entry is journaled before the server thinks that nothing is in flight.
     _in_flight: InFlightGuard,
@@ -65,6 +67,7 @@ impl Exchange {
             started: Instant::now(),
             entry: None,
             state: State::Aborted,
+            counted: None,
             _in_flight: in_flight,
         }
     }
@@ -123,7 +126,7 @@ impl Exchange {
         }
         match action.delivery {
             Delivery::Answer(answer) => {
-                let after = send(connection, head, &answer).await?;
+                let after = send(connection, head, &answer, || self.mark_sent()).await?;
                 self.state = State::Done;
                 Ok(after)
             }
@@ -161,13 +164,37 @@ impl Exchange {
 
     /// Runs the steps of a fault. Once the last byte is sent the request is done: a client that has what it wants need not stay for the end.
     async fn run<S: Socket>(&mut self, connection: &mut Connection<S>, steps: &[Step]) -> io::Result<After> {
-        let sent =
-            steps.iter().rposition(|step| matches!(step, Step::Send(_))).map_or(steps.len(), |last| last + 1);
-        let (until_sent, ending) = steps.split_at(sent);
-        connection.run(until_sent, &self.app).await?;
+        let is_send = |step: &Step| matches!(step, Step::Send(_));
+        let is_end = |step: &Step| matches!(step, Step::Fin | Step::Rst);
+        let last = steps.iter().rposition(is_send).or_else(|| steps.iter().rposition(is_end));
+        let (before, ending) = steps.split_at(last.unwrap_or(steps.len()));
+        connection.run(before, &self.app).await?;
+        let ending = match ending {
+            [Step::Send(bytes), ending @ ..] => {
+                connection.write_last(bytes, || self.mark_sent()).await?;
+                ending
+            }
+            [] => ending,
+            _ => {
+                self.mark_sent();
+                ending
+            }
+        };
         self.state = State::Done;
         connection.run(ending, &self.app).await?;
         Ok(if steps.contains(&Step::Rst) { After::Close } else { After::Linger })
+    }
+
+    /// Counts the request, and shows it as done. Before the last bytes of its answer: whoever has the answer finds everything counted, and
+    /// the next request of a client that sends one after the other meets no other in flight.
+    fn mark_sent(&mut self) {
+        if let Some(entry) = &self.entry {
+            let elapsed = self.started.elapsed();
+            self.counted = Some(elapsed);
+            self.app.metrics.record(entry, elapsed);
+            self.admission.finish();
+            entry.mark_sent(elapsed, self.app.timer.now());
+        }
     }
 
     /// Ends the connection in the middle of the upload.
@@ -188,6 +215,7 @@ impl Exchange {
     ) -> After {
         let (status, reason) = (Some(refusal.status), &refusal.message);
         self.entry = Some(self.app.engine.record_rejection(&self.head, &self.admission, status, reason));
+        self.mark_sent();
         self.state = State::Done;
         refusal.send(connection, head, &self.app).await
     }
@@ -198,23 +226,26 @@ pub async fn send<S: Socket>(
     connection: &mut Connection<S>,
     head: &Head,
     answer: &HttpAnswer,
+    before_last: impl FnOnce(),
 ) -> io::Result<After> {
     let persistence = if head.closes { Persistence::Close } else { Persistence::KeepAlive };
-    connection.write(&answer.render(persistence, head.is_http_1_0)).await?;
+    connection.write_last(&answer.render(persistence, head.is_http_1_0), before_last).await?;
     Ok(if head.closes { After::Linger } else { After::NextRequest })
 }
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        let engine = &self.app.engine;
         let entry = self.entry.take().unwrap_or_else(|| {
             let reason = "the connection ended before the whole body arrived";
-            engine.record_rejection(&self.head, &self.admission, None, reason)
+            self.app.engine.record_rejection(&self.head, &self.admission, None, reason)
         });
-        let elapsed = self.started.elapsed();
+        let elapsed = self.counted.unwrap_or_else(|| {
+            let elapsed = self.started.elapsed();
+            self.app.metrics.record(&entry, elapsed);
+            self.admission.finish();
+            elapsed
+        });
         // The journal last: who learns from it that the request is over finds everything counted.
-        self.app.metrics.record(&entry, elapsed);
-        self.admission.finish();
         super::refusal::end(&self.app, &entry, self.state, elapsed);
         if self.counters_overflowed {
             self.app.observer.counters_overflow(&self.head.customer_id);

@@ -31,7 +31,7 @@ pub async fn answer<S: Socket>(
 ) -> After {
     let _in_flight = InFlightGuard::start(app);
     match identify(connection, head, app).await {
-        Ok(answer) => exchange::send(connection, head, &answer).await.unwrap_or(After::Close),
+        Ok(answer) => exchange::send(connection, head, &answer, || {}).await.unwrap_or(After::Close),
         Err(Some(refusal)) => refusal.send(connection, head, app).await,
         Err(None) => After::Close,
     }

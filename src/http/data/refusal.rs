@@ -148,8 +148,7 @@ pub fn by_head(head: &Head, max_bytes: usize) -> Option<Refusal> {
 
 /// Ends a journal entry, and tells the observer.
 pub fn end(app: &AppState, entry: &Arc<Entry>, state: State, elapsed: Duration) {
-    let elapsed_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
-    if let Some(error) = app.engine.journal.end(entry, state, elapsed_us, app.timer.now()) {
+    if let Some(error) = app.engine.journal.end(entry, state, elapsed, app.timer.now()) {
         let message = format!("the journal file cannot be written: {error}; entries are missing there");
         app.observer.warned(&message);
     }

@@ -4,7 +4,7 @@
 
 use std::net::IpAddr;
 use std::sync::OnceLock;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -104,9 +104,13 @@ impl FaultRecord {
     }
 }
 
-/// State of an entry; set once, without locking the journal.
+/// State of an entry, without locking the journal.
 #[derive(Clone, Debug, Default)]
-pub struct EntryState(OnceLock<(State, Instant)>);
+pub struct EntryState {
+    /// When its last bytes left.
+    sent: OnceLock<Instant>,
+    ended: OnceLock<(State, Instant)>,
+}
 
 /// Duration of an entry; set once, without locking the journal.
 #[derive(Clone, Debug, Default)]
@@ -116,17 +120,25 @@ impl EntryState {
     /// Returns the present state.
     #[must_use]
     pub fn get(&self) -> State {
-        self.0.get().map_or(State::InFlight, |(state, _)| *state)
+        match (self.ended.get(), self.sent.get()) {
+            (Some((state, _)), _) => *state,
+            (None, Some(_)) => State::Done,
+            (None, None) => State::InFlight,
+        }
     }
 
     /// Returns when the request ended, in real time; `None` while it is in flight.
     #[must_use]
     pub fn ended_at(&self) -> Option<Instant> {
-        self.0.get().map(|(_, at)| *at)
+        self.ended.get().map(|(_, at)| *at).or_else(|| self.sent.get().copied())
     }
 }
 
 impl Elapsed {
+    fn set(&self, elapsed: Duration) {
+        let _ = self.0.set(u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX));
+    }
+
     /// Returns the duration in microseconds; 0 until the request ends.
     #[must_use]
     pub fn micros(&self) -> u64 {
@@ -264,10 +276,17 @@ impl Entry {
         }
     }
 
-    /// Sets how the request ended. Only the first call has an effect.
-    pub(super) fn end(&self, state: State, elapsed_us: u64, now: Instant) {
-        let _ = self.elapsed_us.0.set(elapsed_us);
-        let _ = self.state.0.set((state, now));
+    /// Shows the request as done from now on, unless it ends otherwise. Called just before the last bytes leave: a client that has its
+    /// answer and looks at the journal must not find it in flight.
+    pub fn mark_sent(&self, elapsed: Duration, now: Instant) {
+        self.elapsed_us.set(elapsed);
+        let _ = self.state.sent.set(now);
+    }
+
+    /// Sets how the request ended. Only the first state and the first duration have an effect.
+    pub(super) fn end(&self, state: State, elapsed: Duration, now: Instant) {
+        self.elapsed_us.set(elapsed);
+        let _ = self.state.ended.set((state, now));
     }
 
     /// Returns the approximate memory use in bytes: the struct and its texts. An estimate, slightly above the true size: it only has to

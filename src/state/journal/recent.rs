@@ -230,7 +230,7 @@ mod tests {
             let mut sent = entry("demo", Code::FOUND);
             change(&mut sent);
             let added = self.journal.add(sent, marks);
-            self.journal.end(&added, state, 1000, self.at(millis + 1));
+            self.journal.end(&added, state, Duration::from_millis(1), self.at(millis + 1));
             added.warnings.first().map(|warning| format!("{}: {}", warning.name, warning.message))
         }
 

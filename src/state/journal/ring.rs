@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tokio::sync::broadcast;
@@ -145,10 +145,16 @@ impl Journal {
 
     /// Sets how a request ended, `now` in real time, and appends its entry to the file, even if the ring has dropped it. Returns an error only when
     /// writing begins to fail: a full disk does not stop the endpoint and is reported once.
-    pub fn end(&self, entry: &Arc<Entry>, state: State, elapsed_us: u64, now: Instant) -> Option<io::Error> {
+    pub fn end(
+        &self,
+        entry: &Arc<Entry>,
+        state: State,
+        elapsed: Duration,
+        now: Instant,
+    ) -> Option<io::Error> {
         {
             let _in_order = self.ring.lock();
-            entry.end(state, elapsed_us, now);
+            entry.end(state, elapsed, now);
             self.publish(JournalEvent::Ended(Arc::clone(entry)));
         }
         self.append(entry)
@@ -314,7 +320,7 @@ mod tests {
         let journal = Journal::new(0, Some(&path)).unwrap();
         let added = journal.add(entry("a", Code::FOUND), RequestMarks::default());
         assert!(journal.get(added.id).is_none());
-        assert!(journal.end(&added, State::Done, 42, Instant::now()).is_none());
+        assert!(journal.end(&added, State::Done, Duration::from_micros(42), Instant::now()).is_none());
         let line: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
         assert_eq!((line["state"].as_str(), line["elapsed_us"].as_u64()), (Some("done"), Some(42)));
         assert_eq!(line["at"].as_str(), Some("2026-11-21T10:00:00.000+07:00"));
@@ -326,7 +332,9 @@ mod tests {
         let journal = Journal::new(0, Some(Path::new("/dev/full"))).unwrap();
         let entry = journal.add(entry("a", Code::FOUND), RequestMarks::default());
         assert_eq!(
-            [(); 2].map(|()| journal.end(&entry, State::Done, 1, Instant::now()).is_some()),
+            [(); 2].map(|()| journal
+                .end(&entry, State::Done, Duration::from_micros(1), Instant::now())
+                .is_some()),
             [true, false]
         );
     }
@@ -344,11 +352,11 @@ mod tests {
     fn a_subscription_has_no_gap_and_no_duplicates() {
         let journal = Journal::new(1 << 20, None).unwrap();
         let entries = [(); 3].map(|()| journal.add(entry("a", Code::FOUND), RequestMarks::default()));
-        journal.end(&entries[1], State::Done, 1, Instant::now());
+        journal.end(&entries[1], State::Done, Duration::from_micros(1), Instant::now());
         let mut subscription = journal.follow(1);
         assert_eq!(subscription.missed.iter().map(shown).collect::<Vec<_>>(), ["+2", "-2", "+3"]);
         assert_eq!(subscription.lost, 0);
-        journal.end(&entries[2], State::Aborted, 1, Instant::now());
+        journal.end(&entries[2], State::Aborted, Duration::from_micros(1), Instant::now());
         journal.add(entry("a", Code::FOUND), RequestMarks::default());
         journal.clear(None);
         let received: Vec<_> =
@@ -373,8 +381,8 @@ mod tests {
     #[test]
     fn only_the_first_end_counts() {
         let entry = entry("a", Code::FOUND);
-        entry.end(State::Done, 42, Instant::now());
-        entry.end(State::Aborted, 43, Instant::now());
+        entry.end(State::Done, Duration::from_micros(42), Instant::now());
+        entry.end(State::Aborted, Duration::from_micros(43), Instant::now());
         assert_eq!((entry.state.get(), entry.elapsed_us.micros()), (State::Done, 42));
     }
 }
