@@ -3,16 +3,23 @@
 use std::io::{IoSlice, Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::cpu;
+use super::{cpu, stages};
 
-/// A request in two parts: bytes shared by all, and its own.
+/// Base64 of a photo's serial number.
+pub type Serial = [u8; 16];
+
+/// A request in parts, so that requests can share the bytes of their photo: a beginning, the photo's serial number if each request has
+/// its own, the rest of the photo, and the request's own end.
 #[derive(Clone, Copy)]
 pub struct Request<'a> {
-    pub shared: &'a [u8],
-    pub own: &'a [u8],
+    pub start: &'a [u8],
+    pub serial: Option<Serial>,
+    pub rest: &'a [u8],
+    pub end: &'a [u8],
 }
 
 /// Result of a measurement.
@@ -21,6 +28,10 @@ pub struct Done {
     pub per_second: f64,
     /// Processor time of the watched threads, per request.
     pub cpu_each: Duration,
+    /// Share of the kernel in that time, 0 to 1.
+    pub kernel_share: f64,
+    /// Mean time of each stage of the simulator; zero for other systems.
+    pub stages: [Duration; stages::NAMES.len()],
     /// Latencies, shortest first; empty for work that is not timed.
     pub times: Vec<Duration>,
 }
@@ -34,29 +45,45 @@ impl Done {
 }
 
 /// Runs `work` on `threads` threads for `time`, and measures the processor time of the threads named in `watched`. `work` receives the
-/// number of its thread, runs until the stop flag is set, and returns its latencies.
+/// number of its thread, runs until the stop flag is set, and returns its latencies. Time is measured until the last request is answered:
+/// if few fit into `time`, those that were under way at its end would count too much or too little.
 pub fn measure<W>(threads: usize, time: Duration, watched: &[&str], work: W) -> Done
 where
     W: Fn(usize, &AtomicBool) -> Vec<Duration> + Sync,
 {
-    let (stop, before, started) = (AtomicBool::new(false), cpu::of_threads(watched), Instant::now());
+    // Keeps the load threads alive until their own processor time is read.
+    let (stop, measured) = (AtomicBool::new(false), Mutex::new(()));
+    let (before, started) = (cpu::of_threads(watched), Instant::now());
     let (mut times, cpu, elapsed) = thread::scope(|scope| {
-        let running: Vec<_> = (0..threads)
-            .map(|number| {
-                let (stop, work) = (&stop, &work);
-                let builder = thread::Builder::new().name(format!("load-{number}"));
-                builder.spawn_scoped(scope, move || work(number, stop)).expect("a thread")
-            })
-            .collect();
+        let measuring = measured.lock().unwrap_or_else(PoisonError::into_inner);
+        let (done, all_done) = mpsc::channel();
+        for number in 0..threads {
+            let (stop, work, measured, done) = (&stop, &work, &measured, done.clone());
+            let builder = thread::Builder::new().name(format!("load-{number}"));
+            let run = move || {
+                done.send(work(number, stop)).expect("a receiver");
+                drop(done);
+                drop(measured.lock());
+            };
+            builder.spawn_scoped(scope, run).expect("a thread");
+        }
+        drop(done);
         thread::sleep(time);
-        let (cpu, elapsed) = (cpu::of_threads(watched).saturating_sub(before), started.elapsed());
         stop.store(true, Ordering::Relaxed);
-        let times: Vec<_> = running.into_iter().flat_map(|thread| thread.join().expect("an end")).collect();
+        let times: Vec<_> = all_done.iter().flatten().collect();
+        let (cpu, elapsed) = (cpu::of_threads(watched) - before, started.elapsed());
+        drop(measuring);
         (times, cpu, elapsed)
     });
     times.sort_unstable();
     let count = times.len().max(1) as f64;
-    Done { per_second: count / elapsed.as_secs_f64(), cpu_each: cpu.div_f64(count), times }
+    Done {
+        per_second: count / elapsed.as_secs_f64(),
+        cpu_each: cpu.total.div_f64(count),
+        kernel_share: cpu.kernel_share(),
+        stages: Default::default(),
+        times,
+    }
 }
 
 /// Sends requests sequentially. With a `pace`, one per interval.
@@ -86,7 +113,8 @@ pub fn requests<'a>(
 }
 
 pub fn send(stream: &mut TcpStream, request: Request) {
-    let mut parts = &mut [IoSlice::new(request.shared), IoSlice::new(request.own)][..];
+    let serial = request.serial.as_ref().map_or(&[][..], |serial| serial);
+    let mut parts = &mut [request.start, serial, request.rest, request.end].map(IoSlice::new)[..];
     while !parts.is_empty() {
         let count = stream.write_vectored(parts).expect("sent");
         IoSlice::advance_slices(&mut parts, count);

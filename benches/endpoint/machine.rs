@@ -82,7 +82,8 @@ pub fn checks() {
     );
     let program = Program::start(keys.path());
     let pem = fs::read_to_string(keys.path().join("public.pem")).expect("a public key");
-    let body = Bodies::new(super::MEGABYTE, &bodies::ends(&pem)[..1]);
+    let ends = bodies::ends(&pem);
+    let body = Bodies::known(super::MEGABYTE, &ends);
     println!("memory when idle: {:.1} MiB (target: below 15)", settled(&program));
     // One request, to initialize everything that is created on first use.
     let mut stream = TcpStream::connect(&program.endpoint).expect("a connection");
@@ -126,11 +127,11 @@ fn settled(program: &Program) -> f64 {
 /// Sends all requests except their last byte, so that all bodies are buffered at once, then the last bytes. Returns the peak memory.
 fn peak_memory(program: &Program, body: &Bodies) -> f64 {
     let request = body.same();
-    let (last, own) = request.own.split_last().expect("a body");
+    let (last, end) = request.end.split_last().expect("a body");
     let mut streams: Vec<_> = (0..CONNECTIONS)
         .map(|_| {
             let mut stream = TcpStream::connect(&program.endpoint).expect("a connection");
-            load::send(&mut stream, load::Request { own, ..request });
+            load::send(&mut stream, load::Request { end, ..request });
             stream
         })
         .collect();

@@ -1,15 +1,27 @@
-//! Load test of the whole endpoint, with every check on, against an upper bound of the machine: private-key operations for fresh
-//! ciphertexts, a bare actix-web handler for repeated bodies. Measurements alternate within one run, and medians are reported.
+//! Load test of the whole endpoint, with every check on, against an upper bound of the machine. Measurements alternate within one run, and
+//! medians are reported.
 //!
-//! `cargo bench --bench endpoint -- [--seconds N] [--plots DIRECTORY]`
+//! - New photos: photo and ciphertexts differ in each request, as those of real clients. Nothing is cached: every photo is hashed and
+//!   decoded, every ciphertext is decrypted. The bound is a bare actix-web handler that reads the same bodies.
+//! - Fresh ciphertexts: they differ, but the photo is always the same one, and so never decoded. The bound is the private-key operations.
+//! - Repeated bodies: always the same request, in which nothing is decoded or decrypted. The bound is the bare handler. This row is the
+//!   cost of HTTP, JSON, the caches and the journal alone.
+//!
+//! `cargo bench --bench endpoint -- [--seconds N] [--row TEXT] [--plots DIRECTORY]`
+//!
+//! `--row` measures only what has this text in its name, with its bounds: a row of the table, "latency" or "memory".
 
 mod bare;
 mod bodies;
 mod cpu;
+mod jpeg;
 mod load;
 mod machine;
+mod photos;
 mod plot;
+mod stages;
 
+use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -19,11 +31,15 @@ use dukcapil_fr_sim::{Simulator, StartError};
 
 use bodies::Bodies;
 use load::{Done, measure};
+use stages::StageTotals;
 
 /// Name prefixes of the threads: the simulator's workers, the bare handler, the load generator.
 const WORKERS: &[&str] = &["frsim-worker"];
 const BARE: &[&str] = &["actix-rt"];
 const LOAD: &[&str] = &["load-"];
+
+/// What the bare handler does with a body.
+const READ_ONLY: &str = "everything but reading the body";
 
 /// Rounds per measurement.
 const ROUNDS: usize = 5;
@@ -39,8 +55,30 @@ struct Bench {
     key: PrivateKey,
     simulator: Simulator,
     bare: String,
-    ends: Vec<Vec<u8>>,
+    ends: bodies::Ends,
+    /// Part of the names of what is measured; `None` for everything.
+    only: Option<String>,
     _fixtures: tempfile::TempDir,
+}
+
+/// A row of the table.
+struct Row<'a> {
+    name: String,
+    /// What is left out of the work that a real request causes.
+    note: &'static str,
+    bound: Option<Bound>,
+    measure: Box<dyn Fn() -> Done + 'a>,
+}
+
+/// The row that another one is compared with, and the smallest ratio of processor times that is acceptable.
+struct Bound {
+    name: String,
+    target: Option<f64>,
+}
+
+/// A duration in microseconds.
+fn microseconds(time: Duration) -> String {
+    format!("{:.1} us", time.as_secs_f64() * 1e6)
 }
 
 /// Makes glibc keep freed memory. By default it returns large blocks to the system at once. The bare handler would then take three times
@@ -66,8 +104,12 @@ fn main() -> Result<(), StartError> {
         bench.time
     );
     bench.throughput();
-    bench.latency();
-    machine::checks();
+    if bench.is_wanted("latency") {
+        bench.latency();
+    }
+    if bench.is_wanted("memory") {
+        machine::checks();
+    }
     if let Some(directory) = argument("--plots") {
         bench.plots(directory.as_ref());
     }
@@ -87,15 +129,15 @@ impl Bench {
         let threads = thread::available_parallelism().map_or(1, usize::from);
         let key = PrivateKey::generate("bench", 2048).expect("a key");
         let ends = bodies::ends(&simulator.public_key_pem());
-        let mut bench =
-            Bench { threads, time, key, simulator, bare: String::new(), ends, _fixtures: fixtures };
+        let (bare, only) = (String::new(), argument("--row"));
+        let mut bench = Bench { threads, time, key, simulator, bare, ends, only, _fixtures: fixtures };
         bench.bare = bare::start(threads, bench.answer());
         Ok(bench)
     }
 
     /// Returns the body of an answer.
     fn answer(&self) -> String {
-        let body = Bodies::new(HUNDRED_KB, &self.ends);
+        let body = Bodies::known(HUNDRED_KB, &self.ends);
         let mut stream = std::net::TcpStream::connect(&*self.address()).expect("a connection");
         load::send(&mut stream, body.same());
         let answer = load::read_answer(&mut stream);
@@ -104,6 +146,16 @@ impl Bench {
 
     fn address(&self) -> String {
         self.simulator.url().trim_start_matches("http://").to_owned()
+    }
+
+    fn admin_address(&self) -> String {
+        let admin = self.simulator.admin_url().expect("an admin listener");
+        admin.trim_start_matches("http://").to_owned()
+    }
+
+    /// Whether to measure what has this name.
+    fn is_wanted(&self, name: &str) -> bool {
+        self.only.as_deref().is_none_or(|only| name.contains(only))
     }
 
     fn private_key_operations(&self) -> Done {
@@ -120,15 +172,16 @@ impl Bench {
         })
     }
 
+    /// Adds the times of the stages to a measurement of the simulator.
+    fn with_stages(&self, measurement: impl FnOnce() -> Done) -> Done {
+        let before = StageTotals::read(&self.admin_address());
+        let done = measurement();
+        Done { stages: StageTotals::read(&self.admin_address()).means_since(&before), ..done }
+    }
+
     fn fresh(&self, bodies: &Bodies) -> Done {
-        let threads = 2 * self.threads;
-        measure(threads, self.time, WORKERS, |number, stop| {
-            let mut turn = 0;
-            let next = || {
-                turn += 1;
-                bodies.fresh(number, threads, turn)
-            };
-            load::requests(&self.address(), None, stop, next, "\"6018\"")
+        measure(2 * self.threads, self.time, WORKERS, |_, stop| {
+            load::requests(&self.address(), None, stop, || bodies.fresh(), "\"6018\"")
         })
     }
 
@@ -139,50 +192,139 @@ impl Bench {
     }
 
     /// Alternates several measurements, and returns the median round of each.
-    fn alternate<const N: usize>(&self, measurements: [&dyn Fn() -> Done; N]) -> [Done; N] {
-        let mut rounds: [Vec<Done>; N] = std::array::from_fn(|_| Vec::new());
+    fn alternate(&self, measurements: &[&dyn Fn() -> Done]) -> Vec<Done> {
+        let mut rounds: Vec<_> = measurements.iter().map(|_| Vec::new()).collect();
         for _ in 0..ROUNDS {
             for (measurement, done) in measurements.iter().zip(&mut rounds) {
                 done.push(measurement());
             }
         }
-        rounds.map(median)
+        rounds.into_iter().map(median).collect()
+    }
+
+    /// Returns the rows that are wanted, and the rows they are compared with.
+    fn rows(&self) -> Vec<Row<'_>> {
+        let mut rows = self.known_photo_rows();
+        rows.extend(photos::KINDS.iter().flat_map(|kind| self.new_photo_rows(kind)));
+        let wanted: Vec<_> = rows.iter().map(|row| self.is_wanted(&row.name)).collect();
+        let bounds: Vec<_> = rows
+            .iter()
+            .zip(&wanted)
+            .filter_map(|(row, is_wanted)| row.bound.as_ref().filter(|_| *is_wanted))
+            .map(|bound| bound.name.clone())
+            .collect();
+        let mut wanted = wanted.into_iter();
+        rows.retain(|row| wanted.next() == Some(true) || bounds.contains(&row.name));
+        rows
+    }
+
+    fn known_photo_rows(&self) -> Vec<Row<'_>> {
+        const OPERATIONS: &str = "two private-key operations";
+        let mut rows = vec![Row {
+            name: OPERATIONS.to_owned(),
+            note: "no HTTP, no photo",
+            bound: None,
+            measure: Box::new(|| {
+                let one = self.private_key_operations();
+                Done { per_second: one.per_second / 2.0, cpu_each: one.cpu_each * 2, ..one }
+            }),
+        }];
+        let sizes = [("100 kB", HUNDRED_KB, 0.90), ("1 MB", MEGABYTE, 0.75)];
+        let bodies = sizes.map(|(_, size, _)| Rc::new(Bodies::known(size, &self.ends)));
+        for ((size, _, target), bodies) in sizes.iter().zip(&bodies) {
+            let bodies = Rc::clone(bodies);
+            rows.push(Row {
+                name: format!("fresh ciphertexts, {size}"),
+                note: "known photo, never decoded",
+                bound: Some(Bound { name: OPERATIONS.to_owned(), target: Some(*target) }),
+                measure: Box::new(move || self.with_stages(|| self.fresh(&bodies))),
+            });
+        }
+        for ((size, ..), bodies) in sizes.iter().zip(bodies) {
+            let bare = format!("bare actix-web handler, {size}");
+            let sent = Rc::clone(&bodies);
+            rows.push(Row {
+                name: bare.clone(),
+                note: READ_ONLY,
+                bound: None,
+                measure: Box::new(move || self.same(&self.bare, BARE, &sent)),
+            });
+            rows.push(Row {
+                name: format!("repeated bodies, {size}"),
+                note: "known photo, never decoded; known ciphertexts, never decrypted",
+                bound: Some(Bound { name: bare, target: Some(0.60) }),
+                measure: Box::new(move || self.with_stages(|| self.same(&self.address(), WORKERS, &bodies))),
+            });
+        }
+        rows
+    }
+
+    /// Returns the rows of one kind of photo; none if they are not wanted, because drawing takes seconds.
+    fn new_photo_rows(&self, kind: &photos::Kind) -> Vec<Row<'_>> {
+        let (bare, name) = (format!("bare handler, {}", kind.name), format!("new photos, {}", kind.name));
+        if !self.is_wanted(&bare) && !self.is_wanted(&name) {
+            return Vec::new();
+        }
+        let photos = kind.photos();
+        let sizes: Vec<_> = photos.iter().map(|photo| format!("{} kB", photo.bytes / 1000)).collect();
+        println!("{}: {} x {} pixels, {}", kind.name, kind.width, kind.height, sizes.join(" and "));
+        let bodies = Rc::new(Bodies::new_photos(&photos, &self.ends));
+        let sent = Rc::clone(&bodies);
+        vec![
+            Row {
+                name: bare.clone(),
+                note: READ_ONLY,
+                bound: None,
+                measure: Box::new(move || self.same(&self.bare, BARE, &sent)),
+            },
+            Row {
+                name,
+                note: "nothing: each photo is hashed and decoded, each ciphertext decrypted",
+                bound: Some(Bound { name: bare, target: None }),
+                measure: Box::new(move || self.with_stages(|| self.fresh(&bodies))),
+            },
+        ]
     }
 
     fn throughput(&self) {
-        let (small, large) = (Bodies::new(HUNDRED_KB, &self.ends), Bodies::new(MEGABYTE, &self.ends));
-        let [operations, fresh_small, fresh_large, same_small, same_large, bare_small, bare_large] = self
-            .alternate([
-                &|| self.private_key_operations(),
-                &|| self.fresh(&small),
-                &|| self.fresh(&large),
-                &|| self.same(&self.address(), WORKERS, &small),
-                &|| self.same(&self.address(), WORKERS, &large),
-                &|| self.same(&self.bare, BARE, &small),
-                &|| self.same(&self.bare, BARE, &large),
-            ]);
-        let bound = Done {
-            per_second: operations.per_second / 2.0,
-            cpu_each: operations.cpu_each * 2,
-            times: Vec::new(),
-        };
-        println!("{:<34} {:>9} {:>11} {:>7} {:>7}  target", "", "per second", "CPU each", "ratio", "CPU");
-        row("two private-key operations", &bound, None);
-        row("fresh ciphertexts, 100 kB", &fresh_small, Some((&bound, 0.90)));
-        row("fresh ciphertexts, 1 MB", &fresh_large, Some((&bound, 0.75)));
-        row("bare actix-web handler, 100 kB", &bare_small, None);
-        row("repeated bodies, 100 kB", &same_small, Some((&bare_small, 0.60)));
-        row("bare actix-web handler, 1 MB", &bare_large, None);
-        row("repeated bodies, 1 MB", &same_large, Some((&bare_large, 0.60)));
+        let rows = self.rows();
+        if rows.is_empty() {
+            return;
+        }
+        let measurements: Vec<_> = rows.iter().map(|row| &*row.measure).collect();
+        let results = self.alternate(&measurements);
         println!(
-            "\nratio: requests per second relative to the bound. The load generator shares the cores with the server, but not with\n\
-             private-key operations. CPU: the bound's processor time relative to the server threads', per request.\n"
+            "\n{:<38} {:>10} {:>11} {:>7} {:>6} {:>6} {:>7}  left out",
+            "", "per second", "CPU each", "kernel", "ratio", "CPU", "target"
         );
+        for (row, done) in rows.iter().zip(&results) {
+            let bound = row.bound.as_ref().and_then(|bound| {
+                let at = rows.iter().position(|other| other.name == bound.name)?;
+                Some((&results[at], bound.target))
+            });
+            println!("{}", row.line(done, bound));
+        }
+        println!(
+            "\nCPU each: processor time of the server's threads per request, and the kernel's share of it. ratio: requests per second\n\
+             relative to the bound, which is the row of a bare handler above, or the private-key operations. The load generator shares\n\
+             the cores with the server, but not with private-key operations. CPU: the bound's processor time relative to the server's.\n\n\
+             Stages of the simulator, mean time per request. It includes waiting for a core or for another large photo, and is not\n\
+             comparable with CPU each; HTTP is not among the stages:\n"
+        );
+        println!("{:<38} {}", "", stages::NAMES.map(|name| format!("{name:>12}")).concat());
+        for (row, done) in rows.iter().zip(&results).filter(|(_, done)| !done.stages[0].is_zero()) {
+            println!(
+                "{:<38} {}",
+                row.name,
+                done.stages.map(|time| format!("{:>12}", microseconds(time))).concat()
+            );
+        }
+        println!();
     }
 
     /// Measures latency at half of the maximum rate, and `/health` under full load.
     fn latency(&self) {
-        let bodies = Bodies::new(HUNDRED_KB, &self.ends);
+        let bodies = Bodies::known(HUNDRED_KB, &self.ends);
         let max_rate = self.fresh(&bodies).per_second;
         let half = self.paced(&bodies, max_rate / 2.0);
         let (median, late) = (half.quantile(0.5), half.quantile(0.99));
@@ -208,24 +350,18 @@ impl Bench {
         measure(self.threads, time, WORKERS, |number, stop| {
             // Staggers the connections.
             thread::sleep(pace.mul_f64(number as f64 / self.threads as f64));
-            let mut turn = 0;
-            let next = || {
-                turn += 1;
-                bodies.fresh(number, self.threads, turn)
-            };
-            load::requests(&self.address(), Some(pace), stop, next, "\"6018\"")
+            load::requests(&self.address(), Some(pace), stop, || bodies.fresh(), "\"6018\"")
         })
     }
 
     fn health_under_load(&self, bodies: &Bodies) -> Done {
-        let admin = self.simulator.admin_url().expect("an admin listener");
-        let admin = admin.trim_start_matches("http://");
+        let admin = self.admin_address();
         thread::scope(|scope| {
             let load = scope.spawn(|| (0..ROUNDS).for_each(|_| drop(self.fresh(bodies))));
             let health = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n";
             let done = measure(1, self.time * (ROUNDS as u32 - 1), &[], |_, stop| {
-                let next = || load::Request { shared: health, own: b"" };
-                load::requests(admin, Some(Duration::from_millis(5)), stop, next, "200 OK")
+                let next = || load::Request { start: health, serial: None, rest: b"", end: b"" };
+                load::requests(&admin, Some(Duration::from_millis(5)), stop, next, "200 OK")
             });
             load.join().expect("an end");
             done
@@ -235,13 +371,13 @@ impl Bench {
     fn plots(&self, directory: &std::path::Path) {
         let [mut fresh, mut same, mut bare] = [(); 3].map(|()| Vec::new());
         for size in bodies::SIZES {
-            let bodies = Bodies::new(size, &self.ends);
-            let [one, two, three] = self.alternate([
+            let bodies = Bodies::known(size, &self.ends);
+            let results = self.alternate(&[
                 &|| self.fresh(&bodies),
                 &|| self.same(&self.address(), WORKERS, &bodies),
                 &|| self.same(&self.bare, BARE, &bodies),
             ]);
-            for (line, done) in [(&mut fresh, one), (&mut same, two), (&mut bare, three)] {
+            for (line, done) in [&mut fresh, &mut same, &mut bare].into_iter().zip(results) {
                 line.push((size as f64 / 1000.0, done.per_second));
             }
         }
@@ -250,7 +386,7 @@ impl Bench {
         let labels = ("photo, kB", "requests per second");
         plot::write(&directory.join("throughput.svg"), "Throughput over the photo's size", labels, &lines);
 
-        let bodies = Bodies::new(HUNDRED_KB, &self.ends);
+        let bodies = Bodies::known(HUNDRED_KB, &self.ends);
         let max_rate = self.fresh(&bodies).per_second;
         let [mut median, mut late] = [(); 2].map(|()| Vec::new());
         for percent in [5, 10, 20, 30, 40, 50, 60, 70, 80, 90] {
@@ -266,23 +402,32 @@ impl Bench {
     }
 }
 
-/// Returns the median round by rate, with the median processor time.
-fn median(mut rounds: Vec<Done>) -> Done {
-    rounds.sort_by_key(|done| done.cpu_each);
-    let cpu_each = rounds[rounds.len() / 2].cpu_each;
-    rounds.sort_by(|one, other| one.per_second.total_cmp(&other.per_second));
-    Done { cpu_each, ..rounds.swap_remove(rounds.len() / 2) }
-}
-
-fn row(name: &str, done: &Done, against: Option<(&Done, f64)>) {
-    let each = format!("{:.1} us", done.cpu_each.as_secs_f64() * 1e6);
-    print!("{name:<34} {:>9.0} {each:>11}", done.per_second);
-    match against {
-        None => println!(),
-        Some((bound, target)) => {
+impl Row<'_> {
+    fn line(&self, done: &Done, bound: Option<(&Done, Option<f64>)>) -> String {
+        let each = microseconds(done.cpu_each);
+        let kernel = format!("{:.0} %", done.kernel_share * 100.0);
+        let compared = bound.map_or([const { String::new() }; 3], |(bound, target)| {
             let ratio = done.per_second / bound.per_second;
             let cpu = bound.cpu_each.as_secs_f64() / done.cpu_each.as_secs_f64();
-            println!(" {ratio:>7.2} {cpu:>7.2}  {target:.2}");
-        }
+            [Some(ratio), Some(cpu), target]
+                .map(|number| number.map_or(String::new(), |it| format!("{it:.2}")))
+        });
+        let [ratio, cpu, target] = compared;
+        let Row { name, note, .. } = self;
+        let decimals = if done.per_second < 100.0 { 1 } else { 0 };
+        let rate = format!("{:.decimals$}", done.per_second);
+        format!("{name:<38} {rate:>10} {each:>11} {kernel:>7} {ratio:>6} {cpu:>6} {target:>7}  {note}")
     }
+}
+
+/// Returns the round with the median processor time, with the median rate, and the means of what is measured less exactly.
+fn median(mut rounds: Vec<Done>) -> Done {
+    let count = rounds.len();
+    rounds.sort_by(|one, other| one.per_second.total_cmp(&other.per_second));
+    let per_second = rounds[count / 2].per_second;
+    rounds.sort_by_key(|done| done.cpu_each);
+    let kernel_share = rounds.iter().map(|done| done.kernel_share).sum::<f64>() / count as f64;
+    let mean = |stage: usize| rounds.iter().map(|done| done.stages[stage]).sum::<Duration>() / count as u32;
+    let stages = std::array::from_fn(mean);
+    Done { per_second, kernel_share, stages, ..rounds.swap_remove(count / 2) }
 }
