@@ -51,7 +51,7 @@ pub struct Exchange {
 
 /// Max bytes of a body that is evaluated on the thread of its connection. Beyond, decoding takes longer than the two thread switches that
 /// another thread costs, and other connections would wait for it.
-const MAX_INLINE_BODY: usize = 128 << 10;
+const MAX_INLINE_BODY: usize = 256 << 10;
 
 impl Exchange {
     /// Admits a request.
