@@ -2,10 +2,11 @@
 //! else parses these bytes.
 //!
 //! `listener.rs` accepts and hands connections to worker threads; each is one task that reads and answers strictly one request after the
-//! other. `connection.rs` moves bytes, `head.rs` and `chunks.rs` understand them, `endpoint.rs` knows the routes, `exchange.rs` is one
+//! other. `connection.rs` moves bytes and `body.rs` those of bodies, `head.rs` and `chunks.rs` understand them, `endpoint.rs` knows the routes, `exchange.rs` is one
 //! request from its admission to its journal entry, `refusal.rs` what HTTP itself refuses. An answer is bytes to write, or the steps of a
 //! fault; `Connection::run` carries both out.
 
+mod body;
 mod chunks;
 pub mod connection;
 mod connection_limit;

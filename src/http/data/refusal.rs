@@ -4,7 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::connection::{After, BodyError, Connection, announced};
+use super::body::{BodyError, announced};
+use super::connection::{After, Connection};
 use super::head::{BodyFraming, Head, HeadError};
 use super::socket::Socket;
 use crate::base::{json, text};
