@@ -4,9 +4,8 @@
 //! `request.rs` admits, `evaluation.rs` is the way of a request step by step, `decision.rs` decides, `verdict.rs` is the result, `record.rs`
 //! the journal's entry of it. `control.rs` is what the admin API changes, `reload.rs` reads the fixtures again.
 //!
-//! An answer is computed on the I/O thread that calls, RSA and decoding of photos included. A private-key operation takes 0.4 ms; a
-//! pool of blocking threads would cost two thread switches and gain no throughput. A connection waits for others only as long as the
-//! requests before it on its core are computed.
+//! An answer is computed on the thread that calls. A private-key operation takes 0.4 ms, for which two thread switches would not pay; the
+//! listener calls from another thread where a large photo is to be decoded (`http/data/exchange.rs`).
 
 mod control;
 mod decision;
