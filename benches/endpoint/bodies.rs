@@ -20,8 +20,8 @@ pub const SIZES: [usize; 7] = [30_000, 60_000, 100_000, 300_000, 1_000_000, 2_00
 /// The picture in the gallery.
 pub const PORTRAIT: &[u8] = include_bytes!("../../fixtures/gallery/siti.jpg");
 
-/// Returns the picture of the gallery, padded to `bytes` by data after its end marker. It is not what cameras send: 26 kB of it are a
-/// picture, and once it is cached, its end is only copied and hashed.
+/// Returns the picture of the gallery, padded to `bytes` by data after its end marker. It is not what cameras send: only
+/// 26 kB of it are a picture, and once its text is cached, nothing of it is decoded.
 fn padded_portrait(bytes: usize) -> Vec<u8> {
     let filler = (PORTRAIT.len()..bytes).map(|at| (at.wrapping_mul(2_654_435_761) >> 13) as u8);
     PORTRAIT.iter().copied().chain(filler).collect()

@@ -409,8 +409,9 @@ impl Row<'_> {
         let compared = bound.map_or([const { String::new() }; 3], |(bound, target)| {
             let ratio = done.per_second / bound.per_second;
             let cpu = bound.cpu_each.as_secs_f64() / done.cpu_each.as_secs_f64();
-            [Some(ratio), Some(cpu), target]
-                .map(|number| number.map_or(String::new(), |it| format!("{it:.2}")))
+            let decimals = |ratio: f64| if ratio < 0.1 { 4 } else { 2 };
+            let shown = |ratio: f64| format!("{ratio:.0$}", decimals(ratio));
+            [Some(ratio), Some(cpu), target].map(|ratio| ratio.map_or(String::new(), shown))
         });
         let [ratio, cpu, target] = compared;
         let Row { name, note, .. } = self;
