@@ -1,7 +1,4 @@
 //! One request, from its bytes to the verdict. [`Evaluation::run`] is the whole way; each step is a call.
-//!
-//! A documented answer has one header of its own, `content-type`. With more, their order on the wire could differ between processes:
-//! actix, for one, keeps headers in a randomly ordered map.
 
 use super::decision::{self, Asked, Decision, Evaluated};
 use super::request::{Admission, Caller, RequestHead};

@@ -38,10 +38,12 @@ impl Worker {
     /// When the system refuses a thread.
     pub fn start(number: usize, app: Arc<AppState>) -> io::Result<Worker> {
         let (connections, received) = unbounded_channel();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let thread = std::thread::Builder::new()
-            .name(format!("frsim-worker-{number}"))
-            .spawn(move || runtime.block_on(work(received, app)))?;
+        let name = format!("frsim-worker-{number}");
+        // Evaluations beside it run in threads of the same name.
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_all().thread_name(&name).build()?;
+        let thread =
+            std::thread::Builder::new().name(name).spawn(move || runtime.block_on(work(received, app)))?;
         Ok(Worker { connections, thread: Some(thread) })
     }
 
