@@ -16,6 +16,7 @@ pub mod engine {
 }
 
 pub mod http {
+    pub use crate::http::data::{connection, endpoint, socket};
     pub use crate::http::{admin, api_error, timeouts};
 }
 

@@ -75,6 +75,13 @@ impl Simulator {
         &self.shared.engine
     }
 
+    /// Returns the state behind the listeners, with which a connection in memory is served.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn app_state(&self) -> &Arc<AppState> {
+        &self.shared
+    }
+
     /// Reloads the fixtures. Returns the number of customers.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! The integration tests: one binary, one file per area. They use the library through [`support::Sim`], or the built
 //! binary. Shell blocks of the README are run as printed.
 //!
-//! Unit tests are beside the code, as tables of cases. `.ci/run` runs everything: these tests, the fuzz target, the soak test
+//! Unit tests are beside the code, as tables of cases. `.ci/run` runs everything: these tests, the fuzz targets, the soak test
 //! (`examples/soak`), and the scripts in `.ci/` for the example clients, the helpers, the admin API and the container image.
 
 mod abuse;
@@ -10,6 +10,7 @@ mod binary;
 mod bodies;
 mod capacity;
 mod ci_example;
+mod connection;
 mod customers;
 mod documented;
 mod faults;
@@ -29,6 +30,7 @@ mod openssl;
 mod quotas;
 mod release;
 mod remembered;
+mod request_streams;
 mod restarts;
 mod rules;
 mod samples;
@@ -36,6 +38,7 @@ mod scenarios;
 mod schema;
 mod secrets;
 mod settings;
+mod strict_parser;
 mod support;
 mod tidy;
 mod virtual_time;

@@ -2,6 +2,8 @@
 
 use bytes::{Buf, BytesMut};
 
+use super::head::is_token_byte;
+
 /// Max bytes of a chunk's size line with its extensions, and of all trailers together.
 const MAX_LINE: usize = 8 << 10;
 /// Max digits of a chunk's size.
@@ -84,6 +86,8 @@ impl ChunkDecoder {
                     }
                     if line.is_empty() {
                         self.state = Expecting::Done;
+                    } else if !is_field(&line) {
+                        return Err(ChunkError::Malformed);
                     }
                 }
                 Expecting::Done => return Ok(true),
@@ -102,7 +106,17 @@ fn take_line(input: &mut BytesMut) -> Result<Option<BytesMut>, ChunkError> {
         return Err(ChunkError::Malformed);
     }
     line.truncate(end - 1);
+    // Above all a lone CR, which ends a line for some parsers.
+    if line.iter().any(|byte| byte.is_ascii_control() && *byte != b'\t') {
+        return Err(ChunkError::Malformed);
+    }
     Ok(Some(line))
+}
+
+/// Whether a trailer line is a header field: otherwise the next request could be taken for trailers.
+fn is_field(line: &[u8]) -> bool {
+    let name = memchr::memchr(b':', line).map_or(&[][..], |colon| &line[..colon]);
+    !name.is_empty() && name.iter().copied().all(is_token_byte)
 }
 
 /// Parses the hexadecimal size before any extension.
@@ -165,6 +179,14 @@ mod tests {
             b"2\n{}\n0\n\n",
             b"2\r\n{}\r\n0\n\n",
             b"2 2\r\n{}\r\n0\r\n\r\n",
+            b"2\r\r\n{}\r\n0\r\n\r\n",
+            b"2;x\ry\r\n{}\r\n0\r\n\r\n",
+            b"2\x0C\r\n{}\r\n0\r\n\r\n",
+            b"0\r\nPOST / HTTP/1.1\r\n\r\n",
+            b"0\r\nPOST http://x/ HTTP/1.1\r\n\r\n",
+            b"0\r\nX: y\rZ\r\n\r\n",
+            b"0\r\nX: y\r\n folded\r\n\r\n",
+            b"0\r\n: y\r\n\r\n",
         ] {
             assert_eq!(
                 decoded(bytes, 5, 100),

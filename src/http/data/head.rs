@@ -76,9 +76,10 @@ impl HeadFinder {
     /// # Errors
     /// Why it is refused.
     pub fn find(&mut self, bytes: &[u8]) -> Result<Option<(Head, usize)>, HeadError> {
-        let start = bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
-        if let Some(first) = bytes.get(start) {
-            refuse_other_protocols(&bytes[start..], *first)?;
+        let start = empty_lines(bytes);
+        match &bytes[start..] {
+            [] | b"\r" => {}
+            [first, ..] => refuse_other_protocols(&bytes[start..], *first)?,
         }
         let Some(end) = self.end_of_head(bytes, start) else {
             let length = bytes.len();
@@ -111,6 +112,18 @@ impl HeadFinder {
     }
 }
 
+/// Returns the length of the empty lines that bytes begin with. A CR alone is not one: some parsers take it for a blank.
+fn empty_lines(bytes: &[u8]) -> usize {
+    let mut at = 0;
+    loop {
+        match &bytes[at..] {
+            [b'\n', ..] => at += 1,
+            [b'\r', b'\n', ..] => at += 2,
+            _ => return at,
+        }
+    }
+}
+
 /// Refuses what is not HTTP/1 from its first byte on: its client would wait for a response of its own protocol.
 fn refuse_other_protocols(bytes: &[u8], first: u8) -> Result<(), HeadError> {
     if bytes.starts_with(b"\x16\x03") {
@@ -134,7 +147,7 @@ fn refuse_other_protocols(bytes: &[u8], first: u8) -> Result<(), HeadError> {
     Ok(())
 }
 
-fn is_token_byte(byte: u8) -> bool {
+pub fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
@@ -232,13 +245,14 @@ type HeaderField<'a> = (&'a str, &'a [u8]);
 fn header_fields(bytes: &[u8]) -> Result<Vec<HeaderField<'_>>, HeadError> {
     let mut fields = [httparse::EMPTY_HEADER; MAX_LINES];
     match httparse::parse_headers(bytes, &mut fields) {
-        Ok(httparse::Status::Complete((_, fields))) => {
+        // The library must see the end of the head where this file does.
+        Ok(httparse::Status::Complete((length, fields))) if length == bytes.len() => {
             Ok(fields.iter().map(|field| (field.name, field.value)).collect())
         }
         Err(httparse::Error::TooManyHeaders) => {
             Err(HeadError::too_large(format!("the head has more than {MAX_LINES} header lines")))
         }
-        Ok(httparse::Status::Partial) | Err(_) => Err(HeadError::malformed(
+        Ok(_) | Err(_) => Err(HeadError::malformed(
             "a header line is malformed",
             "send name: value, without blanks before the colon and without folded lines",
         )),
@@ -371,6 +385,8 @@ mod tests {
             (b"PRI * HTTP/2.0\r\n", "HTTP/2"),
             (b"\x00", "not HTTP"),
             (b"<?xml", "not HTTP"),
+            (b"\rPOST", "not HTTP"),
+            (b"\r\r\nPOST", "not HTTP"),
             (b"POST /\r\n\r\n", "no HTTP version"),
             (b"POST / HTTP/1.2\r\n\r\n", "neither HTTP/1.1"),
             (b"POST /\xFF HTTP/1.1\r\n\r\n", "not ASCII"),
