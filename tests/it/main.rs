@@ -39,3 +39,4 @@ mod settings;
 mod support;
 mod tidy;
 mod virtual_time;
+mod wire;
