@@ -55,7 +55,7 @@ pub struct ServeArgs {
     /// File to write the addresses to, as JSON, once both listeners are ready
     #[arg(long, value_name = "PATH", env = "FRSIM_PORT_FILE")]
     port_file: Option<PathBuf>,
-    /// Max request body size
+    /// Max request body size, at most 1GiB
     #[arg(long, value_name = "SIZE", default_value = "10MiB", env = "FRSIM_MAX_BODY")]
     max_body: Size,
     /// Grace period for answers in flight at shutdown

@@ -12,7 +12,7 @@ use serde_json::Value;
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::sync::{Notify, Semaphore, oneshot, watch};
 
-use super::error::StartError;
+use super::error::{MAX_BODY, StartError};
 use super::file_watch::FileWatcher;
 use super::servers::{Running, Servers};
 use super::{Simulator, setup};
@@ -163,7 +163,7 @@ impl Builder {
         self
     }
 
-    /// Sets the maximum body of a request, in bytes.
+    /// Sets the maximum body of a request, in bytes; at most 1 GiB.
     #[must_use]
     pub fn max_body(mut self, bytes: usize) -> Builder {
         self.settings.max_body = bytes;
@@ -266,6 +266,9 @@ impl Builder {
             return Err(StartError::OpenAdmin(address));
         }
         self.settings.admin_token.as_deref().map_or(Ok(()), validate_token)?;
+        if self.settings.max_body > MAX_BODY {
+            return Err(StartError::MaxBody(self.settings.max_body));
+        }
         let listener = bind(self.listen)?;
         let admin_listener = self.admin_listen.map(bind).transpose()?;
         let addresses =

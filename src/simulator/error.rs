@@ -8,6 +8,9 @@ use super::setup::TestError;
 use crate::config::Problem;
 use crate::keys::KeyError;
 
+/// Largest value of [`Builder::max_body`](crate::Builder::max_body): 1 GiB.
+pub const MAX_BODY: usize = 1 << 30;
+
 /// Error of starting a simulator.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -35,6 +38,11 @@ pub enum StartError {
         .0.map_or("is empty".to_owned(), |at| format!("cannot be sent in a header: character {at} is not allowed"))
     )]
     Token(Option<usize>),
+    /// The maximum body is too large: a few clients could use up the memory.
+    #[error(
+        "the maximum body (--max-body, FRSIM_MAX_BODY) is {0} bytes: at most {MAX_BODY} bytes (1GiB) are allowed"
+    )]
+    MaxBody(usize),
     /// A customer or a rule of the builder is invalid.
     #[error("{what}: {refused}")]
     Setup { what: String, refused: TestError },

@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::binary::{Served, address};
 use crate::support::{Answer, Sim, exchange, http, parse};
 
-const PATH: &str = "/api/face-recognition/sample-6014/X";
+pub const PATH: &str = "/api/face-recognition/sample-6014/X";
 
 /// A timeout that expires at once. Tests wait for its effect and do not measure time.
 const AT_ONCE: Duration = Duration::from_millis(1);
@@ -18,13 +18,13 @@ const AT_ONCE: Duration = Duration::from_millis(1);
 /// A timeout that never expires during a test.
 const LONG: Duration = Duration::from_secs(3600);
 
-const PATIENT: Timeouts = Timeouts { idle: LONG, head: LONG, body: LONG };
+pub const PATIENT: Timeouts = Timeouts { idle: LONG, head: LONG, body: LONG };
 
-fn with(timeouts: Timeouts) -> Sim {
+pub fn with(timeouts: Timeouts) -> Sim {
     Sim::with(|builder| builder.timeouts(timeouts))
 }
 
-fn connect(address: SocketAddr) -> TcpStream {
+pub fn connect(address: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(address).unwrap();
     // Only so that a failing test does not hang.
     stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
@@ -32,7 +32,7 @@ fn connect(address: SocketAddr) -> TcpStream {
 }
 
 /// Opens a connection and sends bytes on it.
-fn sent(address: SocketAddr, bytes: impl AsRef<[u8]>) -> TcpStream {
+pub fn sent(address: SocketAddr, bytes: impl AsRef<[u8]>) -> TcpStream {
     let mut stream = connect(address);
     // The server may have answered and closed before it has read everything.
     let _ = stream.write_all(bytes.as_ref());
@@ -40,7 +40,7 @@ fn sent(address: SocketAddr, bytes: impl AsRef<[u8]>) -> TcpStream {
 }
 
 /// Reads until the server closes the connection, with FIN or RST.
-fn read_until_close(stream: &mut TcpStream) -> Vec<u8> {
+pub fn read_until_close(stream: &mut TcpStream) -> Vec<u8> {
     let (mut all, mut chunk) = (Vec::new(), [0; 4096]);
     loop {
         match stream.read(&mut chunk) {
@@ -77,7 +77,7 @@ pub fn read_answers(stream: &mut TcpStream, count: usize) -> Vec<Answer> {
 }
 
 /// Returns the end of the first answer, if it is complete.
-fn first_answer_end(bytes: &[u8]) -> Option<usize> {
+pub fn first_answer_end(bytes: &[u8]) -> Option<usize> {
     let head = bytes.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
     let text = std::str::from_utf8(&bytes[..head]).unwrap();
     let length = text.lines().find_map(|line| line.strip_prefix("content-length: "))?;
@@ -86,7 +86,7 @@ fn first_answer_end(bytes: &[u8]) -> Option<usize> {
 }
 
 /// Returns a request's bytes, with these header lines.
-fn request(lines: &str, body: &str) -> String {
+pub fn request(lines: &str, body: &str) -> String {
     format!("POST {PATH} HTTP/1.1\r\nHost: x\r\n{lines}\r\n{body}")
 }
 
@@ -154,7 +154,7 @@ fn a_silent_connection_is_closed_without_a_byte() {
 }
 
 /// Retries until the machine was fast enough to send before the idle timeout.
-fn first_success<T>(mut attempt: impl FnMut() -> Option<T>) -> T {
+pub fn first_success<T>(mut attempt: impl FnMut() -> Option<T>) -> T {
     (0..1000).find_map(|_| attempt()).expect("one of a thousand")
 }
 

@@ -15,11 +15,11 @@ pub fn command(args: &[&str]) -> Command {
     command
 }
 
-fn run(args: &[&str]) -> Output {
+pub fn run(args: &[&str]) -> Output {
     command(args).output().unwrap()
 }
 
-fn text(bytes: &[u8]) -> &str {
+pub fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap()
 }
 
@@ -31,7 +31,7 @@ pub struct Served {
 }
 
 /// Returns the flags for a free port, this admin listener and these keys.
-fn listening<'a>(admin: &'a str, keys: &'a Path) -> [&'a str; 6] {
+pub fn listening<'a>(admin: &'a str, keys: &'a Path) -> [&'a str; 6] {
     ["--listen", "127.0.0.1:0", "--admin-listen", admin, "--keys", keys.to_str().unwrap()]
 }
 
@@ -57,6 +57,11 @@ impl Served {
     pub fn value(&self, name: &str) -> String {
         let part = self.ready.split_whitespace().find_map(|part| part.strip_prefix(&format!("{name}=")));
         part.unwrap_or_else(|| panic!("no {name} in {:?}", self.ready)).to_owned()
+    }
+
+    /// Returns the id of the process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     pub fn signal(&self, name: &str) {

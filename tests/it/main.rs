@@ -42,3 +42,4 @@ mod strict_parser;
 mod support;
 mod tidy;
 mod virtual_time;
+mod wire;
