@@ -10,7 +10,8 @@ use bytes::{BufMut, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, timeout};
 
-use super::head::{Head, HeadError, HeadFinder, MAX_HEAD};
+use super::head::{Head, HeadError};
+use super::head_finder::{HeadFinder, MAX_HEAD};
 use super::socket::Socket;
 use crate::domain::faults::Step;
 use crate::http::state::AppState;

@@ -2,9 +2,9 @@
 //! else parses these bytes.
 //!
 //! `listener.rs` accepts and hands connections to worker threads; each is one task that reads and answers strictly one request after the
-//! other. `connection.rs` moves bytes and `body.rs` those of bodies, `head.rs` and `chunks.rs` understand them, `endpoint.rs` knows the routes, `exchange.rs` is one
-//! request from its admission to its journal entry, `refusal.rs` what HTTP itself refuses. An answer is bytes to write, or the steps of a
-//! fault; `Connection::run` carries both out.
+//! other. `connection.rs` moves bytes, `body.rs` those of bodies; `head_finder.rs`, `head.rs` and `chunks.rs` understand them.
+//! `endpoint.rs` knows the routes, `exchange.rs` is one request from its admission to its journal entry, `refusal.rs` what HTTP itself
+//! refuses. An answer is bytes to write, or the steps of a fault; `Connection::run` carries both out.
 
 mod body;
 mod chunks;
@@ -13,6 +13,7 @@ mod connection_limit;
 pub mod endpoint;
 mod exchange;
 mod head;
+mod head_finder;
 pub mod listener;
 mod nik;
 mod proxy;
