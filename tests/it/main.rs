@@ -35,4 +35,4 @@ mod secrets;
 mod settings;
 mod support;
 mod tidy;
-mod virtual_time;
+mod timers;
