@@ -29,7 +29,9 @@ pub mod protocol {
 }
 
 pub mod state {
-    pub use crate::state::{clock, evidence_cache, face_matcher, journal, observer, timer, worker_pool};
+    pub use crate::state::{
+        clock, customers, evidence_cache, face_matcher, journal, observer, timer, worker_pool,
+    };
 }
 
 pub mod version {

@@ -179,12 +179,28 @@ mod tests {
         log.end();
         assert_eq!(read.try_iter().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>(), lines);
         log.write("too late".to_owned());
+        assert_eq!(read.recv(), Err(mpsc::RecvError));
     }
 
     #[test]
     fn end_does_not_wait_for_a_stalled_reader() {
-        let (log, _read, _opener) = gated(1);
+        let (log, read, opener) = gated(1);
         log.write("a".to_owned());
-        log.end();
+        assert_eq!(
+            read.recv_timeout(Duration::from_secs(10)).unwrap(),
+            "a\n",
+            "the writer has it, and waits"
+        );
+        log.write("b".to_owned());
+        let (ended, end) = mpsc::channel();
+        let ending = std::thread::spawn(move || {
+            log.end();
+            ended.send(()).unwrap();
+        });
+        assert_eq!(end.recv_timeout(Duration::from_secs(30)), Ok(()), "it waits for the reader");
+        ending.join().unwrap();
+        assert_eq!(read.try_recv(), Err(TryRecvError::Empty), "the writer still waits");
+        drop(opener);
+        assert_eq!(read.iter().collect::<Vec<_>>(), ["b\n"]);
     }
 }

@@ -142,8 +142,8 @@ mod tests {
     #[test]
     fn prefixes_are_stored_decoded_and_without_a_trailing_slash() {
         assert_eq!("/api%20/face-recognition/".parse(), Ok(PathPrefix("/api /face-recognition".to_owned())));
-        for text in ["", "api", "//", "/a//b", "/a?b"] {
-            assert!(text.parse::<PathPrefix>().is_err() || text == "/", "{text}");
+        for text in ["", "api", "/", "//", "/a//b", "/a?b"] {
+            assert!(text.parse::<PathPrefix>().is_err(), "{text}");
         }
     }
 

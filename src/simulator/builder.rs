@@ -232,6 +232,14 @@ impl Builder {
         self
     }
 
+    /// Sets the number of threads that serve the endpoint, from 1; one per core without this. For tests of concurrency.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn workers(mut self, threads: usize) -> Builder {
+        self.settings.workers = threads;
+        self
+    }
+
     /// Sets the timeouts for clients of the endpoint. For tests, which would otherwise wait too long.
     #[doc(hidden)]
     #[must_use]

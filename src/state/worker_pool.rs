@@ -196,6 +196,10 @@ impl WorkerPools {
 
 #[cfg(test)]
 mod tests {
+    use std::future::Future;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
     use futures_util::FutureExt;
 
     use super::*;
@@ -207,6 +211,16 @@ mod tests {
 
     fn is_served(place: &Slot) -> bool {
         place.wait_for_worker().now_or_never().is_some()
+    }
+
+    /// Waker that counts.
+    #[derive(Default)]
+    struct Wakes(AtomicUsize);
+
+    impl Wake for Wakes {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     fn counts(pool: &WorkerPool) -> (usize, usize, u64, u64) {
@@ -229,13 +243,17 @@ mod tests {
     fn who_waits_is_woken() {
         let pool = WorkerPool::new(1, 1);
         let (first, second) = (reserve(&pool).unwrap(), reserve(&pool).unwrap());
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let waiting = std::thread::spawn(move || runtime.block_on(second.wait_for_worker()));
-        while pool.0.lock().wakers.is_empty() {
-            std::thread::yield_now();
-        }
+        let wakes = Arc::new(Wakes::default());
+        let waker = Arc::clone(&wakes).into();
+        let context = &mut Context::from_waker(&waker);
+        let mut waiting = Box::pin(second.wait_for_worker());
+        assert_eq!(waiting.as_mut().poll(context), Poll::Pending);
+        assert_eq!(wakes.0.load(Ordering::Relaxed), 0);
         drop(first);
-        waiting.join().unwrap();
+        assert_eq!(wakes.0.load(Ordering::Relaxed), 1);
+        assert_eq!(waiting.as_mut().poll(context), Poll::Ready(()));
+        drop(waiting);
+        drop(second);
         assert_eq!(counts(&pool), (0, 0, 2, 0));
     }
 

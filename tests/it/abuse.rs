@@ -8,7 +8,7 @@ use dukcapil_fr_sim::internals::http::timeouts::Timeouts;
 use serde_json::json;
 
 use crate::binary::{Served, address};
-use crate::support::{Answer, Sim, exchange, http, parse};
+use crate::support::{Answer, Sim, eventually, exchange, http, parse, read_to_the_end};
 
 pub const PATH: &str = "/api/face-recognition/sample-6014/X";
 
@@ -41,15 +41,7 @@ pub fn sent(address: SocketAddr, bytes: impl AsRef<[u8]>) -> TcpStream {
 
 /// Reads until the server closes the connection, with FIN or RST.
 pub fn read_until_close(stream: &mut TcpStream) -> Vec<u8> {
-    let (mut all, mut chunk) = (Vec::new(), [0; 4096]);
-    loop {
-        match stream.read(&mut chunk) {
-            Ok(0) => return all,
-            Ok(count) => all.extend_from_slice(&chunk[..count]),
-            Err(error) if error.kind() == ErrorKind::ConnectionReset => return all,
-            Err(error) => panic!("{error}"),
-        }
-    }
+    read_to_the_end(stream).0
 }
 
 /// Sends bytes and returns the only answer; the connection must close after it.
@@ -136,14 +128,17 @@ fn trickled_bytes_do_not_extend_the_head_timeout() {
     let mut stream = sent(sim.address(), "POST /x HTTP/1.1\r\nX: ");
     stream.set_nonblocking(true).unwrap();
     let mut chunk = [0; 512];
-    let ended = loop {
+    let mut length = 0;
+    eventually("an answer", || {
+        // The server may have closed; then the read says so.
         let _ = stream.write(b"x");
         match stream.read(&mut chunk) {
-            Err(error) if error.kind() == ErrorKind::WouldBlock => std::thread::yield_now(),
-            ended => break ended,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return false,
+            read => length = read.unwrap(),
         }
-    };
-    assert!(chunk[..ended.unwrap()].starts_with(b"HTTP/1.1 408 "));
+        true
+    });
+    assert!(chunk[..length].starts_with(b"HTTP/1.1 408 "));
     assert_serves(&sim);
 }
 
@@ -189,9 +184,7 @@ fn a_client_that_does_not_read_its_answer_times_out() {
         let begun = stream.peek(&mut [0]).is_ok_and(|count| count == 1);
         begun.then_some(stream)
     });
-    while sim.admin("GET", "/ready", "").1["in_flight"] != 0 {
-        std::thread::yield_now();
-    }
+    sim.wait_for_in_flight(0);
     let all = read_until_close(&mut stream);
     assert!(all.len() > 1000 && first_answer_end(&all).is_none(), "cut after {} bytes", all.len());
 }
@@ -219,9 +212,7 @@ fn a_half_open_connection_leaks_no_request() {
     let stream = sent(sim.address(), request("Content-Length: 2\r\n", "{"));
     stream.shutdown(Shutdown::Write).unwrap();
     read_until_close(&mut { stream });
-    while sim.admin("GET", "/ready", "").1["in_flight"] != 0 {
-        std::thread::yield_now();
-    }
+    sim.wait_for_in_flight(0);
     assert_eq!(sim.last()["state"], "aborted");
     assert_serves(&sim);
 }
@@ -301,9 +292,7 @@ fn a_content_length_too_large_is_a_truncated_body() {
     let stream = sent(sim.address(), request("Content-Length: 200\r\n", "{}"));
     stream.shutdown(Shutdown::Write).unwrap();
     read_until_close(&mut { stream });
-    while sim.admin("GET", "/ready", "").1["in_flight"] != 0 {
-        std::thread::yield_now();
-    }
+    sim.wait_for_in_flight(0);
     assert_eq!((&sim.last()["state"], &sim.last()["answer"]["status"]), (&json!("aborted"), &json!(null)));
 }
 

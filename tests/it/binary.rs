@@ -7,7 +7,7 @@ use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::support::{Body, KEYS, MORNING, SITIS_NIK, exchange, http, write_fixture};
+use crate::support::{Body, KEYS, MORNING, SITIS_NIK, eventually, exchange, http, write_fixture};
 
 pub fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_dukcapil-fr-sim"));
@@ -651,7 +651,9 @@ fn an_answer_in_flight_is_finished_before_exit() {
     stream.write_all(head).unwrap();
     // After an admin answer, time has passed for the server too: another thread has read the head meanwhile.
     let admin = address(&served.value("admin"));
-    while exchange(admin, &http("GET", "/ready", "", b"")).json()["in_flight"] != 1 {}
+    eventually("the server has read the head", || {
+        exchange(admin, &http("GET", "/ready", "", b"")).json()["in_flight"] == 1
+    });
     served.signal("TERM");
     stream.write_all(last).unwrap();
     let mut answer = String::new();

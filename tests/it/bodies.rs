@@ -165,10 +165,10 @@ fn a_reset_upload_is_journaled_as_aborted() {
             b"POST /api/face-recognition/demo/CALL_FN HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{",
         )
         .unwrap();
-    while sim.admin("GET", "/ready", "").1["in_flight"] != 1 {}
+    sim.wait_for_in_flight(1);
     socket2::SockRef::from(&stream).set_linger(Some(std::time::Duration::ZERO)).unwrap();
     drop(stream);
-    while sim.admin("GET", "/ready", "").1["in_flight"] != 0 {}
+    sim.wait_for_in_flight(0);
     let entry = sim.last();
     assert_eq!((entry["state"].as_str(), entry["ordinal"].as_u64()), (Some("aborted"), Some(1)), "{entry}");
     assert_eq!(entry["answer"]["status"], serde_json::Value::Null);

@@ -1,16 +1,17 @@
 //! The matcher's capacity over HTTP: order of service, 6014 when the queue is full, and no leaked slots. Uses virtual time.
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dukcapil_fr_sim::internals::state::timer::Timer;
 use dukcapil_fr_sim::internals::state::worker_pool::CapacityGauge;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Body, Sim, http, parse, write_fixture};
-use crate::virtual_time::VirtualTime;
+use crate::support::{
+    Answer, Body, Sim, eventually, http, in_parallel, parse, read_to_the_end, thread_count, write_fixture,
+};
+use crate::timers::VirtualTime;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -30,9 +31,7 @@ pub struct Sent(TcpStream);
 impl Sent {
     /// Waits for the answer.
     pub fn answer(mut self) -> Answer {
-        let mut all = Vec::new();
-        self.0.read_to_end(&mut all).unwrap();
-        parse(&all)
+        parse(&read_to_the_end(&mut self.0).0)
     }
 
     pub fn code(self) -> String {
@@ -49,7 +48,7 @@ impl Rig {
         let (time, path) = (Arc::new(VirtualTime::default()), directory.path().to_owned());
         // No grace period: tests leave requests behind that never finish.
         let sim = Sim::with(|builder| {
-            builder.fixtures(Some(path)).grace(Duration::ZERO).timer(Arc::clone(&time) as Arc<dyn Timer>)
+            builder.workers(thread_count()).fixtures(Some(path)).grace(Duration::ZERO).timer(time.clone())
         });
         Rig { sim, time, directory }
     }
@@ -62,14 +61,18 @@ impl Rig {
     /// Sends a request, and waits until the engine has decided about it.
     pub fn send(&self, customer: &str, body: &Body) -> Sent {
         let before = self.journaled();
+        let sent = self.begin(customer, body);
+        eventually("the request is decided", || self.journaled() != before);
+        sent
+    }
+
+    /// Sends a request, and does not wait.
+    fn begin(&self, customer: &str, body: &Body) -> Sent {
         let mut stream = TcpStream::connect(self.sim.address()).unwrap();
         // Only so that a failing test does not hang.
         stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         let path = format!("/api/face-recognition/{customer}/CALL_FN");
         stream.write_all(&http("POST", &path, "", body.text().as_bytes())).unwrap();
-        while self.journaled() == before {
-            std::thread::yield_now();
-        }
         Sent(stream)
     }
 
@@ -96,20 +99,15 @@ impl Rig {
 
     /// Waits until the matcher has these counts: slots are released on other threads.
     fn until(&self, customer: Option<&str>, counts: (usize, usize, u64, u64)) {
-        while self.counts(customer) != counts {
-            std::thread::yield_now();
-        }
+        eventually(&format!("{counts:?}"), || self.counts(customer) == counts);
     }
 
     /// Waits until a customer's own matcher is empty.
     pub fn until_empty(&self, customer: &str) {
-        let inside = || {
+        eventually("the matcher is empty", || {
             let gauge = self.gauge(Some(customer));
-            gauge.busy + gauge.waiting
-        };
-        while inside() > 0 {
-            std::thread::yield_now();
-        }
+            gauge.busy + gauge.waiting == 0
+        });
     }
 
     fn finding(&self) -> Value {
@@ -144,6 +142,30 @@ fn requests_are_served_in_order_and_6014_lasts_while_the_queue_is_full() {
     rig.time.wait_for_sleepers(1);
     rig.time.advance(SECOND);
     assert_eq!(later.code(), "6018");
+}
+
+#[test]
+fn exactly_as_many_parallel_requests_are_admitted_as_there_are_slots() {
+    let capacity = "capacity = { workers = 2, queue = 3, service_time = '1s' }";
+    let rig = Rig::start(&[
+        ("simulator.toml", capacity),
+        ("customers/a.toml", "extends = 'load'"),
+        ("customers/b.toml", "extends = 'load'"),
+        ("customers/c.toml", "extends = 'load'"),
+    ]);
+    let (body, threads) = (rig.sim.request(), thread_count());
+    // Customers that share a matcher do not share a lock.
+    let sent = in_parallel(threads, |thread| rig.begin(["a", "b", "c"][thread % 3], &body));
+    let refused = threads as u64 - 5;
+    rig.until(None, (2, 3, 0, refused));
+    for (sleepers, left) in [(2, (2, 1, 2, refused)), (2, (1, 0, 4, refused)), (1, (0, 0, 5, refused))] {
+        rig.time.wait_for_sleepers(sleepers);
+        rig.time.advance(SECOND);
+        rig.until(None, left);
+    }
+    let mut codes: Vec<_> = sent.into_iter().map(Sent::code).collect();
+    codes.sort();
+    assert_eq!(codes, [vec!["6014"; threads - 5], vec!["6018"; 5]].concat());
 }
 
 #[test]
@@ -186,9 +208,8 @@ fn a_disconnected_client_keeps_its_slot_to_the_end_and_no_slot_leaks() {
     let rig = Rig::start(&[SMALL]);
     let [served, waits, behind] = [rig.good("c"), rig.good("c"), rig.good("c")];
     drop((served, waits));
-    while rig.sim.admin("GET", "/requests?state=aborted", "").1["requests"].as_array().unwrap().len() < 2 {
-        std::thread::yield_now();
-    }
+    let aborted = || rig.sim.admin("GET", "/requests?state=aborted", "").1["requests"].clone();
+    eventually("two are aborted", || aborted().as_array().unwrap().len() == 2);
     assert_eq!(rig.counts(Some("c")), (1, 2, 0, 0), "the matcher does not notice");
     assert_eq!(rig.good("c").code(), "6014");
     for left in [(1, 1, 1, 1), (1, 0, 2, 1), (0, 0, 3, 1)] {
@@ -266,9 +287,6 @@ fn stopping_closes_waiting_connections() {
     let Rig { sim, .. } = rig;
     sim.0.stop();
     for mut request in sent {
-        let mut all = Vec::new();
-        // FIN or RST, but no answer.
-        let _ = request.0.read_to_end(&mut all);
-        assert_eq!(all, b"");
+        assert_eq!(read_to_the_end(&mut request.0).0, b"", "closed without an answer");
     }
 }

@@ -1,10 +1,9 @@
 //! Customers over the admin API: one per test on a shared server, and the state controlled for each.
 
-use std::thread;
-
+use dukcapil_fr_sim::internals::state::customers::CustomerInput;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Body, MORNING, SITIS_NIK, Sim};
+use crate::support::{Answer, Body, MORNING, SITIS_NIK, Sim, in_parallel, thread_count};
 
 /// Returns a valid request of a customer from the API.
 fn request(customer: &Value) -> Body {
@@ -87,20 +86,15 @@ fn the_same_calls_after_a_start_create_the_same_customers() {
 }
 
 #[test]
-fn fifty_parallel_tests_on_one_server_are_isolated() {
-    let sim = Sim::start();
-    thread::scope(|scope| {
-        for number in 0..50_u64 {
-            let sim = &sim;
-            scope.spawn(move || isolated_test(sim, number));
-        }
-    });
+fn parallel_tests_on_one_server_are_isolated() {
+    let sim = Sim::with(|builder| builder.workers(thread_count()));
+    in_parallel(thread_count().max(50), |number| isolated_test(&sim, number));
     assert_eq!(sim.call("demo", sim.request().text()).code(), "6018", "and the fixtures' are untouched");
     assert_eq!(admin_ok(&sim, "GET", "/clock", Value::Null)["now"], MORNING);
 }
 
 /// One test with its own quota, rule, state, clock and journal view, isolated from the others.
-fn isolated_test(sim: &Sim, number: u64) {
+fn isolated_test(sim: &Sim, number: usize) {
     let quota = number % 4 + 1;
     let customer = create(sim, &json!({ "quota": { "per_day": quota }, "ttl": "10m" }));
     let at = |path: &str| format!("/customers/{}{path}", id(&customer));
@@ -198,17 +192,39 @@ fn a_customer_expires_on_the_simulators_clock() {
     assert_eq!(call(&sim, &other).code(), "6018");
 }
 
+/// Puts and removes one customer on many threads, without HTTP between them.
 #[test]
-fn a_put_returns_its_own_customer_despite_a_concurrent_delete() {
+fn a_put_returns_its_own_customer_despite_concurrent_puts_and_deletes() {
+    const ROUNDS: usize = 200;
     let sim = Sim::start();
-    std::thread::scope(|scope| {
-        let deleting = scope.spawn(|| {
-            for _ in 0..300 {
-                sim.admin("DELETE", "/customers/contested", "");
-            }
-        });
-        while !deleting.is_finished() {
-            admin_ok(&sim, "PUT", "/customers/contested", json!({ "extends": "demo" }));
+    let (engine, contested) = (sim.0.engine(), "contested".parse().unwrap());
+    let removed = in_parallel(thread_count(), |thread| {
+        let round = |round: usize| {
+            let per_day = thread * ROUNDS + round;
+            let input = CustomerInput::read(json!({ "extends": "demo", "quota": { "per_day": per_day } }));
+            let put = engine.put_customer(&contested, input.unwrap()).unwrap();
+            assert_eq!(put.customer.per_day, Some(per_day as u64), "another one's customer");
+            engine.remove_customer(&contested).is_ok()
+        };
+        (0..ROUNDS).filter(|number| round(*number)).count()
+    });
+    let (all, removed) = (removed.len() * ROUNDS, removed.into_iter().sum::<usize>());
+    assert!(0 < removed && removed < all, "{removed} of {all} were removed: the calls did not overlap");
+    assert_eq!(sim.admin("GET", "/customers/contested", "").0, 404);
+}
+
+#[test]
+fn a_put_is_answered_with_its_own_customer_despite_concurrent_puts_and_deletes() {
+    const ROUNDS: usize = 50;
+    let sim = Sim::start();
+    in_parallel(thread_count(), |thread| {
+        for round in 0..ROUNDS {
+            let per_day = thread * ROUNDS + round;
+            let spec = json!({ "extends": "demo", "quota": { "per_day": per_day } });
+            let put = admin_ok(&sim, "PUT", "/customers/contested", spec);
+            assert_eq!(put["quota"]["per_day"], per_day, "another one's customer");
+            let status = sim.admin("DELETE", "/customers/contested", "").0;
+            assert!([200, 404].contains(&status), "{status}");
         }
     });
 }
@@ -578,9 +594,10 @@ fn invalid_input_is_rejected_with_its_path_and_changes_nothing() {
 fn the_number_of_customers_is_limited() {
     let (sim, _directory) = Sim::over(&[("simulator.toml", "[limits]\ncustomers = 30")]);
     let count = || admin_ok(&sim, "GET", "/customers", Value::Null)["customers"].as_array().unwrap().len();
-    while count() < 30 {
+    for _ in count()..30 {
         create(&sim, &json!({ "ttl": "1m" }));
     }
+    assert_eq!(count(), 30);
     let (status, code, _) = admin_error(&sim, "POST", "/customers", "{}");
     assert_eq!((status, code.as_str()), (409, "too_many_customers"));
     admin_ok(&sim, "PATCH", "/customers/demo", json!({ "quota": { "per_day": 1 } }));

@@ -1,12 +1,30 @@
 //! The eight documented answers: reproduced byte for byte by requests that have a sample answer's values.
 
+use std::fs;
+
+use dukcapil_fr_sim::internals::protocol::Outcome;
+
 use crate::support::{Body, Sim};
 
-/// A golden answer's bytes. A test here compares every file of the directory.
+const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/protocol/golden");
+
+/// A golden answer's bytes.
 macro_rules! golden {
     ($name:literal) => {
         include_bytes!(concat!("../../src/protocol/golden/", $name))
     };
+}
+
+/// Returns the codes that have a golden answer with this file name extension, in order, and its bytes.
+fn golden_answers(extension: &str) -> Vec<(String, Vec<u8>)> {
+    let names = fs::read_dir(GOLDEN).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let answers = names.filter_map(|name| {
+        let (code, rest) = name.split_once('.')?;
+        (rest == extension).then(|| (code.to_owned(), fs::read(format!("{GOLDEN}/{name}")).unwrap()))
+    });
+    let mut answers: Vec<_> = answers.collect();
+    answers.sort();
+    answers
 }
 
 const TID: &str = "0211202201";
@@ -73,19 +91,14 @@ fn a_found_citizen_is_answered_with_the_samples_bytes() {
 #[test]
 fn sample_customers_always_answer_the_documents_bytes_in_every_layout() {
     let (sim, _directory) = Sim::over(&[("simulator.toml", "[policy]\nlayout = 'compact'")]);
-    for (code, golden) in [
-        ("5001", &golden!("5001.json")[..]),
-        ("5002", golden!("5002.json")),
-        ("5003", golden!("5003.json")),
-        ("5004", golden!("5004.json")),
-        ("5005", golden!("5005.json")),
-        ("5006", golden!("5006.json")),
-        ("6014", golden!("6014.json")),
-        ("6018", golden!("6018.json")),
-    ] {
+    let answers = golden_answers("json");
+    let mut documented: Vec<_> = Outcome::documented().map(|outcome| outcome.code).collect();
+    documented.sort_unstable();
+    assert_eq!(answers.iter().map(|(code, _)| code.as_str()).collect::<Vec<_>>(), documented);
+    for (code, golden) in answers {
         for body in [&b""[..], b"\xFF\x00", b"{}"] {
             let answer = sim.post(&format!("/api/face-recognition/sample-{code}/ANYTHING"), body);
-            assert_eq!((answer.status, &answer.body[..]), (200, golden), "{code}");
+            assert_eq!((answer.status, &answer.body), (200, &golden), "{code}");
         }
     }
 }
@@ -95,8 +108,11 @@ fn the_layout_as_printed_has_the_documents_typographic_quotes() {
     let (sim, _directory) = Sim::over(&[("simulator.toml", "[policy]\nlayout = 'as-printed'")]);
     let verification = sim.request().set("transactionId", VERIFICATION_TID);
     let good = sim.request().set("transactionId", TID);
-    check(&sim, "always-5001", &verification, golden!("5001.as-printed.txt"));
-    check(&sim, "always-5005", &verification, golden!("5005.as-printed.txt"));
+    let answers = golden_answers("as-printed.txt");
+    assert_eq!(answers.iter().map(|(code, _)| code.as_str()).collect::<Vec<_>>(), ["5001", "5005"]);
+    for (code, golden) in answers {
+        check(&sim, &format!("always-{code}"), &verification, &golden);
+    }
     check(&sim, "always-5003", &good, golden!("5003.json"));
 }
 

@@ -4,33 +4,117 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use dukcapil_fr_sim::internals::config::Problem;
 use dukcapil_fr_sim::internals::domain::faults::KINDS;
+use dukcapil_fr_sim::internals::state::journal::Entry;
+use dukcapil_fr_sim::internals::state::observer::Observer;
 use dukcapil_fr_sim::internals::state::timer::Timer;
-use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
-use parking_lot::Mutex;
 use serde_json::json;
 
-use crate::support::{Sim, http, parse, write_fixture};
+use crate::support::{End, Sim, eventually, http, parse, read_to_the_end, write_fixture};
+use crate::timers::{Recorder, VirtualTime};
 
-/// A timer that records sleeps and returns at once.
-#[derive(Default)]
-struct Recorder(Mutex<Vec<Duration>>);
+/// Generates a test for each kind of fault. The function receives the [`Fault`]; a request must have met it at the end.
+macro_rules! kinds_tested {
+    ($($kind:ident: $test:ident),* $(,)?) => {
+        const TESTED: &[&str] = &[$(stringify!($kind)),*];
 
-impl Timer for Recorder {
-    fn sleep(&self, time: Duration) -> BoxFuture<'static, ()> {
-        self.0.lock().push(time);
-        std::future::ready(()).boxed()
-    }
+        mod kind {
+            $(#[test]
+            fn $test() {
+                let fault = super::Fault::of_kind(stringify!($kind));
+                super::$test(&fault);
+                fault.assert_met();
+            })*
+        }
+    };
 }
 
-/// How a connection ended for the client.
-#[derive(Debug, PartialEq, Eq)]
-enum End {
-    Fin,
-    Rst,
+kinds_tested! {
+    refuse: refuse_closes_the_port_and_opens_it_again_while_admin_stays_up,
+    close_on_accept: close_on_accept_accepts_connections_and_closes_them_unread,
+    close_during_upload: close_during_upload_reads_only_part_of_the_body,
+    early_response: early_response_is_sent_before_the_body,
+    slow_read: slow_read_paces_the_upload_and_then_answers,
+    empty_close: empty_close,
+    reset: reset,
+    hang: hang_lasts_until_the_client_disconnects_and_is_listed_meanwhile,
+    hang_then_close: hang_then_close,
+    garbage: garbage_is_seeded_and_differs_for_each_request,
+    raw: raw_bytes,
+    malformed_chunk: malformed_chunk,
+    truncate: truncate,
+    body_cut: body_cut,
+    bad_length: bad_length,
+    dribble: dribble,
+    bandwidth: bandwidth,
+    slow_headers: slow_headers,
+    bitflip: bitflip_flips_the_bits_in_the_journal,
+    gateway_page: gateway_page,
+    stale_keepalive: stale_keepalive_closes_later_and_does_not_announce_it,
+    late_close: late_close_closes_later_and_announces_it,
+}
+
+#[test]
+fn every_kind_of_fault_is_tested() {
+    assert_eq!(TESTED, KINDS.each_ref().map(|kind| kind.name));
+}
+
+/// The fault under test: starts simulators with it, and observes whether a request has met it.
+struct Fault {
+    kind: &'static str,
+    met: AtomicBool,
+}
+
+impl Observer for Fault {
+    fn request(&self, entry: &Entry) {
+        if entry.fault.as_ref().is_some_and(|fault| fault.kind == self.kind) {
+            self.met.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn reloaded(&self, _: usize) {}
+    fn refused(&self, _: &[Problem]) {}
+}
+
+impl Fault {
+    fn of_kind(kind: &'static str) -> Arc<Fault> {
+        Arc::new(Fault { kind, met: AtomicBool::new(false) })
+    }
+
+    fn assert_met(&self) {
+        eventually(&format!("a request with {}", self.kind), || self.met.load(Ordering::Relaxed));
+    }
+
+    /// Starts with a customer `f` that answers every request with 6014 and this fault.
+    fn rig(self: &Arc<Self>, parameters: &str) -> Rig {
+        self.rig_with_rule("reply = { code = '6014' }", parameters)
+    }
+
+    fn rig_with_rule(self: &Arc<Self>, rule: &str, parameters: &str) -> Rig {
+        let timer = Arc::new(Recorder::default());
+        let (sim, directory) = self.start(rule, parameters, timer.clone());
+        Rig { sim, timer, _directory: directory }
+    }
+
+    fn start(
+        self: &Arc<Self>,
+        rule: &str,
+        parameters: &str,
+        timer: Arc<dyn Timer>,
+    ) -> (Sim, tempfile::TempDir) {
+        let directory = tempfile::tempdir().unwrap();
+        let members = [&format!("kind = '{}'", self.kind), parameters].join(", ");
+        let members = members.trim_end_matches(", ");
+        let text = format!("extends = 'load'\n[[rules]]\nname = 'f'\n{rule}\nfault = {{ {members} }}\n");
+        write_fixture(directory.path(), "customers/f.toml", &text);
+        let path = directory.path().to_owned();
+        let sim = Sim::with(|builder| builder.fixtures(Some(path)).timer(timer).observer(self.clone()));
+        (sim, directory)
+    }
 }
 
 struct Rig {
@@ -40,21 +124,6 @@ struct Rig {
 }
 
 impl Rig {
-    /// Starts with a customer `f` that answers every request with 6014 and this fault.
-    fn new(fault: &str) -> Rig {
-        Rig::with_rule(&format!("reply = {{ code = '6014' }}\nfault = {fault}"))
-    }
-
-    fn with_rule(rule: &str) -> Rig {
-        let directory = tempfile::tempdir().unwrap();
-        let text = format!("extends = 'load'\n[[rules]]\nname = 'f'\n{rule}\n");
-        write_fixture(directory.path(), "customers/f.toml", &text);
-        let (timer, path) = (Arc::new(Recorder::default()), directory.path().to_owned());
-        let sim =
-            Sim::with(|builder| builder.fixtures(Some(path)).timer(Arc::clone(&timer) as Arc<dyn Timer>));
-        Rig { sim, timer, _directory: directory }
-    }
-
     /// Sends a complete request and reads until the connection closes.
     fn exchange(&self) -> (Vec<u8>, End) {
         let mut stream = self.send(&self.request());
@@ -82,20 +151,11 @@ impl Rig {
     }
 
     fn waits(&self) -> Vec<Duration> {
-        self.timer.0.lock().clone()
+        self.timer.sleeps()
     }
 
     fn fault_record(&self) -> serde_json::Value {
         self.sim.last()["fault"].clone()
-    }
-}
-
-fn read_to_the_end(stream: &mut TcpStream) -> (Vec<u8>, End) {
-    let mut all = Vec::new();
-    match stream.read_to_end(&mut all) {
-        Ok(_) => (all, End::Fin),
-        Err(error) if error.kind() == ErrorKind::ConnectionReset => (all, End::Rst),
-        Err(error) => panic!("neither FIN nor RST: {error}"),
     }
 }
 
@@ -108,33 +168,29 @@ fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-#[test]
-fn empty_close() {
-    let rig = Rig::new("{ kind = 'empty_close' }");
+fn empty_close(fault: &Arc<Fault>) {
+    let rig = fault.rig("");
     assert_eq!(rig.exchange(), (Vec::new(), End::Fin));
 }
 
-#[test]
-fn reset() {
-    let rig = Rig::new("{ kind = 'reset', after = '250ms' }");
+fn reset(fault: &Arc<Fault>) {
+    let rig = fault.rig("after = '250ms'");
     assert_eq!(rig.exchange(), (Vec::new(), End::Rst));
     assert_eq!(rig.waits(), [ms(250)]);
 }
 
-#[test]
-fn hang_then_close() {
-    let rig = Rig::new("{ kind = 'hang_then_close', for = '7s' }");
+fn hang_then_close(fault: &Arc<Fault>) {
+    let rig = fault.rig("for = '7s'");
     assert_eq!(rig.exchange(), (Vec::new(), End::Fin));
     assert_eq!(rig.waits(), [ms(7000)]);
 }
 
-#[test]
-fn hang_lasts_until_the_client_disconnects_and_is_listed_meanwhile() {
-    let rig = Rig::new("{ kind = 'hang' }");
+fn hang_lasts_until_the_client_disconnects_and_is_listed_meanwhile(fault: &Arc<Fault>) {
+    let rig = fault.rig("");
     let stream = rig.send(&rig.request());
     let hanging =
         || rig.sim.admin("GET", "/requests?state=in_flight", "").1["requests"].as_array().unwrap().len();
-    while hanging() != 1 {}
+    eventually("one hangs", || hanging() == 1);
     stream.set_read_timeout(Some(ms(50))).unwrap();
     let mut byte = [0];
     assert!(matches!(
@@ -142,17 +198,16 @@ fn hang_lasts_until_the_client_disconnects_and_is_listed_meanwhile() {
         ErrorKind::WouldBlock | ErrorKind::TimedOut
     ));
     drop(stream);
-    while hanging() != 0 {}
+    eventually("none hangs", || hanging() == 0);
     assert_eq!(rig.sim.last()["state"], "aborted");
 }
 
-#[test]
-fn garbage_is_seeded_and_differs_for_each_request() {
-    let rig = Rig::new("{ kind = 'garbage', bytes = 100 }");
+fn garbage_is_seeded_and_differs_for_each_request(fault: &Arc<Fault>) {
+    let rig = fault.rig("bytes = 100");
     let ((first, end), (second, _)) = (rig.exchange(), rig.exchange());
     assert_eq!((first.len(), second.len(), end), (100, 100, End::Fin));
     assert_ne!(first, second);
-    let again = Rig::new("{ kind = 'garbage', bytes = 100 }");
+    let again = fault.rig("bytes = 100");
     assert_eq!(
         (again.exchange().0, again.exchange().0),
         (first, second),
@@ -160,29 +215,23 @@ fn garbage_is_seeded_and_differs_for_each_request() {
     );
 }
 
-#[test]
-fn raw_bytes() {
-    assert_eq!(
-        Rig::new("{ kind = 'raw', text = 'HTTP/1.1 banana' }").exchange(),
-        (b"HTTP/1.1 banana".to_vec(), End::Fin)
-    );
-    assert_eq!(Rig::new("{ kind = 'raw', base64 = 'AP8=' }").exchange(), (vec![0x00, 0xFF], End::Fin));
+fn raw_bytes(fault: &Arc<Fault>) {
+    assert_eq!(fault.rig("text = 'HTTP/1.1 banana'").exchange(), (b"HTTP/1.1 banana".to_vec(), End::Fin));
+    assert_eq!(fault.rig("base64 = 'AP8='").exchange(), (vec![0x00, 0xFF], End::Fin));
 }
 
-#[test]
-fn malformed_chunk() {
-    let (bytes, end) = Rig::new("{ kind = 'malformed_chunk' }").exchange();
+fn malformed_chunk(fault: &Arc<Fault>) {
+    let (bytes, end) = fault.rig("").exchange();
     let (head, body) = split(&bytes);
     assert!(head.starts_with("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n"), "{head}");
     assert!(!body.is_empty() && !body[0].is_ascii_hexdigit());
     assert_eq!(end, End::Fin);
 }
 
-#[test]
-fn truncate() {
+fn truncate(fault: &Arc<Fault>) {
     for (at, sent) in [("60", 60), ("0.5", 181), ("9999", 362), ("0", 0)] {
         for (end, expected) in [("fin", End::Fin), ("rst", End::Rst)] {
-            let rig = Rig::new(&format!("{{ kind = 'truncate', at = {at}, end = '{end}' }}"));
+            let rig = fault.rig(&format!("at = {at}, end = '{end}'"));
             let honest = rig.honest_body();
             let (bytes, how) = rig.exchange();
             let (head, body) = split(&bytes);
@@ -196,9 +245,8 @@ fn truncate() {
     }
 }
 
-#[test]
-fn body_cut() {
-    let rig = Rig::new("{ kind = 'body_cut', at = 100 }");
+fn body_cut(fault: &Arc<Fault>) {
+    let rig = fault.rig("at = 100");
     let honest = rig.honest_body();
     let mut stream = rig.send(&[rig.request(), rig.request()].concat());
     let mut bytes = vec![0; 1];
@@ -220,10 +268,9 @@ fn body_cut() {
     );
 }
 
-#[test]
-fn bad_length() {
+fn bad_length(fault: &Arc<Fault>) {
     for (by, announced) in [(10, 373), (-10, 353), (-9999, 0)] {
-        let rig = Rig::new(&format!("{{ kind = 'bad_length', by = {by} }}"));
+        let rig = fault.rig(&format!("by = {by}"));
         let (bytes, end) = rig.exchange();
         let (head, body) = split(&bytes);
         assert!(head.contains(&format!("\r\ncontent-length: {announced}\r\n")), "{head}");
@@ -231,26 +278,23 @@ fn bad_length() {
     }
 }
 
-#[test]
-fn dribble() {
-    let rig = Rig::new("{ kind = 'dribble', chunks = 5, for = '2s' }");
+fn dribble(fault: &Arc<Fault>) {
+    let rig = fault.rig("chunks = 5, for = '2s'");
     let (bytes, end) = rig.exchange();
     assert_eq!((split(&bytes).1, end), (&rig.honest_body()[..], End::Fin));
     assert_eq!(rig.waits(), [ms(500); 4]);
     assert_eq!(parse(&bytes).code(), "6014");
 }
 
-#[test]
-fn bandwidth() {
-    let rig = Rig::new("{ kind = 'bandwidth', bytes_per_second = 1000 }");
+fn bandwidth(fault: &Arc<Fault>) {
+    let rig = fault.rig("bytes_per_second = 1000");
     let (bytes, _) = rig.exchange();
     assert_eq!(split(&bytes).1, rig.honest_body());
     assert_eq!(rig.waits(), [ms(100); 3], "363 bytes, in portions of a tenth of a second");
 }
 
-#[test]
-fn slow_headers() {
-    let rig = Rig::new("{ kind = 'slow_headers', for = '1s' }");
+fn slow_headers(fault: &Arc<Fault>) {
+    let rig = fault.rig("for = '1s'");
     let (bytes, _) = rig.exchange();
     let (head, body) = split(&bytes);
     assert_eq!(body, rig.honest_body());
@@ -259,9 +303,8 @@ fn slow_headers() {
     assert!(waits.iter().all(|wait| *wait == ms(1000) / head.len() as u32));
 }
 
-#[test]
-fn bitflip_flips_the_bits_in_the_journal() {
-    let rig = Rig::new("{ kind = 'bitflip', bits = 3 }");
+fn bitflip_flips_the_bits_in_the_journal(fault: &Arc<Fault>) {
+    let rig = fault.rig("bits = 3");
     let answer = rig.sim.call("f", r#"{"transactionId":"T-1","threshold":"7"}"#);
     let mut body = answer.body.clone();
     let record = rig.fault_record();
@@ -275,10 +318,9 @@ fn bitflip_flips_the_bits_in_the_journal() {
     assert_eq!(body, rig.honest_body());
 }
 
-#[test]
-fn gateway_page() {
+fn gateway_page(fault: &Arc<Fault>) {
     for (status, phrase) in [(502, "Bad Gateway"), (503, "Service Unavailable"), (504, "Gateway Timeout")] {
-        let rig = Rig::new(&format!("{{ kind = 'gateway_page', status = {status} }}"));
+        let rig = fault.rig(&format!("status = {status}"));
         let answer = rig.sim.call("f", "{}");
         assert_eq!(answer.status, status);
         assert!(answer.head.contains("content-type: text/html"), "{}", answer.head);
@@ -286,21 +328,28 @@ fn gateway_page() {
     }
 }
 
-#[test]
-fn stale_keepalive_and_late_close_differ_in_the_connection_header() {
-    for (kind, closes) in [("stale_keepalive", false), ("late_close", true)] {
-        let rig = Rig::new(&format!("{{ kind = '{kind}', after = '3s' }}"));
-        let (bytes, end) = rig.exchange();
-        let (head, body) = split(&bytes);
-        assert_eq!((body, end), (&rig.honest_body()[..], End::Fin));
-        assert_eq!(head.contains("\r\nconnection: close\r\n"), closes, "{head}");
-        assert_eq!(rig.waits(), [ms(3000)]);
-    }
+fn stale_keepalive_closes_later_and_does_not_announce_it(fault: &Arc<Fault>) {
+    let head = head_of_a_later_close(fault);
+    assert!(!head.contains("\r\nconnection: close\r\n"), "{head}");
 }
 
-#[test]
-fn early_response_is_sent_before_the_body() {
-    let rig = Rig::with_rule("fault = { kind = 'early_response' }\nreply = { status = 503, body = 'no' }");
+fn late_close_closes_later_and_announces_it(fault: &Arc<Fault>) {
+    let head = head_of_a_later_close(fault);
+    assert!(head.contains("\r\nconnection: close\r\n"), "{head}");
+}
+
+/// Asserts that the connection closes three seconds after the whole answer, and returns the answer's head.
+fn head_of_a_later_close(fault: &Arc<Fault>) -> String {
+    let rig = fault.rig("after = '3s'");
+    let (bytes, end) = rig.exchange();
+    let (head, body) = split(&bytes);
+    assert_eq!((body, end), (&rig.honest_body()[..], End::Fin));
+    assert_eq!(rig.waits(), [ms(3000)]);
+    head
+}
+
+fn early_response_is_sent_before_the_body(fault: &Arc<Fault>) {
+    let rig = fault.rig_with_rule("reply = { status = 503, body = 'no' }", "");
     for length in LENGTHS {
         let mut stream = rig.send(&upload(length));
         let (bytes, _) = read_to_the_end(&mut stream);
@@ -319,11 +368,9 @@ fn upload(length: usize) -> Vec<u8> {
         .into_bytes()
 }
 
-#[test]
-fn close_during_upload_reads_only_part_of_the_body() {
+fn close_during_upload_reads_only_part_of_the_body(fault: &Arc<Fault>) {
     for (end, expected) in [("rst", &[End::Rst][..]), ("fin", &[End::Fin, End::Rst])] {
-        let rig =
-            Rig::with_rule(&format!("fault = {{ kind = 'close_during_upload', at = 10, end = '{end}' }}"));
+        let rig = fault.rig_with_rule("", &format!("at = 10, end = '{end}'"));
         for length in LENGTHS {
             let mut stream = rig.send(&[&upload(length)[..], &[b' '; 20]].concat());
             let (bytes, how) = read_to_the_end(&mut stream);
@@ -338,9 +385,8 @@ fn close_during_upload_reads_only_part_of_the_body() {
     }
 }
 
-#[test]
-fn slow_read_paces_the_upload_and_then_answers() {
-    let rig = Rig::with_rule("fault = { kind = 'slow_read', bytes_per_second = 100 }");
+fn slow_read_paces_the_upload_and_then_answers(fault: &Arc<Fault>) {
+    let rig = fault.rig_with_rule("", "bytes_per_second = 100");
     for (length, time) in [(50, ms(500)), (100_000, ms(1_000_000))] {
         let earlier = rig.waits().len();
         let answer = rig.sim.call("f", vec![b' '; length]);
@@ -351,35 +397,10 @@ fn slow_read_paces_the_upload_and_then_answers() {
     }
 }
 
-/// A timer whose sleeps end when the test releases them.
-#[derive(Default)]
-struct Held(Mutex<Vec<tokio::sync::oneshot::Sender<()>>>);
-
-impl Timer for Held {
-    fn sleep(&self, _: Duration) -> BoxFuture<'static, ()> {
-        let (release, held) = tokio::sync::oneshot::channel();
-        self.0.lock().push(release);
-        held.map(drop).boxed()
-    }
-}
-
-impl Held {
-    fn release(&self) {
-        loop {
-            if let Some(release) = self.0.lock().pop() {
-                let _ = release.send(());
-                return;
-            }
-        }
-    }
-}
-
-fn held(fault: &str) -> (Sim, Arc<Held>, tempfile::TempDir) {
-    let directory = tempfile::tempdir().unwrap();
-    let text = format!("extends = 'load'\n[[rules]]\nname = 'f'\ntimes = 1\nfault = {fault}\n");
-    write_fixture(directory.path(), "customers/f.toml", &text);
-    let (timer, path) = (Arc::new(Held::default()), directory.path().to_owned());
-    let sim = Sim::with(|builder| builder.fixtures(Some(path)).timer(Arc::clone(&timer) as Arc<dyn Timer>));
+/// Starts with virtual time. The fault of the first request holds for five seconds.
+fn for_five_seconds(fault: &Arc<Fault>) -> (Sim, Arc<VirtualTime>, tempfile::TempDir) {
+    let timer = Arc::new(VirtualTime::default());
+    let (sim, directory) = fault.start("times = 1", "for = '5s'", timer.clone());
     (sim, timer, directory)
 }
 
@@ -387,22 +408,20 @@ fn is_refused(address: SocketAddr) -> bool {
     TcpStream::connect(address).is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)
 }
 
-#[test]
-fn refuse_closes_the_port_and_opens_it_again_while_admin_stays_up() {
-    let (sim, timer, _directory) = held("{ kind = 'refuse', for = '5s' }");
+fn refuse_closes_the_port_and_opens_it_again_while_admin_stays_up(fault: &Arc<Fault>) {
+    let (sim, timer, _directory) = for_five_seconds(fault);
     let mut stream = TcpStream::connect(sim.address()).unwrap();
     stream.write_all(&http("POST", "/api/face-recognition/f/CALL_FN", "", b"{}")).unwrap();
     assert_eq!(read_to_the_end(&mut stream), (Vec::new(), End::Fin));
     assert!(is_refused(sim.address()), "at once");
     assert_eq!(sim.admin("GET", "/health", "").0, 200);
-    timer.release();
-    while is_refused(sim.address()) {}
+    timer.end_sleep(ms(5000));
+    eventually("the port is open", || !is_refused(sim.address()));
     assert_eq!(sim.call("f", "{}").code(), "5004");
 }
 
-#[test]
-fn close_on_accept_accepts_connections_and_closes_them_unread() {
-    let (sim, timer, _directory) = held("{ kind = 'close_on_accept', for = '5s' }");
+fn close_on_accept_accepts_connections_and_closes_them_unread(fault: &Arc<Fault>) {
+    let (sim, timer, _directory) = for_five_seconds(fault);
     let request = http("POST", "/api/face-recognition/f/CALL_FN", "", b"{}");
     let exchange = || {
         let mut stream = TcpStream::connect(sim.address()).unwrap();
@@ -412,26 +431,16 @@ fn close_on_accept_accepts_connections_and_closes_them_unread() {
     for _ in 0..3 {
         assert!(exchange().is_empty());
     }
-    timer.release();
-    while exchange().is_empty() {}
-}
-
-#[test]
-fn every_kind_of_fault_has_a_test_here() {
-    let tests = include_str!("faults.rs");
-    for kind in &KINDS {
-        let named = tests.contains(&format!("kind = '{}'", kind.name));
-        let in_a_list = tests.contains(&format!("\"{}\"", kind.name));
-        assert!(named || in_a_list, "{} is not tested", kind.name);
-    }
+    timer.end_sleep(ms(5000));
+    eventually("connections are served", || !exchange().is_empty());
 }
 
 #[test]
 fn a_thousand_hanging_connections_are_cheap_and_closed_at_the_end() {
-    let rig = Rig::new("{ kind = 'hang' }");
+    let rig = Fault::of_kind("hang").rig("");
     let request = rig.request();
     let streams: Vec<_> = (0..1000).map(|_| rig.send(&request)).collect();
-    while rig.sim.admin("GET", "/ready", "").1["in_flight"] != 1000 {}
+    rig.sim.wait_for_in_flight(1000);
     assert_eq!(rig.sim.call("always-6014", "{}").code(), "6014", "another customer is served");
     let (_, listing) = rig.sim.admin("GET", "/requests?state=in_flight&limit=10000", "");
     assert_eq!(listing["requests"].as_array().unwrap().len(), 1000);
@@ -455,5 +464,5 @@ fn connections_are_limited_and_closed_ones_free_their_permit() {
     };
     assert!(refused());
     drop((first, second));
-    while refused() {}
+    eventually("a connection is accepted", || !refused());
 }

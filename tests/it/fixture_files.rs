@@ -9,7 +9,7 @@ use dukcapil_fr_sim::internals::state::journal::Entry;
 use dukcapil_fr_sim::internals::state::observer::Observer;
 use parking_lot::Mutex;
 
-use crate::support::{Sim, write_fixture};
+use crate::support::{Sim, eventually, write_fixture};
 
 /// An observer that lets tests wait for a reload instead of sleeping.
 struct News(SyncSender<Result<usize, String>>);
@@ -88,7 +88,9 @@ fn a_missing_directory_is_rejected_and_reloaded_when_it_is_restored() {
     let most = || watched.sim.call("c", watched.sim.request().text()).json()["maxResults"].clone();
     let heard = |wanted: &dyn Fn(&Result<usize, String>) -> bool| {
         let news = watched.news.lock();
-        while !wanted(&news.recv_timeout(Duration::from_secs(30)).expect("news within half a minute")) {}
+        eventually("the news", || {
+            wanted(&news.recv_timeout(Duration::from_secs(30)).expect("news within half a minute"))
+        });
     };
     std::fs::remove_dir_all(watched.directory.path()).unwrap();
     heard(&|news| news.as_ref().is_err_and(|problem| problem.contains("cannot be read")));

@@ -2,62 +2,25 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use dukcapil_fr_sim::internals::http::admin::{Removed, requests, verify, wait};
 use dukcapil_fr_sim::internals::http::api_error;
 use dukcapil_fr_sim::internals::state::journal::{
     AnswerRecord, Elapsed, Entry, EntryState, RequestMarks, RequestRecord,
 };
-use dukcapil_fr_sim::internals::state::timer::Timer;
-use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
-use parking_lot::Mutex;
 use schemars::schema_for;
 use serde_json::{Value, json};
 
-use crate::support::{SITIS_NIK, Sim, exchange, http};
+use crate::support::{SITIS_NIK, Sim, eventually, exchange, http};
+use crate::timers::VirtualTime;
 
-/// A timer whose sleeps end when the test releases them.
-#[derive(Default)]
-struct Held(Mutex<Vec<(Duration, tokio::sync::oneshot::Sender<()>)>>);
-
-impl Timer for Held {
-    fn sleep(&self, time: Duration) -> BoxFuture<'static, ()> {
-        let (release, held) = tokio::sync::oneshot::channel();
-        self.0.lock().push((time, release));
-        held.map(drop).boxed()
-    }
-}
-
-impl Held {
-    /// Waits for a sleep of this length and ends it.
-    fn release(&self, time: Duration) {
-        loop {
-            let mut held = self.0.lock();
-            if let Some(index) = held.iter().position(|(length, _)| *length == time) {
-                let _ = held.remove(index).1.send(());
-                return;
-            }
-            drop(held);
-            thread::yield_now();
-        }
-    }
-
-    /// Waits until a sleep of this length has begun.
-    fn awaited(&self, time: Duration) {
-        while !self.0.lock().iter().any(|(length, _)| *length == time) {
-            thread::yield_now();
-        }
-    }
-}
-
-fn held() -> (Sim, Arc<Held>) {
-    let timer = Arc::new(Held::default());
-    (Sim::with(|builder| builder.timer(Arc::clone(&timer) as Arc<dyn Timer>)), timer)
+/// Starts with virtual time.
+fn with_virtual_time() -> (Sim, Arc<VirtualTime>) {
+    let timer = Arc::new(VirtualTime::default());
+    (Sim::with(|builder| builder.timer(timer.clone())), timer)
 }
 
 fn verified(sim: &Sim, question: Value) -> (u16, Value) {
@@ -71,6 +34,12 @@ fn waiting(sim: &Sim, question: Value) -> thread::JoinHandle<(u16, Value)> {
         let answer = exchange(address, &http("POST", "/requests/wait", "", body.as_bytes()));
         (answer.status, answer.json())
     })
+}
+
+/// Waits until a metric has a value.
+#[track_caller]
+fn wait_for_gauge(sim: &Sim, name: &str, value: u64) {
+    eventually(&format!("{name} is {value}"), || gauge(sim, name) == value);
 }
 
 fn gauge(sim: &Sim, name: &str) -> u64 {
@@ -165,11 +134,11 @@ fn a_nik_is_matched_as_the_journal_shows_it() {
 
 #[test]
 fn waiting_counts_earlier_requests_and_ends_with_the_missing_one() {
-    let (sim, timer) = held();
+    let (sim, timer) = with_virtual_time();
     sim.call("demo", sim.request().set("transactionId", "first").text());
     let question = json!({ "match": { "customer_id": "demo", "code": "6018" }, "count": 2, "timeout": "5s" });
     let waiter = waiting(&sim, question.clone());
-    timer.awaited(Duration::from_secs(5));
+    timer.wait_for_sleep(Duration::from_secs(5));
     sim.call("load", sim.request().text());
     sim.call("demo", sim.request().set("threshold", "0").text());
     assert!(!waiter.is_finished());
@@ -183,11 +152,11 @@ fn waiting_counts_earlier_requests_and_ends_with_the_missing_one() {
 
 #[test]
 fn waiting_sees_finished_requests_and_clearing() {
-    let (sim, timer) = held();
+    let (sim, timer) = with_virtual_time();
     sim.call("demo", sim.request().text());
     let question = json!({ "match": { "state": "aborted" }, "timeout": "5s" });
     let waiter = waiting(&sim, question);
-    timer.awaited(Duration::from_secs(5));
+    timer.wait_for_sleep(Duration::from_secs(5));
     let entry = sim.0.engine().journal.add(entry("demo"), RequestMarks::default());
     sim.0.engine().journal.end(
         &entry,
@@ -197,19 +166,19 @@ fn waiting_sees_finished_requests_and_clearing() {
     );
     assert_eq!(waiter.join().unwrap().1["requests"][0]["id"], 2);
     let waiter = waiting(&sim, json!({ "count": 3, "timeout": "6s" }));
-    timer.awaited(Duration::from_secs(6));
+    timer.wait_for_sleep(Duration::from_secs(6));
     sim.admin("DELETE", "/requests", "");
     sim.call("demo", sim.request().text());
-    timer.release(Duration::from_secs(6));
+    timer.end_sleep(Duration::from_secs(6));
     let (status, unmet) = waiter.join().unwrap();
     assert_eq!((status, &unmet["count"], &unmet["matched"]), (408, &json!(1), &json!([3])));
 }
 
 #[test]
 fn waiting_ends_with_the_simulator_and_says_so() {
-    let (sim, timer) = held();
+    let (sim, timer) = with_virtual_time();
     let waiter = waiting(&sim, json!({ "count": 1, "timeout": "5s" }));
-    timer.awaited(Duration::from_secs(5));
+    timer.wait_for_sleep(Duration::from_secs(5));
     sim.admin("POST", "/shutdown", "");
     let (status, error) = waiter.join().unwrap();
     assert_eq!((status, &error["error"]["code"]), (503, &json!("stopping")));
@@ -229,17 +198,17 @@ fn an_answer_without_a_body_is_done_once_it_is_sent() {
         assert_eq!(sim.call("load", sim.request().text()).text(), "");
         let ended = json!({ "match": { "customer_id": "load" }, "count": 1, "timeout": "60s" });
         sim.admin("POST", "/requests/wait", &ended.to_string());
-        while sim.last()["state"] == "in_flight" {}
+        eventually("the request has ended", || sim.last()["state"] != "in_flight");
         assert_eq!(sim.last()["state"], "done", "{rule}");
     }
 }
 
 #[test]
 fn waiting_times_out_and_reports_near_misses() {
-    let (sim, timer) = held();
+    let (sim, timer) = with_virtual_time();
     sim.call("demo", sim.request().set("threshold", "0").text());
     let waiter = waiting(&sim, json!({ "match": { "code": "6018" }, "count": 2, "timeout": "5s" }));
-    timer.release(Duration::from_secs(5));
+    timer.end_sleep(Duration::from_secs(5));
     let (status, unmet) = waiter.join().unwrap();
     assert_eq!((status, unmet["error"]["code"].as_str()), (408, Some("timeout")));
     assert_eq!(unmet["error"]["message"], "0 requests of 2 came within 5s");
@@ -248,7 +217,7 @@ fn waiting_times_out_and_reports_near_misses() {
 
 #[test]
 fn a_disconnected_client_frees_its_slot_and_too_many_are_rejected() {
-    let (sim, _timer) = held();
+    let (sim, _timer) = with_virtual_time();
     let body = br#"{"count":1000,"timeout":"5s"}"#;
     let ask = || {
         let mut stream = TcpStream::connect(sim.admin_address()).unwrap();
@@ -256,15 +225,15 @@ fn a_disconnected_client_frees_its_slot_and_too_many_are_rejected() {
         stream
     };
     let mut waiters: Vec<_> = (0..256).map(|_| ask()).collect();
-    while gauge(&sim, "frsim_waiting_calls") < 256 {}
+    wait_for_gauge(&sim, "frsim_waiting_calls", 256);
     let answer = exchange(sim.admin_address(), &http("POST", "/requests/wait", "", body));
     assert_eq!((answer.status, answer.json()["error"]["code"].as_str()), (429, Some("too_many")));
     waiters.pop();
-    while gauge(&sim, "frsim_waiting_calls") == 256 {}
+    wait_for_gauge(&sim, "frsim_waiting_calls", 255);
     waiters.push(ask());
-    while gauge(&sim, "frsim_waiting_calls") < 256 {}
+    wait_for_gauge(&sim, "frsim_waiting_calls", 256);
     drop(waiters);
-    while gauge(&sim, "frsim_waiting_calls") > 0 {}
+    wait_for_gauge(&sim, "frsim_waiting_calls", 0);
 }
 
 /// A reader of the event stream.
@@ -404,11 +373,11 @@ fn a_slow_reader_receives_the_number_of_missed_events() {
 
 #[test]
 fn an_idle_stream_sends_keep_alives() {
-    let (sim, timer) = held();
+    let (sim, timer) = with_virtual_time();
     let mut events = Events::follow(&sim, "", "");
     for _ in 0..2 {
-        timer.release(Duration::from_secs(15));
-        while events.line() != ": ping" {}
+        timer.end_sleep(Duration::from_secs(15));
+        eventually("a ping", || events.line() == ": ping");
     }
     sim.call("demo", sim.request().text());
     assert_eq!(events.told(), told("request", 1));
@@ -421,17 +390,17 @@ fn readers_are_limited_and_free_their_slot() {
     let answer = exchange(sim.admin_address(), &http("GET", "/events", "", b""));
     assert_eq!((answer.status, answer.json()["error"]["code"].as_str()), (429, Some("too_many")));
     readers.pop();
-    while gauge(&sim, "frsim_event_readers") == 64 {}
+    wait_for_gauge(&sim, "frsim_event_readers", 63);
     readers.push(Events::follow(&sim, "", ""));
 }
 
 #[test]
 fn neither_a_waiting_call_nor_a_reader_delays_shutdown() {
-    let (sim, timer) = held();
+    let (sim, timer) = with_virtual_time();
     let _events = Events::follow(&sim, "", "");
     let mut waiter = TcpStream::connect(sim.admin_address()).unwrap();
     waiter.write_all(&http("POST", "/requests/wait", "", br#"{"timeout":"5s"}"#)).unwrap();
-    timer.awaited(Duration::from_secs(5));
+    timer.wait_for_sleep(Duration::from_secs(5));
     let (ended, end) = mpsc::channel();
     thread::spawn(move || {
         drop(sim);
@@ -440,28 +409,11 @@ fn neither_a_waiting_call_nor_a_reader_delays_shutdown() {
     assert_eq!(end.recv_timeout(Duration::from_secs(10)), Ok(()), "dropping hangs");
 }
 
-/// A timer with a manual clock.
-struct Stepped {
-    start: Instant,
-    millis: AtomicU64,
-}
-
-impl Timer for Stepped {
-    fn sleep(&self, _: Duration) -> BoxFuture<'static, ()> {
-        std::future::ready(()).boxed()
-    }
-
-    fn now(&self) -> Instant {
-        self.start + Duration::from_millis(self.millis.load(Ordering::Relaxed))
-    }
-}
-
 #[test]
 fn a_retry_without_backoff_and_a_repeated_transaction_id_are_warnings() {
-    let timer = Arc::new(Stepped { start: Instant::now(), millis: AtomicU64::new(0) });
-    let sim = Sim::with(|builder| builder.timer(Arc::clone(&timer) as Arc<dyn Timer>));
+    let (sim, timer) = with_virtual_time();
     let sends_after = |millis: u64| {
-        timer.millis.fetch_add(millis, Ordering::Relaxed);
+        timer.advance(Duration::from_millis(millis));
         let code = sim.call("busy-then-ok", sim.request().text()).code();
         (code, sim.last()["warnings"].clone())
     };
@@ -489,7 +441,7 @@ fn a_retry_without_backoff_and_a_repeated_transaction_id_are_warnings() {
 /// Validates answers against the schemas of their types.
 #[test]
 fn answers_match_their_schemas() {
-    let (sim, timer) = held();
+    let (sim, timer) = with_virtual_time();
     sim.call("demo", sim.request().text());
     sim.call("flaky", sim.request().set("threshold", "0").text());
     sim.call("truncated", sim.request().text());
@@ -509,7 +461,7 @@ fn answers_match_their_schemas() {
     check(schema_for!(api_error::ErrorAnswer), &verified(&sim, json!({})).1);
     check(schema_for!(wait::Waited), &waiting(&sim, json!({ "count": 4 })).join().unwrap().1);
     let waiter = waiting(&sim, json!({ "count": 5, "timeout": "5s" }));
-    timer.release(Duration::from_secs(5));
+    timer.end_sleep(Duration::from_secs(5));
     check(schema_for!(verify::UnmetExpectation), &waiter.join().unwrap().1);
     check(schema_for!(Removed), &sim.admin("DELETE", "/requests", "").1);
 }

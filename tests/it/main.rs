@@ -41,5 +41,5 @@ mod settings;
 mod strict_parser;
 mod support;
 mod tidy;
-mod virtual_time;
+mod timers;
 mod wire;

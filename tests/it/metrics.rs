@@ -137,12 +137,9 @@ fn metrics_match_the_requests() {
         let _ = std::io::Read::read_to_end(&mut stream, &mut Vec::new());
     }
     sim.call("demo", b"{}");
-    let families = loop {
-        let families = scrape(&sim);
-        if sample(&families, "frsim_in_flight", &[]) == Some(0.0) {
-            break families;
-        }
-    };
+    sim.wait_for_in_flight(0);
+    let families = scrape(&sim);
+    assert_eq!(sample(&families, "frsim_in_flight", &[]), Some(0.0));
     let is = |name: &str, labels: &[(&str, &str)]| sample(&families, name, labels);
     let requests = |customer, code| is("frsim_requests_total", &[("customer", customer), ("code", code)]);
     assert_eq!(requests("demo", "6018"), Some(2.0));

@@ -1,10 +1,8 @@
 //! Quotas: exact under concurrency, per Jakarta day, charged by policy.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use serde_json::json;
 
-use crate::support::Sim;
+use crate::support::{Sim, in_parallel, thread_count};
 
 fn used(sim: &Sim, customer: &str) -> u64 {
     let (status, quota) = sim.admin("GET", &format!("/customers/{customer}/quota"), "");
@@ -14,21 +12,16 @@ fn used(sim: &Sim, customer: &str) -> u64 {
 
 #[test]
 fn exactly_as_many_parallel_calls_succeed_as_the_quota_allows() {
-    let (sim, _directory) =
-        Sim::over(&[("customers/small.toml", "extends = 'demo'\nquota = { per_day = 25 }")]);
+    const CALLS: usize = 20;
+    let (threads, all) = (thread_count(), thread_count() * CALLS);
+    let allowed = all / 3;
+    let text = format!("extends = 'demo'\nquota = {{ per_day = {allowed} }}");
+    let (sim, _directory) = Sim::crowded(&[("customers/small.toml", &text)]);
     let body = sim.request().text();
-    let (found, refused) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    std::thread::scope(|scope| {
-        for _ in 0..80 {
-            scope.spawn(|| match sim.call("small", &body).code().as_str() {
-                "6018" => found.fetch_add(1, Ordering::Relaxed),
-                "5002" => refused.fetch_add(1, Ordering::Relaxed),
-                other => panic!("{other}"),
-            });
-        }
-    });
-    assert_eq!((found.into_inner(), refused.into_inner()), (25, 55));
-    assert_eq!(used(&sim, "small"), 25);
+    let codes = in_parallel(threads, |_| [(); CALLS].map(|()| sim.call("small", &body).code())).concat();
+    let count = |wanted: &str| codes.iter().filter(|code| *code == wanted).count();
+    assert_eq!((count("6018"), count("5002")), (allowed, all - allowed), "{codes:?}");
+    assert_eq!(used(&sim, "small"), allowed as u64);
     assert_eq!(used(&sim, "demo"), 0, "another customer's quota is its own");
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Sim, exchange, http};
+use crate::support::{Sim, exchange, http, in_parallel, thread_count};
 
 fn codes(sim: &Sim, customer: &str, transactions: &[&str]) -> Vec<String> {
     let body = |id: &&str| sim.request().set("transactionId", *id).text();
@@ -74,7 +74,9 @@ fn a_rule_applies_when_the_previous_ones_ttl_expires() {
 fn flaky_fails_at_its_rate() {
     let sim = Sim::start();
     let (_, preview) = sim.admin("POST", "/faults/preview", r#"{"customer_id":"flaky","count":100}"#);
-    for rule in preview["rules"].as_array().unwrap() {
+    let rules = preview["rules"].as_array().unwrap();
+    assert!(rules.len() > 1, "{preview}");
+    for rule in rules {
         let fires = rule["draws"].as_array().unwrap().iter().filter(|draw| draw["fires"] == true).count();
         assert_eq!(fires, 10, "{}", rule["name"]);
     }
@@ -185,6 +187,8 @@ fn a_run_is_reproducible_after_a_restart_with_other_traffic_and_on_many_threads(
         "customers/c.toml",
         "extends = 'load'\n[[rules]]\nname = 'r'\nrate = 0.5\nreply = { code = '6014' }",
     );
+    let threads = thread_count();
+    let calls = threads * 5;
     let run = |disturbed: bool| {
         let (sim, _directory) = Sim::over(&[fixture]);
         std::thread::scope(|scope| {
@@ -192,25 +196,50 @@ fn a_run_is_reproducible_after_a_restart_with_other_traffic_and_on_many_threads(
                 scope
                     .spawn(|| (0..20).for_each(|_| assert_eq!(sim.call("sample-6014", "{}").code(), "6014")));
             }
-            codes(&sim, "c", &["t"; 20])
+            codes(&sim, "c", &vec!["t"; calls])
         })
     };
     let first = run(false);
     assert!(first.contains(&"6014".to_owned()) && first.contains(&"6018".to_owned()), "{first:?}");
     assert_eq!(run(false), first);
     assert_eq!(run(true), first);
-    let (sim, _directory) = Sim::over(&[fixture]);
+    let (sim, _directory) = Sim::crowded(&[fixture]);
     let body = sim.request().text();
-    let busy = std::sync::atomic::AtomicUsize::new(0);
-    std::thread::scope(|scope| {
-        for _ in 0..20 {
-            scope.spawn(|| {
-                let is_busy = sim.call("c", &body).code() == "6014";
-                busy.fetch_add(usize::from(is_busy), std::sync::atomic::Ordering::Relaxed);
-            });
-        }
-    });
-    assert_eq!(busy.into_inner(), first.iter().filter(|code| *code == "6014").count());
+    let codes = in_parallel(threads, |_| [(); 5].map(|()| sim.call("c", &body).code())).concat();
+    let busy = |codes: &[String]| codes.iter().filter(|code| *code == "6014").count();
+    assert_eq!(busy(&codes), busy(&first));
+    let mut ordinals: Vec<_> = sim.0.received().iter().filter_map(|entry| entry.ordinal).collect();
+    ordinals.sort_unstable();
+    assert_eq!(ordinals, (1..=calls as u64).collect::<Vec<_>>(), "each ordinal once");
+}
+
+#[test]
+fn times_and_exact_hold_on_many_threads() {
+    const CALLS: usize = 40;
+    let threads = thread_count();
+    let rules = format!(
+        "extends = 'load'
+[[rules]]
+exact = '1/5'
+reply = {{ code = '7777' }}
+[[rules]]
+times = {threads}
+reply = {{ code = '6014' }}
+[[rules]]
+times = 3
+per = 'transaction_id'
+reply = {{ code = '5000' }}
+"
+    );
+    let (sim, _directory) = Sim::crowded(&[("customers/c.toml", &rules)]);
+    // Without a photo, so that the server does little else than decide.
+    let bodies = ["a", "b"].map(|id| json!({ "transactionId": id }).to_string());
+    let codes = in_parallel(threads, |_| {
+        std::array::from_fn::<_, CALLS, _>(|call| sim.call("c", &bodies[call % 2]).code())
+    })
+    .concat();
+    let counts = ["7777", "6014", "5000", "5004"].map(|code| codes.iter().filter(|it| *it == code).count());
+    assert_eq!(counts, [CALLS / 5 * threads, threads, 2 * 3, (CALLS - CALLS / 5 - 1) * threads - 6]);
 }
 
 #[test]
@@ -289,7 +318,7 @@ fn a_fault_of_one_customer_does_not_affect_admin_or_others() {
         &http("POST", "/api/face-recognition/hang/CALL_FN", "", body.as_bytes()),
     )
     .unwrap();
-    while sim.admin("GET", "/ready", "").1["in_flight"] != 1 {}
+    sim.wait_for_in_flight(1);
     assert_eq!(sim.call("demo", &body).code(), "6018");
     assert_eq!(exchange(sim.admin_address(), &http("GET", "/health", "", b"")).status, 200);
 }

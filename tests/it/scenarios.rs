@@ -6,12 +6,9 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dukcapil_fr_sim::internals::state::timer::Timer;
-use futures_util::future::BoxFuture;
-use parking_lot::Mutex;
-
 use crate::capacity;
-use crate::support::{Answer, Body, SITIS_NIK, Sim, http, parse, write_fixture};
+use crate::support::{Answer, Body, End, SITIS_NIK, Sim, http, parse, read_to_the_end, write_fixture};
+use crate::timers::Recorder;
 
 const COOKBOOK: &str = include_str!("../../docs/scenarios.md");
 
@@ -61,36 +58,12 @@ fn each_of_the_thirteen_recipes_is_tested() {
     assert_eq!(COOKBOOK.matches("\n```toml\n").count() * 2, COOKBOOK.matches("\n```").count());
 }
 
-/// A timer that records sleeps and returns at once.
-#[derive(Default)]
-struct Recorder(Mutex<Vec<Duration>>);
-
-impl Recorder {
-    fn times(&self) -> Vec<Duration> {
-        self.0.lock().clone()
-    }
-}
-
-impl Timer for Recorder {
-    fn sleep(&self, time: Duration) -> BoxFuture<'static, ()> {
-        self.0.lock().push(time);
-        Box::pin(std::future::ready(()))
-    }
-}
-
 /// A simulator with the whole cookbook as fixtures, and the customer under test.
 struct Scene {
     sim: Sim,
     customer: String,
     timer: Arc<Recorder>,
     _directory: tempfile::TempDir,
-}
-
-/// How a connection ended.
-#[derive(Debug, PartialEq, Eq)]
-enum End {
-    Fin,
-    Rst,
 }
 
 impl Scene {
@@ -100,9 +73,8 @@ impl Scene {
             write_fixture(directory.path(), &format!("customers/{id}.toml"), text);
         }
         let timer = Arc::new(Recorder::default());
-        let sim = Sim::with(|builder| {
-            builder.fixtures(Some(directory.path().to_owned())).timer(Arc::clone(&timer) as Arc<dyn Timer>)
-        });
+        let sim =
+            Sim::with(|builder| builder.fixtures(Some(directory.path().to_owned())).timer(timer.clone()));
         Scene { sim, customer: id_of(name), timer, _directory: directory }
     }
 
@@ -135,15 +107,13 @@ impl Scene {
     fn raw(&self) -> (Vec<u8>, End) {
         let body = self.request().text();
         let mut stream = self.connect();
-        let written = stream.write_all(&http("POST", &self.path(), "", body.as_bytes()));
-        let mut all = Vec::new();
-        let read = stream.read_to_end(&mut all);
-        let end = match written.and(read.map(drop)) {
-            Ok(()) => End::Fin,
-            Err(error) if error.kind() == ErrorKind::ConnectionReset => End::Rst,
-            Err(error) => panic!("{error}"),
-        };
-        (all, end)
+        match stream.write_all(&http("POST", &self.path(), "", body.as_bytes())) {
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => (Vec::new(), End::Rst),
+            written => {
+                written.unwrap();
+                read_to_the_end(&mut stream)
+            }
+        }
     }
 
     fn connect(&self) -> TcpStream {
@@ -252,13 +222,13 @@ fn half_an_upload(scene: &Scene) {
 
 fn slow_gpu(scene: &Scene) {
     let refused = scene.request().set("threshold", "0");
-    assert_eq!((scene.call(&refused).code().as_str(), scene.timer.times()), ("5005", vec![]));
+    assert_eq!((scene.call(&refused).code().as_str(), scene.timer.sleeps()), ("5005", vec![]));
     let mut journaled = Vec::new();
     for _ in 0..100 {
         assert_eq!(scene.codes(1), ["6018"]);
         journaled.push(Duration::from_micros(scene.sim.last()["delay"]["us"].as_u64().unwrap()));
     }
-    let mut times = scene.timer.times();
+    let mut times = scene.timer.sleeps();
     assert_eq!(times, journaled);
     times.sort();
     let (median, beyond) = (times[50], times.iter().filter(|time| **time > Duration::from_secs(4)).count());
@@ -279,7 +249,7 @@ fn stale_keepalive(scene: &Scene) {
         let answer = parse(&all);
         assert_eq!((answer.code().as_str(), announced(&answer)), ("6018", answer.body.len()));
         assert!(!answer.head.contains("connection: close"), "{}", answer.head);
-        assert_eq!(scene.timer.times(), vec![Duration::from_secs(2); number]);
+        assert_eq!(scene.timer.sleeps(), vec![Duration::from_secs(2); number]);
         // The kernel may accept the next request or not; in both cases no byte is received.
         let _ = pooled.write_all(request.as_bytes());
         let mut more = Vec::new();

@@ -1,9 +1,11 @@
-//! Test support: a simulator, requests, and raw HTTP exchanges that return the answer's bytes.
+//! Test support: a simulator, requests, raw HTTP exchanges that return the answer's bytes, waiting, and parallel threads.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
-use std::sync::LazyLock;
+use std::sync::{Barrier, LazyLock};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use dukcapil_fr_sim::internals::keys;
 use dukcapil_fr_sim::internals::protocol::encoding;
@@ -43,12 +45,25 @@ impl Sim {
 
     /// Starts with fixture files that override the built-in ones.
     pub fn over(files: &[(&str, &str)]) -> (Sim, tempfile::TempDir) {
+        Sim::over_with(files, |builder| builder)
+    }
+
+    /// Starts with fixture files, and [`thread_count`] threads that serve the endpoint.
+    pub fn crowded(files: &[(&str, &str)]) -> (Sim, tempfile::TempDir) {
+        Sim::over_with(files, |builder| builder.workers(thread_count()))
+    }
+
+    /// Starts with fixture files, and `change` applied to the builder.
+    pub fn over_with(
+        files: &[(&str, &str)],
+        change: impl FnOnce(Builder) -> Builder,
+    ) -> (Sim, tempfile::TempDir) {
         let directory = tempfile::tempdir().expect("a directory");
         for (name, text) in files {
             write_fixture(directory.path(), name, text);
         }
         let path = directory.path().to_owned();
-        (Sim::with(|builder| builder.fixtures(Some(path))), directory)
+        (Sim::with(|builder| change(builder.fixtures(Some(path)))), directory)
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -80,6 +95,17 @@ impl Sim {
     pub fn admin(&self, method: &str, path: &str, body: &str) -> (u16, Value) {
         let answer = exchange(self.admin_address(), &http(method, path, "", body.as_bytes()));
         (answer.status, serde_json::from_slice(&answer.body).unwrap_or(Value::Null))
+    }
+
+    /// Returns the number of requests in flight.
+    pub fn in_flight(&self) -> u64 {
+        self.admin("GET", "/ready", "").1["in_flight"].as_u64().expect("a number")
+    }
+
+    /// Waits until this number of requests is in flight.
+    #[track_caller]
+    pub fn wait_for_in_flight(&self, count: u64) {
+        eventually(&format!("{count} requests in flight"), || self.in_flight() == count);
     }
 
     /// Returns the newest journal entry.
@@ -212,6 +238,58 @@ pub fn parse(all: &[u8]) -> Answer {
     let head = String::from_utf8(all[..split].to_vec()).expect("a head in ASCII");
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
     Answer { status, head, body: all[split + 4..].to_vec() }
+}
+
+/// How a connection ended for the client.
+#[derive(Debug, PartialEq, Eq)]
+pub enum End {
+    Fin,
+    Rst,
+}
+
+/// Reads until the server closes the connection. Panics when that does not happen within the stream's timeout.
+pub fn read_to_the_end(stream: &mut TcpStream) -> (Vec<u8>, End) {
+    let mut all = Vec::new();
+    match stream.read_to_end(&mut all) {
+        Ok(_) => (all, End::Fin),
+        Err(error) if error.kind() == ErrorKind::ConnectionReset => (all, End::Rst),
+        Err(error) => panic!("neither FIN nor RST: {error}"),
+    }
+}
+
+/// Waits until `condition` holds. Panics with `what` after a minute: the deadline only guards against endlessness.
+#[track_caller]
+pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !condition() {
+        assert!(Instant::now() < deadline, "not within a minute: {what}");
+        thread::yield_now();
+    }
+}
+
+/// Returns a number of threads that exceeds the number of cores, so that the kernel interrupts them anywhere.
+pub fn thread_count() -> usize {
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    (2 * cores).max(8)
+}
+
+/// Runs `work` on `threads` threads that start together. It receives the thread's number, from 0. Returns the results in order.
+pub fn in_parallel<T: Send>(threads: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    let start = Barrier::new(threads);
+    thread::scope(|scope| {
+        let (start, work) = (&start, &work);
+        let begin = |number| {
+            scope.spawn(move || {
+                start.wait();
+                work(number)
+            })
+        };
+        let running: Vec<_> = (0..threads).map(begin).collect();
+        running
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
+    })
 }
 
 /// Returns a picture of nobody in the gallery, with the size of its pictures.

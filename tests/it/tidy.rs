@@ -83,15 +83,6 @@ fn production_code_panics_only_in_states_that_cannot_be() {
 }
 
 #[test]
-fn every_golden_answer_has_a_test() {
-    let tests = read("tests/it/documented.rs");
-    for entry in fs::read_dir(root().join("src/protocol/golden")).unwrap() {
-        let name = entry.unwrap().file_name().into_string().unwrap();
-        assert!(tests.contains(&format!("golden!(\"{name}\")")), "no test compares {name}");
-    }
-}
-
-#[test]
 fn the_committed_pictures_are_up_to_date() {
     assert_eq!(files::FILES.len(), portrait::PORTRAITS);
     for (index, name) in files::FILES.iter().enumerate() {
