@@ -89,6 +89,7 @@ pub async fn accept(
     let limiter = Arc::new(ConnectionLimiter::default());
     let max_connections = connection_limit::of_descriptors();
     let mut turn = 0usize;
+    let mut is_exhausted = false;
     loop {
         tokio::select! {
             Some(ListenerCommand { listener: fault, in_force }) = commands.recv() => match fault {
@@ -105,11 +106,17 @@ pub async fn accept(
             },
             accepted = listener.accept() => match accepted {
                 Ok(accepted) => {
+                    is_exhausted = false;
                     turn = turn.wrapping_add(1);
                     hand_over(accepted, &workers[turn % workers.len()], &limiter, max_connections, app);
                 }
                 // Out of descriptors: accepting at once again would only burn the processor.
-                Err(_) => tokio::time::sleep(RETRY_PAUSE).await,
+                Err(error) => {
+                    if !std::mem::replace(&mut is_exhausted, true) {
+                        app.observer.warned(&format!("the endpoint cannot accept connections: {error}"));
+                    }
+                    tokio::time::sleep(RETRY_PAUSE).await;
+                }
             },
         }
     }
