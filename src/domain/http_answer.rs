@@ -55,19 +55,20 @@ impl HttpAnswer {
             BodyLength::Bytes(bytes) => ("content-length", bytes.to_string()),
             BodyLength::Chunked => ("transfer-encoding", "chunked".to_owned()),
         };
+        let length = self.may_have_body().then_some(length);
         let own = self.headers.iter().map(|(name, value)| (name.as_str(), value.clone()));
         let date = ("date", self.at.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string());
         let close = || ("connection", "close".to_owned());
         let closes = (persistence == Persistence::Close).then(close);
         match self.style {
-            HeadStyle::Plain => self.head_of([length].into_iter().chain(own).chain([date]).chain(closes)),
+            HeadStyle::Plain => self.head_of(length.into_iter().chain(own).chain([date]).chain(closes)),
             HeadStyle::Tomcat => {
                 let keeps = [
                     ("keep-alive", format!("timeout={KEEP_ALIVE_SECONDS}")),
                     ("connection", "keep-alive".to_owned()),
                 ];
                 let keeps = keeps.into_iter().filter(|_| persistence == Persistence::KeepAlive);
-                self.head_of(own.chain([length, date]).chain(keeps).chain(closes))
+                self.head_of(own.chain(length).chain([date]).chain(keeps).chain(closes))
             }
         }
     }
@@ -90,6 +91,11 @@ impl HttpAnswer {
         text.into_bytes()
     }
 
+    /// Whether a status can have a body (RFC 9110, 15). Bytes behind one that cannot would be taken for the next response.
+    fn may_have_body(&self) -> bool {
+        !matches!(self.status, 100..=199 | 204 | 304)
+    }
+
     /// Returns the bytes of the response to a HEAD request.
     #[must_use]
     pub fn head_without_body(&self, persistence: Persistence) -> Vec<u8> {
@@ -100,14 +106,17 @@ impl HttpAnswer {
     #[must_use]
     pub fn head_and_body(&self, persistence: Persistence) -> Vec<u8> {
         let mut bytes = self.head_without_body(persistence);
-        bytes.extend_from_slice(&self.body);
+        if self.may_have_body() {
+            bytes.extend_from_slice(&self.body);
+        }
         bytes
     }
 
     /// Returns the bytes of a complete response as its style sends it. HTTP/1.0 has no chunks.
     #[must_use]
     pub fn render(&self, persistence: Persistence, is_http_1_0: bool) -> Vec<u8> {
-        if self.style == HeadStyle::Plain || is_http_1_0 || self.body.is_empty() {
+        let is_chunked = self.style == HeadStyle::Tomcat && !is_http_1_0;
+        if !is_chunked || self.body.is_empty() || !self.may_have_body() {
             return self.head_and_body(persistence);
         }
         let mut bytes = self.head(BodyLength::Chunked, persistence);
@@ -173,6 +182,9 @@ mod tests {
             old.contains("\r\nContent-Length: 2\r\n") && old.ends_with("Connection: close\r\n\r\n{}"),
             "{old}"
         );
+        let none = HttpAnswer { status: 204, ..answer.clone() };
+        let none = text(none.render(Persistence::KeepAlive, false));
+        assert!(!none.to_lowercase().contains("length") && none.ends_with("\r\n\r\n"), "{none}");
         let empty = HttpAnswer { body: Vec::new(), ..answer };
         assert!(text(empty.render(Persistence::KeepAlive, false)).contains("\r\nContent-Length: 0\r\n"));
     }

@@ -39,7 +39,7 @@ const SMUGGLED: &str =
 /// Returns the stream of a number.
 pub fn stream(number: u64) -> RequestStream {
     let mut random = ChaCha8Rng::seed_from_u64(number);
-    let is_valid = number % 4 == 0;
+    let is_valid = number.is_multiple_of(4);
     let count = random.random_range(1..=5);
     let mut bytes = Vec::new();
     let hostile = random.random_range(0..count);
@@ -134,7 +134,7 @@ impl Request {
             lines.push("Connection: close".to_owned());
         }
         let line = match random.random_ratio(1, 10) {
-            true => return Request::without_body(&pick(&["GET", "OPTIONS", "DELETE"], random), &target),
+            true => return Request::without_body(pick(&["GET", "OPTIONS", "DELETE"], random), &target),
             false => format!("POST {target} HTTP/1.1"),
         };
         Request {
@@ -379,7 +379,7 @@ impl Request {
                         format!("00{size}"),
                         format!("00000000000000000000{size}"),
                         format!("FFFFFFFFFFFFFFF{size}"),
-                        format!("{}", size.to_uppercase()),
+                        size.to_uppercase(),
                         "\u{665}".to_owned(),
                         String::new(),
                     ],

@@ -123,7 +123,8 @@ impl<S: Socket> Connection<S> {
             };
             let came = body.len() - before;
             if came > 0 {
-                timer.sleep(Duration::from_secs_f64(came as f64 / bytes_per_second as f64)).await;
+                let pause = timer.sleep(Duration::from_secs_f64(came as f64 / bytes_per_second as f64));
+                self.wait(pause).await.map_err(|_| BodyError::Ended)?;
             }
             if is_complete {
                 return Ok(body);
@@ -140,15 +141,26 @@ impl<S: Socket> Connection<S> {
         }
     }
 
-    /// Reads and drops the first bytes of a body. A client that sends no more in time is not waited for.
-    pub async fn skip(&mut self, mut bytes: usize) {
+    /// Reads and drops the first bytes of a body, of which at most `max_bytes` are allowed: at most to its end, and within its time.
+    pub async fn skip(&mut self, framing: BodyFraming, mut bytes: usize, max_bytes: usize) {
         let limit = self.timeouts.body;
         let read = async {
+            let (mut decoder, mut body) = (ChunkDecoder::default(), Vec::new());
             loop {
-                let skipped = bytes.min(self.buffer.len());
-                let _ = self.buffer.split_to(skipped);
-                bytes -= skipped;
-                if bytes == 0 || !matches!(self.fill().await, Ok(1..)) {
+                let is_enough = match framing {
+                    BodyFraming::Length(_) => {
+                        let skipped = bytes.min(self.buffer.len());
+                        let _ = self.buffer.split_to(skipped);
+                        bytes -= skipped;
+                        bytes == 0
+                    }
+                    // A malformed body is cut off as well.
+                    BodyFraming::Chunked => {
+                        decoder.decode(&mut self.buffer, &mut body, max_bytes).unwrap_or(true)
+                            || body.len() >= bytes
+                    }
+                };
+                if is_enough || !matches!(self.fill().await, Ok(1..)) {
                     return;
                 }
             }

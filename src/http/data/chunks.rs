@@ -6,6 +6,8 @@ use super::head::is_token_byte;
 
 /// Max bytes of a chunk's size line with its extensions, and of all trailers together.
 const MAX_LINE: usize = 8 << 10;
+/// Max bytes of all extensions of a body's chunks.
+const MAX_EXTENSIONS: usize = 64 << 10;
 /// Max digits of a chunk's size.
 const MAX_DIGITS: usize = 15;
 
@@ -14,6 +16,7 @@ const MAX_DIGITS: usize = 15;
 pub struct ChunkDecoder {
     state: Expecting,
     trailer_bytes: usize,
+    extension_bytes: usize,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,6 +57,11 @@ impl ChunkDecoder {
             match self.state {
                 Expecting::Size => {
                     let Some(line) = take_line(input)? else { return Ok(false) };
+                    // Endless extensions would be a body without end.
+                    self.extension_bytes += line.len().saturating_sub(MAX_DIGITS);
+                    if self.extension_bytes > MAX_EXTENSIONS {
+                        return Err(ChunkError::Malformed);
+                    }
                     self.state = match size(&line)? {
                         0 => Expecting::Trailer,
                         size if size > max_bytes - body.len() => return Err(ChunkError::TooLarge),
@@ -196,6 +204,8 @@ mod tests {
             );
         }
         assert_eq!(decoded(b"4\r\nabcd\r\n4\r\nabcd\r\n", 3, 7), Err(ChunkError::TooLarge));
+        let extensions = format!("1;{}\r\nx\r\n", "a".repeat(1000)).repeat(MAX_EXTENSIONS / 900);
+        assert_eq!(decoded(extensions.as_bytes(), 1000, 1000), Err(ChunkError::Malformed));
         let endless = [&b"0\r\n"[..], &b"X: y\r\n".repeat(MAX_LINE)].concat();
         assert_eq!(decoded(&endless, 1000, 100), Err(ChunkError::Malformed));
     }

@@ -24,6 +24,9 @@ pub(super) const READ_SIZE: usize = 8 << 10;
 /// How much a socket takes at once, if it takes anything: less than any system's send buffer.
 const LAST_BYTES: usize = 4 << 10;
 
+/// Max bytes that are read and dropped in one wait of a fault: a client that sends without end would cost processor time.
+const MAX_DROPPED: usize = 16 << 20;
+
 /// A connection between two requests, or within one.
 pub struct Connection<S> {
     pub number: u64,
@@ -128,8 +131,8 @@ impl<S: Socket> Connection<S> {
         for step in steps {
             match step {
                 Step::Send(bytes) => self.write(bytes).await?,
-                Step::Wait(time) => late = self.wait(sleep(&*app.timer, *time, late)).await?,
-                Step::WaitForClient => self.wait(stopping(app)).await?,
+                Step::Wait(time) => late = self.wait_for_end(sleep(&*app.timer, *time, late)).await?,
+                Step::WaitForClient => self.wait_for_end(stopping(app)).await?,
                 Step::Fin => self.shut_down().await?,
                 Step::Rst => self.socket.reset().await?,
             }
@@ -146,6 +149,26 @@ impl<S: Socket> Connection<S> {
             biased;
             done = what => Ok(done),
             () = self.socket.read_closed() => Err(io::ErrorKind::ConnectionAborted.into()),
+        }
+    }
+
+    /// Waits as [`Connection::wait`] does, on a connection that serves no further request: what the client still sends is dropped. Unread, more
+    /// than the kernel's buffer would hide the client's end, which comes behind it.
+    async fn wait_for_end<T>(&mut self, what: impl Future<Output = T>) -> io::Result<T> {
+        let drain = async |socket: &mut S| {
+            let (mut scratch, mut left) = ([0; READ_SIZE], MAX_DROPPED);
+            while left > 0 {
+                match socket.read(&mut scratch).await {
+                    Ok(count @ 1..) => left = left.saturating_sub(count),
+                    _ => return,
+                }
+            }
+            socket.read_closed().await;
+        };
+        tokio::select! {
+            biased;
+            done = what => Ok(done),
+            () = drain(&mut self.socket) => Err(io::ErrorKind::ConnectionAborted.into()),
         }
     }
 

@@ -64,14 +64,21 @@ const MIN_RESERVE: u64 = 16;
 /// Descriptors that stay free of any limit.
 const MAX_RESERVE: u64 = 256;
 
-/// Returns how many connections the system's limit of open files allows, with a reserve.
+/// Returns how many connections the system's limit of open files allows: without those that are open already, such as the threads' own,
+/// and with a reserve.
 #[must_use]
 pub fn of_descriptors() -> usize {
     #[cfg(unix)]
     let descriptors = rlimit::Resource::NOFILE.get_soft().unwrap_or(u64::MAX);
     #[cfg(not(unix))]
     let descriptors = u64::MAX;
-    usize::try_from(without_reserve(descriptors)).unwrap_or(usize::MAX)
+    usize::try_from(without_reserve(descriptors.saturating_sub(open_descriptors()))).unwrap_or(usize::MAX)
+}
+
+/// Counts the open descriptors; 0 where the system does not list them.
+fn open_descriptors() -> u64 {
+    let listed = ["/proc/self/fd", "/dev/fd"].into_iter().find_map(|path| std::fs::read_dir(path).ok());
+    listed.map_or(0, |open| open.count() as u64)
 }
 
 fn without_reserve(descriptors: u64) -> u64 {

@@ -1,6 +1,5 @@
 //! The routes of the endpoint's listener: finds the customer in the path, reads the body, hands it to the engine, sends the response.
 
-use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
@@ -31,7 +30,8 @@ pub async fn serve<S: Socket>(mut connection: Connection<S>, app: &Arc<AppState>
             Next::Closed => return,
         };
         match after {
-            After::NextRequest => {}
+            // A client that sends without pause does not keep the thread from others.
+            After::NextRequest => tokio::task::yield_now().await,
             After::Linger => return connection.linger().await,
             After::Close => return,
         }
@@ -71,7 +71,8 @@ async fn answer<S: Socket>(connection: &mut Connection<S>, head: &Head, app: &Ar
             connection.read_body_slowly(head.body, max_bytes, rate, &*app.timer).await
         }
         Some(Upload::CloseAt(at, end)) => {
-            connection.skip(at.of(length_of(head, max_bytes)).min(max_bytes)).await;
+            let bytes = at.of(length_of(head, max_bytes)).min(max_bytes);
+            connection.skip(head.body, bytes, max_bytes).await;
             return exchange.cut_off(connection, end).await;
         }
     };
@@ -102,9 +103,10 @@ pub async fn refuse_unrouted<S: Socket>(
     let started = Instant::now();
     let peer = connection.peer.map(|address| address.ip().to_canonical());
     let reason = match head {
-        Some(head) => format!("{}: {} {}", refusal.message, head.method, shown_path(head, app)),
+        Some(head) => format!("{}: {} {}", refusal.message, head.method, text::truncate(&head.path, 100)),
         None => refusal.message.clone(),
     };
+    let reason = if app.engine.shows_nik() { reason } else { without_niks(&reason).into_owned() };
     let entry = app.engine.record_refusal(connection.number, peer, refusal.status, reason);
     let elapsed = started.elapsed();
     app.metrics.record(&entry, elapsed);
@@ -112,11 +114,6 @@ pub async fn refuse_unrouted<S: Socket>(
     let after = refusal.send(connection, head, app).await;
     refusal::end(app, &entry, State::Done, elapsed);
     after
-}
-
-fn shown_path<'a>(head: &'a Head, app: &AppState) -> Cow<'a, str> {
-    let path = text::truncate(&head.path, 100);
-    Cow::Owned(if app.engine.shows_nik() { path } else { without_niks(&path).into_owned() })
 }
 
 fn unknown_path(head: &Head, fixtures: &Fixtures) -> Refusal {

@@ -174,7 +174,8 @@ impl Exchange {
                 connection.write_last(bytes, || self.mark_sent()).await?;
                 ending
             }
-            [] => ending,
+            // Nothing but waits: it ends with the simulator.
+            [] => return Ok(After::Linger),
             _ => {
                 self.mark_sent();
                 ending

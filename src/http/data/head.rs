@@ -5,6 +5,8 @@ use crate::base::text;
 
 /// Max header lines.
 pub(super) const MAX_LINES: usize = 96;
+/// Max bytes of a method: the longest that is registered has 17.
+const MAX_METHOD: usize = 32;
 /// Max bytes of a request target.
 pub(super) const MAX_TARGET: usize = 64 << 10;
 /// Max characters of a header value that are kept, for conditions and the journal.
@@ -125,7 +127,7 @@ fn request_line(line: &[u8]) -> Result<RequestLine, HeadError> {
     let (method, rest) = line.split_once(' ').ok_or_else(|| wrong("the request line has no target"))?;
     let (target, version) =
         rest.rsplit_once(' ').ok_or_else(|| wrong("the request line has no HTTP version"))?;
-    if !method.bytes().all(is_token_byte) {
+    if method.len() > MAX_METHOD || !method.bytes().all(is_token_byte) {
         return Err(wrong("the method is malformed"));
     }
     let is_http_1_0 = match version {
@@ -152,11 +154,11 @@ fn path_of(target: &str) -> String {
         let start = target.get(..scheme.len())?;
         start.eq_ignore_ascii_case(scheme).then(|| &target[scheme.len()..])
     });
-    let path = match after_scheme {
-        Some(rest) => rest.find('/').map_or("/", |at| &rest[at..]),
-        None => target,
-    };
-    path.split(['?', '#']).next().unwrap_or_default().to_owned()
+    let without_query = |text: &'_ str| text.split(['?', '#']).next().unwrap_or_default().to_owned();
+    match after_scheme.map(without_query) {
+        Some(rest) => rest.find('/').map_or("/", |at| &rest[at..]).to_owned(),
+        None => without_query(target),
+    }
 }
 
 type HeaderField<'a> = (&'a str, &'a [u8]);
@@ -225,6 +227,7 @@ mod tests {
             ("/api/x?y=1#z", "/api/x", false),
             ("http://host:80/api/x?y", "/api/x", false),
             ("HTTP://host", "/", false),
+            ("http://host?/api/x", "/", false),
             ("*", "*", false),
             ("/api /face-recognition/demo/CALL_FN", "/api /face-recognition/demo/CALL_FN", true),
         ] {

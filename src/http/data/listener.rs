@@ -91,6 +91,7 @@ pub async fn accept(
     let limiter = Arc::new(ConnectionLimiter::default());
     let max_connections = connection_limit::of_descriptors();
     let mut turn = 0usize;
+    let mut is_exhausted = false;
     loop {
         tokio::select! {
             Some(ListenerCommand { listener: fault, in_force }) = commands.recv() => match fault {
@@ -107,11 +108,17 @@ pub async fn accept(
             },
             accepted = listener.accept() => match accepted {
                 Ok(accepted) => {
+                    is_exhausted = false;
                     turn = turn.wrapping_add(1);
                     hand_over(accepted, &workers[turn % workers.len()], &limiter, max_connections, app);
                 }
                 // Out of descriptors: accepting at once again would only burn the processor.
-                Err(_) => tokio::time::sleep(RETRY_PAUSE).await,
+                Err(error) => {
+                    if !std::mem::replace(&mut is_exhausted, true) {
+                        app.observer.warned(&format!("the endpoint cannot accept connections: {error}"));
+                    }
+                    tokio::time::sleep(RETRY_PAUSE).await;
+                }
             },
         }
     }
@@ -142,7 +149,7 @@ fn hand_over(
     }
 }
 
-/// Waits until `time` is over. Who asks meanwhile asks for the same: it is in force.
+/// Waits until `time` is over. A fault that is asked for meanwhile joins the one in force.
 async fn until_over(time: impl Future<Output = ()>, commands: &mut UnboundedReceiver<ListenerCommand>) {
     let mut time = pin!(time);
     loop {
@@ -159,7 +166,11 @@ async fn close_all(listener: &TcpListener, time: impl Future<Output = ()> + Unpi
     loop {
         tokio::select! {
             () = &mut time => return,
-            accepted = listener.accept() => drop(accepted),
+            accepted = listener.accept() => {
+                if accepted.is_err() {
+                    tokio::time::sleep(RETRY_PAUSE).await;
+                }
+            }
         }
     }
 }
