@@ -11,6 +11,7 @@ use socket2::SockRef;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
 
+use super::memory::release_idle_memory;
 use crate::http::admin;
 use crate::http::data::listener::{self, Worker};
 use crate::http::state::{AppState, ListenerCommand, MAX_WAITS};
@@ -73,6 +74,7 @@ impl Servers {
             _ = listener::accept(listener, &workers, listener_commands, &shared) => {}
             _ = stopped => {}
             () = shared.shutdown.notified() => {}
+            () = release_idle_memory(&shared) => {}
         }
         shared.stopping.send_replace(true);
         let mut in_flight = shared.in_flight.subscribe();

@@ -13,8 +13,10 @@ use super::head::{BodyFraming, Head};
 use super::socket::Socket;
 use crate::state::timer::Timer;
 
-/// How much a body's buffer grows at first; later it doubles.
-const FIRST_GROWTH: usize = 64 << 10;
+/// How much a body's buffer grows at first, and by how many times what has arrived later. Room that nothing has arrived in costs no memory,
+/// and each growth copies the body.
+const FIRST_GROWTH: usize = 256 << 10;
+const GROWTH: usize = 8;
 
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
@@ -63,7 +65,7 @@ impl<S: Socket> Connection<S> {
         while body.len() < length {
             let left = length - body.len();
             if body.len() == body.capacity() {
-                body.reserve_exact(body.len().max(FIRST_GROWTH).min(left));
+                body.reserve_exact((GROWTH * body.len()).max(FIRST_GROWTH).min(left));
             }
             let room = body.capacity() - body.len();
             match self.socket.read_buf(&mut (&mut body).limit(left.min(room))).await {

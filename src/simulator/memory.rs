@@ -1,0 +1,43 @@
+//! Returns memory to the operating system while the server is idle: after a thousand bodies of a megabyte, glibc would keep a gigabyte.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crate::http::state::AppState;
+
+/// How often to look whether the server is idle.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Number of releases after activity: connections take a while to close after their last request.
+const RELEASES: u32 = 4;
+
+/// Max new connections and requests per [`CHECK_INTERVAL`] for a release. Above it, the next requests would allocate it again.
+const MAX_ACTIVITY: u64 = 20;
+
+/// Releases memory after activity, once few requests arrive and none is in flight. Never returns: the server drops it when it stops.
+pub(super) async fn release_idle_memory(app: &AppState) {
+    let (mut last, mut remaining) = (0, 0);
+    loop {
+        tokio::time::sleep(CHECK_INTERVAL).await;
+        let total = app.engine.journal.count() + app.connections.load(Ordering::Relaxed);
+        let new = total - last;
+        last = total;
+        if new > 0 {
+            remaining = RELEASES;
+        }
+        if remaining > 0 && new <= MAX_ACTIVITY && *app.in_flight.borrow() == 0 {
+            trim_heap();
+            remaining -= 1;
+        }
+    }
+}
+
+/// Returns the allocator's free memory to the operating system.
+#[allow(unsafe_code, reason = "the allocator's own function, which only C declares")]
+fn trim_heap() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: `malloc_trim` takes no pointer and may be called at any time from any thread.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
