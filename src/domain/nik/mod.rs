@@ -10,7 +10,7 @@
 //! There is no check digit. A NIK is for life: it keeps the region codes that were valid when it was issued. Details: `docs/nik.md`.
 //!
 //! ```
-//! use dukcapil_fr_sim::domain::nik::{self, NikContext, Sex};
+//! use dukcapil_fr_sim::nik::{self, NikContext, Sex};
 //!
 //! let context = NikContext { today: jiff::civil::date(2026, 11, 21), min_age: 17 };
 //! let reading = nik::read("3174055708909990", &context)?;
