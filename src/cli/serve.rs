@@ -19,6 +19,7 @@ use crate::base::size::Size;
 use crate::domain::policy::PolicySpec;
 use crate::keys::KEY_BITS;
 use crate::protocol::Layout;
+use crate::simulator::memory;
 use crate::state::clock::ClockStart;
 use crate::{Builder, Simulator};
 
@@ -143,6 +144,7 @@ fn serve(args: ServeArgs, console: &Arc<Console>) -> Result<ExitCode, Failure> {
     let signals = Signals::listen().map_err(system_error)?;
     // A thousand hanging connections need a thousand descriptors. If this fails, the system's limit applies.
     let _ = rlimit::increase_nofile_limit(u64::MAX);
+    memory::keep_large_blocks();
     let simulator = builder(args, directory.clone(), Arc::clone(console) as _)?.start_blocking()?;
     console.banner(&simulator, directory.as_deref(), &keys);
     announce(&simulator, log, port_file.as_deref())?;

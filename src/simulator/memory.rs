@@ -1,4 +1,5 @@
-//! Returns memory to the operating system while the server is idle: after a thousand bodies of a megabyte, glibc would keep a gigabyte.
+//! What the allocator keeps: memory of bodies is used again under load, and returned to the operating system while the server is idle. By
+//! default glibc takes each large body from the system and zeroes it anew, or keeps a gigabyte after a thousand bodies of a megabyte.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -29,6 +30,17 @@ pub(super) async fn release_idle_memory(app: &AppState) {
             trim_heap();
             remaining -= 1;
         }
+    }
+}
+
+/// Makes the allocator keep large blocks for the next body. For the whole process, so only a program may call it, not a library.
+#[allow(unsafe_code, reason = "the allocator's own function, which only C declares")]
+pub fn keep_large_blocks() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: `mallopt` takes no pointer and may be called at any time from any thread.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, 32 << 20);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, 64 << 20);
     }
 }
 

@@ -3,7 +3,7 @@
 mod builder;
 mod error;
 mod file_watch;
-mod memory;
+pub mod memory;
 mod servers;
 pub mod setup;
 pub mod testing;
