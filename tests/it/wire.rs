@@ -646,3 +646,19 @@ fn after_any_rude_clients_nothing_is_in_flight() {
     }
     eventually("served", || sim.call("sample-6014", "{}").code() == "6014");
 }
+
+#[test]
+fn a_large_body_waits_for_its_turn_beside_the_thread_that_serves_others() {
+    let sim = Sim::with(|builder| builder.workers(1));
+    let app = sim.0.app_state();
+    // As if another large photo were being decoded: there is one permit, because there is one thread.
+    let permit = app.evaluations.try_acquire().unwrap();
+    assert_eq!(app.evaluations.available_permits(), 0);
+    let large = format!("{{\"image\":\"{}\"}}", "x".repeat(300 << 10));
+    let mut waiting = sent(sim.address(), post("sample-6018", "1.1", "", &large));
+    eventually("the large body is admitted", || sim.admin("GET", "/ready", "").1["in_flight"] == 1);
+    assert_eq!(sim.call("sample-6014", "{}").code(), "6014", "the only thread serves others meanwhile");
+    assert_eq!(sim.admin("GET", "/ready", "").1["in_flight"], 1, "and the large one still waits");
+    drop(permit);
+    assert_eq!(read_answers(&mut waiting, 1)[0].code(), "6018");
+}
