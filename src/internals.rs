@@ -28,6 +28,10 @@ pub mod protocol {
     pub use crate::protocol::{Body, Candidate, Code, Field, OUTCOMES, Outcome, body, encoding};
 }
 
+pub mod simulator {
+    pub use crate::simulator::memory;
+}
+
 pub mod state {
     pub use crate::state::{
         clock, customers, evidence_cache, face_matcher, journal, observer, timer, worker_pool,

@@ -27,6 +27,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use dukcapil_fr_sim::internals::keys::{self, PrivateKey};
+use dukcapil_fr_sim::internals::simulator::memory;
 use dukcapil_fr_sim::{Simulator, StartError};
 
 use bodies::Bodies;
@@ -81,20 +82,9 @@ fn microseconds(time: Duration) -> String {
     format!("{:.1} us", time.as_secs_f64() * 1e6)
 }
 
-/// Makes glibc keep freed memory. By default it returns large blocks to the system at once. The bare handler would then take three times
-/// as long for a megabyte, and the ratio would look too good.
-#[allow(unsafe_code, reason = "a call of the C library, where there is one")]
-fn keep_memory() {
-    #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    // SAFETY: `mallopt` takes no pointers and may be called at any time from any thread.
-    unsafe {
-        libc::mallopt(libc::M_MMAP_THRESHOLD, 32 << 20);
-        libc::mallopt(libc::M_TRIM_THRESHOLD, 64 << 20);
-    }
-}
-
 fn main() -> Result<(), StartError> {
-    keep_memory();
+    // As `serve` does. It holds for the bare handler too: otherwise the ratio would look too good.
+    memory::keep_large_blocks();
     let seconds = argument("--seconds").and_then(|text| text.parse().ok()).unwrap_or(5.0);
     let bench = Bench::start(Duration::from_secs_f64(seconds / ROUNDS as f64))?;
     println!(

@@ -8,9 +8,7 @@ use std::time::Duration;
 
 use dukcapil_fr_sim::internals::http::admin::{Removed, requests, verify, wait};
 use dukcapil_fr_sim::internals::http::api_error;
-use dukcapil_fr_sim::internals::state::journal::{
-    AnswerRecord, Elapsed, Entry, EntryState, RequestMarks, RequestRecord,
-};
+use dukcapil_fr_sim::internals::state::journal::{Entry, RequestMarks};
 use schemars::schema_for;
 use serde_json::{Value, json};
 
@@ -330,24 +328,8 @@ fn a_reconnected_reader_resumes_at_its_last_event() {
 
 /// Returns an entry without a request.
 fn entry(customer_id: &str) -> Entry {
-    Entry {
-        id: 0,
-        at: "2026-11-21T03:00:00Z".parse().unwrap(),
-        customer_id: Some(customer_id.to_owned()),
-        methode: String::new(),
-        connection: 1,
-        ordinal: None,
-        state: EntryState::default(),
-        request: RequestRecord::default(),
-        findings: Vec::new(),
-        warnings: Vec::new(),
-        rule: None,
-        rules: Vec::new(),
-        delay: None,
-        fault: None,
-        answer: AnswerRecord::default(),
-        elapsed_us: Elapsed::default(),
-    }
+    let blank = Entry::blank("2026-11-21T03:00:00Z".parse().unwrap());
+    Entry { customer_id: Some(customer_id.to_owned()), connection: 1, ..blank }
 }
 
 #[test]

@@ -33,6 +33,15 @@ pub enum BodyError {
     TooSlow,
 }
 
+impl From<ChunkError> for BodyError {
+    fn from(error: ChunkError) -> BodyError {
+        match error {
+            ChunkError::Malformed => BodyError::Malformed,
+            ChunkError::TooLarge => BodyError::TooLarge,
+        }
+    }
+}
+
 impl<S: Socket> Connection<S> {
     /// Tells a client that waits for it that its body is wanted.
     ///
@@ -79,11 +88,8 @@ impl<S: Socket> Connection<S> {
     async fn read_chunks(&mut self, max_bytes: usize) -> Result<Vec<u8>, BodyError> {
         let (mut decoder, mut body) = (ChunkDecoder::default(), Vec::new());
         loop {
-            match decoder.decode(&mut self.buffer, &mut body, max_bytes) {
-                Ok(true) => return Ok(body),
-                Ok(false) => {}
-                Err(ChunkError::Malformed) => return Err(BodyError::Malformed),
-                Err(ChunkError::TooLarge) => return Err(BodyError::TooLarge),
+            if decoder.decode(&mut self.buffer, &mut body, max_bytes)? {
+                return Ok(body);
             }
             if !matches!(self.fill().await, Ok(1..)) {
                 return Err(BodyError::Ended);
@@ -117,11 +123,7 @@ impl<S: Socket> Connection<S> {
                     body.extend_from_slice(&piece);
                     body.len() == length
                 }
-                None => match decoder.decode(&mut self.buffer, &mut body, max_bytes) {
-                    Ok(is_complete) => is_complete,
-                    Err(ChunkError::Malformed) => return Err(BodyError::Malformed),
-                    Err(ChunkError::TooLarge) => return Err(BodyError::TooLarge),
-                },
+                None => decoder.decode(&mut self.buffer, &mut body, max_bytes)?,
             };
             let came = body.len() - before;
             if came > 0 {
