@@ -1,20 +1,26 @@
-//! The log of `serve` on stderr: a banner, then one line per request, as text or JSON. Coloured on a terminal only.
+//! The log of `serve` on stderr: a banner, then one line per request, as text or JSON, and a summary at the end.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
-use anstyle::{AnsiColor, Style};
+use anstyle::Style;
 use clap::ValueEnum;
-use serde_json::json;
+use parking_lot::Mutex;
+use serde_json::{Value, json};
 
+use super::entry_line::{DIM, EntryLine, LineStyle, wrap};
 use super::log::Log;
 use super::terminal;
+use super::throttle::{OutcomeCounts, Throttle, listed};
 use crate::base::time;
-use crate::config::Problem;
+use crate::config::{Fixtures, Problem};
+use crate::domain::customer::Account;
 use crate::keys::KeyOrigin;
 use crate::simulator::Simulator;
-use crate::state::journal::{Entry, State};
+use crate::state::journal::Entry;
 use crate::state::observer::Observer;
 
 /// Format of the log.
@@ -30,15 +36,22 @@ pub struct Console {
     format: LogFormat,
     verbose: bool,
     quiet: bool,
-    colour: bool,
+    is_terminal: bool,
     log: Log,
+    summary: Mutex<RunSummary>,
 }
 
-const DIM: Style = Style::new().dimmed();
+/// What the summary at the end has.
+#[derive(Debug, Default)]
+struct RunSummary {
+    requests: OutcomeCounts,
+    faults: OutcomeCounts,
+}
+
 const BOLD: Style = Style::new().bold();
-const GREEN: Style = AnsiColor::Green.on_default();
-const YELLOW: Style = AnsiColor::Yellow.on_default();
-const RED: Style = AnsiColor::Red.on_default();
+
+/// Width of the banner on a terminal of unknown width, and of any other output.
+const BANNER_WIDTH: usize = 100;
 
 impl Console {
     pub fn new(format: LogFormat, verbose: bool, quiet: bool) -> io::Result<Console> {
@@ -46,8 +59,39 @@ impl Console {
             LogFormat::Text => |lines| format!("{lines} log lines dropped: stderr is read too slowly"),
             LogFormat::Json => |lines| json!({ "event": "dropped", "lines": lines }).to_string(),
         };
-        let log = Log::start(terminal::stderr(), dropped)?;
-        Ok(Console { format, verbose, quiet, colour: terminal::is_colourful(), log })
+        let is_terminal = terminal::stderr_is_terminal();
+        let is_throttled = is_terminal && !verbose && format == LogFormat::Text;
+        let log = Log::start(terminal::stderr(), dropped, is_throttled.then(Throttle::default))?;
+        Ok(Console { format, verbose, quiet, is_terminal, log, summary: Mutex::default() })
+    }
+
+    /// Returns whether the log goes to a terminal.
+    pub fn is_terminal(&self) -> bool {
+        self.is_terminal
+    }
+
+    /// Prints the summary of all requests with the seed that repeats the run.
+    pub fn summarize(&self, seed: u64) {
+        let summary = self.summary.lock();
+        let RunSummary { requests, faults } = &*summary;
+        let total: u64 = requests.values().sum();
+        match self.format {
+            _ if self.quiet => {}
+            LogFormat::Json => self.log.write(
+                json!({ "event": "stopped", "requests": requests, "faults": faults, "seed": seed })
+                    .to_string(),
+            ),
+            LogFormat::Text => {
+                let requests = if total == 0 {
+                    "no requests".to_owned()
+                } else {
+                    format!("{total} requests: {}", listed(requests))
+                };
+                let faults =
+                    if faults.is_empty() { String::new() } else { format!("; faults: {}", listed(faults)) };
+                self.log.write(format!("stopped: {requests}{faults}; seed {seed}"));
+            }
+        }
     }
 
     /// Flushes the log. Stops waiting when nobody reads stderr.
@@ -55,15 +99,13 @@ impl Console {
         self.log.end();
     }
 
-    /// Prints addresses, key, fixtures and a first request to try.
+    /// Prints addresses, account, key and customers, and a first request to try.
     pub fn banner(&self, simulator: &Simulator, fixtures: Option<&Path>, keys: &Path) {
         if self.quiet {
             return;
         }
         let loaded = simulator.engine().fixtures();
         let url = simulator.url();
-        let path =
-            format!("{}{}", url, loaded.prefixes.first().map_or("", String::as_str).replace(' ', "%20"));
         let origin = if simulator.key_origin() == Some(KeyOrigin::Generated) { "new" } else { "loaded" };
         let source =
             fixtures.map_or("built-in".to_owned(), |path| format!("built-in, and {}", path.display()));
@@ -74,85 +116,130 @@ impl Console {
                 "customers": customers, "key_bits": loaded.keys.server().bits(), "fixtures": source,
             }).to_string());
         }
-        let customers = loaded.customers.keys().map(String::as_str).collect::<Vec<_>>().join(" ");
+        let style = self.style();
+        let path = format!("{url}{}", loaded.prefixes.first().map_or("", String::as_str).replace(' ', "%20"));
         let mut text =
-            format!("\n  {}\n\n", self.paint(BOLD, concat!("dukcapil-fr-sim ", env!("CARGO_PKG_VERSION"))));
+            format!("\n  {}\n\n", style.paint(BOLD, concat!("dukcapil-fr-sim ", env!("CARGO_PKG_VERSION"))));
+        let column = 12;
+        let width = style.width.unwrap_or(BANNER_WIDTH).saturating_sub(column);
+        let wrapped = |text: &str| wrap(text, width).join(&format!("\n{}", " ".repeat(column)));
         for (name, value) in [
             ("endpoint", format!("{path}/demo/CALL_FN")),
+            ("account", account_of_demo(&loaded)),
             ("admin", simulator.admin_url().unwrap_or_else(|| "off".to_owned())),
             ("key", format!("{}/public.pem, RSA {}, {origin}", keys.display(), loaded.keys.server().bits())),
             ("fixtures", source),
-            ("customers", wrapped(&customers, 12)),
-            ("try", format!("curl -sd '{{}}' {path}/sample-6018/CALL_FN")),
+            ("customers", wrapped(&grouped(loaded.customers.keys().map(String::as_str)))),
+            ("try", try_command(&url, simulator.admin_url().as_deref(), keys)),
+            ("stop", "Ctrl-C".to_owned()),
         ] {
             // Writing to a String cannot fail.
-            let _ = writeln!(text, "  {} {value}", self.paint(DIM, &format!("{name:<9}")));
+            let _ = writeln!(text, "  {} {value}", style.paint(DIM, &format!("{name:<9}")));
         }
         self.log.write(text);
     }
 
-    fn text_of(&self, entry: &Entry) -> String {
-        let time = time::rfc3339_millis(entry.at);
-        let time = time.get(11..23).unwrap_or_default();
-        let answer = &entry.answer;
-        let code = answer.code.as_ref().map_or_else(
-            || answer.status.map_or("-".to_owned(), |status| format!("HTTP {status}")),
-            ToString::to_string,
-        );
-        let style = match answer.code.as_ref().map(crate::protocol::Code::as_str) {
-            Some("6018") => GREEN,
-            Some(code) if code.starts_with('6') => YELLOW,
-            _ => RED,
-        };
-        let transaction = entry.request.transaction_id.as_deref().map_or_else(|| "-".to_owned(), plain);
-        let aborted =
-            if entry.state.get() == State::Aborted { "  (aborted: the connection closed first)" } else { "" };
-        let mut line = format!(
-            "{}  {:<14} {transaction:<20} {}  {}  {}{aborted}",
-            self.paint(DIM, time),
-            entry.customer_id.as_deref().map_or_else(|| "-".to_owned(), plain),
-            self.paint(style, &code),
-            plain(&answer.reason),
-            self.paint(DIM, &duration(entry.elapsed_us.micros())),
-        );
-        if self.verbose {
-            let hints = answer.hint.iter().map(|hint| format!("hint: {hint}"));
-            let warnings = entry.warnings.iter().map(|warning| format!("warning: {}", warning.message));
-            for more in hints.chain(warnings) {
-                let _ = write!(line, "\n              {}", self.paint(DIM, &plain(&more)));
-            }
+    fn style(&self) -> LineStyle {
+        LineStyle {
+            width: terminal::stderr_width().filter(|_| self.is_terminal),
+            is_colourful: terminal::is_colourful(),
+            is_verbose: self.verbose,
         }
-        line
     }
 
-    /// Returns the entry as JSON, with the journal's field names.
-    fn json_of(&self, entry: &Entry) -> serde_json::Value {
-        let mut line = json!({
-            "event": "request", "id": entry.id, "at": time::rfc3339_millis(entry.at), "customer_id": entry.customer_id,
-            "transaction_id": entry.request.transaction_id, "status": entry.answer.status, "code": entry.answer.code,
-            "reason": entry.answer.reason, "state": entry.state, "elapsed_us": entry.elapsed_us,
-        });
-        if self.verbose {
-            line["hint"] = json!(entry.answer.hint);
-            line["warnings"] = json!(entry.warnings);
-        }
-        line
+    /// Writes a line that is not about a request, with its time.
+    fn note(&self, text: &str) {
+        let now = time::rfc3339_millis(jiff::Timestamp::now());
+        let time = now.get(11..23).unwrap_or_default();
+        self.log.write(format!("{} {text}", self.style().paint(DIM, time)));
     }
+}
 
-    fn paint(&self, style: Style, text: &str) -> String {
-        let style = if self.colour { style } else { Style::new() };
-        format!("{style}{text}{style:#}")
+/// Returns the account to try with. Only the built-in one is printed: any other may be a real one.
+fn account_of_demo(fixtures: &Fixtures) -> String {
+    let is_built_in =
+        |account: &Account| account.user_id == "demo-user" && account.password == "demo-password";
+    match fixtures.customers.get("demo") {
+        Some(demo) if is_built_in(&demo.account) => "demo-user / demo-password".to_owned(),
+        _ => "as in customers/demo.toml".to_owned(),
     }
+}
+
+/// Returns the command that sends a first request to this simulator.
+fn try_command(url: &str, admin: Option<&str>, keys: &Path) -> String {
+    let mut command = "dukcapil-fr-sim call".to_owned();
+    if url != "http://127.0.0.1:8080" {
+        let _ = write!(command, " --url {url}");
+    }
+    match admin {
+        Some("http://127.0.0.1:9090") => {}
+        Some(admin) => drop(write!(command, " --admin {admin}")),
+        None => drop(write!(command, " --public-key {}", keys.join("public.pem").display())),
+    }
+    command
+}
+
+/// Lists customers: `demo` first, and those that differ only in a code as one, `always-<code> \u{d7}8`.
+fn grouped<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    const MAX_NAMES: usize = 40;
+    let mut families: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut single = Vec::new();
+    for name in names {
+        let is_code = |code: &str| code.len() == 4 && code.bytes().all(|byte| byte.is_ascii_digit());
+        match name.rsplit_once('-').filter(|(_, code)| is_code(code)) {
+            Some((family, _)) => *families.entry(family).or_default() += 1,
+            None => single.push(name),
+        }
+    }
+    single.sort_by_key(|name| *name != "demo");
+    let more = single.len().saturating_sub(MAX_NAMES);
+    let mut parts: Vec<_> = single.into_iter().take(MAX_NAMES).map(str::to_owned).collect();
+    if more > 0 {
+        parts.push(format!("and {more} more"));
+    }
+    parts.extend(families.iter().map(|(family, count)| format!("{family}-<code> \u{d7}{count}")));
+    parts.join(", ")
+}
+
+/// Returns an entry as a line of JSON, with the journal's field names.
+fn json_of(event: &str, entry: &Entry) -> Value {
+    let sent = entry.sending.sent();
+    json!({
+        "event": event, "id": entry.id, "at": time::rfc3339_millis(entry.at), "customer_id": entry.customer_id,
+        "transaction_id": entry.request.transaction_id, "outcome": entry.delivered(sent).label(),
+        "code": entry.answer.code, "sent": sent, "rule": entry.rule, "fault": entry.fault,
+        "delay_us": entry.delay.as_ref().map(|delay| delay.us), "reason": entry.answer.reason,
+        "hint": entry.answer.hint, "warnings": entry.warnings, "elapsed_us": entry.sending.elapsed_us(),
+    })
 }
 
 impl Observer for Console {
     fn request(&self, entry: &Entry) {
+        let outcome = entry.delivered(entry.sending.sent()).label();
+        {
+            let mut summary = self.summary.lock();
+            *summary.requests.entry(outcome.clone()).or_default() += 1;
+            if let Some(fault) = &entry.fault {
+                *summary.faults.entry(fault.kind.to_owned()).or_default() += 1;
+            }
+        }
         if self.quiet {
             return;
         }
+        let text = match self.format {
+            LogFormat::Text => EntryLine::from(entry).text(&self.style()),
+            LogFormat::Json => json_of("request", entry).to_string(),
+        };
+        self.log.write_request(text, outcome);
+    }
+
+    fn under_way(&self, entry: &Entry, time: Duration) {
         match self.format {
-            LogFormat::Text => self.log.write(self.text_of(entry)),
-            LogFormat::Json => self.log.write(self.json_of(entry).to_string()),
+            _ if self.quiet => {}
+            LogFormat::Text => {
+                self.log.write(EntryLine::from(entry).text_under_way(&self.style(), time));
+            }
+            LogFormat::Json => self.log.write(json_of("under_way", entry).to_string()),
         }
     }
 
@@ -169,7 +256,7 @@ impl Observer for Console {
     fn reloaded(&self, customers: usize) {
         match self.format {
             _ if self.quiet => {}
-            LogFormat::Text => self.log.write(format!("fixtures reloaded: {customers} customers")),
+            LogFormat::Text => self.note(&format!("fixtures reloaded: {customers} customers")),
             LogFormat::Json => {
                 self.log.write(json!({ "event": "reloaded", "customers": customers }).to_string())
             }
@@ -178,7 +265,7 @@ impl Observer for Console {
 
     fn warned(&self, message: &str) {
         match self.format {
-            LogFormat::Text => self.log.write(format!("warning: {message}")),
+            LogFormat::Text => self.note(&format!("warning: {message}")),
             LogFormat::Json => {
                 self.log.write(json!({ "event": "warning", "message": message }).to_string());
             }
@@ -189,7 +276,7 @@ impl Observer for Console {
         match self.format {
             LogFormat::Text => {
                 let list = Problem::list(problems);
-                self.log.write(format!("reload failed: invalid fixtures; the old ones stay active:{list}"));
+                self.note(&format!("reload failed: invalid fixtures; the old ones stay active:{list}"));
             }
             LogFormat::Json => {
                 let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
@@ -199,45 +286,29 @@ impl Observer for Console {
     }
 }
 
-/// Replaces control characters, so that a client's input cannot control the terminal.
-fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{FFFD}' } else { c }).collect()
-}
-
-fn duration(micros: u64) -> String {
-    let millis = micros as f64 / 1000.0;
-    format!("{millis:.1} ms")
-}
-
-/// Wraps a long list of names, with continuation lines indented to a column.
-fn wrapped(text: &str, column: usize) -> String {
-    let mut lines = vec![String::new()];
-    for word in text.split(' ') {
-        let line = lines.last_mut().filter(|line| line.len() + word.len() < 90);
-        match line {
-            Some(line) => {
-                let gap = if line.is_empty() { "" } else { " " };
-                let _ = write!(line, "{gap}{word}");
-            }
-            None => lines.push(word.to_owned()),
-        }
-    }
-    lines.join(&format!("\n{}", " ".repeat(column)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn control_characters_do_not_reach_the_terminal() {
-        assert_eq!(plain("a\x1b[31m\r\nb"), "a\u{FFFD}[31m\u{FFFD}\u{FFFD}b");
+    fn customers_that_differ_in_a_code_are_one() {
+        let names = ["always-5001", "always-6018", "bank-1", "demo", "sample-6018"];
+        assert_eq!(grouped(names.into_iter()), "demo, bank-1, always-<code> \u{d7}2, sample-<code> \u{d7}1");
+        let many: Vec<_> = (0..50).map(|number| format!("c{number:02}")).collect();
+        let text = grouped(many.iter().map(String::as_str));
+        assert!(text.ends_with("c39, and 10 more"), "{text}");
     }
 
     #[test]
-    fn long_lists_are_wrapped_under_their_start() {
-        let text = wrapped(&["customer"; 12].join(" "), 4);
-        assert_eq!(text.lines().count(), 2);
-        assert!(text.lines().nth(1).is_some_and(|line| line.starts_with("    customer")));
+    fn the_command_to_try_reaches_this_simulator() {
+        let keys = Path::new("keys");
+        let admin = Some("http://127.0.0.1:9090");
+        assert_eq!(try_command("http://127.0.0.1:8080", admin, keys), "dukcapil-fr-sim call");
+        assert_eq!(
+            try_command("http://127.0.0.1:1", Some("http://127.0.0.1:2"), keys),
+            "dukcapil-fr-sim call --url http://127.0.0.1:1 --admin http://127.0.0.1:2"
+        );
+        let off = try_command("http://127.0.0.1:8080", None, keys);
+        assert_eq!(off, format!("dukcapil-fr-sim call --public-key {}", keys.join("public.pem").display()));
     }
 }

@@ -8,9 +8,11 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+
+use super::throttle::Throttle;
 
 /// Max queued lines: at most about a megabyte.
 const MAX_QUEUED: usize = 4096;
@@ -39,6 +41,8 @@ struct LogLine {
     /// Number of lines dropped before this one.
     dropped: u64,
     text: String,
+    /// When the line is of a request: its time and its outcome, for the throttle.
+    request: Option<(Instant, String)>,
 }
 
 #[derive(Debug, Default)]
@@ -49,22 +53,28 @@ struct Counts {
 }
 
 impl Log {
-    /// Starts the thread that writes to `out`. `notice` formats the line with the number of dropped lines.
-    pub fn start(out: impl Write + Send + 'static, notice: fn(u64) -> String) -> io::Result<Log> {
-        Log::with_capacity(MAX_QUEUED, out, notice)
+    /// Starts the thread that writes to `out`. `notice` formats the line with the number of dropped lines. With a throttle, lines of requests
+    /// above its rate become summaries.
+    pub fn start(
+        out: impl Write + Send + 'static,
+        notice: fn(u64) -> String,
+        throttle: Option<Throttle>,
+    ) -> io::Result<Log> {
+        Log::with_capacity(MAX_QUEUED, out, notice, throttle)
     }
 
     fn with_capacity(
         capacity: usize,
         mut out: impl Write + Send + 'static,
         notice: fn(u64) -> String,
+        throttle: Option<Throttle>,
     ) -> io::Result<Log> {
         let (queue, lines) = mpsc::sync_channel(capacity);
         let (alive, done) = mpsc::channel();
         let counts = Arc::new(Counts::default());
         let shared = Arc::clone(&counts);
         std::thread::Builder::new().name("frsim-log".to_owned()).spawn(move || {
-            write_all(&lines, &shared, notice, &mut out);
+            write_all(&lines, &shared, notice, throttle, &mut out);
             drop(alive);
         })?;
         Ok(Log { writer: Mutex::new(Some(LogWriter { queue, done })), counts })
@@ -72,9 +82,18 @@ impl Log {
 
     /// Queues a line. Never blocks.
     pub fn write(&self, text: String) {
+        self.queue(text, None);
+    }
+
+    /// Queues the line of a request with this outcome, for the throttle. Never blocks.
+    pub fn write_request(&self, text: String, outcome: String) {
+        self.queue(text, Some((Instant::now(), outcome)));
+    }
+
+    fn queue(&self, text: String, request: Option<(Instant, String)>) {
         let writer = self.writer.lock();
         let Some(LogWriter { queue, .. }) = writer.as_ref() else { return };
-        let line = LogLine { dropped: self.counts.dropped.swap(0, Relaxed), text };
+        let line = LogLine { dropped: self.counts.dropped.swap(0, Relaxed), text, request };
         if let Err(TrySendError::Full(line) | TrySendError::Disconnected(line)) = queue.try_send(line) {
             self.counts.dropped.fetch_add(line.dropped + 1, Relaxed);
         }
@@ -97,7 +116,13 @@ impl Log {
     }
 }
 
-fn write_all(lines: &Receiver<LogLine>, counts: &Counts, notice: fn(u64) -> String, out: &mut impl Write) {
+fn write_all(
+    lines: &Receiver<LogLine>,
+    counts: &Counts,
+    notice: fn(u64) -> String,
+    mut throttle: Option<Throttle>,
+    out: &mut impl Write,
+) {
     let mut write = |text: &str| {
         // Ignores errors: a closed terminal must not stop the endpoint.
         let _ = out.write_all(format!("{text}\n").as_bytes());
@@ -112,15 +137,38 @@ fn write_all(lines: &Receiver<LogLine>, counts: &Counts, notice: fn(u64) -> Stri
                 if dropped > 0 {
                     write(&notice(dropped));
                 }
-                lines.recv().ok()
+                match throttle.as_ref().and_then(Throttle::deadline) {
+                    None => lines.recv().ok(),
+                    Some(deadline) => {
+                        match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                            Ok(line) => Some(line),
+                            Err(RecvTimeoutError::Disconnected) => None,
+                            Err(RecvTimeoutError::Timeout) => {
+                                let summary =
+                                    throttle.as_mut().and_then(|throttle| throttle.roll(Instant::now()));
+                                summary.iter().for_each(|summary| write(summary));
+                                continue;
+                            }
+                        }
+                    }
+                }
             }
         };
-        let Some(line) = line else { return };
+        let Some(line) = line else { break };
         if line.dropped > 0 {
             write(&notice(line.dropped));
         }
-        write(&line.text);
+        let (summary, is_shown) = match (&mut throttle, &line.request) {
+            (Some(throttle), Some((at, outcome))) => throttle.admit(*at, outcome),
+            _ => (None, true),
+        };
+        summary.iter().for_each(|summary| write(summary));
+        if is_shown {
+            write(&line.text);
+        }
     }
+    let summary = throttle.as_mut().and_then(Throttle::flush);
+    summary.iter().for_each(|summary| write(summary));
 }
 
 #[cfg(test)]
@@ -150,7 +198,8 @@ mod tests {
         let (written, read) = mpsc::channel();
         let (opener, open) = mpsc::channel();
         let log =
-            Log::with_capacity(capacity, Gate { written, open }, |count| format!("{count} dropped")).unwrap();
+            Log::with_capacity(capacity, Gate { written, open }, |count| format!("{count} dropped"), None)
+                .unwrap();
         (log, read, opener)
     }
 

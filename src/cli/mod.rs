@@ -6,6 +6,7 @@ mod client;
 mod completions;
 mod console;
 mod encrypt;
+mod entry_line;
 mod environment;
 mod explain;
 mod healthcheck;
@@ -18,6 +19,7 @@ mod schema;
 mod secret;
 mod serve;
 mod terminal;
+mod throttle;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

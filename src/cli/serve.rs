@@ -148,8 +148,10 @@ fn serve(args: ServeArgs, console: &Arc<Console>) -> Result<ExitCode, Failure> {
     let simulator = builder(args, directory.clone(), Arc::clone(console) as _)?.start_blocking()?;
     console.banner(&simulator, directory.as_deref(), &keys);
     announce(&simulator, log, port_file.as_deref())?;
-    runtime.block_on(signals.wait(&simulator));
+    runtime.block_on(signals.wait(&simulator, console.is_terminal()));
+    let seed = simulator.engine().seed();
     simulator.stop();
+    console.summarize(seed);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -233,14 +235,19 @@ impl Signals {
         })
     }
 
-    async fn wait(mut self, simulator: &Simulator) {
+    /// Waits for the end. SIGHUP reloads the fixtures; in a terminal it means that the terminal is closed, and ends the program: an orphan
+    /// would hold the ports.
+    async fn wait(mut self, simulator: &Simulator, in_terminal: bool) {
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => return,
                 _ = self.interrupt.recv() => return,
                 () = simulator.stopping() => return,
-                // The observer, which is the console, logs the result.
-                _ = self.hangup.recv() => drop(simulator.reload()),
+                _ = self.hangup.recv() => match in_terminal {
+                    true => return,
+                    // The observer, which is the console, logs the result.
+                    false => drop(simulator.reload()),
+                },
             }
         }
     }
@@ -255,7 +262,7 @@ impl Signals {
         Ok(Signals)
     }
 
-    async fn wait(self, simulator: &Simulator) {
+    async fn wait(self, simulator: &Simulator, _in_terminal: bool) {
         tokio::select! {
             _ = tokio::signal::ctrl_c() => {}
             () = simulator.stopping() => {}

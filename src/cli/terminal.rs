@@ -1,7 +1,7 @@
 //! Writes to stdout and stderr. No other module of the command line does.
 
 use std::fmt::Display;
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
 
 use anstream::{AutoStream, ColorChoice};
 
@@ -35,4 +35,23 @@ pub fn stderr() -> io::Stderr {
 /// Returns whether output to stderr may be coloured: it is a terminal, unless `NO_COLOR`, `CLICOLOR` or `CLICOLOR_FORCE` say otherwise.
 pub fn is_colourful() -> bool {
     AutoStream::choice(&stderr()) != ColorChoice::Never
+}
+
+/// Returns whether stderr is a terminal.
+pub fn stderr_is_terminal() -> bool {
+    stderr().is_terminal()
+}
+
+/// Returns the width of the terminal that stderr is, in columns.
+pub fn stderr_width() -> Option<usize> {
+    terminal_size::terminal_size_of(stderr())
+        .map(|(width, _)| usize::from(width.0))
+        .filter(|width| *width > 0)
+}
+
+/// Returns the width of the terminal that stdout is, in columns.
+pub fn stdout_width() -> Option<usize> {
+    terminal_size::terminal_size_of(io::stdout())
+        .map(|(width, _)| usize::from(width.0))
+        .filter(|width| *width > 0)
 }

@@ -1,5 +1,6 @@
 //! Domain logic of the endpoint, as pure functions over values: no clock, no file, no lock, no socket, no global randomness.
 
+pub mod announced;
 pub mod answer;
 pub mod capacity;
 pub mod checks;

@@ -11,8 +11,9 @@ use crate::domain::capacity::Availability;
 use crate::domain::checks::{self, CheckInput, Finding};
 use crate::domain::customer::Customer;
 use crate::domain::evidence::{Credential, Evidence, Photo};
+use crate::domain::faults::Upload;
 use crate::domain::http_answer::HttpAnswer;
-use crate::domain::policy::Policy;
+use crate::domain::policy::{Check, Policy};
 use crate::domain::quota::QuotaView;
 use crate::domain::rules::{Facts, Reply, RuleEffects};
 use crate::domain::{matcher, warnings};
@@ -54,6 +55,14 @@ impl Engine {
     }
 }
 
+/// Says of a body that a rule left unread what it is: not an empty one.
+fn name_unread_body(findings: &mut [Finding]) {
+    for finding in findings.iter_mut().filter(|finding| finding.check == Check::Parameters) {
+        finding.reason = "the body was not read: a rule answers before it".into();
+        finding.hint = None;
+    }
+}
+
 impl Evaluation<'_> {
     fn run(&self) -> Verdict {
         let mut effects = self.admission.effects.clone();
@@ -62,7 +71,10 @@ impl Evaluation<'_> {
         }
         let evidence = self.evidence();
         let input = self.check_input(&evidence);
-        let findings = checks::assess(&input);
+        let mut findings = checks::assess(&input);
+        if self.admission.upload() == Some(Upload::Unread) {
+            name_unread_body(&mut findings);
+        }
         let candidates = self.candidates(&input, &findings);
         let similar = self.similar(input.photo());
         let asked = self.asked(self.facts(input.photo(), &similar), effects);

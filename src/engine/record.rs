@@ -71,12 +71,13 @@ impl Engine {
         admission: &Admission,
         status: Option<u16>,
         reason: &str,
+        hint: Option<String>,
     ) -> Arc<Entry> {
         let reason = redactor(admission.customer(), self.shows_nik()).message(reason).into_owned();
         let effects = &admission.effects;
-        let fault = effects.fault.as_ref().map(|(fault, rule)| FaultRecord::new(fault.name(), rule));
+        let fault = effects.fault.as_ref().map(|(fault, rule)| FaultRecord::new(fault.kind(), rule));
         let entry = Entry {
-            answer: AnswerRecord { status, reason, ..AnswerRecord::default() },
+            answer: AnswerRecord { status, reason, hint, ..AnswerRecord::default() },
             rule: effects.firings.first().map(|firing| firing.rule.clone()),
             rules: effects.firings.clone(),
             fault,

@@ -143,6 +143,6 @@ impl Verdict {
 
     pub(super) fn fault_record(&self) -> Option<FaultRecord> {
         let ((fault, rule), plan) = (self.effects.fault.as_ref()?, self.plan.as_ref()?);
-        Some(FaultRecord { note: plan.note.clone(), ..FaultRecord::new(fault.name(), rule) })
+        Some(FaultRecord { note: plan.note.clone(), ..FaultRecord::new(fault.kind(), rule) })
     }
 }

@@ -15,12 +15,14 @@ pub struct Timeouts {
     pub head: Duration,
     /// For a request's body.
     pub body: Duration,
+    /// Until the observer is told that a request is under way.
+    pub notice: Duration,
 }
 
 impl Default for Timeouts {
     fn default() -> Timeouts {
         // 75 seconds idle, as proxies commonly do; ten megabytes within five minutes need 35 kB a second.
-        let [idle, head, body] = [75, 30, 300].map(Duration::from_secs);
-        Timeouts { idle, head, body }
+        let [idle, head, body, notice] = [75, 30, 300, 1].map(Duration::from_secs);
+        Timeouts { idle, head, body, notice }
     }
 }

@@ -1,7 +1,7 @@
 //! Metrics in the OpenMetrics text format, for Prometheus. One registry per simulator, so several run in one process.
 //!
 //! Label cardinality is bounded, because clients choose the values: 200 customers, then `other`; `unknown` for an unknown customer id;
-//! the codes of the outcome table, then `other`.
+//! the codes of the outcome table, then `other`; HTTP statuses.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -17,9 +17,9 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::journal::{Entry, Usage};
+use super::journal::{Delivered, Entry, Sent, Usage};
 use super::timing::StageTimes;
-use crate::protocol::{Code, Outcome};
+use crate::protocol::Outcome;
 
 /// Media type of [`Metrics::scrape`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -36,7 +36,7 @@ const BUCKETS: [f64; 18] = [
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct AnswerLabels {
     customer: String,
-    code: &'static str,
+    outcome: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -135,7 +135,11 @@ impl Default for Metrics {
         };
         let build = Info::new(BuildLabels { version: env!("CARGO_PKG_VERSION") });
         registry.register("build", "Build information", build);
-        registry.register("requests", "Requests by customer and code", metrics.requests.clone());
+        registry.register(
+            "requests",
+            "Requests by customer and outcome: the code, http_STATUS, rst, fin, or none when the client left",
+            metrics.requests.clone(),
+        );
         registry.register("faults", "Faults by kind", metrics.faults.clone());
         registry.register_with_unit(
             "answer",
@@ -216,10 +220,11 @@ fn gauge_value(number: u64) -> i64 {
 }
 
 impl Metrics {
-    /// Records a request that ended after `elapsed`.
-    pub fn record(&self, entry: &Entry, elapsed: Duration) {
+    /// Records a request of which `sent` left the socket, after `elapsed`.
+    pub fn record(&self, entry: &Entry, sent: Sent, elapsed: Duration) {
         let customer = self.customer_label(entry);
-        self.requests.get_or_create(&AnswerLabels { customer, code: code_label(entry) }).inc();
+        let outcome = outcome_label(&entry.delivered(sent));
+        self.requests.get_or_create(&AnswerLabels { customer, outcome }).inc();
         self.answers.observe(elapsed.as_secs_f64());
         if let Some(kind) = fault_label(entry) {
             self.faults.get_or_create(&FaultLabels { kind }).inc();
@@ -259,10 +264,12 @@ impl Metrics {
     }
 }
 
-/// Returns the code label: a documented code, `other` for a custom code of a rule, `none` without a code.
-fn code_label(entry: &Entry) -> &'static str {
-    let known = |code: &Code| Outcome::find(code).map_or("other", |outcome| outcome.code);
-    entry.answer.code.as_ref().map_or("none", known)
+/// Returns the outcome label: a documented code, `other` for a custom code of a rule, `http_502`, `rst`, `fin`, or `none`.
+fn outcome_label(delivered: &Delivered) -> String {
+    match delivered {
+        Delivered::Code(code) => Outcome::find(code).map_or("other", |outcome| outcome.code).to_owned(),
+        other => other.label(),
+    }
 }
 
 fn fault_label(entry: &Entry) -> Option<&'static str> {
@@ -277,10 +284,13 @@ impl fmt::Debug for Metrics {
 
 #[cfg(test)]
 mod tests {
-    use crate::state::journal::FaultRecord;
-
     use super::*;
+    use crate::domain::faults::FaultKind;
+    use crate::protocol::Code;
     use crate::state::journal::tests::entry;
+    use crate::state::journal::{FaultRecord, SentEnd};
+
+    const COMPLETE: Sent = Sent { status: Some(200), bytes: 900, end: SentEnd::Complete };
 
     fn scrape(metrics: &Metrics) -> String {
         metrics.scrape(&Snapshot::default())
@@ -290,13 +300,14 @@ mod tests {
     fn label_cardinality_is_bounded() {
         let metrics = Metrics::default();
         for number in 0..MAX_CUSTOMERS + 50 {
-            metrics.record(&entry(&format!("c{number}"), Code::FOUND), Duration::ZERO);
+            metrics.record(&entry(&format!("c{number}"), Code::FOUND), COMPLETE, Duration::ZERO);
         }
         for number in 0..100 {
             let code = Code::new(&format!("X{number}")).unwrap();
-            metrics.record(&entry("c0", code), Duration::ZERO);
+            metrics.record(&entry("c0", code), COMPLETE, Duration::ZERO);
             metrics.record(
                 &Entry { ordinal: None, ..entry(&format!("u{number}"), Code::ACCOUNT) },
+                COMPLETE,
                 Duration::ZERO,
             );
         }
@@ -304,25 +315,37 @@ mod tests {
         let series = text.lines().filter(|line| line.starts_with("frsim_requests_total")).count();
         assert_eq!(series, MAX_CUSTOMERS + 3, "one per customer, and three shared");
         for line in [
-            r#"frsim_requests_total{customer="c0",code="6018"} 1"#,
-            r#"frsim_requests_total{customer="other",code="6018"} 50"#,
-            r#"frsim_requests_total{customer="c0",code="other"} 100"#,
-            r#"frsim_requests_total{customer="unknown",code="5001"} 100"#,
+            r#"frsim_requests_total{customer="c0",outcome="6018"} 1"#,
+            r#"frsim_requests_total{customer="other",outcome="6018"} 50"#,
+            r#"frsim_requests_total{customer="c0",outcome="other"} 100"#,
+            r#"frsim_requests_total{customer="unknown",outcome="5001"} 100"#,
         ] {
             assert!(text.lines().any(|known| known == line), "no {line} in {text}");
         }
     }
 
     #[test]
-    fn faults_are_counted_by_kind_and_an_answer_without_a_code_as_none() {
+    fn requests_are_counted_by_what_was_sent_and_faults_by_kind() {
         let metrics = Metrics::default();
-        let mut hanging = entry("demo", Code::FOUND);
-        hanging.fault = Some(FaultRecord::new("hang", "h"));
-        hanging.answer.code = None;
-        metrics.record(&hanging, Duration::ZERO);
+        let fault = |kind| Some(FaultRecord::new(FaultKind::find(kind).unwrap(), "f"));
+        for (kind, status, end) in [
+            (Some("hang"), None, SentEnd::None),
+            (Some("reset"), None, SentEnd::Rst),
+            (Some("truncate"), Some(200), SentEnd::Fin),
+            (Some("gateway_page"), Some(502), SentEnd::Complete),
+            (Some("dribble"), Some(200), SentEnd::Complete),
+            (None, Some(200), SentEnd::Complete),
+        ] {
+            let mut entry = entry("demo", Code::FOUND);
+            entry.fault = kind.and_then(fault);
+            metrics.record(&entry, Sent { status, bytes: 9, end }, Duration::ZERO);
+        }
         let text = scrape(&metrics);
+        for (outcome, count) in [("none", 1), ("rst", 1), ("fin", 1), ("http_502", 1), ("6018", 2)] {
+            let line = format!("frsim_requests_total{{customer=\"demo\",outcome=\"{outcome}\"}} {count}\n");
+            assert!(text.contains(&line), "no {line} in {text}");
+        }
         assert!(text.contains("frsim_faults_total{kind=\"hang\"} 1\n"), "{text}");
-        assert!(text.contains("frsim_requests_total{customer=\"demo\",code=\"none\"} 1\n"), "{text}");
     }
 
     #[test]

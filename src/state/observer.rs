@@ -1,5 +1,7 @@
 //! Observer of server events: the terminal output of `serve`, or no-op in tests.
 
+use std::time::Duration;
+
 use super::journal::Entry;
 use crate::config::Problem;
 
@@ -8,6 +10,11 @@ use crate::config::Problem;
 pub trait Observer: Send + Sync {
     /// A request has ended.
     fn request(&self, entry: &Entry);
+
+    /// A request has been under way for a time: nothing or not all of its answer is sent.
+    fn under_way(&self, entry: &Entry, time: Duration) {
+        let _ = (entry, time);
+    }
 
     /// A connection was rejected because the limit is reached; called once until a connection is accepted again.
     fn connection_rejected(&self, peer: std::net::IpAddr) {

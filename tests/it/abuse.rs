@@ -18,7 +18,7 @@ const AT_ONCE: Duration = Duration::from_millis(1);
 /// A timeout that never expires during a test.
 const LONG: Duration = Duration::from_secs(3600);
 
-pub const PATIENT: Timeouts = Timeouts { idle: LONG, head: LONG, body: LONG };
+pub const PATIENT: Timeouts = Timeouts { idle: LONG, head: LONG, body: LONG, notice: LONG };
 
 pub fn with(timeouts: Timeouts) -> Sim {
     Sim::with(|builder| builder.timeouts(timeouts))

@@ -130,7 +130,6 @@ fn an_entry_has_everything_except_photo_and_credentials() {
             "methode",
             "connection",
             "ordinal",
-            "state",
             "request",
             "findings",
             "warnings",
@@ -139,6 +138,8 @@ fn an_entry_has_everything_except_photo_and_credentials() {
             "delay",
             "fault",
             "answer",
+            "state",
+            "sent",
             "elapsed_us"
         ]
     );

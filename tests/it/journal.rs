@@ -156,12 +156,7 @@ fn waiting_sees_finished_requests_and_clearing() {
     let waiter = waiting(&sim, question);
     timer.wait_for_sleep(Duration::from_secs(5));
     let entry = sim.0.engine().journal.add(entry("demo"), RequestMarks::default());
-    sim.0.engine().journal.end(
-        &entry,
-        dukcapil_fr_sim::internals::state::journal::State::Aborted,
-        Duration::from_micros(1),
-        std::time::Instant::now(),
-    );
+    sim.0.engine().journal.end(&entry, None, Duration::from_micros(1), std::time::Instant::now());
     assert_eq!(waiter.join().unwrap().1["requests"][0]["id"], 2);
     let waiter = waiting(&sim, json!({ "count": 3, "timeout": "6s" }));
     timer.wait_for_sleep(Duration::from_secs(6));

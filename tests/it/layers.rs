@@ -180,7 +180,8 @@ fn one_type_name_has_one_meaning() {
 }
 
 /// Locks outside `state`, where everything that requests share is, and why each is where it is.
-const LOCKS_BESIDE_STATE: [(&str, &str); 6] = [
+const LOCKS_BESIDE_STATE: [(&str, &str); 7] = [
+    ("cli/console", "what the summary at the end counts"),
     ("cli/log", "the queue of log lines between the threads and the one that writes"),
     ("engine/reload", "one reload at a time"),
     ("http/data/connection_limit", "how many connections there are"),

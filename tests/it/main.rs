@@ -37,6 +37,7 @@ mod samples;
 mod scenarios;
 mod schema;
 mod secrets;
+mod sent;
 mod settings;
 mod strict_parser;
 mod support;

@@ -141,12 +141,14 @@ fn metrics_match_the_requests() {
     let families = scrape(&sim);
     assert_eq!(sample(&families, "frsim_in_flight", &[]), Some(0.0));
     let is = |name: &str, labels: &[(&str, &str)]| sample(&families, name, labels);
-    let requests = |customer, code| is("frsim_requests_total", &[("customer", customer), ("code", code)]);
+    let requests =
+        |customer, outcome| is("frsim_requests_total", &[("customer", customer), ("outcome", outcome)]);
     assert_eq!(requests("demo", "6018"), Some(2.0));
     assert_eq!(requests("demo", "5004"), Some(1.0));
     assert_eq!(requests("load", "6018"), Some(1.0));
     assert_eq!(requests("unknown", "5001"), Some(2.0));
     assert_eq!(requests("own", "other"), Some(1.0));
+    assert_eq!(requests("cut", "fin"), Some(1.0), "it never had a 6018");
     assert_eq!(is("frsim_faults_total", &[("kind", "truncate")]), Some(1.0));
     assert_eq!(is("frsim_answer_seconds_count", &[]), Some(8.0));
     let stage = |stage| is("frsim_stage_seconds_count", &[("stage", stage)]);

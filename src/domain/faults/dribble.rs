@@ -11,7 +11,8 @@ pub fn plan(params: &Params, answer: &HttpAnswer, _: &mut ChaCha8Rng) -> Plan {
     let pause = params.time_or(2) / u32::try_from(chunks.saturating_sub(1).max(1)).unwrap_or(u32::MAX);
     let mut steps = vec![Step::Send(answer.head(BodyLength::Bytes(total as u64), Persistence::Close))];
     for number in 0..chunks {
-        if number > 0 {
+        // The pauses are between the chunks; the one of a single chunk comes before it.
+        if number > 0 || chunks == 1 {
             steps.push(Step::Wait(pause));
         }
         let (from, to) = (total * number / chunks, total * (number + 1) / chunks);

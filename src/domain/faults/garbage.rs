@@ -3,12 +3,11 @@
 use rand::Rng;
 use rand::rngs::ChaCha8Rng;
 
-use super::{Params, Plan, Step};
+use super::{Params, Plan};
 use crate::domain::http_answer::HttpAnswer;
 
 pub fn plan(params: &Params, _: &HttpAnswer, random: &mut ChaCha8Rng) -> Plan {
     let mut bytes = vec![0; params.bytes.unwrap_or(64) as usize];
     random.fill_bytes(&mut bytes);
-    let count = bytes.len();
-    Plan::steps([Step::Send(bytes), Step::Fin]).note("bytes", count)
+    Plan::bytes(bytes)
 }

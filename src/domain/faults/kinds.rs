@@ -20,51 +20,73 @@ pub type Planner = fn(&Params, &HttpAnswer, &mut ChaCha8Rng) -> Plan;
 pub struct FaultKind {
     /// Name in the fixtures.
     pub name: &'static str,
+    /// What it does, for a log line: `... by rule "x"`.
+    pub effect: &'static str,
     /// Names of its parameters, in backticks in the specification.
     pub takes: &'static [&'static str],
     /// Effect on the upload; a fault with such an effect is decided before the body is read.
     pub upload: Option<fn(&Params) -> Upload>,
     pub plan: Planner,
+    /// Whether the client does not get the decided answer. The others are slow, or end the connection behind the answer.
+    pub spoils: bool,
+}
+
+impl FaultKind {
+    /// Returns the kind with this name.
+    #[must_use]
+    pub fn find(name: &str) -> Option<&'static FaultKind> {
+        KINDS.iter().find(|kind| kind.name == name)
+    }
+
+    const fn intact(self) -> FaultKind {
+        FaultKind { spoils: false, ..self }
+    }
 }
 
 /// Every kind of fault, in the order of the specification.
 #[rustfmt::skip]
 pub static KINDS: [FaultKind; 22] = [
-    kind("refuse", &["for"], refuse::plan),
-    kind("close_on_accept", &["for"], close_on_accept::plan),
-    upload("close_during_upload", &["at", "end"], close_during_upload::upload, close_during_upload::plan),
-    upload("early_response", &[], early_response::upload, early_response::plan),
-    upload("slow_read", &["bytes_per_second"], slow_read::upload, slow_read::plan),
-    kind("empty_close", &[], empty_close::plan),
-    kind("reset", &["after"], reset::plan),
-    kind("hang", &[], hang::plan),
-    kind("hang_then_close", &["for"], hang_then_close::plan),
-    kind("garbage", &["bytes"], garbage::plan),
-    kind("raw", &["base64", "text"], raw::plan),
-    kind("malformed_chunk", &[], malformed_chunk::plan),
-    kind("truncate", &["at", "end"], truncate::plan),
-    kind("body_cut", &["at"], body_cut::plan),
-    kind("bad_length", &["by"], bad_length::plan),
-    kind("dribble", &["chunks", "for"], dribble::plan),
-    kind("bandwidth", &["bytes_per_second"], bandwidth::plan),
-    kind("slow_headers", &["for"], slow_headers::plan),
-    kind("bitflip", &["bits"], bitflip::plan),
-    kind("gateway_page", &["status"], gateway_page::plan),
-    kind("stale_keepalive", &["after"], stale_keepalive::plan),
-    kind("late_close", &["after"], late_close::plan),
+    kind("refuse", "closed without a byte, connecting refused for a while", &["for"], refuse::plan),
+    kind("close_on_accept", "closed without a byte, connections closed unread for a while", &["for"], close_on_accept::plan),
+    upload("close_during_upload", "cut during the upload", &["at", "end"], close_during_upload::upload, close_during_upload::plan),
+    upload("early_response", "answered before the body was read", &[], early_response::upload, early_response::plan),
+    upload("slow_read", "body read slowly", &["bytes_per_second"], slow_read::upload, slow_read::plan).intact(),
+    kind("empty_close", "closed without a byte", &[], empty_close::plan),
+    kind("reset", "reset without a byte", &["after"], reset::plan),
+    kind("hang", "held open without a byte", &[], hang::plan),
+    kind("hang_then_close", "held open without a byte, then closed", &["for"], hang_then_close::plan),
+    kind("garbage", "random bytes instead of HTTP", &["bytes"], garbage::plan),
+    kind("raw", "the rule's own bytes sent", &["base64", "text"], raw::plan),
+    kind("malformed_chunk", "broken chunk sent", &[], malformed_chunk::plan),
+    kind("truncate", "body stopped before its announced end", &["at", "end"], truncate::plan),
+    kind("body_cut", "body cut short", &["at"], body_cut::plan),
+    kind("bad_length", "wrong Content-Length", &["by"], bad_length::plan),
+    kind("dribble", "body sent piece by piece", &["chunks", "for"], dribble::plan).intact(),
+    kind("bandwidth", "body sent slowly", &["bytes_per_second"], bandwidth::plan).intact(),
+    kind("slow_headers", "head sent byte by byte", &["for"], slow_headers::plan).intact(),
+    kind("bitflip", "bits of the body flipped", &["bits"], bitflip::plan),
+    kind("gateway_page", "gateway page", &["status"], gateway_page::plan),
+    kind("stale_keepalive", "kept connection closed behind the answer", &["after"], stale_keepalive::plan).intact(),
+    kind("late_close", "connection closed late", &["after"], late_close::plan).intact(),
 ];
 
-const fn kind(name: &'static str, takes: &'static [&'static str], plan: Planner) -> FaultKind {
-    FaultKind { name, takes, upload: None, plan }
+const fn kind(
+    name: &'static str,
+    effect: &'static str,
+    takes: &'static [&'static str],
+    plan: Planner,
+) -> FaultKind {
+    FaultKind { name, effect, takes, upload: None, plan, spoils: true }
 }
 
 const fn upload(
     name: &'static str,
+    effect: &'static str,
     takes: &'static [&'static str],
     upload: fn(&Params) -> Upload,
     plan: Planner,
 ) -> FaultKind {
-    FaultKind { name, takes, upload: Some(upload), plan }
+    FaultKind { name, effect, takes, upload: Some(upload), plan, spoils: true }
 }
 
 /// JSON Schema: the fault kinds and the parameters of each, from [`KINDS`].

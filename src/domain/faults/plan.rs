@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::{Map, Value};
 
+use crate::domain::announced::Announced;
 use crate::domain::http_answer::HttpAnswer;
 
 /// How a connection ends.
@@ -130,8 +131,8 @@ pub struct Plan {
 pub enum Delivery {
     /// A valid HTTP response.
     Answer(HttpAnswer),
-    /// Steps on the connection, in this order.
-    Steps(Vec<Step>),
+    /// Steps on the connection, in this order, and what their bytes announce.
+    Steps(Vec<Step>, Announced),
 }
 
 impl Plan {
@@ -140,7 +141,22 @@ impl Plan {
     }
 
     pub(super) fn steps(steps: impl Into<Vec<Step>>) -> Plan {
-        Plan { delivery: Delivery::Steps(steps.into()), listener: None, note: Map::new() }
+        let steps = steps.into();
+        let sends = steps.iter().filter_map(|step| match step {
+            Step::Send(bytes) => Some(bytes.as_slice()),
+            _ => None,
+        });
+        let announced = Announced::by_bytes(&sends.collect::<Vec<_>>().concat());
+        Plan { delivery: Delivery::Steps(steps, announced), listener: None, note: Map::new() }
+    }
+
+    /// Bytes that stand for themselves, then FIN: all of them are a complete answer, whatever a head among them announces.
+    pub(super) fn bytes(bytes: Vec<u8>) -> Plan {
+        let count = bytes.len();
+        let total = Some(count as u64).filter(|count| *count > 0);
+        let announced = Announced { total, ..Announced::by_bytes(&bytes) };
+        let delivery = Delivery::Steps(vec![Step::Send(bytes), Step::Fin], announced);
+        Plan { delivery, listener: None, note: Map::new() }.note("bytes", count)
     }
 
     pub(super) fn note(mut self, name: &str, value: impl Into<Value>) -> Plan {

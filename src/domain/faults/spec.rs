@@ -82,8 +82,7 @@ impl Fault {
     /// # Errors
     /// When the kind is unknown, or a parameter does not belong to the kind or is out of its range.
     pub fn new(spec: &FaultSpec) -> Result<Fault, String> {
-        let kind =
-            KINDS.iter().find(|kind| kind.name == spec.kind).ok_or_else(|| unknown_kind(&spec.kind))?;
+        let kind = FaultKind::find(&spec.kind).ok_or_else(|| unknown_kind(&spec.kind))?;
         let foreign = present_parameters(spec).into_iter().find(|name| !kind.takes.contains(name));
         if let Some(name) = foreign {
             let takes = if kind.takes.is_empty() { "none".to_owned() } else { kind.takes.join(" and ") };
@@ -92,10 +91,10 @@ impl Fault {
         Ok(Fault { kind, params: params(spec)? })
     }
 
-    /// Returns the name of the kind.
+    /// Returns the kind.
     #[must_use]
-    pub fn name(&self) -> &'static str {
-        self.kind.name
+    pub fn kind(&self) -> &'static FaultKind {
+        self.kind
     }
 
     /// Returns the effect on the upload; `None` for a fault that is decided after the body is read.

@@ -188,7 +188,7 @@ impl Rule {
         match self.phase() {
             Phase::BeforeBody if !body_conditions.is_empty() => Some(format!(
                 "{} is decided before the body is read, so it cannot depend on {}",
-                self.fault.as_ref().map_or("it", Fault::name),
+                self.fault.as_ref().map_or("it", |fault| fault.kind().name),
                 body_conditions.join(" or ")
             )),
             Phase::BeforeBody if matches!(spec.per, Per::TransactionId | Per::Image) => Some(

@@ -14,6 +14,7 @@ use futures_util::future::BoxFuture;
 use futures_util::{Stream, stream};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
@@ -21,7 +22,7 @@ use tokio::sync::broadcast::error::RecvError;
 use super::ApiError;
 use crate::base::json;
 use crate::http::state::{AppState, MAX_READERS};
-use crate::state::journal::{Entry, JournalEvent, State};
+use crate::state::journal::{Entry, JournalEvent, Sending, State};
 
 /// Query of `GET /events`.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -147,11 +148,12 @@ impl Reader {
 /// Formats an event. `request` has the entry as it was on arrival, although it may have ended before the event is sent.
 fn event_text(entry: &Entry, ended: bool) -> String {
     let mut data = json::value(entry);
-    if !ended {
-        data["state"] = json::value(&State::InFlight);
-        data["elapsed_us"] = 0.into();
+    if let (false, Value::Object(data), Value::Object(on_arrival)) =
+        (ended, &mut data, json::value(&Sending::default()))
+    {
+        data.extend(on_arrival);
     }
-    match (ended, entry.state.get()) {
+    match (ended, entry.sending.state()) {
         (false, _) => format!("event: request\nid: {}\ndata: {data}\n\n", entry.id),
         (true, State::Aborted) => format!("event: aborted\ndata: {data}\n\n"),
         (true, _) => format!("event: done\ndata: {data}\n\n"),

@@ -4,6 +4,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{BufMut, BytesMut};
@@ -16,6 +17,7 @@ use super::socket::Socket;
 use crate::domain::faults::Step;
 use crate::http::state::AppState;
 use crate::http::timeouts::{LINGER, Timeouts};
+use crate::state::journal::Entry;
 use crate::state::timer::Timer;
 
 /// How much is read at once outside of bodies.
@@ -37,6 +39,8 @@ pub struct Connection<S> {
     pub(super) buffer: BytesMut,
     finder: HeadFinder,
     pub(super) timeouts: Timeouts,
+    /// Entry of the request that is being answered: what is written is counted there.
+    answered: Option<Arc<Entry>>,
 }
 
 /// What comes next on a connection.
@@ -61,11 +65,13 @@ pub enum After {
 impl<S: Socket> Connection<S> {
     /// A connection whose first bytes were read already.
     pub fn new(socket: S, number: u64, peer: Option<SocketAddr>, first: &[u8], timeouts: Timeouts) -> Self {
-        Connection { number, peer, socket, buffer: first.into(), finder: HeadFinder::default(), timeouts }
+        let (buffer, finder) = (first.into(), HeadFinder::default());
+        Connection { number, peer, socket, buffer, finder, timeouts, answered: None }
     }
 
     /// Reads the next head: idle for the idle timeout, then for the head timeout from its first byte on.
     pub async fn next(&mut self) -> Next {
+        self.answered = None;
         if self.buffer.is_empty() && !matches!(timeout(self.timeouts.idle, self.fill()).await, Ok(Ok(1..))) {
             return Next::Closed;
         }
@@ -103,7 +109,12 @@ impl<S: Socket> Connection<S> {
         while !bytes.is_empty() {
             match timeout(self.timeouts.idle, self.socket.write(bytes)).await {
                 Ok(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(Ok(written)) => bytes = &bytes[written..],
+                Ok(Ok(written)) => {
+                    bytes = &bytes[written..];
+                    if let Some(entry) = &self.answered {
+                        entry.sending.add(written);
+                    }
+                }
                 Ok(Err(error)) => return Err(error),
                 Err(_) => return Err(io::ErrorKind::TimedOut.into()),
             }
@@ -111,14 +122,19 @@ impl<S: Socket> Connection<S> {
         Ok(())
     }
 
-    /// Writes the end of an answer. Calls `before_last` when no more is left than a socket takes at once.
+    /// Counts what is written from now on in this entry, as its answer; until the next request.
+    pub fn count_in(&mut self, entry: Option<Arc<Entry>>) {
+        self.answered = entry;
+    }
+
+    /// Writes the end of an answer. Calls `before_last` with the number of bytes left, when they are no more than a socket takes at once.
     ///
     /// # Errors
     /// As [`Connection::write`].
-    pub async fn write_last(&mut self, bytes: &[u8], before_last: impl FnOnce()) -> io::Result<()> {
+    pub async fn write_last(&mut self, bytes: &[u8], before_last: impl FnOnce(usize)) -> io::Result<()> {
         let (first, last) = bytes.split_at(bytes.len().saturating_sub(LAST_BYTES));
         self.write(first).await?;
-        before_last();
+        before_last(last.len());
         self.write(last).await
     }
 

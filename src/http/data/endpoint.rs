@@ -14,12 +14,12 @@ use super::refusal::{self, Refusal};
 use super::socket::Socket;
 use crate::base::text;
 use crate::config::{Fixtures, PeerSource};
-use crate::domain::faults::Upload;
+use crate::domain::announced::Announced;
+use crate::domain::faults::{End, Upload};
 use crate::domain::nik::mask::without_niks;
 use crate::domain::warnings::Headers;
 use crate::engine::RequestHead;
 use crate::http::state::AppState;
-use crate::state::journal::State;
 
 /// Serves a connection to its end.
 pub async fn serve<S: Socket>(mut connection: Connection<S>, app: &Arc<AppState>) {
@@ -108,12 +108,18 @@ pub async fn refuse_unrouted<S: Socket>(
     };
     let reason = if app.engine.shows_nik() { reason } else { without_niks(&reason).into_owned() };
     let entry = app.engine.record_refusal(connection.number, peer, refusal.status, reason);
+    connection.count_in(Some(Arc::clone(&entry)));
+    let (response, after) = refusal.render(head, app);
     let elapsed = started.elapsed();
-    app.metrics.record(&entry, elapsed);
-    entry.mark_sent(elapsed, app.timer.now());
-    let after = refusal.send(connection, head, app).await;
-    refusal::end(app, &entry, State::Done, elapsed);
-    after
+    entry.sending.announce(Announced::by_response(refusal.status, &response));
+    let before_last = |last| {
+        let sent = entry.sending.foresee(last, End::Fin.into());
+        app.metrics.record(&entry, sent, elapsed);
+        entry.sending.leave(sent, elapsed, app.timer.now());
+    };
+    let sent = connection.write_last(&response, before_last).await;
+    refusal::end(app, &entry, sent.is_ok().then_some(End::Fin), elapsed);
+    if sent.is_ok() { after } else { After::Close }
 }
 
 fn unknown_path(head: &Head, fixtures: &Fixtures) -> Refusal {

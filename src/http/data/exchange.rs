@@ -1,5 +1,6 @@
 //! One request of a customer, from its head to the end of its response, however it ends.
 
+use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,11 +11,12 @@ use super::connection::{After, Connection};
 use super::head::Head;
 use super::refusal::Refusal;
 use super::socket::Socket;
+use crate::domain::announced::Announced;
 use crate::domain::faults::{Delivery, End, ListenerFault, Step, Upload};
-use crate::domain::http_answer::{HttpAnswer, Persistence};
+use crate::domain::http_answer::Persistence;
 use crate::engine::{Admission, RequestHead, ResponseAction};
 use crate::http::state::{AppState, ListenerCommand};
-use crate::state::journal::{Entry, State};
+use crate::state::journal::{Entry, Sent, SentEnd, State};
 use crate::state::worker_pool::Slot;
 
 /// Counts an answer as in flight until dropped; a stopping server waits for it.
@@ -41,7 +43,8 @@ pub struct Exchange {
     admission: Admission,
     started: Instant,
     entry: Option<Arc<Entry>>,
-    state: State,
+    /// How the simulator ended the exchange; `None` until it did, and when it was cut.
+    end: Option<End>,
     /// How long it took until the last bytes of its answer; `None` before.
     counted: Option<Duration>,
     counters_overflowed: bool,
@@ -66,7 +69,7 @@ impl Exchange {
             admission,
             started: Instant::now(),
             entry: None,
-            state: State::Aborted,
+            end: None,
             counted: None,
             _in_flight: in_flight,
         }
@@ -86,7 +89,26 @@ impl Exchange {
         body: Vec<u8>,
     ) -> After {
         let (mut exchange, action) = self.evaluate(body).await;
-        exchange.respond(connection, head, action).await.unwrap_or(After::Close)
+        connection.count_in(exchange.entry.clone());
+        let notice = exchange.notice();
+        tokio::select! {
+            biased;
+            after = exchange.respond(connection, head, action) => after.unwrap_or(After::Close),
+            never = notice => match never {},
+        }
+    }
+
+    /// Tells the observer when the request has been under way for a while; never completes.
+    fn notice(&self) -> impl Future<Output = Infallible> + use<> {
+        let (app, entry) = (Arc::clone(&self.app), self.entry.clone());
+        async move {
+            let time = app.settings.timeouts.notice;
+            tokio::time::sleep(time).await;
+            if let Some(entry) = entry.filter(|entry| entry.sending.state() == State::InFlight) {
+                app.observer.under_way(&entry, time);
+            }
+            std::future::pending().await
+        }
     }
 
     /// Evaluates the request. A large photo is decoded beside the thread that serves other connections, a bounded number at once.
@@ -126,11 +148,14 @@ impl Exchange {
         }
         match action.delivery {
             Delivery::Answer(answer) => {
-                let after = send(connection, head, &answer, || self.mark_sent()).await?;
-                self.state = State::Done;
-                Ok(after)
+                let response = answer.render(persistence(head), head.is_http_1_0);
+                self.send(connection, answer.status, &response).await?;
+                Ok(if head.closes { After::Linger } else { After::NextRequest })
             }
-            Delivery::Steps(steps) => {
+            Delivery::Steps(steps, announced) => {
+                if let Some(entry) = &self.entry {
+                    entry.sending.announce(announced);
+                }
                 // First: a client that is cut off and reconnects at once finds the port as the fault leaves it.
                 if let Some(listener) = action.listener {
                     self.command(listener).await;
@@ -162,46 +187,70 @@ impl Exchange {
         let _ = done.await;
     }
 
+    /// Sends a response.
+    async fn send<S: Socket>(
+        &mut self,
+        connection: &mut Connection<S>,
+        status: u16,
+        response: &[u8],
+    ) -> io::Result<()> {
+        if let Some(entry) = &self.entry {
+            entry.sending.announce(Announced::by_response(status, response));
+        }
+        // Behind a whole response the end of the connection is not the exchange's.
+        let end = End::Fin;
+        connection.write_last(response, |last| self.mark_sent(last, end)).await?;
+        self.end = Some(end);
+        Ok(())
+    }
+
     /// Runs the steps of a fault. Once the last byte is sent the request is done: a client that has what it wants need not stay for the end.
     async fn run<S: Socket>(&mut self, connection: &mut Connection<S>, steps: &[Step]) -> io::Result<After> {
         let is_send = |step: &Step| matches!(step, Step::Send(_));
         let is_end = |step: &Step| matches!(step, Step::Fin | Step::Rst);
+        let end = if steps.contains(&Step::Rst) { End::Rst } else { End::Fin };
         let last = steps.iter().rposition(is_send).or_else(|| steps.iter().rposition(is_end));
         let (before, ending) = steps.split_at(last.unwrap_or(steps.len()));
         connection.run(before, &self.app).await?;
         let ending = match ending {
             [Step::Send(bytes), ending @ ..] => {
-                connection.write_last(bytes, || self.mark_sent()).await?;
+                connection.write_last(bytes, |last| self.mark_sent(last, end)).await?;
                 ending
             }
             // Nothing but waits: it ends with the simulator.
             [] => return Ok(After::Linger),
             _ => {
-                self.mark_sent();
+                self.mark_sent(0, end);
                 ending
             }
         };
-        self.state = State::Done;
+        self.end = Some(end);
         connection.run(ending, &self.app).await?;
-        Ok(if steps.contains(&Step::Rst) { After::Close } else { After::Linger })
+        Ok(if end == End::Rst { After::Close } else { After::Linger })
     }
 
     /// Counts the request, and shows it as done. Before the last bytes of its answer: whoever has the answer finds everything counted, and
     /// the next request of a client that sends one after the other meets no other in flight.
-    fn mark_sent(&mut self) {
-        if let Some(entry) = &self.entry {
-            let elapsed = self.started.elapsed();
-            self.counted = Some(elapsed);
-            self.app.metrics.record(entry, elapsed);
-            self.admission.finish();
-            entry.mark_sent(elapsed, self.app.timer.now());
+    fn mark_sent(&mut self, last: usize, end: End) {
+        if let Some(entry) = self.entry.clone() {
+            self.count(&entry, entry.sending.foresee(last, end.into()));
         }
+    }
+
+    fn count(&mut self, entry: &Entry, sent: Sent) -> Duration {
+        let elapsed = self.started.elapsed();
+        self.counted = Some(elapsed);
+        self.app.metrics.record(entry, sent, elapsed);
+        self.admission.finish();
+        entry.sending.leave(sent, elapsed, self.app.timer.now());
+        elapsed
     }
 
     /// Ends the connection in the middle of the upload.
     pub async fn cut_off<S: Socket>(mut self, connection: &mut Connection<S>, end: End) -> After {
         let reason = "a rule ended the connection during the upload";
-        self.entry = Some(self.app.engine.record_rejection(&self.head, &self.admission, None, reason));
+        let entry = self.app.engine.record_rejection(&self.head, &self.admission, None, reason, None);
+        self.count_in(connection, entry);
         // Nothing more is read: what the client still sends meets the closed socket.
         let _ = self.run(connection, &[end.step()]).await;
         After::Close
@@ -215,39 +264,38 @@ impl Exchange {
         refusal: &Refusal,
     ) -> After {
         let (status, reason) = (Some(refusal.status), &refusal.message);
-        self.entry = Some(self.app.engine.record_rejection(&self.head, &self.admission, status, reason));
-        self.mark_sent();
-        self.state = State::Done;
-        refusal.send(connection, head, &self.app).await
+        let hint = Some(refusal.hint.clone());
+        let entry = self.app.engine.record_rejection(&self.head, &self.admission, status, reason, hint);
+        self.count_in(connection, entry);
+        let (response, after) = refusal.render(head, &self.app);
+        match self.send(connection, refusal.status, &response).await {
+            Ok(()) => after,
+            Err(_) => After::Close,
+        }
+    }
+
+    /// Makes an entry that of this exchange, and of what the connection sends.
+    fn count_in<S: Socket>(&mut self, connection: &mut Connection<S>, entry: Arc<Entry>) {
+        connection.count_in(Some(Arc::clone(&entry)));
+        self.entry = Some(entry);
     }
 }
 
-/// Sends a response and says what comes after it.
-pub async fn send<S: Socket>(
-    connection: &mut Connection<S>,
-    head: &Head,
-    answer: &HttpAnswer,
-    before_last: impl FnOnce(),
-) -> io::Result<After> {
-    let persistence = if head.closes { Persistence::Close } else { Persistence::KeepAlive };
-    connection.write_last(&answer.render(persistence, head.is_http_1_0), before_last).await?;
-    Ok(if head.closes { After::Linger } else { After::NextRequest })
+/// Returns what a response says of the connection, as its request wants it.
+pub fn persistence(head: &Head) -> Persistence {
+    if head.closes { Persistence::Close } else { Persistence::KeepAlive }
 }
 
 impl Drop for Exchange {
     fn drop(&mut self) {
         let entry = self.entry.take().unwrap_or_else(|| {
             let reason = "the connection ended before the whole body arrived";
-            self.app.engine.record_rejection(&self.head, &self.admission, None, reason)
+            self.app.engine.record_rejection(&self.head, &self.admission, None, reason, None)
         });
-        let elapsed = self.counted.unwrap_or_else(|| {
-            let elapsed = self.started.elapsed();
-            self.app.metrics.record(&entry, elapsed);
-            self.admission.finish();
-            elapsed
-        });
+        let cut = || entry.sending.foresee(0, SentEnd::None);
+        let elapsed = self.counted.unwrap_or_else(|| self.count(&entry, cut()));
         // The journal last: who learns from it that the request is over finds everything counted.
-        super::refusal::end(&self.app, &entry, self.state, elapsed);
+        super::refusal::end(&self.app, &entry, self.end, elapsed);
         if self.counters_overflowed {
             self.app.observer.counters_overflow(&self.head.customer_id);
         }

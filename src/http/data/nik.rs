@@ -3,7 +3,7 @@
 use percent_encoding::percent_decode_str;
 
 use super::connection::{After, Connection};
-use super::exchange::{self, InFlightGuard};
+use super::exchange::{InFlightGuard, persistence};
 use super::head::Head;
 use super::refusal::{self, Refusal};
 use super::socket::Socket;
@@ -30,10 +30,17 @@ pub async fn answer<S: Socket>(
     app: &std::sync::Arc<AppState>,
 ) -> After {
     let _in_flight = InFlightGuard::start(app);
-    match identify(connection, head, app).await {
-        Ok(answer) => exchange::send(connection, head, &answer, || {}).await.unwrap_or(After::Close),
-        Err(Some(refusal)) => refusal.send(connection, head, app).await,
-        Err(None) => After::Close,
+    let (response, after) = match identify(connection, head, app).await {
+        Ok(answer) => {
+            let after = if head.closes { After::Linger } else { After::NextRequest };
+            (answer.render(persistence(head), head.is_http_1_0), after)
+        }
+        Err(Some(refusal)) => refusal.render(head, app),
+        Err(None) => return After::Close,
+    };
+    match connection.write(&response).await {
+        Ok(()) => after,
+        Err(_) => After::Close,
     }
 }
 

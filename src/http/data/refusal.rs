@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::body::{BodyError, announced};
-use super::connection::{After, Connection};
+use super::connection::After;
 use super::head::{BodyFraming, Head, HeadError};
-use super::socket::Socket;
 use crate::base::{json, text};
+use crate::domain::faults::End;
 use crate::domain::http_answer::{HttpAnswer, Persistence};
 use crate::http::api_error::{ErrorAnswer, ErrorBody};
 use crate::http::state::AppState;
-use crate::state::journal::{Entry, State};
+use crate::state::journal::Entry;
 
 /// A refusal. The connection ends with it, unless nothing of a body is left unread.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,13 +82,8 @@ impl Refusal {
         Refusal { keeps_connection: leaves_nothing_unread(head), ..refusal }
     }
 
-    /// Sends the refusal. `head` is the request's, or none where it was not understood.
-    pub async fn send<S: Socket>(
-        &self,
-        connection: &mut Connection<S>,
-        head: impl Into<Option<&Head>>,
-        app: &AppState,
-    ) -> After {
+    /// Returns the bytes of the refusal, and what comes after it. `head` is the request's, or none where it was not understood.
+    pub fn render<'a>(&self, head: impl Into<Option<&'a Head>>, app: &AppState) -> (Vec<u8>, After) {
         let (persistence, after) = match self.keeps_connection {
             true => (Persistence::KeepAlive, After::NextRequest),
             false => (Persistence::Close, After::Linger),
@@ -98,10 +93,7 @@ impl Refusal {
             true => answer.head_without_body(persistence),
             false => answer.head_and_body(persistence),
         };
-        match connection.write(&bytes).await {
-            Ok(()) => after,
-            Err(_) => After::Close,
-        }
+        (bytes, after)
     }
 
     fn http_answer(&self, app: &AppState) -> HttpAnswer {
@@ -147,9 +139,9 @@ pub fn by_head(head: &Head, max_bytes: usize) -> Option<Refusal> {
     }
 }
 
-/// Ends a journal entry, and tells the observer.
-pub fn end(app: &AppState, entry: &Arc<Entry>, state: State, elapsed: Duration) {
-    if let Some(error) = app.engine.journal.end(entry, state, elapsed, app.timer.now()) {
+/// Ends a journal entry, and tells the observer. `end` is how the simulator ended the exchange; `None` when it was cut.
+pub fn end(app: &AppState, entry: &Arc<Entry>, end: Option<End>, elapsed: Duration) {
+    if let Some(error) = app.engine.journal.end(entry, end, elapsed, app.timer.now()) {
         let message = format!("the journal file cannot be written: {error}; entries are missing there");
         app.observer.warned(&message);
     }

@@ -3,35 +3,23 @@
 //! Never contains photos or credentials, neither plain nor encrypted; NIKs are masked unless configured otherwise.
 
 use std::net::IpAddr;
-use std::sync::OnceLock;
-use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
+use super::sending::{Sending, SendingRecord, SentEnd};
 use crate::base::hash::hex;
 use crate::base::time;
 use crate::domain::checks::Finding;
 use crate::domain::evidence::{Photo, PhotoFormat};
+use crate::domain::faults::FaultKind;
 use crate::domain::nik::District;
 use crate::domain::nik::mask::masked;
 use crate::domain::rules::Firing;
 use crate::domain::warnings::Warning;
 use crate::protocol::{Body, Candidate, Code, Field, Shape};
-
-/// State of a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, serde::Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum State {
-    /// The answer is decided; it may be partly sent or not yet sent.
-    InFlight,
-    /// The whole answer was written to the socket.
-    Done,
-    /// The connection ended before the whole answer was written.
-    Aborted,
-}
 
 /// One request and its answer.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -49,8 +37,6 @@ pub struct Entry {
     pub connection: u64,
     /// Ordinal of this request among the customer's requests, from 1; null for an unknown customer.
     pub ordinal: Option<u64>,
-    #[schemars(with = "State")]
-    pub state: EntryState,
     pub request: RequestRecord,
     pub findings: Vec<Finding>,
     /// Deviations that were tolerated, and what looks like a client mistake.
@@ -63,10 +49,11 @@ pub struct Entry {
     pub delay: Option<DelayRecord>,
     /// Injected fault: kind, rule and details.
     pub fault: Option<FaultRecord>,
+    /// What was decided; `sent` tells what left the socket.
     pub answer: AnswerRecord,
-    /// Real time from the end of the request head to the end of the answer, in microseconds; 0 while in flight.
-    #[schemars(with = "u64")]
-    pub elapsed_us: Elapsed,
+    #[serde(flatten)]
+    #[schemars(with = "SendingRecord")]
+    pub sending: Sending,
 }
 
 /// Delay of an answer by a rule.
@@ -82,6 +69,9 @@ pub struct DelayRecord {
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct FaultRecord {
     pub kind: &'static str,
+    /// Whether the client did not get the decided answer.
+    #[serde(skip)]
+    pub spoils: bool,
     /// Rule that decided it.
     pub rule: String,
     /// Details, depending on the kind: `at`, `bits` and so on.
@@ -92,8 +82,8 @@ pub struct FaultRecord {
 impl FaultRecord {
     /// Creates a record without details.
     #[must_use]
-    pub fn new(kind: &'static str, rule: impl Into<String>) -> FaultRecord {
-        FaultRecord { kind, rule: rule.into(), note: Map::new() }
+    pub fn new(kind: &'static FaultKind, rule: impl Into<String>) -> FaultRecord {
+        FaultRecord { kind: kind.name, spoils: kind.spoils, rule: rule.into(), note: Map::new() }
     }
 
     /// Returns its approximate size in bytes.
@@ -101,60 +91,6 @@ impl FaultRecord {
         let note: usize =
             self.note.iter().map(|(name, value)| name.len() + value.to_string().len() + 4).sum();
         100 + self.rule.len() + note
-    }
-}
-
-/// State of an entry, without locking the journal.
-#[derive(Clone, Debug, Default)]
-pub struct EntryState {
-    /// When its last bytes left.
-    sent: OnceLock<Instant>,
-    ended: OnceLock<(State, Instant)>,
-}
-
-/// Duration of an entry; set once, without locking the journal.
-#[derive(Clone, Debug, Default)]
-pub struct Elapsed(OnceLock<u64>);
-
-impl EntryState {
-    /// Returns the present state.
-    #[must_use]
-    pub fn get(&self) -> State {
-        match (self.ended.get(), self.sent.get()) {
-            (Some((state, _)), _) => *state,
-            (None, Some(_)) => State::Done,
-            (None, None) => State::InFlight,
-        }
-    }
-
-    /// Returns when the request ended, in real time; `None` while it is in flight.
-    #[must_use]
-    pub fn ended_at(&self) -> Option<Instant> {
-        self.ended.get().map(|(_, at)| *at).or_else(|| self.sent.get().copied())
-    }
-}
-
-impl Elapsed {
-    fn set(&self, elapsed: Duration) {
-        let _ = self.0.set(u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX));
-    }
-
-    /// Returns the duration in microseconds; 0 until the request ends.
-    #[must_use]
-    pub fn micros(&self) -> u64 {
-        self.0.get().copied().unwrap_or_default()
-    }
-}
-
-impl Serialize for EntryState {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.get().serialize(serializer)
-    }
-}
-
-impl Serialize for Elapsed {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_u64(self.micros())
     }
 }
 
@@ -182,10 +118,10 @@ pub struct ImageRecord {
     pub height: Option<u32>,
 }
 
-/// The answer.
+/// The answer that was decided.
 #[derive(Clone, Debug, Default, Serialize, JsonSchema)]
 pub struct AnswerRecord {
-    /// HTTP status; null when no answer was sent.
+    /// HTTP status; null when no answer was decided.
     pub status: Option<u16>,
     /// `errorCode`; null for an answer that the document does not define.
     pub code: Option<Code>,
@@ -263,7 +199,6 @@ impl Entry {
             methode: String::new(),
             connection: 0,
             ordinal: None,
-            state: EntryState::default(),
             request: RequestRecord::default(),
             findings: Vec::new(),
             warnings: Vec::new(),
@@ -272,21 +207,21 @@ impl Entry {
             delay: None,
             fault: None,
             answer: AnswerRecord::default(),
-            elapsed_us: Elapsed::default(),
+            sending: Sending::default(),
         }
     }
 
-    /// Shows the request as done from now on, unless it ends otherwise. Called just before the last bytes leave: a client that has its
-    /// answer and looks at the journal must not find it in flight.
-    pub fn mark_sent(&self, elapsed: Duration, now: Instant) {
-        self.elapsed_us.set(elapsed);
-        let _ = self.state.sent.set(now);
+    /// Returns whether the client does not get the decided answer, because of a fault.
+    #[must_use]
+    pub fn is_spoiled(&self) -> bool {
+        self.fault.as_ref().is_some_and(|fault| fault.spoils)
     }
 
-    /// Sets how the request ended. Only the first state and the first duration have an effect.
-    pub(super) fn end(&self, state: State, elapsed: Duration, now: Instant) {
-        self.elapsed_us.set(elapsed);
-        let _ = self.state.ended.set((state, now));
+    /// Returns the decided code, if the client got it, or may still get it.
+    #[must_use]
+    pub fn code_sent(&self) -> Option<&Code> {
+        let arrives = matches!(self.sending.sent().end, SentEnd::Complete | SentEnd::Pending);
+        self.answer.code.as_ref().filter(|_| arrives && !self.is_spoiled())
     }
 
     /// Returns the approximate memory use in bytes: the struct and its texts. An estimate, slightly above the true size: it only has to

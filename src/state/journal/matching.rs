@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::Value;
 
-use super::{Entry, State};
+use super::{Entry, Sent, SentEnd, State};
 use crate::base::json;
 use crate::base::pattern::{IpPattern, Pattern, holds};
 use crate::base::range::NumberRange;
@@ -28,12 +28,15 @@ pub struct Match {
     pub customer_id: Option<Pattern>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub methode: Option<Pattern>,
-    /// `errorCode` of the answer.
+    /// `errorCode` of the decided answer, if the client got it or may still get it: not behind a fault that spoils the answer, nor when the
+    /// exchange was cut.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<Pattern>,
-    /// HTTP status.
+    /// HTTP status of the head that was sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<NumberRange>,
+    #[serde(skip_serializing_if = "SentMatch::is_empty")]
+    pub sent: SentMatch,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub transaction_id: Option<Pattern>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -88,6 +91,27 @@ impl ImageMatch {
     }
 }
 
+/// Conditions on what left the socket.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct SentMatch {
+    /// HTTP status of the head that was sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<NumberRange>,
+    /// Bytes sent, those of the head included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<NumberRange>,
+    /// How the exchange ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end: Option<SentEnd>,
+}
+
+impl SentMatch {
+    fn is_empty(&self) -> bool {
+        *self == SentMatch::default()
+    }
+}
+
 /// Instant in RFC 3339.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
 pub struct Since(#[schemars(with = "String", extend("format" = "date-time"))] pub Timestamp);
@@ -131,15 +155,18 @@ struct MatchField {
 
 /// All conditions; cheap and selective ones first.
 #[rustfmt::skip]
-const FIELDS: [MatchField; 19] = [
+const FIELDS: [MatchField; 22] = [
     field("customer_id", |m, e| holds(&m.customer_id, e.customer_id.as_deref(), Pattern::matches), |e| e.customer_id.clone().into()),
     field("id", |m, e| holds(&m.id, Some(e.id as f64), NumberRange::contains), |e| e.id.into()),
     field("code", |m, e| holds(&m.code, code(e), Pattern::matches), |e| code(e).into()),
-    field("state", |m, e| m.state.is_none_or(|state| e.state.get() == state), |e| value(&e.state)),
+    field("state", |m, e| m.state.is_none_or(|state| e.sending.state() == state), |e| value(&e.sending.state())),
     field("since", |m, e| m.since.is_none_or(|since| e.at >= since.0), |e| time::rfc3339_millis(e.at).into()),
     field("ordinal", |m, e| holds(&m.ordinal, e.ordinal.map(|ordinal| ordinal as f64), NumberRange::contains), |e| e.ordinal.into()),
     field("connection", |m, e| holds(&m.connection, Some(e.connection as f64), NumberRange::contains), |e| e.connection.into()),
-    field("status", |m, e| holds(&m.status, e.answer.status.map(f64::from), NumberRange::contains), |e| e.answer.status.into()),
+    field("status", |m, e| m.status.is_none() || holds(&m.status, status(e), NumberRange::contains), |e| sent(e).status.into()),
+    field("sent.status", |m, e| m.sent.status.is_none() || holds(&m.sent.status, status(e), NumberRange::contains), |e| sent(e).status.into()),
+    field("sent.bytes", |m, e| m.sent.bytes.is_none() || holds(&m.sent.bytes, Some(sent(e).bytes as f64), NumberRange::contains), |e| sent(e).bytes.into()),
+    field("sent.end", |m, e| m.sent.end.is_none_or(|end| sent(e).end == end), |e| value(&sent(e).end)),
     field("threshold", |m, e| holds(&m.threshold, e.request.threshold, NumberRange::contains), |e| e.request.threshold.into()),
     field("methode", |m, e| holds(&m.methode, Some(e.methode.as_str()), Pattern::matches), |e| e.methode.clone().into()),
     field("transaction_id", |m, e| holds(&m.transaction_id, e.request.transaction_id.as_deref(), Pattern::matches), |e| e.request.transaction_id.clone().into()),
@@ -177,7 +204,15 @@ fn value(value: &impl Serialize) -> Value {
 }
 
 fn code(entry: &Entry) -> Option<&str> {
-    entry.answer.code.as_ref().map(Code::as_str)
+    entry.code_sent().map(Code::as_str)
+}
+
+fn sent(entry: &Entry) -> Sent {
+    entry.sending.sent()
+}
+
+fn status(entry: &Entry) -> Option<f64> {
+    sent(entry).status.map(f64::from)
 }
 
 fn peer(entry: &Entry) -> Option<String> {
@@ -249,9 +284,12 @@ impl Match {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, Instant};
+
     use serde_json::json;
 
     use super::*;
+    use crate::domain::faults::{FaultKind, KINDS};
     use crate::domain::rules::{Draw, Firing};
     use crate::domain::warnings::Warning;
     use crate::state::journal::FaultRecord;
@@ -268,7 +306,7 @@ mod tests {
             draw: Draw { ordinal: 1, fires: true, rate: None },
             decides: Vec::new(),
         };
-        Entry {
+        let full = Entry {
             id: 17,
             connection: 4,
             ordinal: Some(3),
@@ -284,10 +322,17 @@ mod tests {
             warnings: vec![Warning { name: "bom", message: String::new() }],
             rule: Some("slow".to_owned()),
             rules: vec![firing("slow"), firing("cut")],
-            fault: Some(FaultRecord::new("truncate", "cut")),
+            fault: Some(FaultRecord::new(FaultKind::find("late_close").unwrap(), "cut")),
             answer: AnswerRecord { status: Some(200), code: Some(Code::FOUND), ..AnswerRecord::default() },
             ..entry("demo", Code::FOUND)
-        }
+        };
+        leave(&full, SentEnd::Complete);
+        full
+    }
+
+    fn leave(entry: &Entry, end: SentEnd) {
+        let sent = Sent { status: Some(200), bytes: 900, end };
+        entry.sending.leave(sent, Duration::ZERO, Instant::now());
     }
 
     fn filter(json: Value) -> Match {
@@ -302,6 +347,9 @@ mod tests {
             (json!({ "methode": "CALL_*" }), json!({ "methode": "call_fn" })),
             (json!({ "code": "60*" }), json!({ "code": "5*" })),
             (json!({ "status": 200 }), json!({ "status": "500.." })),
+            (json!({ "sent": { "status": 200 } }), json!({ "sent": { "status": "500.." } })),
+            (json!({ "sent": { "bytes": "..900" } }), json!({ "sent": { "bytes": "..899" } })),
+            (json!({ "sent": { "end": "complete" } }), json!({ "sent": { "end": "rst" } })),
             (json!({ "transaction_id": "/^T-[0-9]+$/" }), json!({ "transaction_id": "T" })),
             (json!({ "transaction_source": "mob*" }), json!({ "transaction_source": "web" })),
             (json!({ "ip": "10.0.0.0/8" }), json!({ "ip": "11.*" })),
@@ -309,9 +357,9 @@ mod tests {
             (json!({ "threshold": "5..7" }), json!({ "threshold": ">7" })),
             (json!({ "image": { "sha256": "AB".repeat(32) } }), json!({ "image": { "sha256": "cd*" } })),
             (json!({ "image": { "size": "5000" } }), json!({ "image": { "size": "<5000" } })),
-            (json!({ "state": "in_flight" }), json!({ "state": "done" })),
+            (json!({ "state": "done" }), json!({ "state": "in_flight" })),
             (json!({ "rule": "cut" }), json!({ "rule": "c" })),
-            (json!({ "fault": "trunc*" }), json!({ "fault": "hang" })),
+            (json!({ "fault": "late*" }), json!({ "fault": "hang" })),
             (json!({ "warning": "bom" }), json!({ "warning": "extra_key" })),
             (json!({ "connection": 4 }), json!({ "connection": 5 })),
             (json!({ "ordinal": "3" }), json!({ "ordinal": "<3" })),
@@ -328,7 +376,7 @@ mod tests {
         let conditions = conditions();
         assert_eq!(conditions.len(), FIELDS.len());
         let keys = value(&schemars::schema_for!(Match))["properties"].as_object().unwrap().len();
-        assert_eq!(keys, FIELDS.len() - 1, "image has two");
+        assert_eq!(keys, FIELDS.len() - 3, "image has two, sent has three");
         for (good, bad) in conditions {
             assert!(filter(good.clone()).matches(&full()), "{good}");
             let bad_match = filter(bad.clone());
@@ -341,6 +389,29 @@ mod tests {
             assert_ne!(difference.got, Value::Null, "{bad}");
         }
         assert!(Match::default().matches(&full()));
+    }
+
+    #[test]
+    fn a_code_matches_while_the_client_may_get_it_and_no_longer_when_the_exchange_ends_otherwise() {
+        let code = filter(json!({ "code": "6018" }));
+        let by_fault = |kind: &str| {
+            let fault = FaultKind::find(kind).map(|kind| FaultRecord::new(kind, "f"));
+            Entry { fault, ..entry("demo", Code::FOUND) }
+        };
+        for kind in &KINDS {
+            let is_intact =
+                ["slow_read", "dribble", "bandwidth", "slow_headers", "stale_keepalive", "late_close"]
+                    .contains(&kind.name);
+            assert_eq!(code.matches(&by_fault(kind.name)), is_intact, "{}", kind.name);
+        }
+        for (end, matches) in
+            [(SentEnd::Complete, true), (SentEnd::None, false), (SentEnd::Rst, false), (SentEnd::Fin, false)]
+        {
+            let entry = entry("demo", Code::FOUND);
+            assert!(code.matches(&entry), "it is under way");
+            leave(&entry, end);
+            assert_eq!(code.matches(&entry), matches, "{end:?}");
+        }
     }
 
     #[test]

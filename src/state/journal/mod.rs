@@ -1,22 +1,23 @@
 //! Journal of requests: what was received, found and answered; with filters, counts and events.
 
+mod delivered;
 mod entry;
 mod matching;
 mod recent;
 mod redactor;
 mod ring;
+mod sending;
 mod tally;
 
 pub use crate::base::hash::hex;
 pub use crate::domain::nik::mask::{masked, without_niks};
-pub use entry::{
-    AnswerRecord, CandidateRecord, DelayRecord, Elapsed, Entry, EntryState, FaultRecord, ImageRecord,
-    RequestRecord, State,
-};
+pub use delivered::Delivered;
+pub use entry::{AnswerRecord, CandidateRecord, DelayRecord, Entry, FaultRecord, ImageRecord, RequestRecord};
 pub use matching::{Difference, ImageMatch, Match, NearMiss, Since};
 pub use recent::RequestMarks;
 pub use redactor::Redactor;
 pub use ring::{Journal, JournalEvent, Subscription, Usage};
+pub use sending::{Sending, SendingRecord, Sent, SentEnd, State};
 pub use tally::{ExpectedCount, MatchReport};
 
 #[cfg(test)]

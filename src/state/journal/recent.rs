@@ -125,7 +125,7 @@ impl RecentIndex {
 
 fn retry_without_backoff(marks: &RequestMarks, last: &Earlier) -> Option<Warning> {
     let failure = RequestFailure::of(last.entry)?;
-    let after = marks.arrived?.saturating_duration_since(last.entry.state.ended_at()?);
+    let after = marks.arrived?.saturating_duration_since(last.entry.sending.ended_at()?);
     let is_transaction = marks.same_transaction(last.marks);
     // The same photo with another transactionId counts as a retry only after a transient failure.
     if after >= BACK_OFF || !(is_transaction || failure.is_transient) {
@@ -145,7 +145,8 @@ fn repeated(last: &Earlier, uses: usize) -> Option<Warning> {
     }
     let times = if uses == 1 { "once".to_owned() } else { format!("{uses} times") };
     let (id, at) = (last.entry.id, time::rfc3339_millis(last.entry.at));
-    let in_flight = if last.entry.state.get() == State::InFlight { ", which is still in flight" } else { "" };
+    let in_flight =
+        if last.entry.sending.state() == State::InFlight { ", which is still in flight" } else { "" };
     let message =
         format!("the transactionId was used before: {times}, last in request {id} at {at}{in_flight}");
     Some(Warning { name: "repeated_transaction_id", message })
@@ -163,7 +164,7 @@ impl RequestFailure {
     /// Returns how a request failed; `None` when it did not, or is in flight.
     fn of(entry: &Entry) -> Option<RequestFailure> {
         let transient = |name: String| Some(RequestFailure { name, is_transient: true });
-        match entry.state.get() {
+        match entry.sending.state() {
             State::InFlight => return None,
             State::Aborted => return transient("no whole answer".to_owned()),
             State::Done => {}
@@ -186,6 +187,7 @@ impl RequestFailure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::faults::{End, FaultKind};
     use crate::protocol::Code;
     use crate::state::journal::tests::entry;
     use crate::state::journal::{FaultRecord, Journal};
@@ -230,7 +232,8 @@ mod tests {
             let mut sent = entry("demo", Code::FOUND);
             change(&mut sent);
             let added = self.journal.add(sent, marks);
-            self.journal.end(&added, state, Duration::from_millis(1), self.at(millis + 1));
+            let end = (state == State::Done).then_some(End::Fin);
+            self.journal.end(&added, end, Duration::from_millis(1), self.at(millis + 1));
             added.warnings.first().map(|warning| format!("{}: {}", warning.name, warning.message))
         }
 
@@ -291,7 +294,9 @@ mod tests {
         customer.exchanges(0, same, State::Aborted, |_| {});
         let gateway = |entry: &mut Entry| (entry.answer.code, entry.answer.status) = (None, Some(502));
         assert!(customer.exchanges(20, same, State::Done, gateway).unwrap().contains("no whole answer"));
-        let damaged = |entry: &mut Entry| entry.fault = Some(FaultRecord::new("bitflip", "noise"));
+        let damaged = |entry: &mut Entry| {
+            entry.fault = Some(FaultRecord::new(FaultKind::find("bitflip").unwrap(), "noise"))
+        };
         assert!(customer.exchanges(40, same, State::Done, damaged).unwrap().contains("HTTP 502"));
         let warning = customer.exchanges(60, same, State::Done, damaged).unwrap();
         assert!(warning.contains("after request 3 ended with the fault bitflip"), "{warning}");

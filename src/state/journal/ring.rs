@@ -17,6 +17,7 @@ use tokio::sync::broadcast;
 use super::recent::{Earlier, RecentIndex};
 use super::{Entry, Match, RequestMarks, State};
 use crate::base::json;
+use crate::domain::faults::End;
 use crate::domain::warnings::Warning;
 
 #[derive(Debug, Default)]
@@ -143,18 +144,18 @@ impl Journal {
         self.ring.lock().repetition(marks)
     }
 
-    /// Sets how a request ended, `now` in real time, and appends its entry to the file, even if the ring has dropped it. Returns an error only when
+    /// Sets how a request ended (`None` when it was cut), `now` in real time, and appends its entry to the file, even if the ring has dropped it. Returns an error only when
     /// writing begins to fail: a full disk does not stop the endpoint and is reported once.
     pub fn end(
         &self,
         entry: &Arc<Entry>,
-        state: State,
+        end: Option<End>,
         elapsed: Duration,
         now: Instant,
     ) -> Option<io::Error> {
         {
             let _in_order = self.ring.lock();
-            entry.end(state, elapsed, now);
+            entry.sending.end(end, elapsed, now);
             self.publish(JournalEvent::Ended(Arc::clone(entry)));
         }
         self.append(entry)
@@ -204,7 +205,7 @@ impl Journal {
         let start = ring.entries.partition_point(|kept| kept.entry.id <= id);
         let missed = ring.entries.range(start..).flat_map(|Kept { entry, .. }| {
             let ended =
-                (entry.state.get() != State::InFlight).then(|| JournalEvent::Ended(Arc::clone(entry)));
+                (entry.sending.state() != State::InFlight).then(|| JournalEvent::Ended(Arc::clone(entry)));
             std::iter::once(JournalEvent::Added(Arc::clone(entry))).chain(ended)
         });
         let lost = ring.last_dropped.saturating_sub(id);
@@ -320,7 +321,7 @@ mod tests {
         let journal = Journal::new(0, Some(&path)).unwrap();
         let added = journal.add(entry("a", Code::FOUND), RequestMarks::default());
         assert!(journal.get(added.id).is_none());
-        assert!(journal.end(&added, State::Done, Duration::from_micros(42), Instant::now()).is_none());
+        assert!(journal.end(&added, Some(End::Fin), Duration::from_micros(42), Instant::now()).is_none());
         let line: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
         assert_eq!((line["state"].as_str(), line["elapsed_us"].as_u64()), (Some("done"), Some(42)));
         assert_eq!(line["at"].as_str(), Some("2026-11-21T10:00:00.000+07:00"));
@@ -333,7 +334,7 @@ mod tests {
         let entry = journal.add(entry("a", Code::FOUND), RequestMarks::default());
         assert_eq!(
             [(); 2].map(|()| journal
-                .end(&entry, State::Done, Duration::from_micros(1), Instant::now())
+                .end(&entry, Some(End::Fin), Duration::from_micros(1), Instant::now())
                 .is_some()),
             [true, false]
         );
@@ -352,11 +353,11 @@ mod tests {
     fn a_subscription_has_no_gap_and_no_duplicates() {
         let journal = Journal::new(1 << 20, None).unwrap();
         let entries = [(); 3].map(|()| journal.add(entry("a", Code::FOUND), RequestMarks::default()));
-        journal.end(&entries[1], State::Done, Duration::from_micros(1), Instant::now());
+        journal.end(&entries[1], Some(End::Fin), Duration::from_micros(1), Instant::now());
         let mut subscription = journal.follow(1);
         assert_eq!(subscription.missed.iter().map(shown).collect::<Vec<_>>(), ["+2", "-2", "+3"]);
         assert_eq!(subscription.lost, 0);
-        journal.end(&entries[2], State::Aborted, Duration::from_micros(1), Instant::now());
+        journal.end(&entries[2], None, Duration::from_micros(1), Instant::now());
         journal.add(entry("a", Code::FOUND), RequestMarks::default());
         journal.clear(None);
         let received: Vec<_> =
@@ -381,8 +382,8 @@ mod tests {
     #[test]
     fn only_the_first_end_counts() {
         let entry = entry("a", Code::FOUND);
-        entry.end(State::Done, Duration::from_micros(42), Instant::now());
-        entry.end(State::Aborted, Duration::from_micros(43), Instant::now());
-        assert_eq!((entry.state.get(), entry.elapsed_us.micros()), (State::Done, 42));
+        entry.sending.end(Some(End::Fin), Duration::from_micros(42), Instant::now());
+        entry.sending.end(None, Duration::from_micros(43), Instant::now());
+        assert_eq!((entry.sending.state(), entry.sending.elapsed_us()), (State::Done, 42));
     }
 }
