@@ -1,11 +1,11 @@
 //! `healthcheck`: health check of a container. Calls `GET /ready` on the admin listener.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
 
+use super::address::loopback;
 use super::serve::AdminListen;
 use super::{Failure, client};
 
@@ -49,10 +49,6 @@ fn local_url(listener: AdminListen) -> Result<String, Failure> {
         address.set_ip(loopback(address));
     }
     Ok(format!("http://{address}"))
-}
-
-fn loopback(like: SocketAddr) -> IpAddr {
-    if like.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The command line, one file per command. Without a command, `serve` runs.
 
+mod address;
 mod call;
 mod check;
 mod client;

@@ -14,20 +14,20 @@ use serde_json::json;
 
 use super::console::{Console, LogFormat};
 use super::secret::Secret;
-use super::{Failure, fixture_directory, terminal};
+use super::{Failure, address, fixture_directory, terminal};
 use crate::base::size::Size;
 use crate::domain::policy::PolicySpec;
 use crate::keys::KEY_BITS;
 use crate::protocol::Layout;
 use crate::simulator::memory;
 use crate::state::clock::ClockStart;
-use crate::{Builder, Simulator};
+use crate::{Builder, Simulator, StartError};
 
 /// Flags of `serve`; each has an environment variable.
 #[derive(Debug, Args)]
 pub struct ServeArgs {
     /// Address of the endpoint; port 0 takes a free port
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080", value_parser = address, env = "FRSIM_LISTEN")]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080", value_parser = parse_address, env = "FRSIM_LISTEN")]
     listen: SocketAddr,
     /// Address of the admin API, or off
     #[arg(long, value_name = "ADDR|off", default_value = "127.0.0.1:9090", env = "FRSIM_ADMIN_LISTEN")]
@@ -105,11 +105,11 @@ impl FromStr for AdminListen {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        if text == "off" { Ok(AdminListen::Off) } else { address(text).map(AdminListen::At) }
+        if text == "off" { Ok(AdminListen::Off) } else { parse_address(text).map(AdminListen::At) }
     }
 }
 
-fn address(text: &str) -> Result<SocketAddr, String> {
+fn parse_address(text: &str) -> Result<SocketAddr, String> {
     text.to_socket_addrs()
         .ok()
         .and_then(|mut addresses| addresses.next())
@@ -145,7 +145,9 @@ fn serve(args: ServeArgs, console: &Arc<Console>) -> Result<ExitCode, Failure> {
     // A thousand hanging connections need a thousand descriptors. If this fails, the system's limit applies.
     let _ = rlimit::increase_nofile_limit(u64::MAX);
     memory::keep_large_blocks();
-    let simulator = builder(args, directory.clone(), Arc::clone(console) as _)?.start_blocking()?;
+    let listen = args.listen;
+    let simulator = builder(args, directory.clone(), Arc::clone(console) as _)?.start_blocking();
+    let simulator = simulator.map_err(|error| explained(error, listen))?;
     console.banner(&simulator, directory.as_deref(), &keys);
     announce(&simulator, log, port_file.as_deref())?;
     runtime.block_on(signals.wait(&simulator, console.is_terminal()));
@@ -153,6 +155,18 @@ fn serve(args: ServeArgs, console: &Arc<Console>) -> Result<ExitCode, Failure> {
     simulator.stop();
     console.summarize(seed);
     Ok(ExitCode::SUCCESS)
+}
+
+/// Explains an address that cannot be listened on; the endpoint's is `listen`.
+fn explained(error: StartError, listen: SocketAddr) -> Failure {
+    match &error {
+        StartError::Address { address, source } => {
+            let flag = if *address == listen { "--listen" } else { "--admin-listen" };
+            let message = address::explain(*address, flag, source);
+            Failure { message, ..error.into() }
+        }
+        _ => error.into(),
+    }
 }
 
 fn builder(

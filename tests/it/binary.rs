@@ -677,3 +677,27 @@ fn an_answer_in_flight_is_finished_before_exit() {
     assert!(answer.ends_with("\n}"), "{answer}");
     assert_eq!(served.end().0, Some(0));
 }
+
+#[test]
+fn an_address_in_use_says_who_answers_there_and_what_to_do() {
+    let served = Served::plain(&[]);
+    let (endpoint, admin) = (address(&served.value("endpoint")), served.admin());
+    let start = |listen: &str, admin: &str| {
+        let keys = KEYS.path().to_str().unwrap();
+        let output = run(&["--listen", listen, "--admin-listen", admin, "--keys", keys]);
+        assert_eq!((output.status.code(), text(&output.stdout)), (Some(3), ""));
+        text(&output.stderr).to_owned()
+    };
+    let taken = start(&endpoint.to_string(), "off");
+    assert!(taken.contains("in use: the endpoint of another dukcapil-fr-sim answers there"), "{taken}");
+    assert!(taken.contains("--listen 127.0.0.1:0 takes a free one"), "{taken}");
+    let taken = start("127.0.0.1:0", &admin.to_string());
+    assert!(taken.contains("in use: the admin listener of another dukcapil-fr-sim ("), "{taken}");
+    assert!(taken.contains("--admin-listen 127.0.0.1:0 takes a free one"), "{taken}");
+    let other = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = start(&other.local_addr().unwrap().to_string(), "off");
+    assert!(taken.contains("is in use by another program"), "{taken}");
+    // An address of the documentation, which no machine has.
+    let missing = start("192.0.2.1:8080", "off");
+    assert!(missing.contains("ip addr add 192.0.2.1/32 dev lo"), "{missing}");
+}

@@ -41,6 +41,8 @@ mod sent;
 mod settings;
 mod strict_parser;
 mod support;
+#[cfg(unix)]
+mod terminal;
 mod tidy;
 mod timers;
 mod wire;
