@@ -12,6 +12,7 @@ use super::log::Log;
 use super::terminal;
 use crate::base::time;
 use crate::config::Problem;
+use crate::domain::policy::Preset;
 use crate::keys::KeyOrigin;
 use crate::simulator::Simulator;
 use crate::state::journal::{Entry, State};
@@ -72,19 +73,23 @@ impl Console {
             return self.log.write(json!({
                 "event": "started", "endpoint": url, "admin": simulator.admin_url(), "version": env!("CARGO_PKG_VERSION"),
                 "customers": customers, "key_bits": loaded.keys.server().bits(), "fixtures": source,
+                "preset": simulator.preset().to_string(),
             }).to_string());
         }
         let customers = loaded.customers.keys().map(String::as_str).collect::<Vec<_>>().join(" ");
         let mut text =
             format!("\n  {}\n\n", self.paint(BOLD, concat!("dukcapil-fr-sim ", env!("CARGO_PKG_VERSION"))));
-        for (name, value) in [
+        let preset = simulator.preset();
+        let preset = (*preset != Preset::Documented).then(|| ("preset", preset.to_string()));
+        let rows = [
             ("endpoint", format!("{path}/demo/CALL_FN")),
             ("admin", simulator.admin_url().unwrap_or_else(|| "off".to_owned())),
             ("key", format!("{}/public.pem, RSA {}, {origin}", keys.display(), loaded.keys.server().bits())),
             ("fixtures", source),
             ("customers", wrapped(&customers, 12)),
             ("try", format!("curl -sd '{{}}' {path}/sample-6018/CALL_FN")),
-        ] {
+        ];
+        for (name, value) in preset.into_iter().chain(rows) {
             // Writing to a String cannot fail.
             let _ = writeln!(text, "  {} {value}", self.paint(DIM, &format!("{name:<9}")));
         }
