@@ -258,6 +258,7 @@ fn rules_still_hold_where_the_server_answers() {
     put("found", json!({ "reply": { "code": "6018" } }));
     let found = post(&sim, "demo", "", sim.request().text());
     assert_eq!(found.candidates().keys().collect::<Vec<_>>(), [SITIS_NIK]);
+    assert_eq!(sim.admin("DELETE", "/customers/demo/rules", "").0, 200);
     put("skip", json!({ "checks": "skip", "reply": { "sample": "5006" } }));
     assert_eq!(post(&sim, "demo", "", "").code(), "5006", "a rule that skips the checks answers first");
     put("cut", json!({ "fault": { "kind": "empty_close" } }));
