@@ -1,5 +1,7 @@
 //! `Content-Type` and `Accept` (RFC 9110, 8.3 and 12.5.1): whether they name JSON.
 
+use super::text;
+
 /// Returns whether a `Content-Type` names JSON: `application/json` or `application/*+json`, in any case, with any parameters.
 #[must_use]
 pub fn is_json(content_type: &str) -> bool {
@@ -18,6 +20,22 @@ pub fn accepts_json<'a>(values: impl IntoIterator<Item = &'a str>) -> bool {
     let matching = ranges.iter().filter_map(|range| Some((specificity(range)?, is_wanted(range))));
     ranges.is_empty() || matching.max().is_some_and(|(_, is_wanted)| is_wanted)
 }
+
+/// Returns the types of a header's values, without their parameters, for a message; `;q=0` where that excludes one.
+#[must_use]
+pub fn names<'a>(values: impl IntoIterator<Item = &'a str>) -> String {
+    let ranges = values.into_iter().flat_map(|value| split(value, ','));
+    let names = ranges.map(|range| {
+        // A long value ends with an ellipsis already.
+        let name = split(range, ';').next().unwrap_or_default().trim_end_matches('…');
+        let name = text::preview(name, MAX_NAME_CHARS);
+        if is_wanted(range) { name } else { format!("{name};q=0") }
+    });
+    names.collect::<Vec<_>>().join(", ")
+}
+
+/// Max characters of a type in a message.
+const MAX_NAME_CHARS: usize = 40;
 
 /// How closely a range names `application/json`; `None` when it does not.
 fn specificity(range: &str) -> Option<u8> {
@@ -103,6 +121,14 @@ mod tests {
         ] {
             assert!(!is_json(other), "{other}");
         }
+    }
+
+    #[test]
+    fn names_show_neither_parameters_nor_ciphertexts() {
+        let ciphertext = "Ab1+".repeat(30);
+        let values = [&format!("text/html;x={ciphertext}, {ciphertext}"), "application/json; q=0", ""];
+        assert_eq!(names(values), "text/html, (120 characters of base64), application/json;q=0, ");
+        assert_eq!(names([&*format!("{ciphertext}…")]), "(120 characters of base64)");
     }
 
     #[test]

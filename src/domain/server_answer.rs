@@ -56,7 +56,7 @@ fn unsupported(policy: &Policy, headers: &Headers) -> Option<ServerAnswer> {
         status: 415,
         reason: match content_type {
             Some(other) => {
-                format!("Content-Type is {}, not JSON (policy content_type = \"415\")", text::quoted(other))
+                format!("Content-Type is {}, not JSON (policy content_type = \"415\")", names([other]))
             }
             None => "Content-Type is missing (policy content_type = \"415\")".to_owned(),
         },
@@ -66,18 +66,23 @@ fn unsupported(policy: &Policy, headers: &Headers) -> Option<ServerAnswer> {
 
 fn unacceptable(policy: &Policy, headers: &Headers) -> Option<ServerAnswer> {
     let is_acceptable = media_type::accepts_json(headers.all_of("accept"));
-    (policy.accept == AcceptPolicy::NotAcceptable && !is_acceptable).then(|| {
-        let accept = headers.all_of("accept").collect::<Vec<_>>().join(", ");
-        ServerAnswer {
-            status: 406,
-            reason: format!(
-                "Accept is {}, which excludes JSON (policy accept = \"406\")",
-                text::quoted(&accept)
-            ),
-            hint: "send Accept: application/json".to_owned(),
-        }
+    (policy.accept == AcceptPolicy::NotAcceptable && !is_acceptable).then(|| ServerAnswer {
+        status: 406,
+        reason: format!(
+            "Accept is {}, which excludes JSON (policy accept = \"406\")",
+            names(headers.all_of("accept"))
+        ),
+        hint: "send Accept: application/json".to_owned(),
     })
 }
+
+/// Quotes the types that a header names.
+fn names<'a>(values: impl IntoIterator<Item = &'a str>) -> String {
+    format!("{:?}", text::truncate(&media_type::names(values), MAX_NAMES_CHARS))
+}
+
+/// Max characters of the types in a reason.
+const MAX_NAMES_CHARS: usize = 100;
 
 fn malformed(policy: &Policy, body: &Body) -> Option<ServerAnswer> {
     let fault = body.fault.as_ref().filter(|_| policy.malformed_json == MalformedJson::BadRequest)?;
