@@ -6,12 +6,12 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dukcapil_fr_sim::internals::config::{self, Fixtures};
+use dukcapil_fr_sim::internals::config::{self, Fixtures, StartPolicy};
 use dukcapil_fr_sim::internals::domain::answer::{AnswerContent, AnswerOverrides, Echo, compose};
 use dukcapil_fr_sim::internals::domain::evidence::{Photo, credential};
 use dukcapil_fr_sim::internals::domain::limits::Limits;
 use dukcapil_fr_sim::internals::domain::matcher::Gallery;
-use dukcapil_fr_sim::internals::domain::policy::{Policy, PolicySpec};
+use dukcapil_fr_sim::internals::domain::policy::Policy;
 use dukcapil_fr_sim::internals::domain::quota::QuotaView;
 use dukcapil_fr_sim::internals::domain::rules::{DrawContext, Facts, RuleEffects, Scenario};
 use dukcapil_fr_sim::internals::engine::{Engine, EngineSettings, RequestHead};
@@ -90,7 +90,7 @@ const STAGES: [Work; 9] = [
         let candidates = vec![Candidate { nik: "3174055708909001".to_owned(), score: 14.5 }];
         let content = AnswerContent {
             code: &Code::FOUND,
-            echo: Echo { transaction_id: Some("T-1"), threshold: Some(7.0) },
+            echo: Echo { transaction_id: Some("T-1"), threshold: Some(7.0), threshold_as_written: Some("7") },
             quota: QuotaView::default(),
             candidates,
             overrides: AnswerOverrides::default(),
@@ -169,7 +169,7 @@ impl Inputs {
         });
         let limits = Limits::default();
         let fixtures =
-            config::load(None, ring.clone(), &PolicySpec::default()).expect("the shipped fixtures");
+            config::load(None, ring.clone(), &StartPolicy::default()).expect("the shipped fixtures");
         let journal = Journal::new(1 << 20, None).expect("a journal");
         let clock = Clock::new("2026-11-21T10:00:00+07:00".parse::<ClockStart>().expect("an instant"));
         let engine = Engine::new(fixtures, clock, journal, EngineSettings::default());
@@ -191,6 +191,7 @@ impl Inputs {
         RequestHead {
             customer_id: "load".to_owned(),
             methode: None,
+            path: None,
             peer: None,
             connection: 1,
             headers: None,

@@ -4,7 +4,9 @@
 pub use crate::cli::main;
 
 pub mod config {
-    pub use crate::config::{CustomerSpec, Fixtures, Problem, SimulatorSpec, load, model, schema, source};
+    pub use crate::config::{
+        CustomerSpec, Fixtures, Problem, SimulatorSpec, StartPolicy, load, model, schema, source,
+    };
 }
 
 pub mod domain {

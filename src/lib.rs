@@ -52,7 +52,7 @@ mod version;
 
 pub use config::Problem;
 pub use domain::nik;
-pub use domain::policy::PolicySpec;
+pub use domain::policy::{PolicySpec, Preset};
 pub use engine::Scope;
 pub use http::client_request::Request;
 pub use keys::KeyOrigin;

@@ -5,6 +5,7 @@ pub mod from_text;
 pub mod hash;
 pub mod json;
 pub mod json_schema;
+pub mod media_type;
 pub mod network;
 pub mod pattern;
 pub mod random;

@@ -28,6 +28,12 @@ pub fn rfc3339_millis(instant: Timestamp) -> String {
     instant.to_zoned_datetime(jakarta()).strftime("%Y-%m-%dT%H:%M:%S%.3f%:z").to_string()
 }
 
+/// Formats an instant as Spring Boot writes `timestamp`: in UTC, with milliseconds and a numeric offset.
+#[must_use]
+pub fn spring(instant: Timestamp) -> String {
+    instant.strftime("%Y-%m-%dT%H:%M:%S%.3f+00:00").to_string()
+}
+
 /// Parses an instant.
 ///
 /// # Errors
@@ -57,5 +63,6 @@ mod tests {
         assert_eq!(rfc3339(at("2026-11-21T03:00:00Z")), "2026-11-21T10:00:00+07:00");
         assert_eq!(rfc3339(at("2026-11-21T03:00:00.25Z")), "2026-11-21T10:00:00.25+07:00");
         assert_eq!(rfc3339_millis(at("2026-11-21T03:00:00Z")), "2026-11-21T10:00:00.000+07:00");
+        assert_eq!(spring(at("2026-11-21T10:00:00.25+07:00")), "2026-11-21T03:00:00.250+00:00");
     }
 }

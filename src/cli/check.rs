@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::terminal::say;
-use super::{Failure, fixture_directory, load};
+use super::{Failure, PolicyArgs, fixture_directory, load};
+use crate::config;
 use crate::domain::policy;
 
 #[derive(Debug, Args)]
@@ -14,21 +15,25 @@ pub struct CheckArgs {
     /// Directory of the fixtures [default: ./fixtures when it exists, else the built-in ones]
     #[arg(value_name = "DIR")]
     directory: Option<PathBuf>,
-    /// Print the policy table: what is documented about the endpoint and what is assumed
+    /// Print the policy table: the value of each key and where it comes from, what is documented and what is assumed
     #[arg(long)]
     policy: bool,
     /// Directory of the keys that customers reference
     #[arg(long, value_name = "DIR", default_value = "keys", env = "FRSIM_KEYS")]
     keys: PathBuf,
+    #[command(flatten)]
+    start: PolicyArgs,
 }
 
 pub fn run(args: &CheckArgs) -> Result<ExitCode, Failure> {
+    let directory = fixture_directory(args.directory.as_deref())?;
     if args.policy {
-        say(policy::table().trim_end())?;
+        let layers = config::policy_layers(directory.as_deref(), &args.start.start()?);
+        let layers = layers.map_err(|problems| Failure::fixtures(&problems))?;
+        say(policy::table(&layers).trim_end())?;
         return Ok(ExitCode::SUCCESS);
     }
-    let directory = fixture_directory(args.directory.as_deref())?;
-    let fixtures = load(directory.as_deref(), &args.keys)?;
+    let fixtures = load(directory.as_deref(), &args.keys, &args.start)?;
     let location =
         directory.map_or_else(|| "the built-in fixtures".to_owned(), |path| path.display().to_string());
     say(format_args!(

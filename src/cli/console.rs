@@ -18,6 +18,7 @@ use super::throttle::{OutcomeCounts, Throttle, listed};
 use crate::base::time;
 use crate::config::{Fixtures, Problem};
 use crate::domain::customer::Account;
+use crate::domain::policy::Preset;
 use crate::keys::KeyOrigin;
 use crate::simulator::Simulator;
 use crate::state::journal::Entry;
@@ -114,6 +115,7 @@ impl Console {
             return self.log.write(json!({
                 "event": "started", "endpoint": url, "admin": simulator.admin_url(), "version": env!("CARGO_PKG_VERSION"),
                 "customers": customers, "key_bits": loaded.keys.server().bits(), "fixtures": source,
+                "preset": simulator.preset().to_string(),
             }).to_string());
         }
         let style = self.style();
@@ -123,7 +125,9 @@ impl Console {
         let column = 12;
         let width = style.width.unwrap_or(BANNER_WIDTH).saturating_sub(column);
         let wrapped = |text: &str| wrap(text, width).join(&format!("\n{}", " ".repeat(column)));
-        for (name, value) in [
+        let preset = simulator.preset();
+        let preset = (*preset != Preset::Documented).then(|| ("preset", preset.to_string()));
+        let rows = [
             ("endpoint", format!("{path}/demo/CALL_FN")),
             ("account", account_of_demo(&loaded)),
             ("admin", simulator.admin_url().unwrap_or_else(|| "off".to_owned())),
@@ -132,7 +136,8 @@ impl Console {
             ("customers", wrapped(&grouped(loaded.customers.keys().map(String::as_str)))),
             ("try", try_command(&url, simulator.admin_url().as_deref(), keys)),
             ("stop", "Ctrl-C".to_owned()),
-        ] {
+        ];
+        for (name, value) in preset.into_iter().chain(rows) {
             // Writing to a String cannot fail.
             let _ = writeln!(text, "  {} {value}", style.paint(DIM, &format!("{name:<9}")));
         }

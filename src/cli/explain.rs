@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::terminal::{eprint_line, say};
-use super::{Failure, FixtureArgs, candidates_table, fixture_directory, load};
+use super::{Failure, FixtureArgs, PolicyArgs, candidates_table, fixture_directory, load};
 use crate::engine::{Engine, EngineSettings, Explanation, RequestHead};
 use crate::state::clock::{Clock, ClockStart};
 use crate::state::journal::Journal;
@@ -37,6 +37,8 @@ pub struct ExplainArgs {
     show_nik: bool,
     #[command(flatten)]
     sources: FixtureArgs,
+    #[command(flatten)]
+    policy: PolicyArgs,
 }
 
 pub fn run(args: &ExplainArgs) -> Result<ExitCode, Failure> {
@@ -48,7 +50,7 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode, Failure> {
             args.sources.keys.display()
         ));
     }
-    let fixtures = load(directory.as_deref(), &args.sources.keys)?;
+    let fixtures = load(directory.as_deref(), &args.sources.keys, &args.policy)?;
     let journal = Journal::new(0, None).map_err(|error| Failure::bad_input(error.to_string()))?;
     let engine = Engine::new(
         fixtures,
@@ -59,6 +61,7 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode, Failure> {
     let head = RequestHead {
         customer_id: args.customer.clone(),
         methode: args.methode.clone(),
+        path: None,
         peer: args.peer,
         connection: 0,
         headers: None,

@@ -28,9 +28,10 @@ use std::process::ExitCode;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::StartError;
-use crate::config::{self, Fixtures, Problem};
-use crate::domain::policy::PolicySpec;
+use crate::config::{self, Fixtures, Problem, StartPolicy};
+use crate::domain::policy::{PolicySpec, Preset};
 use crate::keys::{self, KeyRing, PrivateKey};
+use crate::protocol::Layout;
 use crate::version::WITH_COMMIT;
 
 /// Simulator of the Dukcapil face recognition 1:N endpoint.
@@ -157,6 +158,32 @@ impl From<StartError> for Failure {
     }
 }
 
+/// What `serve`, `explain` and `check` are told about policy. `simulator.toml` overrides the preset, and the flags override both.
+#[derive(Debug, Args)]
+struct PolicyArgs {
+    /// Which endpoint is simulated: the document, what the real one most likely does, or the policy of a file
+    #[arg(
+        long,
+        value_name = "documented|probable|measured:FILE",
+        default_value = "documented",
+        env = "FRSIM_PRESET"
+    )]
+    preset: Preset,
+    /// Layout of the answers [default: documented]
+    #[arg(long, env = "FRSIM_LAYOUT")]
+    layout: Option<Layout>,
+}
+
+impl PolicyArgs {
+    fn flags(&self) -> PolicySpec {
+        PolicySpec { layout: self.layout, ..PolicySpec::default() }
+    }
+
+    fn start(&self) -> Result<StartPolicy, Failure> {
+        StartPolicy::new(&self.preset, self.flags()).map_err(|problems| Failure::fixtures(&problems))
+    }
+}
+
 /// Fixture and key directories, for the commands that read them without serving.
 #[derive(Debug, Args)]
 struct FixtureArgs {
@@ -182,13 +209,14 @@ fn fixture_directory(given: Option<&Path>) -> Result<Option<PathBuf>, Failure> {
 }
 
 /// Loads fixtures with the keys of the directory. Read-only: without a server key, it uses a temporary one.
-fn load(directory: Option<&Path>, keys: &Path) -> Result<Fixtures, Failure> {
+fn load(directory: Option<&Path>, keys: &Path, policy: &PolicyArgs) -> Result<Fixtures, Failure> {
+    let start = policy.start()?;
     let server = match keys::read(keys).map_err(|error| Failure::keys(error.to_string()))? {
         Some(key) => key,
         None => PrivateKey::generate("a temporary key", 2048).map_err(Failure::keys)?,
     };
     let ring = KeyRing::new(server, Some(keys.to_owned()));
-    config::load(directory, ring, &PolicySpec::default()).map_err(|problems| Failure::fixtures(&problems))
+    config::load(directory, ring, &start).map_err(|problems| Failure::fixtures(&problems))
 }
 
 /// Formats candidates as a table, best first.

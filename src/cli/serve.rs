@@ -14,11 +14,9 @@ use serde_json::json;
 
 use super::console::{Console, LogFormat};
 use super::secret::Secret;
-use super::{Failure, address, fixture_directory, terminal};
+use super::{Failure, PolicyArgs, address, fixture_directory, terminal};
 use crate::base::size::Size;
-use crate::domain::policy::PolicySpec;
 use crate::keys::KEY_BITS;
-use crate::protocol::Layout;
 use crate::simulator::memory;
 use crate::state::clock::ClockStart;
 use crate::{Builder, Simulator, StartError};
@@ -50,9 +48,8 @@ pub struct ServeArgs {
     /// Random seed
     #[arg(long, value_name = "N", default_value_t = 0, env = "FRSIM_SEED")]
     seed: u64,
-    /// Layout of the answers [default: documented]
-    #[arg(long, env = "FRSIM_LAYOUT")]
-    layout: Option<Layout>,
+    #[command(flatten)]
+    policy: PolicyArgs,
     /// File to write the addresses to, as JSON, once both listeners are ready
     #[arg(long, value_name = "PATH", env = "FRSIM_PORT_FILE")]
     port_file: Option<PathBuf>,
@@ -191,7 +188,8 @@ fn builder(
         .key_bits(args.key_bits)
         .clock(args.clock)
         .seed(args.seed)
-        .policy(PolicySpec { layout: args.layout, ..PolicySpec::default() })
+        .policy(args.policy.flags())
+        .preset(args.policy.preset)
         .max_body(max_body)
         .grace(args.grace)
         .journal_bytes(usize::try_from(args.journal.0).unwrap_or(usize::MAX))

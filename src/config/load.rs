@@ -10,6 +10,7 @@ use percent_encoding::{AsciiSet, utf8_percent_encode};
 use super::extends::{SpecsById, chain, inherited};
 use super::gallery::{self, Pictures};
 use super::model::{CustomerSpec, PeerSource, SimulatorSpec};
+use super::preset::StartPolicy;
 use super::problem::{FieldError, Problem};
 use super::resolve::{Resolver, SpecSource, attached_file, read_capacity};
 use super::source::{self, File, Files, parse};
@@ -18,7 +19,7 @@ use crate::domain::capacity::{Capacity, CapacitySpec};
 use crate::domain::customer::Customer;
 use crate::domain::limits::Limits;
 use crate::domain::matcher::Gallery;
-use crate::domain::policy::{Policy, PolicySpec};
+use crate::domain::policy::{Policy, PolicyLayers};
 use crate::keys::KeyRing;
 
 /// Path prefixes of the document, the second with its stray space (doc 1: `http://172.16.160.176:8080/api /face-recognition`).
@@ -183,14 +184,25 @@ impl Fixtures {
     }
 }
 
-/// Reads and resolves fixtures: the built-in ones, overlaid by those of `directory`. `over` is the policy of the command line: it
-/// overrides `simulator.toml`, and the customers' policies override it.
+/// Reads and resolves fixtures: the built-in ones, overlaid by those of `directory`. `start` is what the command line says about policy:
+/// its preset is overridden by `simulator.toml`, its flags override that, and the customers' policies override all.
 ///
 /// # Errors
 /// All errors, file by file.
-pub fn load(directory: Option<&Path>, keys: KeyRing, over: &PolicySpec) -> Result<Fixtures, Vec<Problem>> {
+pub fn load(directory: Option<&Path>, keys: KeyRing, start: &StartPolicy) -> Result<Fixtures, Vec<Problem>> {
     let files = source::read(directory).map_err(|problem| vec![problem])?;
-    resolve(&files, keys, over)
+    resolve(&files, keys, start)
+}
+
+/// Returns where the global policy comes from. Reads no other fixture than `simulator.toml`.
+///
+/// # Errors
+/// What is wrong with that file.
+pub fn policy_layers(directory: Option<&Path>, start: &StartPolicy) -> Result<PolicyLayers, Vec<Problem>> {
+    let files = source::read(directory).map_err(|problem| vec![problem])?;
+    let mut problems = Vec::new();
+    let simulator = read_simulator(&files, &mut problems);
+    if problems.is_empty() { Ok(start.over(&simulator.policy)) } else { Err(problems) }
 }
 
 /// Reads the fixtures again. Reuses the decoded pictures of `before`.
@@ -199,28 +211,28 @@ pub fn load(directory: Option<&Path>, keys: KeyRing, over: &PolicySpec) -> Resul
 /// As [`load`].
 pub fn reload(
     directory: Option<&Path>,
-    over: &PolicySpec,
+    start: &StartPolicy,
     before: &Fixtures,
 ) -> Result<Fixtures, Vec<Problem>> {
     let files = source::read(directory).map_err(|problem| vec![problem])?;
-    resolve_with(&files, before.keys.clone(), over, Pictures::open(&files, Some(&before.pictures)))
+    resolve_with(&files, before.keys.clone(), start, Pictures::open(&files, Some(&before.pictures)))
 }
 
-pub(super) fn resolve(files: &Files, keys: KeyRing, over: &PolicySpec) -> Result<Fixtures, Vec<Problem>> {
-    resolve_with(files, keys, over, Pictures::open(files, None))
+pub(super) fn resolve(files: &Files, keys: KeyRing, start: &StartPolicy) -> Result<Fixtures, Vec<Problem>> {
+    resolve_with(files, keys, start, Pictures::open(files, None))
 }
 
 pub(super) fn resolve_with(
     files: &Files,
     keys: KeyRing,
-    over: &PolicySpec,
+    start: &StartPolicy,
     pictures: Pictures,
 ) -> Result<Fixtures, Vec<Problem>> {
     let mut problems = Vec::new();
     let simulator = read_simulator(files, &mut problems);
     let (specs, unreadable) = read_customers(files, &mut problems);
     let gallery = gallery::shared(files, &pictures, &mut problems);
-    let policy = Policy::default().with(&simulator.policy).with(over);
+    let policy = start.over(&simulator.policy).policy();
     let attached_files = read_attached_files(files);
     let population = simulator.population.0;
     let resolver = Resolver {

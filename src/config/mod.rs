@@ -6,14 +6,16 @@ mod extends;
 mod gallery;
 mod load;
 pub mod model;
+mod preset;
 mod problem;
 mod resolve;
 pub mod schema;
 pub mod source;
 mod values;
 
-pub use load::{Fixtures, load, reload};
+pub use load::{Fixtures, load, policy_layers, reload};
 pub use model::{CustomerSpec, PeerSource, SimulatorSpec};
+pub use preset::StartPolicy;
 pub use problem::{FieldError, Problem};
 pub use values::{CustomerId, PlantedScore};
 

@@ -141,7 +141,17 @@ schemas! {
         "items": generator.subschema_for::<Check>(),
         "uniqueItems": true,
     });
-    NotFound: |_| codes(NotFound::CODES);
+    NotFound: |generator| json!({
+        "anyOf": [codes(NotFound::CODES), {
+            "type": "object",
+            "properties": {
+                "code": generator.subschema_for::<Code>(),
+                "error": { "type": ["string", "null"], "description": "The text, sent unchanged; default: the code's own." },
+            },
+            "required": ["code"],
+            "additionalProperties": false,
+        }],
+    });
     BadImage: |_| codes(BadImage::CODES);
     MaxResults: |_| json!({ "type": "integer", "minimum": 1, "maximum": 1000 });
     Pattern: |_| json!({

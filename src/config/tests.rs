@@ -8,7 +8,7 @@ use super::load::{DOCUMENTED_PREFIXES, resolve};
 use super::source::File;
 use super::*;
 use crate::domain::nik::NikContext;
-use crate::domain::policy::{Policy, PolicySpec};
+use crate::domain::policy::{Policy, PolicySpec, Preset};
 use crate::keys::KeyRing;
 use crate::protocol::Layout;
 
@@ -30,7 +30,7 @@ fn load_over(files: &[(&str, &str)]) -> Result<Fixtures, Vec<Problem>> {
         let file = File { shown: (*name).to_owned(), bytes: Cow::Owned(text.as_bytes().to_vec()) };
         all.insert((*name).to_owned(), file);
     }
-    resolve(&all, ring(), &PolicySpec::default())
+    resolve(&all, ring(), &StartPolicy::default())
 }
 
 #[track_caller]
@@ -117,11 +117,21 @@ fn a_customers_policy_overrides_the_command_line_and_that_overrides_the_simulato
         let file = File { shown: name.to_owned(), bytes: Cow::Owned(text.as_bytes().to_vec()) };
         files.insert(name.to_owned(), file);
     }
-    let over = PolicySpec { layout: Some(Layout::Compact), ..PolicySpec::default() };
-    let fixtures = resolve(&files, ring(), &over).unwrap();
+    let flags = PolicySpec { layout: Some(Layout::Compact), ..PolicySpec::default() };
+    let start = StartPolicy::new(&Preset::Documented, flags).unwrap();
+    let fixtures = resolve(&files, ring(), &start).unwrap();
     assert_eq!((fixtures.policy.layout, &*fixtures.policy.uid), (Layout::Compact, "x"));
     assert_eq!(fixtures.customers["demo"].policy.layout, Layout::Documented);
     assert_eq!(fixtures.customers["load"].policy.layout, Layout::Compact);
+}
+
+#[test]
+fn the_shipped_settings_leave_every_policy_key_to_the_preset() {
+    let start = StartPolicy::new(&Preset::Probable, PolicySpec::default()).unwrap();
+    let fixtures = resolve(&super::source::built_in(), ring(), &start).unwrap();
+    let probable = Policy::default().with(&Preset::Probable.built_in());
+    assert_eq!(fixtures.policy, probable);
+    assert!(fixtures.customers.values().all(|customer| customer.policy == probable));
 }
 
 #[test]
@@ -186,7 +196,7 @@ fn invalid_toml_is_reported_with_its_position() {
     assert!(problems[0].to_string().starts_with("customers/x.toml:1:1"), "{}", problems[0]);
     let mut files = source::built_in();
     files.insert("simulator.toml".to_owned(), File { shown: "s".to_owned(), bytes: Cow::Borrowed(b"a\xFF") });
-    let problems = resolve(&files, ring(), &PolicySpec::default()).unwrap_err();
+    let problems = resolve(&files, ring(), &StartPolicy::default()).unwrap_err();
     assert_eq!(problems[0].to_string(), "s: is not UTF-8 at byte 2");
 }
 
@@ -314,7 +324,7 @@ fn a_missing_picture_directory_is_reported_in_at_most_20_errors() {
 #[test]
 fn a_reload_reuses_decoded_pictures() {
     let before = load_over(&[]).unwrap();
-    let after = reload(None, &PolicySpec::default(), &before).unwrap();
+    let after = reload(None, &StartPolicy::default(), &before).unwrap();
     let pictures = |fixtures: &Fixtures| -> Vec<_> {
         fixtures.gallery.identities().flat_map(|identity| identity.pictures.clone()).collect()
     };
@@ -331,7 +341,7 @@ fn a_directory_replaces_built_in_files_and_leaves_the_others() {
         .unwrap();
     std::fs::write(directory.path().join("customers/demo.toml~"), "an editor's backup").unwrap();
     std::fs::write(directory.path().join("README.md"), "not a fixture").unwrap();
-    let fixtures = load(Some(directory.path()), ring(), &PolicySpec::default()).unwrap();
+    let fixtures = load(Some(directory.path()), ring(), &StartPolicy::default()).unwrap();
     assert_eq!(fixtures.customers["demo"].per_day, Some(3));
     assert!(fixtures.customers.contains_key("load"));
 }

@@ -11,6 +11,8 @@ pub struct Echo<'a> {
     pub transaction_id: Option<&'a str>,
     /// `None` when it could not be read.
     pub threshold: Option<f64>,
+    /// As the client wrote it; `None` when it could not be read.
+    pub threshold_as_written: Option<&'a str>,
 }
 
 /// `quotaLimiter` of a customer without a limit, and of an unknown customer: the document's value.
@@ -42,6 +44,7 @@ pub fn compose(content: AnswerContent, policy: &Policy) -> Answer {
     let message = if policy.trim_messages { message.trim() } else { message };
     Answer {
         shape: overrides.shape.unwrap_or_else(|| policy.shape_of(code)),
+        types: policy.types,
         message: overrides.error.unwrap_or(message).to_owned(),
         // Doc 4.5: an answer without `response` also has a null `tid`.
         tid: echo.transaction_id.filter(|_| code.has_response()).map(str::to_owned),
@@ -59,13 +62,15 @@ pub fn compose(content: AnswerContent, policy: &Policy) -> Answer {
     }
 }
 
-/// Doc 4: `"0"` in answers of the frontend, the request's threshold in answers of the matcher.
+/// Doc 4: `"0"` in answers of the frontend, the request's threshold in answers of the matcher; `"0"` too when it cannot be read.
 fn face_threshold(code: &Code, echo: Echo, policy: &Policy) -> String {
-    match (code.stage(), policy.face_threshold.as_str(), echo.threshold) {
-        (AnsweredBy::Frontend, ..) | (AnsweredBy::Matcher, "echo", None) => "0".to_owned(),
-        (AnsweredBy::Matcher, "echo", Some(threshold)) => number::java_double(threshold),
-        (AnsweredBy::Matcher, literal, _) => literal.to_owned(),
-    }
+    let echoed = match (code.stage(), policy.face_threshold.as_str()) {
+        (AnsweredBy::Frontend, _) => None,
+        (AnsweredBy::Matcher, "echo") => echo.threshold.map(number::java_double),
+        (AnsweredBy::Matcher, "verbatim") => echo.threshold_as_written.map(str::to_owned),
+        (AnsweredBy::Matcher, literal) => Some(literal.to_owned()),
+    };
+    echoed.unwrap_or_else(|| "0".to_owned())
 }
 
 fn quota_limiter(policy: &Policy, quota: QuotaView) -> String {

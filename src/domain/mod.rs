@@ -15,4 +15,5 @@ pub mod nik;
 pub mod policy;
 pub mod quota;
 pub mod rules;
+pub mod server_answer;
 pub mod warnings;

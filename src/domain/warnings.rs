@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::evidence::{Credential, Evidence};
-use crate::protocol::Body;
+use crate::protocol::{Body, Field};
 
 /// A deviation that was accepted, but that clients should not rely on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
@@ -26,8 +26,14 @@ pub struct Headers {
 }
 
 impl Headers {
-    fn get(&self, name: &str) -> Option<&str> {
-        self.all.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    fn get(&self, name: &'static str) -> Option<&str> {
+        self.all_of(name).next()
+    }
+
+    /// Returns the values of every header with this name, in order.
+    pub fn all_of(&self, name: &'static str) -> impl Iterator<Item = &str> {
+        let same = self.all.iter().filter(move |(known, _)| known.eq_ignore_ascii_case(name));
+        same.map(|(_, value)| value.as_str())
     }
 
     /// Returns the User-Agent header.
@@ -64,6 +70,14 @@ pub fn of(headers: Option<&Headers>, body: &Body, line_breaks: &[&'static str]) 
     }
     for key in &body.extra_keys {
         warnings.push(warning("extra_key", format!("the key {key:?} is not in the document and is ignored")));
+    }
+    for (field, kind) in &body.loosely_read {
+        let name = field.name();
+        let read_as = match body.threshold().filter(|_| *field == Field::Threshold) {
+            Some(number) => format!("a string that JSON would not write so and was read as {number}"),
+            None => format!("{kind} and was read as text"),
+        };
+        warnings.push(warning("loosely_read", format!("{name} is {read_as} (policy numbers = \"loose\")")));
     }
     for field in line_breaks {
         warnings.push(warning(

@@ -14,9 +14,10 @@ use crate::base::time;
 use crate::domain::capacity::Availability;
 use crate::domain::checks::{self, CheckInput, Finding, Status};
 use crate::domain::customer::Customer;
-use crate::domain::policy::{Check, QuotaCounts};
+use crate::domain::policy::{Check, NotFound, QuotaCounts};
 use crate::domain::quota::QuotaView;
 use crate::domain::rules::{DrawContext, Facts, Phase, Reply, Rule, RuleEffects, ScenarioChange};
+use crate::domain::server_answer::ServerAnswer;
 use crate::protocol::{Candidate, Code};
 use crate::state::customer_state::CustomerState;
 
@@ -124,22 +125,59 @@ pub fn decide_without_checks<'a>(
     changed.extend(try_rules(state, other_rules(asked.rules), &asked.facts, asked.draws, &mut asked.effects));
     let reply = asked.effects.reply.as_ref().map(|(reply, _)| reply.clone());
     let reply = reply.unwrap_or_else(|| Reply::of_code(Code::FOUND));
-    let candidates = reply.candidates().map(<[Candidate]>::to_vec).unwrap_or_default();
-    Some(Decision {
-        at: asked.facts.now,
+    let effects = std::mem::take(&mut asked.effects);
+    let decision = without_checks(state, customer.per_day, asked.facts.now, reply, effects);
+    Some(Decision { changed, ..decision })
+}
+
+/// Decides a request that the server answers before any check, at `path`: nothing is charged and no worker is occupied. Rules are tried as
+/// behind the checks, but there is no outcome that they could be compared with.
+pub fn decide_as_server<'a>(
+    state: &mut CustomerState,
+    per_day: Option<u64>,
+    asked: &Asked<'a>,
+    answer: &ServerAnswer,
+    path: &str,
+) -> Decision<'a> {
+    let (now, mut effects) = (asked.facts.now, asked.effects.clone());
+    let changed = try_rules(state, other_rules(asked.rules), &asked.facts, asked.draws, &mut effects);
+    let (reply, reason) = match &effects.reply {
+        Some((reply, rule)) => {
+            (reply.clone(), format!("rule {rule:?} instead of status {}: {}", answer.status, answer.reason))
+        }
+        None => {
+            let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
+            let body = answer.body(now, path);
+            (Reply::RawHttp { status: answer.status, headers, body }, answer.reason.clone())
+        }
+    };
+    let hint = Some(answer.hint.clone());
+    Decision { changed, reason, hint, ..without_checks(state, per_day, now, reply, effects) }
+}
+
+/// A decision that no check led to, without its reason.
+fn without_checks<'a>(
+    state: &mut CustomerState,
+    per_day: Option<u64>,
+    now: Timestamp,
+    reply: Reply,
+    effects: RuleEffects,
+) -> Decision<'a> {
+    Decision {
+        at: now,
         outcome: None,
+        candidates: reply.candidates().map(<[Candidate]>::to_vec).unwrap_or_default(),
         reply,
-        candidates,
         reason: String::new(),
         hint: None,
         findings: Vec::new(),
-        quota: state.quota(time::jakarta_day(asked.facts.now), customer.per_day),
+        quota: state.quota(time::jakarta_day(now), per_day),
         charged: false,
         occupies_worker: false,
-        effects: std::mem::take(&mut asked.effects),
+        effects,
         counters_overflowed: state.scenario.take_overflow(),
-        changed,
-    })
+        changed: Vec::new(),
+    }
 }
 
 /// Decides a request: looks at today's quota and at the matcher, chooses the failed check that is answered, tries the rules, and charges.
@@ -150,17 +188,18 @@ pub fn decide<'a>(state: &mut CustomerState, evaluated: &Evaluated<'a>) -> Decis
     let per_day = evaluated.input.customer.and_then(|customer| customer.per_day);
     let mut quota = state.quota(day, per_day);
     let checked = Checked::new(evaluated, quota);
-    let CheckedOutcome { code: outcome, mut reason, hint, mut candidates } = checked.outcome(evaluated);
+    let CheckedOutcome { code: outcome, error, mut reason, hint, mut candidates } =
+        checked.outcome(evaluated);
     let facts = Facts { outcome: Some(&outcome), ..*facts };
     let mut changed = try_rules(state, other_rules(rules), &facts, *draws, &mut effects);
-    let mut reply = Reply::of_code(outcome.clone());
+    let mut reply = Reply::Code { code: outcome.clone(), candidates: None, error, shape: None };
     if let Some((replaced, rule)) = &effects.reply {
         reason = format!("rule {rule:?} instead of {outcome}: {reason}");
         reply = replaced.clone();
         candidates = candidates_of(&reply, candidates);
     }
     let authenticated = evaluated.input.customer.is_some() && !effects.skips_checks;
-    let counts = authenticated && counts(evaluated, &reply, &candidates);
+    let counts = authenticated && counts(evaluated, &checked, &reply, &candidates);
     let charged = counts && state.charge(day, per_day);
     if charged {
         quota = state.quota(day, per_day);
@@ -227,12 +266,21 @@ impl Checked {
         match failed {
             Some(finding) => CheckedOutcome {
                 code: finding.code.clone().expect("a failed finding has a code"),
+                error: None,
                 reason: finding.reason.to_string(),
                 hint: finding.hint.as_ref().map(ToString::to_string),
                 candidates: Vec::new(),
             },
+            None if candidates.is_empty() => CheckedOutcome {
+                code: policy.not_found.code.clone(),
+                error: policy.not_found.error.clone(),
+                reason: nobody(&policy.not_found),
+                hint: None,
+                candidates: Vec::new(),
+            },
             None => CheckedOutcome {
-                code: if candidates.is_empty() { policy.not_found.clone() } else { Code::FOUND },
+                code: Code::FOUND,
+                error: None,
                 reason: summary(candidates),
                 hint: None,
                 candidates: candidates.to_vec(),
@@ -243,16 +291,27 @@ impl Checked {
 
 struct CheckedOutcome {
     code: Code,
+    /// Instead of the code's text.
+    error: Option<String>,
     reason: String,
     hint: Option<String>,
     candidates: Vec<Candidate>,
 }
 
+/// Says how certain it is that the endpoint answers so, unless that is the default.
+fn nobody(not_found: &NotFound) -> String {
+    let reason = "nobody in the gallery reaches the threshold";
+    match not_found.code == Code::FOUND {
+        true => reason.to_owned(),
+        false => format!("{reason}: policy not_found ({})", not_found.standing()),
+    }
+}
+
 fn summary(candidates: &[Candidate]) -> String {
-    match candidates {
-        [] => "nobody in the gallery reaches the threshold".to_owned(),
-        [only] => format!("1 candidate, score {:.2}", only.score),
-        [best, ..] => format!("{} candidates, best score {:.2}", candidates.len(), best.score),
+    let best = candidates.first().map_or(0.0, |best| best.score);
+    match candidates.len() {
+        1 => format!("1 candidate, score {best:.2}"),
+        count => format!("{count} candidates, best score {best:.2}"),
     }
 }
 
@@ -266,12 +325,17 @@ fn candidates_of(reply: &Reply, found: Vec<Candidate>) -> Vec<Candidate> {
 }
 
 /// Whether the answer uses up quota. A free reply never does, whatever the policy.
-fn counts(evaluated: &Evaluated, reply: &Reply, candidates: &[Candidate]) -> bool {
+fn counts(evaluated: &Evaluated, checked: &Checked, reply: &Reply, candidates: &[Candidate]) -> bool {
     let Some(code) = reply.code() else { return false };
     let passed =
         |check| evaluated.findings.iter().any(|found| found.check == check && found.status == Status::Passed);
     match evaluated.input.policy.quota_counts {
-        QuotaCounts::Matched => [Code::FOUND, Code::NOT_FOUND, Code::BUSY].contains(code),
+        QuotaCounts::Matched => {
+            // Where nothing failed, whatever stands for "nobody" is the matcher's.
+            let is_nobody =
+                checked.nothing_failed_before_capacity && *code == evaluated.input.policy.not_found.code;
+            is_nobody || [Code::FOUND, Code::NOT_FOUND, Code::BUSY].contains(code)
+        }
         // The document's sample names its own.
         QuotaCounts::Identified => {
             *code == Code::FOUND && (matches!(reply, Reply::Sample(_)) || !candidates.is_empty())
@@ -288,7 +352,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::config::{CustomerSpec, Fixtures, load};
+    use crate::config::{CustomerSpec, Fixtures, StartPolicy, load};
     use crate::domain::evidence::{Credential, Evidence};
     use crate::domain::policy::PolicySpec;
     use crate::keys::{KeyRing, PrivateKey};
@@ -296,7 +360,7 @@ mod tests {
 
     static FIXTURES: LazyLock<Fixtures> = LazyLock::new(|| {
         let key = PrivateKey::generate("the server's key", 1024).unwrap();
-        load(None, KeyRing::new(key, None), &PolicySpec::default()).unwrap()
+        load(None, KeyRing::new(key, None), &StartPolicy::default()).unwrap()
     });
 
     const NOW: Timestamp = Timestamp::UNIX_EPOCH;

@@ -1,5 +1,7 @@
 //! One request, from its bytes to the verdict. [`Evaluation::run`] is the whole way; each step is a call.
 
+use std::borrow::Cow;
+
 use super::decision::{self, Asked, Decision, Evaluated};
 use super::request::{Admission, Caller, RequestHead};
 use super::verdict::Verdict;
@@ -16,6 +18,7 @@ use crate::domain::http_answer::HttpAnswer;
 use crate::domain::policy::{Check, Policy};
 use crate::domain::quota::QuotaView;
 use crate::domain::rules::{Facts, Reply, RuleEffects};
+use crate::domain::server_answer::ServerAnswer;
 use crate::domain::{matcher, warnings};
 use crate::protocol::{Body, Candidate, Field, Shape, Value, sample};
 use crate::state::customer_state::CustomerState;
@@ -41,7 +44,8 @@ impl Engine {
     /// all checks, asks the matcher, decides and charges, and composes the answer.
     pub(super) fn evaluate(&self, head: &RequestHead, admission: &Admission, bytes: &[u8]) -> Verdict {
         let (fixtures, timer) = (self.customers.fixtures_guard(), StageTimer::default());
-        let body = timer.time(Stage::Decode, || Body::decode(bytes));
+        let numbers = admission.customer().map_or(&fixtures.policy, |customer| &customer.policy).numbers;
+        let body = timer.time(Stage::Decode, || Body::decode(bytes).with_numbers(numbers));
         let evaluation = Evaluation {
             engine: self,
             fixtures: &fixtures,
@@ -68,6 +72,9 @@ impl Evaluation<'_> {
         let mut effects = self.admission.effects.clone();
         if let Some(verdict) = self.answer_without_checks(&mut effects) {
             return verdict;
+        }
+        if let Some(answer) = ServerAnswer::to(self.policy(), self.head.headers.as_ref(), self.body) {
+            return self.answer_as_server(&answer, effects);
         }
         let evidence = self.evidence();
         let input = self.check_input(&evidence);
@@ -96,7 +103,44 @@ impl Evaluation<'_> {
         let decision = decision::decide_without_checks(&mut state, &caller.customer, &mut asked);
         drop(state);
         *effects = asked.effects;
-        Some(self.compose_without_checks(decision?, &caller.customer, photo.as_ref()))
+        let mut decision = decision?;
+        let answer = match &decision.reply {
+            Reply::RawHttp { status, .. } => format!("status {status}"),
+            Reply::Code { code, .. } | Reply::Sample(code) => code.to_string(),
+        };
+        decision.reason = format!("{} answers {answer} without any check", self.head.customer_id);
+        Some(self.compose_without_checks(decision, photo.as_ref()))
+    }
+
+    /// The answer of the server, unless a rule replaces it.
+    fn answer_as_server(&self, answer: &ServerAnswer, effects: RuleEffects) -> Verdict {
+        let photo = self.photo(self.policy());
+        let similar = self.similar(photo.as_ref());
+        let mut asked = self.asked(self.facts(photo.as_ref(), &similar), effects);
+        let decision = match &self.admission.caller {
+            Some(caller) => {
+                let mut state = caller.state.lock();
+                asked.facts.now = self.engine.now_of(&state);
+                decision::decide_as_server(&mut state, caller.customer.per_day, &asked, answer, &self.path())
+            }
+            None => {
+                decision::decide_as_server(&mut CustomerState::default(), None, &asked, answer, &self.path())
+            }
+        };
+        self.compose_without_checks(decision, photo.as_ref())
+    }
+
+    fn path(&self) -> Cow<'_, str> {
+        let RequestHead { customer_id, path, .. } = self.head;
+        match path {
+            Some(path) => Cow::Borrowed(path),
+            None => Cow::Owned(self.fixtures.path_of(customer_id, self.methode())),
+        }
+    }
+
+    fn methode(&self) -> &str {
+        let first = || self.admission.customer().and_then(|customer| customer.methode.first());
+        self.head.methode.as_deref().or_else(|| first().map(String::as_str)).unwrap_or_default()
     }
 
     /// Opens what is encrypted and looks at the photo: the costly part.
@@ -145,11 +189,10 @@ impl Evaluation<'_> {
 
     fn check_input<'a>(&'a self, evidence: &'a Evidence<'a>) -> CheckInput<'a> {
         let customer = self.admission.customer();
-        let first_methode = customer.and_then(|customer| customer.methode.first()).map_or("", String::as_str);
         CheckInput {
             body: self.body,
             customer_id: &self.head.customer_id,
-            methode: self.head.methode.as_deref().unwrap_or(first_methode),
+            methode: self.methode(),
             customer,
             policy: self.policy(),
             peer: self.head.peer,
@@ -269,20 +312,12 @@ impl Evaluation<'_> {
         }
     }
 
-    /// A rule's answer to whatever was sent.
-    fn compose_without_checks(
-        &self,
-        mut decision: Decision,
-        customer: &Customer,
-        photo: Option<&Photo>,
-    ) -> Verdict {
+    /// The answer of a rule or of the server to whatever was sent.
+    fn compose_without_checks(&self, mut decision: Decision, photo: Option<&Photo>) -> Verdict {
         if decision.reply.needs_match() {
-            decision.candidates = self.search(Some(customer), photo);
+            decision.candidates = self.search(self.admission.customer(), photo);
         }
-        let (http, shape) = self.http_answer(&decision, &customer.policy);
-        let code = decision.reply.code();
-        let answer = code.map_or_else(|| format!("status {}", http.status), ToString::to_string);
-        decision.reason = format!("{} answers {answer} without any check", self.head.customer_id);
+        let (http, shape) = self.http_answer(&decision, self.policy());
         Verdict {
             warnings: warnings::of(self.head.headers.as_ref(), self.body, &[]),
             ..self.verdict(decision, http, shape, photo)
@@ -372,6 +407,10 @@ impl Evaluation<'_> {
             Value::Text(text) => Some(text.as_ref()),
             _ => None,
         };
-        Echo { transaction_id, threshold: self.body.threshold() }
+        Echo {
+            transaction_id,
+            threshold: self.body.threshold(),
+            threshold_as_written: self.body.threshold_as_written(),
+        }
     }
 }

@@ -6,8 +6,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::Engine;
-use crate::config::{self, Fixtures, Problem};
-use crate::domain::policy::PolicySpec;
+use crate::config::{self, Fixtures, Problem, StartPolicy};
 use crate::state::observer::Observer;
 
 /// Where the fixtures come from, and where they go.
@@ -15,7 +14,7 @@ pub struct Reloader {
     /// The directory whose files replace built-in ones.
     pub directory: Option<PathBuf>,
     /// What the command line says about policy.
-    pub policy: PolicySpec,
+    pub policy: StartPolicy,
     pub engine: Arc<Engine>,
     pub observer: Arc<dyn Observer>,
     one_at_a_time: Mutex<()>,
@@ -26,7 +25,7 @@ impl Reloader {
     #[must_use]
     pub fn new(
         directory: Option<PathBuf>,
-        policy: PolicySpec,
+        policy: StartPolicy,
         engine: Arc<Engine>,
         observer: Arc<dyn Observer>,
     ) -> Reloader {

@@ -21,6 +21,8 @@ pub struct RequestHead {
     pub customer_id: String,
     /// `None` in an explanation that names none: the customer's first.
     pub methode: Option<String>,
+    /// The path as sent; `None` in an explanation: that of customer and methode.
+    pub path: Option<String>,
     /// The TCP peer, or the client that a configured proxy names.
     pub peer: Option<IpAddr>,
     /// Number of the connection, from 1.

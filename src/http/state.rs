@@ -11,6 +11,7 @@ use tokio::sync::{Notify, Semaphore, oneshot, watch};
 
 use super::timeouts::Timeouts;
 use crate::domain::faults::ListenerFault;
+use crate::domain::policy::Preset;
 use crate::engine::Engine;
 use crate::engine::reload::Reloader;
 use crate::state::metrics::Metrics;
@@ -55,6 +56,7 @@ pub struct AppState {
 pub struct StartInfo {
     pub endpoint: SocketAddr,
     pub admin: Option<SocketAddr>,
+    pub preset: Preset,
     pub seed: u64,
     pub keys: Option<PathBuf>,
     pub journal_bytes: usize,

@@ -10,7 +10,8 @@ use serde::de::{self, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::json_fault::{self, JsonFault};
-use super::{number, photo};
+use super::number::{self, NumberMode};
+use super::photo;
 use crate::base::text::{preview, quoted, truncate};
 
 /// A field of the request (doc 2, the table of parameters).
@@ -133,6 +134,9 @@ pub struct Body<'a> {
     pub bom: bool,
     /// Why the body is not a JSON object, if it is not.
     pub fault: Option<JsonFault>,
+    /// Values that only [`NumberMode::Loose`] reads, and what they are.
+    pub loosely_read: Vec<(Field, &'static str)>,
+    numbers: NumberMode,
 }
 
 /// Max number of extra or duplicate keys recorded, each truncated to [`MAX_KEY_CHARS`] characters.
@@ -180,6 +184,8 @@ impl<'a> Body<'a> {
             duplicate_keys: self.duplicate_keys,
             bom: self.bom,
             fault: self.fault,
+            loosely_read: self.loosely_read,
+            numbers: self.numbers,
         }
     }
 
@@ -192,6 +198,38 @@ impl<'a> Body<'a> {
                 fault: Some(JsonFault::explain(bytes, &error)),
                 ..Body::default()
             })
+    }
+
+    /// Reads numbers and texts in this mode. In the loose one, as Jackson does, a number or a boolean where the document has a text is
+    /// taken as its text, as written; null, arrays and objects never are.
+    #[must_use]
+    pub fn with_numbers(mut self, mode: NumberMode) -> Body<'a> {
+        self.numbers = mode;
+        if mode == NumberMode::Strict {
+            return self;
+        }
+        for FieldRule { field, .. } in &FIELDS {
+            let value = &mut self.values[*field as usize];
+            let kind = value.kind();
+            let is_loose = match value {
+                Value::Text(text) if *field == Field::Threshold => {
+                    !number::is_json_number(text) && number::read(text, mode).is_some()
+                }
+                Value::Number(text) if *field != Field::Threshold => {
+                    *value = Value::Text(std::mem::take(text));
+                    true
+                }
+                Value::Bool(truth) if *field != Field::Threshold => {
+                    *value = Value::Text(Cow::Borrowed(if *truth { "true" } else { "false" }));
+                    true
+                }
+                _ => false,
+            };
+            if is_loose {
+                self.loosely_read.push((*field, kind));
+            }
+        }
+        self
     }
 
     /// Returns the value of `field`.
@@ -209,12 +247,22 @@ impl<'a> Body<'a> {
         }
     }
 
-    /// Returns the threshold: a number, or a string that follows JSON's number grammar. Infinite when it exceeds a double.
+    /// Returns the threshold: a number, or a string with one, which is written as JSON writes numbers unless they are read loosely. Infinite
+    /// when it exceeds a double.
     #[must_use]
     pub fn threshold(&self) -> Option<f64> {
         match self.value(Field::Threshold) {
             Value::Number(text) => text.parse().ok(),
-            Value::Text(text) if number::is_json_number(text) => text.parse().ok(),
+            Value::Text(text) => number::read(text, self.numbers),
+            _ => None,
+        }
+    }
+
+    /// Returns the threshold as the client wrote it; `None` when it cannot be read.
+    #[must_use]
+    pub fn threshold_as_written(&self) -> Option<&str> {
+        match self.value(Field::Threshold) {
+            Value::Number(text) | Value::Text(text) if self.threshold().is_some() => Some(text),
             _ => None,
         }
     }
@@ -237,7 +285,7 @@ impl<'a> Body<'a> {
             Value::Missing => Some(format!("{name} is missing")),
             Value::Null => Some(format!("{name} is null")),
             Value::Text(text) if text.is_empty() => Some(format!("{name} is empty")),
-            Value::Text(text) if field == Field::Threshold && !number::is_json_number(text) => {
+            Value::Text(text) if field == Field::Threshold && number::read(text, self.numbers).is_none() => {
                 Some(format!("{name} is the string {}, which is not a number", quoted(text)))
             }
             Value::Text(text) => too_long(rule, text),
@@ -426,6 +474,71 @@ mod tests {
             assert!(body.fault.is_none(), "{json}");
             assert_eq!(body.threshold(), expected, "{json}");
             assert_eq!(body.field_fault(Field::Threshold).is_none(), expected.is_some(), "{json}");
+        }
+    }
+
+    /// What a field is read as: its text, or why not.
+    fn read_as(field: Field, json: &str, mode: NumberMode) -> Result<String, String> {
+        let text = format!(r#"{{"{}":{json}}}"#, field.name());
+        let body = Body::decode(text.as_bytes()).with_numbers(mode);
+        assert!(body.fault.is_none(), "{json}");
+        if let Some(fault) = body.field_fault(field) {
+            assert!(body.threshold().is_none() || field != Field::Threshold, "{json}");
+            return Err(fault);
+        }
+        let is_strict = decode(&text).field_fault(field).is_none();
+        assert_eq!(
+            body.loosely_read.is_empty(),
+            is_strict,
+            "{json}: what only the loose mode reads is recorded"
+        );
+        let written = body.threshold_as_written().filter(|_| field == Field::Threshold);
+        Ok(written.or(body.text(field)).expect("a value").to_owned())
+    }
+
+    #[test]
+    fn loosely_read_values_of_all_seven_fields() {
+        use NumberMode::{Loose, Strict};
+        for rule in FIELDS.iter().filter(|rule| rule.field != Field::Threshold) {
+            for (json, text) in
+                [("11", "11"), ("-1.50", "-1.50"), ("1e3", "1e3"), ("true", "true"), ("false", "false")]
+            {
+                assert_eq!(read_as(rule.field, json, Loose).as_deref(), Ok(text), "{}: {json}", rule.name);
+                assert!(read_as(rule.field, json, Strict).is_err(), "{}: {json}", rule.name);
+            }
+            assert_eq!(read_as(rule.field, "\" x \"", Loose).as_deref(), Ok(" x "), "nothing is trimmed");
+            for json in ["null", "\"\"", "[1]", "[\"1\"]", "{}"] {
+                assert!(read_as(rule.field, json, Loose).is_err(), "{}: {json}", rule.name);
+            }
+        }
+        for (json, text) in [
+            ("\" 5\"", " 5"),
+            ("\"+5\"", "+5"),
+            ("\"05\"", "05"),
+            ("\"5\\n\"", "5\n"),
+            ("\"5.\"", "5."),
+            ("\".5\"", ".5"),
+        ] {
+            assert_eq!(read_as(Field::Threshold, json, Loose).as_deref(), Ok(text));
+            assert!(read_as(Field::Threshold, json, Strict).is_err(), "{json}");
+        }
+        for (json, text) in [("5", "5"), ("5.00", "5.00"), ("1e1", "1e1"), ("\"5.00\"", "5.00")] {
+            assert_eq!(read_as(Field::Threshold, json, Loose).as_deref(), Ok(text));
+            assert_eq!(read_as(Field::Threshold, json, Strict).as_deref(), Ok(text));
+        }
+        for json in ["true", "null", "\"\"", "\" \"", "\"5,0\"", "\"NaN\"", "[5]"] {
+            assert!(read_as(Field::Threshold, json, Loose).is_err(), "{json}");
+        }
+        let too_long = "123456789012345678901";
+        for (field, fits) in
+            [(Field::TransactionId, false), (Field::TransactionSource, true), (Field::Ip, false)]
+        {
+            assert_eq!(
+                read_as(field, too_long, Loose).is_ok(),
+                fits,
+                "the length of {} counts",
+                field.name()
+            );
         }
     }
 

@@ -24,6 +24,17 @@ pub enum Layout {
     AsPrinted,
 }
 
+/// Types of the values in the verification shape (policy key `types`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ValueTypes {
+    /// As the document prints them: all but `errorCode` are strings.
+    #[default]
+    Documented,
+    /// Numbers and booleans, as clients of the 1:1 sibling read them (FIELD-NOTES, "What is behind it", observed).
+    Native,
+}
+
 /// One similar citizen in an answer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Candidate {
@@ -40,6 +51,8 @@ pub struct Answer {
     pub code: Code,
     /// Which of the two body shapes.
     pub shape: Shape,
+    /// Types of the verification shape.
+    pub types: ValueTypes,
     /// `error` or `errorMessage`.
     pub message: String,
     /// `tid` of the identification shape; `None` prints null.
@@ -126,15 +139,21 @@ impl Answer {
         );
         // Writing to a String cannot fail.
         // Doc 4.3 and 4.6 indent the first of these keys by one tab, the others by two blanks and a tab.
-        let _ = write!(text, ",{line}{tab}{}{colon}{}", q("httpResponseCode"), q("200"));
+        // A number or a boolean. A quotaLimiter that is neither stays a string.
+        let typed = |value: &str| {
+            let is_bare =
+                self.types == ValueTypes::Native && (value == "false" || number::is_json_number(value));
+            if is_bare { value.to_owned() } else { q(&inner(value)) }
+        };
+        let _ = write!(text, ",{line}{tab}{}{colon}{}", q("httpResponseCode"), typed("200"));
         for (name, value) in [
-            ("matchScore", "0"),
-            ("transactionId", &inner(&self.transaction_id)),
-            ("uid", &inner(&self.uid)),
-            ("verificationResult", "false"),
-            ("quotaLimiter", &inner(&self.quota_limiter)),
+            ("matchScore", typed("0")),
+            ("transactionId", q(&inner(&self.transaction_id))),
+            ("uid", q(&inner(&self.uid))),
+            ("verificationResult", typed("false")),
+            ("quotaLimiter", typed(&self.quota_limiter)),
         ] {
-            let _ = write!(text, ",{line}{blank}{}{colon}{}", q(name), q(value));
+            let _ = write!(text, ",{line}{blank}{}{colon}{value}", q(name));
         }
         text + line + "}"
     }

@@ -1,4 +1,18 @@
-//! Formats numbers as the endpoint prints them: like Java's `double`.
+//! Numbers: formatted as the endpoint prints them, like Java's `double`, and read from text.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Which values are read as numbers, and which as texts (policy key `numbers`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum NumberMode {
+    /// A number is written as JSON writes it, and never stands for a text.
+    #[default]
+    Strict,
+    /// As a server in Java or PHP reads them, see [`read`]; a number or a boolean stands for a text.
+    Loose,
+}
 
 /// Formats a double like Java's `Double.toString`: shortest digits that read back the same, always with a fraction
 /// (`7` is `7.0`), scientific below 10^-3 and from 10^7 on.
@@ -42,6 +56,24 @@ pub fn is_json_number(text: &str) -> bool {
         && serde_json::from_str::<&serde_json::value::RawValue>(text).is_ok_and(|raw| raw.get() == text)
 }
 
+/// Returns the number in a text: infinite when it exceeds a double, `None` when it is not a number.
+///
+/// The loose form is what both Java (`Double.parseDouble`, which Spring uses) and PHP (`is_numeric`) read: white space around it, a `+`,
+/// leading zeros, and a dot without digits before or after it. Not what only one of them reads: `5f`, `NaN`, `0x5`.
+#[must_use]
+pub fn read(text: &str, mode: NumberMode) -> Option<f64> {
+    let number = match mode {
+        NumberMode::Strict => Some(text).filter(|text| is_json_number(text)),
+        NumberMode::Loose => {
+            let trimmed = text.trim_matches([' ', '\t', '\n', '\r', '\x0B', '\x0C']);
+            let is_plain =
+                |byte: u8| byte.is_ascii_digit() || matches!(byte, b'+' | b'-' | b'.' | b'e' | b'E');
+            Some(trimmed).filter(|text| text.bytes().all(is_plain))
+        }
+    };
+    number?.parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -81,6 +113,34 @@ mod tests {
             assert_eq!(score(as_f32), printed);
         }
         assert_eq!(score(9.0), "9.0");
+    }
+
+    #[test]
+    fn a_loose_number_is_what_both_java_and_php_read() {
+        for (text, number) in [
+            (" 5", 5.0),
+            ("5 ", 5.0),
+            ("\t5\r\n", 5.0),
+            ("+5", 5.0),
+            ("05", 5.0),
+            ("5.", 5.0),
+            (".5", 0.5),
+            ("+007.250", 7.25),
+            ("5e0", 5.0),
+            ("-5", -5.0),
+            ("1e999", f64::INFINITY),
+        ] {
+            assert_eq!(read(text, NumberMode::Loose), Some(number), "{text:?}");
+        }
+        for text in [" 5", "+5", "05", "5.", ".5"] {
+            assert_eq!(read(text, NumberMode::Strict), None, "{text:?}");
+        }
+        for neither in [
+            "", " ", "5,0", "5 0", "+ 5", "++5", "5f", "5d", "0x5", "0x1p3", "NaN", "nan", "Infinity", "inf",
+            "five", ".", "+", "e5", "5e", "1_0", "٥", "５", "\u{a0}5", "5\0",
+        ] {
+            assert_eq!(read(neither, NumberMode::Loose), None, "{neither:?}");
+        }
     }
 
     #[test]

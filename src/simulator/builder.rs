@@ -16,8 +16,8 @@ use super::error::{MAX_BODY, StartError};
 use super::file_watch::FileWatcher;
 use super::servers::{Running, Servers};
 use super::{Simulator, setup};
-use crate::config;
-use crate::domain::policy::PolicySpec;
+use crate::config::{self, StartPolicy};
+use crate::domain::policy::{PolicySpec, Preset};
 use crate::engine::reload::Reloader;
 use crate::engine::{Engine, EngineSettings};
 use crate::http::state::{AppState, HttpSettings, MAX_READERS, MAX_WAITS, StartInfo};
@@ -39,6 +39,7 @@ pub struct Builder {
     key_bits: usize,
     clock: ClockStart,
     seed: u64,
+    preset: Preset,
     policy: PolicySpec,
     settings: HttpSettings,
     grace: Duration,
@@ -72,6 +73,7 @@ impl Default for Builder {
             key_bits: 2048,
             clock: ClockStart::System,
             seed: 0,
+            preset: Preset::default(),
             policy: PolicySpec::default(),
             settings: HttpSettings {
                 max_body: 10 << 20,
@@ -153,6 +155,13 @@ impl Builder {
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Builder {
         self.seed = seed;
+        self
+    }
+
+    /// Sets which endpoint is simulated. `simulator.toml` overrides it. The file of [`Preset::Measured`] is read at the start.
+    #[must_use]
+    pub fn preset(mut self, preset: Preset) -> Builder {
+        self.preset = preset;
         self
     }
 
@@ -282,8 +291,8 @@ impl Builder {
         let addresses =
             (listener.local_addr()?, admin_listener.as_ref().map(TcpListener::local_addr).transpose()?);
         let (ring, origin) = self.key_ring()?;
-        let fixtures =
-            config::load(self.fixtures.as_deref(), ring, &self.policy).map_err(StartError::Fixtures)?;
+        let policy = StartPolicy::new(&self.preset, self.policy).map_err(StartError::Fixtures)?;
+        let fixtures = config::load(self.fixtures.as_deref(), ring, &policy).map_err(StartError::Fixtures)?;
         let journal_file = self.journal_file.as_deref();
         let journal = Journal::new(self.journal_bytes, journal_file).map_err(|source| StartError::File {
             path: self.journal_file.clone().unwrap_or_default(),
@@ -294,7 +303,7 @@ impl Builder {
         apply_initial(&engine, &self.customers, &self.rules)?;
         let reloader = Arc::new(Reloader::new(
             self.fixtures.clone(),
-            self.policy,
+            policy,
             Arc::clone(&engine),
             Arc::clone(&self.observer),
         ));
@@ -324,6 +333,7 @@ impl Builder {
             start: StartInfo {
                 endpoint: addresses.0,
                 admin: addresses.1,
+                preset: self.preset,
                 seed: self.seed,
                 keys: self.keys,
                 journal_bytes: self.journal_bytes,

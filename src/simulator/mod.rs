@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::config::Problem;
+use crate::domain::policy::Preset;
 use crate::engine::Engine;
 use crate::http::state::AppState;
 use crate::keys;
@@ -51,6 +52,12 @@ impl Simulator {
     #[must_use]
     pub fn admin_url(&self) -> Option<String> {
         self.admin.map(|address| format!("http://{address}"))
+    }
+
+    /// Returns which endpoint is simulated.
+    #[must_use]
+    pub fn preset(&self) -> &Preset {
+        &self.shared.start.preset
     }
 
     /// Returns the server's public key, SPKI PEM.

@@ -27,6 +27,7 @@ mod nik;
 mod nik_commands;
 mod openapi;
 mod openssl;
+mod presets;
 mod quotas;
 mod release;
 mod remembered;

@@ -1,10 +1,9 @@
 //! Changed photos against the built-in gallery: the right person is found with a good score, and nobody else.
 
-use dukcapil_fr_sim::internals::config::{Fixtures, load};
+use dukcapil_fr_sim::internals::config::{Fixtures, StartPolicy, load};
 use dukcapil_fr_sim::internals::domain::evidence::Photo;
 use dukcapil_fr_sim::internals::domain::limits::Limits;
 use dukcapil_fr_sim::internals::domain::matcher::Gallery;
-use dukcapil_fr_sim::internals::domain::policy::PolicySpec;
 use dukcapil_fr_sim::internals::keys::{KeyRing, PrivateKey};
 use dukcapil_fr_sim::internals::protocol::Candidate;
 use dukcapil_fr_sim::internals::state::face_matcher::{FaceMatcher, SearchScope};
@@ -18,7 +17,7 @@ pub mod changes;
 /// Loads the built-in fixtures.
 fn fixtures() -> Fixtures {
     let key = PrivateKey::generate("a test's key", 1024).unwrap();
-    load(None, KeyRing::new(key, None), &PolicySpec::default()).unwrap()
+    load(None, KeyRing::new(key, None), &StartPolicy::default()).unwrap()
 }
 
 struct TestMatcher {

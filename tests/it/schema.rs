@@ -240,6 +240,11 @@ fn valid_files_are_valid() {
         ),
         (
             Customer,
+            "policy = { numbers = 'loose', malformed_json = '400', content_type = '415', accept = '406', types = 'native', not_found = { code = 'X-1', error = '' } }",
+        ),
+        (Simulator, "policy = { face_threshold = 'verbatim', malformed_json = '5004', content_type = 'any', accept = 'any', not_found = { code = '6018' } }"),
+        (
+            Customer,
             "rules = [
                 { when = { threshold = 7.5, request = 3, in_flight = '>=2', outcome = '6018' }, set_state = '' },
                 { when = { image = { size = '1000..' }, window = '< 1m 30s', state = '' }, delay = '0' },
@@ -313,6 +318,14 @@ fn invalid_files_are_invalid() {
         "policy = { precedence = ['ip', 'ip'] }",
         "policy = { shape = { bogus = 'identification' } }",
         "policy = { not_found = '6014' }",
+        "policy = { not_found = { error = 'x' } }",
+        "policy = { not_found = { code = '6019', text = 'x' } }",
+        "policy = { not_found = 6019 }",
+        "policy = { numbers = 'lenient' }",
+        "policy = { malformed_json = '415' }",
+        "policy = { content_type = '400' }",
+        "policy = { accept = 406 }",
+        "policy = { types = 'numbers' }",
         "policy = { bad_image = '6019' }",
         "policy = { max_results = 1001 }",
         "policy = { unknown_customer = '' }",

@@ -240,6 +240,15 @@ pub fn parse(all: &[u8]) -> Answer {
     Answer { status, head, body: all[split + 4..].to_vec() }
 }
 
+/// Decodes a body of one chunk.
+pub fn unchunked(body: &[u8]) -> Vec<u8> {
+    let at = body.windows(2).position(|window| window == b"\r\n").unwrap();
+    let size = usize::from_str_radix(std::str::from_utf8(&body[..at]).unwrap(), 16).unwrap();
+    let (data, end) = body[at + 2..].split_at(size);
+    assert_eq!(end, b"\r\n0\r\n\r\n");
+    data.to_vec()
+}
+
 /// How a connection ended for the client.
 #[derive(Debug, PartialEq, Eq)]
 pub enum End {

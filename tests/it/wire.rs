@@ -14,7 +14,7 @@ use socket2::SockRef;
 
 use crate::abuse::{PATIENT, connect, read_answers, read_until_close, request, sent};
 use crate::binary::{Served, address, command, listening, run, text};
-use crate::support::{Body, KEYS, Sim, eventually, exchange, http, parse, write_fixture};
+use crate::support::{Body, KEYS, Sim, eventually, exchange, http, parse, unchunked, write_fixture};
 use crate::timers::Recorder;
 
 /// Calls the admin API of a binary.
@@ -425,15 +425,6 @@ fn a_plain_head_is_the_same_to_the_byte_every_time() {
     let answer = read_answers(&mut kept, 1).remove(0);
     let kept_head = PLAIN.replace("connection: close\r\n", "").replace("{date}", DATE);
     assert_eq!(answer.head + "\r\n\r\n", kept_head.replace("{length}", &answer.body.len().to_string()));
-}
-
-/// Decodes a body of one chunk.
-fn unchunked(body: &[u8]) -> Vec<u8> {
-    let at = body.windows(2).position(|window| window == b"\r\n").unwrap();
-    let size = usize::from_str_radix(std::str::from_utf8(&body[..at]).unwrap(), 16).unwrap();
-    let (data, end) = body[at + 2..].split_at(size);
-    assert_eq!(end, b"\r\n0\r\n\r\n");
-    data.to_vec()
 }
 
 #[test]

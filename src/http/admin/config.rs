@@ -36,6 +36,8 @@ pub struct ConfigView {
     keys: Option<String>,
     /// Size of the server's RSA key, in bits.
     key_bits: usize,
+    /// Preset of the policy: `documented`, `probable` or `measured:FILE`.
+    preset: String,
     /// Seed of the random number generators.
     seed: u64,
     /// Max request body, in bytes.
@@ -74,6 +76,7 @@ pub async fn read(shared: web::Data<AppState>) -> HttpResponse {
         fixtures: path(&shared.reloader.directory),
         keys: path(&start.keys),
         key_bits: fixtures.keys.server().bits(),
+        preset: start.preset.to_string(),
         seed: start.seed,
         max_body: settings.max_body,
         grace_ms: u64::try_from(start.grace.as_millis()).unwrap_or(u64::MAX),

@@ -24,7 +24,7 @@ pub struct ExplainRequest {
     methode: Option<String>,
     /// Client address.
     peer: Option<IpAddr>,
-    /// Request headers. Empty: unknown, so warnings about headers are skipped.
+    /// Request headers. Empty: unknown, so they are not judged, and warnings about them are skipped.
     #[serde(default)]
     headers: BTreeMap<String, String>,
     /// Request body: an object, kept as written, or a string with the raw text.
@@ -44,7 +44,8 @@ pub async fn explain(
         raw.to_owned()
     };
     let ExplainRequest { customer_id, methode, peer, headers: header_map, .. } = request;
-    let head = RequestHead { customer_id, methode, peer, connection: 0, headers: headers(header_map) };
+    let headers = headers(header_map);
+    let head = RequestHead { customer_id, methode, path: None, peer, connection: 0, headers };
     let verdict = shared.engine.explain(&head, text.as_bytes());
     Ok(json(&verdict.explanation(shared.engine.shows_nik())))
 }

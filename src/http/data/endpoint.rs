@@ -150,6 +150,7 @@ fn request_head<S>(connection: &Connection<S>, head: &Head, route: Route, source
     RequestHead {
         customer_id: route.customer_id,
         methode: Some(route.methode),
+        path: Some(head.path.clone()),
         peer,
         connection: connection.number,
         headers: Some(Headers {

@@ -1,0 +1,59 @@
+//! Where the global policy comes from. A customer's own policy overrides it.
+
+use std::fmt;
+
+use super::Policy;
+use super::spec::PolicySpec;
+use crate::base::json;
+
+/// What sets policy keys for all customers; a later layer overrides an earlier one.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PolicyLayers {
+    /// Keys of the preset.
+    pub preset: PolicySpec,
+    /// `[policy]` of `simulator.toml`.
+    pub file: PolicySpec,
+    /// Keys of the command line, or of the library's builder.
+    pub flags: PolicySpec,
+}
+
+/// A layer that sets a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PolicySource {
+    /// None does: the default holds.
+    Default,
+    Preset,
+    File,
+    Flag,
+}
+
+impl fmt::Display for PolicySource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            PolicySource::Default => "default",
+            PolicySource::Preset => "preset",
+            PolicySource::File => "file",
+            PolicySource::Flag => "flag",
+        })
+    }
+}
+
+impl PolicyLayers {
+    /// Returns the policy that holds for a customer without keys of its own.
+    #[must_use]
+    pub fn policy(&self) -> Policy {
+        Policy::default().with(&self.preset).with(&self.file).with(&self.flags)
+    }
+
+    /// Returns the layer that decides a key. `shape` is merged code by code: the last layer that sets one.
+    #[must_use]
+    pub fn source(&self, key: &str) -> PolicySource {
+        let sets = |spec: &PolicySpec| json::value(spec).get(key).is_some();
+        let layers = [
+            (&self.flags, PolicySource::Flag),
+            (&self.file, PolicySource::File),
+            (&self.preset, PolicySource::Preset),
+        ];
+        layers.into_iter().find(|(spec, _)| sets(spec)).map_or(PolicySource::Default, |(_, source)| source)
+    }
+}
