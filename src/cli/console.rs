@@ -14,6 +14,7 @@ use crate::base::time;
 use crate::config::Problem;
 use crate::keys::KeyOrigin;
 use crate::simulator::Simulator;
+use crate::state::change::Change;
 use crate::state::journal::{Entry, State};
 use crate::state::observer::Observer;
 
@@ -164,6 +165,21 @@ impl Observer for Console {
         self.warned(&format!(
             "{customer_id} has more rule counters than limits.rule_counters: the oldest are removed"
         ));
+    }
+
+    fn changed(&self, change: &Change) {
+        let Some(call) = change.call.as_ref().filter(|_| !self.quiet) else { return };
+        match self.format {
+            LogFormat::Text => {
+                let time = time::rfc3339_millis(change.at);
+                let time = self.paint(DIM, time.get(11..23).unwrap_or_default());
+                self.log.write(format!("{time}  {}", plain(&call.to_string())));
+            }
+            LogFormat::Json => self.log.write(json!({
+                "event": "changed", "at": time::rfc3339_millis(change.at), "what": change.what, "customer_id": change.customer_id,
+                "method": call.method, "path": call.path, "peer": call.peer, "name": call.name,
+            }).to_string()),
+        }
     }
 
     fn reloaded(&self, customers: usize) {

@@ -6,6 +6,7 @@
 
 mod abuse;
 mod admin;
+mod audit;
 mod binary;
 mod bodies;
 mod capacity;
@@ -43,3 +44,4 @@ mod support;
 mod tidy;
 mod timers;
 mod wire;
+mod words;

@@ -15,6 +15,7 @@ use super::socket::Socket;
 use crate::base::text;
 use crate::config::{Fixtures, PeerSource};
 use crate::domain::faults::Upload;
+use crate::domain::nik::api::PATH;
 use crate::domain::nik::mask::without_niks;
 use crate::domain::warnings::Headers;
 use crate::engine::RequestHead;
@@ -122,7 +123,7 @@ fn unknown_path(head: &Head, fixtures: &Fixtures) -> Refusal {
         .iter()
         .map(|prefix| format!("{}/{{customer_id}}/{{methode}}", prefix.replace(' ', "%20")))
         .collect();
-    let hint = format!("POST {} or {}", paths.join(" or "), nik::PATH);
+    let hint = format!("POST {} or {}", paths.join(" or "), PATH);
     if head.has_blank {
         let message = "the target has a blank that is not the document's";
         return Refusal::new(400, "malformed_request", message, "percent-encode it as %20");
