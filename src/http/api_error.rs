@@ -198,7 +198,8 @@ impl ApiError {
         let reason = JsonFault::explain(bytes, error).reason;
         let message = error.to_string();
         let what = message.split(" at line ").next().unwrap_or_default();
-        ApiError::invalid(reason.replace(&format!(" ({what})"), "").replace(what, reworded::syntax(what)))
+        let words = reason.replace(&format!(" ({what})"), "");
+        ApiError::invalid(words.replace(&format!(": {what}"), &format!(": {}", reworded::syntax(what))))
     }
 }
 
@@ -256,7 +257,7 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
 fn dotted(name: &str, path: &serde_path_to_error::Path) -> String {
     use serde_path_to_error::Segment;
     let mut text = name.to_owned();
-    for segment in path.iter() {
+    for segment in path {
         match segment {
             Segment::Map { key } if text.is_empty() => text.push_str(key),
             Segment::Map { key } => text.extend([".", key]),

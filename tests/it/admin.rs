@@ -389,6 +389,17 @@ fn a_request_for_the_endpoint_is_told_its_port() {
         assert!(!error.to_string().contains(&sim.0.url()), "{error}");
     }
     assert_eq!(protected.admin("GET", "/api/face-recognitions", "").0, 401);
+    // A prefix that is also a route of this API does not open it.
+    let files = [("simulator.toml", "prefixes = [\"/customers\"]")];
+    let (sim, _directory) = Sim::over_with(&files, |builder| builder.admin_token(Some("s3cret".to_owned())));
+    for (path, status) in [
+        ("/customers", 401),
+        ("/customers/demo", 401),
+        ("/customers/demo/quota", 401),
+        ("/customers/demo/CALL_FN", 404),
+    ] {
+        assert_eq!(sim.admin("GET", path, "").0, status, "{path}");
+    }
 }
 
 #[test]

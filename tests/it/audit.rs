@@ -80,7 +80,7 @@ fn each_change_is_one_event_with_caller_and_path_and_nothing_else_is() {
     }
     for (id, path, body) in READS {
         assert_eq!(sim.admin("POST", path, body).0, 200, "{path}");
-        assert_eq!(changes(&sim, &mut events), [json!({}); 0], "{path}");
+        assert_eq!(changes(&sim, &mut events), Vec::<Value>::new(), "{path}");
         assert!(seen.insert(id));
     }
     for (method, path, body) in [
@@ -95,7 +95,7 @@ fn each_change_is_one_event_with_caller_and_path_and_nothing_else_is() {
     ] {
         let status = sim.admin(method, path, body).0;
         assert!(status >= 400 || method == "GET", "{method} {path}");
-        assert_eq!(changes(&sim, &mut events), [json!({}); 0], "{method} {path}");
+        assert_eq!(changes(&sim, &mut events), Vec::<Value>::new(), "{method} {path}");
     }
     let others: BTreeSet<_> = operations()
         .iter()

@@ -236,6 +236,13 @@ fn an_error_says_the_key_what_was_found_what_is_wanted_and_an_example() {
         ),
         (
             "POST",
+            "/requests/verify",
+            r#"{"count":1,}"#,
+            &["line 1, column 12: a trailing comma", "for example"],
+        ),
+        ("POST", "/requests/verify", r#"{"count":1"#, &["the body ends too early", "for example"]),
+        (
+            "POST",
             "/explain",
             r#"{"customer_id":"demo","body":{},"peer":"x"}"#,
             &["peer", "IP address", "127.0.0.1"],
@@ -252,7 +259,7 @@ fn an_error_says_the_key_what_was_found_what_is_wanted_and_an_example() {
             "",
             &["state is \"over\", but must be one of in_flight, done, aborted"],
         ),
-        ("POST", "/reset", "", &["the parameter scope is missing", "?scope=all"]),
+        ("POST", "/reset", "", &["the parameter scope is missing", "?scope=VALUE, one of all, journal"]),
         (
             "POST",
             "/reset?scope=journals",

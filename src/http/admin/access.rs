@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
 use actix_web::http::header::{
     AUTHORIZATION, CROSS_ORIGIN_RESOURCE_POLICY, HOST, HeaderMap, HeaderValue, ORIGIN,
 };
@@ -29,7 +30,7 @@ pub async fn guard(
     req: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    let is_public = PUBLIC_ROUTES.contains(&req.path()) || wrong_port::is_of_endpoint(&shared, req.path());
+    let is_public = PUBLIC_ROUTES.contains(&req.path());
     let mut response = match authorize(req.headers(), is_public, bound.0, &shared.settings.admin_tokens) {
         Ok(holder) => {
             if let Some(holder) = holder {
@@ -38,7 +39,10 @@ pub async fn guard(
             next.call(req).await?.map_into_left_body()
         }
         Err(error) => {
-            let answer = error.error_response();
+            // A client of the endpoint has no token: it is told the right port, unless the path is also one of this API.
+            let is_misdirected = error.status() == StatusCode::UNAUTHORIZED && req.match_pattern().is_none();
+            let wrong_port = is_misdirected.then(|| wrong_port::error(&shared, req.request())).flatten();
+            let answer = wrong_port.unwrap_or(error).error_response();
             req.into_response(answer).map_into_right_body()
         }
     };

@@ -1,4 +1,4 @@
-//! `GET /events`: streams journal events, as server-sent events.
+//! `GET /events`: streams journal events and changes, as server-sent events.
 //!
 //! Only `request` events have an id, by which a reader resumes. Requests end in another order than they begin, so the id of an end
 //! would not say which events the reader has seen. A reader that resumes is told of clearings again, but not of changes: it reads what

@@ -34,7 +34,6 @@ use std::sync::Arc;
 
 use actix_web::dev::Payload;
 use actix_web::http::Method;
-use actix_web::http::uri::Authority;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{FromRequest, HttpRequest, HttpResponse};
 use bytes::Bytes;
@@ -80,12 +79,10 @@ fn resource(path: &str, operations: &[Operation]) -> actix_web::Resource {
 }
 
 async fn no_route(shared: web::Data<AppState>, req: HttpRequest) -> ApiError {
-    if wrong_port::is_of_endpoint(&shared, req.path()) {
-        let called = req.connection_info().host().to_owned();
-        let host = called.parse::<Authority>().map_or("localhost".to_owned(), |host| host.host().to_owned());
-        return wrong_port::error(&shared, req.path(), &host);
-    }
-    ApiError::not_found(format!("unknown route {}", req.path())).hint("GET /openapi.json lists the routes")
+    wrong_port::error(&shared, &req).unwrap_or_else(|| {
+        ApiError::not_found(format!("unknown route {}", req.path()))
+            .hint("GET /openapi.json lists the routes")
+    })
 }
 
 /// Returns the customer with this id.

@@ -37,7 +37,7 @@ fn error<T: DeserializeOwned + JsonSchema>(query: &str, message: &str) -> ApiErr
     }
     if message.starts_with("missing field") {
         let error = about(name, format!("the parameter {name} is missing"));
-        return error.hint(format!("add ?{name}={}", wanted::<T>(name)));
+        return error.hint(format!("add ?{name}=VALUE, one of {}", wanted::<T>(name)));
     }
     if message.starts_with("duplicate field") {
         return about(name, format!("the parameter {name} is there twice")).hint("send it once");

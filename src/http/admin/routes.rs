@@ -285,10 +285,15 @@ fn journal() -> Vec<Operation> {
         get("/requests/{id}", "request", requests::one, "Returns the journal entry.")
             .ok::<Entry>()
             .errors(&[404]),
-        get("/events", "events", events::events, "Streams journal events, as server-sent events.")
-            .query::<events::EventsQuery>()
-            .ok_text("text/event-stream")
-            .errors(&[429]),
+        get(
+            "/events",
+            "events",
+            events::events,
+            "Streams journal events and changes, as server-sent events.",
+        )
+        .query::<events::EventsQuery>()
+        .ok_text("text/event-stream")
+        .errors(&[429]),
     ]
 }
 

@@ -1,28 +1,32 @@
 //! A request for the endpoint that came to the admin listener: the answer names the right port.
 
+use actix_web::HttpRequest;
+use actix_web::http::uri::Authority;
 use percent_encoding::percent_decode_str;
 
 use super::ApiError;
 use crate::domain::nik::api;
 use crate::http::state::AppState;
 
-/// Returns whether a path is one of the endpoint: below an active prefix, or the NIK identification API.
-pub fn is_of_endpoint(app: &AppState, path: &str) -> bool {
+/// Returns the 404 for a path of the endpoint: below an active prefix, or the NIK identification API. `None` for any other path.
+pub fn error(app: &AppState, req: &HttpRequest) -> Option<ApiError> {
+    let path = req.path();
     let decoded = percent_decode_str(path).decode_utf8_lossy();
     let is_below = |prefix: &String| {
         decoded.strip_prefix(prefix.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };
-    decoded == api::PATH || app.engine.fixtures().prefixes.iter().any(is_below)
-}
-
-/// Returns the 404 for such a path. `host` is the host that the client called, without a port.
-pub fn error(app: &AppState, path: &str, host: &str) -> ApiError {
+    if decoded != api::PATH && !app.engine.fixtures().prefixes.iter().any(is_below) {
+        return None;
+    }
     let endpoint = app.start.endpoint;
     let url = if endpoint.ip().is_unspecified() {
+        // The client reached this machine by the name that it called.
+        let called = req.connection_info().host().parse::<Authority>();
+        let host = called.map_or("localhost".to_owned(), |called| called.host().to_owned());
         format!("http://{host}:{}", endpoint.port())
     } else {
         format!("http://{endpoint}")
     };
-    ApiError::not_found(format!("{path} is a path of the endpoint, and this is the admin API"))
-        .hint(format!("send it to the endpoint: {url}{path}"))
+    let message = format!("{path} is a path of the endpoint, and this is the admin API");
+    Some(ApiError::not_found(message).hint(format!("send it to the endpoint: {url}{path}")))
 }
