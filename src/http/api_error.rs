@@ -44,11 +44,21 @@ pub struct ApiError {
     hint: Option<String>,
     /// `Allow` header of a 405.
     allow: Option<String>,
+    /// Whether an example of the body helps: its form is wrong.
+    wants_example: bool,
 }
 
 impl ApiError {
     fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> ApiError {
-        ApiError { status, code, message: message.into(), path: None, hint: None, allow: None }
+        ApiError {
+            status,
+            code,
+            message: message.into(),
+            path: None,
+            hint: None,
+            allow: None,
+            wants_example: false,
+        }
     }
 
     pub fn not_found(message: impl Into<String>) -> ApiError {
@@ -153,6 +163,12 @@ impl ApiError {
         self
     }
 
+    /// Gives an example of the body as the hint, where that helps and there is no other hint.
+    pub fn example(self, example: &str) -> ApiError {
+        let helps = self.wants_example && self.hint.is_none();
+        if helps { self.hint(format!("for example {example}")) } else { self }
+    }
+
     /// Deserializes a JSON value; an error has the JSON pointer.
     pub fn read<T: DeserializeOwned>(value: serde_json::Value) -> Result<T, ApiError> {
         serde_path_to_error::deserialize(value).map_err(ApiError::in_json)
@@ -168,14 +184,15 @@ impl ApiError {
         let message = error.inner().to_string();
         let hint = suggestion::hint(&message);
         let words = reworded::data(&dotted(name, error.path()), &message);
-        ApiError { hint, ..ApiError::invalid(words).path(pointer(error.path())) }
+        let wants_example = words != message;
+        ApiError { hint, wants_example, ..ApiError::invalid(words).path(pointer(error.path())) }
     }
 
     /// Parses a JSON object; an error has the JSON pointer.
     pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
         // serde would accept an array as an object without keys.
         if let Some(fault) = json_fault::not_an_object(bytes) {
-            return Err(ApiError::invalid(fault.reason).path(""));
+            return Err(ApiError { wants_example: true, ..ApiError::invalid(fault.reason).path("") });
         }
         ApiError::parse_any("", bytes)
     }
@@ -199,7 +216,8 @@ impl ApiError {
         let message = error.to_string();
         let what = message.split(" at line ").next().unwrap_or_default();
         let words = reason.replace(&format!(" ({what})"), "");
-        ApiError::invalid(words.replace(&format!(": {what}"), &format!(": {}", reworded::syntax(what))))
+        let words = words.replace(&format!(": {what}"), &format!(": {}", reworded::syntax(what)));
+        ApiError { wants_example: true, ..ApiError::invalid(words) }
     }
 }
 

@@ -146,11 +146,11 @@ impl Examples {
     }
 }
 
-/// Parses a body; an error without a hint of its own gets the example.
+/// Parses a body; an error in its form gets the example.
 fn parse<T: DeserializeOwned>(bytes: &[u8], example: Option<String>) -> Result<T, ApiError> {
     ApiError::parse(bytes).map_err(|error| match example {
-        Some(example) if error.body().hint.is_none() => error.hint(format!("for example {example}")),
-        _ => error,
+        Some(example) => error.example(&example),
+        None => error,
     })
 }
 
