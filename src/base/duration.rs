@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 
 use super::from_text::deserialize_from_text;
+use super::text::quoted;
 
 /// A duration as text, such as `"250ms"` or `"2m 30s"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
@@ -19,8 +20,14 @@ impl std::str::FromStr for DurationText {
             return Ok(DurationText(Duration::ZERO));
         }
         humantime::parse_duration(text).map(DurationText).map_err(|error| {
-            let negative = if text.trim().starts_with('-') { "; it cannot be negative" } else { "" };
-            format!("{text:?} is not a duration: {error}{negative}; write \"250ms\", \"2s\", \"1m 30s\"")
+            use humantime::DurationError::{NumberOverflow, UnknownUnit};
+            // The crate's own words for other mistakes are those of a parser: "expected number at 0".
+            let why = match &error {
+                _ if text.trim().starts_with('-') => ": it cannot be negative".to_owned(),
+                UnknownUnit { .. } | NumberOverflow => format!(": {error}"),
+                _ => String::new(),
+            };
+            format!("{} is not a duration{why}; write \"250ms\", \"2s\", \"1m 30s\"", quoted(text))
         })
     }
 }

@@ -10,6 +10,7 @@ pub mod network;
 pub mod pattern;
 pub mod random;
 pub mod range;
+pub mod reworded;
 pub mod size;
 pub mod suggestion;
 pub mod text;

@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use anstyle::Style;
 use clap::ValueEnum;
+use jiff::Timestamp;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
-use super::entry_line::{DIM, EntryLine, LineStyle, wrap};
+use super::entry_line::{DIM, EntryLine, LineStyle, plain, wrap};
 use super::log::Log;
 use super::terminal;
 use super::throttle::{OutcomeCounts, Throttle, listed};
@@ -21,6 +22,7 @@ use crate::domain::customer::Account;
 use crate::domain::policy::Preset;
 use crate::keys::KeyOrigin;
 use crate::simulator::Simulator;
+use crate::state::change::Change;
 use crate::state::journal::Entry;
 use crate::state::observer::Observer;
 
@@ -154,8 +156,12 @@ impl Console {
 
     /// Writes a line that is not about a request, with its time.
     fn note(&self, text: &str) {
-        let now = time::rfc3339_millis(jiff::Timestamp::now());
-        let time = now.get(11..23).unwrap_or_default();
+        self.note_at(Timestamp::now(), text);
+    }
+
+    fn note_at(&self, at: Timestamp, text: &str) {
+        let at = time::rfc3339_millis(at);
+        let time = at.get(11..23).unwrap_or_default();
         self.log.write(format!("{} {text}", self.style().paint(DIM, time)));
     }
 }
@@ -256,6 +262,17 @@ impl Observer for Console {
         self.warned(&format!(
             "{customer_id} has more rule counters than limits.rule_counters: the oldest are removed"
         ));
+    }
+
+    fn changed(&self, change: &Change) {
+        let Some(call) = change.call.as_ref().filter(|_| !self.quiet) else { return };
+        match self.format {
+            LogFormat::Text => self.note_at(change.at, &plain(&call.to_string())),
+            LogFormat::Json => self.log.write(json!({
+                "event": "changed", "at": time::rfc3339_millis(change.at), "what": change.what, "customer_id": change.customer_id,
+                "method": call.method, "path": call.path, "peer": call.peer, "name": call.name,
+            }).to_string()),
+        }
     }
 
     fn reloaded(&self, customers: usize) {

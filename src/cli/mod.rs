@@ -151,6 +151,7 @@ impl From<StartError> for Failure {
             | StartError::File { .. }
             | StartError::OpenAdmin(_)
             | StartError::Token(_)
+            | StartError::TokenFile { .. }
             | StartError::MaxBody(_)
             | StartError::System(_) => Failure::BAD_INPUT,
         };

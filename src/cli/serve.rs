@@ -33,6 +33,9 @@ pub struct ServeArgs {
     /// Bearer token that the admin API requires: visible ASCII characters, no spaces
     #[arg(long, value_name = "T", env = "FRSIM_ADMIN_TOKEN", hide_env_values = true)]
     admin_token: Option<Secret>,
+    /// File with named bearer tokens, beside --admin-token: lines NAME TOKEN; the log says who changed something
+    #[arg(long, value_name = "PATH", env = "FRSIM_ADMIN_TOKEN_FILE")]
+    admin_token_file: Option<PathBuf>,
     /// Directory whose files replace the built-in fixtures [default: ./fixtures when it exists]
     #[arg(long, value_name = "DIR", env = "FRSIM_FIXTURES")]
     fixtures: Option<PathBuf>,
@@ -182,6 +185,7 @@ fn builder(
         .listen(args.listen)
         .admin_listen(admin)
         .admin_token(token)
+        .admin_token_file(args.admin_token_file)
         .fixtures(directory)
         .watch(true)
         .keys(Some(args.keys))

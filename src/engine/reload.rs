@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 
 use super::Engine;
 use crate::config::{self, Fixtures, Problem, StartPolicy};
+use crate::state::change::Change;
 use crate::state::observer::Observer;
 
 /// Where the fixtures come from, and where they go.
@@ -32,11 +33,26 @@ impl Reloader {
         Reloader { directory, policy, engine, observer, one_at_a_time: Mutex::default() }
     }
 
-    /// Puts the fixtures as they are now in force, and tells the observer. Gives the number of customers in files.
+    /// Puts the fixtures as they are now in force, and tells the observer and the readers of events. Gives the number of customers in
+    /// files.
     ///
     /// # Errors
     /// Everything that is wrong with them; the old ones stay in force then.
     pub fn reload(&self) -> Result<usize, Vec<Problem>> {
+        let customers = self.reload_for_call()?;
+        self.report(Vec::new());
+        Ok(customers)
+    }
+
+    fn report(&self, problems: Vec<String>) {
+        self.engine.journal.report(Change::of_fixtures(self.engine.clock.now(), problems));
+    }
+
+    /// Like [`Reloader::reload`], for a call of the admin API, which itself reports the change that it made.
+    ///
+    /// # Errors
+    /// Those of [`Reloader::reload`].
+    pub fn reload_for_call(&self) -> Result<usize, Vec<Problem>> {
         let _turn = self.one_at_a_time.lock();
         match self.read() {
             Ok(fixtures) => {
@@ -48,6 +64,7 @@ impl Reloader {
             }
             Err(problems) => {
                 self.observer.refused(&problems);
+                self.report(problems.iter().map(ToString::to_string).collect());
                 Err(problems)
             }
         }

@@ -10,7 +10,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::base::suggestion;
+use crate::base::{reworded, suggestion};
+use crate::protocol::json_fault::{self, JsonFault};
 use crate::state::customers::CustomerError;
 
 /// Error details.
@@ -43,21 +44,35 @@ pub struct ApiError {
     hint: Option<String>,
     /// `Allow` header of a 405.
     allow: Option<String>,
+    /// Whether an example of the body helps: its form is wrong.
+    wants_example: bool,
 }
 
 impl ApiError {
     fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> ApiError {
-        ApiError { status, code, message: message.into(), path: None, hint: None, allow: None }
+        ApiError {
+            status,
+            code,
+            message: message.into(),
+            path: None,
+            hint: None,
+            allow: None,
+            wants_example: false,
+        }
     }
 
     pub fn not_found(message: impl Into<String>) -> ApiError {
         ApiError::new(StatusCode::NOT_FOUND, "not_found", message)
     }
 
-    pub fn unknown_customer(customer_id: &str) -> ApiError {
+    /// Returns the error for an id that no customer has; suggests the nearest of `known`.
+    pub fn unknown_customer<'a>(customer_id: &str, known: impl IntoIterator<Item = &'a str>) -> ApiError {
         let shown = crate::base::text::quoted(customer_id);
-        ApiError::not_found(format!("no customer has the id {shown}"))
-            .hint("GET /customers lists the ids, such as demo")
+        let error = ApiError::not_found(format!("no customer has the id {shown}"));
+        match suggestion::closest(customer_id, known) {
+            Some(id) => error.hint(format!("did you mean `{id}`? GET /customers lists the ids")),
+            None => error.hint("GET /customers lists the ids, such as demo"),
+        }
     }
 
     pub fn wrong_method(message: impl Into<String>, allow: &str) -> ApiError {
@@ -91,7 +106,7 @@ impl ApiError {
 
     pub fn unauthorized() -> ApiError {
         ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", "the admin token is missing or wrong")
-            .hint("send Authorization: Bearer followed by the token of --admin-token")
+            .hint("send Authorization: Bearer followed by the token of --admin-token, or by one of --admin-token-file")
     }
 
     pub fn foreign_origin() -> ApiError {
@@ -148,6 +163,12 @@ impl ApiError {
         self
     }
 
+    /// Gives an example of the body as the hint, where that helps and there is no other hint.
+    pub fn example(self, example: &str) -> ApiError {
+        let helps = self.wants_example && self.hint.is_none();
+        if helps { self.hint(format!("for example {example}")) } else { self }
+    }
+
     /// Deserializes a JSON value; an error has the JSON pointer.
     pub fn read<T: DeserializeOwned>(value: serde_json::Value) -> Result<T, ApiError> {
         serde_path_to_error::deserialize(value).map_err(ApiError::in_json)
@@ -155,27 +176,48 @@ impl ApiError {
 
     /// Converts a deserialization error: its path becomes a JSON pointer.
     pub fn in_json(error: serde_path_to_error::Error<serde_json::Error>) -> ApiError {
+        ApiError::in_json_of("", error)
+    }
+
+    /// Like [`ApiError::in_json`], for a JSON text with a name of its own; empty: the body.
+    fn in_json_of(name: &str, error: serde_path_to_error::Error<serde_json::Error>) -> ApiError {
         let message = error.inner().to_string();
         let hint = suggestion::hint(&message);
-        ApiError { hint, ..ApiError::invalid(message).path(pointer(error.path())) }
+        let words = reworded::data(&dotted(name, error.path()), &message);
+        let wants_example = words != message;
+        ApiError { hint, wants_example, ..ApiError::invalid(words).path(pointer(error.path())) }
     }
 
     /// Parses a JSON object; an error has the JSON pointer.
     pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
         // serde would accept an array as an object without keys.
-        if bytes.trim_ascii_start().first().is_some_and(|first| *first != b'{') {
-            return Err(ApiError::invalid("the body is not a JSON object").path(""));
+        if let Some(fault) = json_fault::not_an_object(bytes) {
+            return Err(ApiError { wants_example: true, ..ApiError::invalid(fault.reason).path("") });
         }
+        ApiError::parse_any("", bytes)
+    }
+
+    /// Parses any JSON, named in messages; empty: the body. An error has the JSON pointer.
+    pub fn parse_any<T: DeserializeOwned>(name: &str, bytes: &[u8]) -> Result<T, ApiError> {
         let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-        let value = serde_path_to_error::deserialize(&mut deserializer).map_err(ApiError::in_json)?;
-        deserializer.end()?;
+        let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+            if error.inner().is_data() {
+                return ApiError::in_json_of(name, error);
+            }
+            ApiError::not_json(bytes, error.inner()).path(pointer(error.path()))
+        })?;
+        deserializer.end().map_err(|error| ApiError::not_json(bytes, &error))?;
         Ok(value)
     }
-}
 
-impl From<serde_json::Error> for ApiError {
-    fn from(error: serde_json::Error) -> ApiError {
-        ApiError::invalid(error.to_string())
+    /// Returns the error for a body that is not JSON: where, and why.
+    pub fn not_json(bytes: &[u8], error: &serde_json::Error) -> ApiError {
+        let reason = JsonFault::explain(bytes, error).reason;
+        let message = error.to_string();
+        let what = message.split(" at line ").next().unwrap_or_default();
+        let words = reason.replace(&format!(" ({what})"), "");
+        let words = words.replace(&format!(": {what}"), &format!(": {}", reworded::syntax(what)));
+        ApiError { wants_example: true, ..ApiError::invalid(words) }
     }
 }
 
@@ -227,6 +269,21 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
             Segment::Unknown => String::new(),
         })
         .collect()
+}
+
+/// Converts a serde path below `name` to text as people write it: `quota.per_day`, `pictures[0]`.
+fn dotted(name: &str, path: &serde_path_to_error::Path) -> String {
+    use serde_path_to_error::Segment;
+    let mut text = name.to_owned();
+    for segment in path {
+        match segment {
+            Segment::Map { key } if text.is_empty() => text.push_str(key),
+            Segment::Map { key } => text.extend([".", key]),
+            Segment::Seq { index } => text.push_str(&format!("[{index}]")),
+            Segment::Enum { .. } | Segment::Unknown => {}
+        }
+    }
+    text
 }
 
 /// Escapes a key for a JSON pointer.

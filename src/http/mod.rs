@@ -1,6 +1,7 @@
 //! HTTP layer: both listeners, sockets and request parsing. Contains no decision about an answer.
 
 pub mod admin;
+pub mod admin_tokens;
 pub mod api_error;
 pub mod client_request;
 #[allow(unsafe_code, reason = "only the kernel knows what a peer has acknowledged")]

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{Notify, Semaphore, oneshot, watch};
 
+use super::admin_tokens::AdminTokens;
 use super::timeouts::Timeouts;
 use crate::domain::faults::ListenerFault;
 use crate::domain::policy::Preset;
@@ -69,8 +70,8 @@ pub struct StartInfo {
 pub struct HttpSettings {
     /// Max request body, in bytes.
     pub max_body: usize,
-    /// Bearer token that the admin listener requires, if any.
-    pub admin_token: Option<String>,
+    /// Bearer tokens of the admin listener.
+    pub admin_tokens: AdminTokens,
     /// Number of threads of the data listener.
     pub workers: usize,
     /// Client timeouts of the data listener.

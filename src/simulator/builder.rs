@@ -1,8 +1,9 @@
 //! The builder: what a simulator is started with, and the start itself.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -20,6 +21,7 @@ use crate::config::{self, StartPolicy};
 use crate::domain::policy::{PolicySpec, Preset};
 use crate::engine::reload::Reloader;
 use crate::engine::{Engine, EngineSettings};
+use crate::http::admin_tokens::{self, AdminTokens, NamedToken, TokenFileError};
 use crate::http::state::{AppState, HttpSettings, MAX_READERS, MAX_WAITS, StartInfo};
 use crate::http::timeouts::Timeouts;
 use crate::keys::{self, KeyRing, PrivateKey};
@@ -34,6 +36,7 @@ use crate::state::timer::{RealTimer, Timer};
 pub struct Builder {
     listen: SocketAddr,
     admin_listen: Option<SocketAddr>,
+    admin_token_file: Option<PathBuf>,
     fixtures: Option<PathBuf>,
     keys: Option<PathBuf>,
     key_bits: usize,
@@ -68,6 +71,7 @@ impl Default for Builder {
         Builder {
             listen: loopback,
             admin_listen: Some(loopback),
+            admin_token_file: None,
             fixtures: None,
             keys: None,
             key_bits: 2048,
@@ -77,7 +81,7 @@ impl Default for Builder {
             policy: PolicySpec::default(),
             settings: HttpSettings {
                 max_body: 10 << 20,
-                admin_token: None,
+                admin_tokens: AdminTokens::default(),
                 workers: cores.min(512),
                 timeouts: Timeouts::default(),
             },
@@ -112,7 +116,15 @@ impl Builder {
     /// Sets the bearer token that the admin API requires: visible ASCII characters, no spaces.
     #[must_use]
     pub fn admin_token(mut self, token: Option<String>) -> Builder {
-        self.settings.admin_token = token;
+        self.settings.admin_tokens.unnamed = token;
+        self
+    }
+
+    /// Sets a file of bearer tokens with names, beside [`Builder::admin_token`]: lines `NAME TOKEN`; blank lines and lines that begin
+    /// with `#` are skipped. The log and the event `changed` name who changed something.
+    #[must_use]
+    pub fn admin_token_file(mut self, path: Option<PathBuf>) -> Builder {
+        self.admin_token_file = path;
         self
     }
 
@@ -276,13 +288,16 @@ impl Builder {
     ///
     /// # Errors
     /// Why it does not start. Nothing is left running then.
-    pub fn start_blocking(self) -> Result<Simulator, StartError> {
+    pub fn start_blocking(mut self) -> Result<Simulator, StartError> {
+        if let Some(path) = &self.admin_token_file {
+            self.settings.admin_tokens.named = read_tokens(path)?;
+        }
         if let Some(address) = self.admin_listen.filter(|address| !address.ip().is_loopback())
-            && self.settings.admin_token.is_none()
+            && !self.settings.admin_tokens.are_required()
         {
             return Err(StartError::OpenAdmin(address));
         }
-        self.settings.admin_token.as_deref().map_or(Ok(()), validate_token)?;
+        self.settings.admin_tokens.unnamed.as_deref().map_or(Ok(()), validate_token)?;
         if self.settings.max_body > MAX_BODY {
             return Err(StartError::MaxBody(self.settings.max_body));
         }
@@ -376,6 +391,24 @@ impl Builder {
             }
         }
     }
+}
+
+/// Max size of a file of tokens, in bytes.
+const MAX_TOKEN_FILE: u64 = 1 << 20;
+
+/// Reads a file of tokens.
+fn read_tokens(path: &Path) -> Result<Vec<NamedToken>, StartError> {
+    let failed = |source| StartError::File { path: path.to_owned(), source };
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(failed)?;
+    file.take(MAX_TOKEN_FILE + 1).read_to_end(&mut bytes).map_err(failed)?;
+    let wrong = |error| StartError::TokenFile { path: path.to_owned(), error };
+    let whole_file = |message: &str| wrong(TokenFileError { line: None, message: message.to_owned() });
+    if bytes.len() as u64 > MAX_TOKEN_FILE {
+        return Err(whole_file("it is larger than 1 MiB"));
+    }
+    let text = String::from_utf8(bytes).map_err(|_| whole_file("it is not text in UTF-8"))?;
+    admin_tokens::parse(&text).map_err(wrong)
 }
 
 /// Checks that a client can send the token in `Authorization`.

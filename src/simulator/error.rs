@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use super::setup::TestError;
 use crate::config::Problem;
+use crate::http::admin_tokens::TokenFileError;
 use crate::keys::KeyError;
 
 /// Largest value of [`Builder::max_body`](crate::Builder::max_body): 1 GiB.
@@ -28,7 +29,7 @@ pub enum StartError {
     Fixtures(Vec<Problem>),
     /// The admin listener is reachable from other machines and has no token.
     #[error(
-        "an admin listener beyond loopback ({0}) needs --admin-token: anyone who can reach it could control the simulator"
+        "an admin listener beyond loopback ({0}) needs --admin-token or --admin-token-file: anyone who can reach it could control the simulator"
     )]
     OpenAdmin(SocketAddr),
     /// The admin token is invalid: no client could send it in a header. Holds the position of the character, from 1. The token itself is
@@ -38,6 +39,9 @@ pub enum StartError {
         .0.map_or("is empty".to_owned(), |at| format!("cannot be sent in a header: character {at} is not allowed"))
     )]
     Token(Option<usize>),
+    /// The file of named admin tokens is invalid: where, and why. Never holds a token.
+    #[error("{}{}: {}", path.display(), error.line.map_or(String::new(), |line| format!(":{line}")), error.message)]
+    TokenFile { path: PathBuf, error: TokenFileError },
     /// The maximum body is too large: a few clients could use up the memory.
     #[error(
         "the maximum body (--max-body, FRSIM_MAX_BODY) is {0} bytes: at most {MAX_BODY} bytes (1GiB) are allowed"

@@ -53,6 +53,12 @@ impl CustomerState {
         self.instance
     }
 
+    /// Returns the number of requests counted since the scenario began.
+    #[must_use]
+    pub fn requests(&self) -> u64 {
+        self.requests
+    }
+
     /// Returns the quota of `day`; `fixture` is the limit in the fixtures.
     #[must_use]
     pub fn quota(&self, day: Date, fixture: Option<u64>) -> QuotaView {

@@ -1,6 +1,7 @@
 //! State shared by requests: customers, their running state, clock, caches, worker pools, journal and metrics. All locks are here.
 
 pub mod cache;
+pub mod change;
 pub mod clock;
 pub mod customer_state;
 pub mod customers;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::change::Change;
 use super::journal::Entry;
 use crate::config::Problem;
 
@@ -24,6 +25,11 @@ pub trait Observer: Send + Sync {
     /// A customer's rules count more keys than the limit (`limits.rule_counters`); called once.
     fn counters_overflow(&self, customer_id: &str) {
         let _ = customer_id;
+    }
+
+    /// Something was changed over the admin API.
+    fn changed(&self, change: &Change) {
+        let _ = change;
     }
 
     /// Edited fixtures were reloaded and are active.

@@ -1,8 +1,13 @@
 //! The admin API: its routes, its errors, and who may call it.
 
+use std::collections::BTreeSet;
+
+use dukcapil_fr_sim::internals::http::admin::routes::operations;
 use serde_json::{Value, json};
 
-use crate::support::{SITIS_NIK, Sim, exchange, http};
+use crate::journal::Events;
+use crate::openapi::{example_path, with_examples};
+use crate::support::{SITIS_NIK, Sim, eventually, exchange, http};
 
 #[test]
 fn health_readiness_and_version() {
@@ -30,7 +35,10 @@ fn the_clock_is_read_advanced_set_released_and_reset() {
         clock(r#"{"now":"2026-11-21T23:59:00Z"}"#).1,
         json!({ "now": "2026-11-22T06:59:00+07:00", "frozen": true })
     );
-    assert_eq!(clock(r#"{"freeze":false}"#).1["frozen"], false);
+    let released = clock(r#"{"freeze":false}"#).1;
+    assert_eq!(released["frozen"], false);
+    assert!(released["now"].as_str().unwrap().starts_with("2026-11-22T06:59:00"), "it runs on: {released}");
+    eventually("the clock runs", || sim.admin("GET", "/clock", "").1["now"] != released["now"]);
     assert_eq!(clock(r#"{"freeze":true}"#).1["frozen"], true);
     assert_eq!(clock(r#"{"reset":true}"#).1, json!({ "now": "2026-11-21T10:00:00+07:00", "frozen": true }));
 }
@@ -61,6 +69,35 @@ fn an_invalid_clock_changes_nothing_and_says_why() {
             "{body}: {error}"
         );
     }
+    for path in ["/clock", "/customers/demo/clock"] {
+        for (body, says) in [
+            (r#"{"advance":"-1h"}"#, "advance only moves the clock forward, and \"-1h\" would put it back"),
+            (r#"{"advance":"-soon"}"#, "advance only moves the clock forward, and \"-soon\" is negative"),
+            (r#"{"advance":"soon"}"#, "\"soon\" is not a duration"),
+            (r#"{"advance":1}"#, "the number 1"),
+            (r#"{"freeze":"yes"}"#, "the text \"yes\""),
+            (r#"{"freeze":null}"#, "null"),
+            (r#"{"reset":false}"#, "reset is false, but can only be true"),
+            (r#"{"now":5}"#, "the number 5"),
+            (r#"{"now":"2026-11-21T10:00:00Z","freeze":false}"#, "send now first, then freeze false"),
+            (r#"{"now":"2026-11-21T10:00:00Z","freeze":true}"#, "now alone freezes"),
+            (r#"{"advance":"1h","freeze":true}"#, "advance and freeze cannot be sent together"),
+            (
+                r#"{"advance":"1h","now":"x","reset":true}"#,
+                "advance and now and reset cannot be sent together",
+            ),
+            ("{}", "the body names no change of the clock"),
+            ("", "the body is empty"),
+            ("{\"freeze\":tru}", "not written as JSON"),
+        ] {
+            let (status, error) = sim.admin("PUT", path, body);
+            let message = error["error"]["message"].as_str().unwrap_or_default();
+            assert!(status == 400 && message.contains(says), "{path} {body}: {error}");
+            assert!(error["error"]["hint"].is_string(), "{path} {body}: {error}");
+        }
+    }
+    let back = sim.admin("PUT", "/clock", r#"{"advance":"-1h"}"#).1;
+    assert!(back["error"]["hint"].as_str().is_some_and(|hint| hint.contains(r#"{"now":"#)), "{back}");
     assert_eq!(sim.admin("PUT", "/clock", r#"{"freez":true}"#).1["error"]["hint"], "did you mean `freeze`?");
     assert_eq!(sim.admin("GET", "/clock", "").1["now"], "2026-11-21T10:00:00+07:00");
 }
@@ -88,6 +125,7 @@ fn the_journal_is_listed_newest_first_and_filtered() {
     assert_eq!(ids("?since=2026-11-21T10:00:30%2B07:00"), ["third", "second"]);
     assert_eq!(ids("?since=2026-11-21T10:00:30+07:00"), ["third", "second"]);
     for (query, hint) in [
+        ("?custmer_id=x&limit=0", json!("did you mean `customer_id`?")),
         ("?limit=0", Value::Null),
         ("?limit=99999999", Value::Null),
         ("?since=x", Value::Null),
@@ -255,6 +293,179 @@ fn public_keys_are_served() {
         assert_eq!(get(path).text(), sim.0.public_key_pem());
     }
     assert_eq!(get("/customers/nobody/public.pem").status, 404);
+}
+
+#[test]
+fn head_is_answered_like_get_without_a_body() {
+    let sim = Sim::start();
+    sim.call("demo", sim.request().text());
+    let mut compared = 0;
+    for operation in operations().iter().filter(|operation| operation.method == "GET") {
+        let path = example_path(operation);
+        for path in [path.as_str(), &format!("{path}?nonsense=1"), &path.replace("demo", "nobody")] {
+            let ask = |method: &str| exchange(sim.admin_address(), &http(method, path, "", b""));
+            let head = ask("HEAD");
+            assert_eq!(head.text(), "", "HEAD {path}");
+            if operation.id == "events" && head.status == 200 {
+                // The stream of GET never ends.
+                assert!(head.head.contains("content-type: text/event-stream"), "{}", head.head);
+                continue;
+            }
+            let lines = |head: &str| {
+                // Gauges differ from one scrape to the next.
+                let differs = |line: &&str| {
+                    !line.starts_with("date: ")
+                        && (operation.id != "metrics" || !line.starts_with("content-length: "))
+                };
+                head.lines().filter(differs).map(str::to_owned).collect::<BTreeSet<_>>()
+            };
+            assert_eq!(lines(&head.head), lines(&ask("GET").head), "{path}");
+            compared += 1;
+        }
+    }
+    assert!(compared > 50, "only {compared} pairs");
+    assert_eq!(exchange(sim.admin_address(), &http("HEAD", "/explain", "", b"")).status, 405);
+    assert_eq!(exchange(sim.admin_address(), &http("HEAD", "/nothing", "", b"")).status, 404);
+    // Without `Connection: close` of the client too.
+    let bytes = b"HEAD /events HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    assert_eq!(exchange(sim.admin_address(), bytes).status, 200, "the connection ends");
+}
+
+#[test]
+fn no_answer_may_be_embedded_by_a_page_of_another_origin() {
+    let policy = "\r\ncross-origin-resource-policy: same-origin";
+    let sim = with_examples();
+    let check = |sim: &Sim, bytes: &[u8], status: u16| {
+        let answer = exchange(sim.admin_address(), bytes);
+        let asked = String::from_utf8_lossy(bytes);
+        assert_eq!(answer.status, status, "{asked}");
+        assert!(answer.head.to_lowercase().contains(policy), "{asked}: {}", answer.head);
+    };
+    for operation in operations().iter().filter(|one| one.method == "GET" && one.id != "events") {
+        check(&sim, &http("GET", &example_path(operation), "", b""), 200);
+    }
+    check(&sim, &http("GET", "/requests/99", "", b""), 404);
+    check(&sim, &http("GET", "/nothing", "", b""), 404);
+    check(&sim, &http("DELETE", "/clock", "", b""), 405);
+    check(&sim, &http("PUT", "/clock", "", b"{"), 400);
+    check(&sim, &http("PUT", "/clock", "Content-Encoding: gzip\r\n", b"{}"), 415);
+    check(&sim, &http("GET", "/clock", "Origin: http://evil.example\r\n", b""), 403);
+    check(&sim, b"GET /clock HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n", 421);
+    let large =
+        "PUT /clock HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 99999999\r\n\r\n";
+    check(&sim, large.as_bytes(), 413);
+    check(&sim, &http("HEAD", "/events", "", b""), 200);
+    assert!(Events::follow(&sim, "", "").head.to_lowercase().contains(policy), "the stream too");
+    let sim = Sim::with(|builder| builder.admin_token(Some("s3cret".to_owned())));
+    check(&sim, &http("GET", "/clock", "", b""), 401);
+    check(&sim, &http("GET", "/health", "", b""), 200);
+}
+
+#[test]
+fn a_request_for_the_endpoint_is_told_its_port() {
+    let files = [(
+        "simulator.toml",
+        "prefixes = [\"/api/face-recognition\", \"/api /face-recognition\", \"/other\"]",
+    )];
+    let (open, _directory) = Sim::over(&files);
+    let (protected, _directory) =
+        Sim::over_with(&files, |builder| builder.admin_token(Some("s3cret".to_owned())));
+    for sim in [&open, &protected] {
+        for path in [
+            "/api/face-recognition/demo/CALL_FN",
+            "/api%20/face-recognition/demo/CALL_FN",
+            "/api/face-recognition",
+            "/other/demo/CALL_FN",
+            "/api/nik",
+            "/api/%6Eik",
+        ] {
+            for method in ["POST", "GET"] {
+                let (status, error) = sim.admin(method, path, "{}");
+                let url = format!("{}{path}", sim.0.url());
+                assert_eq!(status, 404, "{method} {path}: {error}");
+                assert!(error["error"]["hint"].as_str().is_some_and(|hint| hint.contains(&url)), "{error}");
+            }
+        }
+        let (_, error) = sim.admin("GET", "/api/face-recognitions", "");
+        assert!(!error.to_string().contains(&sim.0.url()), "{error}");
+    }
+    assert_eq!(protected.admin("GET", "/api/face-recognitions", "").0, 401);
+    // A prefix that is also a route of this API does not open it.
+    let files = [("simulator.toml", "prefixes = [\"/customers\"]")];
+    let (sim, _directory) = Sim::over_with(&files, |builder| builder.admin_token(Some("s3cret".to_owned())));
+    for (path, status) in [
+        ("/customers", 401),
+        ("/customers/demo", 401),
+        ("/customers/demo/quota", 401),
+        ("/customers/demo/CALL_FN", 404),
+    ] {
+        assert_eq!(sim.admin("GET", path, "").0, status, "{path}");
+    }
+}
+
+#[test]
+fn an_unknown_customer_is_answered_with_the_nearest_one() {
+    let sim = Sim::start();
+    assert_eq!(sim.admin("PUT", "/customers/bank-niaga", r#"{"extends":"demo"}"#).0, 200);
+    for (method, path, body) in [
+        ("GET", "/customers/bank-naga", ""),
+        ("PATCH", "/customers/bank-naga", "{}"),
+        ("DELETE", "/customers/bank-naga", ""),
+        ("GET", "/customers/bank-naga/quota", ""),
+        ("PUT", "/customers/bank-naga/quota", r#"{"used":1}"#),
+        ("GET", "/customers/bank-naga/clock", ""),
+        ("PUT", "/customers/bank-naga/clock", r#"{"freeze":true}"#),
+        ("GET", "/customers/bank-naga/state", ""),
+        ("PUT", "/customers/bank-naga/state", r#"{"state":"x"}"#),
+        ("GET", "/customers/bank-naga/rules", ""),
+        ("DELETE", "/customers/bank-naga/rules", ""),
+        ("GET", "/customers/bank-naga/rules/x", ""),
+        ("PUT", "/customers/bank-naga/rules/x", r#"{"reply":{"code":"6014"}}"#),
+        ("DELETE", "/customers/bank-naga/rules/x", ""),
+        ("GET", "/customers/bank-naga/public.pem", ""),
+        ("POST", "/reset?scope=state&customer_id=bank-naga", ""),
+        ("GET", "/gallery?customer_id=bank-naga", ""),
+        ("DELETE", "/gallery?customer_id=bank-naga", ""),
+        ("POST", "/faults/preview", r#"{"customer_id":"bank-naga"}"#),
+    ] {
+        let (status, error) = sim.admin(method, path, body);
+        let hint = error["error"]["hint"].as_str().unwrap_or_default();
+        assert!(status == 404 && hint.contains("did you mean `bank-niaga`?"), "{method} {path}: {error}");
+    }
+    let (_, error) = sim.admin("GET", "/customers/completely-different", "");
+    assert_eq!(error["error"]["hint"], "GET /customers lists the ids, such as demo");
+}
+
+#[test]
+fn instants_are_in_jakarta_time_whatever_zone_they_were_given_in() {
+    let sim = Sim::start();
+    sim.call("demo", sim.request().text());
+    let mut answers = vec![
+        sim.admin("PUT", "/clock", r#"{"now":"2026-11-21T03:00:00-05:00"}"#).1,
+        sim.admin("PUT", "/customers/demo/clock", r#"{"now":"2026-11-21T23:00:00Z"}"#).1,
+        sim.admin("POST", "/customers", r#"{"customer_id":"fresh","ttl":"5m"}"#).1,
+        sim.admin("PUT", "/customers/demo/rules/x", r#"{"reply":{"code":"6014"},"ttl":"5m"}"#).1,
+        sim.admin("POST", "/requests/verify", r#"{"match":{"since":"2027-01-01T00:00:00Z"},"count":1}"#).1,
+    ];
+    for path in [
+        "/clock",
+        "/customers/demo/clock",
+        "/customers",
+        "/customers/fresh",
+        "/customers/demo/rules",
+        "/requests",
+    ] {
+        answers.push(sim.admin("GET", path, "").1);
+    }
+    let instant = regex::Regex::new(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[^\x22]*").unwrap();
+    let text = Value::from(answers).to_string();
+    let found: Vec<_> = instant.find_iter(&text).map(|found| found.as_str()).collect();
+    assert!(found.len() > 30, "{found:?}");
+    assert!(found.iter().all(|instant| instant.ends_with("+07:00")), "{found:?}");
+    assert!(
+        text.contains("2026-11-21T15:00:00+07:00") && text.contains("2027-01-01T07:00:00+07:00"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -573,8 +573,8 @@ fn invalid_input_is_rejected_with_its_path_and_changes_nothing() {
         ("PUT", "/customers/bank", "{}", 400, json!("/account/user_id")),
         ("PUT", "/customers/bank", r#"{"customer_id":"other","extends":"demo"}"#, 400, json!("/customer_id")),
         ("PUT", "/customers/.hidden", r#"{"extends":"demo"}"#, 400, json!("customer_id")),
-        ("POST", "/reset", "", 400, Value::Null),
-        ("POST", "/reset?scope=everything", "", 400, Value::Null),
+        ("POST", "/reset", "", 400, json!("scope")),
+        ("POST", "/reset?scope=everything", "", 400, json!("scope")),
         ("POST", "/reset?scope=quota&customer_id=nobody", "", 404, json!("customer_id")),
         ("PUT", "/customers/demo/clock", r#"{"now":"99999-01-01T00:00:00Z"}"#, 400, json!("/now")),
         ("PUT", "/customers/demo/clock", r#"{"advance":"9000years"}"#, 400, json!("/advance")),
@@ -588,6 +588,51 @@ fn invalid_input_is_rejected_with_its_path_and_changes_nothing() {
     assert!(answer.to_string().len() < 2000, "it is not sent back whole");
     assert_eq!(admin_ok(&sim, "GET", "/customers", Value::Null), before);
     assert_eq!(admin_ok(&sim, "GET", "/customers/demo/clock", Value::Null)["now"], MORNING);
+}
+
+#[test]
+fn the_list_has_quota_state_clock_and_requests_of_each() {
+    let sim = Sim::start();
+    create(&sim, &json!({ "customer_id": "bank", "quota": { "per_day": 5 } }));
+    let put = |path: &str, body: Value| drop(admin_ok(&sim, "PUT", &format!("/customers/bank/{path}"), body));
+    let glance = |id: &str| {
+        let list = admin_ok(&sim, "GET", "/customers", Value::Null);
+        let line = list["customers"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|line| line["customer_id"] == id)
+            .cloned()
+            .unwrap();
+        json!({ "quota": line["quota"], "state": line["state"], "clock": line["clock"], "requests": line["requests"] })
+    };
+    let untouched = json!({
+        "quota": { "per_day": 80, "used": 0, "left": 80, "day": "2026-11-21" },
+        "state": "",
+        "clock": { "now": MORNING, "frozen": true, "own": false },
+        "requests": 0,
+    });
+    assert_eq!(glance("demo"), untouched);
+    put("quota", json!({ "used": 3 }));
+    put("state", json!({ "state": "down" }));
+    for _ in 0..2 {
+        sim.call("bank", "{}");
+    }
+    put("clock", json!({ "advance": "15h" }));
+    let expected = json!({
+        "quota": { "per_day": 5, "used": 0, "left": 5, "day": "2026-11-22" },
+        "state": "down",
+        "clock": { "now": "2026-11-22T01:00:00+07:00", "frozen": true, "own": true },
+        "requests": 2,
+    });
+    assert_eq!(glance("bank"), expected);
+    assert_eq!(admin_ok(&sim, "GET", "/customers/bank/quota", Value::Null), expected["quota"]);
+    put("clock", json!({ "reset": true }));
+    let quota = json!({ "per_day": 5, "used": 3, "left": 2, "day": "2026-11-21" });
+    assert_eq!((&glance("bank")["quota"], &glance("bank")["clock"]["own"]), (&quota, &json!(false)));
+    put("clock", json!({ "freeze": false }));
+    assert_eq!(glance("bank")["clock"]["frozen"], false, "a customer's clock runs on alone");
+    assert_eq!(glance("demo"), untouched, "nothing of it concerns another customer");
 }
 
 #[test]

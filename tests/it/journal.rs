@@ -120,6 +120,46 @@ fn invalid_requests_are_rejected_with_path_and_suggestion() {
 }
 
 #[test]
+fn a_count_is_a_number_or_bounds_in_verify_and_in_wait() {
+    let sim = Sim::start();
+    for _ in 0..2 {
+        sim.call("demo", sim.request().text());
+    }
+    for (count, verify, wait) in [
+        (json!(2), 200, 200),
+        (json!(1), 409, 200),
+        (json!(3), 409, 408),
+        (json!({ "exactly": 2 }), 200, 200),
+        (json!({ "exactly": 1 }), 409, 408),
+        (json!({ "at_least": 1 }), 200, 200),
+        (json!({ "at_least": 3 }), 409, 408),
+        (json!({ "at_most": 2 }), 200, 200),
+        (json!({ "at_most": 1 }), 409, 408),
+        (json!({ "at_least": 1, "at_most": 2 }), 200, 200),
+        (json!({ "at_least": 2, "at_most": 1 }), 400, 400),
+        (json!({}), 400, 400),
+        (json!("2"), 400, 400),
+        (json!(-1), 400, 400),
+        (json!(1.5), 400, 400),
+        (json!(null), 400, 400),
+        (json!(0), 409, 400),
+        (json!({ "exactly": 0 }), 409, 400),
+        (json!({ "exactly": 1, "at_last": 2 }), 400, 400),
+    ] {
+        let (status, answer) = verified(&sim, json!({ "count": count }));
+        assert_eq!(status, verify, "verify {count}: {answer}");
+        let question = json!({ "count": count, "timeout": "1ms" });
+        let (status, answer) = sim.admin("POST", "/requests/wait", &question.to_string());
+        assert_eq!(status, wait, "wait {count}: {answer}");
+    }
+    let (_, unmet) = verified(&sim, json!({ "count": 3 }));
+    assert_eq!(unmet["error"]["message"], "2 requests found, expected exactly 3");
+    let question = json!({ "count": { "at_most": 1 }, "timeout": "1ms" });
+    let (_, unmet) = sim.admin("POST", "/requests/wait", &question.to_string());
+    assert_eq!(unmet["error"]["message"], "2 requests came within 1ms, expected at most 1");
+}
+
+#[test]
 fn a_nik_is_matched_as_the_journal_shows_it() {
     let sim = Sim::start();
     sim.call("demo", sim.request().set("transactionId", SITIS_NIK).text());
@@ -230,16 +270,16 @@ fn a_disconnected_client_frees_its_slot_and_too_many_are_rejected() {
 }
 
 /// A reader of the event stream.
-struct Events {
+pub struct Events {
     reader: BufReader<TcpStream>,
-    head: String,
+    pub head: String,
 }
 
 /// Kind, id and data of an event.
-type Event = (String, Option<u64>, Value);
+pub type Event = (String, Option<u64>, Value);
 
 impl Events {
-    fn follow(sim: &Sim, query: &str, headers: &str) -> Events {
+    pub fn follow(sim: &Sim, query: &str, headers: &str) -> Events {
         let mut stream = TcpStream::connect(sim.admin_address()).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
         let request = format!("GET /events{query} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n");
@@ -259,7 +299,7 @@ impl Events {
         line.trim_end().to_owned()
     }
 
-    fn next(&mut self) -> Event {
+    pub fn next(&mut self) -> Event {
         let (mut kind, mut id) = (String::new(), None);
         loop {
             let line = self.line();
@@ -319,6 +359,31 @@ fn a_reconnected_reader_resumes_at_its_last_event() {
     let headers = "Last-Event-ID: x\r\n";
     let answer = exchange(sim.admin_address(), &http("GET", "/events", headers, b""));
     assert_eq!((answer.status, answer.json()["error"]["path"].as_str()), (400, Some("Last-Event-ID")));
+}
+
+#[test]
+fn cleared_entries_are_events_also_for_a_reader_that_was_away() {
+    let sim = Sim::start();
+    let (mut all, mut of_demo) =
+        (Events::follow(&sim, "", ""), Events::follow(&sim, "?customer_id=demo", ""));
+    for customer in ["demo", "load"] {
+        sim.call(customer, sim.request().text());
+    }
+    for query in ["?customer_id=load", "?customer_id=demo", ""] {
+        sim.admin("DELETE", &format!("/requests{query}"), "");
+    }
+    let cleared = |events: &mut Events, count: usize| {
+        let next = || events.next();
+        let found = std::iter::repeat_with(next).filter(|(kind, ..)| kind == "cleared").take(count);
+        found.map(|(_, id, data)| (id, data["customer_id"].clone())).collect::<Vec<_>>()
+    };
+    let [load, demo, every] = ["load".into(), "demo".into(), Value::Null].map(|whose| (None, whose));
+    assert_eq!(cleared(&mut all, 3), [load, demo.clone(), every.clone()]);
+    assert_eq!(cleared(&mut of_demo, 2), [demo, every.clone()]);
+    sim.call("demo", sim.request().text());
+    let mut back = Events::follow(&sim, "", "Last-Event-ID: 1\r\n");
+    assert_eq!(back.next(), ("cleared".to_owned(), None, json!({ "customer_id": null })));
+    assert_eq!([(); 2].map(|()| back.told()), [told("request", 3), told("done", 3)]);
 }
 
 /// Returns an entry without a request.

@@ -6,6 +6,7 @@
 
 mod abuse;
 mod admin;
+mod audit;
 mod binary;
 mod bodies;
 mod capacity;
@@ -47,3 +48,4 @@ mod terminal;
 mod tidy;
 mod timers;
 mod wire;
+mod words;

@@ -12,6 +12,9 @@ use serde_json::value::RawValue;
 use super::{NikContext, ParsedNik, read};
 use crate::base::json;
 
+/// Path of the API. It is where the original program has it; the document does not say.
+pub const PATH: &str = "/api/nik";
+
 /// Max elements per request. A response has about 1 kB for each.
 pub const MAX_ELEMENTS: usize = 100_000;
 

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{ApiError, Json, customer, json};
+use crate::base::duration::DurationText;
 use crate::base::time;
 use crate::http::state::AppState;
 use crate::state::clock::{ClockMove, ClockReading};
@@ -75,27 +76,60 @@ impl ClockChange {
     /// Converts the request to one clock operation.
     fn into_move(self) -> Result<ClockMove, ApiError> {
         match self {
-            ClockChange { advance: Some(text), now: None, freeze: None, reset: None } => {
-                let by = humantime::parse_duration(&text).map_err(|error| {
-                    ApiError::invalid(format!("{text:?} is not a duration: {error}"))
-                        .path("/advance")
-                        .hint("use a duration such as \"25h\" or \"90s\"")
-                })?;
-                Ok(ClockMove::Advance(by))
-            }
+            ClockChange { advance: Some(text), now: None, freeze: None, reset: None } => advance(&text),
             ClockChange { advance: None, now: Some(text), freeze: None, reset: None } => {
-                let now = time::parse_instant(&text).map_err(|message| ApiError::invalid(message).path("/now"))?;
+                let now =
+                    time::parse_instant(&text).map_err(|message| ApiError::invalid(message).path("/now"))?;
                 Ok(ClockMove::Set(now))
             }
             ClockChange { advance: None, now: None, freeze: Some(frozen), reset: None } => {
                 Ok(ClockMove::Freeze(frozen))
             }
             ClockChange { advance: None, now: None, freeze: None, reset: Some(true) } => Ok(ClockMove::Reset),
-            _ => Err(ApiError::invalid("send exactly one change at a time").hint(
-                r#"{"advance":"25h"}, {"now":"2026-11-21T23:59:00+07:00"}, {"freeze":true} or {"reset":true}"#,
-            )),
+            ClockChange { advance: None, now: None, freeze: None, reset: Some(false) } => {
+                Err(ApiError::invalid("reset is false, but can only be true").path("/reset").hint(EXAMPLES))
+            }
+            several => Err(several.not_one()),
         }
     }
+
+    /// Returns the error for no change, or several at a time.
+    fn not_one(&self) -> ApiError {
+        let keys = [
+            ("advance", self.advance.is_some()),
+            ("now", self.now.is_some()),
+            ("freeze", self.freeze.is_some()),
+            ("reset", self.reset.is_some()),
+        ];
+        let sent: Vec<_> = keys.iter().filter(|(_, sent)| *sent).map(|(key, _)| *key).collect();
+        let message = match (sent.is_empty(), &self.now, self.freeze) {
+            (true, ..) => "the body names no change of the clock".to_owned(),
+            (_, Some(_), Some(true)) if sent.len() == 2 => {
+                "now and freeze cannot be sent together: now alone freezes the clock at its instant".to_owned()
+            }
+            (_, Some(_), Some(false)) if sent.len() == 2 => {
+                "now and freeze cannot be sent together: send now first, then freeze false to let the clock run on from there".to_owned()
+            }
+            _ => format!("{} cannot be sent together: send one change at a time", sent.join(" and ")),
+        };
+        ApiError::invalid(message).path("").hint(EXAMPLES)
+    }
+}
+
+/// Examples of each change.
+const EXAMPLES: &str = r#"{"advance":"25h"}, {"now":"2026-11-21T23:59:00+07:00"}, {"freeze":true}, {"freeze":false} or {"reset":true}"#;
+
+fn advance(text: &str) -> Result<ClockMove, ApiError> {
+    let error = |message: String| ApiError::invalid(message).path("/advance");
+    let shown = crate::base::text::quoted(text);
+    if let Some(back) = text.trim().strip_prefix(['-', '\u{2212}']) {
+        let is_duration = back.parse::<DurationText>().is_ok();
+        let what = if is_duration { "would put it back" } else { "is negative" };
+        return Err(error(format!("advance only moves the clock forward, and {shown} {what}"))
+            .hint(r#"to set an earlier time, send {"now":"2026-11-21T10:00:00+07:00"}; {"reset":true} returns to the start"#));
+    }
+    let DurationText(by) = text.parse().map_err(|message: String| error(message).hint(EXAMPLES))?;
+    Ok(ClockMove::Advance(by))
 }
 
 /// Converts the error of a time out of range.

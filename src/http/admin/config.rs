@@ -72,7 +72,7 @@ pub async fn read(shared: web::Data<AppState>) -> HttpResponse {
         version: env!("CARGO_PKG_VERSION"),
         endpoint: format!("http://{}", start.endpoint),
         admin: start.admin.map(|address| format!("http://{address}")),
-        admin_token: settings.admin_token.is_some(),
+        admin_token: settings.admin_tokens.are_required(),
         fixtures: path(&shared.reloader.directory),
         keys: path(&start.keys),
         key_bits: fixtures.keys.server().bits(),
@@ -151,7 +151,7 @@ pub struct FixtureDraft {
 /// Reloads the fixture files atomically: all of them, or none when one is invalid.
 pub async fn reload(shared: web::Data<AppState>) -> Result<HttpResponse, ApiError> {
     let reloader = shared.reloader.clone();
-    let reloaded = web::block(move || reloader.reload()).await.map_err(|_| ApiError::stopping())?;
+    let reloaded = web::block(move || reloader.reload_for_call()).await.map_err(|_| ApiError::stopping())?;
     match reloaded {
         Ok(customers) => Ok(json(&Reloaded { customers })),
         Err(problems) => {

@@ -9,12 +9,14 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 use serde_json::{Map, Value, json as value};
 
-use super::{ApiError, Json, JsonOrNothing, Removed, json};
+use super::quota::QuotaOfDay;
+use super::{ApiError, Json, JsonOrNothing, Removed, customer, json, unknown_customer};
 use crate::base::duration::Ttl;
 use crate::base::{self, time};
 use crate::config::{CustomerId, CustomerSpec};
 use crate::engine::Engine;
 use crate::http::state::AppState;
+use crate::state::clock::{ClockMode, ClockReading};
 use crate::state::customers::{CustomerEntry, CustomerInput, READ_ONLY};
 
 /// Origin of a customer.
@@ -93,6 +95,25 @@ struct CustomerLine {
     rules: usize,
     /// When the customer expires: RFC 3339 in Jakarta time; null: never.
     expires: Option<String>,
+    /// Its quota for today, by its own clock.
+    quota: QuotaOfDay,
+    /// State of its scenario.
+    state: String,
+    /// Its clock.
+    clock: CustomerClock,
+    /// Number of its requests since the start, or since its scenario was reset: the ordinal of the newest.
+    requests: u64,
+}
+
+/// A customer's clock in the list.
+#[derive(Debug, Serialize, JsonSchema)]
+struct CustomerClock {
+    /// Current time: RFC 3339 in Jakarta time.
+    now: String,
+    /// Whether the clock is frozen.
+    frozen: bool,
+    /// Whether the clock is the customer's own; false: it follows the simulator's.
+    own: bool,
 }
 
 /// All customers, sorted by id.
@@ -103,17 +124,28 @@ pub struct CustomerList {
 
 pub async fn list(shared: web::Data<AppState>) -> HttpResponse {
     let engine = &shared.engine;
-    let line = |entry: CustomerEntry| CustomerLine {
-        customer_id: entry.customer.id.clone(),
-        methode: entry.customer.methode.clone(),
+    let entries = engine.customers.all(engine.clock.now());
+    json(&CustomerList { customers: entries.iter().map(|entry| line(engine, entry)).collect() })
+}
+
+fn line(engine: &Engine, entry: &CustomerEntry) -> CustomerLine {
+    let customer = &entry.customer;
+    let state = engine.states.of(&customer.id);
+    let state = state.lock();
+    let ClockReading { now, frozen } = state.clock.read(engine.clock.read());
+    let day = time::jakarta_day(now);
+    CustomerLine {
+        customer_id: customer.id.clone(),
+        methode: customer.methode.clone(),
         extends: entry.spec.extends.as_ref().map(ToString::to_string),
-        source: source(&entry),
-        rules: entry.customer.rules.len(),
+        source: source(entry),
+        rules: customer.rules.len(),
         expires: entry.expires.map(time::rfc3339),
-    };
-    json(&CustomerList {
-        customers: engine.customers.all(engine.clock.now()).into_iter().map(line).collect(),
-    })
+        quota: QuotaOfDay::new(state.quota(day, customer.per_day), day),
+        state: state.scenario.state.clone(),
+        clock: CustomerClock { now: time::rfc3339(now), frozen, own: state.clock != ClockMode::default() },
+        requests: state.requests(),
+    }
 }
 
 pub async fn one(
@@ -122,7 +154,7 @@ pub async fn one(
 ) -> Result<HttpResponse, ApiError> {
     let engine = &shared.engine;
     let entry = engine.customers.listed(&customer_id, engine.clock.now());
-    let entry = entry.ok_or_else(|| ApiError::unknown_customer(&customer_id))?;
+    let entry = entry.ok_or_else(|| unknown_customer(&shared, &customer_id))?;
     Ok(json(&view(engine, &entry)))
 }
 
@@ -155,7 +187,7 @@ pub async fn patch(
     customer_id: web::Path<String>,
     Json(patch): Json<Value>,
 ) -> Result<HttpResponse, ApiError> {
-    let id = id_of(&customer_id)?;
+    let id = id_of(&customer(&shared, &customer_id)?.id)?;
     let merged = move |spec: CustomerSpec| {
         let mut merged = base::json::value(&spec);
         let (states_quota, ttl) = (states_quota(&patch), patch.get("ttl").cloned());
@@ -177,8 +209,7 @@ pub async fn remove(
     customer_id: web::Path<String>,
 ) -> Result<HttpResponse, ApiError> {
     let engine = &shared.engine;
-    let customer = engine.customer(&customer_id).ok_or_else(|| ApiError::unknown_customer(&customer_id))?;
-    engine.remove_customer(&id_of(&customer.id)?)?;
+    engine.remove_customer(&id_of(&customer(&shared, &customer_id)?.id)?)?;
     Ok(json(&Removed { removed: 1 }))
 }
 

@@ -1,12 +1,14 @@
-//! `GET /events`: streams journal events, as server-sent events.
+//! `GET /events`: streams journal events and changes, as server-sent events.
 //!
 //! Only `request` events have an id, by which a reader resumes. Requests end in another order than they begin, so the id of an end
-//! would not say which events the reader has seen.
+//! would not say which events the reader has seen. A reader that resumes is told of clearings again, but not of changes: it reads what
+//! it shows again.
 
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::http::Method;
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
@@ -39,6 +41,13 @@ pub struct Lagged {
     lost: u64,
 }
 
+/// Data of the event `cleared`.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Cleared {
+    /// Customer whose entries were removed; null: all entries were.
+    customer_id: Option<String>,
+}
+
 /// Interval of keep-alive comments on an idle stream.
 const PING: Duration = Duration::from_secs(15);
 
@@ -48,12 +57,15 @@ pub async fn events(shared: web::Data<AppState>, req: HttpRequest) -> Result<Htt
     let permit = Arc::clone(&shared.readers)
         .try_acquire_owned()
         .map_err(|_| ApiError::too_many(format!("{MAX_READERS} event streams are already open")))?;
-    let reader = Reader::new(shared, query.customer_id, after, permit);
-    Ok(HttpResponse::Ok()
+    let mut response = HttpResponse::Ok();
+    response
         .content_type("text/event-stream")
         .insert_header((CACHE_CONTROL, "no-cache"))
-        .insert_header(("x-accel-buffering", "no"))
-        .streaming(reader.stream()))
+        .insert_header(("x-accel-buffering", "no"));
+    if req.method() == Method::HEAD {
+        return Ok(response.force_close().streaming(stream::empty::<Result<Bytes, Infallible>>()));
+    }
+    Ok(response.streaming(Reader::new(shared, query.customer_id, after, permit).stream()))
 }
 
 /// Returns the id of the last event that a reconnecting reader received: the `Last-Event-ID` header.
@@ -135,10 +147,21 @@ impl Reader {
 
     /// Returns an event's text; `None` when it is not for this reader.
     fn filtered(&self, event: &JournalEvent) -> Option<String> {
+        let is_for_reader = |whose: &Option<String>| {
+            whose.is_none() || self.customer_id.is_none() || self.customer_id == *whose
+        };
         let (entry, ended) = match event {
             JournalEvent::Added(entry) => (entry, false),
             JournalEvent::Ended(entry) => (entry, true),
-            JournalEvent::Cleared => return None,
+            JournalEvent::Cleared(whose) => {
+                let cleared = Cleared { customer_id: whose.clone() };
+                return is_for_reader(whose)
+                    .then(|| format!("event: cleared\ndata: {}\n\n", json::text(&cleared)));
+            }
+            JournalEvent::Changed(change) => {
+                let text = || format!("event: changed\ndata: {}\n\n", json::text(&**change));
+                return is_for_reader(&change.customer_id).then(text);
+            }
         };
         let matches = self.customer_id.is_none() || self.customer_id == entry.customer_id;
         matches.then(|| event_text(entry, ended))

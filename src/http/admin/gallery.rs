@@ -334,7 +334,10 @@ fn sources<'a>(
         return Ok(shared_galleries().chain(own).chain(of_api).collect());
     };
     let customer = customers.iter().find(|customer| customer.id == id);
-    let customer = customer.ok_or_else(|| ApiError::unknown_customer(id))?;
+    let customer = customer.ok_or_else(|| {
+        ApiError::unknown_customer(id, customers.iter().map(|customer| customer.id.as_str()))
+            .path("customer_id")
+    })?;
     let own = [fixture(&customer.gallery, Some(customer.id.as_str()))].into_iter();
     let own = own.chain(enrolled.gallery(Some(id)).map(|gallery| api(gallery, Some(customer.id.as_str()))));
     let shared = customer.shared_gallery.then(shared_galleries).into_iter().flatten();
@@ -437,7 +440,7 @@ fn part_text(bytes: &[u8], part: &str) -> Result<String, ApiError> {
 
 /// Parses a part as JSON.
 fn part_json<T: DeserializeOwned>(bytes: &[u8], part: &str) -> Result<T, ApiError> {
-    serde_json::from_slice(bytes).map_err(|error| part_error(part, error.to_string()))
+    ApiError::parse_any(part, bytes).map_err(|error| error.path(part))
 }
 
 /// Decodes the pictures.

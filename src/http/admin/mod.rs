@@ -1,9 +1,11 @@
 //! Admin API: its own listener, JSON requests and responses, one error format. `routes.rs` has the table of all routes.
 
 pub mod access;
+mod audit;
 mod body;
 mod clock;
 mod config;
+mod count;
 mod customers;
 pub mod events;
 mod explain;
@@ -12,6 +14,7 @@ mod keys;
 mod metrics;
 pub mod openapi;
 pub mod operation;
+mod parameters;
 mod quota;
 pub mod requests;
 mod reset;
@@ -21,13 +24,16 @@ pub mod server;
 mod status;
 pub mod verify;
 pub mod wait;
+mod wrong_port;
 
 pub use super::api_error::ApiError;
 pub use body::MAX_BODY;
+use parameters::query;
 
 use std::sync::Arc;
 
 use actix_web::dev::Payload;
+use actix_web::http::Method;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{FromRequest, HttpRequest, HttpResponse};
 use bytes::Bytes;
@@ -36,7 +42,6 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::base::suggestion;
 use crate::domain::customer::Customer;
 use crate::http::state::AppState;
 use operation::Operation;
@@ -58,17 +63,26 @@ pub fn routes(config: &mut ServiceConfig) {
 
 /// Returns the resource of one path; other methods get 405 with `Allow`.
 fn resource(path: &str, operations: &[Operation]) -> actix_web::Resource {
-    let allow = operations.iter().map(|operation| operation.method.as_str()).collect::<Vec<_>>().join(", ");
+    let head = operations.iter().any(|operation| operation.method == Method::GET).then_some("HEAD");
+    let methods = operations.iter().map(|operation| operation.method.as_str()).chain(head);
+    let allow = methods.collect::<Vec<_>>().join(", ");
     let no_method = move |req: HttpRequest| {
         let message = format!("{} does not allow {}", req.path(), req.method());
         ready(ApiError::wrong_method(message, &allow))
     };
-    let resource = web::resource(path).default_service(web::to(no_method));
+    let example = |operation: &Operation| {
+        Some((operation.method.clone(), operation.body.example.as_ref()?.to_string()))
+    };
+    let examples = Examples(operations.iter().filter_map(example).collect());
+    let resource = web::resource(path).app_data(examples).default_service(web::to(no_method));
     operations.iter().fold(resource, |resource, operation| resource.route(operation.route()))
 }
 
-async fn no_route(req: HttpRequest) -> ApiError {
-    ApiError::not_found(format!("unknown route {}", req.path())).hint("GET /openapi.json lists the routes")
+async fn no_route(shared: web::Data<AppState>, req: HttpRequest) -> ApiError {
+    wrong_port::error(&shared, &req).unwrap_or_else(|| {
+        ApiError::not_found(format!("unknown route {}", req.path()))
+            .hint("GET /openapi.json lists the routes")
+    })
 }
 
 /// Returns the customer with this id.
@@ -76,7 +90,13 @@ async fn no_route(req: HttpRequest) -> ApiError {
 /// # Errors
 /// 404 when the id is unknown.
 fn customer(shared: &AppState, customer_id: &str) -> Result<Arc<Customer>, ApiError> {
-    shared.engine.customer(customer_id).ok_or_else(|| ApiError::unknown_customer(customer_id))
+    shared.engine.customer(customer_id).ok_or_else(|| unknown_customer(shared, customer_id))
+}
+
+/// Returns the 404 for an id that no customer has.
+fn unknown_customer(shared: &AppState, customer_id: &str) -> ApiError {
+    let customers = shared.engine.customers.customers(shared.engine.clock.now());
+    ApiError::unknown_customer(customer_id, customers.iter().map(|customer| customer.id.as_str()))
 }
 
 /// Result of a removal.
@@ -94,8 +114,8 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
     type Future = LocalBoxFuture<'static, Result<Json<T>, ApiError>>;
 
     fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let bytes = read(req, payload);
-        Box::pin(async move { ApiError::parse(&bytes.await?).map(Json) })
+        let (bytes, example) = (read(req, payload), Examples::of(req));
+        Box::pin(async move { parse(&bytes.await?, example).map(Json) })
     }
 }
 
@@ -107,13 +127,31 @@ impl<T: DeserializeOwned + 'static> FromRequest for JsonOrNothing<T> {
     type Future = LocalBoxFuture<'static, Result<JsonOrNothing<T>, ApiError>>;
 
     fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let bytes = read(req, payload);
+        let (bytes, example) = (read(req, payload), Examples::of(req));
         Box::pin(async move {
             let bytes = bytes.await?;
             let text = if bytes.is_empty() { b"{}" } else { &*bytes };
-            ApiError::parse(text).map(JsonOrNothing)
+            parse(text, example).map(JsonOrNothing)
         })
     }
+}
+
+/// Examples of a route's bodies, by method: for the hint of an error.
+struct Examples(Vec<(Method, String)>);
+
+impl Examples {
+    fn of(req: &HttpRequest) -> Option<String> {
+        let Examples(all) = req.app_data::<Examples>()?;
+        all.iter().find(|(method, _)| method == req.method()).map(|(_, example)| example.clone())
+    }
+}
+
+/// Parses a body; an error in its form gets the example.
+fn parse<T: DeserializeOwned>(bytes: &[u8], example: Option<String>) -> Result<T, ApiError> {
+    ApiError::parse(bytes).map_err(|error| match example {
+        Some(example) => error.example(&example),
+        None => error,
+    })
 }
 
 /// Deserializes a member that may be absent but not null: in a change request null would be ambiguous.
@@ -124,17 +162,6 @@ fn non_null<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> 
 fn read(req: &HttpRequest, payload: &mut Payload) -> LocalBoxFuture<'static, Result<Bytes, ApiError>> {
     let (req, mut payload) = (req.clone(), payload.take());
     Box::pin(async move { body::read(&req, &mut payload).await })
-}
-
-/// Parses the query of a request; an unknown name is rejected, with the closest known one as the hint.
-fn query<T: DeserializeOwned>(req: &HttpRequest) -> Result<T, ApiError> {
-    web::Query::<T>::from_query(req.query_string()).map(web::Query::into_inner).map_err(|error| {
-        let message = error.to_string();
-        match suggestion::hint(&message) {
-            Some(hint) => ApiError::invalid(message).hint(hint),
-            None => ApiError::invalid(message),
-        }
-    })
 }
 
 /// Returns a 200 response with a JSON body.

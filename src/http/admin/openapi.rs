@@ -100,7 +100,7 @@ pub fn document(operations: &[Operation], token: bool) -> Value {
         "paths": paths,
         "components": {
             "securitySchemes": {
-                "token": { "type": "http", "scheme": "bearer", "description": "The token of --admin-token, if set." },
+                "token": { "type": "http", "scheme": "bearer", "description": "The token of --admin-token or one of --admin-token-file, if set." },
             },
             "responses": responses,
             "schemas": schemas.into_components(),

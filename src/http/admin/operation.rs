@@ -1,10 +1,15 @@
 //! One operation of the admin API, as data: its route, request body and responses. [`routes`](super::routes) has the table of
 //! all operations.
 
+use actix_web::body::BoxBody;
 use actix_web::http::Method;
-use actix_web::{FromRequest, Handler, Responder, Route, web};
+use actix_web::middleware::{Next, from_fn};
+use actix_web::{FromRequest, Handler, Responder, Route, guard, web};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::Value;
+
+use super::audit;
+use crate::state::change::ChangedPart;
 
 /// Returns a schema; adds the schemas it refers to to the generator.
 pub type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
@@ -51,6 +56,8 @@ pub struct Operation {
     pub responses: Vec<ResponseSpec>,
     /// Statuses of error responses, in addition to the common ones.
     pub error_statuses: Vec<u16>,
+    /// What it changes, for the audit; `None`: nothing.
+    pub changes: Option<ChangedPart>,
     route: Box<dyn Fn() -> Route>,
 }
 
@@ -81,7 +88,14 @@ impl Operation {
             body: RequestBodySpec::default(),
             responses: Vec::new(),
             error_statuses: Vec::new(),
-            route: Box::new(move || web::method(route_method.clone()).to(handler.clone())),
+            changes: None,
+            route: Box::new(move || {
+                let method = guard::Any(guard::Method(route_method.clone()));
+                // HEAD is answered wherever GET is; the server leaves the body out.
+                let is_get = route_method == Method::GET;
+                let method = if is_get { method.or(guard::Head()) } else { method };
+                web::route().guard(method).to(handler.clone())
+            }),
         }
     }
 
@@ -91,10 +105,19 @@ impl Operation {
         Operation { tag, ..self }
     }
 
-    /// Returns the actix route.
+    /// Returns the actix route. What changes something is reported by it.
     #[must_use]
     pub fn route(&self) -> Route {
-        (self.route)()
+        let route = (self.route)();
+        match self.changes {
+            Some(what) => route.wrap(from_fn(move |req, next: Next<BoxBody>| audit::report(what, req, next))),
+            None => route,
+        }
+    }
+
+    /// Sets what the operation changes.
+    pub fn changes(self, what: ChangedPart) -> Operation {
+        Operation { changes: Some(what), ..self }
     }
 
     /// Accepts the members of `T` as query parameters.

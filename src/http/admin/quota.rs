@@ -42,7 +42,7 @@ pub async fn read(
     customer_id: web::Path<String>,
 ) -> Result<HttpResponse, ApiError> {
     let quota = shared.engine.quota(&customer_id);
-    let (quota, day) = quota.ok_or_else(|| ApiError::unknown_customer(&customer_id))?;
+    let (quota, day) = quota.ok_or_else(|| super::unknown_customer(&shared, &customer_id))?;
     Ok(response(quota, day))
 }
 
@@ -66,6 +66,13 @@ pub async fn change(
 }
 
 fn response(quota: QuotaView, day: Date) -> HttpResponse {
-    let QuotaView { per_day, used } = quota;
-    json(&QuotaOfDay { per_day, used, left: quota.left(), day: day.to_string() })
+    json(&QuotaOfDay::new(quota, day))
+}
+
+impl QuotaOfDay {
+    /// Returns the API form of a quota.
+    pub fn new(quota: QuotaView, day: Date) -> QuotaOfDay {
+        let QuotaView { per_day, used } = quota;
+        QuotaOfDay { per_day, used, left: quota.left(), day: day.to_string() }
+    }
 }

@@ -16,6 +16,7 @@ use super::{
 use crate::domain::rules::RuleSpec;
 use crate::engine::Explanation;
 use crate::http::state::AppState;
+use crate::state::change::ChangedPart;
 use crate::state::journal::Entry;
 
 /// Returns all operations.
@@ -64,8 +65,10 @@ fn process() -> Vec<Operation> {
             status::shutdown,
             "Shuts the simulator down gracefully, as SIGTERM does.",
         )
+        .changes(ChangedPart::Shutdown)
         .ok::<status::Health>(),
         post("/reset", "reset", reset::reset, "Resets the chosen state, for all customers or one.")
+            .changes(ChangedPart::Reset)
             .query::<reset::ResetQuery>()
             .ok::<reset::Reset>()
             .errors(&[404, 409]),
@@ -82,6 +85,7 @@ fn clocks() -> Vec<Operation> {
             clock::change,
             "Advances, sets, freezes, unfreezes or resets the simulator's clock.",
         )
+        .changes(ChangedPart::Clock)
         .request_body::<clock::ClockChange>(advance())
         .ok::<clock::ClockView>(),
         get("/customers/{customer_id}/clock", "readClockOf", clock::read_of, "Returns the customer's clock.")
@@ -93,6 +97,7 @@ fn clocks() -> Vec<Operation> {
             clock::change_of,
             "Creates or changes the customer's own clock.",
         )
+        .changes(ChangedPart::Clock)
         .request_body::<clock::ClockChange>(advance())
         .ok::<clock::ClockView>()
         .errors(&[404]),
@@ -115,6 +120,7 @@ fn fixtures() -> Vec<Operation> {
             config::reload,
             "Reloads the fixture files atomically: all of them, or none when one is invalid.",
         )
+        .changes(ChangedPart::Fixtures)
         .ok::<config::Reloaded>()
         .response::<config::WrongFixtures>(422)
         .errors(&[503]),
@@ -153,6 +159,7 @@ fn customers() -> Vec<Operation> {
             customers::create,
             "Creates a customer for one test, by default with a generated id and account.",
         )
+        .changes(ChangedPart::Customers)
         .optional_body::<CustomerBody>(small_quota(json!("5m")))
         .response::<CustomerView>(201)
         .with_header("Location", "Path of the customer in the admin API.")
@@ -161,10 +168,12 @@ fn customers() -> Vec<Operation> {
             .ok::<CustomerView>()
             .errors(&[404]),
         put(ONE, "putCustomer", customers::put, "Creates or replaces the customer.")
+            .changes(ChangedPart::Customers)
             .request_body::<CustomerBody>(small_quota(Value::Null))
             .ok::<CustomerView>()
             .errors(&[409, 503]),
         patch(ONE, "patchCustomer", customers::patch, "Updates the customer by JSON merge patch (RFC 7396).")
+            .changes(ChangedPart::Customers)
             .accepts("application/merge-patch+json", customers::patch_schema)
             .accepts("application/json", customers::patch_schema)
             .example(json!({ "quota": { "per_day": 7 } }))
@@ -176,12 +185,14 @@ fn customers() -> Vec<Operation> {
             customers::remove,
             "Removes a customer created over the admin API. A fixture with the same id becomes active again.",
         )
+        .changes(ChangedPart::Customers)
         .ok::<Removed>()
         .errors(&[404, 409]),
         get(QUOTA, "readQuota", quota::read, "Returns the customer's quota for today.")
             .ok::<quota::QuotaOfDay>()
             .errors(&[404]),
         put(QUOTA, "changeQuota", quota::change, "Sets the customer's daily limit, today's usage, or both.")
+            .changes(ChangedPart::Quota)
             .request_body::<quota::QuotaChange>(json!({ "per_day": 80, "used": 79 }))
             .ok::<quota::QuotaOfDay>()
             .errors(&[404]),
@@ -198,6 +209,7 @@ fn rules() -> Vec<Operation> {
             .ok::<rules::RuleList>()
             .errors(&[404]),
         delete(ALL, "removeRules", rules::remove_all, "Removes all rules created over the admin API.")
+            .changes(ChangedPart::Rules)
             .ok::<Removed>()
             .errors(&[404]),
         get(ONE, "rule", rules::one, "Returns the rule.").ok::<RuleSpec>().errors(&[404]),
@@ -207,16 +219,19 @@ fn rules() -> Vec<Operation> {
             rules::put,
             "Creates or replaces a rule. It is evaluated before the fixture's rules.",
         )
+        .changes(ChangedPart::Rules)
         .request_body::<RuleSpec>(busy)
         .ok::<RuleSpec>()
         .errors(&[404]),
         delete(ONE, "removeRule", rules::remove, "Removes a rule created over the admin API.")
+            .changes(ChangedPart::Rules)
             .ok::<Removed>()
             .errors(&[400, 404]),
         get(STATE, "readState", rules::read_state, "Returns the state of the customer's scenario.")
             .ok::<rules::ScenarioState>()
             .errors(&[404]),
         put(STATE, "changeState", rules::change_state, "Sets the state of the customer's scenario.")
+            .changes(ChangedPart::State)
             .request_body::<rules::ScenarioState>(json!({ "state": "down" }))
             .ok::<rules::ScenarioState>()
             .errors(&[404]),
@@ -244,6 +259,7 @@ fn journal() -> Vec<Operation> {
             requests::clear,
             "Clears the journal, or one customer's entries.",
         )
+        .changes(ChangedPart::Journal)
         .query::<requests::ClearQuery>()
         .ok::<Removed>(),
         post(
@@ -269,10 +285,15 @@ fn journal() -> Vec<Operation> {
         get("/requests/{id}", "request", requests::one, "Returns the journal entry.")
             .ok::<Entry>()
             .errors(&[404]),
-        get("/events", "events", events::events, "Streams journal events, as server-sent events.")
-            .query::<events::EventsQuery>()
-            .ok_text("text/event-stream")
-            .errors(&[429]),
+        get(
+            "/events",
+            "events",
+            events::events,
+            "Streams journal events and changes, as server-sent events.",
+        )
+        .query::<events::EventsQuery>()
+        .ok_text("text/event-stream")
+        .errors(&[429]),
     ]
 }
 
@@ -292,6 +313,7 @@ fn gallery() -> Vec<Operation> {
             .ok::<gallery::GalleryPage>()
             .errors(&[404]),
         post("/gallery", "enrol", gallery::enrol, "Enrols an identity, or adds to an enrolled one.")
+            .changes(ChangedPart::Gallery)
             .request_body::<gallery::EnrolRequest>(enrolled)
             .accepts("multipart/form-data", gallery::form_schema)
             .ok::<gallery::ListedIdentity>()
@@ -302,6 +324,7 @@ fn gallery() -> Vec<Operation> {
             gallery::remove_all,
             "Removes all enrolled identities, or those of one customer.",
         )
+        .changes(ChangedPart::Gallery)
         .query::<GalleryQuery>()
         .ok::<Removed>()
         .errors(&[404]),
@@ -310,6 +333,7 @@ fn gallery() -> Vec<Operation> {
             .ok::<gallery::ListedIdentity>()
             .errors(&[404]),
         delete(ONE, "removeIdentity", gallery::remove, "Removes an enrolled identity.")
+            .changes(ChangedPart::Gallery)
             .query::<GalleryQuery>()
             .ok::<Removed>()
             .errors(&[404, 409]),
@@ -364,5 +388,5 @@ methods! {
 
 /// `GET /openapi.json`.
 async fn openapi_document(shared: web::Data<AppState>) -> HttpResponse {
-    super::json(&openapi::document(&operations(), shared.settings.admin_token.is_some()))
+    super::json(&openapi::document(&operations(), shared.settings.admin_tokens.are_required()))
 }

@@ -7,6 +7,7 @@ use actix_web::{HttpResponse, web};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::count::CountField;
 use super::{ApiError, Json, json};
 use crate::engine::Engine;
 use crate::http::api_error::ErrorBody;
@@ -21,8 +22,8 @@ pub struct VerifyRequest {
     /// Filter for the entries; default: all.
     #[serde(default)]
     r#match: Match,
-    /// Expected number of matching entries.
-    count: ExpectedCount,
+    /// Expected number of matching entries: a number is exactly so many.
+    count: CountField,
 }
 
 /// Response when the count is as expected.
@@ -61,12 +62,9 @@ pub async fn verify(
     shared: web::Data<AppState>,
     body: Json<VerifyRequest>,
 ) -> Result<HttpResponse, ApiError> {
-    let Json(VerifyRequest { r#match: filter, count: expected }) = body;
-    let accepted = expected.counts().map_err(|message| {
-        ApiError::invalid(message)
-            .path("/count")
-            .hint(r#"{"exactly":2}, {"at_least":1}, {"at_most":3}, or at_least and at_most together"#)
-    })?;
+    let Json(VerifyRequest { r#match: filter, count }) = body;
+    let (expected, accepted) =
+        count.bounds(|count| ExpectedCount { exactly: Some(count), ..ExpectedCount::default() })?;
     let hint = mismatch_hint(&shared, &filter);
     let (report, dropped) = match_report(&shared.engine, filter).await?;
     if accepted.contains(&report.count) {

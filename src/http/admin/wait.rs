@@ -15,12 +15,13 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
+use super::count::CountField;
 use super::verify::{UnmetExpectation, match_report, mismatch_hint, request_count, with_dropped_note};
 use super::{ApiError, Json, json};
 use crate::base::duration::DurationText;
 use crate::engine::Engine;
 use crate::http::state::{AppState, MAX_WAITS};
-use crate::state::journal::{Entry, JournalEvent, Match, MatchReport};
+use crate::state::journal::{Entry, ExpectedCount, JournalEvent, Match, MatchReport};
 
 /// Body of `POST /requests/wait`.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -30,24 +31,23 @@ pub struct WaitRequest {
     /// Filter for the entries; default: all.
     #[serde(default)]
     r#match: Match,
-    /// Min number of matching entries: 1 to 1000.
+    /// Number of matching entries to wait for, max 1000: a number is at least so many; default: 1.
     #[serde(default = "one")]
-    #[schemars(range(min = 1, max = 1000))]
-    count: usize,
+    count: CountField,
     /// Timeout, in real time; max 10 minutes.
     #[serde(default = "ten_seconds")]
     timeout: DurationText,
 }
 
-fn one() -> usize {
-    1
+fn one() -> CountField {
+    CountField::Number(1)
 }
 
 fn ten_seconds() -> DurationText {
     DurationText(Duration::from_secs(10))
 }
 
-const MAX_COUNT: usize = 1000;
+const MAX_COUNT: u64 = 1000;
 const MAX_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// Response once there are enough matching entries.
@@ -59,8 +59,13 @@ pub struct Waited {
 
 pub async fn wait(shared: web::Data<AppState>, body: Json<WaitRequest>) -> Result<HttpResponse, ApiError> {
     let Json(WaitRequest { r#match: filter, count, timeout: DurationText(timeout) }) = body;
-    if !(1..=MAX_COUNT).contains(&count) {
-        return Err(ApiError::invalid(format!("count must be 1 to {MAX_COUNT}, not {count}")).path("/count"));
+    let (expected, accepted) =
+        count.bounds(|count| ExpectedCount { at_least: Some(count), ..ExpectedCount::default() })?;
+    if *accepted.start() > MAX_COUNT || expected.at_least == Some(0) || *accepted.end() == 0 {
+        let message = format!("count is {expected}, but a call waits for 1 to {MAX_COUNT} requests");
+        return Err(ApiError::invalid(message)
+            .path("/count")
+            .hint(r#"POST /requests/verify with "count":{"exactly":0} checks that there is none"#));
     }
     if timeout > MAX_TIMEOUT {
         return Err(ApiError::invalid("timeout must be at most 10 minutes").path("/timeout"));
@@ -72,37 +77,43 @@ pub async fn wait(shared: web::Data<AppState>, body: Json<WaitRequest>) -> Resul
     let mut deadline = shared.timer.sleep(timeout);
     let mut collector = MatchCollector::start(&shared.engine, filter).await?;
     let mut stopping = shared.stopping.subscribe();
-    while collector.found.len() < count {
+    while !accepted.contains(&collector.count()) {
         tokio::select! {
             () = &mut deadline => {
                 // The last events may not have been received yet.
                 collector.scan_journal().await?;
-                if collector.found.len() < count {
-                    return timed_out(&shared, collector, count, timeout).await;
+                if !accepted.contains(&collector.count()) {
+                    return timed_out(&shared, collector, expected, timeout).await;
                 }
             }
             result = collector.apply_next_event() => result?,
             _ = stopping.wait_for(|stopping| *stopping) => return Err(ApiError::stopping()),
         }
     }
-    Ok(json(&Waited { requests: collector.found.into_values().rev().take(MAX_COUNT).collect() }))
+    Ok(json(&Waited { requests: collector.found.into_values().rev().take(MAX_COUNT as usize).collect() }))
 }
 
 async fn timed_out(
     shared: &AppState,
     collector: MatchCollector,
-    count: usize,
+    expected: ExpectedCount,
     timeout: Duration,
 ) -> Result<HttpResponse, ApiError> {
     let MatchCollector { filter, found, .. } = collector;
     let timeout = humantime::format_duration(timeout);
-    let message = format!("{} of {count} came within {timeout}", request_count(found.len() as u64));
+    let count = found.len() as u64;
+    let message = match expected.at_least {
+        Some(wanted) if expected.at_most.is_none() => {
+            format!("{} of {wanted} came within {timeout}", request_count(count))
+        }
+        _ => format!("{} came within {timeout}, expected {expected}", request_count(count)),
+    };
     let hint = mismatch_hint(shared, &filter);
     let (report, dropped) = match_report(&shared.engine, filter).await?;
     let error = ApiError::unmet(StatusCode::REQUEST_TIMEOUT, "timeout", message)
         .hint(with_dropped_note(hint, dropped));
     let matched = found.keys().rev().copied().take(MatchReport::MATCHED).collect();
-    Ok(UnmetExpectation::answer(&error, MatchReport { count: found.len() as u64, matched, ..report }))
+    Ok(UnmetExpectation::answer(&error, MatchReport { count, matched, ..report }))
 }
 
 /// Collects the matching entries of the journal; journal events keep it up to date.
@@ -121,6 +132,10 @@ impl MatchCollector {
             MatchCollector { engine: Arc::clone(engine), filter, events, found: BTreeMap::new() };
         collector.scan_journal().await?;
         Ok(collector)
+    }
+
+    fn count(&self) -> u64 {
+        self.found.len() as u64
     }
 
     /// Scans the whole journal.
@@ -143,7 +158,8 @@ impl MatchCollector {
                 }
                 Ok(())
             }
-            Ok(JournalEvent::Cleared) | Err(RecvError::Lagged(_)) => self.scan_journal().await,
+            Ok(JournalEvent::Changed(_)) => Ok(()),
+            Ok(JournalEvent::Cleared(_)) | Err(RecvError::Lagged(_)) => self.scan_journal().await,
             Err(RecvError::Closed) => Err(ApiError::stopping()),
         }
     }

@@ -16,6 +16,7 @@ use crate::base::text;
 use crate::config::{Fixtures, PeerSource};
 use crate::domain::announced::Announced;
 use crate::domain::faults::{End, Upload};
+use crate::domain::nik::api::PATH;
 use crate::domain::nik::mask::without_niks;
 use crate::domain::warnings::Headers;
 use crate::engine::RequestHead;
@@ -128,7 +129,7 @@ fn unknown_path(head: &Head, fixtures: &Fixtures) -> Refusal {
         .iter()
         .map(|prefix| format!("{}/{{customer_id}}/{{methode}}", prefix.replace(' ', "%20")))
         .collect();
-    let hint = format!("POST {} or {}", paths.join(" or "), nik::PATH);
+    let hint = format!("POST {} or {}", paths.join(" or "), PATH);
     if head.has_blank {
         let message = "the target has a blank that is not the document's";
         return Refusal::new(400, "malformed_request", message, "percent-encode it as %20");

@@ -10,11 +10,8 @@ use super::socket::Socket;
 use crate::base::time;
 use crate::domain::http_answer::HttpAnswer;
 use crate::domain::nik::NikContext;
-use crate::domain::nik::api::{self, NikRequestError};
+use crate::domain::nik::api::{self, NikRequestError, PATH};
 use crate::http::state::AppState;
-
-/// Where the original program has it; the document does not say.
-pub const PATH: &str = "/api/nik";
 
 const HINT: &str = r#"send {"nik":["1234567891234567"],"process":"full"}; process may also be "limited""#;
 

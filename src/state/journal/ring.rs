@@ -19,6 +19,7 @@ use super::{Entry, Match, RequestMarks, State};
 use crate::base::json;
 use crate::domain::faults::End;
 use crate::domain::warnings::Warning;
+use crate::state::change::Change;
 
 #[derive(Debug, Default)]
 struct Ring {
@@ -31,6 +32,10 @@ struct Ring {
     dropped: u64,
     /// Id of the newest dropped entry; 0 if none was dropped.
     last_dropped: u64,
+    /// The newest clearings, oldest first: the newest id then, and whose entries; `None`: all. For readers that reconnect.
+    clearings: VecDeque<(u64, Option<String>)>,
+    /// Newest id at the last clearing that this list has no longer.
+    forgotten_clearing: Option<u64>,
 }
 
 /// An entry of the ring.
@@ -47,6 +52,14 @@ impl Ring {
         self.entries.get(index)
     }
 
+    fn remember_clearing(&mut self, customer_id: Option<&str>) {
+        self.clearings.retain(|(_, whose)| customer_id.is_some() && whose.as_deref() != customer_id);
+        self.clearings.push_back((self.last_id, customer_id.map(str::to_owned)));
+        if self.clearings.len() > MAX_CLEARINGS {
+            self.forgotten_clearing = self.clearings.pop_front().map(|(at, _)| at);
+        }
+    }
+
     fn repetition(&self, marks: &RequestMarks) -> Option<Warning> {
         let find = |id| self.find(id).map(|kept| Earlier { entry: &kept.entry, marks: &kept.marks });
         self.recent.warning(marks, find)
@@ -60,9 +73,14 @@ pub enum JournalEvent {
     Added(Arc<Entry>),
     /// A request ended: done or aborted.
     Ended(Arc<Entry>),
-    /// Entries were cleared on request.
-    Cleared,
+    /// Entries of this customer were cleared on request; `None`: all entries.
+    Cleared(Option<String>),
+    /// Something else was changed over the admin API, or the fixtures were reloaded.
+    Changed(Arc<Change>),
 }
+
+/// Max clearings that a reader which reconnects is told of.
+const MAX_CLEARINGS: usize = 64;
 
 /// Capacity of the event channel: a reader that falls behind by more events loses some.
 const EVENT_CAPACITY: usize = 1024;
@@ -161,6 +179,11 @@ impl Journal {
         self.append(entry)
     }
 
+    /// Reports a change to the readers of events.
+    pub fn report(&self, change: Change) {
+        self.publish(JournalEvent::Changed(Arc::new(change)));
+    }
+
     fn publish(&self, event: JournalEvent) {
         // Sending fails only without readers.
         let _ = self.events.send(event);
@@ -197,19 +220,25 @@ impl Journal {
     }
 
     /// Subscribes to the events of entries after `id`, past and future, without a gap. An id above the newest is from another run of
-    /// the simulator: the subscription then starts at the beginning.
+    /// the simulator: the subscription then starts at the beginning, with a [`JournalEvent::Cleared`]. Clearings since `id` come first:
+    /// the entries that they removed are not among the missed. One right after `id` may come a second time. Changes do not come again.
     #[must_use]
     pub fn follow(&self, id: u64) -> Subscription {
         let ring = self.ring.lock();
-        let id = if id > ring.last_id { 0 } else { id };
+        let other_run = id > ring.last_id;
+        let id = if other_run { 0 } else { id };
+        let since = ring.clearings.iter().filter(|(at, _)| !other_run && *at >= id);
+        let clearings = other_run.then_some(None).into_iter().chain(since.map(|(_, whose)| whose.clone()));
         let start = ring.entries.partition_point(|kept| kept.entry.id <= id);
         let missed = ring.entries.range(start..).flat_map(|Kept { entry, .. }| {
             let ended =
                 (entry.sending.state() != State::InFlight).then(|| JournalEvent::Ended(Arc::clone(entry)));
             std::iter::once(JournalEvent::Added(Arc::clone(entry))).chain(ended)
         });
-        let lost = ring.last_dropped.saturating_sub(id);
-        Subscription { missed: missed.collect(), lost, news: self.events.subscribe() }
+        let lost = ring.last_dropped.saturating_sub(id)
+            + u64::from(!other_run && ring.forgotten_clearing.is_some_and(|at| at >= id));
+        let missed = clearings.map(JournalEvent::Cleared).chain(missed).collect();
+        Subscription { missed, lost, news: self.events.subscribe() }
     }
 
     /// Returns how much the journal holds.
@@ -248,7 +277,8 @@ impl Journal {
             stays
         });
         ring.bytes = ring.entries.iter().map(|kept| kept.weight).sum();
-        self.publish(JournalEvent::Cleared);
+        ring.remember_clearing(customer_id);
+        self.publish(JournalEvent::Cleared(customer_id.map(str::to_owned)));
         before - ring.entries.len()
     }
 
@@ -345,7 +375,8 @@ mod tests {
         match event {
             JournalEvent::Added(entry) => format!("+{}", entry.id),
             JournalEvent::Ended(entry) => format!("-{}", entry.id),
-            JournalEvent::Cleared => "cleared".to_owned(),
+            JournalEvent::Cleared(whose) => format!("cleared {}", whose.as_deref().unwrap_or("all")),
+            JournalEvent::Changed(change) => format!("{:?}", change.what),
         }
     }
 
@@ -362,8 +393,9 @@ mod tests {
         journal.clear(None);
         let received: Vec<_> =
             std::iter::from_fn(|| subscription.news.try_recv().ok()).map(|event| shown(&event)).collect();
-        assert_eq!(received, ["-3", "+4", "cleared"]);
-        assert!(journal.follow(4).missed.is_empty());
+        assert_eq!(received, ["-3", "+4", "cleared all"]);
+        journal.add(entry("a", Code::FOUND), RequestMarks::default());
+        assert!(journal.follow(5).missed.is_empty());
     }
 
     #[test]
@@ -375,8 +407,33 @@ mod tests {
         }
         let lost = |id| (journal.follow(id).lost, journal.follow(id).missed.len());
         assert_eq!([lost(0), lost(1), lost(3), lost(5)], [(3, 2), (2, 2), (0, 2), (0, 0)]);
-        assert_eq!(lost(99), (3, 2), "an id of another run");
+        assert_eq!(lost(99), (3, 3), "an id of another run: what that one had is gone");
         assert_eq!(journal.fill(), Usage { entries: 2, bytes: 2 * weight, dropped: 3 });
+    }
+
+    #[test]
+    fn a_reader_that_reconnects_is_told_of_what_was_cleared_meanwhile() {
+        let journal = Journal::new(1 << 20, None).unwrap();
+        let missed = |id| {
+            let Subscription { missed, lost, .. } = journal.follow(id);
+            (missed.iter().map(shown).collect::<Vec<_>>().join(", "), lost)
+        };
+        for customer in ["a", "b", "a"] {
+            journal.add(entry(customer, Code::FOUND), RequestMarks::default());
+        }
+        journal.clear(Some("a"));
+        journal.add(entry("a", Code::FOUND), RequestMarks::default());
+        assert_eq!(missed(1), ("cleared a, +2, +4".to_owned(), 0));
+        assert_eq!(missed(3), ("cleared a, +4".to_owned(), 0));
+        assert_eq!(missed(4), (String::new(), 0), "it has seen the clearing");
+        assert_eq!(missed(99), ("cleared all, +2, +4".to_owned(), 0));
+        journal.clear(Some("b"));
+        journal.clear(None);
+        assert_eq!(missed(1), ("cleared all".to_owned(), 0));
+        for customer in 0..=MAX_CLEARINGS {
+            journal.clear(Some(&customer.to_string()));
+        }
+        assert_eq!((journal.follow(1).missed.len(), missed(1).1), (MAX_CLEARINGS, 1), "one is forgotten");
     }
 
     #[test]

@@ -1,0 +1,114 @@
+//! Audit: reports every change over the admin API, to the log and as the event `changed`, with the caller.
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::LOCATION;
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpMessage, rt, web};
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
+
+use super::ApiError;
+use crate::domain::nik::mask::{masked, without_niks};
+use crate::http::admin_tokens::TokenHolder;
+use crate::http::state::AppState;
+use crate::state::change::{AdminCall, Change, ChangedPart};
+
+/// Middleware of an operation that changes something: reports the change when it has succeeded, before it is answered.
+///
+/// The operation is a task of its own: a caller that disconnects early cancels neither the change halfway nor its report.
+pub async fn report(
+    what: ChangedPart,
+    req: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let work = async move {
+        let app = req.app_data::<web::Data<AppState>>().cloned();
+        let shows_nik = app.as_ref().is_some_and(|app| app.engine.shows_nik());
+        let (call, customer_id) = (call_of(&req, shows_nik), customer_of(&req));
+        let response = next.call(req).await?.map_into_boxed_body();
+        if let Some(app) = app.filter(|_| response.status().is_success()) {
+            let customer_id = customer_id.or_else(|| created_customer(&response));
+            let at = app.engine.clock.now();
+            let change = Change { at, what, customer_id, call: Some(call), problems: Vec::new() };
+            app.observer.changed(&change);
+            app.engine.journal.report(change);
+        }
+        Ok(response)
+    };
+    if what == ChangedPart::Shutdown {
+        // Not a task of its own: the shutdown begins when the tasks that are ready have run, and its answer must leave before.
+        return work.await;
+    }
+    rt::spawn(work).await.unwrap_or_else(|_| Err(ApiError::stopping().into()))
+}
+
+fn call_of(req: &ServiceRequest, shows_nik: bool) -> AdminCall {
+    let target = req.uri().path_and_query().map_or("/", |target| target.as_str());
+    let nik = req.match_info().get("nik").map(decoded);
+    AdminCall {
+        method: req.method().to_string(),
+        path: if shows_nik { shown(&decoded(target)) } else { shown(&without_nik(&decoded(target), nik)) },
+        peer: req.peer_addr().map(|peer| peer.ip().to_canonical()),
+        name: req.extensions().get::<TokenHolder>().and_then(|holder| holder.name.clone()),
+    }
+}
+
+/// Returns the customer in the path, or in the query.
+fn customer_of(req: &ServiceRequest) -> Option<String> {
+    let in_path = req.match_info().get("customer_id").map(decoded);
+    in_path.or_else(|| {
+        let pairs = web::Query::<Vec<(String, String)>>::from_query(req.query_string()).ok()?.into_inner();
+        pairs.into_iter().find(|(name, _)| name == "customer_id").map(|(_, value)| value)
+    })
+}
+
+/// Returns the customer that `POST /customers` created: `Location` names it.
+fn created_customer(response: &ServiceResponse) -> Option<String> {
+    let location = response.headers().get(LOCATION)?.to_str().ok()?;
+    location.strip_prefix("/customers/").map(str::to_owned)
+}
+
+fn decoded(text: &str) -> String {
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
+}
+
+/// Masks the NIK that the path names, also one of an unknown district, and others.
+fn without_nik(target: &str, nik: Option<String>) -> String {
+    let target = match nik.filter(|nik| !nik.is_empty()) {
+        Some(nik) => target.replace(&nik, &masked(&nik)),
+        None => target.to_owned(),
+    };
+    without_niks(&target).into_owned()
+}
+
+/// Percent-encodes a target for one word of a log line: neither a blank nor a control character can imitate the words behind it.
+fn shown(target: &str) -> String {
+    const OTHERS: &AsciiSet = &CONTROLS.add(b' ').add(b'%');
+    utf8_percent_encode(target, OTHERS).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_is_one_word_without_niks() {
+        let masked =
+            |target: &str, nik: Option<&str>| shown(&without_nik(&decoded(target), nik.map(decoded)));
+        for (target, nik, expected) in [
+            ("/clock", None, "/clock"),
+            ("/gallery/3174055708909001", Some("3174055708909001"), "/gallery/317405XXXXXXXXXX"),
+            ("/gallery/%33174055708909001", Some("%33174055708909001"), "/gallery/317405XXXXXXXXXX"),
+            (
+                "/gallery/9999995708909001?customer_id=a",
+                Some("9999995708909001"),
+                "/gallery/999999XXXXXXXXXX?customer_id=a",
+            ),
+            ("/customers/a/rules/3174055708909001", None, "/customers/a/rules/317405XXXXXXXXXX"),
+            ("/customers/a/rules/x%20by%201.2.3.4%0Ay", None, "/customers/a/rules/x%20by%201.2.3.4%0Ay"),
+            ("/customers/a/rules/%25%C3%A9", None, "/customers/a/rules/%25%C3%A9"),
+        ] {
+            assert_eq!(masked(target, nik), expected, "{target}");
+        }
+    }
+}
