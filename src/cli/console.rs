@@ -24,7 +24,7 @@ use crate::keys::KeyOrigin;
 use crate::simulator::Simulator;
 use crate::state::change::Change;
 use crate::state::journal::Entry;
-use crate::state::observer::Observer;
+use crate::state::observer::{Observer, SlowUpload};
 
 /// Format of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -251,6 +251,22 @@ impl Observer for Console {
                 self.log.write(EntryLine::from(entry).text_under_way(&self.style(), time));
             }
             LogFormat::Json => self.log.write(json_of("under_way", entry).to_string()),
+        }
+    }
+
+    fn upload_under_way(&self, upload: &SlowUpload) {
+        let SlowUpload { customer_id, rule, time } = upload;
+        match self.format {
+            _ if self.quiet => {}
+            LogFormat::Text => {
+                let by = rule.as_ref().map_or(String::new(), |(kind, rule)| format!(": {kind} by rule \"{rule}\""));
+                let time = humantime::format_duration(*time);
+                self.note(&plain(&format!("{customer_id}: its body is still arriving after {time}{by}")));
+            }
+            LogFormat::Json => self.log.write(
+                json!({ "event": "upload_under_way", "customer_id": customer_id, "rule": rule.as_ref().map(|(_, rule)| rule) })
+                    .to_string(),
+            ),
         }
     }
 

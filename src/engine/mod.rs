@@ -16,7 +16,7 @@ mod request;
 mod verdict;
 
 pub use control::Scope;
-pub use request::{Admission, RequestHead};
+pub use request::{Admission, RefusedRequest, RequestHead};
 pub use verdict::{Explanation, ResponseAction, Verdict};
 
 use std::sync::Arc;

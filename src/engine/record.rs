@@ -1,14 +1,14 @@
 //! The journal's record of a request, made in one place from its head, its admission and its verdict.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::Engine;
-use super::request::{Admission, RequestHead};
+use super::request::{Admission, RefusedRequest, RequestHead};
 use super::verdict::{ResponseAction, Verdict};
 use crate::base::text;
 use crate::domain::customer::Customer;
 use crate::domain::faults::Delivery;
+use crate::domain::nik::mask::without_niks;
 use crate::state::journal::{AnswerRecord, Entry, FaultRecord, Redactor, RequestMarks, RequestRecord};
 
 /// Longest customer_id and methode in the journal, in characters.
@@ -86,21 +86,24 @@ impl Engine {
         self.journal.add(entry, RequestMarks::default())
     }
 
-    /// Adds a request to the journal that belongs to no customer: a malformed head, a path that names none, a wrong method.
-    pub fn record_refusal(
-        &self,
-        connection: u64,
-        peer: Option<IpAddr>,
-        status: u16,
-        reason: String,
-    ) -> Arc<Entry> {
+    /// Adds a request to the journal that is no call of a customer: a malformed head, a path that names none, a wrong method.
+    pub fn record_refusal(&self, refused: RefusedRequest) -> Arc<Entry> {
+        let RefusedRequest { connection, peer, target, status, reason, hint } = refused;
+        let shown = |text: &str| {
+            let text = text::preview(text, MAX_NAME_CHARS);
+            if self.shows_nik() { text } else { without_niks(&text).into_owned() }
+        };
         let entry = Entry {
-            customer_id: None,
-            methode: String::new(),
+            customer_id: target.as_ref().map(|(customer_id, _)| shown(customer_id)),
+            methode: target.as_ref().map(|(_, methode)| shown(methode)).unwrap_or_default(),
             connection,
-            ordinal: None,
             request: RequestRecord { peer, ..RequestRecord::default() },
-            answer: AnswerRecord { status: Some(status), reason, ..AnswerRecord::default() },
+            answer: AnswerRecord {
+                status: Some(status),
+                reason: if self.shows_nik() { reason } else { without_niks(&reason).into_owned() },
+                hint: Some(hint),
+                ..AnswerRecord::default()
+            },
             ..Entry::blank(self.clock.now())
         };
         self.journal.add(entry, RequestMarks::default())

@@ -31,6 +31,19 @@ pub struct RequestHead {
     pub headers: Option<Headers>,
 }
 
+/// A request that HTTP refuses before it is a customer's.
+#[derive(Debug)]
+pub struct RefusedRequest {
+    /// Number of the connection, from 1.
+    pub connection: u64,
+    pub peer: Option<IpAddr>,
+    /// customer_id and methode of the path, where it names them.
+    pub target: Option<(String, String)>,
+    pub status: u16,
+    pub reason: String,
+    pub hint: String,
+}
+
 /// A request that was counted, and what rules decided before its body was read.
 #[derive(Debug)]
 pub struct Admission {
@@ -86,6 +99,13 @@ impl Admission {
     #[must_use]
     pub fn upload(&self) -> Option<Upload> {
         self.effects.fault.as_ref().and_then(|(fault, _)| fault.upload())
+    }
+
+    /// Fault and rule that decided what happens to the upload.
+    #[must_use]
+    pub fn upload_rule(&self) -> Option<(&'static str, String)> {
+        let (fault, rule) = self.effects.fault.as_ref()?;
+        Some((fault.kind().name, rule.clone()))
     }
 
     /// Whether the customer's rule counters overflowed for the first time with the request's head.

@@ -6,6 +6,17 @@ use super::change::Change;
 use super::journal::Entry;
 use crate::config::Problem;
 
+/// A body that takes its time to arrive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SlowUpload {
+    /// As in the path.
+    pub customer_id: String,
+    /// Fault and rule, where one slows the upload.
+    pub rule: Option<(&'static str, String)>,
+    /// For how long so far.
+    pub time: Duration,
+}
+
 /// Receives server events. Called on the worker threads: implementations must not block. The terminal output of `serve` passes its
 /// lines to a writer thread.
 pub trait Observer: Send + Sync {
@@ -15,6 +26,11 @@ pub trait Observer: Send + Sync {
     /// A request has been under way for a time: nothing or not all of its answer is sent.
     fn under_way(&self, entry: &Entry, time: Duration) {
         let _ = (entry, time);
+    }
+
+    /// A request's body has been arriving for a time; it has no entry yet.
+    fn upload_under_way(&self, upload: &SlowUpload) {
+        let _ = upload;
     }
 
     /// A connection was rejected because the limit is reached; called once until a connection is accepted again.

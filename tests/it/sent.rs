@@ -2,9 +2,15 @@
 
 use std::io::Write;
 use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use dukcapil_fr_sim::internals::config::Problem;
 use dukcapil_fr_sim::internals::domain::faults::KINDS;
+use dukcapil_fr_sim::internals::http::timeouts::Timeouts;
+use dukcapil_fr_sim::internals::state::journal::{Entry, State};
+use dukcapil_fr_sim::internals::state::observer::{Observer, SlowUpload};
 use serde_json::{Value, json};
 
 use crate::abuse::PATIENT;
@@ -166,6 +172,52 @@ fn what_was_decided_stands_beside_what_was_sent() {
     assert_eq!(sim.last()["sent"], json!({ "status": 200, "bytes": bytes, "end": "complete" }));
 }
 
+/// Observer of notices.
+#[derive(Default)]
+struct Told {
+    entry: AtomicU64,
+    upload: AtomicBool,
+}
+
+impl Observer for Told {
+    fn request(&self, _: &Entry) {}
+
+    fn under_way(&self, entry: &Entry, time: Duration) {
+        assert_eq!((entry.sending.state(), time), (State::InFlight, Duration::from_millis(5)));
+        self.entry.store(entry.id, Ordering::Relaxed);
+    }
+
+    fn upload_under_way(&self, upload: &SlowUpload) {
+        assert_eq!((upload.customer_id.as_str(), &upload.rule), ("hang", &None));
+        self.upload.store(true, Ordering::Relaxed);
+    }
+
+    fn reloaded(&self, _: usize) {}
+    fn refused(&self, _: &[Problem]) {}
+}
+
+#[test]
+fn a_refusal_tells_the_customer_of_its_path_and_where_to_go() {
+    let sim = Sim::start();
+    let get = |method: &str, path: &str| {
+        let answer = exchange(sim.address(), &http(method, path, "", b""));
+        (answer.status, answer.json()["error"]["hint"].as_str().unwrap().to_owned(), sim.last())
+    };
+    let (status, hint, entry) = get("GET", "/api/face-recognition/demo/CALL_FN");
+    assert_eq!((status, hint.as_str()), (405, "use POST"));
+    assert_eq!((&entry["customer_id"], &entry["methode"]), (&json!("demo"), &json!("CALL_FN")));
+    assert_eq!((&entry["answer"]["hint"], &entry["sent"]["status"]), (&json!("use POST"), &json!(405)));
+    assert_eq!(entry["ordinal"], json!(null), "it is no call");
+    let (_, _, masked) = get("GET", "/api/face-recognition/3174055708909001/CALL_FN");
+    assert_eq!(masked["customer_id"], "317405XXXXXXXXXX");
+    let (status, hint, entry) = get("GET", "/customers/demo?x=1");
+    let url = format!("http://{}/customers/demo", sim.admin_address());
+    assert!(status == 404 && hint.contains(&url), "{hint}");
+    assert_eq!(entry["customer_id"], json!(null));
+    let (status, hint, _) = get("POST", "/api/face-recognition/demo");
+    assert!(status == 404 && hint.contains("{customer_id}/{methode}"), "{hint}");
+}
+
 #[test]
 fn an_answer_before_the_body_does_not_call_it_empty() {
     let rule = "extends = 'load'\n[[rules]]\nname = 'f'\nfault = { kind = 'early_response' }";
@@ -177,32 +229,15 @@ fn an_answer_before_the_body_does_not_call_it_empty() {
 
 #[test]
 fn a_request_under_way_for_a_while_is_told() {
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicU64, Ordering};
-
-    use dukcapil_fr_sim::internals::config::Problem;
-    use dukcapil_fr_sim::internals::http::timeouts::Timeouts;
-    use dukcapil_fr_sim::internals::state::journal::{Entry, State};
-    use dukcapil_fr_sim::internals::state::observer::Observer;
-
-    #[derive(Default)]
-    struct Told(AtomicU64);
-
-    impl Observer for Told {
-        fn request(&self, _: &Entry) {}
-        fn under_way(&self, entry: &Entry, time: Duration) {
-            assert_eq!((entry.sending.state(), time), (State::InFlight, Duration::from_millis(5)));
-            self.0.store(entry.id, Ordering::Relaxed);
-        }
-        fn reloaded(&self, _: usize) {}
-        fn refused(&self, _: &[Problem]) {}
-    }
-
     let told = Arc::new(Told::default());
     let timeouts = Timeouts { notice: Duration::from_millis(5), ..PATIENT };
     let sim = Sim::with(|builder| builder.timeouts(timeouts).observer(told.clone()));
     let path = "/api/face-recognition/hang/CALL_FN";
+    let request = http("POST", path, "", sim.request().text().as_bytes());
     let mut stream = TcpStream::connect(sim.address()).unwrap();
-    stream.write_all(&http("POST", path, "", sim.request().text().as_bytes())).unwrap();
-    eventually("the notice", || told.0.load(Ordering::Relaxed) == 1);
+    let (first, last) = request.split_at(request.len() - 1);
+    stream.write_all(first).unwrap();
+    eventually("the notice of the upload", || told.upload.load(Ordering::Relaxed));
+    stream.write_all(last).unwrap();
+    eventually("the notice", || told.entry.load(Ordering::Relaxed) == 1);
 }

@@ -3,6 +3,9 @@
 //!
 //! Of two paths that can both match, the one without a parameter must come first.
 
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
 use actix_web::http::Method;
 use actix_web::{FromRequest, Handler, Responder};
 use actix_web::{HttpResponse, web};
@@ -35,6 +38,21 @@ pub fn operations() -> Vec<Operation> {
     let tagged =
         |(tag, group): (_, Vec<Operation>)| group.into_iter().map(move |operation| operation.tagged(tag));
     groups.into_iter().flat_map(tagged).collect()
+}
+
+/// First segments of the paths of all routes.
+static FIRST_SEGMENTS: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
+    operations().iter().filter_map(|operation| first_segment(operation.path)).map(str::to_owned).collect()
+});
+
+fn first_segment(path: &str) -> Option<&str> {
+    path.split(['/', '?']).nth(1).filter(|segment| !segment.is_empty())
+}
+
+/// Returns whether the admin API has routes below the first segment of a path.
+#[must_use]
+pub fn is_admin_path(path: &str) -> bool {
+    first_segment(path).is_some_and(|segment| FIRST_SEGMENTS.contains(segment))
 }
 
 fn process() -> Vec<Operation> {

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use percent_encoding::percent_decode_str;
 
+use super::body::BodyError;
 use super::connection::{After, Connection, Next};
 use super::exchange::Exchange;
 use super::head::{BodyFraming, Head};
@@ -17,9 +18,9 @@ use crate::config::{Fixtures, PeerSource};
 use crate::domain::announced::Announced;
 use crate::domain::faults::{End, Upload};
 use crate::domain::nik::api::PATH;
-use crate::domain::nik::mask::without_niks;
 use crate::domain::warnings::Headers;
-use crate::engine::RequestHead;
+use crate::engine::{RefusedRequest, RequestHead};
+use crate::http::admin::routes::is_admin_path;
 use crate::http::state::AppState;
 
 /// Serves a connection to its end.
@@ -27,7 +28,7 @@ pub async fn serve<S: Socket>(mut connection: Connection<S>, app: &Arc<AppState>
     loop {
         let after = match connection.next().await {
             Next::Request(head) => answer(&mut connection, &head, app).await,
-            Next::Refused(error) => refuse_unrouted(&mut connection, &error.into(), None, app).await,
+            Next::Refused(error) => refuse_unrouted(&mut connection, &error.into(), None, None, app).await,
             Next::Closed => return,
         };
         match after {
@@ -45,16 +46,12 @@ async fn answer<S: Socket>(connection: &mut Connection<S>, head: &Head, app: &Ar
         return nik::answer(connection, head, app).await;
     }
     let Some(route) = Route::of(&head.path, &fixtures.prefixes) else {
-        return refuse_unrouted(connection, &unknown_path(head, &fixtures), Some(head), app).await;
+        return refuse_unrouted(connection, &unknown_path(head, &fixtures, app), Some(head), None, app).await;
     };
     if head.method != "POST" {
-        return refuse_unrouted(
-            connection,
-            &Refusal::wrong_method("the endpoint takes POST only", head),
-            Some(head),
-            app,
-        )
-        .await;
+        let refusal = Refusal::wrong_method("the endpoint takes POST only", head);
+        let target = Some((route.customer_id, route.methode));
+        return refuse_unrouted(connection, &refusal, Some(head), target, app).await;
     }
     let exchange = Exchange::begin(app, request_head(connection, head, route, fixtures.peer));
     let max_bytes = app.settings.max_body;
@@ -65,18 +62,14 @@ async fn answer<S: Socket>(connection: &mut Connection<S>, head: &Head, app: &Ar
     if upload != Some(Upload::Unread) && connection.accept_body(head).await.is_err() {
         return After::Close;
     }
-    let body = match upload {
-        None => connection.read_body(head.body, max_bytes).await,
-        Some(Upload::Unread) => Ok(Vec::new()),
-        Some(Upload::Slowly(rate)) => {
-            connection.read_body_slowly(head.body, max_bytes, rate, &*app.timer).await
-        }
-        Some(Upload::CloseAt(at, end)) => {
-            let bytes = at.of(length_of(head, max_bytes)).min(max_bytes);
-            connection.skip(head.body, bytes, max_bytes).await;
-            return exchange.cut_off(connection, end).await;
-        }
+    let body = tokio::select! {
+        biased;
+        body = read_upload(connection, head, upload, app) => body,
+        never = exchange.upload_notice() => match never {},
     };
+    if let Some(Upload::CloseAt(_, end)) = upload {
+        return exchange.cut_off(connection, end).await;
+    }
     match body {
         Ok(body) => exchange.answer(connection, head, body).await,
         Err(error) => match Refusal::of_body(&error, max_bytes) {
@@ -87,6 +80,28 @@ async fn answer<S: Socket>(connection: &mut Connection<S>, head: &Head, app: &Ar
     }
 }
 
+/// Reads a body, as a rule says: whole, slowly, in part or not at all.
+async fn read_upload<S: Socket>(
+    connection: &mut Connection<S>,
+    head: &Head,
+    upload: Option<Upload>,
+    app: &AppState,
+) -> Result<Vec<u8>, BodyError> {
+    let max_bytes = app.settings.max_body;
+    match upload {
+        None => connection.read_body(head.body, max_bytes).await,
+        Some(Upload::Unread) => Ok(Vec::new()),
+        Some(Upload::Slowly(rate)) => {
+            connection.read_body_slowly(head.body, max_bytes, rate, &*app.timer).await
+        }
+        Some(Upload::CloseAt(at, _)) => {
+            let bytes = at.of(length_of(head, max_bytes)).min(max_bytes);
+            connection.skip(head.body, bytes, max_bytes).await;
+            Ok(Vec::new())
+        }
+    }
+}
+
 fn length_of(head: &Head, max_bytes: usize) -> usize {
     match head.body {
         BodyFraming::Length(length) => usize::try_from(length).unwrap_or(max_bytes),
@@ -94,11 +109,12 @@ fn length_of(head: &Head, max_bytes: usize) -> usize {
     }
 }
 
-/// Refuses what belongs to no customer: journaled without one.
+/// Refuses what is no call of a customer. It is journaled; with customer_id and methode where its path names them.
 pub async fn refuse_unrouted<S: Socket>(
     connection: &mut Connection<S>,
     refusal: &Refusal,
     head: Option<&Head>,
+    target: Option<(String, String)>,
     app: &AppState,
 ) -> After {
     let started = Instant::now();
@@ -107,8 +123,14 @@ pub async fn refuse_unrouted<S: Socket>(
         Some(head) => format!("{}: {} {}", refusal.message, head.method, text::truncate(&head.path, 100)),
         None => refusal.message.clone(),
     };
-    let reason = if app.engine.shows_nik() { reason } else { without_niks(&reason).into_owned() };
-    let entry = app.engine.record_refusal(connection.number, peer, refusal.status, reason);
+    let entry = app.engine.record_refusal(RefusedRequest {
+        connection: connection.number,
+        peer,
+        target,
+        status: refusal.status,
+        reason,
+        hint: refusal.hint.clone(),
+    });
     connection.count_in(Some(Arc::clone(&entry)));
     let (response, after) = refusal.render(head, app);
     let elapsed = started.elapsed();
@@ -123,7 +145,7 @@ pub async fn refuse_unrouted<S: Socket>(
     if sent.is_ok() { after } else { After::Close }
 }
 
-fn unknown_path(head: &Head, fixtures: &Fixtures) -> Refusal {
+fn unknown_path(head: &Head, fixtures: &Fixtures, app: &AppState) -> Refusal {
     let paths: Vec<_> = fixtures
         .prefixes
         .iter()
@@ -134,7 +156,15 @@ fn unknown_path(head: &Head, fixtures: &Fixtures) -> Refusal {
         let message = "the target has a blank that is not the document's";
         return Refusal::new(400, "malformed_request", message, "percent-encode it as %20");
     }
-    let refusal = Refusal::new(404, "not_found", "nothing is at this path", hint);
+    let admin = app.start.admin.filter(|_| is_admin_path(&head.path));
+    let (message, hint) = match admin {
+        Some(admin) => (
+            "this is a path of the admin API, which has a port of its own",
+            format!("send it to the admin listener: http://{admin}{}", text::truncate(&head.path, 100)),
+        ),
+        None => ("nothing is at this path", hint),
+    };
+    let refusal = Refusal::new(404, "not_found", message, hint);
     Refusal { keeps_connection: refusal::leaves_nothing_unread(head), ..refusal }
 }
 

@@ -17,6 +17,7 @@ use crate::domain::http_answer::Persistence;
 use crate::engine::{Admission, RequestHead, ResponseAction};
 use crate::http::state::{AppState, ListenerCommand};
 use crate::state::journal::{Entry, Sent, SentEnd, State};
+use crate::state::observer::SlowUpload;
 use crate::state::worker_pool::Slot;
 
 /// Counts an answer as in flight until dropped; a stopping server waits for it.
@@ -95,6 +96,21 @@ impl Exchange {
             biased;
             after = exchange.respond(connection, head, action) => after.unwrap_or(After::Close),
             never = notice => match never {},
+        }
+    }
+
+    /// Tells the observer when the upload has been under way for a while; never completes.
+    pub fn upload_notice(&self) -> impl Future<Output = Infallible> + use<> {
+        let app = Arc::clone(&self.app);
+        let upload = SlowUpload {
+            customer_id: self.head.customer_id.clone(),
+            rule: self.admission.upload_rule(),
+            time: app.settings.timeouts.notice,
+        };
+        async move {
+            tokio::time::sleep(upload.time).await;
+            app.observer.upload_under_way(&upload);
+            std::future::pending().await
         }
     }
 
