@@ -72,7 +72,8 @@ pub fn syntax(message: &str) -> &str {
 }
 
 /// Removes serde_json's " at line 1 column 2".
-fn without_position(message: &str) -> &str {
+#[must_use]
+pub fn without_position(message: &str) -> &str {
     let is_position = |rest: &str| {
         rest.split_once(" column ")
             .is_some_and(|(line, column)| [line, column].iter().all(|n| n.parse::<u64>().is_ok()))

@@ -184,7 +184,7 @@ impl ApiError {
         let message = error.inner().to_string();
         let hint = suggestion::hint(&message);
         let words = reworded::data(&dotted(name, error.path()), &message);
-        let wants_example = words != message;
+        let wants_example = words != reworded::without_position(&message);
         ApiError { hint, wants_example, ..ApiError::invalid(words).path(pointer(error.path())) }
     }
 
