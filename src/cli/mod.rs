@@ -14,6 +14,7 @@ mod log;
 mod man;
 mod nik;
 mod notices;
+mod port_file;
 mod schema;
 mod secret;
 mod serve;
