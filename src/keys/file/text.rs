@@ -138,6 +138,9 @@ fn base64_of(body: &str) -> String {
         let quotes = ['"', '\''];
         let inside = match (line.find(quotes), line.rfind(quotes)) {
             (Some(first), Some(last)) if first < last => &line[first + 1..last],
+            // Opened or closed on another line: the longer side is inside.
+            (Some(one), _) if one < line.len() / 2 => &line[one + 1..],
+            (Some(one), _) => &line[..one],
             _ => line,
         };
         inside.chars().filter(|c| c.is_alphanumeric() || matches!(c, '+' | '/' | '=')).collect()

@@ -5,7 +5,7 @@ use super::JsonFault;
 /// A body recognised by its first bytes: what it is, and what to do.
 type Signature = (&'static [u8], &'static str, &'static str);
 
-const UNCOMPRESSED: &str = "send the JSON as it is: the endpoint reads no compressed bodies, so switch it off in the client \
+const UNCOMPRESSED: &str = "send the JSON as it is: the endpoint reads no compressed bodies, so switch compression off in the client \
                             (a gzip handler or interceptor for request bodies)";
 const PICTURE: &str = "send the picture as base64 in the field image of a JSON object, not as the body (curl: not -T or --data-binary @photo)";
 const UTF16: &str = "save and send it as UTF-8; UTF-16 comes from PowerShell's > and Out-File (use Set-Content -Encoding utf8, or \

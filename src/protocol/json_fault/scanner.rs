@@ -207,6 +207,7 @@ impl<'a> Scanner<'a> {
             _ if c.is_alphanumeric() => return self.stop(Mistake::BareValue),
             _ => return self.stop(self.strange(c)),
         }
+        self.set_field(None);
         self.at += c.len_utf8();
         Some(next)
     }
@@ -292,7 +293,9 @@ impl<'a> Scanner<'a> {
     fn strange(&self, c: char) -> Mistake {
         let rest = self.rest();
         match c {
-            '\\' if rest.starts_with("\\\"") || rest.starts_with("\\u0022") => Mistake::EscapedQuotes,
+            '\\' if ["\"", "u0022"].iter().any(|quote| rest.trim_start_matches('\\').starts_with(quote)) => {
+                Mistake::EscapedQuotes
+            }
             '&' if ["&quot;", "&#34;", "&#39;", "&#x22;", "&apos;"].iter().any(|e| rest.starts_with(e)) => {
                 Mistake::HtmlEntity
             }

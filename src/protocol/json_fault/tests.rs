@@ -390,7 +390,7 @@ fn mistakes_inside_the_json_are_named_with_position_and_field() {
         ("/* mine */ {\"ip\":\"1\"}", "not JSON: line 1, column 1: a comment, which JSON does not have", ""),
         (
             "{\"ip\":\"1\",\n# mine\n\"x\":1}",
-            "not JSON: line 2, column 1, in ip: a comment, which JSON does not have",
+            "not JSON: line 2, column 1: a comment, which JSON does not have",
             "",
         ),
         (
@@ -421,6 +421,12 @@ fn mistakes_inside_the_json_are_named_with_position_and_field() {
             "not JSON: line 1, column 18, in transactionId: a number with a leading zero, which JSON does not allow",
             "strings",
         ),
+        (
+            r#"{"ip":00}"#,
+            "not JSON: line 1, column 7, in ip: a number with a leading zero, which JSON does not allow",
+            "",
+        ),
+        (r#"{"threshold":--5}"#, "not JSON: line 1, column 14, in threshold: text without quotes", ""),
         (
             r#"{"threshold":+5}"#,
             "not JSON: line 1, column 14, in threshold: a number with a plus sign, which JSON does not allow",

@@ -59,9 +59,7 @@ pub fn not_a_number(token: &str) -> Option<NumberFault> {
         NumberFault::Form("hexadecimal digits (0x)")
     } else if token.starts_with('+') && is_json_number(unsigned) {
         NumberFault::Form("a plus sign")
-    } else if unsigned.len() > 1 && is_json_number(unsigned.trim_start_matches('0')) {
-        NumberFault::Form("a leading zero")
-    } else if unsigned.bytes().all(|b| b == b'0') {
+    } else if unsigned.strip_prefix('0').is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_digit())) {
         NumberFault::Form("a leading zero")
     } else if is_json_number(&format!("0{unsigned}")) {
         NumberFault::Form("no digit before the point")
