@@ -669,7 +669,7 @@ fn a_body_that_ends_too_early_says_where_and_why() {
         ),
         (
             r#"{"ip":"1","#,
-            "line 1, column 10, in ip: the body ends too early, before the closing bracket (after 10 bytes)",
+            "line 1, column 10: the body ends too early, before the closing bracket (after 10 bytes)",
         ),
     ] {
         check(body, &format!("not JSON: {reason}"));
