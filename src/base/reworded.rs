@@ -39,38 +39,6 @@ pub fn data(key: &str, message: &str) -> String {
     }
 }
 
-/// Rewords what serde_json says of a syntax error.
-#[must_use]
-pub fn syntax(message: &str) -> &str {
-    match without_position(message) {
-        "expected value" | "expected ident" => {
-            "a value is missing or is not written as JSON: text stands in double quotes, other values are numbers, true, false, null, [...] and {...}"
-        }
-        "key must be a string" => "a key must stand in double quotes",
-        "expected `:`" => "a colon is missing behind the key",
-        "expected `,` or `}`" => "a comma or } is missing",
-        "expected `,` or `]`" => "a comma or ] is missing",
-        "trailing comma" => "a comma before a closing bracket is not allowed",
-        "trailing characters" => "something follows the end of the JSON",
-        "invalid number" => "this is not a number as JSON writes it",
-        "number out of range" => "the number is too large",
-        "invalid escape" => "a backslash in text must be written as \\\\",
-        "recursion limit exceeded" => "it is nested too deeply",
-        other if other.starts_with("EOF") => "it ends too early",
-        other if other.starts_with("control character") => {
-            "a line break or tab in text must be written as \\n or \\t"
-        }
-        other
-            if other.contains("surrogate")
-                || other.contains("hex escape")
-                || other.contains("unicode code point") =>
-        {
-            "an escape with \\u is not valid"
-        }
-        other => other,
-    }
-}
-
 /// Removes serde_json's " at line 1 column 2".
 #[must_use]
 pub fn without_position(message: &str) -> &str {

@@ -43,7 +43,7 @@ pub struct CallArgs {
     transaction_id: Option<String>,
     #[arg(long, value_name = "TEXT", default_value = "dukcapil-fr-sim")]
     transaction_source: String,
-    /// Public key file, PEM [default: the customer's key from the admin listener, else keys/public.pem]
+    /// Public key file: PEM, DER, certificate, JWK [default: the customer's key from the admin listener, else keys/public.pem]
     #[arg(long, value_name = "PEM")]
     public_key: Option<PathBuf>,
     /// URL of the simulator's admin listener, which has the key and the reason

@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::Failure;
 use super::secret::Secret;
-use super::terminal::say;
+use super::terminal::{eprint_line, say};
 use crate::keys;
 use crate::protocol::encoding;
 
@@ -16,7 +16,7 @@ use crate::protocol::encoding;
 pub struct EncryptArgs {
     /// Text to encrypt [default: stdin, without its last line break]
     text: Option<Secret>,
-    /// Public key file, PEM
+    /// Public key file: PEM, DER, certificate, JWK
     #[arg(long, value_name = "PEM", default_value = "keys/public.pem")]
     public_key: PathBuf,
 }
@@ -41,10 +41,11 @@ fn from_stdin() -> Result<Vec<u8>, Failure> {
     Ok(text.strip_suffix(b"\r").unwrap_or(text).to_vec())
 }
 
-/// Reads a public key file.
+/// Reads a public key file, and says on stderr which key was taken of several.
 pub fn read_public_key(path: &Path) -> Result<rsa::PublicKey, Failure> {
-    let pem = std::fs::read_to_string(path).map_err(|error| {
-        Failure::keys(format!("{}: {error}; the simulator generates it on the first start", path.display()))
-    })?;
-    keys::read_public_pem(&pem).map_err(|message| Failure::keys(format!("{}: {message}", path.display())))
+    let file = keys::read_public_file(path).map_err(Failure::keys)?;
+    if let Some(note) = file.note {
+        eprint_line(format_args!("{note}"));
+    }
+    Ok(file.key)
 }

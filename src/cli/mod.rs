@@ -16,6 +16,7 @@ mod log;
 mod man;
 mod nik;
 mod notices;
+mod port_file;
 mod schema;
 mod secret;
 mod serve;

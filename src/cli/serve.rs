@@ -1,7 +1,7 @@
 //! `serve`: runs the endpoint and the admin API until SIGTERM or SIGINT.
 
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use clap::{ArgAction, ArgMatches, Args};
 use serde_json::json;
 
 use super::console::{Console, LogFormat};
+use super::port_file::PortFile;
 use super::secret::Secret;
 use super::{Failure, PolicyArgs, address, fixture_directory, terminal};
 use crate::base::size::Size;
@@ -134,7 +135,8 @@ fn system_error(error: std::io::Error) -> Failure {
 }
 
 fn serve(args: ServeArgs, console: &Arc<Console>) -> Result<ExitCode, Failure> {
-    let port_file = args.port_file.clone();
+    // First, so that no failure leaves the file of an earlier run.
+    let mut port_file = args.port_file.clone().map(PortFile::claim).transpose()?;
     let log = args.log;
     let directory = fixture_directory(args.fixtures.as_deref())?;
     let keys = args.keys.clone();
@@ -149,7 +151,7 @@ fn serve(args: ServeArgs, console: &Arc<Console>) -> Result<ExitCode, Failure> {
     let simulator = builder(args, directory.clone(), Arc::clone(console) as _)?.start_blocking();
     let simulator = simulator.map_err(|error| explained(error, listen))?;
     console.banner(&simulator, directory.as_deref(), &keys);
-    announce(&simulator, log, port_file.as_deref())?;
+    announce(&simulator, log, port_file.as_mut())?;
     runtime.block_on(signals.wait(&simulator, console.is_terminal()));
     let seed = simulator.engine().seed();
     simulator.stop();
@@ -204,11 +206,10 @@ fn builder(
 
 /// Writes the port file and prints the ready line, the only line on stdout. As JSON, the ready line equals the port file: `admin` is null
 /// when the admin API is off.
-fn announce(simulator: &Simulator, log: LogFormat, port_file: Option<&Path>) -> Result<(), Failure> {
+fn announce(simulator: &Simulator, log: LogFormat, port_file: Option<&mut PortFile>) -> Result<(), Failure> {
     let addresses = json!({ "endpoint": simulator.url(), "admin": simulator.admin_url() });
-    if let Some(path) = port_file {
-        write_atomically(path, &addresses.to_string())
-            .map_err(|error| Failure::bad_input(format!("{}: {error}", path.display())))?;
+    if let Some(file) = port_file {
+        file.write(&addresses)?;
     }
     let line = match log {
         LogFormat::Json => addresses.to_string(),
@@ -220,16 +221,6 @@ fn announce(simulator: &Simulator, log: LogFormat, port_file: Option<&Path>) -> 
     // Ignores errors: stdout may be closed, and the simulator serves anyway.
     let _ = terminal::say(line);
     Ok(())
-}
-
-/// Writes a temporary file and renames it, so that a reader never sees a partial file.
-fn write_atomically(path: &Path, text: &str) -> std::io::Result<()> {
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(format!(".{}.tmp", std::process::id()));
-    std::fs::write(&temporary, text)?;
-    std::fs::rename(&temporary, path).inspect_err(|_| {
-        let _ = std::fs::remove_file(&temporary);
-    })
 }
 
 /// Signals that stop or reload.

@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::base::{reworded, suggestion};
-use crate::protocol::json_fault::{self, JsonFault};
+use crate::protocol::json_fault;
 use crate::state::customers::CustomerError;
 
 /// Error details.
@@ -191,8 +191,8 @@ impl ApiError {
     /// Parses a JSON object; an error has the JSON pointer.
     pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
         // serde would accept an array as an object without keys.
-        if let Some(fault) = json_fault::not_an_object(bytes) {
-            return Err(ApiError { wants_example: true, ..ApiError::invalid(fault.reason).path("") });
+        if !bytes.trim_ascii_start().starts_with(b"{") {
+            return Err(ApiError::not_json(bytes).path(""));
         }
         ApiError::parse_any("", bytes)
     }
@@ -204,20 +204,16 @@ impl ApiError {
             if error.inner().is_data() {
                 return ApiError::in_json_of(name, error);
             }
-            ApiError::not_json(bytes, error.inner()).path(pointer(error.path()))
+            ApiError::not_json(bytes).path(pointer(error.path()))
         })?;
-        deserializer.end().map_err(|error| ApiError::not_json(bytes, &error))?;
+        deserializer.end().map_err(|_| ApiError::not_json(bytes))?;
         Ok(value)
     }
 
-    /// Returns the error for a body that is not JSON: where, and why.
-    pub fn not_json(bytes: &[u8], error: &serde_json::Error) -> ApiError {
-        let reason = JsonFault::explain(bytes, error).reason;
-        let message = error.to_string();
-        let what = message.split(" at line ").next().unwrap_or_default();
-        let words = reason.replace(&format!(" ({what})"), "");
-        let words = words.replace(&format!(": {what}"), &format!(": {}", reworded::syntax(what)));
-        ApiError { wants_example: true, ..ApiError::invalid(words) }
+    /// Returns the error for a body that is not JSON, or not an object: where, and why.
+    pub fn not_json(bytes: &[u8]) -> ApiError {
+        // Its hint is about the endpoint's body.
+        ApiError { wants_example: true, ..ApiError::invalid(json_fault::explain(bytes).reason) }
     }
 }
 

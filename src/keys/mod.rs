@@ -4,11 +4,13 @@
 //! service that protects anything must never do.
 
 mod diagnose;
+mod file;
 mod open;
 mod ring;
 mod store;
 
 pub use diagnose::{DecryptFailure, diagnose};
+pub use file::{PublicKeyFile, read_public, read_public_file};
 pub use open::{DecryptError, Decryptor};
 pub use ring::KeyRing;
 pub use store::{KeyError, KeyOrigin, OpenedKey, read, read_or_generate};
@@ -114,17 +116,12 @@ impl PrivateKey {
     }
 }
 
-/// Parses a public key: SPKI (`BEGIN PUBLIC KEY`) or PKCS#1 (`BEGIN RSA PUBLIC KEY`).
+/// Parses a public key, in any dress that [`read_public`] reads.
 ///
 /// # Errors
-/// When the text is neither.
+/// When the text holds none.
 pub fn read_public_pem(pem: &str) -> Result<rsa::PublicKey, String> {
-    use rsa::pkcs1::DecodeRsaPublicKey;
-    use rsa::pkcs8::DecodePublicKey;
-    rsa::PublicKey::from_public_key_pem(pem).or_else(|spki| {
-        rsa::PublicKey::from_pkcs1_pem(pem)
-            .map_err(|_| format!("not a public RSA key in PEM (BEGIN PUBLIC KEY): {spki}"))
-    })
+    read_public(pem.as_bytes()).map(|file| file.key)
 }
 
 /// Encrypts as PHP's `openssl_public_encrypt` does by default: PKCS#1 v1.5.

@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::{PrivateKey, store};
+use super::{PrivateKey, file};
 
 /// Key ring: the server's key and the customers' keys. Clones share the cached keys.
 #[derive(Clone)]
@@ -21,13 +20,13 @@ pub struct KeyRing {
 /// Keys that only some customers use.
 #[derive(Default)]
 struct OtherKeys {
-    /// By file name, with the PEM text each was parsed from, so that a reload parses only changed files.
-    named: BTreeMap<String, (String, Arc<PrivateKey>)>,
+    /// By file name, with the bytes each was parsed from, so that a reload parses only changed files.
+    named: BTreeMap<String, (Vec<u8>, Arc<PrivateKey>)>,
     /// Generated for customers created over the admin API, by customer id.
     generated: BTreeMap<String, Arc<PrivateKey>>,
 }
 
-// A derived Debug would print the PEM texts.
+// A derived Debug would print the files.
 impl fmt::Debug for KeyRing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let others = self.others.lock();
@@ -65,14 +64,15 @@ impl KeyRing {
         }
         let directory = self.directory.as_ref().ok_or("there is no keys directory to read it from")?;
         let path = directory.join(name);
-        let pem = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        let pem = file::read_bytes(&path)
+            .map_err(|error| format!("{}: {}", path.display(), file::in_words(&error)))?;
         if let Some((cached_pem, key)) = self.others.lock().named.get(name)
             && *cached_pem == pem
         {
             return Ok(Arc::clone(key));
         }
-        let key =
-            store::parse_private(&pem, name).map_err(|message| format!("{} {message}", path.display()))?;
+        let key = file::read_private(&pem, name)
+            .map_err(|message| format!("{} {}", path.display(), message.replace("FILE", name)))?;
         let key = Arc::new(key);
         self.others.lock().named.insert(name.to_owned(), (pem, Arc::clone(&key)));
         Ok(key)
@@ -107,6 +107,9 @@ impl KeyRing {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
+    use super::super::store;
     use super::*;
 
     #[test]

@@ -7,10 +7,9 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use rsa::pkcs1::DecodeRsaPrivateKey;
-use rsa::pkcs8::{DecodePrivateKey, EncodePrivateKey, LineEnding};
+use rsa::pkcs8::{EncodePrivateKey, LineEnding};
 
-use super::PrivateKey;
+use super::{PrivateKey, file};
 
 /// File names in the keys directory (SPEC 2).
 const PRIVATE: &str = "private.pem";
@@ -56,49 +55,46 @@ const SERVERS_KEY: &str = "the server's key";
 /// When it cannot be read or used; the message names it.
 pub fn read(directory: &Path) -> Result<Option<PrivateKey>, KeyError> {
     let path = directory.join(PRIVATE);
-    match fs::read_to_string(&path) {
-        Ok(pem) => {
-            parse_private(&pem, SERVERS_KEY).map(Some).map_err(|message| KeyError::new(&path, message))
-        }
+    match file::read_bytes(&path) {
+        Ok(bytes) => file::read_private(&bytes, SERVERS_KEY)
+            .map(Some)
+            .map_err(|message| KeyError::new(&path, message.replace("FILE", PRIVATE))),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(KeyError::new(&path, format!("cannot be read: {error}"))),
+        Err(error) => Err(KeyError::new(&path, file::in_words(&error))),
     }
 }
 
-/// Reads `private.pem`, or generates it when it is missing; writes its public half to `public.pem`.
+/// Reads `private.pem`, or generates it when it is missing; writes its public half to `public.pem` when there is none. Never replaces a
+/// `public.pem`: it may be all that somebody has of a key.
 ///
 /// # Errors
-/// When `private.pem` cannot be read, written or used; the message names it.
+/// When `private.pem` cannot be read, written or used, or `public.pem` does not belong to it; the message names the file.
 pub fn read_or_generate(directory: &Path, bits: usize) -> Result<(PrivateKey, OpenedKey), KeyError> {
+    let public = directory.join(PUBLIC);
+    // Before the private key is looked for: parallel first starts publish the private key first.
+    let stands_there = public.symlink_metadata().is_ok_and(|found| found.is_file() || found.is_symlink());
     let (key, origin) = match read(directory)? {
         Some(key) => (key, KeyOrigin::Read),
+        None if stands_there => return Err(KeyError::new(&public, ALONE)),
         None => generate(directory, bits, publish)?,
     };
-    let warning = write_public(&directory.join(PUBLIC), key.public_pem()).err();
+    let warning = match keep_public(&public, &key) {
+        Ok(()) => None,
+        Err(PublicFault::Foreign(message)) => return Err(KeyError::new(&public, message)),
+        Err(PublicFault::Unusable(message)) => Some(KeyError::new(&public, message)),
+    };
     Ok((key, OpenedKey { origin, warning }))
 }
 
-/// Parses one private key: PKCS#8 or PKCS#1, PEM.
-pub fn parse_private(pem: &str, name: &str) -> Result<PrivateKey, String> {
-    if pem.contains("PUBLIC KEY-----") {
-        return Err(
-            "is a public key; the simulator needs the private key to decrypt what clients send".to_owned()
-        );
-    }
-    if pem.contains("ENCRYPTED") {
-        return Err(
-            "is protected by a passphrase; remove the passphrase (openssl pkey -in old.pem -out new.pem)"
-                .to_owned(),
-        );
-    }
-    let rsa = rsa::PrivateKey::from_pkcs8_pem(pem).or_else(|pkcs8| {
-        rsa::PrivateKey::from_pkcs1_pem(pem).map_err(|pkcs1| {
-            let error =
-                if pem.contains("BEGIN RSA PRIVATE KEY") { pkcs1.to_string() } else { pkcs8.to_string() };
-            format!("is not a private RSA key in PEM, PKCS#8 or PKCS#1: {error}")
-        })
-    })?;
-    PrivateKey::new(name, rsa)
+const ALONE: &str = "stands alone: there is no private.pem beside it, and a new key would not belong to it. Put the private key that belongs \
+                     to it beside it as private.pem, or move public.pem away and let the simulator generate both";
+
+/// Why `public.pem` is not the public half of the key.
+enum PublicFault {
+    /// It is somebody's, and is kept.
+    Foreign(String),
+    /// It cannot be read or written.
+    Unusable(String),
 }
 
 /// Generates a key and publishes it, or reads the one that was published first.
@@ -145,13 +141,38 @@ fn rename_under_lock(temporary: &Path, path: &Path) -> io::Result<()> {
     fs::rename(temporary, path)
 }
 
-/// Keeps `public.pem` the public half of `private.pem`, also when a user supplies only the latter.
-fn write_public(path: &Path, pem: &str) -> Result<(), KeyError> {
-    if fs::read_to_string(path).is_ok_and(|existing| existing == pem) {
+/// Writes `public.pem` when there is none, also when a user supplies only `private.pem`. A file of the same key in another dress stays.
+fn keep_public(path: &Path, key: &PrivateKey) -> Result<(), PublicFault> {
+    match file::read_bytes(path) {
+        Ok(bytes) => is_half_of(&bytes, key).map_err(PublicFault::Foreign),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            match write_atomically(path, key.public_pem().as_bytes(), false, publish) {
+                // A parallel start wrote it.
+                Err(error) if error.kind() == ErrorKind::AlreadyExists && path.exists() => {
+                    keep_public(path, key)
+                }
+                written => {
+                    written.map_err(|error| PublicFault::Unusable(format!("cannot be written: {error}")))
+                }
+            }
+        }
+        Err(error) if error.kind() == ErrorKind::IsADirectory => {
+            Err(PublicFault::Unusable("cannot be written: it is a directory".to_owned()))
+        }
+        Err(error) => Err(PublicFault::Unusable(file::in_words(&error))),
+    }
+}
+
+/// Checks that the bytes of `public.pem` are the public half of a key.
+fn is_half_of(bytes: &[u8], key: &PrivateKey) -> Result<(), String> {
+    const REMEDY: &str = "It is never overwritten: move it away, and the next start writes the one that belongs to private.pem; or put the \
+                          private key that belongs to it in the place of private.pem";
+    let found = file::read_public(bytes)
+        .map_err(|message| format!("{}. {REMEDY}", message.replace("FILE", PUBLIC)))?;
+    if found.key == rsa::PublicKey::from(&*key.rsa) {
         return Ok(());
     }
-    write_atomically(path, pem.as_bytes(), false, |temporary, path| fs::rename(temporary, path))
-        .map_err(|error| KeyError::new(path, format!("cannot be written: {error}")))
+    Err(format!("does not belong to private.pem beside it. {REMEDY}"))
 }
 
 /// Writes a temporary file, then moves it to its final name, so that nobody reads a partial key.
@@ -263,21 +284,80 @@ mod tests {
     fn an_invalid_file_is_diagnosed() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join(PRIVATE);
+        let public = PrivateKey::generate("x", 1024).unwrap().public_pem().to_owned();
         for (content, expected) in [
-            ("", "is not a private RSA key"),
-            ("-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", "is a public key"),
+            ("", "is empty"),
+            (
+                "rubbish",
+                "is a text file without a key in it, not a private RSA key in the clear; a new private key: openssl genpkey",
+            ),
+            (&public, "is a public key"),
             (
                 "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n",
                 "passphrase",
             ),
             (
                 "-----BEGIN RSA PRIVATE KEY-----\nAAAA\n-----END RSA PRIVATE KEY-----\n",
-                "is not a private RSA key",
+                "not a private RSA key",
             ),
         ] {
             fs::write(&path, content).unwrap();
             let error = read_or_generate(directory.path(), 2048).unwrap_err().to_string();
             assert!(error.contains(expected) && error.contains("private.pem"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_public_file_of_another_key_is_never_overwritten() {
+        let others = PrivateKey::generate("x", 1024).unwrap().public_pem().to_owned();
+        for with_private in [true, false] {
+            for (content, expected) in [
+                (
+                    others.as_str(),
+                    if with_private { "does not belong to private.pem" } else { "stands alone" },
+                ),
+                (
+                    "ssh-rsa AAAA me@host",
+                    if with_private { "is a public key of OpenSSH" } else { "stands alone" },
+                ),
+                ("", if with_private { "is empty" } else { "stands alone" }),
+            ] {
+                let directory = tempfile::tempdir().unwrap();
+                if with_private {
+                    read_or_generate(directory.path(), 1024).unwrap();
+                }
+                let path = directory.path().join(PUBLIC);
+                fs::write(&path, content).unwrap();
+                for _ in 0..2 {
+                    let error = read_or_generate(directory.path(), 1024).unwrap_err().to_string();
+                    assert!(error.contains("public.pem: ") && error.contains(expected), "{error}");
+                    assert!(error.contains("move") && error.contains("private.pem"), "{error}");
+                    assert_eq!(fs::read_to_string(&path).unwrap(), content);
+                    assert_eq!(
+                        directory.path().join(PRIVATE).exists(),
+                        with_private,
+                        "no key is generated beside it"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_public_file_of_the_same_key_stays_as_it_is() {
+        use rsa::pkcs1::EncodeRsaPublicKey;
+        let directory = tempfile::tempdir().unwrap();
+        let (key, _) = read_or_generate(directory.path(), 1024).unwrap();
+        let path = directory.path().join(PUBLIC);
+        let pkcs1 = rsa::PublicKey::from(&*key.rsa).to_pkcs1_pem(LineEnding::CRLF).unwrap();
+        let with_private = fs::read_to_string(directory.path().join(PRIVATE)).unwrap() + key.public_pem();
+        for content in
+            [&key.public_pem().replace('\n', "\r\n"), &pkcs1, &format!("\u{FEFF}{pkcs1}"), &with_private]
+        {
+            fs::write(&path, content).unwrap();
+            let (_, opened) = read_or_generate(directory.path(), 1024).unwrap();
+            assert!(opened.warning.is_none());
+            assert_eq!(fs::read_to_string(&path).unwrap(), *content);
         }
     }
 }

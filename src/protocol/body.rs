@@ -9,69 +9,11 @@ use std::fmt;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::json_fault::{self, JsonFault};
+pub use super::field::{FIELDS, Field, FieldRule};
+use super::json_fault::{self, JsonFault, MAX_DEPTH};
 use super::number::{self, NumberMode};
 use super::photo;
 use crate::base::text::{preview, quoted, truncate};
-
-/// A field of the request (doc 2, the table of parameters).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Field {
-    TransactionId,
-    TransactionSource,
-    Threshold,
-    Image,
-    UserId,
-    Password,
-    Ip,
-}
-
-/// The document's constraints on a field, and whether its value may be shown.
-#[derive(Debug)]
-pub struct FieldRule {
-    /// The field of this row.
-    pub field: Field,
-    /// Its key in the JSON object.
-    pub name: &'static str,
-    /// Max length, in characters (Unicode scalar values).
-    pub max_chars: Option<usize>,
-    /// Whether to redact the value: credentials and photos are never shown, logged or journaled.
-    pub secret: bool,
-}
-
-/// All fields, in the order of doc 2. All seven are required and must not be empty (FIELD-NOTES, "Request", observed).
-pub static FIELDS: [FieldRule; 7] = [
-    FieldRule { field: Field::TransactionId, name: "transactionId", max_chars: Some(20), secret: false },
-    FieldRule {
-        field: Field::TransactionSource,
-        name: "transactionSource",
-        max_chars: Some(50),
-        secret: false,
-    },
-    FieldRule { field: Field::Threshold, name: "threshold", max_chars: None, secret: false },
-    FieldRule { field: Field::Image, name: "image", max_chars: None, secret: true },
-    FieldRule { field: Field::UserId, name: "user_id", max_chars: None, secret: true },
-    FieldRule { field: Field::Password, name: "password", max_chars: None, secret: true },
-    FieldRule { field: Field::Ip, name: "ip", max_chars: Some(15), secret: false },
-];
-
-impl Field {
-    /// Returns the document's row for this field.
-    #[must_use]
-    pub fn rule(self) -> &'static FieldRule {
-        &FIELDS[self as usize]
-    }
-
-    /// Returns the field's key in the JSON object.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        self.rule().name
-    }
-
-    fn by_name(name: &str) -> Option<Field> {
-        FIELDS.iter().find(|rule| rule.name == name).map(|rule| rule.field)
-    }
-}
 
 /// The JSON value of a key.
 #[derive(Clone, Default, PartialEq)]
@@ -151,9 +93,10 @@ impl<'a> Body<'a> {
             Some(rest) => (rest, true),
             None => (bytes, false),
         };
-        let mut body = match json_fault::not_an_object(bytes) {
-            Some(fault) => Body { fault: Some(fault), ..Body::default() },
-            None => Self::decode_without_photo(bytes).unwrap_or_else(|| Self::object(bytes)),
+        let mut body = if bytes.trim_ascii_start().starts_with(b"{") {
+            Self::decode_without_photo(bytes).unwrap_or_else(|| Self::object(bytes))
+        } else {
+            Body { fault: Some(json_fault::explain(bytes)), ..Body::default() }
         };
         body.bom = bom;
         body
@@ -194,10 +137,7 @@ impl<'a> Body<'a> {
         deserializer
             .deserialize_map(BodyVisitor(bytes))
             .and_then(|body| deserializer.end().map(|()| body))
-            .unwrap_or_else(|error| Body {
-                fault: Some(JsonFault::explain(bytes, &error)),
-                ..Body::default()
-            })
+            .unwrap_or_else(|_| Body { fault: Some(json_fault::explain(bytes)), ..Body::default() })
     }
 
     /// Reads numbers and texts in this mode. In the loose one, as Jackson does, a number or a boolean where the document has a text is
@@ -336,12 +276,13 @@ impl<'de> Visitor<'de> for BodyVisitor<'de> {
     fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
         let mut body = Body::default();
         let mut extra = std::collections::HashSet::new();
+        let mut is_faulty = false;
         while let Some(JsonKey(key)) = map.next_key()? {
             let raw: &RawValue = map.next_value()?;
             match Field::by_name(&key) {
                 Some(field) => match classify(raw) {
                     Ok(value) => body.insert(field, value),
-                    Err(error) => body.fault = Some(JsonFault::inside(self.0, raw.get(), &error)),
+                    Err(_) => is_faulty = true,
                 },
                 None => {
                     record_key(&mut body.extra_keys, &key);
@@ -350,10 +291,10 @@ impl<'de> Visitor<'de> for BodyVisitor<'de> {
                     }
                 }
             }
-            if depth(raw.get()) > MAX_DEPTH {
-                body.fault = Some(JsonFault::too_deep(self.0, raw.get(), MAX_DEPTH));
-            }
+            is_faulty |= depth(raw.get()) > MAX_DEPTH;
         }
+        // Once, whatever the number of faulty values: it reads the whole body.
+        body.fault = is_faulty.then(|| json_fault::explain(self.0));
         Ok(body)
     }
 }
@@ -383,9 +324,6 @@ fn classify(raw: &RawValue) -> serde_json::Result<Value<'_>> {
         _ => Value::Number(Cow::Borrowed(text)),
     })
 }
-
-/// Max nesting depth of a value.
-const MAX_DEPTH: usize = 128;
 
 /// Returns how deeply arrays and objects are nested in valid JSON text.
 fn depth(text: &str) -> usize {
@@ -608,7 +546,10 @@ mod tests {
     #[test]
     fn a_fault_inside_a_value_is_located_in_the_body() {
         let fault = decode("{\n\"ip\":1,\n\"password\":\"ge\\ud800heim\"}").fault.expect("a fault");
-        assert_eq!(fault.reason, "not JSON: line 3, column 21: unexpected end of hex escape");
+        assert_eq!(
+            fault.reason,
+            "not JSON: line 3, column 15, in password: half of a surrogate pair in a \\u escape"
+        );
     }
 
     /// JSON documents with a photo, with text that looks like one, or with a duplicate photo.

@@ -3,6 +3,7 @@
 
 pub mod body;
 pub mod encoding;
+mod field;
 pub mod json_fault;
 pub mod layout;
 pub mod number;

@@ -36,7 +36,7 @@ pub fn listening<'a>(admin: &'a str, keys: &'a Path) -> [&'a str; 6] {
 }
 
 impl Served {
-    fn start(args: &[&str]) -> Served {
+    pub fn start(args: &[&str]) -> Served {
         Served::from(command(args))
     }
 
@@ -507,6 +507,8 @@ fn keys_of_both_encodings_and_other_sizes_are_read() {
         let expected =
             if flag.is_empty() { "-----BEGIN PRIVATE KEY-----" } else { "-----BEGIN RSA PRIVATE KEY-----" };
         assert!(pem.starts_with(expected), "{pem}");
+        // A public key that does not belong to the private one would refuse the start.
+        let _ = std::fs::remove_file(directory.path().join("public.pem"));
         let served = Served::start(&listening("off", directory.path()));
         let public = std::fs::read_to_string(directory.path().join("public.pem")).unwrap();
         let body = Body::encrypted_with(&public).text();

@@ -159,6 +159,31 @@ fn json() {
     check(&sim, "", "5004", "the body is empty");
     check(&sim, "[1]", "5004", "the body is an array");
     check(&sim, "{\"ip\":", "5004", "the body ends too early");
+    check(
+        &sim,
+        "'{transactionId:1,ip:10.0.0.1}'",
+        "5004",
+        "the body is in single quotes, which cmd.exe passes on",
+    );
+    let good = sim.request().text();
+    let twice = serde_json::to_string(&good).unwrap();
+    check(&sim, &twice, "5004", "the string holds the JSON, which was encoded twice");
+    let photo = sim.request().members["image"].as_str().unwrap().to_owned();
+    let wrapped: Vec<_> =
+        photo.as_bytes().chunks(76).map(|line| std::str::from_utf8(line).unwrap()).collect();
+    check(
+        &sim,
+        &good.replace(&photo, &wrapped.join("\n")),
+        "5004",
+        ", in image: a raw line break inside a string",
+    );
+    assert!(sim.last()["answer"]["hint"].as_str().unwrap().contains("base64 -w0"));
+    let utf16: Vec<u8> =
+        "\u{FEFF}".encode_utf16().chain(good.encode_utf16()).flat_map(u16::to_le_bytes).collect();
+    assert_eq!(sim.call("demo", utf16).code(), "5004");
+    assert!(
+        sim.last()["answer"]["reason"].as_str().unwrap().starts_with("the body is UTF-16 (little-endian")
+    );
 }
 
 #[test]

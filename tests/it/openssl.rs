@@ -5,7 +5,7 @@ use std::process::Command;
 use crate::support::Sim;
 
 /// Returns whether the tools are installed. A missing tool fails the test in CI, and prints a message elsewhere.
-fn are_installed(tools: &[&str]) -> bool {
+pub fn are_installed(tools: &[&str]) -> bool {
     let missing: Vec<_> = tools
         .iter()
         .filter(|tool| {

@@ -152,5 +152,5 @@ fn a_hundred_restarts_of_the_binary_leak_nothing() {
     drop(of_a_pool);
     assert_eq!(count(&temporary), 0);
     assert_eq!(count(directory.path().join("keys")), 2, "the pair that the first start made");
-    assert_eq!(count(directory.path()), 3, "keys, the port file, and the directory for temporary files");
+    assert_eq!(count(directory.path()), 2, "keys, and the directory for temporary files");
 }

@@ -39,7 +39,7 @@ pub async fn explain(
     let Json(request) = body;
     let raw = request.body.get();
     let text = if raw.starts_with('"') {
-        serde_json::from_str(raw).map_err(|error| ApiError::not_json(raw.as_bytes(), &error).path("/body"))?
+        serde_json::from_str(raw).map_err(|_| ApiError::not_json(raw.as_bytes()).path("/body"))?
     } else {
         raw.to_owned()
     };
