@@ -1,200 +1,471 @@
-//! Diagnoses why a ciphertext cannot be decrypted: distinguishes the mistakes that integrators make.
+//! Diagnoses why a ciphertext cannot be decrypted: undoes what tools are known to do to it, one thing after the other, and names what made
+//! it open. Only when nothing did, the key is blamed.
 //!
-//! A diagnosis costs extra private-key operations: up to 32 other keys are tried, and four kinds of OAEP. They are spent on rejected
-//! ciphertexts only, so valid requests are not slower.
+//! A diagnosis costs private-key operations: about ten, and one or two for each other key. They are spent on rejected ciphertexts only, and
+//! as far as the [`Budget`] allows. Nothing but the reason depends on it.
 
-use std::fmt;
+use std::borrow::Cow;
+use std::cell::Cell;
+use std::sync::Arc;
+use std::time::Duration;
 
-use rsa::Oaep;
-use sha1::Sha1;
-use sha2::{Sha256, Sha512};
-
-use super::{DecryptError, KeyRing, PrivateKey};
+use super::arrangement::{Arrangement, arrangements};
+use super::failure::{DecryptFailure, WITH_THIS_KEY};
+use super::forms::{Form, forms};
+use super::open::{KeyHalf, block};
+use super::padding::{Unpadded, is_plausible, judge, signature};
+use super::{DecryptError, KeyRing, PrivateKey, unopened};
+use crate::base::cpu_time;
 use crate::protocol::encoding::{self, Base64Mode};
 
-/// The diagnosis of a rejected ciphertext, for a person. Never contains what was sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum DecryptFailure {
-    /// Not as long as the key; `other_size` names the common key size that this length belongs to.
-    Length { actual: usize, expected: usize, bits: usize, other_size: Option<String> },
-    /// Base64 of base64.
-    DoubleBase64,
-    /// Base64 of hexadecimal digits.
-    Hexadecimal,
-    /// Encrypted with another key of this simulator.
-    OtherKey { owner: String },
-    /// Padded with OAEP instead of PKCS#1 v1.5.
-    Oaep { hash: &'static str },
-    /// As a number not below the modulus: encrypted with another, unknown key.
-    Range,
-    /// Bad padding, and no known key or padding scheme decrypts it.
-    Padding,
+/// Processor time that diagnoses may use.
+pub trait Budget {
+    /// Whether another private-key operation may be made.
+    fn is_left(&self) -> bool;
+
+    /// Charges the processor time that an operation took.
+    fn charge(&self, spent: Duration);
 }
 
 /// Max number of other keys tried for one ciphertext: each try costs a private-key operation.
 const MAX_OTHER_KEYS: usize = 32;
 
-/// Determines why `key` rejected `ciphertext`.
+/// Number of other keys that are tried with every padding, not only with PKCS#1 v1.5.
+const THOROUGHLY_TRIED_KEYS: usize = 4;
+
+/// Max number of blocks that are opened to find a ciphertext in what they hold.
+const MAX_BLOCKS: usize = 8;
+
+const WITH_PKCS1: &str =
+    "use PKCS#1 v1.5: OPENSSL_PKCS1_PADDING, RSA/ECB/PKCS1Padding, padding.PKCS1v15(), RSAES-PKCS1-V1_5";
+
+const WITH_THE_PUBLIC_HALF: &str =
+    "encrypt with the public key (openssl_public_encrypt), not with the private one, and do not sign";
+
+/// Determines why `key` rejected `ciphertext` with `error`; `text` is its base64 as sent.
 #[must_use]
-pub fn diagnose(ciphertext: &[u8], error: DecryptError, key: &PrivateKey, ring: &KeyRing) -> DecryptFailure {
-    if let Some(owner) = find_other_key(ciphertext, key, ring) {
-        return DecryptFailure::OtherKey { owner };
+pub fn diagnose(
+    text: &str,
+    ciphertext: &[u8],
+    error: DecryptError,
+    key: &PrivateKey,
+    ring: &KeyRing,
+    budget: &dyn Budget,
+) -> DecryptFailure {
+    let search = Search { key, ring, budget, is_exhausted: Cell::new(false), other_keys: Cell::new(0) };
+    let forms = forms(text, ciphertext, key.size());
+    if let Some(found) = search.run(&forms) {
+        return found;
     }
-    match error {
-        DecryptError::Length => diagnose_length(ciphertext, key),
-        DecryptError::Range => DecryptFailure::Range,
-        DecryptError::Padding => {
-            oaep_hash(ciphertext, key).map_or(DecryptFailure::Padding, |hash| DecryptFailure::Oaep { hash })
-        }
-    }
+    let failure = unopened::describe(text, ciphertext, error, key, search.other_keys.get());
+    if search.is_exhausted.get() { unopened::not_examined(failure) } else { failure }
 }
 
-fn find_other_key(ciphertext: &[u8], key: &PrivateKey, ring: &KeyRing) -> Option<String> {
-    ring.others(key)
-        .into_iter()
-        .filter(|other| other.size() == ciphertext.len())
-        .take(MAX_OTHER_KEYS)
-        .find(|other| other.open(ciphertext).is_ok())
-        .map(|other| other.name().to_owned())
+/// One search for what makes a ciphertext open.
+struct Search<'a> {
+    key: &'a PrivateKey,
+    ring: &'a KeyRing,
+    budget: &'a dyn Budget,
+    is_exhausted: Cell<bool>,
+    /// Number of other keys that were tried.
+    other_keys: Cell<usize>,
 }
 
-fn diagnose_length(ciphertext: &[u8], key: &PrivateKey) -> DecryptFailure {
-    if let Ok(text) = std::str::from_utf8(ciphertext) {
-        let same_size = |bytes: &[u8]| bytes.len() == key.size();
-        if encoding::decode(text.trim_ascii(), Base64Mode::Mime).is_ok_and(|inner| same_size(&inner.bytes)) {
-            return DecryptFailure::DoubleBase64;
-        }
-        if text.len() == 2 * key.size() && text.bytes().all(|b| b.is_ascii_hexdigit()) {
-            return DecryptFailure::Hexadecimal;
-        }
+impl Search<'_> {
+    fn run(&self, forms: &[Form]) -> Option<DecryptFailure> {
+        forms
+            .iter()
+            .find_map(|form| self.with_own_key(form))
+            .or_else(|| forms.iter().find_map(|form| self.with_the_other_half(form)))
+            .or_else(|| forms.iter().find_map(|form| self.with_other_keys(form)))
     }
-    let other_size = matches!(ciphertext.len(), 128 | 256 | 384 | 512 | 1024)
-        .then(|| format!("the length for a key of {} bits", ciphertext.len() * 8));
-    DecryptFailure::Length { actual: ciphertext.len(), expected: key.size(), bits: key.bits(), other_size }
-}
 
-/// Returns the hash of the OAEP padding, if it is one of those that libraries offer by default.
-fn oaep_hash(ciphertext: &[u8], key: &PrivateKey) -> Option<&'static str> {
-    if key.rsa.decrypt(Oaep::<Sha1>::new(), ciphertext).is_ok() {
-        return Some("SHA-1");
+    /// Runs what costs a private-key operation, and charges it; `None` when the budget is used up.
+    fn charged<T>(&self, work: impl FnOnce() -> Option<T>) -> Option<T> {
+        if !self.budget.is_left() {
+            self.is_exhausted.set(true);
+            return None;
+        }
+        let started = cpu_time::of_this_thread();
+        let result = work();
+        self.budget.charge(cpu_time::of_this_thread().saturating_sub(started));
+        result
     }
-    if key.rsa.decrypt(Oaep::<Sha256>::new(), ciphertext).is_ok() {
-        return Some("SHA-256");
-    }
-    // Java's "OAEPWithSHA-256AndMGF1Padding" hashes with SHA-256 and masks with SHA-1.
-    if key.rsa.decrypt(Oaep::<Sha256, Sha1>::new_with_mgf_hash(), ciphertext).is_ok() {
-        return Some("SHA-256, MGF1 with SHA-1");
-    }
-    key.rsa.decrypt(Oaep::<Sha512>::new(), ciphertext).is_ok().then_some("SHA-512")
-}
 
-impl fmt::Display for DecryptFailure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            DecryptFailure::Length { actual, expected, bits, other_size } => {
-                write!(
-                    f,
-                    "has the wrong length for the key: {actual} bytes, but a key of {bits} bits produces {expected}"
-                )?;
-                other_size.as_ref().map_or(Ok(()), |size| write!(f, " ({actual} is {size})"))
-            }
-            DecryptFailure::DoubleBase64 => f.write_str("is base64 twice: it decodes to base64 again"),
-            DecryptFailure::Hexadecimal => f.write_str("is base64 of hexadecimal digits"),
-            DecryptFailure::OtherKey { owner } => write!(f, "was encrypted with another known key: {owner}"),
-            DecryptFailure::Oaep { hash } => write!(f, "is padded with OAEP ({hash}) instead of PKCS#1 v1.5"),
-            DecryptFailure::Range => f.write_str(
-                "was encrypted with an unknown key: as a number it is not below this key's modulus",
-            ),
-            DecryptFailure::Padding => {
-                f.write_str("cannot be decrypted: bad padding, so another key or damaged bytes")
-            }
+    /// Opens bytes with every padding.
+    fn open_thoroughly(&self, key: &PrivateKey, bytes: &[u8]) -> Option<Unpadded> {
+        self.charged(|| judge(&block(bytes, KeyHalf::Private, &key.rsa).ok()?))
+    }
+
+    /// Opens bytes padded with PKCS#1 v1.5: several times faster.
+    fn open_quickly(&self, key: &PrivateKey, bytes: &[u8]) -> Option<Unpadded> {
+        let message = self.charged(|| key.open(bytes).ok())?;
+        is_plausible(&message).then_some(Unpadded { words: None, message })
+    }
+
+    fn open_arranged(&self, key: &PrivateKey, arranged: &Arrangement) -> Option<Unpadded> {
+        if arranged.is_common {
+            self.open_thoroughly(key, &arranged.bytes)
+        } else {
+            self.open_quickly(key, &arranged.bytes)
         }
     }
-}
 
-impl DecryptFailure {
-    /// What to do about it.
-    #[must_use]
-    pub fn hint(&self) -> &'static str {
-        match self {
-            DecryptFailure::Length { .. } => {
-                "send the complete output of openssl_public_encrypt as base64, and nothing else"
-            }
-            DecryptFailure::DoubleBase64 => "encode the ciphertext with base64 once",
-            DecryptFailure::Hexadecimal => "encode the bytes of the ciphertext, not their hexadecimal digits",
-            DecryptFailure::OtherKey { .. } | DecryptFailure::Range | DecryptFailure::Padding => {
-                "encrypt with this customer's public key: GET /customers/{customer_id}/public.pem on the admin listener"
-            }
-            DecryptFailure::Oaep { .. } => {
-                "use PKCS#1 v1.5: OPENSSL_PKCS1_PADDING, RSA/ECB/PKCS1Padding, padding.PKCS1v15()"
-            }
+    fn with_own_key(&self, form: &Form) -> Option<DecryptFailure> {
+        arrangements(&form.bytes, self.key.size()).into_iter().find_map(|arranged| {
+            let opened = self.open_arranged(self.key, &arranged)?;
+            let mut parts = form.parts();
+            parts.extend(arranged.words.clone().map(|words| (words, arranged.hint)));
+            parts.extend(opened.words.map(|words| (words, WITH_PKCS1)));
+            parts.extend(self.nested(&form.bytes));
+            Some(DecryptFailure::of(parts))
+        })
+    }
+
+    /// Blocks whose messages together are a ciphertext again: encrypted twice.
+    fn nested(&self, bytes: &[u8]) -> Option<(Cow<'static, str>, &'static str)> {
+        let size = self.key.size();
+        let blocks = bytes.len() / size;
+        if !bytes.len().is_multiple_of(size) || !(2..=MAX_BLOCKS).contains(&blocks) {
+            return None;
         }
+        let messages: Option<Vec<_>> =
+            bytes.chunks(size).map(|block| self.charged(|| self.key.open(block).ok())).collect();
+        let message = messages?.concat();
+        let decoded = std::str::from_utf8(&message)
+            .ok()
+            .and_then(|text| Some(encoding::decode(text.trim(), Base64Mode::Mime).ok()?.bytes));
+        let inner = decoded.unwrap_or(message);
+        self.open_thoroughly(self.key, &inner)?;
+        Some(("was encrypted twice".into(), "encrypt once"))
+    }
+
+    /// Made with the private half: a signature, or `openssl_private_encrypt`.
+    fn with_the_other_half(&self, form: &Form) -> Option<DecryptFailure> {
+        let mut keys = self.others(form.bytes.len());
+        keys.truncate(THOROUGHLY_TRIED_KEYS);
+        let owned = keys.iter().map(Arc::as_ref);
+        std::iter::once(self.key).chain(owned).filter(|key| key.size() == form.bytes.len()).find_map(|key| {
+            let opened =
+                self.charged(|| signature(&block(&form.bytes, KeyHalf::Public, &key.rsa).ok()?))?;
+            // DigestInfo (RFC 8017, 9.2): a DER sequence of the hash function and its digest.
+            let is_signature = matches!(opened.message[..], [0x30, length, 0x30, ..] if usize::from(length) + 2 == opened.message.len());
+            let what = if is_signature { "is a signature, not a ciphertext: it was" } else { "was" };
+            let whose = if std::ptr::eq(key, self.key) { String::new() } else { format!(" of another known key: {}", key.name()) };
+            let mut parts = form.parts();
+            parts.push((format!("{what} made with the private key{whose}").into(), WITH_THE_PUBLIC_HALF));
+            Some(DecryptFailure::of(parts))
+        })
+    }
+
+    fn with_other_keys(&self, form: &Form) -> Option<DecryptFailure> {
+        let keys = self.others(form.bytes.len());
+        self.other_keys.set(self.other_keys.get().max(keys.len()));
+        keys.iter().enumerate().find_map(|(index, key)| {
+            // As is, and reversed.
+            arrangements(&form.bytes, key.size()).into_iter().take(2).find_map(|arranged| {
+                let opened = if index < THOROUGHLY_TRIED_KEYS {
+                    self.open_arranged(key, &arranged)?
+                } else {
+                    self.open_quickly(key, &arranged.bytes)?
+                };
+                let owner = format!("was encrypted with another known key: {}", key.name());
+                let mut parts = form.parts();
+                parts.extend(arranged.words.map(|words| (words, arranged.hint)));
+                parts.extend(opened.words.map(|words| (words, WITH_PKCS1)));
+                parts.push((owner.into(), WITH_THIS_KEY));
+                Some(DecryptFailure::of(parts))
+            })
+        })
+    }
+
+    fn others(&self, size: usize) -> Vec<Arc<PrivateKey>> {
+        self.ring.others(self.key, size, MAX_OTHER_KEYS)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::sync::LazyLock;
 
-    fn key(name: &str, bits: usize) -> PrivateKey {
-        PrivateKey::generate(name, bits).unwrap()
+    use rsa::{Oaep, Pkcs1v15Sign};
+    use sha1::Sha1;
+    use sha2::{Digest, Sha224, Sha256, Sha384};
+
+    use super::*;
+    use crate::protocol::encoding::encode;
+
+    /// Of so many operations.
+    struct Operations(Cell<usize>);
+
+    impl Budget for Operations {
+        fn is_left(&self) -> bool {
+            self.0.get() > 0
+        }
+
+        fn charge(&self, _: Duration) {
+            self.0.set(self.0.get() - 1);
+        }
     }
+
+    static OURS: LazyLock<PrivateKey> = LazyLock::new(|| PrivateKey::generate("bank.pem", 1024).unwrap());
+    static RING: LazyLock<KeyRing> = LazyLock::new(|| {
+        let ring = KeyRing::new(PrivateKey::generate("the server's key", 1024).unwrap(), None);
+        ring.made_for("mitra").unwrap();
+        ring
+    });
 
     fn public(key: &PrivateKey) -> rsa::PublicKey {
         rsa::PublicKey::from(&*key.rsa)
     }
 
+    fn encrypted(key: &PrivateKey) -> Vec<u8> {
+        super::super::encrypt(&public(key), b"demo-user").unwrap()
+    }
+
+    /// A ciphertext that starts with `zeros` zero bytes.
+    fn with_zeros(zeros: usize) -> Vec<u8> {
+        // Of any 128 ciphertexts two thirds have none; the bound is for the case that the key is broken.
+        let found =
+            (0..200_000).map(|_| encrypted(&OURS)).find(|bytes| bytes[..zeros].iter().all(|byte| *byte == 0));
+        found.expect("one ciphertext in 256 starts with a zero byte")
+    }
+
+    /// Applies the public half to a block.
+    fn raw(block: &[u8]) -> Vec<u8> {
+        block_of(block, KeyHalf::Public)
+    }
+
+    fn block_of(bytes: &[u8], half: KeyHalf) -> Vec<u8> {
+        block(bytes, half, &OURS.rsa).unwrap()
+    }
+
+    fn diagnosed_text(text: &str, budget: &dyn Budget) -> DecryptFailure {
+        let bytes = encoding::decode(text, Base64Mode::Strict).expect("base64").bytes;
+        let error = OURS.open(&bytes).expect_err("it does not open");
+        let failure = diagnose(text, &bytes, error, &OURS, &RING, budget);
+        assert!(!failure.hint.is_empty() && !failure.reason.is_empty());
+        for secret in ["demo-user", text.get(..12).unwrap_or("no text")] {
+            assert!(!failure.reason.contains(secret) && !failure.hint.contains(secret), "{failure:?}");
+        }
+        failure
+    }
+
     #[track_caller]
-    fn check(ciphertext: &[u8], key: &PrivateKey, ring: &KeyRing, expected: &DecryptFailure) {
-        let error = key.open(ciphertext).unwrap_err();
-        let failure = diagnose(ciphertext, error, key, ring);
-        assert_eq!(&failure, expected);
-        assert!(!failure.hint().is_empty() && !failure.to_string().is_empty());
+    fn check_text(text: &str, expected: &str) {
+        let reason = diagnosed_text(text, &Operations(Cell::new(usize::MAX))).reason;
+        assert!(reason.contains(expected), "{reason}\nnot {expected}");
+    }
+
+    #[track_caller]
+    fn check(bytes: &[u8], expected: &str) {
+        check_text(&encode(bytes), expected);
     }
 
     #[test]
-    fn every_mistake_is_distinguished() {
-        let ours = key("bank.pem", 1024);
-        let ring = KeyRing::new(key("the server's key", 1024), None);
-        let foreign = key("foreign", 1024);
+    fn a_padding_is_named() {
         let mut rng = rand::rng();
-
-        let of_server = super::super::encrypt(&public(ring.server()), b"demo-user").unwrap();
-        check(&of_server, &ours, &ring, &DecryptFailure::OtherKey { owner: "the server's key".into() });
-        let oaep = public(&ours).encrypt(&mut rng, Oaep::<Sha1>::new(), b"x").unwrap();
-        check(&oaep, &ours, &ring, &DecryptFailure::Oaep { hash: "SHA-1" });
-        let oaep = public(&ours).encrypt(&mut rng, Oaep::<Sha256>::new(), b"x").unwrap();
-        check(&oaep, &ours, &ring, &DecryptFailure::Oaep { hash: "SHA-256" });
-        let oaep = public(&ours).encrypt(&mut rng, Oaep::<Sha256, Sha1>::new_with_mgf_hash(), b"x").unwrap();
-        check(&oaep, &ours, &ring, &DecryptFailure::Oaep { hash: "SHA-256, MGF1 with SHA-1" });
-
-        let good = super::super::encrypt(&public(&ours), b"x").unwrap();
-        check(encoding::encode(&good).as_bytes(), &ours, &ring, &DecryptFailure::DoubleBase64);
-        let hex: String = good.iter().map(|b| format!("{b:02x}")).collect();
-        check(hex.as_bytes(), &ours, &ring, &DecryptFailure::Hexadecimal);
-        let short = DecryptFailure::Length { actual: 9, expected: 128, bits: 1024, other_size: None };
-        check(b"demo-user", &ours, &ring, &short);
-        let long = DecryptFailure::Length {
-            actual: 256,
-            expected: 128,
-            bits: 1024,
-            other_size: Some("the length for a key of 2048 bits".into()),
-        };
-        check(&[1; 256], &ours, &ring, &long);
-        check(&[0xFF; 128], &ours, &ring, &DecryptFailure::Range);
-
-        let unknown = super::super::encrypt(&public(&foreign), b"x").unwrap();
-        let error = ours.open(&unknown).unwrap_err();
-        let expected =
-            if error == DecryptError::Range { DecryptFailure::Range } else { DecryptFailure::Padding };
-        check(&unknown, &ours, &ring, &expected);
+        let key = public(&OURS);
+        check(&key.encrypt(&mut rng, Oaep::<Sha1>::new(), b"demo-user").unwrap(), "OAEP (SHA-1) instead of");
+        check(
+            &key.encrypt(&mut rng, Oaep::<Sha256>::new(), b"demo-user").unwrap(),
+            "OAEP (SHA-256) instead of",
+        );
+        check(&key.encrypt(&mut rng, Oaep::<Sha224>::new(), b"demo-user").unwrap(), "OAEP (SHA-224)");
+        check(&key.encrypt(&mut rng, Oaep::<Sha384>::new(), b"demo-user").unwrap(), "OAEP (SHA-384)");
+        let java = key.encrypt(&mut rng, Oaep::<Sha256, Sha1>::new_with_mgf_hash(), b"demo-user").unwrap();
+        check(&java, "OAEP (SHA-256, MGF1 with SHA-1)");
+        let android = raw(&[&[0; 119][..], b"demo-user"].concat());
+        check(&android, "no padding (textbook RSA)");
+        let filled = raw(&[b"demo-user", &[0; 119][..]].concat());
+        check(&filled, "no padding (textbook RSA)");
     }
 
     #[test]
-    fn a_ciphertext_of_another_size_is_traced_to_its_key() {
-        let ours = key("bank.pem", 1024);
-        let ring = KeyRing::new(key("the server's key", 2048), None);
-        let ciphertext = super::super::encrypt(&public(ring.server()), b"demo-user").unwrap();
-        check(&ciphertext, &ours, &ring, &DecryptFailure::OtherKey { owner: "the server's key".into() });
+    fn an_order_of_bytes_is_named() {
+        let good = encrypted(&OURS);
+        let reversed: Vec<u8> = good.iter().rev().copied().collect();
+        check(&reversed, "has its bytes in reverse order (little-endian");
+        for width in [2, 4, 8] {
+            let swapped: Vec<u8> = good.chunks(width).flat_map(|word| word.iter().rev().copied()).collect();
+            check(&swapped, &format!("the bytes of each {width}-byte word in reverse order"));
+            let words: Vec<u8> = good.rchunks(width).flatten().copied().collect();
+            check(&words, &format!("its {width}-byte words in reverse order"));
+        }
+        let oaep = public(&OURS).encrypt(&mut rand::rng(), Oaep::<Sha1>::new(), b"demo-user").unwrap();
+        let reversed: Vec<u8> = oaep.into_iter().rev().collect();
+        check(
+            &reversed,
+            "in reverse order (little-endian, as Windows CryptoAPI and .NET's BigInteger give them) and is padded with OAEP",
+        );
+    }
+
+    #[test]
+    fn bytes_lost_and_added_are_named() {
+        let short = with_zeros(1);
+        check(&short[1..], "has 127 bytes, because a leading zero byte was lost");
+        let back: Vec<u8> = short[1..].iter().rev().copied().collect();
+        check(&back, "a leading zero byte was lost, and has its bytes in reverse order");
+        let good = encrypted(&OURS);
+        check(&[&[0], &good[..]].concat(), "an extra zero byte before it (the sign byte");
+        let back: Vec<u8> = good.iter().rev().copied().collect();
+        check(&[&back[..], &[0]].concat(), "in reverse order and an extra zero byte behind them");
+        check(&[&good[..], b"\r\n"].concat(), "has 2 bytes of white space or NUL behind it");
+        check(&[&good[..], &[0xAB; 40]].concat(), "is a ciphertext with 40 more bytes behind it");
+        check(&[&[0xAB; 40], &good[..]].concat(), "is a ciphertext with 40 more bytes before it");
+        check(
+            &[&good[..], &encrypted(&OURS)].concat(),
+            "is 2 ciphertexts (blocks of 128 bytes), one behind the other",
+        );
+        check(&[&good[..], &good, &good].concat(), "is 3 ciphertexts");
+    }
+
+    #[test]
+    fn a_dress_of_the_ciphertext_is_named() {
+        let good = encrypted(&OURS);
+        let hex: String = good.iter().map(|byte| format!("{byte:02x}")).collect();
+        check_text(&hex, "is not base64 but the ciphertext as hexadecimal digits");
+        check_text(&hex.to_uppercase(), "is not base64 but the ciphertext as hexadecimal digits");
+        check(hex.as_bytes(), "is base64 of the ciphertext as hexadecimal digits");
+        let colons: String = good.iter().map(|byte| format!("{byte:02X}:")).collect();
+        check(colons.trim_end_matches(':').as_bytes(), "is base64 of the ciphertext as hexadecimal digits");
+        let twice = encode(&good);
+        check(twice.as_bytes(), "is base64 twice");
+        check(
+            format!("{}\n{}\n", &twice[..76], &twice[76..]).as_bytes(),
+            "is base64 of the ciphertext with line breaks and in base64",
+        );
+        check(encode(twice.as_bytes()).as_bytes(), "is base64 3 times");
+        let url_safe = twice.replace('+', "-").replace('/', "_");
+        check(url_safe.trim_end_matches('=').as_bytes(), "in base64");
+        let numbers = format!("{good:?}");
+        check(numbers.as_bytes(), "is base64 of the ciphertext as a list of numbers");
+        let java = format!("{:?}", good.iter().map(|byte| *byte as i8).collect::<Vec<_>>());
+        check(java.as_bytes(), "as a list of numbers");
+        check(
+            format!("b'{twice}'").as_bytes(),
+            "is base64 of the ciphertext as Python prints bytes: b'...' and in base64",
+        );
+        let text: String = good.iter().map(|byte| char::from(*byte)).collect();
+        check(text.as_bytes(), "as UTF-8 text of its bytes (each byte above 7F became two)");
+        let wide: Vec<u8> = good.iter().flat_map(|byte| [*byte, 0]).collect();
+        check(&wide, "in UTF-16LE");
+        let reversed: Vec<u8> = good.iter().rev().copied().collect();
+        check(
+            encode(&reversed).as_bytes(),
+            "is base64 twice: it decodes to base64 again and has its bytes in reverse order",
+        );
+    }
+
+    #[test]
+    fn another_key_and_the_other_half_are_named() {
+        let server = encrypted(RING.server());
+        check(&server, "was encrypted with another known key: the server's key");
+        let mitra = RING.made_for("mitra").unwrap();
+        check(&encrypted(&mitra), "was encrypted with another known key: the key of mitra");
+        let oaep = public(&mitra).encrypt(&mut rand::rng(), Oaep::<Sha1>::new(), b"demo-user").unwrap();
+        check(&oaep, "OAEP (SHA-1) instead of PKCS#1 v1.5 and was encrypted with another known key");
+        let reversed: Vec<u8> = server.iter().rev().copied().collect();
+        check(
+            &reversed,
+            "in reverse order (little-endian, as Windows CryptoAPI and .NET's BigInteger give them) and was encrypted with another",
+        );
+        let signature = OURS.rsa.sign(Pkcs1v15Sign::new::<Sha256>(), &Sha256::digest(b"demo-user")).unwrap();
+        check(&signature, "is a signature, not a ciphertext: it was made with the private key");
+        let by_hand = [&[0, 1][..], &[0xFF; 116], &[0], b"demo-user"].concat();
+        check(&block_of(&by_hand, KeyHalf::Private), "was made with the private key");
+        let larger = KeyRing::new(PrivateKey::generate("the server's key", 2048).unwrap(), None);
+        let bytes = encrypted(larger.server());
+        let error = OURS.open(&bytes).unwrap_err();
+        let failure = diagnose(&encode(&bytes), &bytes, error, &OURS, &larger, &Operations(Cell::new(99)));
+        assert_eq!(failure.reason, "was encrypted with another known key: the server's key");
+    }
+
+    #[test]
+    fn a_ciphertext_of_a_ciphertext_is_named() {
+        let inner = encode(&encrypted(&OURS));
+        let blocks =
+            inner.as_bytes().chunks(100).map(|piece| super::super::encrypt(&public(&OURS), piece).unwrap());
+        check(
+            &blocks.collect::<Vec<_>>().concat(),
+            "is 2 ciphertexts (blocks of 128 bytes), one behind the other and was encrypted twice",
+        );
+    }
+
+    #[test]
+    fn what_does_not_open_is_named_by_its_bytes() {
+        let foreign = PrivateKey::generate("foreign", 1024).unwrap();
+        let tried = "(every OAEP, no padding and other byte orders were tried, and 2 other known keys)";
+        check(&encrypted(&foreign), tried);
+        check(&[0xFF; 128], "as a number it is not below this key's modulus");
+        check(
+            b"somebody",
+            "wrong length for the key: 8 bytes, but a key of 1024 bits produces 128; what was sent is readable text in base64",
+        );
+        check(
+            &[0xFB; 256],
+            "(256 is the length for a key of 2048 bits; it is 2 blocks for this key, but they do not open)",
+        );
+        check(&[0xFB; 100], "100 bytes, but a key of 1024 bits produces 128 (something cut it");
+        check(&[&b"Salted__"[..], &[0xFB; 24]].concat(), "password-based AES encryption");
+        check(OURS_DER.as_slice(), "a public key or a certificate");
+        check(b"\x30\x82\x01\x00\x06\x09\x2A\x86\x48\x86\xF7\x0D\x01\x07\x03", "a CMS (PKCS#7) message");
+        check(b"\xFF\xD8\xFF\xE0\0\x10JFIF\0", "a picture");
+        check(b"\x1F\x8B\x08\0\0\0\0\0\xFF", "compressed data");
+        check("\u{FFFD}a\u{FFFD}b\u{1}".as_bytes(), "read as UTF-8 text and so are lost (EF BF BD");
+        let ascii: Vec<u8> =
+            encrypted(&OURS).iter().map(|byte| if *byte > 0x7F { b'?' } else { *byte }).collect();
+        check(&[&ascii[..], &[1]].concat(), "turned into ASCII text and so are lost");
+        let seven: Vec<u8> = (0..128).map(|byte| byte & 0x7F).collect();
+        check(&seven, "bytes without their top bits");
+        check(&[0; 128], "one byte again and again");
+        check(
+            &"ab".encode_utf16().cycle().take(9).flat_map(u16::to_le_bytes).collect::<Vec<_>>(),
+            "text in UTF-16: it was not encrypted",
+        );
+        check_text("null", "is not base64 but the word that a language prints for no value");
+        check_text("48656c6c6f20776f726c6421", "is not base64 but hexadecimal digits");
+    }
+
+    static OURS_DER: LazyLock<Vec<u8>> = LazyLock::new(|| {
+        let pem: String = OURS.public_pem().lines().filter(|line| !line.starts_with('-')).collect();
+        encoding::decode(&pem, Base64Mode::Strict).unwrap().bytes
+    });
+
+    #[test]
+    fn beyond_the_budget_the_reason_is_not_examined() {
+        let good = encrypted(&OURS);
+        let reversed: Vec<u8> = good.iter().rev().copied().collect();
+        let reason = |operations, bytes: &[u8]| {
+            diagnosed_text(&encode(bytes), &Operations(Cell::new(operations))).reason
+        };
+        // As is, then reversed.
+        assert!(reason(2, &reversed).contains("reverse order"));
+        for operations in [0, 1] {
+            let reason = reason(operations, &reversed);
+            assert!(
+                reason.ends_with(
+                    "why was not examined, because too many ciphertexts were wrong at once (limits.diagnosis)"
+                ),
+                "{reason}"
+            );
+        }
+        assert!(reason(0, &good[1..]).starts_with("has the wrong length for the key; why was not examined"));
+        // What costs no operation is said all the same.
+        let budget = Operations(Cell::new(0));
+        assert!(!diagnosed_text(&encode(b"somebody"), &budget).reason.contains("not examined"));
+    }
+
+    #[test]
+    fn a_diagnosis_has_few_operations_whatever_is_sent() {
+        let foreign = PrivateKey::generate("foreign", 1024).unwrap();
+        let mut bytes = encrypted(&foreign);
+        for extra in [0, 1, 40, 128, 900] {
+            bytes.resize(128 + extra, 0xFB);
+            let budget = Operations(Cell::new(1000));
+            let _ = diagnosed_text(&encode(&bytes), &budget);
+            let spent = 1000 - budget.0.get();
+            assert!(spent <= 15, "{spent} operations for {extra} more bytes");
+        }
     }
 }

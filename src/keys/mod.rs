@@ -3,12 +3,18 @@
 //! Use throw-away keys only: the simulator reports exactly why a ciphertext cannot be decrypted (a padding oracle), which a
 //! service that protects anything must never do.
 
+mod arrangement;
 mod diagnose;
+mod failure;
+mod forms;
 mod open;
+mod padding;
 mod ring;
 mod store;
+mod unopened;
 
-pub use diagnose::{DecryptFailure, diagnose};
+pub use diagnose::{Budget, diagnose};
+pub use failure::DecryptFailure;
 pub use open::{DecryptError, Decryptor};
 pub use ring::KeyRing;
 pub use store::{KeyError, KeyOrigin, OpenedKey, read, read_or_generate};

@@ -28,6 +28,7 @@ mod nik_commands;
 mod openapi;
 mod openssl;
 mod quotas;
+mod reasons;
 mod release;
 mod remembered;
 mod request_streams;
