@@ -4,6 +4,7 @@ pub mod cpu_time;
 pub mod duration;
 pub mod from_text;
 pub mod hash;
+pub mod hash_functions;
 pub mod json;
 pub mod json_schema;
 pub mod network;

@@ -11,9 +11,11 @@ mod open;
 mod padding;
 mod ring;
 mod store;
+#[cfg(test)]
+mod tests;
 mod unopened;
 
-pub use diagnose::{Budget, diagnose};
+pub use diagnose::{Budget, Unlimited, diagnose};
 pub use failure::DecryptFailure;
 pub use open::{DecryptError, Decryptor};
 pub use ring::KeyRing;

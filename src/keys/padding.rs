@@ -3,11 +3,8 @@
 
 use std::borrow::Cow;
 
-use md5::Md5;
-use sha1::Sha1;
-use sha2::{Digest, Sha224, Sha256, Sha384, Sha512, Sha512_224, Sha512_256};
-
 use super::open::message;
+use crate::base::hash_functions::{HASH_FUNCTIONS, HashFunction};
 
 /// What was found in a block: how it is padded, if not with PKCS#1 v1.5, and the message.
 #[derive(Debug, PartialEq, Eq)]
@@ -16,28 +13,6 @@ pub(super) struct Unpadded {
     pub words: Option<Cow<'static, str>>,
     pub message: Vec<u8>,
 }
-
-/// A hash function: its name, and the digest of a text and its continuation.
-struct HashFunction {
-    name: &'static str,
-    digest: fn(&[u8], &[u8]) -> Vec<u8>,
-}
-
-fn digest<D: Digest>(text: &[u8], continued: &[u8]) -> Vec<u8> {
-    D::new().chain_update(text).chain_update(continued).finalize().to_vec()
-}
-
-/// Those that libraries offer for OAEP, the usual ones first.
-static HASH_FUNCTIONS: [HashFunction; 8] = [
-    HashFunction { name: "SHA-1", digest: digest::<Sha1> },
-    HashFunction { name: "SHA-256", digest: digest::<Sha256> },
-    HashFunction { name: "SHA-512", digest: digest::<Sha512> },
-    HashFunction { name: "SHA-384", digest: digest::<Sha384> },
-    HashFunction { name: "SHA-224", digest: digest::<Sha224> },
-    HashFunction { name: "MD5", digest: digest::<Md5> },
-    HashFunction { name: "SHA-512/256", digest: digest::<Sha512_256> },
-    HashFunction { name: "SHA-512/224", digest: digest::<Sha512_224> },
-];
 
 /// Zero bytes in a row that are no accident: one block in 2^64 has them.
 const NO_ACCIDENT: usize = 8;

@@ -93,20 +93,11 @@ fn sent_unencrypted(like: &Likeness) -> Credential {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::keys::Unlimited;
     use std::sync::LazyLock;
 
     static RING: LazyLock<KeyRing> =
         LazyLock::new(|| KeyRing::new(PrivateKey::generate("the server's key", 1024).unwrap(), None));
-
-    struct Unlimited;
-
-    impl Budget for Unlimited {
-        fn is_left(&self) -> bool {
-            true
-        }
-
-        fn charge(&self, _: std::time::Duration) {}
-    }
 
     fn encrypt_text(plain: &[u8]) -> String {
         let public = crate::keys::read_public_pem(RING.server().public_pem()).unwrap();

@@ -1,10 +1,7 @@
 //! A text that is not the account's value, but was made of it: in UTF-16, with a line break, hashed, cut. Says so without the value, which
 //! people would otherwise compare with a text that looks the same.
 
-use md5::Md5;
-use sha1::Sha1;
-use sha2::{Digest, Sha224, Sha256, Sha384, Sha512};
-
+use crate::base::hash_functions::HASH_FUNCTIONS;
 use crate::protocol::dress::{ALPHABETS, Bounds, Dress, ENCODINGS, Found, PLAIN_FORMS, WRAPPERS, undress};
 
 /// How a text is like the account's value.
@@ -44,7 +41,7 @@ pub fn likeness(text: &[u8], expected: &str, sibling: &str) -> Option<Likeness> 
     let distance = |found: &Found<Relation>| found.dresses.len() + found.what.distance;
     let least = found.iter().map(distance).min()?;
     found.retain(|found| distance(found) == least);
-    let mut words: Vec<_> = found.iter().map(|found| described(found)).collect();
+    let mut words: Vec<_> = found.iter().map(described).collect();
     words.dedup();
     let mut hints: Vec<_> = found.iter().map(hint).collect();
     hints.dedup();
@@ -169,22 +166,12 @@ fn is_joined(text: &str, expected: &str, sibling: &str) -> bool {
 
 /// The name of the hash of `expected` that the bytes are, also of the value with a line break (`echo value | sha256sum`).
 fn hash_of(bytes: &[u8], expected: &str) -> Option<String> {
-    fn digest<D: Digest>(text: &[u8], end: &[u8]) -> Vec<u8> {
-        D::new().chain_update(text).chain_update(end).finalize().to_vec()
-    }
-    let (name, function): (_, fn(&[u8], &[u8]) -> Vec<u8>) = match bytes.len() {
-        16 => ("MD5", digest::<Md5>),
-        20 => ("SHA-1", digest::<Sha1>),
-        28 => ("SHA-224", digest::<Sha224>),
-        32 => ("SHA-256", digest::<Sha256>),
-        48 => ("SHA-384", digest::<Sha384>),
-        64 => ("SHA-512", digest::<Sha512>),
-        _ => return None,
-    };
-    let end =
-        ["", "\n", "\r\n"].into_iter().find(|end| function(expected.as_bytes(), end.as_bytes()) == bytes)?;
-    let with = if end.is_empty() { "" } else { " and a line break" };
-    Some(format!("the {name} hash of {THE_VALUE}{with}"))
+    let fitting = HASH_FUNCTIONS.iter().filter(|function| function.size == bytes.len());
+    let ends = [("", ""), ("\n", " and a line break"), ("\r\n", " and a line break")];
+    fitting.flat_map(|function| ends.map(|end| (function, end))).find_map(|(function, (end, words))| {
+        ((function.digest)(expected.as_bytes(), end.as_bytes()) == bytes)
+            .then(|| format!("the {} hash of {THE_VALUE}{words}", function.name))
+    })
 }
 
 #[cfg(test)]
@@ -280,15 +267,17 @@ mod tests {
 
     #[test]
     fn hashes_of_the_value_are_named() {
-        let text = USER.as_bytes();
-        check(hex(&Md5::digest(text)), "the MD5 hash of the account's value as hexadecimal digits");
-        check(Md5::digest(text), "the MD5 hash of the account's value");
-        check(encode(&Sha1::digest(text)), "the SHA-1 hash of the account's value in base64");
-        check(hex(&Sha224::digest(text)), "SHA-224 hash");
-        check(hex(&Sha256::digest(text)).to_uppercase(), "the SHA-256 hash of the account's value");
-        check(hex(&Sha384::digest(text)), "SHA-384 hash");
-        check(hex(&Sha512::digest(text)), "SHA-512 hash");
-        check(hex(&Md5::digest(format!("{USER}\n"))), "the MD5 hash of the account's value and a line break");
+        for function in &HASH_FUNCTIONS {
+            let words = format!("the {} hash of the account's value", function.name);
+            for end in ["", "\n", "\r\n"] {
+                let digest = (function.digest)(USER.as_bytes(), end.as_bytes());
+                let words = words.clone() + if end.is_empty() { "" } else { " and a line break" };
+                check(&digest, &words);
+                check(hex(&digest), &format!("{words} as hexadecimal digits"));
+                check(hex(&digest).to_uppercase(), &format!("{words} as hexadecimal digits"));
+                check(encode(&digest), &format!("{words} in base64"));
+            }
+        }
     }
 
     #[test]
@@ -307,7 +296,7 @@ mod tests {
             (encode(USER.as_bytes()), true),
             (encode(format!("{USER}\n").as_bytes()), true),
             (hex(USER.as_bytes()), false),
-            (encode(&Sha256::digest(USER)), false),
+            (encode(&(HASH_FUNCTIONS[1].digest)(USER.as_bytes(), b"")), false),
             (format!("\"{USER}\""), false),
         ] {
             assert_eq!(unencrypted(&text, USER).map(|like| like.is_plain), Some(is_plain), "{text}");
