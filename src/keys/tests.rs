@@ -258,7 +258,7 @@ fn beyond_the_budget_the_reason_is_not_examined() {
         let reason = reason(operations, &reversed);
         assert!(
             reason.ends_with(
-                "why was not examined, because too many ciphertexts were wrong at once (limits.diagnosis)"
+                "why was not examined: the processor time for reasons is used up (limits.diagnosis)"
             ),
             "{reason}"
         );

@@ -57,7 +57,7 @@ pub(super) fn not_examined(failure: DecryptFailure) -> DecryptFailure {
     let first = failure.reason.split([':', '(', ';']).next().unwrap_or_default().trim_end();
     DecryptFailure {
         reason: format!(
-            "{first}; why was not examined, because too many ciphertexts were wrong at once (limits.diagnosis)"
+            "{first}; why was not examined: the processor time for reasons is used up (limits.diagnosis)"
         ),
         hint: "send it again in a second, without the others, or give it to the command explain; limits.diagnosis in simulator.toml is the processor time of each second that may be spent on reasons".to_owned(),
     }

@@ -452,4 +452,17 @@ mod tests {
             assert!(decode(bad, Base64Mode::Mime).is_err(), "{bad:?}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_has_a_reason_that_does_not_quote_it(text in "[ -~\u{A0}-\u{FFFF}]{0,60}", start in 0..8usize, end in 0..8usize) {
+            let around = ["", "b'", "{{", "data:,", "&#x", "%4", "-----BEGIN X-----", "[1,"];
+            let text = format!("{}{text}{}", around[start], around[end]);
+            if let Err(fault) = decode(&text, Base64Mode::Strict) {
+                let quoted: String = text.chars().filter(|c| c.is_alphanumeric()).collect();
+                proptest::prop_assert!(quoted.chars().count() < 12 || !fault.to_string().contains(&quoted));
+            }
+            let _ = mistaken(&text);
+        }
+    }
 }

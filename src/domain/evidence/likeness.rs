@@ -305,4 +305,16 @@ mod tests {
             assert_eq!(unencrypted(text, USER), None, "{text}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_are_judged_without_showing_the_value(text in proptest::collection::vec(0..=255u8, 0..80), at in 0..80usize) {
+            let at = at.min(text.len());
+            let around = [&text[..at], USER.as_bytes(), &text[at..]].concat();
+            for text in [text, around] {
+                let words = likeness(&text, USER, PASSWORD).map(|like| format!("{like:?}")).unwrap_or_default();
+                proptest::prop_assert!(!words.contains("dukcapil") && !words.contains("Rahasia"), "{}", words);
+            }
+        }
+    }
 }
