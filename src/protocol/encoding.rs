@@ -124,8 +124,7 @@ fn glued(text: &str) -> Option<Base64Fault> {
     let mut texts = Vec::new();
     let mut rest = text.trim_matches(between);
     while !rest.is_empty() {
-        let body = rest.find('=').or_else(|| rest.find(between)).unwrap_or(rest.len());
-        let body = body.min(rest.find(between).unwrap_or(body));
+        let body = rest.find(|c| c == '=' || between(c)).unwrap_or(rest.len());
         let padding = rest[body..].bytes().take_while(|byte| *byte == b'=').count();
         let (one, behind) = rest.split_at(body + padding);
         if one.is_empty() || STANDARD.decode(one).is_err() {
@@ -426,6 +425,7 @@ mod tests {
         );
         check("AA==,AAA=", "but 2, one behind the other");
         check("AA==\nAA==\nAA==", "but 3, one behind the other");
+        check(&("AA==".repeat(500_000) + "!"), "'!' at character 2000001");
         check("AA==A", "it goes on behind the = at its end, at character 5");
         check("AA!A", "is not base64: '!' at character 3");
         check("AAé-", "is not base64: 'é' (U+00E9) at character 3");
