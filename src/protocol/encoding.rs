@@ -97,7 +97,8 @@ fn diagnose(text: &str) -> Base64Fault {
 
 /// The text is base64 under some dress.
 fn dressed(text: &str) -> Option<Base64Fault> {
-    let bounds = Bounds { depth: 4, texts: if text.len() > LONG_TEXT { 8 } else { 48 } };
+    let bounds =
+        if text.len() > LONG_TEXT { Bounds { depth: 2, texts: 4 } } else { Bounds { depth: 4, texts: 48 } };
     let is_base64 = |text: &[u8]| (!text.is_empty() && STANDARD.decode(text).is_ok()).then_some(());
     let found = undress(text.as_bytes(), &[WRAPPERS, ALPHABETS], bounds, is_base64);
     let least = found.first()?.dresses.len();
