@@ -55,6 +55,7 @@ const STAGES: [Work; 9] = [
             MODE,
             inputs.ring.server(),
             &inputs.ring,
+            &keys::Unlimited,
         ));
     }),
     ("known-ciphertext", "cached ciphertext", |inputs| {

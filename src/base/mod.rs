@@ -1,8 +1,10 @@
 //! Small utilities that several layers share. Nothing here depends on the endpoint.
 
+pub mod cpu_time;
 pub mod duration;
 pub mod from_text;
 pub mod hash;
+pub mod hash_functions;
 pub mod json;
 pub mod json_schema;
 pub mod media_type;

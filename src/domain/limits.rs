@@ -1,8 +1,11 @@
 //! `[limits]` of `simulator.toml`: resource limits for requests, connections, customers and caches.
 
+use std::time::Duration;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::base::duration::DurationText;
 use crate::base::size::Size;
 
 /// Resource limits.
@@ -25,6 +28,9 @@ pub struct Limits {
     pub remembered_ciphertexts: usize,
     /// Max cached photos; a cache hit saves hashing. 0 disables the cache.
     pub remembered_photos: usize,
+    /// Processor time of each second that may be spent on finding out why ciphertexts do not open; beyond it, a reason is "not examined".
+    /// No code of an answer depends on it. 0: never.
+    pub diagnosis: DurationText,
 }
 
 impl Limits {
@@ -38,6 +44,7 @@ impl Limits {
         customers: usize::MAX,
         remembered_ciphertexts: 0,
         remembered_photos: 0,
+        diagnosis: DurationText(Duration::MAX),
     };
 }
 
@@ -54,6 +61,7 @@ impl Default for Limits {
             customers: 10_000,
             remembered_ciphertexts: 10_000,
             remembered_photos: 4096,
+            diagnosis: DurationText(Duration::from_millis(500)),
         }
     }
 }

@@ -1,200 +1,197 @@
-//! Diagnoses why a ciphertext cannot be decrypted: distinguishes the mistakes that integrators make.
+//! Diagnoses why a ciphertext cannot be decrypted: undoes what tools are known to do to it, one thing after the other, and names what made
+//! it open. Only when nothing did, the key is blamed.
 //!
-//! A diagnosis costs extra private-key operations: up to 32 other keys are tried, and four kinds of OAEP. They are spent on rejected
-//! ciphertexts only, so valid requests are not slower.
+//! A diagnosis costs private-key operations: about ten, and one or two for each other key. They are spent on rejected ciphertexts only, and
+//! as far as the [`Budget`] allows. Nothing but the reason depends on it.
 
-use std::fmt;
+use std::borrow::Cow;
+use std::cell::Cell;
+use std::sync::Arc;
+use std::time::Duration;
 
-use rsa::Oaep;
-use sha1::Sha1;
-use sha2::{Sha256, Sha512};
-
-use super::{DecryptError, KeyRing, PrivateKey};
+use super::arrangement::{Arrangement, arrangements};
+use super::failure::{DecryptFailure, WITH_THIS_KEY};
+use super::forms::{Form, forms};
+use super::open::{KeyHalf, block};
+use super::padding::{Unpadded, is_plausible, judge, signature};
+use super::{DecryptError, KeyRing, PrivateKey, unopened};
+use crate::base::cpu_time;
 use crate::protocol::encoding::{self, Base64Mode};
 
-/// The diagnosis of a rejected ciphertext, for a person. Never contains what was sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum DecryptFailure {
-    /// Not as long as the key; `other_size` names the common key size that this length belongs to.
-    Length { actual: usize, expected: usize, bits: usize, other_size: Option<String> },
-    /// Base64 of base64.
-    DoubleBase64,
-    /// Base64 of hexadecimal digits.
-    Hexadecimal,
-    /// Encrypted with another key of this simulator.
-    OtherKey { owner: String },
-    /// Padded with OAEP instead of PKCS#1 v1.5.
-    Oaep { hash: &'static str },
-    /// As a number not below the modulus: encrypted with another, unknown key.
-    Range,
-    /// Bad padding, and no known key or padding scheme decrypts it.
-    Padding,
+/// Processor time that diagnoses may use.
+pub trait Budget {
+    /// Whether another private-key operation may be made.
+    fn is_left(&self) -> bool;
+
+    /// Charges the processor time that an operation took.
+    fn charge(&self, spent: Duration);
+}
+
+/// A budget without an end, where the time does not matter.
+#[derive(Debug)]
+pub struct Unlimited;
+
+impl Budget for Unlimited {
+    fn is_left(&self) -> bool {
+        true
+    }
+
+    fn charge(&self, _: Duration) {}
 }
 
 /// Max number of other keys tried for one ciphertext: each try costs a private-key operation.
 const MAX_OTHER_KEYS: usize = 32;
 
-/// Determines why `key` rejected `ciphertext`.
+/// Number of other keys that are tried with every padding, not only with PKCS#1 v1.5.
+const THOROUGHLY_TRIED_KEYS: usize = 4;
+
+/// Max number of blocks that are opened to find a ciphertext in what they hold.
+const MAX_BLOCKS: usize = 8;
+
+const WITH_PKCS1: &str =
+    "use PKCS#1 v1.5: OPENSSL_PKCS1_PADDING, RSA/ECB/PKCS1Padding, padding.PKCS1v15(), RSAES-PKCS1-V1_5";
+
+const WITH_THE_PUBLIC_HALF: &str =
+    "encrypt with the public key (openssl_public_encrypt), not with the private one, and do not sign";
+
+/// Determines why `key` rejected `ciphertext` with `error`; `text` is its base64 as sent.
 #[must_use]
-pub fn diagnose(ciphertext: &[u8], error: DecryptError, key: &PrivateKey, ring: &KeyRing) -> DecryptFailure {
-    if let Some(owner) = find_other_key(ciphertext, key, ring) {
-        return DecryptFailure::OtherKey { owner };
+pub fn diagnose(
+    text: &str,
+    ciphertext: &[u8],
+    error: DecryptError,
+    key: &PrivateKey,
+    ring: &KeyRing,
+    budget: &dyn Budget,
+) -> DecryptFailure {
+    let search = Search { key, ring, budget, is_exhausted: Cell::new(false), other_keys: Cell::new(0) };
+    let forms = forms(text, ciphertext, key.size());
+    if let Some(found) = search.run(&forms) {
+        return found;
     }
-    match error {
-        DecryptError::Length => diagnose_length(ciphertext, key),
-        DecryptError::Range => DecryptFailure::Range,
-        DecryptError::Padding => {
-            oaep_hash(ciphertext, key).map_or(DecryptFailure::Padding, |hash| DecryptFailure::Oaep { hash })
+    let failure = unopened::describe(text, ciphertext, error, key, search.other_keys.get());
+    if search.is_exhausted.get() { unopened::not_examined(failure) } else { failure }
+}
+
+/// One search for what makes a ciphertext open.
+struct Search<'a> {
+    key: &'a PrivateKey,
+    ring: &'a KeyRing,
+    budget: &'a dyn Budget,
+    is_exhausted: Cell<bool>,
+    /// Number of other keys that were tried.
+    other_keys: Cell<usize>,
+}
+
+impl Search<'_> {
+    fn run(&self, forms: &[Form]) -> Option<DecryptFailure> {
+        forms
+            .iter()
+            .find_map(|form| self.with_own_key(form))
+            .or_else(|| forms.iter().find_map(|form| self.with_the_other_half(form)))
+            .or_else(|| forms.iter().find_map(|form| self.with_other_keys(form)))
+    }
+
+    /// Runs what costs a private-key operation, and charges it; `None` when the budget is used up.
+    fn charged<T>(&self, work: impl FnOnce() -> Option<T>) -> Option<T> {
+        if !self.budget.is_left() {
+            self.is_exhausted.set(true);
+            return None;
+        }
+        let started = cpu_time::of_this_thread();
+        let result = work();
+        self.budget.charge(cpu_time::of_this_thread().saturating_sub(started));
+        result
+    }
+
+    /// Opens bytes with every padding.
+    fn open_thoroughly(&self, key: &PrivateKey, bytes: &[u8]) -> Option<Unpadded> {
+        self.charged(|| judge(&block(bytes, KeyHalf::Private, &key.rsa).ok()?))
+    }
+
+    /// Opens bytes padded with PKCS#1 v1.5: several times faster.
+    fn open_quickly(&self, key: &PrivateKey, bytes: &[u8]) -> Option<Unpadded> {
+        let message = self.charged(|| key.open(bytes).ok())?;
+        is_plausible(&message).then_some(Unpadded { words: None, message })
+    }
+
+    fn open_arranged(&self, key: &PrivateKey, arranged: &Arrangement) -> Option<Unpadded> {
+        if arranged.is_common {
+            self.open_thoroughly(key, &arranged.bytes)
+        } else {
+            self.open_quickly(key, &arranged.bytes)
         }
     }
-}
 
-fn find_other_key(ciphertext: &[u8], key: &PrivateKey, ring: &KeyRing) -> Option<String> {
-    ring.others(key)
-        .into_iter()
-        .filter(|other| other.size() == ciphertext.len())
-        .take(MAX_OTHER_KEYS)
-        .find(|other| other.open(ciphertext).is_ok())
-        .map(|other| other.name().to_owned())
-}
+    fn with_own_key(&self, form: &Form) -> Option<DecryptFailure> {
+        arrangements(&form.bytes, self.key.size()).into_iter().find_map(|arranged| {
+            let opened = self.open_arranged(self.key, &arranged)?;
+            let mut parts = form.parts();
+            parts.extend(arranged.words.clone().map(|words| (words, arranged.hint)));
+            parts.extend(opened.words.map(|words| (words, WITH_PKCS1)));
+            parts.extend(self.nested(&form.bytes));
+            Some(DecryptFailure::of(parts))
+        })
+    }
 
-fn diagnose_length(ciphertext: &[u8], key: &PrivateKey) -> DecryptFailure {
-    if let Ok(text) = std::str::from_utf8(ciphertext) {
-        let same_size = |bytes: &[u8]| bytes.len() == key.size();
-        if encoding::decode(text.trim_ascii(), Base64Mode::Mime).is_ok_and(|inner| same_size(&inner.bytes)) {
-            return DecryptFailure::DoubleBase64;
+    /// Blocks whose messages together are a ciphertext again: encrypted twice.
+    fn nested(&self, bytes: &[u8]) -> Option<(Cow<'static, str>, &'static str)> {
+        let size = self.key.size();
+        let blocks = bytes.len() / size;
+        if !bytes.len().is_multiple_of(size) || !(2..=MAX_BLOCKS).contains(&blocks) {
+            return None;
         }
-        if text.len() == 2 * key.size() && text.bytes().all(|b| b.is_ascii_hexdigit()) {
-            return DecryptFailure::Hexadecimal;
-        }
-    }
-    let other_size = matches!(ciphertext.len(), 128 | 256 | 384 | 512 | 1024)
-        .then(|| format!("the length for a key of {} bits", ciphertext.len() * 8));
-    DecryptFailure::Length { actual: ciphertext.len(), expected: key.size(), bits: key.bits(), other_size }
-}
-
-/// Returns the hash of the OAEP padding, if it is one of those that libraries offer by default.
-fn oaep_hash(ciphertext: &[u8], key: &PrivateKey) -> Option<&'static str> {
-    if key.rsa.decrypt(Oaep::<Sha1>::new(), ciphertext).is_ok() {
-        return Some("SHA-1");
-    }
-    if key.rsa.decrypt(Oaep::<Sha256>::new(), ciphertext).is_ok() {
-        return Some("SHA-256");
-    }
-    // Java's "OAEPWithSHA-256AndMGF1Padding" hashes with SHA-256 and masks with SHA-1.
-    if key.rsa.decrypt(Oaep::<Sha256, Sha1>::new_with_mgf_hash(), ciphertext).is_ok() {
-        return Some("SHA-256, MGF1 with SHA-1");
-    }
-    key.rsa.decrypt(Oaep::<Sha512>::new(), ciphertext).is_ok().then_some("SHA-512")
-}
-
-impl fmt::Display for DecryptFailure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            DecryptFailure::Length { actual, expected, bits, other_size } => {
-                write!(
-                    f,
-                    "has the wrong length for the key: {actual} bytes, but a key of {bits} bits produces {expected}"
-                )?;
-                other_size.as_ref().map_or(Ok(()), |size| write!(f, " ({actual} is {size})"))
-            }
-            DecryptFailure::DoubleBase64 => f.write_str("is base64 twice: it decodes to base64 again"),
-            DecryptFailure::Hexadecimal => f.write_str("is base64 of hexadecimal digits"),
-            DecryptFailure::OtherKey { owner } => write!(f, "was encrypted with another known key: {owner}"),
-            DecryptFailure::Oaep { hash } => write!(f, "is padded with OAEP ({hash}) instead of PKCS#1 v1.5"),
-            DecryptFailure::Range => f.write_str(
-                "was encrypted with an unknown key: as a number it is not below this key's modulus",
-            ),
-            DecryptFailure::Padding => {
-                f.write_str("cannot be decrypted: bad padding, so another key or damaged bytes")
-            }
-        }
-    }
-}
-
-impl DecryptFailure {
-    /// What to do about it.
-    #[must_use]
-    pub fn hint(&self) -> &'static str {
-        match self {
-            DecryptFailure::Length { .. } => {
-                "send the complete output of openssl_public_encrypt as base64, and nothing else"
-            }
-            DecryptFailure::DoubleBase64 => "encode the ciphertext with base64 once",
-            DecryptFailure::Hexadecimal => "encode the bytes of the ciphertext, not their hexadecimal digits",
-            DecryptFailure::OtherKey { .. } | DecryptFailure::Range | DecryptFailure::Padding => {
-                "encrypt with this customer's public key: GET /customers/{customer_id}/public.pem on the admin listener"
-            }
-            DecryptFailure::Oaep { .. } => {
-                "use PKCS#1 v1.5: OPENSSL_PKCS1_PADDING, RSA/ECB/PKCS1Padding, padding.PKCS1v15()"
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn key(name: &str, bits: usize) -> PrivateKey {
-        PrivateKey::generate(name, bits).unwrap()
+        let messages: Option<Vec<_>> =
+            bytes.chunks(size).map(|block| self.charged(|| self.key.open(block).ok())).collect();
+        let message = messages?.concat();
+        let decoded = std::str::from_utf8(&message)
+            .ok()
+            .and_then(|text| Some(encoding::decode(text.trim(), Base64Mode::Mime).ok()?.bytes));
+        let inner = decoded.unwrap_or(message);
+        self.open_thoroughly(self.key, &inner)?;
+        Some(("was encrypted twice".into(), "encrypt once"))
     }
 
-    fn public(key: &PrivateKey) -> rsa::PublicKey {
-        rsa::PublicKey::from(&*key.rsa)
+    /// Made with the private half: a signature, or `openssl_private_encrypt`.
+    fn with_the_other_half(&self, form: &Form) -> Option<DecryptFailure> {
+        let mut keys = self.others(form.bytes.len());
+        keys.truncate(THOROUGHLY_TRIED_KEYS);
+        let owned = keys.iter().map(Arc::as_ref);
+        std::iter::once(self.key).chain(owned).filter(|key| key.size() == form.bytes.len()).find_map(|key| {
+            let opened =
+                self.charged(|| signature(&block(&form.bytes, KeyHalf::Public, &key.rsa).ok()?))?;
+            // DigestInfo (RFC 8017, 9.2): a DER sequence of the hash function and its digest.
+            let is_signature = matches!(opened.message[..], [0x30, length, 0x30, ..] if usize::from(length) + 2 == opened.message.len());
+            let what = if is_signature { "is a signature, not a ciphertext: it was" } else { "was" };
+            let whose = if std::ptr::eq(key, self.key) { String::new() } else { format!(" of another known key: {}", key.name()) };
+            let mut parts = form.parts();
+            parts.push((format!("{what} made with the private key{whose}").into(), WITH_THE_PUBLIC_HALF));
+            Some(DecryptFailure::of(parts))
+        })
     }
 
-    #[track_caller]
-    fn check(ciphertext: &[u8], key: &PrivateKey, ring: &KeyRing, expected: &DecryptFailure) {
-        let error = key.open(ciphertext).unwrap_err();
-        let failure = diagnose(ciphertext, error, key, ring);
-        assert_eq!(&failure, expected);
-        assert!(!failure.hint().is_empty() && !failure.to_string().is_empty());
+    fn with_other_keys(&self, form: &Form) -> Option<DecryptFailure> {
+        let keys = self.others(form.bytes.len());
+        self.other_keys.set(self.other_keys.get().max(keys.len()));
+        keys.iter().enumerate().find_map(|(index, key)| {
+            // As is, and reversed.
+            arrangements(&form.bytes, key.size()).into_iter().take(2).find_map(|arranged| {
+                let opened = if index < THOROUGHLY_TRIED_KEYS {
+                    self.open_arranged(key, &arranged)?
+                } else {
+                    self.open_quickly(key, &arranged.bytes)?
+                };
+                let owner = format!("was encrypted with another known key: {}", key.name());
+                let mut parts = form.parts();
+                parts.extend(arranged.words.map(|words| (words, arranged.hint)));
+                parts.extend(opened.words.map(|words| (words, WITH_PKCS1)));
+                parts.push((owner.into(), WITH_THIS_KEY));
+                Some(DecryptFailure::of(parts))
+            })
+        })
     }
 
-    #[test]
-    fn every_mistake_is_distinguished() {
-        let ours = key("bank.pem", 1024);
-        let ring = KeyRing::new(key("the server's key", 1024), None);
-        let foreign = key("foreign", 1024);
-        let mut rng = rand::rng();
-
-        let of_server = super::super::encrypt(&public(ring.server()), b"demo-user").unwrap();
-        check(&of_server, &ours, &ring, &DecryptFailure::OtherKey { owner: "the server's key".into() });
-        let oaep = public(&ours).encrypt(&mut rng, Oaep::<Sha1>::new(), b"x").unwrap();
-        check(&oaep, &ours, &ring, &DecryptFailure::Oaep { hash: "SHA-1" });
-        let oaep = public(&ours).encrypt(&mut rng, Oaep::<Sha256>::new(), b"x").unwrap();
-        check(&oaep, &ours, &ring, &DecryptFailure::Oaep { hash: "SHA-256" });
-        let oaep = public(&ours).encrypt(&mut rng, Oaep::<Sha256, Sha1>::new_with_mgf_hash(), b"x").unwrap();
-        check(&oaep, &ours, &ring, &DecryptFailure::Oaep { hash: "SHA-256, MGF1 with SHA-1" });
-
-        let good = super::super::encrypt(&public(&ours), b"x").unwrap();
-        check(encoding::encode(&good).as_bytes(), &ours, &ring, &DecryptFailure::DoubleBase64);
-        let hex: String = good.iter().map(|b| format!("{b:02x}")).collect();
-        check(hex.as_bytes(), &ours, &ring, &DecryptFailure::Hexadecimal);
-        let short = DecryptFailure::Length { actual: 9, expected: 128, bits: 1024, other_size: None };
-        check(b"demo-user", &ours, &ring, &short);
-        let long = DecryptFailure::Length {
-            actual: 256,
-            expected: 128,
-            bits: 1024,
-            other_size: Some("the length for a key of 2048 bits".into()),
-        };
-        check(&[1; 256], &ours, &ring, &long);
-        check(&[0xFF; 128], &ours, &ring, &DecryptFailure::Range);
-
-        let unknown = super::super::encrypt(&public(&foreign), b"x").unwrap();
-        let error = ours.open(&unknown).unwrap_err();
-        let expected =
-            if error == DecryptError::Range { DecryptFailure::Range } else { DecryptFailure::Padding };
-        check(&unknown, &ours, &ring, &expected);
-    }
-
-    #[test]
-    fn a_ciphertext_of_another_size_is_traced_to_its_key() {
-        let ours = key("bank.pem", 1024);
-        let ring = KeyRing::new(key("the server's key", 2048), None);
-        let ciphertext = super::super::encrypt(&public(ring.server()), b"demo-user").unwrap();
-        check(&ciphertext, &ours, &ring, &DecryptFailure::OtherKey { owner: "the server's key".into() });
+    fn others(&self, size: usize) -> Vec<Arc<PrivateKey>> {
+        self.ring.others(self.key, size, MAX_OTHER_KEYS)
     }
 }

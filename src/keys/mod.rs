@@ -3,13 +3,21 @@
 //! Use throw-away keys only: the simulator reports exactly why a ciphertext cannot be decrypted (a padding oracle), which a
 //! service that protects anything must never do.
 
+mod arrangement;
 mod diagnose;
+mod failure;
 mod file;
+mod forms;
 mod open;
+mod padding;
 mod ring;
 mod store;
+#[cfg(test)]
+mod tests;
+mod unopened;
 
-pub use diagnose::{DecryptFailure, diagnose};
+pub use diagnose::{Budget, Unlimited, diagnose};
+pub use failure::DecryptFailure;
 pub use file::{PublicKeyFile, read_public, read_public_file};
 pub use open::{DecryptError, Decryptor};
 pub use ring::KeyRing;

@@ -52,6 +52,29 @@ fn number(ciphertext: &[u8], key: &rsa::PrivateKey) -> Result<BoxedUint, Decrypt
     if number < *key.n().as_ref() { Ok(number) } else { Err(DecryptError::Range) }
 }
 
+/// Half of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum KeyHalf {
+    Private,
+    Public,
+}
+
+/// Applies one half of the key to a ciphertext, and returns the block as long as the key, whatever its padding. Not blinded: for
+/// diagnosis only, which reports what it found anyway.
+pub(super) fn block(
+    ciphertext: &[u8],
+    half: KeyHalf,
+    key: &rsa::PrivateKey,
+) -> Result<Vec<u8>, DecryptError> {
+    let number = number(ciphertext, key)?;
+    let block = match half {
+        KeyHalf::Private => hazmat::rsa_decrypt(None::<&mut rand::rngs::ThreadRng>, key, &number),
+        KeyHalf::Public => hazmat::rsa_encrypt(key, &number),
+    };
+    let block = block.map_err(|_| DecryptError::Range)?.to_be_bytes();
+    Ok(block[block.len().saturating_sub(key.size())..].to_vec())
+}
+
 /// The `rsa` crate's private-key operation with our own padding check.
 #[derive(Debug)]
 struct Portable(Arc<rsa::PrivateKey>);
@@ -68,7 +91,7 @@ impl Decryptor for Portable {
 }
 
 /// Returns the message after 00 02 PS 00 (RFC 8017, 7.2.2), if the padding is valid.
-fn message(encoded: &[u8]) -> Option<&[u8]> {
+pub(super) fn message(encoded: &[u8]) -> Option<&[u8]> {
     let padded = encoded.strip_prefix(&[0, 2])?;
     let end = memchr::memchr(0, padded)?;
     (end >= PKCS1_OVERHEAD - 3).then(|| &padded[end + 1..])

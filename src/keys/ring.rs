@@ -24,20 +24,24 @@ struct OtherKeys {
     named: BTreeMap<String, (Vec<u8>, Arc<PrivateKey>)>,
     /// Generated for customers created over the admin API, by customer id.
     generated: BTreeMap<String, Arc<PrivateKey>>,
+    /// All of them, the newest last.
+    by_age: Vec<Arc<PrivateKey>>,
 }
 
 // A derived Debug would print the files.
 impl fmt::Debug for KeyRing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let others = self.others.lock();
-        let keys: Vec<_> = std::iter::once(&self.server).chain(others.all()).collect();
+        let keys: Vec<_> = std::iter::once(&self.server).chain(&others.by_age).collect();
         f.debug_struct("KeyRing").field("directory", &self.directory).field("keys", &keys).finish()
     }
 }
 
 impl OtherKeys {
-    fn all(&self) -> impl Iterator<Item = &Arc<PrivateKey>> {
-        self.named.values().map(|(_, key)| key).chain(self.generated.values())
+    /// Replaces a key by a new one; either may be missing.
+    fn replace(&mut self, old: Option<&Arc<PrivateKey>>, new: Option<&Arc<PrivateKey>>) {
+        self.by_age.retain(|key| !old.is_some_and(|old| Arc::ptr_eq(key, old)));
+        self.by_age.extend(new.cloned());
     }
 }
 
@@ -74,7 +78,9 @@ impl KeyRing {
         let key = file::read_private(&pem, name)
             .map_err(|message| format!("{} {}", path.display(), message.replace("FILE", name)))?;
         let key = Arc::new(key);
-        self.others.lock().named.insert(name.to_owned(), (pem, Arc::clone(&key)));
+        let mut others = self.others.lock();
+        let old = others.named.insert(name.to_owned(), (pem, Arc::clone(&key)));
+        others.replace(old.as_ref().map(|(_, old)| old), Some(&key));
         Ok(key)
     }
 
@@ -88,20 +94,29 @@ impl KeyRing {
         }
         // Outside the lock: key generation takes tens of milliseconds.
         let key = Arc::new(PrivateKey::generate(format!("the key of {customer_id}"), self.server.bits())?);
-        Ok(Arc::clone(self.others.lock().generated.entry(customer_id.to_owned()).or_insert(key)))
+        let mut others = self.others.lock();
+        if let Some(meanwhile) = others.generated.get(customer_id) {
+            return Ok(Arc::clone(meanwhile));
+        }
+        others.generated.insert(customer_id.to_owned(), Arc::clone(&key));
+        others.replace(None, Some(&key));
+        Ok(key)
     }
 
     /// Removes the key generated for a customer, if any.
     pub fn forget(&self, customer_id: &str) {
-        self.others.lock().generated.remove(customer_id);
+        let mut others = self.others.lock();
+        let old = others.generated.remove(customer_id);
+        others.replace(old.as_ref(), None);
     }
 
-    /// Returns every known key except `excluded`, the server's first.
+    /// Returns the known keys of `size` bytes except `excluded`, at most `max`: the server's first, then the customers' own, newest first.
     #[must_use]
-    pub fn others(&self, excluded: &PrivateKey) -> Vec<Arc<PrivateKey>> {
+    pub fn others(&self, excluded: &PrivateKey, size: usize, max: usize) -> Vec<Arc<PrivateKey>> {
         let others = self.others.lock();
-        let all = std::iter::once(&self.server).chain(others.all());
-        all.filter(|key| key.public_pem() != excluded.public_pem()).cloned().collect()
+        let all = std::iter::once(&self.server).chain(others.by_age.iter().rev());
+        let wanted = all.filter(|key| key.size() == size && key.fingerprint() != excluded.fingerprint());
+        wanted.take(max).cloned().collect()
     }
 }
 
@@ -123,5 +138,35 @@ mod tests {
         let shown = format!("{ring:?}");
         assert!(shown.contains("private.pem") && shown.contains("1024"), "{shown}");
         assert!(!shown.contains("PRIVATE KEY") && pem.lines().all(|line| !shown.contains(line)), "{shown}");
+    }
+
+    #[test]
+    fn other_keys_are_the_servers_then_the_newest_first() {
+        let directory = tempfile::tempdir().unwrap();
+        let write = |name: &str| {
+            let made = tempfile::tempdir().unwrap();
+            store::read_or_generate(made.path(), 1024).unwrap();
+            fs::copy(made.path().join("private.pem"), directory.path().join(name)).unwrap();
+        };
+        let server = PrivateKey::generate("the server's key", 1024).unwrap();
+        let ring = KeyRing::new(server, Some(directory.path().to_owned()));
+        for name in ["z.pem", "a.pem"] {
+            write(name);
+            ring.named(name).unwrap();
+        }
+        let made = ring.made_for("bank").unwrap();
+        let names = |excluded: &PrivateKey, max| {
+            let others = ring.others(excluded, 128, max);
+            others.iter().map(|key| key.name().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(names(&made, 9), ["the server's key", "a.pem", "z.pem"]);
+        assert_eq!(names(ring.server(), 9), ["the key of bank", "a.pem", "z.pem"]);
+        assert_eq!(names(ring.server(), 1), ["the key of bank"]);
+        assert!(ring.others(&made, 256, 9).is_empty(), "none has this size");
+        // A changed file is a new key; a removed customer's is forgotten.
+        write("z.pem");
+        ring.named("z.pem").unwrap();
+        ring.forget("bank");
+        assert_eq!(names(ring.server(), 9), ["z.pem", "a.pem"]);
     }
 }

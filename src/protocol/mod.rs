@@ -2,6 +2,7 @@
 //! Nothing here depends on a clock, a key, a customer or a socket.
 
 pub mod body;
+pub mod dress;
 pub mod encoding;
 mod field;
 pub mod json_fault;

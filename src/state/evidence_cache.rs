@@ -1,6 +1,7 @@
 //! Cache for repeated evidence: ciphertexts that decrypted to the expected text, and valid photos.
 //!
-//! Caches successes only. Everything else is evaluated again each time, so a reported fault never depends on earlier requests.
+//! Caches successes only. Everything else is evaluated again each time, so a reported fault never depends on earlier requests, but for the
+//! budget of diagnoses: beyond it the reason is "not examined", and the same text is examined when it comes again later.
 //!
 //! A ciphertext is cached as one keyed SHA-256 of the claim "this text decrypts to this value with this key". Neither ciphertext nor
 //! password is stored, and after a change of the key or the account the old entry is not found.
@@ -9,14 +10,16 @@
 //! 100 µs. Nobody can choose two texts with the same GMAC without its key. Hashes that are faster still do not guarantee that.
 
 use std::fmt;
+use std::time::Instant;
 
 use sha2::{Digest, Sha256};
 
 use super::cache::Cache;
+use super::diagnosis_budget::DiagnosisBudget;
 use crate::domain::evidence::photo::PhotoInfo;
 use crate::domain::evidence::{Credential, Photo, credential};
 use crate::domain::limits::Limits;
-use crate::keys::{KeyRing, PrivateKey};
+use crate::keys::{Budget, KeyRing, PrivateKey};
 use crate::protocol::encoding::Base64Mode;
 
 /// Cache of valid ciphertexts and photos.
@@ -27,6 +30,7 @@ pub struct EvidenceCache {
     /// Stores neither plain text nor ciphertext.
     opened: Cache<[u8; 32], bool>,
     photos: Cache<PhotoKey, PhotoInfo>,
+    diagnoses: DiagnosisBudget,
 }
 
 // A derived Debug would print digests of credentials and the secret.
@@ -48,6 +52,12 @@ pub struct EncryptedField<'a> {
     pub ring: &'a KeyRing,
 }
 
+impl EncryptedField<'_> {
+    fn open(&self, budget: &dyn Budget) -> Credential {
+        credential::open(self.text, self.expected, self.mode, self.key, self.ring, budget)
+    }
+}
+
 /// Cache key of a photo: its text, and everything else that affects the result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct PhotoKey {
@@ -63,16 +73,17 @@ impl EvidenceCache {
     /// is not used.
     #[must_use]
     pub fn open(&self, field: EncryptedField, limits: &Limits) -> Credential {
-        let EncryptedField { text, expected, mode, key, ring } = field;
+        let EncryptedField { text, expected, mode, key, .. } = field;
+        let budget = self.diagnoses.at(limits.diagnosis.0, Instant::now);
         let max_entries = limits.remembered_ciphertexts;
         let (Some(text), Some(expected), true) = (text, expected, max_entries > 0) else {
-            return credential::open(text, expected, mode, key, ring);
+            return field.open(&budget);
         };
         let digest = self.secret.credential_digest(text, expected, mode, key);
         if let Some(line_breaks) = self.opened.get(&digest) {
             return Credential::Opened { plain: expected.to_owned(), line_breaks };
         }
-        let credential = credential::open(Some(text), Some(expected), mode, key, ring);
+        let credential = field.open(&budget);
         if let Credential::Opened { plain, line_breaks } = &credential
             && plain == expected
         {
@@ -179,10 +190,12 @@ impl HashKey {
 #[cfg(test)]
 mod tests {
     use std::sync::LazyLock;
+    use std::time::Duration;
 
     use proptest::prelude::*;
 
     use super::*;
+    use crate::base::duration::DurationText;
     use crate::protocol::encoding::encode;
 
     static KEYS: LazyLock<[KeyRing; 2]> = LazyLock::new(|| {
@@ -225,10 +238,10 @@ mod tests {
             sent in prop::collection::vec((0..16usize, 0..4usize, any::<bool>(), 0..2usize), 1..30),
         ) {
             let cache = EvidenceCache::default();
-            let limits = Limits { remembered_ciphertexts: max_entries, ..Limits::default() };
+            let limits = Limits { remembered_ciphertexts: max_entries, diagnosis: DurationText(Duration::MAX), ..Limits::default() };
             for (text, expected, mime, ring) in sent {
                 let field = field(text, expected, mime, ring);
-                let uncached = credential::open(field.text, field.expected, field.mode, field.key, field.ring);
+                let uncached = field.open(&crate::keys::Unlimited);
                 prop_assert_eq!(cache.open(field, &limits), uncached);
                 prop_assert!(cache.counts().0 <= max_entries);
             }
@@ -286,6 +299,32 @@ mod tests {
         assert!(matches!(cache.open(field, &limits), Credential::Opened { .. }));
         cache.clear_ciphertexts();
         assert!(matches!(cache.open(field, &limits), Credential::Refused { .. }));
+    }
+
+    #[test]
+    fn what_was_not_examined_is_examined_when_it_comes_again() {
+        let reversed: Vec<u8> = crate::protocol::encoding::decode(&TEXTS[0], Base64Mode::Strict)
+            .unwrap()
+            .bytes
+            .into_iter()
+            .rev()
+            .collect();
+        let text = encode(&reversed);
+        let cache = EvidenceCache::default();
+        let reason = |diagnosis| {
+            let limits = Limits { diagnosis: DurationText(diagnosis), ..Limits::default() };
+            match cache.open(EncryptedField { text: Some(&text), ..field(0, 0, false, 0) }, &limits) {
+                Credential::Refused { reason, hint } => {
+                    assert!(!hint.is_empty());
+                    reason
+                }
+                other => panic!("{other:?}"),
+            }
+        };
+        for _ in 0..2 {
+            assert!(reason(Duration::ZERO).contains("why was not examined"), "{}", reason(Duration::ZERO));
+            assert!(reason(Duration::MAX).contains("reverse order"), "{}", reason(Duration::MAX));
+        }
     }
 
     #[cfg(feature = "aws-lc")]

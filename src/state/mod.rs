@@ -5,6 +5,7 @@ pub mod change;
 pub mod clock;
 pub mod customer_state;
 pub mod customers;
+pub mod diagnosis_budget;
 pub mod evidence_cache;
 pub mod face_matcher;
 pub mod journal;

@@ -32,6 +32,7 @@ mod openssl;
 mod port_files;
 mod presets;
 mod quotas;
+mod reasons;
 mod release;
 mod remembered;
 mod request_streams;

@@ -41,9 +41,9 @@ fn ciphertexts() {
         "is not base64: '*' at character 100",
     );
     let url_safe = URL_SAFE.encode([0xFB; 256]);
-    check(&sim, &with(&url_safe), "5006", "is base64 in the url-safe alphabet: '-' at character 1");
+    check(&sim, &with(&url_safe), "5006", "is base64 in the url-safe alphabet (character 1)");
     let wrapped = format!("{}\n{}", &ciphertext[..76], &ciphertext[76..]);
-    check(&sim, &with(&wrapped), "5006", "line breaks: 1, the first at character 77");
+    check(&sim, &with(&wrapped), "5006", "is base64 with line breaks (character 77)");
     check(&sim, &with(&STANDARD.encode(&bytes[..255])), "5006", "wrong length for the key: 255 bytes");
     check(&sim, &with(&STANDARD.encode(&ciphertext)), "5006", "is base64 twice");
     let mut damaged = bytes.clone();
@@ -105,7 +105,7 @@ fn accounts() {
         &sim,
         &good.clone().encrypted("user_id", "demo-user\n").text(),
         "5001",
-        "user_id was decrypted, but ends with a line break",
+        "user_id was decrypted, but it is the account's value with a line break at the end",
     );
     check(
         &sim,
@@ -131,10 +131,15 @@ fn images() {
     let encoded = STANDARD.encode(SITI);
     let with = |value: &str| good.clone().set("image", value).text();
 
-    check(&sim, &with(&format!("data:image/jpeg;base64,{encoded}")), "5004", "data-URI prefix");
+    check(
+        &sim,
+        &with(&format!("data:image/jpeg;base64,{encoded}")),
+        "5004",
+        "image is base64 with a prefix before it, as data URIs",
+    );
     check(&sim, &with(&STANDARD.encode(&encoded)), "5004", "image is base64 twice");
     let wrapped = format!("{}\r\n{}", &encoded[..76], &encoded[76..]);
-    check(&sim, &with(&wrapped), "5004", "line breaks: 1");
+    check(&sim, &with(&wrapped), "5004", "image is base64 with line breaks (character 77)");
     check(&sim, &with(&encoded.replace('+', "-").replace('/', "_")), "5004", "url-safe alphabet");
     check(&sim, &with(&STANDARD.encode(&SITI[..SITI.len() / 2])), "5004", "image is truncated");
     check(&sim, &with(&STANDARD.encode(b"GIF89a\x01\x00\x01\x00")), "5004", "image is GIF");

@@ -3,6 +3,7 @@
 use super::{CheckInput, Finding};
 use crate::base::text;
 use crate::domain::evidence::Credential;
+use crate::domain::evidence::likeness::likeness;
 use crate::domain::policy::Check;
 use crate::protocol::Code;
 
@@ -25,7 +26,7 @@ pub fn check(input: &CheckInput) -> Finding {
     match wrong.first() {
         Some((_, hint)) => {
             let reasons: Vec<_> = wrong.iter().map(|(reason, _)| reason.as_str()).collect();
-            Finding::failed(THIS, Code::ACCOUNT, with_owner(input, reasons.join("; ")), *hint)
+            Finding::failed(THIS, Code::ACCOUNT, with_owner(input, reasons.join("; ")), hint.clone())
         }
         None if decrypted(&input.evidence.user_id) && decrypted(&input.evidence.password) => {
             Finding::passed(THIS, "user_id and password are the customer's")
@@ -39,30 +40,22 @@ fn decrypted(credential: &Credential) -> bool {
 }
 
 /// Returns how a decrypted field differs from the expected value, and a hint. The reason never contains the value itself.
-fn mismatch(
-    name: &str,
-    credential: &Credential,
-    expected: &str,
-    sibling: &str,
-) -> Option<(String, &'static str)> {
+fn mismatch(name: &str, credential: &Credential, expected: &str, sibling: &str) -> Option<(String, String)> {
     let Credential::Opened { plain, .. } = credential else { return None };
     if plain == expected {
         return None;
     }
-    let (how, hint) = if plain.trim_end_matches(['\r', '\n']) == expected {
-        ("but ends with a line break", "use printf '%s', not echo, before encrypting")
-    } else if plain.trim() == expected {
-        ("but has leading or trailing whitespace", "trim the text before encrypting")
-    } else if plain.eq_ignore_ascii_case(expected) {
-        ("but differs in upper and lower case", "write it exactly as in the customer's fixture")
-    } else if plain.is_empty() {
-        ("but is empty", "encrypt the text itself, not an unset variable")
-    } else if plain == sibling {
-        ("but holds the other field's value", "user_id and password are swapped")
+    let (how, hint) = if plain.is_empty() {
+        ("is empty".to_owned(), "encrypt the text itself, not an unset variable".to_owned())
+    } else if let Some(like) = likeness(plain.as_bytes(), expected, sibling) {
+        (like.words, like.hint)
     } else {
-        ("but is not this customer's", "compare it with [account] of the customer's fixture")
+        (
+            "is not this customer's".to_owned(),
+            "compare it with [account] of the customer's fixture".to_owned(),
+        )
     };
-    Some((format!("{name} was decrypted, {how}"), hint))
+    Some((format!("{name} was decrypted, but {how}"), hint))
 }
 
 fn with_owner(input: &CheckInput, reason: String) -> String {

@@ -204,16 +204,26 @@ fn account() {
         let finding = findings.iter().find(|finding| finding.check == Check::Account).unwrap();
         assert!(!finding.reason.contains("geheim"), "the reason contains the value that was sent");
     };
-    failed("demo-user\n", "demo-password", "user_id was decrypted, but ends with a line break");
-    failed(" demo-user", "demo-password", "has leading or trailing whitespace");
-    failed("DEMO-user", "demo-password", "upper and lower case");
+    failed(
+        "demo-user\n",
+        "demo-password",
+        "user_id was decrypted, but it is the account's value with a line break at the end",
+    );
+    failed(" demo-user", "demo-password", "it is the account's value with white space before it");
+    failed("DEMO-user", "demo-password", "the account's value in other upper and lower case");
+    failed("demo-user\0", "demo-password", "the account's value with a NUL byte at the end");
+    failed("demo-user:demo-password", "demo-password", "user_id and password in one text");
     failed("demo-user", "", "password was decrypted, but is empty");
     failed(
         "x",
         "y",
         "user_id was decrypted, but is not this customer's; password was decrypted, but is not this customer's",
     );
-    failed("demo-password", "demo-user", "holds the other field's value");
+    failed(
+        "demo-password",
+        "demo-user",
+        "user_id was decrypted, but it is the other field's value; password was decrypted, but it is the other",
+    );
     failed("demo-user", "geheim", "password was decrypted, but is not this customer's");
     let other = evaluate(GOOD, Some(&demo), |case| {
         case.evidence.user_id = decrypted("bank");

@@ -2,6 +2,7 @@
 //! This is the expensive part of a request. It runs once, before any check; `state::evidence_cache` caches valid results.
 
 pub mod credential;
+pub mod likeness;
 pub mod photo;
 
 pub use credential::Credential;

@@ -107,6 +107,11 @@ impl<'a> Photo<'a> {
             Ok(decoded) => {
                 let mut photo = Photo::of_file(decoded.bytes, limits);
                 photo.info.line_breaks = decoded.line_breaks;
+                if photo.fault == Some(PhotoFault::Format(None))
+                    && let Some(fault) = encoding::mistaken(text)
+                {
+                    photo.fault = Some(PhotoFault::Base64(fault));
+                }
                 photo
             }
         }
@@ -427,10 +432,21 @@ mod tests {
     }
 
     #[test]
+    fn a_text_that_is_base64_by_accident_is_named_by_what_it_is() {
+        let digits: String = picture(ImageFormat::Png).iter().map(|byte| format!("{byte:02x}")).collect();
+        for (text, expected) in
+            [(&digits[..], "hexadecimal digits"), ("null", "prints for no value"), ("/tmp/photo/1", "a path")]
+        {
+            let fault = Photo::read(text, Base64Mode::Strict, &Limits::default()).fault.unwrap();
+            assert!(fault.to_string().contains(expected), "{text} {fault}");
+        }
+    }
+
+    #[test]
     fn base64_faults_are_reported() {
         let text = format!("data:image/png;base64,{}", encoding::encode(&picture(ImageFormat::Png)));
         let photo = Photo::read(&text, Base64Mode::Strict, &Limits::default());
-        assert!(photo.fault.as_ref().unwrap().to_string().contains("data-URI prefix"));
+        assert!(photo.fault.as_ref().unwrap().to_string().contains("with a prefix before it, as data URIs"));
         assert!(photo.sha256.is_none() && photo.bytes == 0 && photo.file().is_empty());
     }
 }
