@@ -261,3 +261,16 @@ fn without_the_admin_api_the_answer_is_told_all_the_same() {
         serde_json::json!([])
     );
 }
+
+#[test]
+fn the_readmes_show_what_is_printed() {
+    let served = Served::plain(&[]);
+    let called = call(&served, "reset", &[]);
+    // Numbers and times differ.
+    let differing = regex::Regex::new("request #\\d+, after [0-9.]+ ms").unwrap();
+    let printed = differing.replace(text(&called.stdout), "request #2, after 1.9 ms");
+    for readme in ["README.md", "README.id.md"] {
+        let shown = format!("```console\n$ dukcapil-fr-sim call --customer reset\n{printed}```\n");
+        assert!(crate::tidy::read(readme).contains(&shown), "{readme} does not show {printed}");
+    }
+}
