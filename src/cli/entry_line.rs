@@ -14,9 +14,9 @@ use crate::protocol::Code;
 use crate::state::journal::{Delivered, Entry, Sent};
 
 pub const DIM: Style = Style::new().dimmed();
-const GREEN: Style = AnsiColor::Green.on_default();
-const YELLOW: Style = AnsiColor::Yellow.on_default();
-const RED: Style = AnsiColor::Red.on_default();
+pub const GREEN: Style = AnsiColor::Green.on_default();
+pub const YELLOW: Style = AnsiColor::Yellow.on_default();
+pub const RED: Style = AnsiColor::Red.on_default();
 
 /// From this width on, lines have milliseconds and wider columns.
 const WIDE: usize = 100;
@@ -48,21 +48,21 @@ pub struct EntryLine {
     pub id: u64,
     /// RFC 3339 with milliseconds.
     at: String,
-    customer_id: Option<String>,
+    pub customer_id: Option<String>,
     transaction_id: Option<String>,
     pub delivered: Delivered,
-    bytes: u64,
+    pub sent: Sent,
     /// What was decided.
-    code: Option<Code>,
+    pub code: Option<Code>,
     status: Option<u16>,
     /// Kind and rule.
-    fault: Option<(&'static FaultKind, String)>,
+    pub fault: Option<(&'static FaultKind, String)>,
     /// Duration and rule.
-    delay: Option<(Duration, String)>,
-    reason: String,
-    hint: Option<String>,
-    warnings: Vec<String>,
-    elapsed_us: u64,
+    pub delay: Option<(Duration, String)>,
+    pub reason: String,
+    pub hint: Option<String>,
+    pub warnings: Vec<String>,
+    pub elapsed_us: u64,
 }
 
 impl From<&Entry> for EntryLine {
@@ -77,7 +77,7 @@ impl From<&Entry> for EntryLine {
             customer_id: entry.customer_id.clone(),
             transaction_id: entry.request.transaction_id.clone(),
             delivered: entry.delivered(sent),
-            bytes: sent.bytes,
+            sent,
             code: entry.answer.code.clone(),
             status: entry.answer.status,
             fault,
@@ -109,7 +109,7 @@ impl EntryLine {
             customer_id: text(&entry["customer_id"]),
             transaction_id: text(&entry["request"]["transaction_id"]),
             delivered: Delivered::of(code.as_ref(), is_spoiled, sent),
-            bytes: sent.bytes,
+            sent,
             code,
             status: answer["status"].as_u64().and_then(|status| u16::try_from(status).ok()),
             fault,
@@ -124,6 +124,11 @@ impl EntryLine {
     /// Returns whether a rule made the answer fail or linger: a fault was injected.
     pub fn has_fault(&self) -> bool {
         self.fault.is_some()
+    }
+
+    /// Returns whether it has not ended.
+    pub fn is_under_way(&self) -> bool {
+        self.delivered == Delivered::Pending
     }
 
     /// Says what happened: what was sent and by which rule, then what was decided.
@@ -152,7 +157,7 @@ impl EntryLine {
     /// Says how far a request is that has been under way for `time`.
     pub fn under_way(&self, time: Duration) -> String {
         let time = humantime::format_duration(time);
-        let so_far = match self.bytes {
+        let so_far = match self.sent.bytes {
             0 => format!("nothing sent for {time}"),
             bytes => format!("{bytes} bytes sent in {time}"),
         };
@@ -236,7 +241,8 @@ impl EntryLine {
         }
     }
 
-    fn colour(&self) -> Style {
+    /// Returns the colour of what the client got.
+    pub fn colour(&self) -> Style {
         match &self.delivered {
             Delivered::Code(code) if code.as_str() == "6018" => GREEN,
             Delivered::Code(code) if code.as_str().starts_with('6') => YELLOW,
@@ -248,11 +254,13 @@ impl EntryLine {
     }
 }
 
-fn millis(time: Duration) -> Duration {
+/// Rounds down to whole milliseconds.
+pub fn millis(time: Duration) -> Duration {
     Duration::from_millis(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
 }
 
-fn elapsed(micros: u64) -> String {
+/// Formats a duration, right-aligned.
+pub fn elapsed(micros: u64) -> String {
     match micros {
         0..10_000_000 => format!("{:>6.1} ms", micros as f64 / 1e3),
         _ => format!("{:>7.1} s", micros as f64 / 1e6),

@@ -28,7 +28,8 @@ pub fn run(args: &HealthcheckArgs) -> Result<ExitCode, Failure> {
         None => local_url(args.admin_listen)?,
     };
     let url = format!("{admin}/ready");
-    let answer = client::get(&client::agent(args.timeout), &url, None).map_err(Failure::no)?;
+    let answer = client::get(&client::agent(args.timeout), &url, None);
+    let answer = answer.map_err(|error| Failure::no(format!("{url}: {error}")))?;
     if answer.status == 200 {
         return Ok(ExitCode::SUCCESS);
     }

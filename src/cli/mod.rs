@@ -1,6 +1,7 @@
 //! The command line, one file per command. Without a command, `serve` runs.
 
 mod address;
+mod admin;
 mod call;
 mod check;
 mod client;
@@ -9,6 +10,7 @@ mod console;
 mod encrypt;
 mod entry_line;
 mod environment;
+mod event_stream;
 mod explain;
 mod healthcheck;
 mod init;
@@ -17,9 +19,12 @@ mod man;
 mod nik;
 mod notices;
 mod port_file;
+mod received;
+mod report;
 mod schema;
 mod secret;
 mod serve;
+mod tail;
 mod terminal;
 mod throttle;
 
@@ -55,8 +60,10 @@ enum CliCommand {
     Call(call::CallArgs),
     /// Encrypt a field as PHP's openssl_public_encrypt does, and print it as base64
     Encrypt(encrypt::EncryptArgs),
-    /// Evaluate a request body offline: print the answer and its reasons
+    /// Print what would be answered to a request body, and why: asks a running simulator, or else works offline
     Explain(explain::ExplainArgs),
+    /// Follow the requests of a running simulator, a line each
+    Tail(tail::TailArgs),
     /// Validate fixtures, or print the policy table
     Check(check::CheckArgs),
     /// Print the JSON Schema of the fixture files, for editors
@@ -88,7 +95,10 @@ pub fn main() -> ExitCode {
         Some(CliCommand::Init(args)) => init::run(&args),
         Some(CliCommand::Call(args)) => call::run(&args),
         Some(CliCommand::Encrypt(args)) => encrypt::run(&args),
-        Some(CliCommand::Explain(args)) => explain::run(&args),
+        Some(CliCommand::Explain(args)) => {
+            explain::run(&args, matches.subcommand_matches("explain").unwrap_or(&matches))
+        }
+        Some(CliCommand::Tail(args)) => tail::run(&args),
         Some(CliCommand::Check(args)) => check::run(&args),
         Some(CliCommand::Schema(args)) => schema::run(&args),
         Some(CliCommand::Nik(args)) => nik::run(&args),
@@ -118,6 +128,8 @@ impl Failure {
     /// Bad arguments or fixtures.
     const BAD_INPUT: u8 = 2;
     const ADDRESS_IN_USE: u8 = 3;
+    /// Nothing listens where a command calls.
+    const NOTHING_ANSWERS: u8 = 3;
     const KEYS_UNUSABLE: u8 = 4;
 
     /// Stdout was closed by its reader. Not an error: exit code 0, no message.
@@ -219,13 +231,6 @@ fn load(directory: Option<&Path>, keys: &Path, policy: &PolicyArgs) -> Result<Fi
     };
     let ring = KeyRing::new(server, Some(keys.to_owned()));
     config::load(directory, ring, &start).map_err(|problems| Failure::fixtures(&problems))
-}
-
-/// Formats candidates as a table, best first.
-fn candidates_table(mut rows: Vec<(&str, f64)>) -> String {
-    rows.sort_by(|(_, a), (_, b)| b.total_cmp(a));
-    let lines = rows.iter().map(|(nik, score)| format!("\n{nik:<20} {score:.3}"));
-    format!("{:<20} score{}", "NIK", lines.collect::<String>())
 }
 
 #[cfg(test)]

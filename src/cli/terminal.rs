@@ -37,6 +37,16 @@ pub fn is_colourful() -> bool {
     AutoStream::choice(&stderr()) != ColorChoice::Never
 }
 
+/// Returns whether output to stdout may be coloured, as [`is_colourful`].
+pub fn stdout_is_colourful() -> bool {
+    AutoStream::choice(&io::stdout()) != ColorChoice::Never
+}
+
+/// Returns whether stdout is a terminal.
+pub fn stdout_is_terminal() -> bool {
+    io::stdout().is_terminal()
+}
+
 /// Returns whether stderr is a terminal.
 pub fn stderr_is_terminal() -> bool {
     stderr().is_terminal()

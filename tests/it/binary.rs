@@ -8,6 +8,7 @@ use std::process::{Child, Command, Output, Stdio};
 use serde_json::{Value, json};
 
 use crate::support::{Body, KEYS, MORNING, SITIS_NIK, eventually, exchange, http, write_fixture};
+use crate::tidy::{read, table_after};
 
 pub fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_dukcapil-fr-sim"));
@@ -529,11 +530,11 @@ fn call_is_a_complete_client() {
     let out = text(&found.stdout);
     assert!(found.status.success() && out.contains("\"errorCode\": \"6018\""), "{out}");
     assert!(out.contains(&format!("{SITIS_NIK}     20.000")), "{out}");
-    assert!(out.contains("reason: 1 candidate, score 20.00"), "{out}");
+    assert!(out.contains("reason:  1 candidate, score 20.00"), "{out}");
     let wrong = call(&["--password", "guess"]);
     let out = text(&wrong.stdout);
     assert!(
-        out.contains("5001") && out.contains("reason: password was decrypted, but is not this customer's"),
+        out.contains("5001") && out.contains("reason:  password was decrypted, but is not this customer's"),
         "{out}"
     );
     let picture = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/gallery/andi.png");
@@ -549,7 +550,27 @@ fn call_is_a_complete_client() {
         public.to_str().unwrap(),
     ]);
     assert!(text(&other.stdout).contains("7371012804969008"), "{}", text(&other.stdout));
-    assert_eq!(run(&["call", "--url", "http://127.0.0.1:1", "--admin", &admin]).status.code(), Some(1));
+    assert_eq!(run(&["call", "--url", "http://127.0.0.1:1", "--admin", &admin]).status.code(), Some(3));
+}
+
+#[test]
+fn both_readmes_list_every_command() {
+    let help = run(&["--help"]);
+    let commands = text(&help.stdout).split("Commands:\n").nth(1).unwrap().split("\n\n").next().unwrap();
+    // A command stands two columns in, its wrapped text further.
+    let names =
+        commands.lines().filter_map(|line| line.strip_prefix("  ").filter(|line| !line.starts_with(' ')));
+    let mut names: Vec<_> =
+        names.filter_map(|line| line.split(' ').next()).filter(|name| *name != "help").collect();
+    names.sort_unstable();
+    for (readme, heading) in
+        [("README.md", "## Commands and flags"), ("README.id.md", "## Perintah dan flag")]
+    {
+        let rows = table_after(&read(readme), heading);
+        let mut listed: Vec<_> = rows.iter().flat_map(|row| row[0].split("`, `")).collect();
+        listed.sort_unstable();
+        assert_eq!(listed, names, "{readme}");
+    }
 }
 
 #[test]
@@ -580,7 +601,7 @@ fn explain_evaluates_offline() {
     let keys = KEYS.path().to_str().unwrap();
     let out = run(&["explain", file.to_str().unwrap(), "--keys", keys]);
     let out = text(&out.stdout);
-    assert!(out.starts_with("5005  threshold 0 is not within 1 to 20\n"), "{out}");
+    assert!(out.contains(" (--keys is given)\n5005  threshold 0 is not within 1 to 20\n"), "{out}");
     assert!(out.contains("account     passed"), "{out}");
 
     std::fs::write(&file, body.text()).unwrap();

@@ -18,11 +18,11 @@ use crate::binary::{Served, address};
 use crate::support::{Sim, eventually, exchange, http, read_to_the_end, write_fixture};
 
 /// A fault: parameters, status and end of what is sent, label of the metrics, what leads the line.
-type Row = (&'static str, &'static str, Option<u16>, &'static str, &'static str, &'static str);
+pub type Row = (&'static str, &'static str, Option<u16>, &'static str, &'static str, &'static str);
 
 /// One row for each kind, in the order of the table, the two that close the listener last.
 #[rustfmt::skip]
-const FAULTS: [Row; 22] = [
+pub const FAULTS: [Row; 22] = [
     ("close_during_upload", "end = 'fin'", None, "fin", "fin", "⚡ FIN"),
     ("early_response", "", Some(200), "complete", "http_200", "⚡ 200"),
     ("slow_read", "", Some(200), "complete", "6014", "⚡ 6014"),
@@ -79,7 +79,8 @@ fn admin(served: &Served, method: &str, path: &str, body: &str) -> Value {
         .json()
 }
 
-fn serve_all(log: &str) -> (Served, tempfile::TempDir) {
+/// Serves a customer for each fault, named as its kind.
+pub fn serve_all(log: &str) -> (Served, tempfile::TempDir) {
     let directory = tempfile::tempdir().unwrap();
     for (kind, parameters, ..) in FAULTS {
         let fault = [&format!("kind = '{kind}'"), parameters].join(", ");

@@ -40,7 +40,7 @@ pub fn code_of(path: &Path) -> String {
     text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default().to_owned()
 }
 
-fn read(name: &str) -> String {
+pub fn read(name: &str) -> String {
     fs::read_to_string(root().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
@@ -199,7 +199,7 @@ fn the_guides_name_tests_and_files_that_exist() {
 }
 
 /// Returns the rows of the Markdown table after a heading.
-fn table_after(text: &str, heading: &str) -> Vec<Vec<String>> {
+pub fn table_after(text: &str, heading: &str) -> Vec<Vec<String>> {
     let section = text.split(heading).nth(1).unwrap_or_else(|| panic!("missing heading {heading:?}"));
     let lines =
         section.lines().skip_while(|line| !line.starts_with('|')).take_while(|line| line.starts_with('|'));
