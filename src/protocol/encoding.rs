@@ -79,8 +79,8 @@ pub fn mistaken(text: &str) -> Option<Base64Fault> {
     Some(Base64Fault { reason: format!("is not base64 but {}", words.join(", or ")), hint })
 }
 
-/// Texts of more bytes are looked at under fewer dresses: each costs a copy.
-const LONG_TEXT: usize = 1 << 20;
+/// Max bytes that are looked at under all dresses together: each dress costs a copy, and anybody may send ten megabytes.
+const MAX_LOOKED_AT: usize = 1 << 20;
 
 /// Shorter texts than any photo or ciphertext may be base64 by accident, once blanks are taken out.
 const SHORT_TEXT: usize = 80;
@@ -97,8 +97,7 @@ fn diagnose(text: &str) -> Base64Fault {
 
 /// The text is base64 under some dress.
 fn dressed(text: &str) -> Option<Base64Fault> {
-    let bounds =
-        if text.len() > LONG_TEXT { Bounds { depth: 2, texts: 4 } } else { Bounds { depth: 4, texts: 48 } };
+    let bounds = Bounds { depth: 4, texts: (MAX_LOOKED_AT / text.len().max(1)).clamp(4, 48) };
     let is_base64 = |text: &[u8]| (!text.is_empty() && STANDARD.decode(text).is_ok()).then_some(());
     let found = undress(text.as_bytes(), &[WRAPPERS, ALPHABETS], bounds, is_base64);
     let least = found.first()?.dresses.len();
