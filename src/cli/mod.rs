@@ -60,7 +60,7 @@ enum CliCommand {
     Call(call::CallArgs),
     /// Encrypt a field as PHP's openssl_public_encrypt does, and print it as base64
     Encrypt(encrypt::EncryptArgs),
-    /// Print what would be answered to a request body, and why: asks a running simulator, or else works offline
+    /// Print the answer to a request body and why: from a running simulator, or offline
     Explain(explain::ExplainArgs),
     /// Follow the requests of a running simulator, a line each
     Tail(tail::TailArgs),

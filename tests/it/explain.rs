@@ -113,13 +113,19 @@ fn json_stays_one_document_and_niks_are_shown_on_request_only() {
 }
 
 #[test]
-fn a_wrong_token_is_told_and_another_server_is_not_asked() {
+fn a_wrong_token_is_told_and_another_server_means_offline() {
     let served = Served::plain(&["--admin-token", "t"]);
     let url = served.value("admin");
     let wrong = explain(&url, &["--admin-token", "wrong"]);
     assert_eq!((wrong.status.code(), text(&wrong.stdout)), (Some(1), ""));
     let said = text(&wrong.stderr);
     assert!(said.contains("the admin token is missing or wrong") && said.contains("--offline"), "{said}");
+    let page = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 3\r\n\r\n<a>";
+    let (other, server) = crate::tail::serving(page.to_owned());
+    let (first, rest) = lines(&explain(&other, &[]));
+    server.join().unwrap();
+    assert!(first.ends_with(&format!(" not known ({other} is not the admin API of a simulator)")), "{first}");
+    assert!(rest.starts_with("6018  "), "{rest}");
     let (first, _) = lines(&explain(&url, &["--admin-token", "t"]));
     assert_eq!(first, format!("asked the simulator at {url}"));
 }

@@ -176,18 +176,22 @@ fn a_wrong_token_another_server_and_an_unknown_customer_are_told() {
     assert!(text(&other.stderr).contains("is not the admin API of a simulator"), "{}", text(&other.stderr));
 }
 
-/// Serves these bytes to one connection. Returns the URL.
-fn serving(answer: String) -> (String, std::thread::JoinHandle<()>) {
+/// Serves these bytes to one connection, once its request is read. Returns the URL.
+pub fn serving(answer: String) -> (String, std::thread::JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let server = std::thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
         let mut request = BufReader::new(stream.try_clone().unwrap());
-        let mut line = String::new();
+        let (mut line, mut body) = (String::new(), 0);
         while line != "\r\n" {
             line.clear();
             request.read_line(&mut line).unwrap();
+            if let Some(length) = line.to_lowercase().strip_prefix("content-length:") {
+                body = length.trim().parse().unwrap();
+            }
         }
+        request.read_exact(&mut vec![0; body]).unwrap();
         stream.write_all(answer.as_bytes()).unwrap();
     });
     (url, server)
