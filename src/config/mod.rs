@@ -2,6 +2,7 @@
 //!
 //! The users' word for it is fixtures: `--fixtures`, `./fixtures`.
 
+mod built_in;
 mod extends;
 mod gallery;
 mod load;

@@ -9,11 +9,8 @@ use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 
+pub use super::built_in::built_in;
 use super::problem::Problem;
-
-#[derive(rust_embed::RustEmbed)]
-#[folder = "fixtures/"]
-pub(super) struct BuiltIn;
 
 /// One fixture file.
 #[derive(Clone)]
@@ -33,17 +30,6 @@ impl fmt::Debug for File {
 
 /// Files by their path in the fixture directory, with `/` as the separator on every system.
 pub type Files = BTreeMap<String, File>;
-
-/// Returns the built-in files, by their path in a fixture directory.
-#[must_use]
-pub fn built_in() -> Files {
-    BuiltIn::iter()
-        .filter_map(|name| {
-            let bytes = BuiltIn::get(&name)?.data;
-            Some((name.to_string(), File { shown: format!("built-in {name}"), bytes }))
-        })
-        .collect()
-}
 
 /// Reads the built-in files, overlaid by those of `directory`.
 ///

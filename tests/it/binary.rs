@@ -7,11 +7,11 @@ use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::support::{Body, KEYS, MORNING, SITIS_NIK, eventually, exchange, http, write_fixture};
+use crate::support::{Body, KEYS, MORNING, SITIS_NIK, elsewhere, eventually, exchange, http, write_fixture};
 
 pub fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_dukcapil-fr-sim"));
-    command.args(args).env_remove("CI").stdin(Stdio::null());
+    command.args(args).current_dir(elsewhere()).env_remove("CI").stdin(Stdio::null());
     command
 }
 

@@ -1,7 +1,7 @@
 //! The command `schema`: its output has every key and kind, accepts valid files, and rejects unknown keys and wrong types.
 
 use std::collections::BTreeSet;
-use std::process::{Command, Output};
+use std::process::Output;
 
 use FileKind::{Customer, Gallery, Simulator};
 use dukcapil_fr_sim::internals::config::model::GallerySpec;
@@ -14,7 +14,7 @@ use jsonschema::Validator;
 use serde_json::Value;
 
 fn run(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_dukcapil-fr-sim")).arg("schema").args(arguments).output().unwrap()
+    crate::binary::run(&[&["schema"], arguments].concat())
 }
 
 fn validator(kind: FileKind) -> Validator {
