@@ -18,9 +18,9 @@ impl std::str::FromStr for DurationText {
         if text.trim() == "0" {
             return Ok(DurationText(Duration::ZERO));
         }
-        humantime::parse_duration(text).map(DurationText).map_err(|error| {
-            let negative = if text.trim().starts_with('-') { "; it cannot be negative" } else { "" };
-            format!("{text:?} is not a duration: {error}{negative}; write \"250ms\", \"2s\", \"1m 30s\"")
+        humantime::parse_duration(text).map(DurationText).map_err(|_| {
+            let negative = if text.trim().starts_with('-') { ": it cannot be negative" } else { "" };
+            format!("{text:?} is not a duration{negative}; write \"250ms\", \"2s\", \"1m 30s\"")
         })
     }
 }

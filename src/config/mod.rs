@@ -3,8 +3,10 @@
 //! The users' word for it is fixtures: `--fixtures`, `./fixtures`.
 
 mod built_in;
+mod document;
 mod extends;
 mod gallery;
+mod ignored;
 mod load;
 pub mod model;
 mod problem;
@@ -13,6 +15,7 @@ pub mod schema;
 pub mod source;
 mod values;
 
+pub use ignored::ignored;
 pub use load::{Fixtures, load, reload};
 pub use model::{CustomerSpec, PeerSource, SimulatorSpec};
 pub use problem::{FieldError, Problem};

@@ -7,8 +7,6 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use serde::de::DeserializeOwned;
-
 pub use super::built_in::built_in;
 use super::problem::Problem;
 
@@ -134,28 +132,6 @@ pub fn write_built_in(directory: &Path, force: bool) -> Result<Vec<PathBuf>, Str
             .map_err(|error| format!("{} cannot be written: {error}", path.display()))?;
     }
     Ok(targets)
-}
-
-/// Parses a TOML file. On failure it adds to `problems` and returns `None`.
-pub(super) fn parse<'a, T: DeserializeOwned>(
-    file: &'a File,
-    problems: &mut Vec<Problem>,
-) -> Option<(&'a str, T)> {
-    let text = match std::str::from_utf8(&file.bytes) {
-        Ok(text) => text,
-        Err(error) => {
-            let message = format!("is not UTF-8 at byte {}", error.valid_up_to() + 1);
-            problems.push(Problem::of_file(&file.shown, message));
-            return None;
-        }
-    };
-    match toml::from_str(text) {
-        Ok(value) => Some((text, value)),
-        Err(error) => {
-            problems.push(Problem::of_toml(&file.shown, text, &error));
-            None
-        }
-    }
 }
 
 #[cfg(test)]

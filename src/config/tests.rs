@@ -132,7 +132,7 @@ fn a_customers_key_is_read_from_the_keys_directory() {
     let fixtures = load_over(&[("customers/bank.toml", &with_account("key = 'bank.pem'"))]).unwrap();
     assert_ne!(fixtures.customers["bank"].key.public_pem(), fixtures.customers["demo"].key.public_pem());
     assert_eq!(fixtures.customers["bank"].key.name(), "bank.pem");
-    for (key, expected) in [("../x.pem", "is not a file name"), ("none.pem", "No such file")] {
+    for (key, expected) in [("../x.pem", "is not a file name"), ("none.pem", "openssl genrsa -out ")] {
         let text = with_account(&format!("key = '{key}'"));
         let problems = load_over(&[("customers/c.toml", &text)]).unwrap_err();
         assert!(problems[0].to_string().starts_with("customers/c.toml:2:7: "), "{}", problems[0]);
@@ -148,11 +148,11 @@ fn problems_name_file_line_column_and_what_was_meant() {
     );
     check_problem(
         &[("customers/x.toml", &with_account("[quota]\nper_day = -1\n"))],
-        "customers/x.toml:3:11: invalid value: integer `-1`, expected u64",
+        "customers/x.toml:3:11: per_day must be a whole number, 0 or more, not the number -1: write per_day = 80",
     );
     check_problem(
         &[("customers/x.toml", &with_account("[access]\nallow = ['10.0.0.0/8', '10.0.0']\n"))],
-        "customers/x.toml:3:9: \"10.0.0\" is neither an address nor a network, such as \"10.0.0.7\" or \"10.0.0.0/8\"",
+        "customers/x.toml:3:24: allow: \"10.0.0\" is neither an address nor a network, such as \"10.0.0.7\" or \"10.0.0.0/8\"",
     );
     check_problem(
         &[("customers/x.toml", "extends = 'deno'")],
@@ -176,7 +176,7 @@ fn problems_name_file_line_column_and_what_was_meant() {
     );
     check_problem(
         &[("simulator.toml", "prefixes = []")],
-        "simulator.toml:1:12: prefixes is empty: the endpoint would have no path",
+        "simulator.toml:1:12: prefixes is empty: the endpoint would have no path; write prefixes = [\"/api/face-recognition\"]",
     );
 }
 
@@ -210,7 +210,7 @@ fn an_unreadable_customer_is_reported_once_and_not_again_for_those_that_extend_i
             ("customers/a.toml", "extends = 'demo'"),
             ("customers/b.toml", "extends = 'a'"),
         ],
-        "customers/demo.toml:1:11: invalid type: integer `1`, expected a sequence",
+        "customers/demo.toml:1:11: methode must be a list, not the number 1: write methode = [\"CALL_FN\"]",
     );
 }
 
@@ -231,7 +231,7 @@ fn every_file_with_a_problem_is_reported() {
     ])
     .unwrap_err();
     let mut files: Vec<_> = problems.iter().map(|problem| problem.file.as_str()).collect();
-    files.sort_unstable();
+    files.dedup();
     assert_eq!(files, ["customers/a.toml", "customers/b.toml", "gallery/gallery.toml", "simulator.toml"]);
 }
 
@@ -401,6 +401,6 @@ fn a_wrong_capacity_is_reported_with_its_position() {
     );
     check_problem(
         &[("customers/a.toml", "extends = 'demo'\n[capacity]\nworkers = 0")],
-        "customers/a.toml:3:11: invalid value: integer `0`, expected a nonzero u32",
+        "customers/a.toml:3:11: workers must be a whole number from 1 to 4294967295, not the number 0: write workers = 4",
     );
 }

@@ -2,13 +2,12 @@
 //! One table ([`KEYS`]) lists each key with its default, its values and how certain the default is (standing).
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 
 use Provenance::{Assumed, Computed, Doc, Observed};
 use schemars::JsonSchema;
 use schemars::Schema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::base::json_schema::properties;
 use crate::base::suggestion;
@@ -139,7 +138,7 @@ impl Policy {
 /// `[policy]` of a fixture or an admin API request: any of the keys.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-#[schemars(transform = describe_policy)]
+#[schemars(transform = describe_policy, example = json!({ "layout": "compact" }))]
 pub struct PolicySpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub precedence: Option<Precedence>,
@@ -272,6 +271,8 @@ impl TryFrom<String> for ShapedCode {
             Ok(code) if text.len() == 4 && text.bytes().all(|b| b.is_ascii_digit()) => Ok(ShapedCode(code)),
             _ => {
                 let suggestion = suggestion::suffix(&text, OUTCOMES.iter().map(|outcome| outcome.code));
+                let suggestion =
+                    if suggestion.is_empty() { ", such as \"5001\"".to_owned() } else { suggestion };
                 Err(format!("the keys of shape must be codes of four digits, not {text:?}{suggestion}"))
             }
         }
@@ -351,27 +352,6 @@ pub static FIXED: [(&str, Provenance, &str); 5] = [
     ("extra keys", Observed, "ignored, with a warning in the journal"),
 ];
 
-/// Returns the table that `check --policy` prints.
-#[must_use]
-pub fn table() -> String {
-    let mut text = String::new();
-    // Writing to a String cannot fail.
-    let _ = writeln!(text, "{:<17} {:<9} {:<21} other values; meaning", "key", "standing", "default");
-    for key in &KEYS {
-        let default = if key.default.len() > 21 { "as listed below" } else { key.default };
-        let _ = writeln!(
-            text,
-            "{:<17} {:<9} {default:<21} {}; {}",
-            key.name, key.standing, key.others, key.meaning
-        );
-    }
-    let _ = writeln!(text, "\nprecedence = {}\n\nfixed behaviour, without a key:", KEYS[0].default);
-    for (name, standing, meaning) in &FIXED {
-        let _ = writeln!(text, "{name:<17} {standing:<9} {meaning}");
-    }
-    text
-}
-
 /// A check; the variants are in the default precedence (SPEC 3; assumed, from a look-alike of the 1:1 sibling).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -423,6 +403,10 @@ pub(crate) fn describe_policy(schema: &mut Schema) {
             let text =
                 format!("{}. Default: {} ({}); or {}.", key.meaning, key.default, key.standing, key.others);
             property.insert("description".to_owned(), text.into());
+            // The default of `shape` is a description.
+            let default =
+                serde_json::from_str(key.default).unwrap_or_else(|_| json!({ "5001": "identification" }));
+            property.insert("examples".to_owned(), json!([default]));
         }
     }
 }

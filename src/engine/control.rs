@@ -233,7 +233,8 @@ impl Engine {
     pub fn put_rule(&self, customer_id: &str, name: &str, spec: RuleSpec) -> Result<RuleSpec, String> {
         let spec = RuleSpec { name: Some(name.to_owned()), ..spec };
         let fixtures = self.fixtures();
-        let mut rule = Rule::new(&spec, 1, &|name| fixtures.attached_file(name))?;
+        let mut rule =
+            Rule::new(&spec, 1, &|name| fixtures.attached_file(name)).map_err(|errors| errors.join("; "))?;
         let state = self.states.of(customer_id);
         let mut state = state.lock();
         let now = self.now_of(&state);

@@ -9,8 +9,10 @@ use actix_web::{HttpResponse, ResponseError};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
-use crate::base::suggestion;
+use crate::base::reading::{self, Misread};
+use crate::base::wording::Notation;
 use crate::state::customers::CustomerError;
 
 /// Error details.
@@ -149,33 +151,37 @@ impl ApiError {
     }
 
     /// Deserializes a JSON value; an error has the JSON pointer.
-    pub fn read<T: DeserializeOwned>(value: serde_json::Value) -> Result<T, ApiError> {
-        serde_path_to_error::deserialize(value).map_err(ApiError::in_json)
+    pub fn read<T: DeserializeOwned + JsonSchema>(value: Value) -> Result<T, ApiError> {
+        reading::read(value, Notation::Json).map_err(ApiError::misread)
     }
 
-    /// Converts a deserialization error: its path becomes a JSON pointer.
-    pub fn in_json(error: serde_path_to_error::Error<serde_json::Error>) -> ApiError {
-        let message = error.inner().to_string();
-        let hint = suggestion::hint(&message);
-        ApiError { hint, ..ApiError::invalid(message).path(pointer(error.path())) }
+    /// Converts a mistake in a value: its path becomes a JSON pointer.
+    pub fn misread(Misread { path, message, hint, .. }: Misread) -> ApiError {
+        ApiError { hint, ..ApiError::invalid(message).path(pointer_to(&path)) }
     }
 
     /// Parses a JSON object; an error has the JSON pointer.
-    pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    pub fn parse<T: DeserializeOwned + JsonSchema>(bytes: &[u8]) -> Result<T, ApiError> {
         // serde would accept an array as an object without keys.
         if bytes.trim_ascii_start().first().is_some_and(|first| *first != b'{') {
             return Err(ApiError::invalid("the body is not a JSON object").path(""));
         }
-        let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-        let value = serde_path_to_error::deserialize(&mut deserializer).map_err(ApiError::in_json)?;
-        deserializer.end()?;
-        Ok(value)
+        serde_json::from_slice(bytes).or_else(|error| {
+            let value = serde_json::from_slice::<Value>(bytes)?;
+            // As a value it may be read: it has no duplicate keys.
+            ApiError::read::<T>(value).and_then(|_| Err(error.into()))
+        })
     }
 }
 
 impl From<serde_json::Error> for ApiError {
     fn from(error: serde_json::Error) -> ApiError {
-        ApiError::invalid(error.to_string())
+        let message = error.to_string();
+        match message.strip_prefix("duplicate field ") {
+            Some(key) => ApiError::invalid(format!("duplicate key {key}")),
+            None => ApiError::invalid(format!("the body is not JSON: {message}")),
+        }
+        .path("")
     }
 }
 
@@ -214,19 +220,6 @@ impl From<CustomerError> for ApiError {
 /// Returns the JSON pointer (RFC 6901) for a list of keys.
 pub fn pointer_to(keys: &[String]) -> String {
     keys.iter().map(|key| format!("/{}", escaped(key))).collect()
-}
-
-/// Converts a serde path to a JSON pointer.
-fn pointer(path: &serde_path_to_error::Path) -> String {
-    use serde_path_to_error::Segment;
-    path.iter()
-        .map(|segment| match segment {
-            Segment::Map { key } => format!("/{}", escaped(key)),
-            Segment::Seq { index } => format!("/{index}"),
-            Segment::Enum { variant } => format!("/{variant}"),
-            Segment::Unknown => String::new(),
-        })
-        .collect()
 }
 
 /// Escapes a key for a JSON pointer.

@@ -11,6 +11,7 @@ mod store;
 pub use diagnose::{DecryptFailure, diagnose};
 pub use open::{DecryptError, Decryptor};
 pub use ring::KeyRing;
+pub(crate) use store::is_customers_key;
 pub use store::{KeyError, KeyOrigin, OpenedKey, read, read_or_generate};
 
 use std::fmt;

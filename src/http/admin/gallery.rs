@@ -436,8 +436,10 @@ fn part_text(bytes: &[u8], part: &str) -> Result<String, ApiError> {
 }
 
 /// Parses a part as JSON.
-fn part_json<T: DeserializeOwned>(bytes: &[u8], part: &str) -> Result<T, ApiError> {
-    serde_json::from_slice(bytes).map_err(|error| part_error(part, error.to_string()))
+fn part_json<T: DeserializeOwned + JsonSchema>(bytes: &[u8], part: &str) -> Result<T, ApiError> {
+    let value =
+        serde_json::from_slice(bytes).map_err(|error| part_error(part, format!("not JSON: {error}")))?;
+    ApiError::read(value).map_err(|error| part_error(part, error.to_string()))
 }
 
 /// Decodes the pictures.

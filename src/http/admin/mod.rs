@@ -89,7 +89,7 @@ pub struct Removed {
 /// Extractor: the JSON object in a request's body.
 pub struct Json<T>(T);
 
-impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
+impl<T: DeserializeOwned + JsonSchema + 'static> FromRequest for Json<T> {
     type Error = ApiError;
     type Future = LocalBoxFuture<'static, Result<Json<T>, ApiError>>;
 
@@ -102,7 +102,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
 /// Extractor: the JSON object in a request's body; an empty body is an empty object.
 pub struct JsonOrNothing<T>(T);
 
-impl<T: DeserializeOwned + 'static> FromRequest for JsonOrNothing<T> {
+impl<T: DeserializeOwned + JsonSchema + 'static> FromRequest for JsonOrNothing<T> {
     type Error = ApiError;
     type Future = LocalBoxFuture<'static, Result<JsonOrNothing<T>, ApiError>>;
 
