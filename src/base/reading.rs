@@ -18,14 +18,23 @@ use super::wording::{Notation, Wording};
 /// A value that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Misread {
-    /// Keys and indices that lead to the value.
+    /// Keys and indices that lead to the value, or to where it is missing.
     pub path: Vec<String>,
     /// What is wrong, and what to write.
     pub message: String,
     /// What was probably meant.
     pub hint: Option<String>,
-    /// Whether the key is wrong, not its value.
-    pub of_key: bool,
+    pub mistake: Mistake,
+}
+
+/// What is wrong at the path of a [`Misread`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mistake {
+    Value,
+    /// The key itself.
+    Key,
+    /// The key is missing.
+    Missing,
 }
 
 /// Max reported mistakes of one document: each costs another reading.
@@ -54,7 +63,12 @@ pub fn read_all<T: DeserializeOwned + JsonSchema>(
 
 impl Default for Misread {
     fn default() -> Misread {
-        Misread { path: Vec::new(), message: "cannot be read".to_owned(), hint: None, of_key: false }
+        Misread {
+            path: Vec::new(),
+            message: "cannot be read".to_owned(),
+            hint: None,
+            mistake: Mistake::Value,
+        }
     }
 }
 
@@ -114,14 +128,14 @@ fn repair<T: DeserializeOwned>(
     if let Some(key) = quoted_name(message, "unknown field `") {
         remove(value, &path);
         let hint = suggestion::hint(message);
-        return Misread { path, message: format!("unknown key `{key}`"), hint, of_key: true };
+        return Misread { path, message: format!("unknown key `{key}`"), hint, mistake: Mistake::Key };
     }
     if let Some(key) = quoted_name(message, "missing field `") {
         path.push(key.to_owned());
         let example = wording.example(&path);
         let message = wording.missing(&path, example.as_ref());
         set(value, &path, example.unwrap_or_default());
-        return Misread { path, message, ..Misread::default() };
+        return Misread { path, message, hint: None, mistake: Mistake::Missing };
     }
     let found = get(value, &path).cloned().unwrap_or_default();
     let is_type = ["invalid type", "invalid value", "invalid length", "unknown variant"]
@@ -133,8 +147,8 @@ fn repair<T: DeserializeOwned>(
         set(value, &path, proposal.clone());
         attempt::<T>(value).err().is_none_or(|failure| !is_at_or_below(&failure.path, &path))
     });
-    let of_key = accepted.is_none();
-    if of_key {
+    let mistake = if accepted.is_some() { Mistake::Value } else { Mistake::Key };
+    if accepted.is_none() {
         // No value is accepted: the key itself is wrong, or nothing is known about it.
         remove(value, &path);
     }
@@ -143,7 +157,7 @@ fn repair<T: DeserializeOwned>(
     } else {
         wording.wrong_form(&path, &found, message, accepted.as_ref())
     };
-    Misread { path, message: text, hint: None, of_key }
+    Misread { path, message: text, hint: None, mistake }
 }
 
 fn quoted_name<'a>(message: &'a str, start: &str) -> Option<&'a str> {

@@ -5,6 +5,8 @@ use serde::de::{Deserializer, Error as _, IntoDeserializer, Unexpected, Visitor}
 use serde::forward_to_deserialize_any;
 use serde_json::{Error, Value};
 
+use super::wording::ONLY_TOML;
+
 #[derive(Clone, Copy)]
 pub(super) struct Strict<'a>(pub(super) &'a Value);
 
@@ -21,6 +23,9 @@ impl<'de> Deserializer<'de> for Strict<'de> {
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         match self.0 {
+            Value::Object(members) if members.contains_key(ONLY_TOML) => {
+                Err(Error::invalid_type(Unexpected::Other("a value that only TOML has"), &visitor))
+            }
             Value::Array(entries) => {
                 let mut entries = SeqDeserializer::new(entries.iter().map(Strict));
                 let read = visitor.visit_seq(&mut entries)?;
@@ -54,9 +59,13 @@ impl<'de> Deserializer<'de> for Strict<'de> {
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(
         self,
-        _: &'static str,
+        name: &'static str,
         visitor: V,
     ) -> Result<V::Value, Error> {
+        // A value that is kept as text: serde_json knows it by this name.
+        if name.starts_with("$serde_json::private::") {
+            return self.0.deserialize_newtype_struct(name, visitor);
+        }
         visitor.visit_newtype_struct(self)
     }
 

@@ -52,7 +52,7 @@ fn policy_table(width: usize) -> String {
     let mut text = String::from("key               standing   default\n\n");
     let keys = KEYS.iter().map(|key| {
         let head = format!("{:<17} {:<10} {}", key.name, key.standing.to_string(), key.default);
-        (head, format!("or: {}. {}", key.others, key.meaning))
+        (head, format!("{}; other values: {}", key.meaning, key.others))
     });
     let fixed = FIXED
         .iter()

@@ -7,7 +7,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::problem::Problem;
 use super::source::File;
-use crate::base::reading::{self, MAX_MISREAD};
+use crate::base::reading::{self, MAX_MISREAD, Misread};
 use crate::base::wording::{Notation, ONLY_TOML};
 
 /// A file that could be read, perhaps with mistakes.
@@ -43,22 +43,34 @@ pub(super) fn parse<'a, T: DeserializeOwned + JsonSchema>(
     if !errors.is_empty() {
         let mut found: Vec<_> =
             errors.iter().map(|error| Problem::of_toml(&file.shown, text, error)).collect();
+        found.sort_by_key(|problem| problem.position);
         // What follows in the same line is a consequence.
         found.dedup_by_key(|problem| problem.position.map(|(line, _)| line));
         problems.extend(found.into_iter().take(MAX_MISREAD));
         return None;
     }
     let (content, misread) = reading::read_all(json_of_table(table.get_ref()), Notation::Toml);
-    let wrong = misread.iter().map(|misread| misread.path.clone()).collect();
+    let wrong = misread.iter().flat_map(wrong_paths).collect();
     let is_cut = misread.len() == MAX_MISREAD;
     let mut found: Vec<_> =
         misread.into_iter().map(|misread| Problem::of_misread(&file.shown, text, misread)).collect();
     found.sort_by_key(|problem| problem.position);
-    problems.extend(found);
-    if is_cut {
-        problems.push(Problem::of_file(&file.shown, "more may be wrong; correct these first"));
+    if let Some(position) = found.last().map(|last| last.position).filter(|_| is_cut) {
+        let more = Problem::of_file(&file.shown, "more may be wrong; correct these first");
+        found.push(Problem { position, ..more });
     }
+    problems.extend(found);
     content.map(|content| ParsedFile { text, content, wrong })
+}
+
+/// Returns the paths of what is wrong: the mistake's own, and that of the key which was meant and seems to be missing.
+fn wrong_paths(misread: &Misread) -> impl Iterator<Item = Vec<String>> {
+    let meant = misread.hint.as_ref().and_then(|hint| hint.split('`').nth(1));
+    let sibling = meant.map(|meant| {
+        let parent = misread.path.split_last().map_or(&[][..], |(_, parent)| parent);
+        [parent, &[meant.to_owned()]].concat()
+    });
+    std::iter::once(misread.path.clone()).chain(sibling)
 }
 
 fn json_of_table(table: &DeTable) -> Value {

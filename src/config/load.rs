@@ -243,17 +243,23 @@ pub(super) fn resolve_with(
     let (mut customers, mut resolved_specs) = (BTreeMap::new(), BTreeMap::new());
     let specs_by_id = specs.iter().map(|(id, file)| (id, &file.document.content)).collect();
     for (id, file) in &specs {
-        let resolved = inherited(id, &specs_by_id).map_err(|error| vec![error]).and_then(|spec| {
-            let customer = resolver.resolve(id, &spec, SpecSource::File)?;
-            Ok((customer, spec))
-        });
+        let resolved = match inherited(id, &specs_by_id) {
+            Ok(spec) => resolver.resolve(id, &spec, SpecSource::File).map(|customer| (customer, spec)),
+            // What the customer would inherit is not known: an account that is missing here may come from there.
+            Err(error) => {
+                let own = resolver.resolve(id, &file.document.content, SpecSource::File).err();
+                let own =
+                    own.into_iter().flatten().filter(|(path, _)| !path.starts_with(&["account".to_owned()]));
+                Err(std::iter::once(error).chain(own).collect())
+            }
+        };
         match resolved {
             Ok((customer, spec)) => {
                 customers.insert(id.to_string(), Arc::new(customer));
                 resolved_specs.insert(id.clone(), Arc::new(spec));
             }
             // Skips customers that extend an unreadable one: its error is reported already.
-            Err(_) if extends_one_of(id, &specs, &unreadable) => {}
+            Err(_) if extends_one_of(file, &specs, &unreadable) => {}
             Err(errors) => {
                 let errors = errors.into_iter().filter(|(path, _)| !file.document.is_wrong(path));
                 problems.extend(errors.map(|(path, message)| file.problem(&path, message)));
@@ -385,9 +391,9 @@ fn unknown_codes(file: &CustomerFile) -> Vec<Problem> {
 }
 
 /// Returns whether a customer extends, directly or not, one of the unreadable customers.
-pub(super) fn extends_one_of(id: &CustomerId, specs: &CustomerFiles, unreadable: &[&str]) -> bool {
+pub(super) fn extends_one_of(file: &CustomerFile, specs: &CustomerFiles, unreadable: &[&str]) -> bool {
     let mut seen = Vec::new();
-    let mut next = Some(id);
+    let mut next = file.document.content.extends.as_ref();
     while let Some(id) = next.filter(|id| !seen.contains(id)) {
         seen.push(id);
         next = specs.get(id).and_then(|file| file.document.content.extends.as_ref());

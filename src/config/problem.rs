@@ -4,7 +4,7 @@ use std::fmt;
 
 use toml::de::{DeTable, DeValue};
 
-use crate::base::reading::Misread;
+use crate::base::reading::{Misread, Mistake};
 
 /// One error in the fixtures.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,8 +42,12 @@ impl Problem {
     /// Creates an error from a value that cannot be read.
     #[must_use]
     pub(super) fn of_misread(file: &str, text: &str, misread: Misread) -> Problem {
-        let Misread { path, message, hint, of_key } = misread;
-        Problem { position: position(text, &path, of_key), hint, ..Problem::of_file(file, message) }
+        let Misread { path, message, hint, mistake } = misread;
+        Problem {
+            position: position(text, &path, mistake == Mistake::Key),
+            hint,
+            ..Problem::of_file(file, message)
+        }
     }
 
     /// Formats several errors, one per line.

@@ -14,7 +14,7 @@ use crate::domain::capacity::{Capacity, CapacitySpec};
 use crate::domain::customer::{Account, Customer};
 use crate::domain::matcher::Gallery;
 use crate::domain::policy::Policy;
-use crate::domain::rules::{Rule, RuleSpec};
+use crate::domain::rules::{Rule, RuleError, RuleSpec};
 use crate::keys::{KeyRing, PrivateKey};
 
 /// Default methode of a customer (doc 1).
@@ -133,10 +133,11 @@ impl Resolver<'_> {
         for (index, spec) in specs.iter().enumerate() {
             match self.rule(spec, index + 1, source, &rules) {
                 Ok(rule) => rules.push(Arc::new(rule)),
-                Err(messages) => {
-                    let path = ["rules", &index.to_string()];
-                    errors.extend(messages.into_iter().map(|message| field_error(&path, message)));
-                }
+                Err(found) => errors.extend(found.into_iter().map(|(key, message)| {
+                    let index = index.to_string();
+                    let path: Vec<_> = ["rules", &index].into_iter().chain(key).collect();
+                    field_error(&path, message)
+                })),
             }
         }
         if errors.is_empty() { Ok(rules) } else { Err(errors) }
@@ -149,24 +150,27 @@ impl Resolver<'_> {
         number: usize,
         source: SpecSource,
         before: &[Arc<Rule>],
-    ) -> Result<Rule, Vec<String>> {
+    ) -> Result<Rule, Vec<RuleError>> {
         let mut rule = Rule::new(spec, number, &|name| attached_file(self.attached_files, name))?;
         match source {
             SpecSource::File if spec.ttl.is_some() => {
                 let message =
                     format!("rule {:?}: ttl is only for rules created over the admin API", rule.name);
-                return Err(vec![message]);
+                return Err(vec![(Some("ttl"), message)]);
             }
             SpecSource::File => {}
-            SpecSource::Api(now) => rule.put_at(now).map_err(|message| vec![message])?,
+            SpecSource::Api(now) => rule.put_at(now).map_err(|message| vec![(Some("ttl"), message)])?,
         }
         if before.iter().any(|other| other.name == rule.name) {
-            return Err(vec![format!("duplicate rule name {:?}", rule.name)]);
+            return Err(vec![(Some("name"), format!("duplicate rule name {:?}", rule.name))]);
         }
         if let Some(shadow) = before.iter().find(|other| other.shadows(&rule)) {
-            return Err(vec![format!(
-                "rule {:?} can never fire: {:?} comes first, always fires and decides the same",
-                rule.name, shadow.name
+            return Err(vec![(
+                None,
+                format!(
+                    "rule {:?} can never fire: {:?} comes first, always fires and decides the same",
+                    rule.name, shadow.name
+                ),
             )]);
         }
         Ok(rule)

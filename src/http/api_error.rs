@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::base::reading::{self, Misread};
+use crate::base::reading::{self, Misread, Mistake};
 use crate::base::wording::Notation;
 use crate::state::customers::CustomerError;
 
@@ -155,8 +155,11 @@ impl ApiError {
         reading::read(value, Notation::Json).map_err(ApiError::misread)
     }
 
-    /// Converts a mistake in a value: its path becomes a JSON pointer.
-    pub fn misread(Misread { path, message, hint, .. }: Misread) -> ApiError {
+    /// Converts a mistake in a value: its path becomes a JSON pointer; for a missing key, to the object that lacks it.
+    pub fn misread(Misread { mut path, message, hint, mistake }: Misread) -> ApiError {
+        if mistake == Mistake::Missing {
+            path.pop();
+        }
         ApiError { hint, ..ApiError::invalid(message).path(pointer_to(&path)) }
     }
 

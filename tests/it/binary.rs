@@ -603,7 +603,26 @@ fn check_reports_problems_and_prints_the_policy_table() {
         said.contains("x.toml:1:11: there is no customer dmo to extend; did you mean \"demo\"?"),
         "{said}"
     );
+    write_fixture(directory.path(), "customer/dmo.toml", "extends = 'demo'\n");
+    let bad = run(&["check", fixtures]);
+    let ignored = "customer/dmo.toml: is ignored (rename it to customers/dmo.toml)";
+    assert!(text(&bad.stderr).contains(ignored), "{}", text(&bad.stderr));
+    write_fixture(directory.path(), "simulator.toml", "");
+    write_fixture(
+        directory.path(),
+        "customers/x.toml",
+        "extends = 'demo'\nrules = [{ reply = { code = '6099' } }]\n",
+    );
+    let warned = run(&["check", fixtures]);
+    let said = text(&warned.stderr);
+    assert!(
+        warned.status.success()
+            && said.contains("warning: ")
+            && said.contains("x.toml:2:29: the code \"6099\" is not known"),
+        "{said}"
+    );
     let policy = run(&["check", "--policy"]);
+    assert!(text(&policy.stdout).lines().all(|line| line.chars().count() <= 80), "without a terminal");
     for key in &dukcapil_fr_sim::internals::domain::policy::KEYS {
         assert!(text(&policy.stdout).contains(key.name), "{}", key.name);
     }

@@ -400,7 +400,7 @@ fn a_draft_follows_the_rules_of_files() {
         ),
         (
             customer(json!({ "extends": "demo", "rules": [{ "delay": "1s", "ttl": "5m" }] })),
-            "/customers/x/rules/0",
+            "/customers/x/rules/0/ttl",
             "created over the admin API",
         ),
         (customer(json!({ "extends": "demo", "key": "generate" })), "/customers/x/key", "generate"),

@@ -9,7 +9,7 @@ use dukcapil_fr_sim::internals::config::schema::FileKind;
 use dukcapil_fr_sim::internals::config::{CustomerSpec, SimulatorSpec, source};
 use dukcapil_fr_sim::internals::domain::faults::KINDS;
 use dukcapil_fr_sim::internals::domain::policy;
-use dukcapil_fr_sim::internals::domain::rules::Rule;
+use dukcapil_fr_sim::internals::domain::rules::{Rule, joined};
 use jsonschema::Validator;
 use serde_json::Value;
 
@@ -35,7 +35,7 @@ fn loads(kind: FileKind, toml: &str) -> Result<(), String> {
             let spec: CustomerSpec = toml::from_str(toml).map_err(told)?;
             let any_file = |_: &str| Ok(b"10".to_vec());
             spec.rules.iter().flatten().try_for_each(|rule| {
-                Rule::new(rule, 1, &any_file).map(drop).map_err(|errors| errors.join("; "))
+                Rule::new(rule, 1, &any_file).map(drop).map_err(|errors| joined(&errors))
             })
         }
         Simulator => toml::from_str::<SimulatorSpec>(toml).map(drop).map_err(told),

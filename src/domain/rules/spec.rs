@@ -133,6 +133,15 @@ pub struct Rule {
     pub expires: Option<Timestamp>,
 }
 
+/// What is wrong with a rule: the key, `None` for the rule as a whole, and the message.
+pub type RuleError = (Option<&'static str>, String);
+
+/// Returns all messages about a rule as one.
+#[must_use]
+pub fn joined(errors: &[RuleError]) -> String {
+    errors.iter().map(|(_, message)| message.as_str()).collect::<Vec<_>>().join("; ")
+}
+
 /// Returns the bytes of a file of the fixture directory.
 pub type FileReader<'a> = &'a dyn Fn(&str) -> Result<Vec<u8>, String>;
 
@@ -141,7 +150,7 @@ impl Rule {
     ///
     /// # Errors
     /// Every parameter that is wrong; else why the rule contradicts itself or can never match.
-    pub fn new(spec: &RuleSpec, number: usize, file: FileReader) -> Result<Rule, Vec<String>> {
+    pub fn new(spec: &RuleSpec, number: usize, file: FileReader) -> Result<Rule, Vec<RuleError>> {
         let name = spec.name.clone().unwrap_or_else(|| format!("rule {number}"));
         let text = |file_name: &str| {
             String::from_utf8(file(file_name)?).map_err(|_| format!("{file_name} is not UTF-8"))
@@ -156,8 +165,14 @@ impl Rule {
         let (chance, reply, delay, fault) = match parts {
             (Ok(chance), Ok(reply), Ok(delay), Ok(fault)) => (chance, reply, delay, fault),
             (chance, reply, delay, fault) => {
-                let errors = [chance.err(), reply.err(), delay.err(), fault.err()];
-                return Err(errors.into_iter().flatten().map(wrong).collect());
+                let errors = [
+                    (chance_key(spec), chance.err()),
+                    ("reply", reply.err()),
+                    ("delay", delay.err()),
+                    ("fault", fault.err()),
+                ];
+                let error = |(key, message): (_, Option<String>)| Some((Some(key), wrong(message?)));
+                return Err(errors.into_iter().filter_map(error).collect());
             }
         };
         let rule = Rule {
@@ -173,7 +188,7 @@ impl Rule {
             name: name.clone(),
         };
         match rule.contradiction() {
-            Some(message) => Err(vec![wrong(message)]),
+            Some(message) => Err(vec![(None, wrong(message))]),
             None => Ok(rule),
         }
     }
@@ -285,6 +300,15 @@ impl Rule {
     }
 }
 
+/// Returns the key that decides about chance.
+fn chance_key(spec: &RuleSpec) -> &'static str {
+    match (spec.rate, &spec.exact) {
+        (Some(_), _) => "rate",
+        (None, Some(_)) => "exact",
+        (None, None) => "ramp",
+    }
+}
+
 fn chance(spec: &RuleSpec) -> Result<Chance, String> {
     let valid_rate = |name: &str, rate: f64| {
         if (0.0..=1.0).contains(&rate) {
@@ -333,8 +357,7 @@ mod tests {
 
     fn rule(toml: &str) -> Result<Rule, String> {
         let spec: RuleSpec = toml::from_str(toml).map_err(|error| error.message().to_owned())?;
-        Rule::new(&spec, 1, &|name| Err(format!("there is no file {name}")))
-            .map_err(|errors| errors.join("; "))
+        Rule::new(&spec, 1, &|name| Err(format!("there is no file {name}"))).map_err(|errors| joined(&errors))
     }
 
     #[test]
