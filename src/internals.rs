@@ -3,6 +3,10 @@
 
 pub use crate::cli::main;
 
+pub mod base {
+    pub use crate::base::{json_schema, reading, wording};
+}
+
 pub mod config {
     pub use crate::config::{
         CustomerSpec, Fixtures, Problem, SimulatorSpec, StartPolicy, load, model, schema, source,

@@ -1,7 +1,16 @@
 //! JSON Schema helpers that all schemas of the project share.
 
-use schemars::Schema;
+use schemars::generate::SchemaSettings;
+use schemars::transform::RecursiveTransform;
+use schemars::{JsonSchema, Schema};
 use serde_json::{Map, Value, json};
+
+/// Returns the schema of a type in draft 7: editors support at most that for TOML files.
+#[must_use]
+pub fn schema_of<T: JsonSchema>() -> Value {
+    let settings = SchemaSettings::draft07().with_transform(RecursiveTransform(plain));
+    settings.into_generator().into_root_schema_for::<T>().to_value()
+}
 
 /// Removes what TOML does not have or editors cannot use: null, Rust's number formats, empty defaults.
 pub fn plain(schema: &mut Schema) {
@@ -26,6 +35,10 @@ pub fn plain(schema: &mut Schema) {
             let one = any.as_array().is_some_and(|any| any.len() == 1);
             object.insert(if one { "allOf" } else { "anyOf" }.to_owned(), any);
         }
+    }
+    // The only number format whose range is neither given by the schema nor that of TOML's numbers.
+    if object.get("format").is_some_and(|format| format == "uint32") && !object.contains_key("maximum") {
+        object.insert("maximum".to_owned(), u32::MAX.into());
     }
     if object.get("format").is_some_and(|format| format.as_str().is_some_and(is_number_type)) {
         object.remove("format");

@@ -5,9 +5,9 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::terminal::say;
+use super::terminal::{eprint_line, say, width};
 use super::{Failure, PolicyArgs, fixture_directory, load};
-use crate::config;
+use crate::config::{self, source};
 use crate::domain::policy;
 
 #[derive(Debug, Args)]
@@ -30,10 +30,16 @@ pub fn run(args: &CheckArgs) -> Result<ExitCode, Failure> {
     if args.policy {
         let layers = config::policy_layers(directory.as_deref(), &args.start.start()?);
         let layers = layers.map_err(|problems| Failure::fixtures(&problems))?;
-        say(policy::table(&layers).trim_end())?;
+        say(policy::table(&layers, width()).trim_end())?;
         return Ok(ExitCode::SUCCESS);
     }
+    if let Some(root) = directory.as_deref() {
+        // Before the errors: a file that is ignored may be the cause of one.
+        let files = source::read(directory.as_deref()).unwrap_or_default();
+        config::ignored(root, &files).iter().for_each(|file| eprint_line(format_args!("note: {file}")));
+    }
     let fixtures = load(directory.as_deref(), &args.keys, &args.start)?;
+    fixtures.warnings.iter().for_each(|warning| eprint_line(format_args!("warning: {warning}")));
     let location =
         directory.map_or_else(|| "the built-in fixtures".to_owned(), |path| path.display().to_string());
     say(format_args!(

@@ -12,10 +12,11 @@ use jiff::Timestamp;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
-use super::entry_line::{DIM, EntryLine, LineStyle, plain, wrap};
+use super::entry_line::{DIM, EntryLine, LineStyle, plain};
 use super::log::Log;
 use super::terminal;
 use super::throttle::{OutcomeCounts, Throttle, listed};
+use crate::base::text::wrap;
 use crate::base::time;
 use crate::config::{Fixtures, Problem};
 use crate::domain::customer::Account;

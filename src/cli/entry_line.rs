@@ -8,6 +8,7 @@ use anstyle::{AnsiColor, Style};
 use serde_json::Value;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
+use crate::base::text::wrap;
 use crate::base::time;
 use crate::domain::faults::FaultKind;
 use crate::protocol::Code;
@@ -294,21 +295,6 @@ fn fit(text: &str, width: usize) -> String {
     pad(cut + "…", width)
 }
 
-/// Breaks a text at blanks into lines of at most so many columns; a longer word has a line of its own.
-pub fn wrap(text: &str, width: usize) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for word in text.split(' ') {
-        match lines.last_mut() {
-            Some(line) if line.width() + 1 + word.width() <= width => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(word.to_owned()),
-        }
-    }
-    lines
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -415,11 +401,5 @@ mod tests {
         assert_eq!(fit("写真写真", 5), "写真…");
         assert_eq!(fit("写真", 5), "写真 ");
         assert_eq!(fit("abcdef", 4), "abc…");
-    }
-
-    #[test]
-    fn long_texts_break_at_blanks() {
-        assert_eq!(wrap("one two three", 7), ["one two", "three"]);
-        assert_eq!(wrap("a-very-long-word b", 5), ["a-very-long-word", "b"]);
     }
 }

@@ -4,7 +4,8 @@
 
 use anstyle::Style;
 
-use super::entry_line::{DIM, EntryLine, LineStyle, RED, YELLOW, elapsed, millis, plain, wrap};
+use super::entry_line::{DIM, EntryLine, LineStyle, RED, YELLOW, elapsed, millis, plain};
+use crate::base::text::wrap;
 use crate::state::journal::{Delivered, Sent, SentEnd};
 
 /// Lines of a label and a text.

@@ -32,6 +32,12 @@ pub fn stderr() -> io::Stderr {
     io::stderr()
 }
 
+/// Returns the width of the terminal that stdout is, in characters: at most 120, which people read well; else 80.
+pub fn width() -> usize {
+    let size = terminal_size::terminal_size_of(io::stdout());
+    size.map_or(80, |(terminal_size::Width(columns), _)| usize::from(columns).clamp(40, 120))
+}
+
 /// Returns whether output to stderr may be coloured: it is a terminal, unless `NO_COLOR`, `CLICOLOR` or `CLICOLOR_FORCE` say otherwise.
 pub fn is_colourful() -> bool {
     AutoStream::choice(&stderr()) != ColorChoice::Never

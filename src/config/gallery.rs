@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+use super::document::parse;
 use super::model::{GallerySpec, IdentitySpec, NikText, PictureName};
 use super::problem::{FieldError, Problem, field_error};
-use super::source::{File, Files, parse};
+use super::source::{File, Files};
 use crate::base::suggestion;
 use crate::domain::limits::Limits;
 use crate::domain::matcher::{Gallery, Identity, Picture, Similar};
@@ -76,10 +77,11 @@ fn decode(file: &File, cached: &HashMap<[u8; 32], &Arc<Picture>>) -> Result<Arc<
 /// Reads the shared gallery, `gallery/gallery.toml`. Adds errors to `problems`.
 pub(super) fn shared(files: &Files, pictures: &Pictures, problems: &mut Vec<Problem>) -> Gallery {
     let Some(file) = files.get("gallery/gallery.toml") else { return Gallery::default() };
-    let Some((text, spec)) = parse::<GallerySpec>(file, problems) else { return Gallery::default() };
-    let (gallery, errors) = gallery(&spec.identities, pictures, &["identities"]);
-    let located = |(path, message): FieldError| Problem::at(&file.shown, text, &path, message);
-    problems.extend(errors.into_iter().take(MAX_REPORTED).map(located));
+    let Some(document) = parse::<GallerySpec>(file, problems) else { return Gallery::default() };
+    let (gallery, errors) = gallery(&document.content.identities, pictures, &["identities"]);
+    let errors = errors.into_iter().filter(|(path, _)| !document.is_wrong(path));
+    let located = |(path, message): FieldError| Problem::at(&file.shown, document.text, &path, message);
+    problems.extend(errors.take(MAX_REPORTED).map(located));
     gallery
 }
 
@@ -88,20 +90,18 @@ pub(super) fn own(
     specs: &[IdentitySpec],
     pictures: &Pictures,
     shared: Option<&Gallery>,
-) -> Result<Gallery, FieldError> {
+) -> Result<Gallery, Vec<FieldError>> {
     let here = ["gallery", "identities"];
-    let (gallery, problems) = gallery(specs, pictures, &here);
-    if let Some(problem) = problems.into_iter().next() {
-        return Err(problem);
-    }
+    let (gallery, mut problems) = gallery(specs, pictures, &here);
     for (index, NikText(nik)) in specs.iter().map(|spec| &spec.nik).enumerate() {
         if shared.is_some_and(|shared| shared.get(nik).is_some()) {
             let message =
                 format!("the NIK {nik} is in the shared gallery too; use another NIK, or set shared = false");
-            return Err(field_error(&[here[0], here[1], &index.to_string(), "nik"], message));
+            problems.push(field_error(&[here[0], here[1], &index.to_string(), "nik"], message));
         }
     }
-    Ok(gallery)
+    problems.truncate(MAX_REPORTED);
+    if problems.is_empty() { Ok(gallery) } else { Err(problems) }
 }
 
 /// Builds a gallery and collects its errors. `here` is the key path of the identities in their file.

@@ -7,20 +7,24 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use percent_encoding::{AsciiSet, utf8_percent_encode};
 
+use super::document::{ParsedFile, parse};
 use super::extends::{SpecsById, chain, inherited};
 use super::gallery::{self, Pictures};
 use super::model::{CustomerSpec, PeerSource, SimulatorSpec};
 use super::preset::StartPolicy;
 use super::problem::{FieldError, Problem};
 use super::resolve::{Resolver, SpecSource, attached_file, read_capacity};
-use super::source::{self, File, Files, parse};
+use super::source::{self, Files};
 use super::values::{CustomerId, PathPrefix, PathPrefixes};
+use crate::base::suggestion;
 use crate::domain::capacity::{Capacity, CapacitySpec};
 use crate::domain::customer::Customer;
 use crate::domain::limits::Limits;
 use crate::domain::matcher::Gallery;
 use crate::domain::policy::{Policy, PolicyLayers};
+use crate::domain::rules::RuleSpec;
 use crate::keys::KeyRing;
+use crate::protocol::{OUTCOMES, Outcome};
 
 /// Path prefixes of the document, the second with its stray space (doc 1: `http://172.16.160.176:8080/api /face-recognition`).
 pub(super) const DOCUMENTED_PREFIXES: [&str; 2] = ["/api/face-recognition", "/api /face-recognition"];
@@ -45,6 +49,8 @@ pub struct Fixtures {
     /// Default number of strangers that a photo is also searched among.
     population: u64,
     pub keys: KeyRing,
+    /// What is probably not meant, though it is valid.
+    pub warnings: Vec<Problem>,
     /// Each customer's specification as written, without inheritance.
     specs: BTreeMap<CustomerId, CustomerSpec>,
     /// Each customer's specification with inheritance applied.
@@ -80,13 +86,13 @@ impl Fixtures {
     /// Resolves a customer of the admin API. `spec` includes everything that it inherits.
     ///
     /// # Errors
-    /// The first error and the path of its key.
+    /// All errors, each with the path of its key.
     pub fn resolve(
         &self,
         id: &CustomerId,
         spec: &CustomerSpec,
         now: Timestamp,
-    ) -> Result<Customer, FieldError> {
+    ) -> Result<Customer, Vec<FieldError>> {
         self.resolver().resolve(id, spec, SpecSource::Api(now))
     }
 
@@ -116,16 +122,18 @@ impl Fixtures {
         new: &'a BTreeMap<CustomerId, CustomerSpec>,
     ) -> Vec<(&'a CustomerId, FieldError)> {
         let specs: SpecsById = self.specs.iter().chain(new).collect();
-        let error = |id: &CustomerId| {
-            let spec = inherited(id, &specs);
-            spec.and_then(|spec| self.resolver().resolve(id, &spec, SpecSource::File)).err()
+        let errors = |id: &CustomerId| match inherited(id, &specs) {
+            Ok(spec) => self.resolver().resolve(id, &spec, SpecSource::File).err().unwrap_or_default(),
+            Err(error) => vec![error],
         };
-        let own: BTreeMap<_, _> = new.keys().filter_map(|id| Some((id, error(id)?))).collect();
+        let own: Vec<_> =
+            new.keys().flat_map(|id| errors(id).into_iter().map(move |error| (id, error))).collect();
         let of_dependents = self.specs.keys().filter(|id| !new.contains_key(*id)).filter_map(|id| {
             let chain = chain(id, &specs).ok()?;
             let base = *chain.iter().find(|base| new.contains_key(**base))?;
             // A base's own error is reported already.
-            let (_, message) = error(id).filter(|_| !chain.iter().any(|base| own.contains_key(base)))?;
+            let is_reported = chain.iter().any(|base| own.iter().any(|(id, _)| id == base));
+            let (_, message) = errors(id).into_iter().next().filter(|_| !is_reported)?;
             Some((base, (Vec::new(), format!("{id} extends it and would become invalid: {message}"))))
         });
         let of_dependents: Vec<_> = of_dependents.collect();
@@ -245,20 +253,32 @@ pub(super) fn resolve_with(
     };
     let capacity = shared_capacity(simulator.capacity.as_ref(), files, &attached_files, &mut problems);
     let (mut customers, mut resolved_specs) = (BTreeMap::new(), BTreeMap::new());
-    let specs_by_id = specs.iter().map(|(id, file)| (id, &file.spec)).collect();
+    let specs_by_id = specs.iter().map(|(id, file)| (id, &file.document.content)).collect();
     for (id, file) in &specs {
-        let resolved = inherited(id, &specs_by_id)
-            .and_then(|spec| Ok((resolver.resolve(id, &spec, SpecSource::File)?, spec)));
+        let resolved = match inherited(id, &specs_by_id) {
+            Ok(spec) => resolver.resolve(id, &spec, SpecSource::File).map(|customer| (customer, spec)),
+            // What the customer would inherit is not known: an account that is missing here may come from there.
+            Err(error) => {
+                let own = resolver.resolve(id, &file.document.content, SpecSource::File).err();
+                let own =
+                    own.into_iter().flatten().filter(|(path, _)| !path.starts_with(&["account".to_owned()]));
+                Err(std::iter::once(error).chain(own).collect())
+            }
+        };
         match resolved {
             Ok((customer, spec)) => {
                 customers.insert(id.to_string(), Arc::new(customer));
                 resolved_specs.insert(id.clone(), Arc::new(spec));
             }
             // Skips customers that extend an unreadable one: its error is reported already.
-            Err(_) if extends_one_of(id, &specs, &unreadable) => {}
-            Err((path, message)) => problems.push(file.problem(&path, message)),
+            Err(_) if extends_one_of(file, &specs, &unreadable) => {}
+            Err(errors) => {
+                let errors = errors.into_iter().filter(|(path, _)| !file.document.is_wrong(path));
+                problems.extend(errors.map(|(path, message)| file.problem(&path, message)));
+            }
         }
     }
+    problems.sort_by_key(|problem| (problem.file.clone(), problem.position));
     if !problems.is_empty() {
         return Err(problems);
     }
@@ -267,7 +287,8 @@ pub(super) fn resolve_with(
         None => DOCUMENTED_PREFIXES.map(str::to_owned).to_vec(),
     };
     let (peer, limits, perceptual) = (simulator.peer, simulator.limits, simulator.matcher.perceptual);
-    let specs = specs.into_iter().map(|(id, file)| (id, file.spec)).collect();
+    let warnings = specs.values().flat_map(unknown_codes).collect();
+    let specs = specs.into_iter().map(|(id, file)| (id, file.document.content)).collect();
     Ok(Fixtures {
         prefixes,
         peer,
@@ -280,6 +301,7 @@ pub(super) fn resolve_with(
         perceptual,
         population,
         keys,
+        warnings,
         specs,
         resolved_specs,
         attached_files,
@@ -306,14 +328,13 @@ pub(super) fn shared_capacity(
 
 /// A customer's file and its parsed content.
 pub(super) struct CustomerFile<'a> {
-    file: &'a File,
-    text: &'a str,
-    spec: CustomerSpec,
+    shown: &'a str,
+    document: ParsedFile<'a, CustomerSpec>,
 }
 
 impl CustomerFile<'_> {
     fn problem(&self, path: &[String], message: String) -> Problem {
-        Problem::at(&self.file.shown, self.text, path, message)
+        Problem::at(self.shown, self.document.text, path, message)
     }
 }
 
@@ -322,10 +343,10 @@ pub(super) type CustomerFiles<'a> = BTreeMap<CustomerId, CustomerFile<'a>>;
 /// Reads `simulator.toml`. Adds errors to `problems`.
 pub(super) fn read_simulator(files: &Files, problems: &mut Vec<Problem>) -> SimulatorSpec {
     let Some(file) = files.get("simulator.toml") else { return SimulatorSpec::default() };
-    parse(file, problems).map(|(_, simulator)| simulator).unwrap_or_default()
+    parse(file, problems).map(|document| document.content).unwrap_or_default()
 }
 
-/// Reads the customers' files. Returns the customers, and the file stems of those that cannot be parsed.
+/// Reads the customers' files. Returns the customers, and the ids of those with something that cannot be read.
 pub(super) fn read_customers<'a>(
     files: &'a Files,
     problems: &mut Vec<Problem>,
@@ -335,11 +356,16 @@ pub(super) fn read_customers<'a>(
         let Some(stem) = name.strip_prefix("customers/").and_then(|name| name.strip_suffix(".toml")) else {
             continue;
         };
-        let Some((text, spec)) = parse::<CustomerSpec>(file, problems) else {
+        let Some(document) = parse::<CustomerSpec>(file, problems) else {
             unreadable.push(stem);
             continue;
         };
-        let id = match spec.customer_id.clone().map_or_else(|| stem.parse(), Ok) {
+        if !document.wrong.is_empty() {
+            unreadable.push(stem);
+        }
+        let own_id = document.content.customer_id.clone();
+        let own_id = own_id.filter(|_| !document.is_wrong(&["customer_id".to_owned()]));
+        let id = match own_id.map_or_else(|| stem.parse(), Ok) {
             Ok(id) => id,
             Err(message) => {
                 problems.push(Problem::of_file(
@@ -349,9 +375,9 @@ pub(super) fn read_customers<'a>(
                 continue;
             }
         };
-        let customer_file = CustomerFile { file, text, spec };
+        let customer_file = CustomerFile { shown: &file.shown, document };
         if let Some(first) = specs.get(&id) {
-            let message = format!("the customer_id {id} is taken by {}", first.file.shown);
+            let message = format!("the customer_id {id} is taken by {}", first.shown);
             let hint = format!("to replace a built-in customer, name the file customers/{id}.toml");
             problems.push(customer_file.problem(&["customer_id".to_owned()], message).hint(hint));
         } else {
@@ -361,13 +387,28 @@ pub(super) fn read_customers<'a>(
     (specs, unreadable)
 }
 
+/// Warns of codes in replies that are not known and so have no message, unless the rule gives one.
+fn unknown_codes(file: &CustomerFile) -> Vec<Problem> {
+    let rules = file.document.content.rules.iter().flatten().enumerate();
+    let warning = |(index, rule): (usize, &RuleSpec)| {
+        let reply = rule.reply.as_ref().filter(|reply| reply.error.is_none())?;
+        let code = reply.code.as_ref().filter(|code| Outcome::find(code).is_none())?;
+        let suggestion = suggestion::suffix(code.as_str(), OUTCOMES.iter().map(|outcome| outcome.code));
+        let message =
+            format!("the code \"{code}\" is not known, so the reply has an empty message{suggestion}");
+        let path = ["rules", &index.to_string(), "reply", "code"].map(str::to_owned);
+        Some(file.problem(&path, message).hint("if you mean it, write error = \"...\" beside it"))
+    };
+    rules.filter_map(warning).collect()
+}
+
 /// Returns whether a customer extends, directly or not, one of the unreadable customers.
-pub(super) fn extends_one_of(id: &CustomerId, specs: &CustomerFiles, unreadable: &[&str]) -> bool {
+pub(super) fn extends_one_of(file: &CustomerFile, specs: &CustomerFiles, unreadable: &[&str]) -> bool {
     let mut seen = Vec::new();
-    let mut next = Some(id);
+    let mut next = file.document.content.extends.as_ref();
     while let Some(id) = next.filter(|id| !seen.contains(id)) {
         seen.push(id);
-        next = specs.get(id).and_then(|file| file.spec.extends.as_ref());
+        next = specs.get(id).and_then(|file| file.document.content.extends.as_ref());
     }
     seen.iter().any(|id| unreadable.contains(&id.as_str()))
 }

@@ -2,8 +2,11 @@
 //!
 //! The users' word for it is fixtures: `--fixtures`, `./fixtures`.
 
+mod built_in;
+mod document;
 mod extends;
 mod gallery;
+mod ignored;
 mod load;
 pub mod model;
 mod preset;
@@ -13,6 +16,7 @@ pub mod schema;
 pub mod source;
 mod values;
 
+pub use ignored::ignored;
 pub use load::{Fixtures, load, policy_layers, reload};
 pub use model::{CustomerSpec, PeerSource, SimulatorSpec};
 pub use preset::StartPolicy;

@@ -77,6 +77,7 @@ pub struct CustomerSpec {
     pub methode: Option<Vec<Methode>>,
     /// File name of a private key (PEM) in the keys directory; default: the server's key.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"bank.pem")]
     pub key: Option<String>,
     /// Expected credentials.
     pub account: AccountSpec,
@@ -105,9 +106,11 @@ pub struct CustomerSpec {
 pub struct AccountSpec {
     /// Expected plain text of `user_id`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"bank-user", extend("writeOnly" = true))]
     pub user_id: Option<String>,
     /// Expected plain text of `password`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"bank-password", extend("writeOnly" = true))]
     pub password: Option<String>,
 }
 
@@ -137,6 +140,7 @@ pub struct QuotaSpec {
     /// Max. requests per day (Asia/Jakarta); default: no limit. In the admin API, null removes an inherited limit.
     #[schemars(with = "Option<u64>")]
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schemars(example = 80)]
     pub per_day: Option<Option<u64>>,
 }
 
@@ -204,6 +208,7 @@ pub struct IdentitySpec {
     /// NIK: sixteen digits.
     pub nik: NikText,
     /// Name for people to read; not used in matching.
+    #[schemars(example = &"Budi Contoh")]
     pub name: String,
     /// Picture files, relative to the directory of `gallery.toml`.
     pub pictures: Vec<PictureName>,

@@ -3,11 +3,13 @@
 use std::borrow::Cow;
 use std::path::Path;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use super::document::parse;
 use super::problem::Problem;
-use super::source::{File, parse};
+use super::source::File;
 use crate::domain::policy::{PolicyLayers, PolicySpec, Preset};
 
 /// Policy from outside the fixtures: their `[policy]` overrides the preset, and the flags override both.
@@ -18,13 +20,15 @@ pub struct StartPolicy {
 }
 
 /// A file of `measured:FILE`, as `calibrate` writes it. Where each value was measured is not used here.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct MeasuredFile {
     policy: PolicySpec,
     #[serde(default, rename = "measured")]
+    #[schemars(with = "Option<Vec<serde_json::Value>>")]
     _measured: IgnoredAny,
     #[serde(default, rename = "undetermined")]
+    #[schemars(with = "Option<Vec<serde_json::Value>>")]
     _undetermined: IgnoredAny,
 }
 
@@ -50,7 +54,8 @@ fn read(path: &Path) -> Result<PolicySpec, Vec<Problem>> {
     let shown = path.display().to_string();
     let bytes = std::fs::read(path).map_err(|error| vec![Problem::of_file(&shown, error.to_string())])?;
     let (file, mut problems) = (File { shown, bytes: Cow::Owned(bytes) }, Vec::new());
-    parse::<MeasuredFile>(&file, &mut problems).map(|(_, measured)| measured.policy).ok_or(problems)
+    let policy = parse::<MeasuredFile>(&file, &mut problems).map(|parsed| parsed.content.policy);
+    policy.filter(|_| problems.is_empty()).ok_or(problems)
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! Errors in fixture files: file, line, column, message and hint.
 
 use std::fmt;
-use std::ops::Range;
 
-use crate::base::suggestion;
+use toml::de::{DeTable, DeValue};
+
+use crate::base::reading::{Misread, Mistake};
 
 /// One error in the fixtures.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,18 +29,24 @@ impl Problem {
     /// Creates an error at the value that a path of keys leads to, such as `["access", "allow"]`.
     #[must_use]
     pub fn at(file: &str, text: &str, path: &[impl AsRef<str>], message: impl Into<String>) -> Problem {
-        let position = locate(text, path).map(|span| line_and_column(text, span.start));
-        Problem { position, ..Problem::of_file(file, message) }
+        Problem { position: position(text, path, false), ..Problem::of_file(file, message) }
     }
 
     /// Creates an error from one of the TOML parser.
     #[must_use]
-    pub fn of_toml(file: &str, text: &str, error: &toml::de::Error) -> Problem {
-        let message = error.message().replace('\n', ", ");
+    pub(super) fn of_toml(file: &str, text: &str, error: &toml::de::Error) -> Problem {
+        let position = error.span().map(|span| line_and_column(text, span.start));
+        Problem { position, ..Problem::of_file(file, error.message().replace('\n', ", ")) }
+    }
+
+    /// Creates an error from a value that cannot be read.
+    #[must_use]
+    pub(super) fn of_misread(file: &str, text: &str, misread: Misread) -> Problem {
+        let Misread { path, message, hint, mistake } = misread;
         Problem {
-            position: error.span().map(|span| line_and_column(text, span.start)),
-            hint: suggestion::hint(&message),
-            ..Problem::of_file(file, shortened(&message))
+            position: position(text, &path, mistake == Mistake::Key),
+            hint,
+            ..Problem::of_file(file, message)
         }
     }
 
@@ -57,16 +64,6 @@ impl Problem {
     }
 }
 
-/// Removes serde's list of expected names from an "unknown field" message: the hint has it.
-pub(super) fn shortened(message: &str) -> String {
-    match message.split_once(", expected") {
-        Some((head, _)) if head.starts_with("unknown field") => {
-            head.replacen("unknown field", "unknown key", 1)
-        }
-        _ => message.to_owned(),
-    }
-}
-
 /// Returns line and column of a byte offset, from 1.
 #[must_use]
 pub fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
@@ -75,23 +72,25 @@ pub fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
     (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
 }
 
-/// Returns the span of the value that a path of keys and indices leads to, or of its deepest existing ancestor.
-pub(super) fn locate(text: &str, path: &[impl AsRef<str>]) -> Option<Range<usize>> {
-    let document = toml::de::DeTable::parse(text).ok()?;
-    let (first, rest) = path.split_first()?;
-    let mut value = document.get_ref().get(first.as_ref())?;
-    for key in rest {
-        let next = match value.get_ref() {
-            toml::de::DeValue::Table(table) => table.get(key.as_ref()),
-            toml::de::DeValue::Array(array) => {
-                key.as_ref().parse::<usize>().ok().and_then(|index| array.get(index))
+/// Returns line and column of the value that a path of keys and indices leads to, or of its deepest existing ancestor; with `of_key`
+/// those of its key.
+fn position(text: &str, path: &[impl AsRef<str>], of_key: bool) -> Option<(usize, usize)> {
+    let document = DeTable::parse(text).ok()?.into_inner();
+    let mut value = &DeValue::Table(document);
+    let mut span = None;
+    for (index, key) in path.iter().map(AsRef::as_ref).enumerate() {
+        let next = match value {
+            DeValue::Table(table) => table.get_key_value(key).map(|(name, value)| (Some(name.span()), value)),
+            DeValue::Array(array) => {
+                key.parse::<usize>().ok().and_then(|index| array.get(index)).map(|value| (None, value))
             }
             _ => None,
         };
-        let Some(next) = next else { break };
-        value = next;
+        let Some((name, next)) = next else { break };
+        span = name.filter(|_| of_key && index + 1 == path.len()).or(Some(next.span()));
+        value = next.get_ref();
     }
-    Some(value.span())
+    span.map(|span| line_and_column(text, span.start))
 }
 
 impl fmt::Display for Problem {

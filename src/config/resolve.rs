@@ -14,7 +14,7 @@ use crate::domain::capacity::{Capacity, CapacitySpec};
 use crate::domain::customer::{Account, Customer};
 use crate::domain::matcher::Gallery;
 use crate::domain::policy::Policy;
-use crate::domain::rules::{Rule, RuleSpec};
+use crate::domain::rules::{Rule, RuleError, RuleSpec};
 use crate::keys::{KeyRing, PrivateKey};
 
 /// Default methode of a customer (doc 1).
@@ -66,41 +66,47 @@ impl Resolver<'_> {
         id: &CustomerId,
         spec: &CustomerSpec,
         source: SpecSource,
-    ) -> Result<Customer, FieldError> {
-        let methode = match &spec.methode {
-            Some(methode) if methode.is_empty() => {
-                return Err(field_error(&["methode"], "methode is empty; list at least one"));
-            }
-            Some(methode) => methode.iter().map(|Methode(name)| name.clone()).collect(),
-            None => vec![DOCUMENTED_METHODE.to_owned()],
-        };
+    ) -> Result<Customer, Vec<FieldError>> {
+        let mut errors = Errors::default();
+        let methode = errors.keep(methode(spec));
+        let key = self.key(id, spec.key.as_deref(), source);
+        let key = errors.keep(key.map_err(|message| vec![field_error(&["key"], message)]));
+        let text = |name, value: &Option<String>| credential(name, value.as_deref(), key.as_deref());
+        let user_id = errors.keep(text("user_id", &spec.account.user_id));
+        let password = errors.keep(text("password", &spec.account.password));
+        let capacity = spec.capacity.as_ref().map(|spec| read_capacity(spec, self.attached_files));
+        let capacity = errors.keep(capacity.transpose().map_err(|error| vec![error]));
+        let rules = errors.keep(self.rules(spec.rules.as_deref().unwrap_or_default(), source));
         let shared_gallery = spec.gallery.shared.unwrap_or(true);
-        let rules = self.rules(spec.rules.as_deref().unwrap_or_default(), source)?;
-        let key =
-            self.key(id, spec.key.as_deref(), source).map_err(|message| field_error(&["key"], message))?;
+        let gallery = errors.keep(gallery::own(
+            spec.gallery.identities.as_deref().unwrap_or_default(),
+            self.pictures,
+            shared_gallery.then_some(self.gallery),
+        ));
+        let (
+            Some(methode),
+            Some(key),
+            Some(user_id),
+            Some(password),
+            Some(capacity),
+            Some(rules),
+            Some(gallery),
+        ) = (methode, key, user_id, password, capacity, rules, gallery)
+        else {
+            return Err(errors.0);
+        };
         Ok(Customer {
             id: id.to_string(),
             methode,
-            account: Account {
-                user_id: credential("user_id", spec.account.user_id.as_deref(), &key)?,
-                password: credential("password", spec.account.password.as_deref(), &key)?,
-            },
+            account: Account { user_id, password },
             allow: spec.access.allow.clone(),
             access_peer: spec.access.peer.unwrap_or(false),
             per_day: spec.quota.per_day.flatten(),
             policy: self.policy.clone().with(&spec.policy),
             key,
-            capacity: spec
-                .capacity
-                .as_ref()
-                .map(|spec| read_capacity(spec, self.attached_files))
-                .transpose()?,
+            capacity,
             rules,
-            gallery: gallery::own(
-                spec.gallery.identities.as_deref().unwrap_or_default(),
-                self.pictures,
-                shared_gallery.then_some(self.gallery),
-            )?,
+            gallery,
             shared_gallery,
             population: spec.population.map_or(self.population, |Population(people)| people),
             extends: spec.extends.as_ref().map(ToString::to_string),
@@ -121,57 +127,97 @@ impl Resolver<'_> {
     }
 
     /// Builds a customer's rules. Files that they reference are in `customers/`.
-    fn rules(&self, specs: &[RuleSpec], source: SpecSource) -> Result<Vec<Arc<Rule>>, FieldError> {
-        let file = |name: &str| attached_file(self.attached_files, name);
+    fn rules(&self, specs: &[RuleSpec], source: SpecSource) -> Result<Vec<Arc<Rule>>, Vec<FieldError>> {
         let mut rules: Vec<Arc<Rule>> = Vec::new();
+        let mut errors = Vec::new();
         for (index, spec) in specs.iter().enumerate() {
-            let here = |message: String| field_error(&["rules", &index.to_string()], message);
-            let mut rule = Rule::new(spec, index + 1, &file).map_err(here)?;
-            match source {
-                SpecSource::File if spec.ttl.is_some() => {
-                    return Err(here(format!(
-                        "rule {:?}: ttl is only for rules created over the admin API",
-                        rule.name
-                    )));
-                }
-                SpecSource::File => {}
-                SpecSource::Api(now) => rule.put_at(now).map_err(here)?,
+            match self.rule(spec, index + 1, source, &rules) {
+                Ok(rule) => rules.push(Arc::new(rule)),
+                Err(found) => errors.extend(found.into_iter().map(|(key, message)| {
+                    let index = index.to_string();
+                    let path: Vec<_> = ["rules", &index].into_iter().chain(key).collect();
+                    field_error(&path, message)
+                })),
             }
-            if rules.iter().any(|other| other.name == rule.name) {
-                return Err(here(format!("duplicate rule name {:?}", rule.name)));
+        }
+        if errors.is_empty() { Ok(rules) } else { Err(errors) }
+    }
+
+    /// Builds a rule; `before` are those in front of it.
+    fn rule(
+        &self,
+        spec: &RuleSpec,
+        number: usize,
+        source: SpecSource,
+        before: &[Arc<Rule>],
+    ) -> Result<Rule, Vec<RuleError>> {
+        let mut rule = Rule::new(spec, number, &|name| attached_file(self.attached_files, name))?;
+        match source {
+            SpecSource::File if spec.ttl.is_some() => {
+                let message =
+                    format!("rule {:?}: ttl is only for rules created over the admin API", rule.name);
+                return Err(vec![(Some("ttl"), message)]);
             }
-            if let Some(shadow) = rules.iter().find(|other| other.shadows(&rule)) {
-                let message = format!(
+            SpecSource::File => {}
+            SpecSource::Api(now) => rule.put_at(now).map_err(|message| vec![(Some("ttl"), message)])?,
+        }
+        if before.iter().any(|other| other.name == rule.name) {
+            return Err(vec![(Some("name"), format!("duplicate rule name {:?}", rule.name))]);
+        }
+        if let Some(shadow) = before.iter().find(|other| other.shadows(&rule)) {
+            return Err(vec![(
+                None,
+                format!(
                     "rule {:?} can never fire: {:?} comes first, always fires and decides the same",
                     rule.name, shadow.name
-                );
-                return Err(here(message));
-            }
-            rules.push(Arc::new(rule));
+                ),
+            )]);
         }
-        Ok(rules)
+        Ok(rule)
     }
 }
 
-/// Checks a credential: it must be set, not empty, and short enough for the customer's key.
-pub(super) fn credential(
+/// Errors of the parts of a customer.
+#[derive(Default)]
+struct Errors(Vec<FieldError>);
+
+impl Errors {
+    /// Returns a part that is right; keeps the errors of another.
+    fn keep<T>(&mut self, part: Result<T, Vec<FieldError>>) -> Option<T> {
+        part.map_err(|errors| self.0.extend(errors)).ok()
+    }
+}
+
+fn methode(spec: &CustomerSpec) -> Result<Vec<String>, Vec<FieldError>> {
+    match &spec.methode {
+        Some(methode) if methode.is_empty() => {
+            Err(vec![field_error(&["methode"], "methode is empty; list at least one")])
+        }
+        Some(methode) => Ok(methode.iter().map(|Methode(name)| name.clone()).collect()),
+        None => Ok(vec![DOCUMENTED_METHODE.to_owned()]),
+    }
+}
+
+/// Checks a credential: it must be set, not empty, and short enough for the customer's key, if there is one.
+fn credential(
     name: &'static str,
     value: Option<&str>,
-    key: &PrivateKey,
-) -> Result<String, FieldError> {
-    let invalid = |message: String| field_error(&["account", name], message);
+    key: Option<&PrivateKey>,
+) -> Result<String, Vec<FieldError>> {
+    let invalid = |message: String| Err(vec![field_error(&["account", name], message)]);
+    // PKCS#1 v1.5 padding takes 11 bytes.
+    let too_long = |text: &str| key.filter(|key| text.len() > key.size() - 11);
     match value {
-        None => {
-            Err(invalid(format!("account.{name} is missing; set it, or inherit it with extends = \"demo\"")))
-        }
-        Some("") => Err(invalid(format!("account.{name} is empty"))),
-        // PKCS#1 v1.5 padding takes 11 bytes.
-        Some(text) if text.len() > key.size() - 11 => Err(invalid(format!(
-            "account.{name} has {} bytes; a key of {} bits encrypts at most {} bytes",
-            text.len(),
-            key.bits(),
-            key.size() - 11
-        ))),
-        Some(text) => Ok(text.to_owned()),
+        None => invalid(format!("account.{name} is missing; set it, or inherit it with extends = \"demo\"")),
+        Some("") => invalid(format!("account.{name} is empty")),
+        Some(text) => match too_long(text) {
+            Some(key) => invalid(format!(
+                "account.{name} has {} bytes; a key of {} bits encrypts at most {} bytes",
+                text.len(),
+                key.bits(),
+                key.size() - 11
+            )),
+            None => Ok(text.to_owned()),
+        },
     }
 }

@@ -5,15 +5,13 @@
 
 use std::borrow::Cow;
 
-use schemars::generate::SchemaSettings;
-use schemars::transform::RecursiveTransform;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Value, json};
 
 use super::model::{CustomerSpec, GallerySpec, NikText, PictureName, SimulatorSpec};
 use super::values::{CustomerId, Methode, PathPrefix, PathPrefixes, PlantedScore, Population};
 use crate::base::duration::{DurationText, Ttl};
-use crate::base::json_schema::plain;
+use crate::base::json_schema::schema_of;
 use crate::base::network::AllowedNetwork;
 use crate::base::pattern::{IpPattern, Pattern};
 use crate::base::range::NumberRange;
@@ -49,16 +47,14 @@ impl FileKind {
         }
     }
 
-    /// Returns the schema in draft 7: editors support at most that for TOML files.
+    /// Returns the schema, for editors.
     #[must_use]
     pub fn schema(self) -> Value {
-        let generator = SchemaSettings::draft07().with_transform(RecursiveTransform(plain)).into_generator();
-        let schema = match self {
-            FileKind::Customer => generator.into_root_schema_for::<CustomerSpec>(),
-            FileKind::Simulator => generator.into_root_schema_for::<SimulatorSpec>(),
-            FileKind::Gallery => generator.into_root_schema_for::<GallerySpec>(),
-        };
-        schema.to_value()
+        match self {
+            FileKind::Customer => schema_of::<CustomerSpec>(),
+            FileKind::Simulator => schema_of::<SimulatorSpec>(),
+            FileKind::Gallery => schema_of::<GallerySpec>(),
+        }
     }
 }
 

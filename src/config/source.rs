@@ -7,13 +7,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use serde::de::DeserializeOwned;
-
+pub use super::built_in::built_in;
 use super::problem::Problem;
-
-#[derive(rust_embed::RustEmbed)]
-#[folder = "fixtures/"]
-pub(super) struct BuiltIn;
 
 /// One fixture file.
 #[derive(Clone)]
@@ -33,17 +28,6 @@ impl fmt::Debug for File {
 
 /// Files by their path in the fixture directory, with `/` as the separator on every system.
 pub type Files = BTreeMap<String, File>;
-
-/// Returns the built-in files, by their path in a fixture directory.
-#[must_use]
-pub fn built_in() -> Files {
-    BuiltIn::iter()
-        .filter_map(|name| {
-            let bytes = BuiltIn::get(&name)?.data;
-            Some((name.to_string(), File { shown: format!("built-in {name}"), bytes }))
-        })
-        .collect()
-}
 
 /// Reads the built-in files, overlaid by those of `directory`.
 ///
@@ -148,28 +132,6 @@ pub fn write_built_in(directory: &Path, force: bool) -> Result<Vec<PathBuf>, Str
             .map_err(|error| format!("{} cannot be written: {error}", path.display()))?;
     }
     Ok(targets)
-}
-
-/// Parses a TOML file. On failure it adds to `problems` and returns `None`.
-pub(super) fn parse<'a, T: DeserializeOwned>(
-    file: &'a File,
-    problems: &mut Vec<Problem>,
-) -> Option<(&'a str, T)> {
-    let text = match std::str::from_utf8(&file.bytes) {
-        Ok(text) => text,
-        Err(error) => {
-            let message = format!("is not UTF-8 at byte {}", error.valid_up_to() + 1);
-            problems.push(Problem::of_file(&file.shown, message));
-            return None;
-        }
-    };
-    match toml::from_str(text) {
-        Ok(value) => Some((text, value)),
-        Err(error) => {
-            problems.push(Problem::of_toml(&file.shown, text, &error));
-            None
-        }
-    }
 }
 
 #[cfg(test)]

@@ -48,6 +48,7 @@ impl<'de> Deserialize<'de> for DelaySpec {
 pub struct RandomDelay {
     /// Uniform distribution: `[min, max]`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = ["100ms", "2s"])]
     pub uniform: Option<(DurationText, DurationText)>,
     /// Lognormal distribution, the typical shape of measured latencies.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -60,13 +61,16 @@ pub struct RandomDelay {
     pub exponential: Option<Exponential>,
     /// CSV file of the fixture directory; the last column of each line is a duration, in milliseconds or with a unit.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"latencies.csv")]
     pub from: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Lognormal {
+    #[schemars(example = &"800ms")]
     pub median: DurationText,
+    #[schemars(example = &"4s")]
     pub p99: DurationText,
 }
 

@@ -15,18 +15,25 @@ pub struct Limits {
     /// Max size of an image file, in bytes.
     pub image_bytes: Size,
     /// Max pixels of an image: width times height.
+    #[schemars(example = 50_000_000)]
     pub image_pixels: u64,
     /// Max concurrent connections to the endpoint.
+    #[schemars(example = 20_000)]
     pub connections: usize,
     /// Max concurrent connections of one peer; no limit by default.
+    #[schemars(example = 100)]
     pub connections_per_peer: Option<usize>,
     /// Max counters of a customer's rules, per transaction_id and so on; beyond it the oldest is evicted.
+    #[schemars(example = 100_000)]
     pub rule_counters: usize,
     /// Max customers: those of the fixtures and those created over the admin API together.
+    #[schemars(example = 10_000)]
     pub customers: usize,
     /// Max cached ciphertexts; a cache hit saves the private-key operation. 0 disables the cache.
+    #[schemars(example = 10_000)]
     pub remembered_ciphertexts: usize,
     /// Max cached photos; a cache hit saves hashing. 0 disables the cache.
+    #[schemars(example = 4096)]
     pub remembered_photos: usize,
     /// Processor time of each second that may be spent on finding out why ciphertexts do not open; beyond it, a reason is "not examined".
     /// No code of an answer depends on it. 0: never.

@@ -14,7 +14,7 @@ use crate::base::random::{Purpose, RngKey};
 use crate::config::{CustomerId, CustomerSpec, Fixtures};
 use crate::domain::customer::Customer;
 use crate::domain::matcher;
-use crate::domain::rules::{Rule, RuleSpec};
+use crate::domain::rules::{Rule, RuleSpec, joined};
 use crate::state::clock::{ClockMove, ClockReading};
 use crate::state::customer_state::{self, CustomerState};
 use crate::state::customers::{CustomerEntry, CustomerError, CustomerInput, SpecAndExpiry};
@@ -233,7 +233,8 @@ impl Engine {
     pub fn put_rule(&self, customer_id: &str, name: &str, spec: RuleSpec) -> Result<RuleSpec, String> {
         let spec = RuleSpec { name: Some(name.to_owned()), ..spec };
         let fixtures = self.fixtures();
-        let mut rule = Rule::new(&spec, 1, &|name| fixtures.attached_file(name))?;
+        let mut rule =
+            Rule::new(&spec, 1, &|name| fixtures.attached_file(name)).map_err(|errors| joined(&errors))?;
         let state = self.states.of(customer_id);
         let mut state = state.lock();
         let now = self.now_of(&state);

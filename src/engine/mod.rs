@@ -26,6 +26,7 @@ use std::time::Instant;
 use jiff::Timestamp;
 use jiff::civil::Date;
 
+use crate::base::text::quoted;
 use crate::base::time;
 use crate::config::Fixtures;
 use crate::domain::customer::Customer;
@@ -93,6 +94,13 @@ impl Engine {
     #[must_use]
     pub fn customer(&self, id: &str) -> Option<Arc<Customer>> {
         self.customers.customer(id, self.clock.now())
+    }
+
+    /// The error about an unknown customer, in words, with the closest id.
+    #[must_use]
+    pub fn unknown_customer(&self, id: &str) -> String {
+        let suggestion = self.customers.suggestion(id, self.clock.now());
+        format!("no customer has the id {}{suggestion}", quoted(id))
     }
 
     /// Whether NIKs are shown in full in journal and explanations.

@@ -57,7 +57,8 @@ impl Reloader {
         match self.read() {
             Ok(fixtures) => {
                 let customers = fixtures.customers.len();
-                let warnings = self.engine.replace_fixtures(fixtures);
+                let mut warnings: Vec<_> = fixtures.warnings.iter().map(ToString::to_string).collect();
+                warnings.extend(self.engine.replace_fixtures(fixtures));
                 warnings.iter().for_each(|warning| self.observer.warned(warning));
                 self.observer.reloaded(customers);
                 Ok(customers)

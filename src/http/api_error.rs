@@ -9,8 +9,11 @@ use actix_web::{HttpResponse, ResponseError};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
-use crate::base::{reworded, suggestion};
+use crate::base::reading::{self, Misread, Mistake};
+use crate::base::suggestion;
+use crate::base::wording::Notation;
 use crate::protocol::json_fault;
 use crate::state::customers::CustomerError;
 
@@ -170,44 +173,37 @@ impl ApiError {
     }
 
     /// Deserializes a JSON value; an error has the JSON pointer.
-    pub fn read<T: DeserializeOwned>(value: serde_json::Value) -> Result<T, ApiError> {
-        serde_path_to_error::deserialize(value).map_err(ApiError::in_json)
+    pub fn read<T: DeserializeOwned + JsonSchema>(value: Value) -> Result<T, ApiError> {
+        reading::read(value, Notation::Json).map_err(ApiError::misread)
     }
 
-    /// Converts a deserialization error: its path becomes a JSON pointer.
-    pub fn in_json(error: serde_path_to_error::Error<serde_json::Error>) -> ApiError {
-        ApiError::in_json_of("", error)
-    }
-
-    /// Like [`ApiError::in_json`], for a JSON text with a name of its own; empty: the body.
-    fn in_json_of(name: &str, error: serde_path_to_error::Error<serde_json::Error>) -> ApiError {
-        let message = error.inner().to_string();
-        let hint = suggestion::hint(&message);
-        let words = reworded::data(&dotted(name, error.path()), &message);
-        let wants_example = words != reworded::without_position(&message);
-        ApiError { hint, wants_example, ..ApiError::invalid(words).path(pointer(error.path())) }
+    /// Converts a mistake in a value: its path becomes a JSON pointer; for a missing key, to the object that lacks it.
+    pub fn misread(Misread { mut path, message, hint, mistake }: Misread) -> ApiError {
+        if mistake == Mistake::Missing {
+            path.pop();
+        }
+        ApiError { hint, ..ApiError::invalid(message).path(pointer_to(&path)) }
     }
 
     /// Parses a JSON object; an error has the JSON pointer.
-    pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    pub fn parse<T: DeserializeOwned + JsonSchema>(bytes: &[u8]) -> Result<T, ApiError> {
         // serde would accept an array as an object without keys.
         if !bytes.trim_ascii_start().starts_with(b"{") {
             return Err(ApiError::not_json(bytes).path(""));
         }
-        ApiError::parse_any("", bytes)
+        ApiError::parse_any(bytes)
     }
 
-    /// Parses any JSON, named in messages; empty: the body. An error has the JSON pointer.
-    pub fn parse_any<T: DeserializeOwned>(name: &str, bytes: &[u8]) -> Result<T, ApiError> {
-        let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-        let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-            if error.inner().is_data() {
-                return ApiError::in_json_of(name, error);
-            }
-            ApiError::not_json(bytes).path(pointer(error.path()))
-        })?;
-        deserializer.end().map_err(|_| ApiError::not_json(bytes))?;
-        Ok(value)
+    /// Parses any JSON; an error has the JSON pointer.
+    pub fn parse_any<T: DeserializeOwned + JsonSchema>(bytes: &[u8]) -> Result<T, ApiError> {
+        serde_json::from_slice(bytes).or_else(|error| {
+            let value = serde_json::from_slice(bytes).map_err(|_| ApiError::not_json(bytes).path(""))?;
+            let _: T = ApiError::read(value)?;
+            // As a value it can be read: it has no duplicate keys.
+            let message = error.to_string();
+            let key = message.split('`').nth(1).unwrap_or_default();
+            Err(ApiError::invalid(format!("duplicate key `{key}`")).path(""))
+        })
     }
 
     /// Returns the error for a body that is not JSON, or not an object: where, and why.
@@ -252,34 +248,6 @@ impl From<CustomerError> for ApiError {
 /// Returns the JSON pointer (RFC 6901) for a list of keys.
 pub fn pointer_to(keys: &[String]) -> String {
     keys.iter().map(|key| format!("/{}", escaped(key))).collect()
-}
-
-/// Converts a serde path to a JSON pointer.
-fn pointer(path: &serde_path_to_error::Path) -> String {
-    use serde_path_to_error::Segment;
-    path.iter()
-        .map(|segment| match segment {
-            Segment::Map { key } => format!("/{}", escaped(key)),
-            Segment::Seq { index } => format!("/{index}"),
-            Segment::Enum { variant } => format!("/{variant}"),
-            Segment::Unknown => String::new(),
-        })
-        .collect()
-}
-
-/// Converts a serde path below `name` to text as people write it: `quota.per_day`, `pictures[0]`.
-fn dotted(name: &str, path: &serde_path_to_error::Path) -> String {
-    use serde_path_to_error::Segment;
-    let mut text = name.to_owned();
-    for segment in path {
-        match segment {
-            Segment::Map { key } if text.is_empty() => text.push_str(key),
-            Segment::Map { key } => text.extend([".", key]),
-            Segment::Seq { index } => text.push_str(&format!("[{index}]")),
-            Segment::Enum { .. } | Segment::Unknown => {}
-        }
-    }
-    text
 }
 
 /// Escapes a key for a JSON pointer.

@@ -21,6 +21,7 @@ pub use failure::DecryptFailure;
 pub use file::{PublicKeyFile, read_public, read_public_file};
 pub use open::{DecryptError, Decryptor};
 pub use ring::KeyRing;
+pub(crate) use store::is_customers_key;
 pub use store::{KeyError, KeyOrigin, OpenedKey, read, read_or_generate};
 
 use std::fmt;

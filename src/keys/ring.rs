@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
 use super::{PrivateKey, file};
+use crate::base::suggestion;
 
 /// Key ring: the server's key and the customers' keys. Clones share the cached keys.
 #[derive(Clone)]
@@ -68,8 +71,10 @@ impl KeyRing {
         }
         let directory = self.directory.as_ref().ok_or("there is no keys directory to read it from")?;
         let path = directory.join(name);
-        let pem = file::read_bytes(&path)
-            .map_err(|error| format!("{}: {}", path.display(), file::in_words(&error)))?;
+        let pem = file::read_bytes(&path).map_err(|error| match error.kind() {
+            ErrorKind::NotFound => missing(directory, name, self.server.bits()),
+            _ => format!("{}: {}", path.display(), file::in_words(&error)),
+        })?;
         if let Some((cached_pem, key)) = self.others.lock().named.get(name)
             && *cached_pem == pem
         {
@@ -120,12 +125,54 @@ impl KeyRing {
     }
 }
 
+/// Says that a key file is missing, and how to make it.
+fn missing(directory: &Path, name: &str, bits: usize) -> String {
+    let files = fs::read_dir(directory).into_iter().flatten().flatten();
+    let names: Vec<_> = files.filter_map(|file| file.file_name().into_string().ok()).collect();
+    let keys =
+        names.iter().map(String::as_str).filter(|name| name.ends_with(".pem") && *name != "public.pem");
+    let suggestion = suggestion::suffix(name, keys);
+    let path = shell_quoted(&directory.join(name).display().to_string());
+    let create = match directory.is_dir() {
+        true => String::new(),
+        false => format!("mkdir -p {} && ", shell_quoted(&directory.display().to_string())),
+    };
+    let gap = if suggestion.is_empty() { ";" } else { "" };
+    format!(
+        "there is no key file {name:?}{suggestion}{gap} to make one, run: {create}openssl genrsa -out {path} {bits}"
+    )
+}
+
+/// Quotes a path for a shell, where that is needed.
+fn shell_quoted(path: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"/._-".contains(&b);
+    if path.bytes().all(plain) { path.to_owned() } else { format!("'{}'", path.replace('\'', r"'\''")) }
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
 
     use super::super::store;
     use super::*;
+
+    #[test]
+    fn a_missing_key_file_is_named_with_the_command_that_makes_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let keys = directory.path().join("bank's keys");
+        let server = PrivateKey::generate("the server's key", 1024).unwrap();
+        let ring = KeyRing::new(server, Some(keys.clone()));
+        let message = ring.named("bank.pem").unwrap_err();
+        let (said, command) = message.split_once("run: ").unwrap();
+        assert!(said.starts_with("there is no key file \"bank.pem\""), "{said}");
+        let run = std::process::Command::new("sh").args(["-c", command]).output();
+        match run {
+            Ok(out) if out.status.success() => assert_eq!(ring.named("bank.pem").unwrap().bits(), 1024),
+            _ if std::env::var_os("CI").is_none() => return eprintln!("SKIPPED: openssl is not installed"),
+            other => panic!("openssl must be installed under CI: {command}: {other:?}"),
+        }
+        assert!(ring.named("bnk.pem").unwrap_err().contains("; did you mean \"bank.pem\"?"));
+    }
 
     #[test]
     fn debug_shows_no_private_key() {

@@ -46,6 +46,16 @@ pub struct OpenedKey {
     pub warning: Option<KeyError>,
 }
 
+/// Whether a file of this name in the keys directory may be the key of a customer: a change of it is read at once. The server's own
+/// key stays as it was at the start.
+pub(crate) fn is_customers_key(name: &str) -> bool {
+    !["", PRIVATE, PUBLIC].contains(&name)
+        && !name.starts_with('.')
+        && !name.contains('/')
+        && !name.ends_with(".tmp")
+        && !name.ends_with('~')
+}
+
 /// Name of the server's key in messages.
 const SERVERS_KEY: &str = "the server's key";
 

@@ -308,6 +308,7 @@ impl Builder {
         let (ring, origin) = self.key_ring()?;
         let policy = StartPolicy::new(&self.preset, self.policy).map_err(StartError::Fixtures)?;
         let fixtures = config::load(self.fixtures.as_deref(), ring, &policy).map_err(StartError::Fixtures)?;
+        fixtures.warnings.iter().for_each(|warning| self.observer.warned(&warning.to_string()));
         let journal_file = self.journal_file.as_deref();
         let journal = Journal::new(self.journal_bytes, journal_file).map_err(|source| StartError::File {
             path: self.journal_file.clone().unwrap_or_default(),
@@ -325,7 +326,8 @@ impl Builder {
         let watcher = match (&self.fixtures, self.watch) {
             (Some(directory), true) => {
                 let reloader = Arc::clone(&reloader);
-                Some(FileWatcher::start(directory, move || drop(reloader.reload()))?)
+                let keys = self.keys.as_deref();
+                Some(FileWatcher::start(directory, keys, move || drop(reloader.reload()))?)
             }
             _ => None,
         };

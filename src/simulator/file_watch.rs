@@ -1,4 +1,4 @@
-//! Watches the fixture directory: an edit is active within a second.
+//! Watches the fixture directory, and the keys that fixtures may name: an edit is active within a second.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,6 +10,7 @@ use notify::event::ModifyKind;
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
 use crate::config::source;
+use crate::keys;
 
 /// Debounce interval. Editors write a file in several steps, and a mounted configuration swaps several files.
 const DEBOUNCE: Duration = Duration::from_millis(100);
@@ -17,7 +18,7 @@ const DEBOUNCE: Duration = Duration::from_millis(100);
 /// Longest wait for a quiet moment: a file may be written continuously.
 const MAX_DEBOUNCE: Duration = Duration::from_millis(500);
 
-/// Watches a directory until dropped.
+/// Watches the directories until dropped.
 pub struct FileWatcher {
     signals: Sender<Signal>,
     thread: Option<JoinHandle<()>>,
@@ -26,34 +27,48 @@ pub struct FileWatcher {
 /// Message to the watching thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Signal {
-    /// Something below the directory changed.
+    /// Something below a directory changed.
     Changed,
-    /// The directory itself was created, moved or removed. The watch stays on the old directory, so it is renewed.
+    /// A directory itself was created, moved or removed. The watch stays on the old directory, so it is renewed.
     Replaced,
     Stop,
 }
 
 impl FileWatcher {
-    /// Calls `changed` after every burst of changes to fixtures below `directory`. The directory may be removed and created again.
+    /// Calls `changed` after every burst of changes to fixtures below `directory`, and to customers' keys in `keys`. The directories may
+    /// be removed and created again.
     ///
     /// # Errors
     /// When the operating system refuses the watch.
-    pub fn start(directory: &Path, changed: impl Fn() + Send + 'static) -> io::Result<FileWatcher> {
-        let directory = std::path::absolute(directory)?;
+    pub fn start(
+        directory: &Path,
+        keys: Option<&Path>,
+        changed: impl Fn() + Send + 'static,
+    ) -> io::Result<FileWatcher> {
+        let fixtures = WatchedDirectory::new(directory, RecursiveMode::Recursive, source::concerns)?;
+        let keys =
+            keys.map(|keys| WatchedDirectory::new(keys, RecursiveMode::NonRecursive, keys::is_customers_key));
+        let watched: Vec<_> = std::iter::once(fixtures).chain(keys.transpose()?).collect();
         let (signals, received) = mpsc::channel();
-        let (filter, sender) = (EventFilter::new(&directory), signals.clone());
+        let (filter, sender) = (EventFilter(watched.clone()), signals.clone());
         let mut watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
             // After an error an event may be missing, so reload.
             let signal = event.map_or(Some(Signal::Changed), |event| filter.classify(&event));
             let _ = signal.map(|signal| sender.send(signal));
         })
         .map_err(io::Error::other)?;
-        watcher.watch(&directory, RecursiveMode::Recursive).map_err(io::Error::other)?;
-        // The parent reports when the directory is created again. Without permission for it, the watch ends with the directory.
-        let _ = directory.parent().map(|parent| watcher.watch(parent, RecursiveMode::NonRecursive));
+        for WatchedDirectory { roots: [path, _], mode, .. } in &watched {
+            watcher.watch(path, *mode).map_err(io::Error::other)?;
+            // The parent reports when the directory is created again. Without permission for it, the watch ends with the directory.
+            // A parent that is watched already, as the fixtures around the keys, stays as it is.
+            let parent = path
+                .parent()
+                .filter(|parent| !watched.iter().any(|other| parent.starts_with(&other.roots[0])));
+            let _ = parent.map(|parent| watcher.watch(parent, RecursiveMode::NonRecursive));
+        }
         let thread = std::thread::Builder::new()
             .name("frsim-fixtures".to_owned())
-            .spawn(move || debounce(&received, || renew_watch(&mut watcher, &directory), &changed))?;
+            .spawn(move || debounce(&received, || renew_watches(&mut watcher, &watched), &changed))?;
         Ok(FileWatcher { signals, thread: Some(thread) })
     }
 }
@@ -66,10 +81,12 @@ impl Drop for FileWatcher {
     }
 }
 
-/// Ignores errors: the directory may not exist at this moment.
-fn renew_watch(watcher: &mut RecommendedWatcher, directory: &Path) {
-    let _ = watcher.unwatch(directory);
-    let _ = watcher.watch(directory, RecursiveMode::Recursive);
+/// Ignores errors: a directory may not exist at this moment.
+fn renew_watches(watcher: &mut RecommendedWatcher, watched: &[WatchedDirectory]) {
+    for WatchedDirectory { roots: [path, _], mode, .. } in watched {
+        let _ = watcher.unwatch(path);
+        let _ = watcher.watch(path, *mode);
+    }
 }
 
 fn debounce(received: &Receiver<Signal>, mut renew_watch: impl FnMut(), changed: &impl Fn()) {
@@ -94,18 +111,38 @@ fn debounce(received: &Receiver<Signal>, mut renew_watch: impl FnMut(), changed:
     }
 }
 
-/// Filters file system events: only changes to fixtures pass.
-struct EventFilter {
+/// A directory that is watched.
+#[derive(Clone)]
+struct WatchedDirectory {
     /// The directory as configured, and with links resolved as some systems report it in events.
     roots: [PathBuf; 2],
+    mode: RecursiveMode,
+    /// Whether a change of a path below the directory matters.
+    concerns: fn(&str) -> bool,
 }
 
-impl EventFilter {
-    fn new(directory: &Path) -> EventFilter {
-        let resolved = directory.canonicalize().unwrap_or_else(|_| directory.to_owned());
-        EventFilter { roots: [directory.to_owned(), resolved] }
+impl WatchedDirectory {
+    fn new(
+        directory: &Path,
+        mode: RecursiveMode,
+        concerns: fn(&str) -> bool,
+    ) -> io::Result<WatchedDirectory> {
+        let directory = std::path::absolute(directory)?;
+        let resolved = directory.canonicalize().unwrap_or_else(|_| directory.clone());
+        Ok(WatchedDirectory { roots: [directory, resolved], mode, concerns })
     }
 
+    fn contains(&self, path: &Path) -> bool {
+        let below = self.roots.iter().find_map(|root| path.strip_prefix(root).ok());
+        let parts = below.map(|path| path.iter().map(|part| part.to_string_lossy()).collect::<Vec<_>>());
+        parts.is_some_and(|parts| (self.concerns)(&parts.join("/")))
+    }
+}
+
+/// Filters file system events: only changes to fixtures and customers' keys pass.
+struct EventFilter(Vec<WatchedDirectory>);
+
+impl EventFilter {
     fn classify(&self, event: &Event) -> Option<Signal> {
         if matches!(event.kind, EventKind::Access(_)) {
             return None;
@@ -114,18 +151,13 @@ impl EventFilter {
             // The system lost events.
             return Some(Signal::Changed);
         }
-        let is_root = |path: &PathBuf| self.roots.contains(path);
+        let is_root = |path: &PathBuf| self.0.iter().any(|watched| watched.roots.contains(path));
         let moves = !matches!(event.kind, EventKind::Modify(ModifyKind::Data(_) | ModifyKind::Metadata(_)));
         if moves && event.paths.iter().any(is_root) {
             return Some(Signal::Replaced);
         }
-        event.paths.iter().any(|path| self.is_fixture(path)).then_some(Signal::Changed)
-    }
-
-    fn is_fixture(&self, path: &Path) -> bool {
-        let below = self.roots.iter().find_map(|root| path.strip_prefix(root).ok());
-        let parts = below.map(|path| path.iter().map(|part| part.to_string_lossy()).collect::<Vec<_>>());
-        parts.is_some_and(|parts| source::concerns(&parts.join("/")))
+        let concerns = |path: &PathBuf| self.0.iter().any(|watched| watched.contains(path));
+        event.paths.iter().any(concerns).then_some(Signal::Changed)
     }
 }
 
@@ -140,7 +172,8 @@ mod tests {
     fn watch_content(directory: &Path) -> (FileWatcher, Receiver<Option<String>>) {
         let (sender, contents) = mpsc::channel();
         let path = directory.join("simulator.toml");
-        let watch = FileWatcher::start(directory, move || drop(sender.send(fs::read_to_string(&path).ok())));
+        let watch =
+            FileWatcher::start(directory, None, move || drop(sender.send(fs::read_to_string(&path).ok())));
         (watch.unwrap(), contents)
     }
 
@@ -198,7 +231,14 @@ mod tests {
 
     #[test]
     fn only_changes_to_fixtures_pass_the_filter() {
-        let filter = EventFilter { roots: [PathBuf::from("/f"), PathBuf::from("/real/f")] };
+        let roots = ["/f", "/real/f"].map(PathBuf::from);
+        let fixtures = WatchedDirectory { roots, mode: RecursiveMode::Recursive, concerns: source::concerns };
+        let keys = WatchedDirectory {
+            roots: ["/k", "/k"].map(PathBuf::from),
+            mode: RecursiveMode::NonRecursive,
+            concerns: keys::is_customers_key,
+        };
+        let filter = EventFilter(vec![fixtures, keys]);
         let written = EventKind::Modify(ModifyKind::Data(DataChange::Any));
         let renamed = EventKind::Modify(ModifyKind::Name(RenameMode::To));
         for (kind, path, expected) in [
@@ -219,6 +259,14 @@ mod tests {
             (written, "/f/gallery/.x.jpg.swp", None),
             (written, "/f/gallery/x.jpg~", None),
             (written, "/fx/simulator.toml", None),
+            (EventKind::Create(CreateKind::File), "/k/bank.pem", Some(Signal::Changed)),
+            (EventKind::Remove(RemoveKind::File), "/k/bank.key", Some(Signal::Changed)),
+            (EventKind::Create(CreateKind::Folder), "/k", Some(Signal::Replaced)),
+            (written, "/k/private.pem", None),
+            (written, "/k/public.pem", None),
+            (written, "/k/private.0123456789abcdef.tmp", None),
+            (written, "/k/.bank.pem.swp", None),
+            (written, "/k/below/bank.pem", None),
         ] {
             let event = Event::new(kind).add_path(PathBuf::from(path));
             assert_eq!(filter.classify(&event), expected, "{kind:?} {path}");

@@ -5,9 +5,13 @@
 use std::fmt;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::base::reading::{self, Misread};
+use crate::base::wording::Notation;
 use crate::config::CustomerId;
 use crate::domain::customer::Customer;
 use crate::domain::rules::RuleSpec;
@@ -46,7 +50,7 @@ pub(super) fn put_rule(
 }
 
 pub(super) fn find_customer(engine: &Engine, customer_id: &str) -> Result<Arc<Customer>, TestError> {
-    engine.customer(customer_id).ok_or_else(|| TestError(format!("no customer has the id {customer_id:?}")))
+    engine.customer(customer_id).ok_or_else(|| TestError(engine.unknown_customer(customer_id)))
 }
 
 pub(super) fn parse_id(text: &str) -> Result<CustomerId, TestError> {
@@ -54,20 +58,20 @@ pub(super) fn parse_id(text: &str) -> Result<CustomerId, TestError> {
 }
 
 pub(super) fn customer_input(customer: &impl Serialize) -> Result<CustomerInput, TestError> {
-    CustomerInput::read(json(customer)?).map_err(|error| with_path(&error))
+    CustomerInput::read(json(customer)?).map_err(with_path)
 }
 
-pub(super) fn parse<T: serde::de::DeserializeOwned>(value: &impl Serialize) -> Result<T, TestError> {
-    serde_path_to_error::deserialize(json(value)?).map_err(|error| with_path(&error))
+pub(super) fn parse<T: DeserializeOwned + JsonSchema>(value: &impl Serialize) -> Result<T, TestError> {
+    reading::read(json(value)?, Notation::Json).map_err(with_path)
 }
 
 pub(super) fn json(value: &impl Serialize) -> Result<Value, TestError> {
     serde_json::to_value(value).map_err(|error| TestError(error.to_string()))
 }
 
-pub(super) fn with_path(error: &serde_path_to_error::Error<serde_json::Error>) -> TestError {
-    match error.path().to_string() {
-        path if path == "." => TestError(error.inner().to_string()),
-        path => TestError(format!("{path}: {}", error.inner())),
-    }
+fn with_path(Misread { path, message, hint, .. }: Misread) -> TestError {
+    let hint = hint.map_or(String::new(), |hint| format!(" ({hint})"));
+    // A message names the last key; the way to it is said where there is one.
+    let place = if path.len() > 1 { format!("{}: ", path.join(".")) } else { String::new() };
+    TestError(format!("{place}{message}{hint}"))
 }

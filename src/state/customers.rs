@@ -21,10 +21,14 @@ use std::time::Duration;
 use arc_swap::{ArcSwap, Guard};
 use jiff::Timestamp;
 use parking_lot::{Mutex, RwLock};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::base::duration::Ttl;
+use crate::base::reading::{self, Misread};
+use crate::base::suggestion;
+use crate::base::wording::Notation;
 use crate::config::model::present;
 use crate::config::{CustomerId, CustomerSpec, FieldError, Fixtures};
 use crate::domain::customer::Customer;
@@ -110,9 +114,10 @@ pub struct CustomerInput {
 /// Keys that the API adds to a customer in answers; ignored in input, so that an answer can be sent back.
 pub const READ_ONLY: [&str; 4] = ["path", "public_key_pem", "source", "expires"];
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default)]
 struct TtlField {
+    #[schemars(with = "Option<Ttl>")]
     #[serde(deserialize_with = "present")]
     ttl: Option<Option<Ttl>>,
 }
@@ -121,15 +126,15 @@ impl CustomerInput {
     /// Parses a caller's input.
     ///
     /// # Errors
-    /// The first error and its path.
-    pub fn read(mut value: Value) -> Result<CustomerInput, serde_path_to_error::Error<serde_json::Error>> {
+    /// The first mistake.
+    pub fn read(mut value: Value) -> Result<CustomerInput, Misread> {
         let mut ttl_member = Map::new();
         if let Some(members) = value.as_object_mut() {
             READ_ONLY.iter().for_each(|key| drop(members.shift_remove(*key)));
             ttl_member.extend(members.shift_remove_entry("ttl"));
         }
-        let TtlField { ttl } = serde_path_to_error::deserialize(Value::Object(ttl_member))?;
-        let spec: CustomerSpec = serde_path_to_error::deserialize(value)?;
+        let TtlField { ttl } = reading::read(Value::Object(ttl_member), Notation::Json)?;
+        let spec: CustomerSpec = reading::read(value, Notation::Json)?;
         let states_quota = spec.quota.per_day.is_some();
         Ok(CustomerInput { spec, ttl: ttl.map(|ttl| ttl.map(|Ttl(ttl)| ttl)), states_quota })
     }
@@ -200,6 +205,13 @@ impl CustomerRegistry {
         found
             .map(|found| Arc::clone(&found.customer))
             .or_else(|| self.fixtures_guard().customers.get(id).cloned())
+    }
+
+    /// Returns the end of a message about an unknown customer: `; did you mean "demo"?`, or nothing when no id is close.
+    #[must_use]
+    pub fn suggestion(&self, id: &str, now: Timestamp) -> String {
+        let customers = self.customers(now);
+        suggestion::suffix(id, customers.iter().map(|customer| customer.id.as_str()))
     }
 
     /// Returns all customers at `now`, ordered by id.
@@ -465,7 +477,8 @@ impl<'a> PendingChange<'a> {
             chain.push((layer, base.clone()));
         }
         let merged = specs.iter().rev().fold(CustomerSpec::default(), |merged, spec| merged.overlaid(spec));
-        let customer = self.fixtures.resolve(id, &merged, self.now)?;
+        let customer = self.fixtures.resolve(id, &merged, self.now);
+        let customer = customer.map_err(|errors| errors.into_iter().next().unwrap_or_default())?;
         let chain = chain.into_iter().map(|(_, id)| id).collect();
         Ok(Resolved { customer, spec: Arc::new(merged), chain })
     }
@@ -480,7 +493,12 @@ impl<'a> PendingChange<'a> {
         let error = |message: String| Err((vec!["extends".to_owned()], message));
         match self.fixtures.spec(base.as_str()) {
             Some(_) if is_new(Layer::File) => Ok(Layer::File),
-            None if is_new(Layer::Api) => error(format!("there is no customer {base} to extend")),
+            None if is_new(Layer::Api) => {
+                let ids = self.table.keys().map(CustomerId::as_str);
+                let known = ids.chain(self.fixtures.customers.keys().map(String::as_str));
+                let suggestion = suggestion::suffix(base.as_str(), known);
+                error(format!("there is no customer {base} to extend{suggestion}"))
+            }
             _ => error(format!("circular extends: {base} extends itself")),
         }
     }

@@ -7,12 +7,12 @@ use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::support::{Body, KEYS, MORNING, SITIS_NIK, eventually, exchange, http, write_fixture};
+use crate::support::{Body, KEYS, MORNING, SITIS_NIK, elsewhere, eventually, exchange, http, write_fixture};
 use crate::tidy::{read, table_after};
 
 pub fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_dukcapil-fr-sim"));
-    command.args(args).env_remove("CI").stdin(Stdio::null());
+    command.args(args).current_dir(elsewhere()).env_remove("CI").stdin(Stdio::null());
     command
 }
 
@@ -642,7 +642,26 @@ fn check_reports_problems_and_prints_the_policy_table() {
         said.contains("x.toml:1:11: there is no customer dmo to extend; did you mean \"demo\"?"),
         "{said}"
     );
+    write_fixture(directory.path(), "customer/dmo.toml", "extends = 'demo'\n");
+    let bad = run(&["check", fixtures]);
+    let ignored = "customer/dmo.toml: is ignored (rename it to customers/dmo.toml)";
+    assert!(text(&bad.stderr).contains(ignored), "{}", text(&bad.stderr));
+    write_fixture(directory.path(), "simulator.toml", "");
+    write_fixture(
+        directory.path(),
+        "customers/x.toml",
+        "extends = 'demo'\nrules = [{ reply = { code = '6099' } }]\n",
+    );
+    let warned = run(&["check", fixtures]);
+    let said = text(&warned.stderr);
+    assert!(
+        warned.status.success()
+            && said.contains("warning: ")
+            && said.contains("x.toml:2:29: the code \"6099\" is not known"),
+        "{said}"
+    );
     let policy = run(&["check", "--policy"]);
+    assert!(text(&policy.stdout).lines().all(|line| line.chars().count() <= 80), "without a terminal");
     for key in &dukcapil_fr_sim::internals::domain::policy::KEYS {
         assert!(text(&policy.stdout).contains(key.name), "{}", key.name);
     }

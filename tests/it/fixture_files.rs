@@ -1,5 +1,6 @@
 //! Fixtures on disk: edits are reloaded completely or not at all.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
@@ -9,7 +10,7 @@ use dukcapil_fr_sim::internals::state::journal::Entry;
 use dukcapil_fr_sim::internals::state::observer::Observer;
 use parking_lot::Mutex;
 
-use crate::support::{Sim, eventually, write_fixture};
+use crate::support::{KEYS, Sim, eventually, write_fixture};
 
 /// An observer that lets tests wait for a reload instead of sleeping.
 struct News(SyncSender<Result<usize, String>>);
@@ -34,18 +35,28 @@ struct Watched {
 
 impl Watched {
     fn start(text: &str) -> Watched {
+        Watched::with_keys(text, KEYS.path())
+    }
+
+    fn with_keys(text: &str, keys: &Path) -> Watched {
         let directory = tempfile::tempdir().unwrap();
         write_fixture(directory.path(), "customers/c.toml", text);
         let (sender, news) = sync_channel(16);
         let path = directory.path().to_owned();
-        let sim =
-            Sim::with(|builder| builder.fixtures(Some(path)).watch(true).observer(Arc::new(News(sender))));
+        let keys = Some(keys.to_owned());
+        let sim = Sim::with(|builder| {
+            builder.keys(keys).fixtures(Some(path)).watch(true).observer(Arc::new(News(sender)))
+        });
         Watched { sim, directory, news: Mutex::new(news) }
+    }
+
+    fn next(&self) -> Result<usize, String> {
+        self.news.lock().recv_timeout(Duration::from_secs(30)).expect("news within half a minute")
     }
 
     fn edit(&self, text: &str) -> Result<usize, String> {
         write_fixture(self.directory.path(), "customers/c.toml", text);
-        self.news.lock().recv_timeout(Duration::from_secs(30)).expect("news within half a minute")
+        self.next()
     }
 }
 
@@ -64,6 +75,30 @@ fn a_valid_edit_is_reloaded_automatically_and_an_invalid_one_is_not() {
     assert_eq!(most(), 4);
     watched.edit("extends = 'demo'\npolicy = { max_results = 6 }").unwrap();
     assert_eq!(most(), 6);
+}
+
+#[test]
+fn a_key_file_that_appears_or_changes_is_read_at_once() {
+    let keys = tempfile::tempdir().unwrap();
+    for name in ["private.pem", "public.pem"] {
+        std::fs::copy(KEYS.path().join(name), keys.path().join(name)).unwrap();
+    }
+    let watched = Watched::with_keys("extends = 'demo'", keys.path());
+    let key =
+        || watched.sim.admin("GET", "/customers/c", "").1["public_key_pem"].as_str().unwrap().to_owned();
+    let servers = key();
+    let problem = watched.edit("extends = 'demo'\nkey = 'bank.pem'").unwrap_err();
+    assert!(problem.contains("there is no key file \"bank.pem\""), "{problem}");
+    let mut seen = vec![servers];
+    for _ in 0..2 {
+        // Made elsewhere, and moved there whole.
+        let made = tempfile::tempdir().unwrap();
+        dukcapil_fr_sim::internals::keys::read_or_generate(made.path(), 1024).unwrap();
+        std::fs::copy(made.path().join("private.pem"), made.path().join("copy")).unwrap();
+        std::fs::rename(made.path().join("copy"), keys.path().join("bank.pem")).unwrap();
+        eventually("the reload", || watched.next().is_ok() && !seen.contains(&key()));
+        seen.push(key());
+    }
 }
 
 #[test]

@@ -101,9 +101,7 @@ fn a_multipart_form_enrols_too_and_adds_pictures() {
         (&[("foto", &picture[..])], "unknown part"),
         (&[("picture", &b"GIF89a\x01\x00\x01\x00"[..])], "is GIF"),
         (&[("name", &b"\xFF"[..])], "is not UTF-8"),
-        (&[("similar", &b"{}"[..])], "similar is an object {...}, but must be a list"),
-        (&[("similar", &br#"[{"nik":"3273010101909778","score":"x"}]"#[..])], "similar[0].score is the text"),
-        (&[("similar", &b"[] []"[..])], "something follows the end"),
+        (&[("similar", &b"{}"[..])], "must be a list, not an object"),
     ] {
         let (status, answer) = post_multipart(&sim, parts);
         assert_eq!(status, 400);
@@ -144,7 +142,7 @@ fn invalid_enrolments_are_rejected_with_the_reason() {
         (json!({ "nik": NIK, "pictures": ["@"] }), 400, "base64"),
         (json!({ "nik": NIK, "pictures": [broken] }), 400, "is truncated"),
         (json!({ "nik": NIK, "pictures": vec![&picture; 11] }), 400, "at most 10 pictures"),
-        (json!({ "nik": NIK, "picture": picture }), 400, "there is no key \"picture\""),
+        (json!({ "nik": NIK, "picture": picture }), 400, "unknown key `picture`"),
         (
             json!({ "nik": NIK, "pictures": [picture], "name": "x".repeat(201) }),
             400,

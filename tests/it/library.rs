@@ -63,7 +63,7 @@ async fn a_failed_verification_reports_near_misses() {
     assert!(failure.starts_with("0 requests match, expected exactly 1"), "{failure}");
     assert!(failure.contains("request 1 differs: code is \"5005\", expected \"6018\""), "{failure}");
     let wrong = simulator.verify(json!({ "cod": "6018" }), 1).unwrap_err().to_string();
-    assert!(wrong.contains("unknown field `cod`"), "{wrong}");
+    assert!(wrong.contains("unknown key `cod` (did you mean `code`?)"), "{wrong}");
 }
 
 #[tokio::test]
@@ -110,7 +110,7 @@ async fn errors_are_returned_by_start() {
         builder.keys(Some(KEYS.path().to_owned())).start().await.err().map(|error| error.to_string()).unwrap()
     };
     let said = refused(Simulator::builder().customer("bank", json!({ "extend": "demo" }))).await;
-    assert!(said.starts_with("the customer bank: extend: unknown field `extend`"), "{said}");
+    assert!(said.starts_with("the customer bank: unknown key `extend` (did you mean `extends`?)"), "{said}");
     let said = refused(Simulator::builder().customer("a b", json!({ "extends": "demo" }))).await;
     assert!(said.contains("a customer_id has 1 to 64"), "{said}");
     let said = refused(Simulator::builder().rule("demo", "r", json!({ "times": 0, "delay": "1s" }))).await;

@@ -25,6 +25,7 @@ mod layers;
 mod library;
 mod long_bodies;
 mod matching;
+mod messages;
 mod metrics;
 mod mistakes;
 mod nik;

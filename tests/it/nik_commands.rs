@@ -6,7 +6,7 @@ use std::process::{Command, Output, Stdio};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::support::MORNING;
+use crate::support::{MORNING, elsewhere};
 
 const GOOD: &str = "3174055708909990";
 
@@ -15,6 +15,7 @@ fn nik(args: &[&str], stdin: &str) -> Output {
     let mut child = Command::new(env!("CARGO_BIN_EXE_dukcapil-fr-sim"))
         .arg("nik")
         .args(args)
+        .current_dir(elsewhere())
         .env("FRSIM_CLOCK", MORNING)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -201,7 +202,7 @@ fn the_binary_contains_the_licence_of_the_region_data() {
 fn a_closed_pipe_ends_the_command_quietly() {
     let script =
         format!("{} nik generate --count 1000000 | head -n 1", env!("CARGO_BIN_EXE_dukcapil-fr-sim"));
-    let output = Command::new("sh").args(["-c", &script]).output().unwrap();
+    let output = Command::new("sh").args(["-c", &script]).current_dir(elsewhere()).output().unwrap();
     assert_eq!((String::from_utf8(output.stdout).unwrap().len(), output.stderr), (17, Vec::new()));
 }
 
@@ -209,8 +210,9 @@ fn a_closed_pipe_ends_the_command_quietly() {
 fn a_terminal_shows_progress_while_stdout_is_redirected() {
     let binary = env!("CARGO_BIN_EXE_dukcapil-fr-sim");
     let on_terminal = |command: &str| {
-        let output =
-            Command::new("script").args(["-qec", command, "/dev/null"]).stdin(Stdio::null()).output();
+        let mut script = Command::new("script");
+        script.args(["-qec", command, "/dev/null"]).current_dir(elsewhere()).stdin(Stdio::null());
+        let output = script.output();
         output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
     };
     let Ok(known) = on_terminal(&format!("{binary} nik generate --count 100000 >/dev/null")) else {

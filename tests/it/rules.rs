@@ -299,10 +299,7 @@ fn an_invalid_rule_of_a_fixture_is_reported_with_its_line() {
     let directory = tempfile::tempdir().unwrap();
     let text = "extends = 'demo'\n[[rules]]\ndelay = '1s'\n[[rules]]\nreply = { code = '6014' }\nwhen = { request = '<1' }\n";
     crate::support::write_fixture(directory.path(), "customers/x.toml", text);
-    let checked = std::process::Command::new(env!("CARGO_BIN_EXE_dukcapil-fr-sim"))
-        .args(["check", directory.path().to_str().unwrap()])
-        .output()
-        .unwrap();
+    let checked = crate::binary::run(&["check", directory.path().to_str().unwrap()]);
     let said = String::from_utf8([checked.stdout, checked.stderr].concat()).unwrap();
     assert_eq!(checked.status.code(), Some(2));
     assert!(said.contains("x.toml:4:1: rule \"rule 2\": it can never match: request"), "{said}");

@@ -26,6 +26,11 @@ pub static KEYS: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
     directory
 });
 
+/// Returns a working directory for the binary, without `./fixtures` and `./keys`: those of the repository are its user's.
+pub fn elsewhere() -> &'static Path {
+    KEYS.path()
+}
+
 /// A running simulator.
 pub struct Sim(pub Simulator);
 

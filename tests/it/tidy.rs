@@ -145,23 +145,45 @@ fn every_form_of_a_private_key_is_detected() {
     }
 }
 
+/// Returns the files below `path` that git tracks. Without git or a repository, as in the package, the test is skipped with a message;
+/// in CI that is an error.
+fn tracked_files(path: &str) -> Option<Vec<String>> {
+    let listed =
+        std::process::Command::new("git").args(["ls-files", "-z", path]).current_dir(root()).output();
+    let Some(listed) = listed.ok().filter(|out| root().join(".git").exists() && out.status.success()) else {
+        assert!(std::env::var_os("CI").is_none(), "CI needs git, and a checkout with .git");
+        eprintln!("SKIPPED: no git, or no .git");
+        return None;
+    };
+    let names = String::from_utf8(listed.stdout).unwrap();
+    Some(names.split_terminator('\0').map(str::to_owned).collect())
+}
+
 #[test]
 fn no_private_key_is_committed() {
-    // The package has no git repository.
-    if !root().join(".git").exists() {
-        return;
-    }
-    let listed = std::process::Command::new("git").args(["ls-files", "-z"]).current_dir(root()).output();
-    let listed = listed.expect("git in a checkout");
-    assert!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
-    let names = String::from_utf8(listed.stdout).unwrap();
-    let names: Vec<_> = names.split_terminator('\0').collect();
-    assert!(names.contains(&"Cargo.toml"), "git lists the tree");
+    let Some(names) = tracked_files(".") else { return };
+    assert!(names.iter().any(|name| name == "Cargo.toml"), "git lists the tree");
     for name in names {
         // A file may be deleted but still be listed.
-        let text = fs::read(root().join(name)).unwrap_or_default();
+        let text = fs::read(root().join(&name)).unwrap_or_default();
         assert!(!contains_private_key(&text), "{name} contains a private key");
     }
+}
+
+#[test]
+fn the_built_in_fixtures_are_those_that_git_tracks() {
+    let Some(tracked) = tracked_files("fixtures") else { return };
+    let built_in: Vec<_> = source::built_in().into_keys().map(|name| format!("fixtures/{name}")).collect();
+    assert_eq!(built_in, tracked, "src/config/built_in.rs lists the files of the repository's own fixtures");
+}
+
+/// `./fixtures` and `./keys` of the repository belong to its user, and may hold anything.
+#[test]
+fn tests_run_the_binary_outside_the_repository() {
+    let runs_it = |path: &PathBuf| fs::read_to_string(path).unwrap().contains(concat!("CARGO_BIN_", "EXE"));
+    let found: BTreeSet<_> = sources("tests").into_iter().filter(runs_it).collect();
+    let allowed = ["binary.rs", "nik_commands.rs"].map(|name| root().join("tests/it").join(name));
+    assert_eq!(found, allowed.into(), "run it with binary::command, which leaves the repository");
 }
 
 /// The parts of a page in backticks, outside its blocks of code.

@@ -25,9 +25,11 @@ use crate::base::random::{Purpose, RngKey};
 pub struct CapacitySpec {
     /// Number of requests that are matched at the same time (concurrency limit). Required, here or in the table that this one extends.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = 4)]
     pub workers: Option<NonZeroU32>,
     /// Max number of requests that wait in the queue, first in, first out; default: 0.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = 16)]
     pub queue: Option<u32>,
     /// Time that a worker takes for one request; default: 1 second.
     #[serde(skip_serializing_if = "Option::is_none")]

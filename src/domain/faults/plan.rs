@@ -61,7 +61,9 @@ impl<'de> Deserialize<'de> for Offset {
                 Ok(Offset::Bytes(bytes))
             }
             fn visit_i64<E: de::Error>(self, bytes: i64) -> Result<Offset, E> {
-                u64::try_from(bytes).map(Offset::Bytes).map_err(|_| E::custom("at must not be negative"))
+                u64::try_from(bytes)
+                    .map(Offset::Bytes)
+                    .map_err(|_| E::custom(format!("at = {bytes} is negative")))
             }
             fn visit_f64<E: de::Error>(self, fraction: f64) -> Result<Offset, E> {
                 if (0.0..=1.0).contains(&fraction) {

@@ -18,6 +18,7 @@ use crate::protocol::encoding::{self, Base64Mode};
 #[schemars(transform = super::kinds::describe_fault_kinds)]
 pub struct FaultSpec {
     /// Kind of the fault.
+    #[schemars(example = &"reset")]
     pub kind: String,
     /// Offset in the body: a number of bytes, or a fraction from 0 to 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -34,28 +35,35 @@ pub struct FaultSpec {
     /// Number of random bytes.
     #[schemars(range(min = 1, max = MAX_BYTES))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = 512)]
     pub bytes: Option<u32>,
     /// Bytes to send, in base64.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"SFRUUC8xLjE=")]
     pub base64: Option<String>,
     /// Bytes to send, as text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"HTTP/1.1 200")]
     pub text: Option<String>,
     /// Number of bytes that the Content-Length is too long or, if negative, too short.
     #[schemars(extend("not" = { "const": 0 }))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = -10)]
     pub by: Option<i64>,
     /// Number of chunks that the body is sent in.
     #[schemars(range(min = 1))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = 8)]
     pub chunks: Option<u32>,
     /// Transfer rate, in bytes per second.
     #[schemars(range(min = 1))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = 1024)]
     pub bytes_per_second: Option<u64>,
     /// Number of bits to flip.
     #[schemars(range(min = 1))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = 3)]
     pub bits: Option<u32>,
     /// HTTP status of the page.
     #[schemars(extend("enum" = [502, 503, 504]))]

@@ -5,50 +5,46 @@ use std::fmt::Write;
 use super::keys::{FIXED, KEYS};
 use super::layers::PolicyLayers;
 use crate::base::json;
+use crate::base::text::wrap;
 
-/// Longest value and default in the table, in characters; a longer one is listed below it.
+/// Longest value in the columns, in characters; a longer one is on a line of its own.
 const MAX_VALUE_CHARS: usize = 21;
 
-/// Returns the table of all keys: the value that holds and the layer it comes from, the default and how certain that is.
+const INDENT: &str = "    ";
+
+/// Returns the table of all keys: the value that holds, the layer it comes from and how certain the default is; below, default, meaning and
+/// other values. Lines have at most `width` columns.
 #[must_use]
-pub fn table(layers: &PolicyLayers) -> String {
+pub fn table(layers: &PolicyLayers, width: usize) -> String {
     let policy = json::value(&layers.policy());
-    let (mut text, mut long) = (String::new(), String::new());
-    // Writing to a String cannot fail.
-    let _ = writeln!(
-        text,
-        "{:<17} {:<21} {:<7} {:<9} {:<21} other values; meaning",
-        "key", "value", "from", "standing", "default"
-    );
+    let mut text = format!("{:<17} {:<21} {:<7} standing\n", "key", "value", "from");
+    let below = |text: &mut String, words: &str| {
+        for line in wrap(words, width.saturating_sub(INDENT.len())) {
+            text.extend([INDENT, &line, "\n"]);
+        }
+    };
     for key in &KEYS {
-        let source = layers.source(key.name);
         let value = match &policy[key.name] {
             serde_json::Value::Object(table) if table.is_empty() => key.default.to_owned(),
             value => toml_text(value),
         };
-        if value.len() > MAX_VALUE_CHARS {
-            let _ = writeln!(long, "{} = {value}", key.name);
+        let is_long = value.len() > MAX_VALUE_CHARS;
+        let shown = if is_long { "as below" } else { &value };
+        let (source, standing) = (layers.source(key.name), key.standing);
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "\n{:<17} {shown:<21} {source:<7} {standing}", key.name);
+        if is_long {
+            below(&mut text, &format!("{} = {value}", key.name));
         }
-        if key.default.len() > MAX_VALUE_CHARS && value != key.default {
-            let _ = writeln!(long, "{}, by default = {}", key.name, key.default);
+        if value != key.default {
+            below(&mut text, &format!("default: {}", key.default));
         }
-        let short = |text: &str| {
-            if text.len() > MAX_VALUE_CHARS { "as listed below".to_owned() } else { text.to_owned() }
-        };
-        let _ = writeln!(
-            text,
-            "{:<17} {:<21} {source:<7} {:<9} {:<21} {}; {}",
-            key.name,
-            short(&value),
-            key.standing,
-            short(key.default),
-            key.others,
-            key.meaning
-        );
+        below(&mut text, &format!("{}; other values: {}", key.meaning, key.others));
     }
-    let _ = writeln!(text, "\n{long}\nfixed behaviour, without a key:");
+    text.push_str("\nfixed behaviour, without a key:\n");
     for (name, standing, meaning) in &FIXED {
-        let _ = writeln!(text, "{name:<17} {standing:<9} {meaning}");
+        let _ = writeln!(text, "\n{name:<17} {standing}");
+        below(&mut text, meaning);
     }
     text
 }

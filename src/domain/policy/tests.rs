@@ -183,26 +183,31 @@ fn the_last_layer_that_sets_a_key_decides_it() {
 fn the_printed_table_has_each_key_with_its_value_source_and_standing() {
     let file = toml::from_str("not_found = { code = '6020', error = 'Tidak ada' }\nmax_results = 3").unwrap();
     let preset = Preset::Probable.built_in();
-    let text = table(&PolicyLayers { preset, file, ..PolicyLayers::default() });
+    let text = table(&PolicyLayers { preset, file, ..PolicyLayers::default() }, 80);
     let row = |key: &str| {
         let line = text.lines().find(|line| line.starts_with(&format!("{key} "))).unwrap_or_default();
-        let columns = ["key", "value", "from", "standing", "default", "other values"];
-        let starts = columns.map(|column| text.find(column).unwrap());
-        starts.windows(2).map(|pair| line[pair[0]..pair[1]].trim().to_owned()).collect::<Vec<_>>()
+        let starts = ["key", "value", "from", "standing"].map(|column| text.find(column).unwrap());
+        let ends = starts[1..].iter().copied().chain([line.len()]);
+        starts.iter().zip(ends).map(|(start, end)| line[*start..end].trim().to_owned()).collect::<Vec<_>>()
     };
     for key in &KEYS {
         assert_eq!((row(key.name)[0].as_str(), &row(key.name)[3]), (key.name, &key.standing.to_string()));
     }
-    assert_eq!(row("max_results"), ["max_results", "3", "file", "doc", "10"]);
-    assert_eq!(row("head"), ["head", "\"tomcat\"", "preset", "assumed", "\"plain\""]);
-    assert_eq!(row("base64"), ["base64", "\"strict\"", "default", "assumed", "\"strict\""]);
-    assert_eq!(row("shape"), ["shape", "as listed below", "preset", "doc", "as documented"]);
+    assert_eq!(row("max_results"), ["max_results", "3", "file", "doc"]);
+    assert_eq!(row("head"), ["head", "\"tomcat\"", "preset", "assumed"]);
+    assert_eq!(row("base64"), ["base64", "\"strict\"", "default", "assumed"]);
+    assert_eq!(row("shape"), ["shape", "as below", "preset", "doc"]);
     for listed in [
-        "\nshape = { 5001 = \"identification\", 5005 = \"identification\" }\n",
-        "\nnot_found = { code = \"6020\", error = \"Tidak ada\" }\n",
-        "\nprecedence = [\"parameters\", \"decryption\", ",
+        "\n    shape = { 5001 = \"identification\", 5005 = \"identification\" }\n",
+        "\n    not_found = { code = \"6020\", error = \"Tidak ada\" }\n",
+        "\n    precedence = [\"parameters\", \"decryption\", ",
     ] {
         assert!(text.contains(listed), "{text}");
     }
     assert!(FIXED.iter().all(|(name, ..)| text.contains(&format!("\n{name} "))), "{text}");
+    assert!(text.contains("\n    default: \"plain\"\n"), "{text}");
+    for width in [60, 80, 120] {
+        let text = table(&PolicyLayers::default(), width);
+        assert!(text.lines().all(|line| line.chars().count() <= width), "{width}: {text}");
+    }
 }

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use jiff::civil::Time;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use crate::base::duration::DurationText;
 use crate::base::from_text::{deserialize_from_text, serialize_as_text};
@@ -43,6 +44,7 @@ pub struct When {
     pub image: ImageWhen,
     /// Headers by name, case-insensitive.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(example = json!({ "User-Agent": "okhttp*" }))]
     pub header: BTreeMap<String, Pattern>,
     /// Ordinal of this request among the customer's requests, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -58,6 +60,7 @@ pub struct When {
     pub window: Option<Window>,
     /// State of the customer's scenario.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"down")]
     pub state: Option<String>,
 }
 
@@ -68,9 +71,11 @@ pub struct ImageWhen {
     /// SHA-256 of the file, in hexadecimal.
     #[schemars(length(equal = 64))]
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")]
     pub sha256: Option<String>,
     /// NIK of an identity that the matcher finds in the photo, at any score.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"3174055708909001")]
     pub similar_to: Option<String>,
     /// Size of the file, in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -181,7 +186,7 @@ pub fn since(began: Timestamp, now: Timestamp) -> Duration {
     Duration::try_from(now.duration_since(began)).unwrap_or_default()
 }
 
-/// `"09:00..17:00"`: a range of times of day in Jakarta, both ends included; it may cross midnight.
+/// `"09:00..17:00"`: a range of times of day in Jakarta, both ends included; it may cross midnight. `"10:20..24:00"` ends with the day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimeOfDay {
     from: Time,
@@ -199,6 +204,9 @@ impl TimeOfDay {
     }
 }
 
+/// The end of the day, as the end of a range.
+const MIDNIGHT: &str = "24:00";
+
 impl FromStr for TimeOfDay {
     type Err = String;
 
@@ -208,10 +216,13 @@ impl FromStr for TimeOfDay {
             let (minute, second) = rest.split_once(':').unwrap_or((rest, "0"));
             Time::new(hour.parse().ok()?, minute.parse().ok()?, second.parse().ok()?, 0).ok()
         };
-        let ends = text.split_once("..").and_then(|(from, to)| Some((time(from)?, time(to)?)));
+        let end = |part: &str| if part.trim() == MIDNIGHT { Some(Time::MAX) } else { time(part) };
+        let ends = text.split_once("..").and_then(|(from, to)| Some((time(from)?, end(to)?)));
         match ends {
             None => Err(format!("{text:?} is not a range of times of day: write \"09:00..17:00\"")),
-            Some((from, to)) if from == to => Err(format!("{text:?} is empty: it ends when it begins")),
+            Some((from, to)) if from == to => Err(format!(
+                "{text:?} is empty: it ends when it begins; for the whole day write \"00:00..24:00\""
+            )),
             Some((from, to)) => Ok(TimeOfDay { from, to }),
         }
     }
@@ -219,7 +230,8 @@ impl FromStr for TimeOfDay {
 
 impl fmt::Display for TimeOfDay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}..{}", self.from.strftime("%H:%M:%S"), self.to.strftime("%H:%M:%S"))
+        write!(f, "{}..", self.from.strftime("%H:%M:%S"))?;
+        if self.to == Time::MAX { f.write_str(MIDNIGHT) } else { self.to.strftime("%H:%M:%S").fmt(f) }
     }
 }
 
@@ -323,6 +335,21 @@ mod tests {
             )));
         }
         assert!(matches(""));
+    }
+
+    #[test]
+    fn a_range_of_times_may_end_with_the_day() {
+        let at = |time: &str| format!("2026-11-21T{time}+07:00").parse::<Timestamp>().unwrap();
+        let evening: TimeOfDay = "10:20..24:00".parse().unwrap();
+        assert!(evening.contains(at("10:20:00")) && evening.contains(at("23:59:59.999")));
+        assert!(!evening.contains(at("00:00:00")) && !evening.contains(at("10:19:59")));
+        assert_eq!(evening.to_string(), "10:20:00..24:00");
+        assert_eq!(evening.to_string().parse(), Ok(evening));
+        let day: TimeOfDay = "00:00..24:00".parse().unwrap();
+        assert!(day.contains(at("00:00:00")) && day.contains(at("23:59:59")));
+        for wrong in ["24:00..10:00", "10:20..24:01", "10:20..24:00:01"] {
+            assert!(wrong.parse::<TimeOfDay>().is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -18,7 +18,7 @@ pub use chance::{Chance, Draw};
 pub use condition::{Facts, TimeOfDay, When, Window, since};
 pub use reply::{Reply, ReplySpec};
 pub use scenario::{DrawContext, Firing, Scenario, ScenarioChange};
-pub use spec::{Checks, FileReader, Per, Rule, RuleSpec};
+pub use spec::{Checks, FileReader, Per, Rule, RuleError, RuleSpec, joined};
 
 use super::delay::Delay;
 

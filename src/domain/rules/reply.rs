@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use schemars::Schema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use crate::base::json_schema::required;
 use crate::protocol::{Candidate, Code, Shape, sample};
@@ -12,7 +13,7 @@ use crate::protocol::{Candidate, Code, Shape, sample};
 /// A reply: { code, candidates, error, shape }, { sample } or { status, headers, body or body_file }.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-#[schemars(transform = one_form_of_reply)]
+#[schemars(transform = one_form_of_reply, example = json!({ "code": "6014" }))]
 pub struct ReplySpec {
     /// An answer with this code, echoing the request.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -22,6 +23,7 @@ pub struct ReplySpec {
     pub candidates: Option<Vec<CandidateSpec>>,
     /// Message, instead of the code's.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"Sistem Sedang Sibuk")]
     pub error: Option<String>,
     /// Body shape, instead of the code's.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -32,15 +34,19 @@ pub struct ReplySpec {
     /// HTTP status, for any HTTP response.
     #[schemars(range(min = 200, max = 599))]
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = 503)]
     pub status: Option<u16>,
     /// Headers of the response with `status`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = json!({ "Retry-After": "5" }))]
     pub headers: Option<BTreeMap<String, String>>,
     /// Body of the response with `status`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"<h1>Maintenance</h1>")]
     pub body: Option<String>,
     /// Body from a file of the fixture directory, instead of `body`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"page.html")]
     pub body_file: Option<String>,
 }
 
@@ -49,8 +55,10 @@ pub struct ReplySpec {
 #[serde(deny_unknown_fields)]
 pub struct CandidateSpec {
     /// NIK: any text.
+    #[schemars(example = &"3174055708909001")]
     pub nik: String,
     /// Score; the matcher's are from 0 to 20.
+    #[schemars(example = 9.5)]
     pub score: f32,
 }
 

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use schemars::Schema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::chance::Chance;
 use super::condition::When;
@@ -11,7 +12,7 @@ use super::reply::{Reply, ReplySpec};
 use super::{Effect, Phase};
 use crate::base::duration::{DurationText, Ttl};
 use crate::base::hash::digest;
-use crate::base::json;
+use crate::base::json as own_json;
 use crate::base::json_schema::required;
 use crate::domain::delay::{Delay, DelaySpec};
 use crate::domain::faults::{Fault, FaultSpec, Upload};
@@ -19,33 +20,39 @@ use crate::domain::faults::{Fault, FaultSpec, Upload};
 /// A rule: when it fires, and what it does then. It sets at least one of reply, delay, fault and set_state.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-#[schemars(transform = require_effect)]
+#[schemars(transform = require_effect, example = json!({ "reply": { "code": "6014" } }))]
 pub struct RuleSpec {
     /// Name in the journal and the API; default: `rule 1` and so on.
     #[schemars(length(min = 1, max = 64))]
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"busy twice")]
     pub name: Option<String>,
     /// Conditions on the request; without them the rule matches every request.
     pub when: When,
     /// Ignores the first n matching requests.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = 1)]
     pub skip: Option<u64>,
     /// Fires at most n times.
     #[schemars(range(min = 1))]
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = 2)]
     pub times: Option<u64>,
     /// Considers only every n-th matching request.
     #[schemars(range(min = 1))]
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = 3)]
     pub every: Option<u64>,
     /// What `skip`, `times` and `every` count separately: all requests of the customer, or those of each transaction_id, image or peer.
     pub per: Per,
     /// Probability that the rule fires, above 0 and up to 1.
     #[schemars(range(max = 1), extend("exclusiveMinimum" = 0))]
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = 0.1)]
     pub rate: Option<f64>,
     /// `"7/10"`: fires exactly 7 times in every 10 draws.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"7/10")]
     pub exact: Option<String>,
     /// Probability that changes over time.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -64,6 +71,7 @@ pub struct RuleSpec {
     pub fault: Option<FaultSpec>,
     /// State of the customer from then on; see when.state.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"down")]
     pub set_state: Option<String>,
     /// Time to live, only for rules created over the admin API: the rule expires after it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -94,9 +102,11 @@ pub enum Checks {
 pub struct RampSpec {
     /// Rate at the beginning.
     #[schemars(range(min = 0, max = 1))]
+    #[schemars(example = 0.0)]
     pub from: f64,
     /// Rate at the end.
     #[schemars(range(min = 0, max = 1))]
+    #[schemars(example = 0.5)]
     pub to: f64,
     /// Duration of the change.
     pub over: DurationText,
@@ -123,6 +133,15 @@ pub struct Rule {
     pub expires: Option<Timestamp>,
 }
 
+/// What is wrong with a rule: the key, `None` for the rule as a whole, and the message.
+pub type RuleError = (Option<&'static str>, String);
+
+/// Returns all messages about a rule as one.
+#[must_use]
+pub fn joined(errors: &[RuleError]) -> String {
+    errors.iter().map(|(_, message)| message.as_str()).collect::<Vec<_>>().join("; ")
+}
+
 /// Returns the bytes of a file of the fixture directory.
 pub type FileReader<'a> = &'a dyn Fn(&str) -> Result<Vec<u8>, String>;
 
@@ -130,27 +149,46 @@ impl Rule {
     /// Validates a rule. `number` counts from 1 and names the rule when it has no name.
     ///
     /// # Errors
-    /// When a parameter is wrong, the rule contradicts itself, or it can never match.
-    pub fn new(spec: &RuleSpec, number: usize, file: FileReader) -> Result<Rule, String> {
+    /// Every parameter that is wrong; else why the rule contradicts itself or can never match.
+    pub fn new(spec: &RuleSpec, number: usize, file: FileReader) -> Result<Rule, Vec<RuleError>> {
         let name = spec.name.clone().unwrap_or_else(|| format!("rule {number}"));
         let text = |file_name: &str| {
             String::from_utf8(file(file_name)?).map_err(|_| format!("{file_name} is not UTF-8"))
         };
         let wrong = |message: String| format!("rule {name:?}: {message}");
+        let parts = (
+            chance(spec),
+            spec.reply.as_ref().map(|reply| Reply::new(reply, file)).transpose(),
+            spec.delay.as_ref().map(|delay| Delay::new(delay, text)).transpose(),
+            spec.fault.as_ref().map(Fault::new).transpose(),
+        );
+        let (chance, reply, delay, fault) = match parts {
+            (Ok(chance), Ok(reply), Ok(delay), Ok(fault)) => (chance, reply, delay, fault),
+            (chance, reply, delay, fault) => {
+                let errors = [
+                    (chance_key(spec), chance.err()),
+                    ("reply", reply.err()),
+                    ("delay", delay.err()),
+                    ("fault", fault.err()),
+                ];
+                let error = |(key, message): (_, Option<String>)| Some((Some(key), wrong(message?)));
+                return Err(errors.into_iter().filter_map(error).collect());
+            }
+        };
         let rule = Rule {
-            chance: chance(spec).map_err(wrong)?,
-            reply: spec.reply.as_ref().map(|reply| Reply::new(reply, file)).transpose().map_err(wrong)?,
-            delay: spec.delay.as_ref().map(|delay| Delay::new(delay, text)).transpose().map_err(wrong)?,
-            fault: spec.fault.as_ref().map(Fault::new).transpose().map_err(wrong)?,
+            chance,
+            reply,
+            delay,
+            fault,
             set_state: spec.set_state.clone(),
-            fingerprint: digest(format!("{name}\n{}", json::text(spec)).as_bytes()),
+            fingerprint: digest(format!("{name}\n{}", own_json::text(spec)).as_bytes()),
             spec: spec.clone(),
             put: None,
             expires: None,
             name: name.clone(),
         };
         match rule.contradiction() {
-            Some(message) => Err(wrong(message)),
+            Some(message) => Err(vec![(None, wrong(message))]),
             None => Ok(rule),
         }
     }
@@ -262,6 +300,15 @@ impl Rule {
     }
 }
 
+/// Returns the key that decides about chance.
+fn chance_key(spec: &RuleSpec) -> &'static str {
+    match (spec.rate, &spec.exact) {
+        (Some(_), _) => "rate",
+        (None, Some(_)) => "exact",
+        (None, None) => "ramp",
+    }
+}
+
 fn chance(spec: &RuleSpec) -> Result<Chance, String> {
     let valid_rate = |name: &str, rate: f64| {
         if (0.0..=1.0).contains(&rate) {
@@ -310,7 +357,7 @@ mod tests {
 
     fn rule(toml: &str) -> Result<Rule, String> {
         let spec: RuleSpec = toml::from_str(toml).map_err(|error| error.message().to_owned())?;
-        Rule::new(&spec, 1, &|name| Err(format!("there is no file {name}")))
+        Rule::new(&spec, 1, &|name| Err(format!("there is no file {name}"))).map_err(|errors| joined(&errors))
     }
 
     #[test]

@@ -241,7 +241,7 @@ fn id_of(text: &str) -> Result<CustomerId, ApiError> {
 }
 
 fn read(body: Value) -> Result<CustomerInput, ApiError> {
-    CustomerInput::read(body).map_err(ApiError::in_json)
+    CustomerInput::read(body).map_err(ApiError::misread)
 }
 
 /// Returns whether a patch sets or removes the quota.

@@ -439,8 +439,8 @@ fn part_text(bytes: &[u8], part: &str) -> Result<String, ApiError> {
 }
 
 /// Parses a part as JSON.
-fn part_json<T: DeserializeOwned>(bytes: &[u8], part: &str) -> Result<T, ApiError> {
-    ApiError::parse_any(part, bytes).map_err(|error| error.path(part))
+fn part_json<T: DeserializeOwned + JsonSchema>(bytes: &[u8], part: &str) -> Result<T, ApiError> {
+    ApiError::parse_any(bytes).map_err(|error| part_error(part, error.to_string()))
 }
 
 /// Decodes the pictures.

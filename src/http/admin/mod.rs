@@ -109,7 +109,7 @@ pub struct Removed {
 /// Extractor: the JSON object in a request's body.
 pub struct Json<T>(T);
 
-impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
+impl<T: DeserializeOwned + JsonSchema + 'static> FromRequest for Json<T> {
     type Error = ApiError;
     type Future = LocalBoxFuture<'static, Result<Json<T>, ApiError>>;
 
@@ -122,7 +122,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
 /// Extractor: the JSON object in a request's body; an empty body is an empty object.
 pub struct JsonOrNothing<T>(T);
 
-impl<T: DeserializeOwned + 'static> FromRequest for JsonOrNothing<T> {
+impl<T: DeserializeOwned + JsonSchema + 'static> FromRequest for JsonOrNothing<T> {
     type Error = ApiError;
     type Future = LocalBoxFuture<'static, Result<JsonOrNothing<T>, ApiError>>;
 
@@ -147,7 +147,7 @@ impl Examples {
 }
 
 /// Parses a body; an error in its form gets the example.
-fn parse<T: DeserializeOwned>(bytes: &[u8], example: Option<String>) -> Result<T, ApiError> {
+fn parse<T: DeserializeOwned + JsonSchema>(bytes: &[u8], example: Option<String>) -> Result<T, ApiError> {
     ApiError::parse(bytes).map_err(|error| match example {
         Some(example) => error.example(&example),
         None => error,
