@@ -40,8 +40,9 @@ impl Wording {
         let mut proposals = Vec::new();
         if is_type && !self.is_secret(path) {
             match found {
-                Value::Number(number) => proposals.push(json!(number.to_string())),
-                Value::Bool(flag) => proposals.push(json!(flag.to_string())),
+                Value::Number(number) if self.takes_numbers_as_text(path) => {
+                    proposals.push(json!(number.to_string()));
+                }
                 Value::String(text) => proposals.extend(serde_json::from_str(text.trim())),
                 Value::Array(entries) if entries.len() == 1 => proposals.extend(entries.first().cloned()),
                 _ => {}
@@ -218,6 +219,13 @@ impl Wording {
                 None => member(form, key),
             })
         })
+    }
+
+    /// Whether a number in quotes is likely meant: the type checks it, or its example is one.
+    fn takes_numbers_as_text(&self, path: &[String]) -> bool {
+        let Some(schema) = self.at(path) else { return false };
+        let example = self.example_of(schema);
+        self.forms(schema).len() > 1 || example.is_some_and(|value| value.as_str().is_some_and(is_index))
     }
 
     fn is_tuple(&self, path: &[String]) -> bool {

@@ -261,7 +261,7 @@ pictures = ['none.jpg']
         "9:9: rule \"rule 2\": uniform = [min, max]: min is above max",
         "10:9: rule \"rule 2\": the document has no sample answer \"6099\"",
         "11:18: clock: \"noon\" is not a range of times of day: write \"09:00..17:00\"",
-        "11:34: state must be text in quotes, not true: write state = \"true\"",
+        "11:34: state must be text in quotes, not true: write state = \"down\"",
         "12:1: name is missing: write name = \"Budi Contoh\"",
         "13:7: the NIK 3174055708909001 is in the shared gallery too",
         "14:13: there is no picture \"none.jpg\"",
