@@ -84,7 +84,7 @@ mod tests {
     #[test]
     fn a_wrong_file_is_refused_with_what_is_wrong() {
         for (text, expected) in [
-            ("", "missing field `policy`"),
+            ("", "policy is missing"),
             (
                 "[policy]\nnot_fuond = '6019'",
                 "measured.toml:2:1: unknown key `not_fuond` (did you mean `not_found`?)",

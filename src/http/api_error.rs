@@ -182,7 +182,9 @@ impl ApiError {
         if mistake == Mistake::Missing {
             path.pop();
         }
-        ApiError { hint, ..ApiError::invalid(message).path(pointer_to(&path)) }
+        // A value of the wrong form: beside how to write the value, an example of the whole body helps.
+        let wants_example = message.contains(": write ");
+        ApiError { hint, wants_example, ..ApiError::invalid(message).path(pointer_to(&path)) }
     }
 
     /// Parses a JSON object; an error has the JSON pointer.

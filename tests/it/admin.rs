@@ -88,7 +88,7 @@ fn an_invalid_clock_changes_nothing_and_says_why() {
             ),
             ("{}", "the body names no change of the clock"),
             ("", "the body is empty"),
-            ("{\"freeze\":tru}", "not written as JSON"),
+            ("{\"freeze\":tru}", "line 1, column 11: text without quotes"),
         ] {
             let (status, error) = sim.admin("PUT", path, body);
             let message = error["error"]["message"].as_str().unwrap_or_default();

@@ -316,8 +316,9 @@ fn the_preset_is_a_flag_and_a_variable_of_serve_explain_and_check() {
     let file = directory.path().join("body.json");
     std::fs::write(&file, "no json").unwrap();
     let explain = ["explain", file.to_str().unwrap(), "--keys", KEYS.path().to_str().unwrap()];
+    // Behind the line that says where the answer comes from.
     let first_line =
-        |output: &std::process::Output| text(&output.stdout).lines().next().unwrap_or_default().to_owned();
+        |output: &std::process::Output| text(&output.stdout).lines().nth(1).unwrap_or_default().to_owned();
     assert!(first_line(&run(&explain)).starts_with("5004  "));
     let probable = run(&[&explain[..], &["--preset", "probable"]].concat());
     assert!(first_line(&probable).starts_with("400  not JSON"), "{}", first_line(&probable));

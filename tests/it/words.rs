@@ -226,7 +226,7 @@ fn an_error_says_the_key_what_was_found_what_is_wanted_and_an_example() {
             "PUT",
             "/customers/demo/state",
             "{\"state\":down}",
-            &["line 1, column 10", "text stands in double quotes", "down"],
+            &["line 1, column 10", "text without quotes", "down"],
         ),
         (
             "POST",
@@ -240,7 +240,7 @@ fn an_error_says_the_key_what_was_found_what_is_wanted_and_an_example() {
             r#"{"count":1,}"#,
             &["line 1, column 12: a trailing comma", "for example"],
         ),
-        ("POST", "/requests/verify", r#"{"count":1"#, &["the body ends too early", "for example"]),
+        ("POST", "/requests/verify", r#"{"count":1"#, &["the body ends", "for example"]),
         (
             "POST",
             "/explain",

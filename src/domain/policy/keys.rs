@@ -2,7 +2,7 @@
 
 use Provenance::{Assumed, Computed, Doc, Observed};
 use schemars::Schema;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::base::json_schema::properties;
 use crate::protocol::Provenance;
@@ -77,6 +77,10 @@ pub(crate) fn describe_policy(schema: &mut Schema) {
             let text =
                 format!("{}. Default: {} ({}); or {}.", key.meaning, key.default, key.standing, key.others);
             property.insert("description".to_owned(), text.into());
+            // The default of `shape` is a description.
+            let default =
+                serde_json::from_str(key.default).unwrap_or_else(|_| json!({ "5001": "identification" }));
+            property.insert("examples".to_owned(), json!([default]));
         }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::keys::describe_policy;
 use super::not_found::NotFound;
@@ -16,7 +17,7 @@ use crate::protocol::{Code, Layout, NumberMode, Shape, ValueTypes};
 /// `[policy]` of a fixture or an admin API request: any of the keys.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-#[schemars(transform = describe_policy)]
+#[schemars(transform = describe_policy, example = json!({ "layout": "compact" }))]
 pub struct PolicySpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub precedence: Option<Precedence>,

@@ -66,6 +66,8 @@ impl TryFrom<String> for ShapedCode {
             Ok(code) if text.len() == 4 && text.bytes().all(|b| b.is_ascii_digit()) => Ok(ShapedCode(code)),
             _ => {
                 let suggestion = suggestion::suffix(&text, OUTCOMES.iter().map(|outcome| outcome.code));
+                let suggestion =
+                    if suggestion.is_empty() { ", such as \"5001\"".to_owned() } else { suggestion };
                 Err(format!("the keys of shape must be codes of four digits, not {text:?}{suggestion}"))
             }
         }

@@ -15,7 +15,7 @@ mod scanner;
 mod tests;
 mod words;
 
-use mistake::Mistake;
+use mistake::JsonMistake;
 use position::Position;
 
 /// What is wrong with a body, and what to do about it.
@@ -73,7 +73,7 @@ fn within(bytes: &[u8]) -> JsonFault {
     let mut hints: Vec<String> = Vec::new();
     for located in &found {
         reason += match (reason.is_empty(), &located.mistake) {
-            (true, Mistake::TooDeep) => "not the expected JSON: ",
+            (true, JsonMistake::TooDeep) => "not the expected JSON: ",
             (true, _) => "not JSON: ",
             (false, _) => "; then ",
         };

@@ -7,7 +7,7 @@
 mod strings;
 
 use super::characters::{invisible, is_typographic, is_typographic_single, narrow};
-use super::mistake::{EndsEarly, Mistake};
+use super::mistake::{EndsEarly, JsonMistake};
 use super::{MAX_DEPTH, words};
 use crate::protocol::field::Field;
 
@@ -21,7 +21,7 @@ pub struct Located {
     pub offset: usize,
     /// The document's field in whose value it stands.
     pub field: Option<Field>,
-    pub mistake: Mistake,
+    pub mistake: JsonMistake,
 }
 
 /// Returns the mistakes of a text, in their order; none when it is a JSON object.
@@ -68,7 +68,7 @@ impl<'a> Scanner<'a> {
     /// Reads the whole body. `None` once a mistake ends the scan.
     fn object(&mut self) -> Option<()> {
         if !self.skip_blanks()? || self.peek() != Some('{') {
-            return self.stop(Mistake::NotAnObject);
+            return self.stop(JsonMistake::NotAnObject);
         }
         self.at += 1;
         self.open.push('{');
@@ -100,18 +100,18 @@ impl<'a> Scanner<'a> {
         match c {
             '}' => {
                 if after_comma {
-                    self.note(Mistake::TrailingComma)?;
+                    self.note(JsonMistake::TrailingComma)?;
                 }
                 return self.close(c);
             }
             ',' => {
-                self.note(Mistake::DoubledComma)?;
+                self.note(JsonMistake::DoubledComma)?;
                 self.at += 1;
                 return Some(Expected::Key);
             }
-            '0'..='9' if after_comma => return self.stop(Mistake::DecimalComma),
+            '0'..='9' if after_comma => return self.stop(JsonMistake::DecimalComma),
             ':' if self.rest()[1..].starts_with(|next: char| next.is_alphabetic()) => {
-                self.note(Mistake::BareKey { has_quotes: self.has_quotes })?;
+                self.note(JsonMistake::BareKey { has_quotes: self.has_quotes })?;
                 self.at += 1;
                 self.skip_word();
             }
@@ -119,22 +119,22 @@ impl<'a> Scanner<'a> {
                 let text = self.string(c, true)?;
                 self.set_field(Field::by_name(&self.text[text.0..text.1]));
             }
-            _ if c == '.' || c == '…' => return self.stop(Mistake::Ellipsis),
+            _ if c == '.' || c == '…' => return self.stop(JsonMistake::Ellipsis),
             _ if c.is_alphanumeric() || c == '_' || c == '$' => {
                 if self.starts_prefixed_string() {
-                    return self.stop(Mistake::StringPrefix);
+                    return self.stop(JsonMistake::StringPrefix);
                 }
                 self.skip_word();
                 let end = self.at;
                 self.at = start;
                 if self.text[end..].starts_with("://") {
-                    return self.stop(Mistake::Unexpected(c));
+                    return self.stop(JsonMistake::Unexpected(c));
                 }
-                self.note(Mistake::BareKey { has_quotes: self.has_quotes })?;
+                self.note(JsonMistake::BareKey { has_quotes: self.has_quotes })?;
                 self.at = end;
                 self.set_field(Field::by_name(&self.text[start..end]));
             }
-            ']' => return self.stop(Mistake::Bracket(c)),
+            ']' => return self.stop(JsonMistake::Bracket(c)),
             _ => return self.stop(self.strange(c)),
         }
         Some(Expected::Colon)
@@ -144,15 +144,15 @@ impl<'a> Scanner<'a> {
         match c {
             ':' => {}
             '=' if self.rest().starts_with("=>") => {
-                self.note(Mistake::Equals("=>"))?;
+                self.note(JsonMistake::Equals("=>"))?;
                 self.at += 1;
             }
-            '=' => self.note(Mistake::Equals("="))?,
-            _ if narrow(c) == Some(':') => self.note(Mistake::FullWidth(c, ':'))?,
+            '=' => self.note(JsonMistake::Equals("="))?,
+            _ if narrow(c) == Some(':') => self.note(JsonMistake::FullWidth(c, ':'))?,
             _ if self.is_behind_quote() && (c.is_alphanumeric() || c == '"') => {
-                return self.stop(Mistake::QuoteInString);
+                return self.stop(JsonMistake::QuoteInString);
             }
-            _ => return self.stop(Mistake::MissingColon),
+            _ => return self.stop(JsonMistake::MissingColon),
         }
         self.at += c.len_utf8();
         Some(Expected::Value)
@@ -160,11 +160,11 @@ impl<'a> Scanner<'a> {
 
     fn value(&mut self, c: char) -> Option<Expected> {
         match c {
-            '{' if self.rest().starts_with("{{") => return self.stop(Mistake::Placeholder),
+            '{' if self.rest().starts_with("{{") => return self.stop(JsonMistake::Placeholder),
             '{' | '[' => {
                 // The outermost bracket is the body itself.
                 if self.open.len() > MAX_DEPTH {
-                    return self.stop(Mistake::TooDeep);
+                    return self.stop(JsonMistake::TooDeep);
                 }
                 self.open.push(c);
                 self.at += 1;
@@ -173,11 +173,11 @@ impl<'a> Scanner<'a> {
             _ if self.starts_string(c) => drop(self.string(c, false)?),
             '0'..='9' | '-' | '+' | '.' => self.number()?,
             ']' if self.open.last() == Some(&'[') => {
-                self.note(Mistake::TrailingComma)?;
+                self.note(JsonMistake::TrailingComma)?;
                 return self.close(c);
             }
             ',' | '}' | ']' => {
-                self.note(Mistake::MissingValue)?;
+                self.note(JsonMistake::MissingValue)?;
             }
             _ if c.is_alphabetic() || c == '_' => self.word()?,
             _ => return self.stop(self.strange(c)),
@@ -190,21 +190,21 @@ impl<'a> Scanner<'a> {
         let next = if in_object { Expected::Key } else { Expected::Value };
         match c {
             ',' => {}
-            ';' => self.note(Mistake::Semicolon)?,
+            ';' => self.note(JsonMistake::Semicolon)?,
             '}' | ']' => return self.close(c),
             _ if narrow(c).is_some_and(|plain| plain == ',' || plain == ';') => {
-                self.note(Mistake::FullWidth(c, ','))?;
+                self.note(JsonMistake::FullWidth(c, ','))?;
             }
-            '+' | '.' | '&' if self.ends_with_quote() => return self.stop(Mistake::Concatenation),
-            '"' if self.text[..self.at].ends_with("\"\"") => return self.stop(Mistake::TripleQuotes),
-            _ if self.is_behind_quote() && c != '\\' => return self.stop(Mistake::QuoteInString),
+            '+' | '.' | '&' if self.ends_with_quote() => return self.stop(JsonMistake::Concatenation),
+            '"' if self.text[..self.at].ends_with("\"\"") => return self.stop(JsonMistake::TripleQuotes),
+            _ if self.is_behind_quote() && c != '\\' => return self.stop(JsonMistake::QuoteInString),
             _ if in_object && self.starts_string(c) => {
                 self.set_field(None);
-                self.note(Mistake::MissingComma)?;
+                self.note(JsonMistake::MissingComma)?;
                 return Some(Expected::Key);
             }
-            '{' | '[' | '"' => return self.stop(Mistake::MissingComma),
-            _ if c.is_alphanumeric() => return self.stop(Mistake::BareValue),
+            '{' | '[' | '"' => return self.stop(JsonMistake::MissingComma),
+            _ if c.is_alphanumeric() => return self.stop(JsonMistake::BareValue),
             _ => return self.stop(self.strange(c)),
         }
         self.set_field(None);
@@ -215,7 +215,7 @@ impl<'a> Scanner<'a> {
     fn close(&mut self, c: char) -> Option<Expected> {
         let matching = if c == '}' { '{' } else { '[' };
         if self.open.last() != Some(&matching) {
-            return self.stop(Mistake::Bracket(c));
+            return self.stop(JsonMistake::Bracket(c));
         }
         self.open.pop();
         self.at += 1;
@@ -227,10 +227,10 @@ impl<'a> Scanner<'a> {
         let rest = self.rest();
         let c = self.peek()?;
         self.stop(match c {
-            '{' | '[' => Mistake::SecondValue,
-            '}' | ']' => Mistake::ClosedTwice,
-            '=' if rest.trim_end() == "=" => Mistake::FormKey,
-            _ => Mistake::TextBehind(c),
+            '{' | '[' => JsonMistake::SecondValue,
+            '}' | ']' => JsonMistake::ClosedTwice,
+            '=' if rest.trim_end() == "=" => JsonMistake::FormKey,
+            _ => JsonMistake::TextBehind(c),
         })
     }
 
@@ -250,15 +250,17 @@ impl<'a> Scanner<'a> {
         let token = &rest[..end.unwrap_or(rest.len())];
         if let Some(what) = words::not_a_number(token) {
             match what {
-                words::NumberFault::Text if token.starts_with("...") => return self.stop(Mistake::Ellipsis),
-                words::NumberFault::Text => return self.stop(Mistake::BareValue),
-                words::NumberFault::Form(what) => self.note(Mistake::Number(what))?,
-                words::NumberFault::Word(word, instead) => self.note(Mistake::Word(word, instead))?,
+                words::NumberFault::Text if token.starts_with("...") => {
+                    return self.stop(JsonMistake::Ellipsis);
+                }
+                words::NumberFault::Text => return self.stop(JsonMistake::BareValue),
+                words::NumberFault::Form(what) => self.note(JsonMistake::Number(what))?,
+                words::NumberFault::Word(word, instead) => self.note(JsonMistake::Word(word, instead))?,
                 words::NumberFault::Cut if end.is_none() => {
                     self.at = self.text.len();
                     return self.ends_early("in the middle of a number");
                 }
-                words::NumberFault::Cut => return self.stop(Mistake::Number("a digit missing")),
+                words::NumberFault::Cut => return self.stop(JsonMistake::Number("a digit missing")),
             }
         }
         self.at += token.len();
@@ -267,7 +269,7 @@ impl<'a> Scanner<'a> {
 
     fn word(&mut self) -> Option<()> {
         if self.starts_prefixed_string() {
-            return self.stop(Mistake::StringPrefix);
+            return self.stop(JsonMistake::StringPrefix);
         }
         let start = self.at;
         self.skip_word();
@@ -281,35 +283,37 @@ impl<'a> Scanner<'a> {
             return self.ends_early("in the middle of a value");
         }
         match words::foreign(word) {
-            Some((word, instead)) => self.note(Mistake::Word(word, instead))?,
-            None if self.text[end..].starts_with('(') || word == "new" => return self.stop(Mistake::Call),
-            None => return self.stop(Mistake::BareValue),
+            Some((word, instead)) => self.note(JsonMistake::Word(word, instead))?,
+            None if self.text[end..].starts_with('(') || word == "new" => {
+                return self.stop(JsonMistake::Call);
+            }
+            None => return self.stop(JsonMistake::BareValue),
         }
         self.at = end;
         Some(())
     }
 
     /// Names a character that stands where none of its kind can stand.
-    fn strange(&self, c: char) -> Mistake {
+    fn strange(&self, c: char) -> JsonMistake {
         let rest = self.rest();
         match c {
             '\\' if ["\"", "u0022"].iter().any(|quote| rest.trim_start_matches('\\').starts_with(quote)) => {
-                Mistake::EscapedQuotes
+                JsonMistake::EscapedQuotes
             }
             '&' if ["&quot;", "&#34;", "&#39;", "&#x22;", "&apos;"].iter().any(|e| rest.starts_with(e)) => {
-                Mistake::HtmlEntity
+                JsonMistake::HtmlEntity
             }
-            '{' if self.text[..self.at].ends_with('{') => Mistake::Placeholder,
+            '{' if self.text[..self.at].ends_with('{') => JsonMistake::Placeholder,
             '$' | '<' | '%' | '@' | '#' => {
                 let is_open = ["${", "$(", "<%", "<?", "%{", "%s", "%v", "#{", "@{", "%(", "<<", "$"];
                 if is_open.iter().any(|open| rest.starts_with(open)) {
-                    Mistake::Placeholder
+                    JsonMistake::Placeholder
                 } else {
-                    Mistake::Unexpected(c)
+                    JsonMistake::Unexpected(c)
                 }
             }
-            '…' => Mistake::Ellipsis,
-            _ => narrow(c).map_or(Mistake::Unexpected(c), |plain| Mistake::FullWidth(c, plain)),
+            '…' => JsonMistake::Ellipsis,
+            _ => narrow(c).map_or(JsonMistake::Unexpected(c), |plain| JsonMistake::FullWidth(c, plain)),
         }
     }
 
@@ -326,7 +330,7 @@ impl<'a> Scanner<'a> {
                     continue;
                 }
                 _ if invisible(c).is_some() => {
-                    self.note(Mistake::Invisible(c))?;
+                    self.note(JsonMistake::Invisible(c))?;
                     self.at += c.len_utf8();
                     continue;
                 }
@@ -335,7 +339,7 @@ impl<'a> Scanner<'a> {
                 '#' if !rest.starts_with("#{") => rest.find('\n'),
                 _ => return Some(true),
             };
-            self.note(Mistake::Comment)?;
+            self.note(JsonMistake::Comment)?;
             self.at += comment_end.unwrap_or(rest.len());
         }
     }
@@ -373,7 +377,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    fn note(&mut self, mistake: Mistake) -> Option<()> {
+    fn note(&mut self, mistake: JsonMistake) -> Option<()> {
         self.record(Located { offset: self.at, field: self.field, mistake })
     }
 
@@ -386,17 +390,17 @@ impl<'a> Scanner<'a> {
     }
 
     /// Whether a mistake of this kind is recorded.
-    fn has_noted(&self, mistake: &Mistake) -> bool {
+    fn has_noted(&self, mistake: &JsonMistake) -> bool {
         let kind = std::mem::discriminant(mistake);
         self.found.iter().any(|known| std::mem::discriminant(&known.mistake) == kind)
     }
 
     /// Records a mistake behind which nothing is sure.
-    fn stop<T>(&mut self, mistake: Mistake) -> Option<T> {
+    fn stop<T>(&mut self, mistake: JsonMistake) -> Option<T> {
         self.stop_at(self.at, mistake)
     }
 
-    fn stop_at<T>(&mut self, offset: usize, mistake: Mistake) -> Option<T> {
+    fn stop_at<T>(&mut self, offset: usize, mistake: JsonMistake) -> Option<T> {
         self.record(Located { offset, field: self.field, mistake })?;
         None
     }
@@ -412,12 +416,12 @@ impl<'a> Scanner<'a> {
             ends_closed: place.ends_with("string") && self.text.trim_end().ends_with('}'),
         };
         let last = self.text.len() - self.text.chars().next_back().map_or(0, char::len_utf8);
-        self.stop_at(last, Mistake::EndsEarly(end))
+        self.stop_at(last, JsonMistake::EndsEarly(end))
     }
 
     fn not_utf8<T>(&mut self) -> Option<T> {
         let base64 = self.is_base64_field();
         let what = words::not_utf8(&self.bytes[self.text.len()..]);
-        self.stop_at(self.text.len(), Mistake::NotUtf8 { what, base64 })
+        self.stop_at(self.text.len(), JsonMistake::NotUtf8 { what, base64 })
     }
 }

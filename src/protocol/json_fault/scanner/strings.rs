@@ -1,7 +1,7 @@
 //! Strings: what opens and closes one, escapes, and what must not stand inside.
 
 use super::super::characters::{is_typographic, is_typographic_single};
-use super::super::mistake::Mistake;
+use super::super::mistake::JsonMistake;
 use super::{Located, Scanner};
 
 impl Scanner<'_> {
@@ -13,11 +13,11 @@ impl Scanner<'_> {
             _ => is_typographic_single(c) || c == '\'',
         };
         match quote {
-            '"' if self.rest().starts_with("\"\"\"") => return self.stop(Mistake::TripleQuotes),
+            '"' if self.rest().starts_with("\"\"\"") => return self.stop(JsonMistake::TripleQuotes),
             '"' => {}
-            '\'' => self.note(Mistake::SingleQuotes)?,
-            '`' => self.note(Mistake::Backticks)?,
-            _ => self.note(Mistake::TypographicQuote(quote))?,
+            '\'' => self.note(JsonMistake::SingleQuotes)?,
+            '`' => self.note(JsonMistake::Backticks)?,
+            _ => self.note(JsonMistake::TypographicQuote(quote))?,
         }
         self.at += quote.len_utf8();
         let start = self.at;
@@ -36,7 +36,7 @@ impl Scanner<'_> {
                     let end = self.at;
                     self.at += c.len_utf8();
                     if let (true, Some(offset)) = (self.is_followed_by_text(), other_end) {
-                        return self.stop_at(offset, Mistake::TypographicQuote(self.char_at(offset)?));
+                        return self.stop_at(offset, JsonMistake::TypographicQuote(self.char_at(offset)?));
                     }
                     return Some((start, end));
                 }
@@ -53,7 +53,7 @@ impl Scanner<'_> {
                 }
                 '\0'..='\u{1F}' => {
                     if let Some(offset) = other_end {
-                        return self.stop_at(offset, Mistake::TypographicQuote(self.char_at(offset)?));
+                        return self.stop_at(offset, JsonMistake::TypographicQuote(self.char_at(offset)?));
                     }
                     self.control(c)?;
                     self.at += 1;
@@ -67,13 +67,13 @@ impl Scanner<'_> {
             }
         }
         if let Some(offset) = other_end {
-            return self.stop_at(offset, Mistake::TypographicQuote(self.char_at(offset)?));
+            return self.stop_at(offset, JsonMistake::TypographicQuote(self.char_at(offset)?));
         }
         self.ends_early(if is_key { "in the middle of a key" } else { "in the middle of a string" })
     }
 
     fn surrogate(&mut self, offset: Option<usize>) -> Option<()> {
-        let found = Located { offset: offset?, field: self.field, mistake: Mistake::Surrogate };
+        let found = Located { offset: offset?, field: self.field, mistake: JsonMistake::Surrogate };
         self.record(found)
     }
 
@@ -97,7 +97,7 @@ impl Scanner<'_> {
                         Some(None)
                     }
                     None => {
-                        self.note(Mistake::UnicodeEscape)?;
+                        self.note(JsonMistake::UnicodeEscape)?;
                         self.at += 2;
                         Some(None)
                     }
@@ -108,7 +108,7 @@ impl Scanner<'_> {
                 Some(None)
             }
             Some(c) => {
-                self.note(Mistake::Escape(c))?;
+                self.note(JsonMistake::Escape(c))?;
                 self.at += 1;
                 // A control character is a mistake of its own.
                 if c >= ' ' {
@@ -121,11 +121,11 @@ impl Scanner<'_> {
 
     /// Notes a control character inside a string. A line break before what looks like the next member is a quote that is missing.
     fn control(&mut self, found: char) -> Option<()> {
-        let mistake = Mistake::Control { found, base64: self.is_base64_field() };
+        let mistake = JsonMistake::Control { found, base64: self.is_base64_field() };
         // Once only: it looks ahead, and a string may be all line breaks.
         let is_first = !self.has_noted(&mistake);
         if is_first && matches!(found, '\n' | '\r') && self.rest().trim_start().starts_with(['"', '}']) {
-            return self.stop(Mistake::OpenString);
+            return self.stop(JsonMistake::OpenString);
         }
         self.note(mistake)
     }
