@@ -152,10 +152,12 @@ fn repair<T: DeserializeOwned>(
         // No value is accepted: the key itself is wrong, or nothing is known about it.
         remove(value, &path);
     }
+    // The standard library's words.
+    let message = message.replace("invalid IP address syntax", "it is not an IP address");
     let text = if is_type {
         wording.wrong_type(&path, &found, accepted.as_ref())
     } else {
-        wording.wrong_form(&path, &found, message, accepted.as_ref())
+        wording.wrong_form(&path, &found, &message, accepted.as_ref())
     };
     Misread { path, message: text, hint: None, mistake }
 }

@@ -23,6 +23,7 @@ pub struct ExplainRequest {
     /// The `methode` in the request path; default: one that the customer has.
     methode: Option<String>,
     /// Client address.
+    #[schemars(example = "127.0.0.1")]
     peer: Option<IpAddr>,
     /// Request headers. Empty: unknown, so they are not judged, and warnings about them are skipped.
     #[serde(default)]
