@@ -53,17 +53,17 @@ fn occupant(mut address: SocketAddr) -> Option<String> {
     if address.ip().is_unspecified() {
         address.set_ip(loopback(address));
     }
-    let json = |path: &str| {
-        let answer = client::get(&client::agent(TIMEOUT), &format!("http://{address}{path}"), None).ok()?;
-        serde_json::from_str::<Value>(&answer.body).ok()
-    };
-    if let Some(version) = json("/version").filter(|version| version["name"] == env!("CARGO_PKG_NAME")) {
-        let version = version["version"].as_str().unwrap_or_default();
+    let answer = client::get(&client::agent(TIMEOUT), &format!("http://{address}/version"), None).ok()?;
+    let answer: Value = serde_json::from_str(&answer.body).ok()?;
+    if answer["name"] == env!("CARGO_PKG_NAME") {
+        let version = answer["version"].as_str().unwrap_or_default();
         return Some(format!("the admin listener of another dukcapil-fr-sim ({version})"));
     }
-    // The endpoint's own 404 names its paths.
-    let hint = json("/")?["error"]["hint"].as_str()?.to_owned();
-    hint.contains("/api/nik").then(|| "the endpoint of another dukcapil-fr-sim".to_owned())
+    // The endpoint says that the path is one of the admin API, or names its own paths.
+    let error = &answer["error"];
+    let says = |name: &str, words: &str| error[name].as_str().is_some_and(|text| text.contains(words));
+    let is_endpoint = says("message", "path of the admin API") || says("hint", "/api/nik");
+    is_endpoint.then(|| "the endpoint of another dukcapil-fr-sim".to_owned())
 }
 
 #[cfg(test)]

@@ -194,7 +194,7 @@ impl EntryLine {
             style.paint(DIM, time),
             format!("#{}", self.id),
             column(self.customer_id.as_deref(), if is_wide { 14 } else { 12 }),
-            column(self.transaction_id.as_deref(), 12),
+            column(self.transaction_id.as_deref(), if style.width.is_some() { 12 } else { 20 }),
         );
         let mark = if self.has_fault() { "⚡ " } else { "" };
         let outcome = pad(format!("{mark}{}", self.outcome()), 8);

@@ -507,3 +507,17 @@ fn answers_match_their_schemas() {
     check(schema_for!(verify::UnmetExpectation), &waiter.join().unwrap().1);
     check(schema_for!(Removed), &sim.admin("DELETE", "/requests", "").1);
 }
+
+#[test]
+fn before_pages_back_through_the_journal() {
+    let sim = Sim::start();
+    (0..5).for_each(|_| drop(sim.call("sample-6018", "{}")));
+    let ids = |query: &str| {
+        let (_, page) = sim.admin("GET", &format!("/requests?{query}"), "");
+        let entries = page["requests"].as_array().unwrap().iter();
+        entries.map(|entry| entry["id"].as_u64().unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(ids("limit=2"), [5, 4]);
+    assert_eq!(ids("limit=2&before=4"), [3, 2]);
+    assert_eq!((ids("before=2"), ids("before=1")), (vec![1], vec![]));
+}

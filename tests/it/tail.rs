@@ -79,7 +79,7 @@ fn each_request_from_now_on_is_a_line() {
     let line = all.line();
     assert!(
         line.contains(
-            " #2   reset          T-1          ⚡ RST   reset without a byte by rule \"reset\"; decided 5004"
+            " #2   reset          T-1                  ⚡ RST   reset without a byte by rule \"reset\"; decided 5004"
         ),
         "{line}"
     );

@@ -23,6 +23,8 @@ pub struct JournalQuery {
     /// Only entries at or after this timestamp: RFC 3339.
     #[schemars(extend("format" = "date-time"))]
     since: Option<String>,
+    /// Only entries older than the one with this id: the next page, given the last id of a page.
+    before: Option<u64>,
     /// Max number of entries: 1 to 10,000; default 100.
     #[schemars(range(min = 1, max = 10_000))]
     limit: Option<usize>,
@@ -53,7 +55,9 @@ pub async fn list(shared: web::Data<AppState>, req: HttpRequest) -> Result<HttpR
         return Err(ApiError::invalid(message).path("limit"));
     }
     let since = query.since.as_deref().map(instant).transpose()?;
+    let before = query.before.map(|id| format!("<{id}").parse()).transpose().map_err(ApiError::invalid)?;
     let filter = Match {
+        id: before,
         customer_id: query.customer_id,
         code: query.code,
         since: since.map(Since),
