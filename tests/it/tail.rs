@@ -83,8 +83,8 @@ fn each_request_from_now_on_is_a_line() {
         ),
         "{line}"
     );
-    assert!(all.line().contains(" #3   sample-6014    T-1          6014 "));
-    assert!(all.line().contains(" #4   demo           T-1          5004 "));
+    assert!(all.line().contains(" #3   sample-6014    T-1                  6014 "));
+    assert!(all.line().contains(" #4   demo           T-1                  5004 "));
     let line = verbose.line();
     assert!(line.contains(" #4   demo ") && !line.contains('\u{1b}'), "{line:?}");
     assert!(verbose.line().starts_with("             hint: send all seven keys"));
