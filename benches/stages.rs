@@ -2,15 +2,21 @@
 //! times and measures nothing, for a profiler, with the key of `--keys DIRECTORY`. Without a name it runs every stage. Each
 //! stage prints its name: `.ci/counts` lists the names with `--times 0`, and counts the instructions of each.
 
+#[path = "endpoint/drawing.rs"]
+mod drawing;
+#[path = "endpoint/jpeg/mod.rs"]
+mod jpeg;
+
 use std::hint::black_box;
-use std::sync::Arc;
+use std::io::Cursor;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use dukcapil_fr_sim::internals::config::{self, Fixtures, StartPolicy};
 use dukcapil_fr_sim::internals::domain::answer::{AnswerContent, AnswerOverrides, Echo, compose};
-use dukcapil_fr_sim::internals::domain::evidence::{Photo, credential};
+use dukcapil_fr_sim::internals::domain::evidence::{Photo, PhotoFormat, credential};
 use dukcapil_fr_sim::internals::domain::limits::Limits;
-use dukcapil_fr_sim::internals::domain::matcher::Gallery;
+use dukcapil_fr_sim::internals::domain::matcher::{Gallery, decode_small};
 use dukcapil_fr_sim::internals::domain::policy::Policy;
 use dukcapil_fr_sim::internals::domain::quota::QuotaView;
 use dukcapil_fr_sim::internals::domain::rules::{DrawContext, Facts, RuleEffects, Scenario};
@@ -22,6 +28,8 @@ use dukcapil_fr_sim::internals::state::clock::{Clock, ClockStart};
 use dukcapil_fr_sim::internals::state::evidence_cache::{EncryptedField, EvidenceCache};
 use dukcapil_fr_sim::internals::state::face_matcher::{FaceMatcher, SearchScope};
 use dukcapil_fr_sim::internals::state::journal::Journal;
+use image::ImageFormat;
+use jpeg::Mode;
 use serde_json::json;
 
 const IMAGE_BYTES: usize = 100_000;
@@ -44,7 +52,7 @@ struct Inputs {
 /// A stage: its name, its description, and one iteration of it.
 type Work = (&'static str, &'static str, fn(&Inputs));
 
-const STAGES: [Work; 9] = [
+const STAGES: [Work; 12] = [
     ("decode", "parse the body, JSON of 134 kB", |inputs| {
         black_box(Body::decode(&inputs.body).text(dukcapil_fr_sim::internals::protocol::Field::Image));
     }),
@@ -70,6 +78,9 @@ const STAGES: [Work; 9] = [
     ("known-photo", "cached photo", |inputs| {
         black_box(inputs.cache.photo(&inputs.image, MODE, &inputs.limits).sha256);
     }),
+    ("jpeg", "pixels of a new JPEG, 640 x 800, 100 kB", |_| pixels(&JPEG, PhotoFormat::Jpeg)),
+    ("progressive", "the same picture, progressive", |_| pixels(&PROGRESSIVE, PhotoFormat::Jpeg)),
+    ("png", "pixels of a new PNG, 400 x 500, 350 kB", |_| pixels(&PNG, PhotoFormat::Png)),
     ("match", "match a cached photo, shipped gallery", |inputs| {
         let own = Gallery::default();
         let shared = Some(&inputs.fixtures.gallery);
@@ -105,20 +116,36 @@ const STAGES: [Work; 9] = [
     }),
 ];
 
+/// New photos. They are drawn only for the stages that need them, which takes a while in an emulator.
+static JPEG: LazyLock<Vec<u8>> =
+    LazyLock::new(|| jpeg::encode(&drawing::draw(640, 800, 0), 90, Mode::Baseline));
+static PROGRESSIVE: LazyLock<Vec<u8>> =
+    LazyLock::new(|| jpeg::encode(&drawing::draw(640, 800, 0), 90, Mode::Progressive));
+static PNG: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let mut out = Cursor::new(Vec::new());
+    drawing::draw(400, 500, 0).write_to(&mut out, ImageFormat::Png).expect("a PNG");
+    out.into_inner()
+});
+
+fn pixels(file: &[u8], format: PhotoFormat) {
+    black_box(decode_small(file, format).expect("a photo"));
+}
+
 fn main() {
     let inputs = Inputs::new();
+    let only = argument("--stage");
+    let is_wanted = |name: &str| only.as_deref().is_none_or(|only| only == name);
+    let is_counted = argument("--times").as_deref() != Some("0");
     // Warms the caches.
-    STAGES.iter().for_each(|(_, _, work)| work(&inputs));
-    match (argument("--stage"), argument("--times").and_then(|times| times.parse::<u64>().ok())) {
-        (only, Some(times)) => {
-            for (name, _, work) in
-                STAGES.iter().filter(|(name, ..)| only.as_deref().is_none_or(|only| only == *name))
-            {
+    STAGES.iter().filter(|(name, ..)| is_counted && is_wanted(name)).for_each(|(_, _, work)| work(&inputs));
+    match argument("--times").and_then(|times| times.parse::<u64>().ok()) {
+        Some(times) => {
+            for (name, _, work) in STAGES.iter().filter(|(name, ..)| is_wanted(name)) {
                 println!("{name}");
                 (0..times).for_each(|_| one_turn(*work, &inputs));
             }
         }
-        _ => STAGES.iter().for_each(|(name, what, work)| {
+        None => STAGES.iter().for_each(|(name, what, work)| {
             println!("{name:<17} {what:<46} {:>10.2} us", best(|| work(&inputs)).as_secs_f64() * 1e6);
         }),
     }

@@ -14,7 +14,7 @@ pub mod config {
 }
 
 pub mod domain {
-    pub use crate::domain::{answer, evidence, faults, limits, matcher, nik, policy, quota, rules};
+    pub use crate::domain::{answer, evidence, faults, limits, matcher, nik, pixels, policy, quota, rules};
 }
 
 pub mod engine {

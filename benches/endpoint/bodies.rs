@@ -6,6 +6,7 @@ use dukcapil_fr_sim::internals::keys;
 use dukcapil_fr_sim::internals::protocol::encoding;
 use serde_json::json;
 
+use super::drawing::PORTRAIT;
 use super::load::{Request, Serial};
 use super::photos::Photo;
 
@@ -16,9 +17,6 @@ pub const PAIRS: usize = 1000;
 
 /// Sizes of the photos, in bytes.
 pub const SIZES: [usize; 7] = [30_000, 60_000, 100_000, 300_000, 1_000_000, 2_000_000, 3_000_000];
-
-/// The picture in the gallery.
-pub const PORTRAIT: &[u8] = include_bytes!("../../fixtures/gallery/siti.jpg");
 
 /// Returns the picture of the gallery, padded to `bytes` by data after its end marker. It is not what cameras send: only
 /// 26 kB of it are a picture, and once its text is cached, nothing of it is decoded.

@@ -14,6 +14,7 @@
 mod bare;
 mod bodies;
 mod cpu;
+mod drawing;
 mod jpeg;
 mod load;
 mod machine;
@@ -298,7 +299,7 @@ impl Bench {
             "\nCPU each: processor time of the server's threads per request, and the kernel's share of it. ratio: requests per second\n\
              relative to the bound, which is the row of a bare handler above, or the private-key operations. The load generator shares\n\
              the cores with the server, but not with private-key operations. CPU: the bound's processor time relative to the server's.\n\n\
-             Stages of the simulator, mean time per request. It includes waiting for a core or for another large photo, and is not\n\
+             Stages of the simulator, mean time per request. It includes waiting for a core, and is not\n\
              comparable with CPU each; HTTP is not among the stages:\n"
         );
         println!("{:<38} {}", "", stages::NAMES.map(|name| format!("{name:>12}")).concat());

@@ -4,14 +4,12 @@
 //! sizes and entropy are those of photographs. A serial number in a comment (COM of a JPEG, tEXt of a PNG) makes each request's file
 //! another one. No cache has its text or its SHA-256, so all of its pixels are decoded, although an earlier request had the same.
 
-use std::sync::LazyLock;
 use std::thread;
 
 use dukcapil_fr_sim::internals::protocol::encoding;
-use image::imageops::FilterType;
-use image::{ImageFormat, Rgb, RgbImage};
+use image::ImageFormat;
 
-use super::bodies::PORTRAIT;
+use super::drawing::draw;
 use super::jpeg::{self, Mode};
 use super::load::Serial;
 
@@ -127,45 +125,4 @@ fn base64(bytes: &[u8]) -> Serial {
 fn crc32(bytes: &[u8]) -> u32 {
     let shifted = |crc: u32| crc >> 1 ^ if crc & 1 == 1 { 0xEDB8_8320 } else { 0 };
     !bytes.iter().fold(!0, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), |crc, _| shifted(crc)))
-}
-
-/// Draws the portrait at any size, as a camera would see it: with light, texture and grain.
-fn draw(width: u32, height: u32, seed: u32) -> RgbImage {
-    static PICTURE: LazyLock<RgbImage> =
-        LazyLock::new(|| image::load_from_memory(PORTRAIT).expect("a picture").into_rgb8());
-    let mut picture = image::imageops::resize(&*PICTURE, width, height, FilterType::CatmullRom);
-    for (x, y, pixel) in picture.enumerate_pixels_mut() {
-        // The texture has more contrast in some places than in others, as sharp and blurred parts of a photo.
-        let sharpness = 0.5 + noise(x, y, 8, seed ^ 0x5A) / 2.0;
-        let texture: f32 = (1..7).map(|octave| noise(x, y, octave, seed) * TEXTURE).sum();
-        let grain = noise(x, y, 0, seed) * GRAIN;
-        let Rgb(channels) = pixel;
-        for (channel, number) in channels.iter_mut().zip(1..) {
-            let colour = noise(x, y, 1, seed ^ number << 8) * COLOUR;
-            *channel = (f32::from(*channel) + texture * sharpness + grain + colour) as u8;
-        }
-    }
-    picture
-}
-
-/// Amplitude of each octave of the texture, of the sensor's grain, and of its coloured part, in grey levels.
-const TEXTURE: f32 = 7.0;
-const GRAIN: f32 = 5.0;
-const COLOUR: f32 = 2.0;
-
-/// Smooth noise from -1 to 1, whose points are 2^octave pixels apart.
-fn noise(x: u32, y: u32, octave: u32, seed: u32) -> f32 {
-    let (left, top, size) = (x >> octave, y >> octave, (1 << octave) as f32);
-    let [across, down] = [(x, left), (y, top)].map(|(at, cell)| {
-        let at = (at - (cell << octave)) as f32 / size;
-        at * at * (3.0 - 2.0 * at)
-    });
-    let point = |x: u32, y: u32| {
-        let mut hash = x.wrapping_mul(0x9E37_79B1) ^ y.wrapping_mul(0x85EB_CA77) ^ (octave << 24 ^ seed);
-        hash = (hash ^ hash >> 15).wrapping_mul(0xC2B2_AE3D);
-        hash = (hash ^ hash >> 13).wrapping_mul(0x27D4_EB2F);
-        (hash >> 8) as f32 / (1 << 23) as f32 - 1.0
-    };
-    let line = |y: u32| point(left, y) * (1.0 - across) + point(left + 1, y) * across;
-    line(top) * (1.0 - down) + line(top + 1) * down
 }

@@ -1,20 +1,25 @@
 //! Measures the matcher: `cargo run --release --example measure_matching -- docs/matching.svg [PHOTO...]` prints the tables of
-//! `docs/matching.md` and draws its plot. Without photos it measures only the built-in gallery.
+//! `docs/matching.md` and draws its plot: of the built-in gallery, of photographs that are drawn here (and of other photos, where some are
+//! named), and of ten thousand strangers.
 
 mod changes;
+mod photographs;
 mod plot;
 
 use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use dukcapil_fr_sim::internals::config::source;
+use dukcapil_fr_sim::internals::domain::evidence::PhotoFormat;
 use dukcapil_fr_sim::internals::domain::limits::Limits;
 use dukcapil_fr_sim::internals::domain::matcher::hash::ProbeHash;
 use dukcapil_fr_sim::internals::domain::matcher::score::score;
 use dukcapil_fr_sim::internals::domain::matcher::{Picture, decode_small};
 
-/// A picture of the gallery, and its pixels, which the changes start from.
+/// A picture, and its pixels, which the changes start from.
+#[derive(Clone)]
 struct Subject {
     name: String,
     pixels: image::DynamicImage,
@@ -27,17 +32,27 @@ impl Subject {
         Ok(Subject { name: name.to_owned(), pixels, picture: Picture::new(file, &Limits::NONE)? })
     }
 
-    /// Returns the score of a file as a probe for this picture.
-    fn score_of(&self, file: &[u8]) -> f32 {
-        let print = decode_small(file, || ()).and_then(|small| ProbeHash::of(&small));
-        print.zip(self.picture.template()).map_or(0.0, |(print, template)| score(print.distance(template)))
+    /// Returns the score of a probe for this picture.
+    fn score_of(&self, probe: Option<&ProbeHash>) -> f32 {
+        probe.zip(self.picture.template()).map_or(0.0, |(probe, template)| score(probe.distance(template)))
     }
 
     fn score_beside(&self, other: &Subject) -> f32 {
-        let print = ProbeHash::of(other.picture.small());
-        print.zip(self.picture.template()).map_or(0.0, |(print, template)| score(print.distance(template)))
+        self.score_of(ProbeHash::of(other.picture.small()).as_ref())
     }
 }
+
+fn probe(file: &[u8]) -> Option<ProbeHash> {
+    let format = if file.starts_with(b"\xFF\xD8") { PhotoFormat::Jpeg } else { PhotoFormat::Png };
+    ProbeHash::of(&decode_small(file, format).ok()?.small)
+}
+
+/// Photographs that are drawn, at most as wide as a phone's preview, and as high.
+const PHOTOGRAPHS: u64 = 40;
+const SIZES: [(u32, u32); 4] = [(480, 640), (360, 480), (640, 480), (720, 960)];
+
+/// New photos of people who are in no gallery.
+const STRANGERS: u64 = 10_000;
 
 /// The scores of one set of pictures.
 struct Measured {
@@ -53,17 +68,51 @@ fn main() -> Result<(), Box<dyn Error>> {
         let name = path.strip_prefix("gallery/").filter(|name| !name.ends_with(".toml"))?;
         Some(Subject::new(name, file.bytes.into_owned()))
     });
-    let gallery = measure(&gallery.collect::<Result<Vec<_>, _>>()?);
-    let photos = arguments.map(|path| {
+    let gallery = gallery.collect::<Result<Vec<_>, _>>()?;
+    let drawn = (0..PHOTOGRAPHS).map(|seed| {
+        let (width, height) = SIZES[seed as usize % SIZES.len()];
+        let picture = photographs::photograph(seed, width, height).into();
+        Subject::new(&format!("photograph {seed}"), changes::jpeg(&picture, 92))
+    });
+    let named = arguments.map(|path| {
         let name = Path::new(&path).file_stem().unwrap_or_default().to_string_lossy().into_owned();
         Subject::new(&name, fs::read(&path)?)
     });
-    let photos = measure(&photos.collect::<Result<Vec<_>, Box<dyn Error>>>()?);
-    print_table(&gallery, &photos);
-    let all = |of: fn(&Measured) -> Vec<f32>| [of(&gallery), of(&photos)].concat();
+    let photos = drawn.chain(named).collect::<Result<Vec<_>, Box<dyn Error>>>()?;
+    let (of_gallery, of_photos) = (measure(&gallery), measure(&photos));
+    print_table(&of_gallery, &of_photos);
+    print_strangers(&[gallery, photos].concat());
+    let all = |of: fn(&Measured) -> Vec<f32>| [of(&of_gallery), of(&of_photos)].concat();
     let same = all(|set| set.same.iter().flat_map(|(_, scores)| scores.clone()).collect());
     fs::write(plot, plot::svg(&same, &all(|set| set.different.clone())))?;
     Ok(())
+}
+
+/// Compares each stranger with all pictures, and prints how the best scores are distributed.
+fn print_strangers(subjects: &[Subject]) {
+    let best_of = |seed: u64| {
+        let picture = photographs::photograph(1_000_000 + seed, 320, 400).into();
+        let file = changes::jpeg(&picture, 85);
+        let probe = probe(&file);
+        subjects.iter().map(|subject| subject.score_of(probe.as_ref())).fold(0.0, f32::max)
+    };
+    let threads = thread::available_parallelism().map_or(1, |count| count.get() as u64);
+    let best: Vec<f32> = thread::scope(|scope| {
+        let worker =
+            |first| move || (first..STRANGERS).step_by(threads as usize).map(best_of).collect::<Vec<_>>();
+        let workers: Vec<_> = (0..threads).map(|first| scope.spawn(worker(first))).collect();
+        workers.into_iter().flat_map(|worker| worker.join().unwrap_or_default()).collect()
+    });
+    let count = |from: f32| best.iter().filter(|score| **score >= from).count();
+    println!(
+        "{} strangers, each against {} pictures: highest {:.2}; {} score 2 or more, {} score 4 or more, {} score 5 or more",
+        best.len(),
+        subjects.len(),
+        best.iter().copied().fold(0.0, f32::max),
+        count(2.0),
+        count(4.0),
+        count(5.0)
+    );
 }
 
 fn measure(subjects: &[Subject]) -> Measured {
@@ -73,7 +122,7 @@ fn measure(subjects: &[Subject]) -> Measured {
             same.push((change.kind, Vec::new()));
         }
         for subject in subjects {
-            let found = subject.score_of(&change.apply(&subject.pixels));
+            let found = subject.score_of(probe(&change.apply(&subject.pixels)).as_ref());
             if found <= 7.0 {
                 println!("{}, {} {}: {found:.2}", subject.name, change.kind, change.name);
             }
@@ -92,7 +141,7 @@ fn measure(subjects: &[Subject]) -> Measured {
 }
 
 fn print_table(gallery: &Measured, photos: &Measured) {
-    println!("| | gallery: lowest | mean | highest | photos: lowest | mean | highest |");
+    println!("| | gallery: lowest | mean | highest | photographs: lowest | mean | highest |");
     println!("| --- | --- | --- | --- | --- | --- | --- |");
     for ((kind, portraits), (_, photos)) in gallery.same.iter().zip(&photos.same) {
         println!("| {kind} | {} | {} |", summary(portraits), summary(photos));

@@ -234,7 +234,12 @@ impl Wording {
     }
 
     fn is_secret(&self, path: &[String]) -> bool {
-        self.at(path).is_some_and(|schema| schema.get("writeOnly").is_some())
+        let is_secret = |schema: &Value| schema.get("writeOnly").is_some();
+        let holds_secrets = |schema: &&Value| {
+            is_secret(schema)
+                || schema["properties"].as_object().is_some_and(|members| members.values().any(is_secret))
+        };
+        self.at(path).is_some_and(|schema| self.forms(schema).iter().any(holds_secrets))
     }
 
     /// Returns the alternatives of a schema: itself, what it refers to, and all that these consist of.

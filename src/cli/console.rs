@@ -249,7 +249,8 @@ impl Observer for Console {
         match self.format {
             _ if self.quiet => {}
             LogFormat::Text => {
-                self.log.write(EntryLine::from(entry).text_under_way(&self.style(), time));
+                let text = EntryLine::from(entry).text_under_way(&self.style(), time);
+                self.log.write_request(text, "under way".to_owned());
             }
             LogFormat::Json => self.log.write(json_of("under_way", entry).to_string()),
         }

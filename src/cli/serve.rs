@@ -148,6 +148,11 @@ fn serve(args: ServeArgs, console: &Arc<Console>) -> Result<ExitCode, Failure> {
     let _ = rlimit::increase_nofile_limit(u64::MAX);
     memory::keep_large_blocks();
     let listen = args.listen;
+    if matches!(args.admin_listen, AdminListen::At(admin) if admin == listen && listen.port() != 0) {
+        return Err(Failure::bad_input(format!(
+            "--listen and --admin-listen are both {listen}: the endpoint and the admin API need a port each"
+        )));
+    }
     let simulator = builder(args, directory.clone(), Arc::clone(console) as _)?.start_blocking();
     let simulator = simulator.map_err(|error| explained(error, listen))?;
     console.banner(&simulator, directory.as_deref(), &keys);

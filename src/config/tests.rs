@@ -391,7 +391,7 @@ fn a_gallery_is_checked_for_look_alikes_pictures_and_niks_of_both_galleries() {
     let named = "[[identities]]\nnik = '3174055708909001'\nname = 'x'\npictures = ['broken.png']\n";
     check_problem(
         &[("gallery/gallery.toml", named), ("gallery/broken.png", damaged)],
-        "gallery/gallery.toml:4:13: the picture \"broken.png\" is not a jpg or png: its first bytes match no known format",
+        "gallery/gallery.toml:4:13: the picture \"broken.png\" is a PNG whose bytes were read as Latin-1 or Windows-1252 text and written as UTF-8",
     );
     // A file that no identity names may be anything.
     assert!(load_over(&[("gallery/broken.png", damaged)]).is_ok());

@@ -17,6 +17,8 @@ pub struct Limits {
     /// Max pixels of an image: width times height.
     #[schemars(example = 50_000_000)]
     pub image_pixels: u64,
+    /// Max width and max height of an image, in pixels.
+    pub image_side: u32,
     /// Max concurrent connections to the endpoint.
     #[schemars(example = 20_000)]
     pub connections: usize,
@@ -45,6 +47,7 @@ impl Limits {
     pub const NONE: Limits = Limits {
         image_bytes: Size(u64::MAX),
         image_pixels: u64::MAX,
+        image_side: u32::MAX,
         connections: usize::MAX,
         connections_per_peer: None,
         rule_counters: usize::MAX,
@@ -62,6 +65,7 @@ impl Default for Limits {
             // Its base64 fits into the default --max-body, so an image just above the limit fails the image check, not the body limit.
             image_bytes: Size(7 << 20),
             image_pixels: 50_000_000,
+            image_side: 16_384,
             connections: 20_000,
             connections_per_peer: None,
             rule_counters: 100_000,

@@ -12,6 +12,7 @@ pub mod http_answer;
 pub mod limits;
 pub mod matcher;
 pub mod nik;
+pub mod pixels;
 pub mod policy;
 pub mod quota;
 pub mod rules;

@@ -48,7 +48,12 @@ const JSON: &str = "application/json";
 
 /// Returns all warnings about a request.
 #[must_use]
-pub fn of(headers: Option<&Headers>, body: &Body, line_breaks: &[&'static str]) -> Vec<Warning> {
+pub fn of(
+    headers: Option<&Headers>,
+    body: &Body,
+    line_breaks: &[&'static str],
+    pixel_fault: Option<&str>,
+) -> Vec<Warning> {
     let mut warnings = Vec::new();
     if let Some(headers) = headers {
         warnings.extend(media_type_warning("accept", "Accept", headers.get("accept")));
@@ -85,6 +90,7 @@ pub fn of(headers: Option<&Headers>, body: &Body, line_breaks: &[&'static str]) 
             format!("line breaks in the base64 of {field} were accepted (policy base64 = \"mime\")"),
         ));
     }
+    warnings.extend(pixel_fault.map(|fault| warning("pixels", fault)));
     warnings
 }
 

@@ -42,6 +42,8 @@ pub struct Evaluated<'a> {
     pub findings: Vec<Finding>,
     /// Who reaches the threshold.
     pub candidates: Vec<Candidate>,
+    /// Why the photo's pixels were not compared, or only in part.
+    pub pixel_fault: Option<Arc<str>>,
     /// What the next request finds at the matcher.
     pub availability: Availability,
 }
@@ -274,7 +276,7 @@ impl Checked {
             None if candidates.is_empty() => CheckedOutcome {
                 code: policy.not_found.code.clone(),
                 error: policy.not_found.error.clone(),
-                reason: nobody(&policy.not_found),
+                reason: nobody(&policy.not_found, evaluated.pixel_fault.as_deref()),
                 hint: None,
                 candidates: Vec::new(),
             },
@@ -298,13 +300,16 @@ struct CheckedOutcome {
     candidates: Vec<Candidate>,
 }
 
-/// Says how certain it is that the endpoint answers so, unless that is the default.
-fn nobody(not_found: &NotFound) -> String {
-    let reason = "nobody in the gallery reaches the threshold";
-    match not_found.code == Code::FOUND {
-        true => reason.to_owned(),
-        false => format!("{reason}: policy not_found ({})", not_found.standing()),
+/// Says how certain it is that the endpoint answers so, unless that is the default; and what is wrong with the photo's pixels.
+fn nobody(not_found: &NotFound, pixel_fault: Option<&str>) -> String {
+    let mut reason = "nobody in the gallery reaches the threshold".to_owned();
+    if not_found.code != Code::FOUND {
+        reason += &format!(": policy not_found ({})", not_found.standing());
     }
+    if let Some(fault) = pixel_fault {
+        reason += &format!("; {fault}");
+    }
+    reason
 }
 
 fn summary(candidates: &[Candidate]) -> String {
@@ -434,7 +439,11 @@ mod tests {
             let (findings, candidates) =
                 (checks::assess(&input), self.found.then_some(candidate).into_iter().collect());
             let availability = self.availability;
-            Seen::of(&decide(state, &Evaluated { asked, input, findings, candidates, availability }))
+            let pixel_fault = None;
+            Seen::of(&decide(
+                state,
+                &Evaluated { asked, input, findings, candidates, pixel_fault, availability },
+            ))
         }
 
         /// The codes of so many equal requests, one after the other.
@@ -601,8 +610,14 @@ mod tests {
         let draws = DrawContext { seed: 0, customer_id: "nobody", max_counters: 1 };
         let asked = Asked { rules: &[], facts, draws, effects: RuleEffects::default() };
         let (findings, candidates) = (checks::assess(&input), Vec::new());
-        let evaluated =
-            Evaluated { asked, input, findings, candidates, availability: Availability::Unlimited };
+        let evaluated = Evaluated {
+            asked,
+            input,
+            findings,
+            candidates,
+            pixel_fault: None,
+            availability: Availability::Unlimited,
+        };
         let seen = Seen::of(&decide(&mut CustomerState::default(), &evaluated));
         assert_eq!((seen.code.as_deref(), seen.charged, seen.changed.len()), (Some("5001"), false, 0));
     }

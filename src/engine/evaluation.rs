@@ -1,6 +1,7 @@
 //! One request, from its bytes to the verdict. [`Evaluation::run`] is the whole way; each step is a call.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use super::decision::{self, Asked, Decision, Evaluated};
 use super::request::{Admission, Caller, RequestHead};
@@ -15,11 +16,12 @@ use crate::domain::customer::Customer;
 use crate::domain::evidence::{Credential, Evidence, Photo};
 use crate::domain::faults::Upload;
 use crate::domain::http_answer::HttpAnswer;
+use crate::domain::matcher;
 use crate::domain::policy::{Check, Policy};
 use crate::domain::quota::QuotaView;
 use crate::domain::rules::{Facts, Reply, RuleEffects};
 use crate::domain::server_answer::ServerAnswer;
-use crate::domain::{matcher, warnings};
+use crate::domain::warnings::{self, Warning};
 use crate::protocol::{Body, Candidate, Field, Shape, Value, sample};
 use crate::state::customer_state::CustomerState;
 use crate::state::evidence_cache::EncryptedField;
@@ -38,6 +40,9 @@ pub(super) struct Evaluation<'a> {
     body_bytes: usize,
     timer: &'a StageTimer,
 }
+
+/// Candidates, and why the photo's pixels were not compared, or only in part.
+type Matched = (Vec<Candidate>, Option<Arc<str>>);
 
 impl Engine {
     /// Evaluates a request: decodes it, tries the rules that come before the checks, opens what is encrypted and looks at the photo, makes
@@ -73,22 +78,27 @@ impl Evaluation<'_> {
         if let Some(verdict) = self.answer_without_checks(&mut effects) {
             return verdict;
         }
-        if let Some(answer) = ServerAnswer::to(self.policy(), self.head.headers.as_ref(), self.body) {
+        let is_unread = self.admission.upload() == Some(Upload::Unread);
+        // What was not read cannot be malformed.
+        let unread = Body::default();
+        let judged = if is_unread { &unread } else { self.body };
+        if let Some(answer) = ServerAnswer::to(self.policy(), self.head.headers.as_ref(), judged) {
             return self.answer_as_server(&answer, effects);
         }
         let evidence = self.evidence();
         let input = self.check_input(&evidence);
         let mut findings = checks::assess(&input);
-        if self.admission.upload() == Some(Upload::Unread) {
+        if is_unread {
             name_unread_body(&mut findings);
         }
-        let candidates = self.candidates(&input, &findings);
+        let (candidates, pixel_fault) = self.candidates(&input, &findings);
         let similar = self.similar(input.photo());
         let asked = self.asked(self.facts(input.photo(), &similar), effects);
-        let mut evaluated =
-            Evaluated { asked, input, findings, candidates, availability: Availability::Unlimited };
+        let availability = Availability::Unlimited;
+        let mut evaluated = Evaluated { asked, input, findings, candidates, pixel_fault, availability };
         let (decision, slot) = self.decide_and_charge(&mut evaluated);
-        self.compose(decision, &input, evaluated.findings, slot)
+        let Evaluated { findings, pixel_fault, .. } = evaluated;
+        self.compose(decision, &input, (findings, pixel_fault), slot)
     }
 
     /// The answer of a rule that skips the checks, if one fires. What rules decided so far is added to `effects`.
@@ -203,17 +213,17 @@ impl Evaluation<'_> {
     }
 
     /// Who reaches the request's threshold, unless a check failed.
-    fn candidates(&self, input: &CheckInput, findings: &[Finding]) -> Vec<Candidate> {
+    fn candidates(&self, input: &CheckInput, findings: &[Finding]) -> Matched {
         match checks::first_failed(findings, &input.policy.precedence) {
             None => self.search(input.customer, input.photo()),
-            Some(_) => Vec::new(),
+            Some(_) => Matched::default(),
         }
     }
 
     /// Who reaches the request's threshold; where there is none to read, who is the same person.
-    fn search(&self, customer: Option<&Customer>, photo: Option<&Photo>) -> Vec<Candidate> {
+    fn search(&self, customer: Option<&Customer>, photo: Option<&Photo>) -> Matched {
         let (Some(customer), Some(photo)) = (customer, photo.filter(|photo| photo.is_fit())) else {
-            return Vec::new();
+            return Matched::default();
         };
         self.timer.time(Stage::Match, || {
             let threshold = self.body.threshold().unwrap_or_else(|| f64::from(matcher::score::SAME_PERSON));
@@ -228,7 +238,8 @@ impl Evaluation<'_> {
                 max_results,
             );
             look_alikes.iter().for_each(|stranger| found.record(&stranger.nik, stranger.score));
-            found.candidates(max_results)
+            let pixel_fault = found.pixel_fault.take();
+            (found.candidates(max_results), pixel_fault)
         })
     }
 
@@ -298,7 +309,7 @@ impl Evaluation<'_> {
         &self,
         mut decision: Decision,
         input: &CheckInput,
-        findings: Vec<Finding>,
+        (findings, pixel_fault): (Vec<Finding>, Option<Arc<str>>),
         slot: Option<Slot>,
     ) -> Verdict {
         let findings = checks::replaced(findings, std::mem::take(&mut decision.findings));
@@ -307,21 +318,26 @@ impl Evaluation<'_> {
         Verdict {
             slot,
             findings,
-            warnings: warnings::of(self.head.headers.as_ref(), self.body, &line_breaks),
+            warnings: self.warnings(&line_breaks, pixel_fault.as_deref()),
             ..self.verdict(decision, http, shape, input.photo())
         }
     }
 
     /// The answer of a rule or of the server to whatever was sent.
     fn compose_without_checks(&self, mut decision: Decision, photo: Option<&Photo>) -> Verdict {
+        let mut pixel_fault = None;
         if decision.reply.needs_match() {
-            decision.candidates = self.search(self.admission.customer(), photo);
+            (decision.candidates, pixel_fault) = self.search(self.admission.customer(), photo);
         }
         let (http, shape) = self.http_answer(&decision, self.policy());
         Verdict {
-            warnings: warnings::of(self.head.headers.as_ref(), self.body, &[]),
+            warnings: self.warnings(&[], pixel_fault.as_deref()),
             ..self.verdict(decision, http, shape, photo)
         }
+    }
+
+    fn warnings(&self, line_breaks: &[&'static str], pixel_fault: Option<&str>) -> Vec<Warning> {
+        warnings::of(self.head.headers.as_ref(), self.body, line_breaks, pixel_fault)
     }
 
     /// A verdict without the findings, the warnings and the slot.

@@ -8,7 +8,6 @@ use super::verdict::{ResponseAction, Verdict};
 use crate::base::text;
 use crate::domain::customer::Customer;
 use crate::domain::faults::Delivery;
-use crate::domain::nik::mask::without_niks;
 use crate::state::journal::{AnswerRecord, Entry, FaultRecord, Redactor, RequestMarks, RequestRecord};
 
 /// Longest customer_id and methode in the journal, in characters.
@@ -88,19 +87,28 @@ impl Engine {
 
     /// Adds a request to the journal that is no call of a customer: a malformed head, a path that names none, a wrong method.
     pub fn record_refusal(&self, refused: RefusedRequest) -> Arc<Entry> {
-        let RefusedRequest { connection, peer, target, status, reason, hint } = refused;
-        let shown = |text: &str| {
-            let text = text::preview(text, MAX_NAME_CHARS);
-            if self.shows_nik() { text } else { without_niks(&text).into_owned() }
+        let RefusedRequest { connection, peer, target, user_agent, status, reason, request, hint } = refused;
+        let customer = target.as_ref().and_then(|(customer_id, _)| self.customer(customer_id));
+        let redactor = redactor(customer.as_deref(), self.shows_nik());
+        let target = target.map(|(customer_id, methode)| {
+            (shown_id(&redactor, customer.as_deref(), &customer_id), shown_name(&redactor, &methode))
+        });
+        let reason = match (request, &target) {
+            (Some((method, _)), Some((customer_id, methode))) => {
+                format!("{reason}: {method} .../{customer_id}/{methode}")
+            }
+            (Some((method, path)), None) => format!("{reason}: {method} {path}"),
+            (None, _) => reason,
         };
+        let (customer_id, methode) = target.unzip();
         let entry = Entry {
-            customer_id: target.as_ref().map(|(customer_id, _)| shown(customer_id)),
-            methode: target.as_ref().map(|(_, methode)| shown(methode)).unwrap_or_default(),
+            customer_id,
+            methode: methode.unwrap_or_default(),
             connection,
-            request: RequestRecord { peer, ..RequestRecord::default() },
+            request: redactor.request(RequestRecord { peer, user_agent, ..RequestRecord::default() }),
             answer: AnswerRecord {
                 status: Some(status),
-                reason: if self.shows_nik() { reason } else { without_niks(&reason).into_owned() },
+                reason: redactor.message(&reason).into_owned(),
                 hint: Some(hint),
                 ..AnswerRecord::default()
             },
@@ -109,25 +117,37 @@ impl Engine {
         self.journal.add(entry, RequestMarks::default())
     }
 
+    /// Returns the customer_id of a request as the journal shows it.
+    #[must_use]
+    pub fn shown_customer_id(&self, head: &RequestHead, admission: &Admission) -> String {
+        let customer = admission.customer();
+        shown_id(&redactor(customer, self.shows_nik()), customer, &head.customer_id)
+    }
+
     /// An entry with what is known before the body.
     fn blank_entry(&self, head: &RequestHead, admission: &Admission) -> Entry {
         let customer = admission.customer();
         let redactor = redactor(customer, self.shows_nik());
-        let name = |text: &str| redactor.value(&text::preview(text, MAX_NAME_CHARS)).into_owned();
         let user_agent = head.headers.as_ref().and_then(|headers| headers.user_agent().map(str::to_owned));
         let request = RequestRecord { peer: head.peer, user_agent, ..RequestRecord::default() };
         Entry {
-            // A customer's own id is not a secret, whatever it looks like.
-            customer_id: Some(
-                customer.map_or_else(|| name(&head.customer_id), |customer| customer.id.clone()),
-            ),
-            methode: name(head.methode.as_deref().unwrap_or_default()),
+            customer_id: Some(shown_id(&redactor, customer, &head.customer_id)),
+            methode: shown_name(&redactor, head.methode.as_deref().unwrap_or_default()),
             connection: head.connection,
             ordinal: admission.ordinal,
             request: redactor.request(request),
             ..Entry::blank(admission.now)
         }
     }
+}
+
+fn shown_name(redactor: &Redactor, name: &str) -> String {
+    redactor.value(&text::preview(name, MAX_NAME_CHARS)).into_owned()
+}
+
+/// A customer's own id is not a secret, whatever it looks like.
+fn shown_id(redactor: &Redactor, customer: Option<&Customer>, name: &str) -> String {
+    customer.map_or_else(|| shown_name(redactor, name), |customer| customer.id.clone())
 }
 
 /// What the journal recognises the request's repetitions by.

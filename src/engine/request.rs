@@ -39,8 +39,11 @@ pub struct RefusedRequest {
     pub peer: Option<IpAddr>,
     /// customer_id and methode of the path, where it names them.
     pub target: Option<(String, String)>,
+    pub user_agent: Option<String>,
     pub status: u16,
     pub reason: String,
+    /// Method and path, for the reason; the path as sent, where it names no customer.
+    pub request: Option<(String, String)>,
     pub hint: String,
 }
 

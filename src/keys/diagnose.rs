@@ -65,12 +65,12 @@ pub fn diagnose(
     budget: &dyn Budget,
 ) -> DecryptFailure {
     let search = Search { key, ring, budget, is_exhausted: Cell::new(false), other_keys: Cell::new(0) };
-    let forms = forms(text, ciphertext, key.size());
+    let forms = search.charged(|| Some(forms(text, ciphertext, key.size()))).unwrap_or_default();
     if let Some(found) = search.run(&forms) {
         return found;
     }
-    let failure = unopened::describe(text, ciphertext, error, key, search.other_keys.get());
-    if search.is_exhausted.get() { unopened::not_examined(failure) } else { failure }
+    let other_keys = (!search.is_exhausted.get()).then(|| search.other_keys.get());
+    unopened::describe(text, ciphertext, error, key, other_keys)
 }
 
 /// One search for what makes a ciphertext open.

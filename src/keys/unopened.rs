@@ -7,14 +7,15 @@ use super::failure::{DecryptFailure, WITH_THIS_KEY};
 use super::{DecryptError, PrivateKey};
 use crate::protocol::encoding;
 
-/// Describes a ciphertext that `key` rejected with `error`, and that nothing opened, `other_keys` other known keys included.
+/// Describes a ciphertext that `key` rejected with `error`, and that nothing opened, `other_keys` other known keys included; `None` when the
+/// budget ended the search.
 #[must_use]
 pub(super) fn describe(
     text: &str,
     bytes: &[u8],
     error: DecryptError,
     key: &PrivateKey,
-    other_keys: usize,
+    other_keys: Option<usize>,
 ) -> DecryptFailure {
     let mut hint = WITH_THIS_KEY.to_owned();
     let mut reason = match error {
@@ -30,7 +31,9 @@ pub(super) fn describe(
             "cannot be decrypted: bad padding, so another key or damaged bytes".to_owned()
         }
     };
-    if error != DecryptError::Length {
+    if error != DecryptError::Length
+        && let Some(other_keys) = other_keys
+    {
         let keys = match other_keys {
             0 => String::new(),
             1 => ", and the other known key".to_owned(),
@@ -47,20 +50,11 @@ pub(super) fn describe(
         let words: Vec<_> = seen.iter().map(|kind| kind.words).collect();
         reason += &format!("; what was sent is {}", words.join(", or "));
         first.hint.clone_into(&mut hint);
+    } else if other_keys.is_none() {
+        reason += "; why was not examined: the processor time for reasons is used up (limits.diagnosis)";
+        hint += "; or send it again in a second, without the others: limits.diagnosis in simulator.toml is the processor time of each second that may be spent on reasons";
     }
     DecryptFailure { reason, hint }
-}
-
-/// The same, when the search for the reason was ended by its budget.
-#[must_use]
-pub(super) fn not_examined(failure: DecryptFailure) -> DecryptFailure {
-    let first = failure.reason.split([':', '(', ';']).next().unwrap_or_default().trim_end();
-    DecryptFailure {
-        reason: format!(
-            "{first}; why was not examined: the processor time for reasons is used up (limits.diagnosis)"
-        ),
-        hint: "send it again in a second, without the others, or give it to the command explain; limits.diagnosis in simulator.toml is the processor time of each second that may be spent on reasons".to_owned(),
-    }
 }
 
 fn wrong_length(actual: usize, key: &PrivateKey) -> String {

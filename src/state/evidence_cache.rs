@@ -66,6 +66,7 @@ struct PhotoKey {
     mode: Base64Mode,
     max_bytes: u64,
     max_pixels: u64,
+    max_side: u32,
 }
 
 impl EvidenceCache {
@@ -117,6 +118,7 @@ impl EvidenceCache {
             mode,
             max_bytes: limits.image_bytes.0,
             max_pixels: limits.image_pixels,
+            max_side: limits.image_side,
         })
     }
 
@@ -250,12 +252,13 @@ mod tests {
         #[test]
         fn a_photo_parses_as_without_a_cache_whatever_was_sent_before(
             max_entries in 0..3usize,
-            sent in prop::collection::vec((0..6usize, any::<bool>(), 0..3usize), 1..40),
+            sent in prop::collection::vec((0..6usize, any::<bool>(), 0..4usize), 1..40),
         ) {
             let photos = photos();
             let cache = EvidenceCache::default();
             for (text, mime, limits) in sent {
                 let limits = match limits {
+                    3 => Limits { image_side: 10, remembered_photos: max_entries, ..Limits::default() },
                     0 => Limits { remembered_photos: max_entries, ..Limits::default() },
                     1 => Limits { image_pixels: 10, remembered_photos: max_entries, ..Limits::default() },
                     _ => Limits { image_bytes: crate::base::size::Size(10), remembered_photos: max_entries, ..Limits::default() },

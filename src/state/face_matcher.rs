@@ -2,13 +2,14 @@
 //!
 //! A photo is decoded only if it must be, because that is the most expensive step of a search. The file of a gallery picture needs no
 //! decoding: the gallery keeps its small greyscale image (2 kB). Hashes of other photos are cached by SHA-256 (4096, second chance).
-//! What remains is decoded within limits, large photos one at a time. With `matcher.perceptual = false` no photo is decoded.
+//! What remains is decoded in little memory. With `matcher.perceptual = false` no photo is decoded.
 
-use parking_lot::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::domain::evidence::Photo;
-use crate::domain::matcher::hash::ProbeHash;
-use crate::domain::matcher::{Enrolled, Gallery, Probe, SearchResult, decode_small};
+use crate::domain::matcher::{
+    Enrolled, Gallery, Probe, ProbePixels, SearchResult, SmallPicture, decode_small,
+};
 use crate::state::print_cache::PrintCache;
 
 /// Galleries that a customer's photos are searched in.
@@ -27,8 +28,6 @@ pub struct SearchScope<'a> {
 #[derive(Debug)]
 pub struct FaceMatcher {
     hashes: PrintCache,
-    /// Held while a large photo is decoded: one at a time.
-    large_photo: Mutex<()>,
     enrolled: RwLock<Enrolled>,
 }
 
@@ -36,11 +35,7 @@ impl FaceMatcher {
     /// Returns a matcher with an empty cache and nothing enrolled. `seed` seeds generated NIKs.
     #[must_use]
     pub fn new(seed: u64) -> FaceMatcher {
-        FaceMatcher {
-            hashes: PrintCache::default(),
-            large_photo: Mutex::default(),
-            enrolled: RwLock::new(Enrolled::new(seed)),
-        }
+        FaceMatcher { hashes: PrintCache::default(), enrolled: RwLock::new(Enrolled::new(seed)) }
     }
 
     /// Locks the identities enrolled over the admin API, for reading.
@@ -68,12 +63,16 @@ impl FaceMatcher {
             let enrolled = self.enrolled();
             let mut galleries = galleries(scope, &enrolled);
             if !scope.perceptual || galleries.clone().all(|gallery| gallery.identities().len() == 0) {
-                return Probe { sha256, hash: None };
+                return Probe { sha256, pixels: ProbePixels::default() };
             }
             galleries.find_map(|gallery| gallery.picture(&sha256)).map(|picture| *picture.small())
         };
-        let small = || known.or_else(|| decode_small(&photo.file(), || self.large_photo.lock()));
-        Probe { sha256, hash: self.hashes.get_or_compute(&sha256, || ProbeHash::of(&small()?)) }
+        let decode = || match (known, photo.format) {
+            (Some(small), _) => Ok(SmallPicture { small: Box::new(small), damage: None }),
+            (None, Some(format)) => decode_small(&photo.file(), format),
+            (None, None) => Err("it is of an unknown format".to_owned()),
+        };
+        Probe { sha256, pixels: self.hashes.get_or_compute(&sha256, || ProbePixels::of(decode())) }
     }
 }
 

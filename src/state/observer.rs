@@ -9,7 +9,7 @@ use crate::config::Problem;
 /// A body that takes its time to arrive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SlowUpload {
-    /// As in the path.
+    /// As the journal shows it.
     pub customer_id: String,
     /// Fault and rule, where one slows the upload.
     pub rule: Option<(&'static str, String)>,

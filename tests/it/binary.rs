@@ -739,6 +739,9 @@ fn an_address_in_use_says_who_answers_there_and_what_to_do() {
     let other = TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = start(&other.local_addr().unwrap().to_string(), "off");
     assert!(taken.contains("is in use by another program"), "{taken}");
+    let twice = run(&["--listen", "127.0.0.1:9090"]);
+    assert_eq!(twice.status.code(), Some(2), "admin listens there by default");
+    assert!(text(&twice.stderr).contains("--listen and --admin-listen are both 127.0.0.1:9090"));
     // An address of the documentation, which no machine has.
     let missing = start("192.0.2.1:8080", "off");
     assert!(missing.contains("ip addr add 192.0.2.1/32 dev lo"), "{missing}");

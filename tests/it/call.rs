@@ -133,7 +133,10 @@ fn an_answer_is_told_with_its_reason_and_only_6018_is_a_success() {
     let lost = run(&["call", "--url", &lost, "--admin", &served.value("admin")]);
     let out = text(&lost.stdout);
     assert_eq!(lost.status.code(), Some(1), "{out}");
-    assert!(out.contains("nothing is at this path") && out.ends_with("\n\ngot:     HTTP 404\n"), "{out}");
+    assert!(
+        out.contains("\nsent:    HTTP 404, ") && out.contains("\nreason:  nothing is at this path: "),
+        "{out}"
+    );
 }
 
 #[test]

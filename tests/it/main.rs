@@ -32,6 +32,7 @@ mod nik;
 mod nik_commands;
 mod openapi;
 mod openssl;
+mod pixels;
 mod port_files;
 mod presets;
 mod quotas;

@@ -143,6 +143,10 @@ fn images() {
     check(&sim, &with(&encoded.replace('+', "-").replace('/', "_")), "5004", "url-safe alphabet");
     check(&sim, &with(&STANDARD.encode(&SITI[..SITI.len() / 2])), "5004", "image is truncated");
     check(&sim, &with(&STANDARD.encode(b"GIF89a\x01\x00\x01\x00")), "5004", "image is GIF");
+    let behind = [b"\xEF\xBB\xBF", SITI].concat();
+    check(&sim, &with(&STANDARD.encode(behind)), "5004", "image is a JPEG behind a byte order mark (BOM)");
+    let text = String::from_utf8_lossy(SITI).into_owned();
+    check(&sim, &with(&STANDARD.encode(text)), "5004", "image is a JPEG whose bytes were read as UTF-8 text");
 }
 
 #[test]
@@ -151,6 +155,8 @@ fn an_image_beyond_the_limits_is_rejected_as_too_large() {
     check(&sim, &sim.request().text(), "5004", "image is too large");
     let (sim, _directory) = Sim::over(&[("simulator.toml", "limits = { image_pixels = 1000 }")]);
     check(&sim, &sim.request().text(), "5004", "360 x 480 pixels, limits.image_pixels is 1000");
+    let (sim, _directory) = Sim::over(&[("simulator.toml", "limits = { image_side = 479 }")]);
+    check(&sim, &sim.request().text(), "5004", "360 x 480 pixels, limits.image_side is 479");
 }
 
 /// Doc 3, the sample request as printed.

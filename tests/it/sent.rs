@@ -221,6 +221,8 @@ fn a_refusal_tells_the_customer_of_its_path_and_where_to_go() {
     assert_eq!(entry["ordinal"], json!(null), "it is no call");
     let (_, _, masked) = get("GET", "/api/face-recognition/3174055708909001/CALL_FN");
     assert_eq!(masked["customer_id"], "317405XXXXXXXXXX");
+    let (_, _, hidden) = get("GET", "/api/face-recognition/demo/demo-password");
+    assert!(!hidden.to_string().contains("demo-password"), "{hidden}");
     let (status, hint, entry) = get("GET", "/customers/demo?x=1");
     let url = format!("http://{}/customers/demo", sim.admin_address());
     assert!(status == 404 && hint.contains(&url), "{hint}");
@@ -236,6 +238,15 @@ fn an_answer_before_the_body_does_not_call_it_empty() {
     sim.call("f", sim.request().text());
     let reason = &sim.last()["answer"]["reason"];
     assert_eq!(reason, "the body was not read: a rule answers before it");
+}
+
+#[test]
+fn a_body_left_unread_is_not_malformed() {
+    let rule = "extends = 'load'\npolicy = { malformed_json = '400' }\n[[rules]]\nname = 'f'\nfault = { kind = 'early_response' }";
+    let (sim, _directory) = Sim::over(&[("customers/f.toml", rule)]);
+    let answer = sim.call("f", sim.request().text());
+    assert_eq!((answer.status, answer.code().as_str()), (200, "5004"));
+    assert_eq!(sim.last()["answer"]["reason"], "the body was not read: a rule answers before it");
 }
 
 #[test]

@@ -2,11 +2,14 @@
 //! This is the expensive part of a request. It runs once, before any check; `state::evidence_cache` caches valid results.
 
 pub mod credential;
+mod file_kind;
 pub mod likeness;
 pub mod photo;
 
 pub use credential::Credential;
-pub use photo::{Photo, PhotoFormat};
+pub use photo::Photo;
+
+pub use super::pixels::PhotoFormat;
 
 /// The evidence of one request.
 #[derive(Debug)]

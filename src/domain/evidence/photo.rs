@@ -2,22 +2,13 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::io::Cursor;
 
-use image::{ImageFormat, ImageReader};
-use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use super::file_kind::{self, FileGuess};
 use crate::domain::limits::Limits;
+use crate::domain::pixels::{self, PhotoFormat};
 use crate::protocol::encoding::{self, Base64Fault, Base64Mode};
-
-/// The two photo formats that the document allows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, schemars::JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum PhotoFormat {
-    Jpeg,
-    Png,
-}
 
 /// A photo, as far as it could be parsed.
 #[derive(Clone, Default)]
@@ -71,8 +62,8 @@ impl std::ops::Deref for Photo<'_> {
 pub enum PhotoFault {
     Base64(Base64Fault),
     DoubleBase64,
-    /// Another file format; `None` for an unknown one.
-    Format(Option<&'static str>),
+    /// Neither a jpg nor a png: every explanation that fits.
+    Format(Vec<FileGuess>),
     /// The end marker is missing: EOI of a JPEG, IEND of a PNG.
     Truncated {
         format: PhotoFormat,
@@ -88,6 +79,12 @@ pub enum PhotoFault {
         width: u32,
         height: u32,
         max: u64,
+    },
+    /// Too wide or too high.
+    TooLong {
+        width: u32,
+        height: u32,
+        max: u32,
     },
 }
 
@@ -107,7 +104,7 @@ impl<'a> Photo<'a> {
             Ok(decoded) => {
                 let mut photo = Photo::of_file(decoded.bytes, limits);
                 photo.info.line_breaks = decoded.line_breaks;
-                if photo.fault == Some(PhotoFault::Format(None))
+                if matches!(&photo.fault, Some(PhotoFault::Format(_)))
                     && let Some(fault) = encoding::mistaken(text)
                 {
                     photo.fault = Some(PhotoFault::Base64(fault));
@@ -162,18 +159,21 @@ impl PhotoInfo {
         }
         let format = detect_format(file)?;
         self.format = Some(format);
-        let (width, height) = dimensions(file, format).ok_or_else(|| header_fault(file, format))?;
+        let (width, height) = pixels::dimensions(file, format).ok_or_else(|| header_fault(file, format))?;
         self.dimensions = Some((width, height));
         if u64::from(width) * u64::from(height) > limits.image_pixels {
             return Err(PhotoFault::TooManyPixels { width, height, max: limits.image_pixels });
         }
-        if is_complete(file, format) { Ok(()) } else { Err(PhotoFault::Truncated { format, bytes }) }
+        if width.max(height) > limits.image_side {
+            return Err(PhotoFault::TooLong { width, height, max: limits.image_side });
+        }
+        if pixels::is_complete(file, format) { Ok(()) } else { Err(PhotoFault::Truncated { format, bytes }) }
     }
 }
 
 /// Returns why a header cannot be parsed: the file is truncated, or else damaged.
 fn header_fault(file: &[u8], format: PhotoFormat) -> PhotoFault {
-    if is_complete(file, format) {
+    if pixels::is_complete(file, format) {
         PhotoFault::Damaged(format)
     } else {
         PhotoFault::Truncated { format, bytes: file.len() }
@@ -181,12 +181,14 @@ fn header_fault(file: &[u8], format: PhotoFormat) -> PhotoFault {
 }
 
 fn detect_format(bytes: &[u8]) -> Result<PhotoFormat, PhotoFault> {
-    match image::guess_format(bytes) {
-        Ok(ImageFormat::Jpeg) => Ok(PhotoFormat::Jpeg),
-        Ok(ImageFormat::Png) => Ok(PhotoFormat::Png),
-        _ if is_base64_of_a_photo(bytes) => Err(PhotoFault::DoubleBase64),
-        Ok(other) => Err(PhotoFault::Format(Some(name(other)))),
-        Err(_) => Err(PhotoFault::Format(name_by_magic_bytes(bytes))),
+    if bytes.starts_with(b"\xFF\xD8\xFF") {
+        Ok(PhotoFormat::Jpeg)
+    } else if bytes.starts_with(b"\x89PNG\r\n\x1A\n") {
+        Ok(PhotoFormat::Png)
+    } else if is_base64_of_a_photo(bytes) {
+        Err(PhotoFault::DoubleBase64)
+    } else {
+        Err(PhotoFault::Format(file_kind::guesses(bytes)))
     }
 }
 
@@ -195,111 +197,14 @@ fn is_base64_of_a_photo(bytes: &[u8]) -> bool {
     [&b"/9j/"[..], b"iVBORw0KGgo", b"data:image/"].iter().any(|start| bytes.starts_with(start))
 }
 
-fn name(format: ImageFormat) -> &'static str {
-    match format {
-        ImageFormat::Gif => "GIF",
-        ImageFormat::WebP => "WebP",
-        ImageFormat::Bmp => "BMP",
-        ImageFormat::Tiff => "TIFF",
-        ImageFormat::Ico => "ICO",
-        ImageFormat::Avif => "AVIF",
-        other => other.extensions_str().first().copied().unwrap_or("another format"),
-    }
-}
-
-/// Names formats that users upload and that the `image` crate does not detect, by their magic bytes.
-fn name_by_magic_bytes(bytes: &[u8]) -> Option<&'static str> {
-    let brand = bytes.get(4..12).unwrap_or_default();
-    match bytes {
-        _ if bytes.starts_with(b"%PDF") => Some("PDF"),
-        _ if brand.starts_with(b"ftyp") => match &brand[4..] {
-            b"heic" | b"heix" | b"mif1" | b"msf1" => Some("HEIC"),
-            b"avif" => Some("AVIF"),
-            _ => Some("a video"),
-        },
-        _ if bytes.starts_with(b"\xFF\x4F\xFF\x51") || bytes.starts_with(b"\0\0\0\x0CjP  ") => {
-            Some("JPEG 2000")
-        }
-        _ if bytes.starts_with(b"<svg") || bytes.starts_with(b"<?xml") => Some("SVG or XML"),
-        _ => None,
-    }
-}
-
-fn dimensions(bytes: &[u8], format: PhotoFormat) -> Option<(u32, u32)> {
-    let format = match format {
-        PhotoFormat::Jpeg => ImageFormat::Jpeg,
-        PhotoFormat::Png => ImageFormat::Png,
-    };
-    ImageReader::with_format(Cursor::new(bytes), format).into_dimensions().ok()
-}
-
-fn is_complete(bytes: &[u8], format: PhotoFormat) -> bool {
-    match format {
-        PhotoFormat::Jpeg => has_end_marker(bytes),
-        PhotoFormat::Png => has_end_chunk(bytes).unwrap_or(false),
-    }
-}
-
-/// Searches for EOI after the start of the scan. Camera files may contain a thumbnail with its own EOI before the scan, and trailing
-/// data after the real EOI.
-fn has_end_marker(bytes: &[u8]) -> bool {
-    scan_start(bytes).is_some_and(|start| memchr::memmem::find(&bytes[start..], b"\xFF\xD9").is_some())
-}
-
-/// Returns the offset after the SOS segment, found by walking the segments.
-fn scan_start(bytes: &[u8]) -> Option<usize> {
-    let mut at = 2;
-    loop {
-        let marker = *bytes.get(at..at + 2)?.strip_prefix(b"\xFF")?.first()?;
-        match marker {
-            0xFF => at += 1,
-            0x01 | 0xD0..=0xD8 => at += 2,
-            _ => {
-                let length = bytes.get(at + 2..at + 4)?;
-                let next = at + 2 + usize::from(u16::from_be_bytes([length[0], length[1]]));
-                if marker == 0xDA {
-                    return (next <= bytes.len()).then_some(next);
-                }
-                at = next;
-            }
-        }
-    }
-}
-
-/// Walks the chunks up to IEND. `None` or `Some(false)`: IEND is missing.
-fn has_end_chunk(bytes: &[u8]) -> Option<bool> {
-    let mut at = 8;
-    loop {
-        let head: &[u8; 8] = bytes.get(at..at + 8)?.try_into().ok()?;
-        let length = u32::from_be_bytes([head[0], head[1], head[2], head[3]]) as usize;
-        let end = at.checked_add(12)?.checked_add(length)?;
-        if end > bytes.len() {
-            return Some(false);
-        }
-        if &head[4..] == b"IEND" {
-            return Some(true);
-        }
-        at = end;
-    }
-}
-
-impl fmt::Display for PhotoFormat {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            PhotoFormat::Jpeg => "JPEG",
-            PhotoFormat::Png => "PNG",
-        })
-    }
-}
-
 impl fmt::Display for PhotoFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             PhotoFault::Base64(fault) => fault.fmt(f),
             PhotoFault::DoubleBase64 => f.write_str("is base64 twice: it decodes to the base64 of a photo"),
-            PhotoFault::Format(Some(format)) => write!(f, "is {format}, not a jpg or png"),
-            PhotoFault::Format(None) => {
-                f.write_str("is not a jpg or png: its first bytes match no known format")
+            PhotoFault::Format(guesses) => {
+                let guesses: Vec<_> = guesses.iter().map(ToString::to_string).collect();
+                f.write_str(&guesses.join("; or "))
             }
             PhotoFault::Truncated { format: PhotoFormat::Jpeg, bytes } => {
                 write!(
@@ -317,6 +222,9 @@ impl fmt::Display for PhotoFault {
             PhotoFault::TooManyPixels { width, height, max } => {
                 write!(f, "is too large: {width} x {height} pixels, limits.image_pixels is {max}")
             }
+            PhotoFault::TooLong { width, height, max } => {
+                write!(f, "is too large: {width} x {height} pixels, limits.image_side is {max}")
+            }
         }
     }
 }
@@ -328,22 +236,24 @@ impl PhotoFault {
         match self {
             PhotoFault::Base64(fault) => fault.hint(),
             PhotoFault::DoubleBase64 => "encode the file with base64 once",
-            PhotoFault::Format(_) => "send a jpg or png",
+            PhotoFault::Format(guesses) => guesses.first().map_or("send a jpg or png", FileGuess::hint),
             PhotoFault::Truncated { .. } => {
                 "send the complete file; check what truncated it before it was encoded"
             }
             PhotoFault::Damaged(_) => "save the picture again",
-            PhotoFault::TooManyBytes { .. } | PhotoFault::TooManyPixels { .. } => {
-                "scale the picture down; about 195 kB before base64 is typical"
-            }
+            PhotoFault::TooManyBytes { .. }
+            | PhotoFault::TooManyPixels { .. }
+            | PhotoFault::TooLong { .. } => "scale the picture down; about 195 kB before base64 is typical",
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::Cursor;
+
     use super::*;
-    use image::{DynamicImage, RgbImage};
+    use image::{DynamicImage, ImageFormat, RgbImage};
 
     fn picture(format: ImageFormat) -> Vec<u8> {
         let pixels = RgbImage::from_fn(40, 30, |x, y| image::Rgb([x as u8 * 5, y as u8 * 7, 90]));
@@ -405,7 +315,8 @@ mod tests {
         check_fault(b"BM000000", "is BMP, not");
         check_fault(b"%PDF-1.7", "is PDF, not");
         check_fault(b"\0\0\0\x18ftypheic\0\0\0\0", "is HEIC, not");
-        check_fault(b"hello world", "is not a jpg or png");
+        check_fault(b"hello world", "is text of 11 characters, not a jpg or png");
+        check_fault(b"\xEF\xBB\xBF\xFF\xD8\xFF\xE0", "the picture begins at byte 4");
         check_fault(encoding::encode(&picture(ImageFormat::Png)).as_bytes(), "is base64 twice");
         check_fault(encoding::encode(&picture(ImageFormat::Jpeg)).as_bytes(), "is base64 twice");
     }
@@ -424,7 +335,10 @@ mod tests {
         let few_pixels = Limits { image_pixels: 1199, ..Limits::default() };
         let fault = Photo::read(&text, Base64Mode::Strict, &few_pixels).fault.unwrap();
         assert_eq!(fault, PhotoFault::TooManyPixels { width: 40, height: 30, max: 1199 });
-        let exact = Limits { image_pixels: 1200, ..Limits::default() };
+        let narrow = Limits { image_side: 39, ..Limits::default() };
+        let fault = Photo::read(&text, Base64Mode::Strict, &narrow).fault.unwrap();
+        assert_eq!(fault, PhotoFault::TooLong { width: 40, height: 30, max: 39 });
+        let exact = Limits { image_side: 40, image_pixels: 1200, ..Limits::default() };
         assert!(Photo::read(&text, Base64Mode::Strict, &exact).is_fit());
         let few_bytes = Limits { image_bytes: crate::base::size::Size(10), ..Limits::default() };
         let fault = Photo::read(&text, Base64Mode::Strict, &few_bytes).fault.unwrap();

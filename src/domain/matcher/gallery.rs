@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock};
 
 use super::hash::{ProbeHash, Template};
-use super::picture::Picture;
+use super::picture::{Picture, SmallPicture};
 use super::score::{TOP, score};
 use crate::protocol::Candidate;
 
@@ -36,8 +36,39 @@ pub struct Similar {
 #[derive(Clone, Debug, Default)]
 pub struct Probe {
     pub sha256: [u8; 32],
+    pub pixels: ProbePixels,
+}
+
+/// What is compared of a photo's pixels.
+#[derive(Clone, Debug, Default)]
+pub struct ProbePixels {
     /// `None`: matches only the identical file.
     pub hash: Option<Arc<ProbeHash>>,
+    /// Why they are not compared, or only in part: a sentence.
+    pub fault: Option<Arc<str>>,
+}
+
+impl ProbePixels {
+    /// Hashes a decoded photo.
+    #[must_use]
+    pub fn of(decoded: Result<SmallPicture, String>) -> ProbePixels {
+        let only_the_file = |fault: String| ProbePixels {
+            hash: None,
+            fault: Some(format!("{fault}, so only the identical file matches").into()),
+        };
+        let SmallPicture { small, damage } = match decoded {
+            Ok(decoded) => decoded,
+            Err(reason) => return only_the_file(format!("the image's pixels cannot be decoded: {reason}")),
+        };
+        match (ProbeHash::of(&small), damage) {
+            (None, None) => only_the_file("the image has no contrast, as one of a single colour".to_owned()),
+            (None, Some(damage)) => only_the_file(format!("the image's pixels cannot be compared: {damage}")),
+            (Some(hash), damage) => ProbePixels {
+                hash: Some(Arc::new(hash)),
+                fault: damage.map(|damage| format!("the image's pixels are damaged: {damage}").into()),
+            },
+        }
+    }
 }
 
 /// A searchable set of identities.
@@ -138,7 +169,7 @@ impl Gallery {
             }
         };
         self.by_file.get(&probe.sha256).into_iter().flatten().for_each(|number| record(*number, TOP));
-        if let Some(hash) = &probe.hash {
+        if let Some(hash) = &probe.pixels.hash {
             self.templates()
                 .iter()
                 .for_each(|(template, number)| record(*number, score(hash.distance(template))));
@@ -160,6 +191,8 @@ fn templates_of(identity: &Identity, number: u32) -> impl Iterator<Item = (Templ
 pub struct SearchResult {
     scores: BTreeMap<String, f32>,
     threshold: f64,
+    /// Why the photo's pixels were not compared, or only in part.
+    pub pixel_fault: Option<Arc<str>>,
 }
 
 impl SearchResult {
@@ -169,7 +202,8 @@ impl SearchResult {
         probe: &Probe,
         threshold: f64,
     ) -> SearchResult {
-        let mut found = SearchResult { scores: BTreeMap::new(), threshold };
+        let pixel_fault = probe.pixels.fault.clone();
+        let mut found = SearchResult { scores: BTreeMap::new(), threshold, pixel_fault };
         galleries.into_iter().for_each(|gallery| gallery.search(probe, threshold, &mut found));
         found
     }
@@ -206,7 +240,7 @@ impl SearchResult {
 mod tests {
     use super::*;
     use crate::domain::limits::Limits;
-    use crate::domain::matcher::hash::SIDE;
+    use crate::domain::matcher::hash::{GreyImage, SIDE};
 
     const FILES: [&[u8]; 3] = [
         include_bytes!("../../../fixtures/gallery/siti.jpg"),
@@ -231,11 +265,15 @@ mod tests {
         }
     }
 
+    fn pixels(small: &GreyImage) -> ProbePixels {
+        ProbePixels::of(Ok(SmallPicture { small: Box::new(*small), damage: None }))
+    }
+
     /// The gallery's own picture as a probe; with another file when `altered`.
     fn probe(number: usize, altered: bool) -> Probe {
         let picture = picture(number);
         let sha256 = if altered { [0; 32] } else { picture.sha256 };
-        Probe { sha256, hash: ProbeHash::of(picture.small()).map(Arc::new) }
+        Probe { sha256, pixels: pixels(picture.small()) }
     }
 
     fn search(gallery: &Gallery, probe: &Probe, threshold: f64, max_results: usize) -> Vec<(String, f32)> {
@@ -247,11 +285,13 @@ mod tests {
     fn an_identical_file_matches_without_a_hash() {
         let gallery: Gallery =
             [identity(NIKS[0], &[0], &[]), identity(NIKS[1], &[1, 2], &[])].into_iter().collect();
-        let file_alone = |number| Probe { hash: None, ..probe(number, false) };
+        let file_alone = |number| Probe { pixels: ProbePixels::default(), ..probe(number, false) };
         for (number, nik) in [(0, NIKS[0]), (1, NIKS[1]), (2, NIKS[1])] {
             assert_eq!(search(&gallery, &file_alone(number), 20.0, 10), [(nik.to_owned(), TOP)]);
         }
-        assert!(search(&gallery, &Probe { hash: None, ..probe(0, true) }, 1.0, 10).is_empty());
+        assert!(
+            search(&gallery, &Probe { pixels: ProbePixels::default(), ..probe(0, true) }, 1.0, 10).is_empty()
+        );
     }
 
     #[test]
@@ -289,7 +329,7 @@ mod tests {
         // A third of the picture is from another one, so the identity's own score is lower, and so are its twins'.
         let mut small = *picture(0).small();
         small[..SIDE * SIDE / 3].copy_from_slice(&picture(1).small()[..SIDE * SIDE / 3]);
-        let changed = Probe { sha256: [0; 32], hash: ProbeHash::of(&small).map(Arc::new) };
+        let changed = Probe { sha256: [0; 32], pixels: pixels(&small) };
         let found = search(&gallery, &changed, 0.0, 10);
         let [own, first, second] = NIKS.map(|nik| found.iter().find(|found| found.0 == nik).unwrap().1);
         assert!(own > 0.0 && own < 20.0, "{own}");
@@ -307,5 +347,38 @@ mod tests {
         assert!(gallery.remove(NIKS[1]).is_none() && gallery.get(NIKS[1]).is_none());
         assert!(search(&gallery, &probe(1, false), 5.0, 10).is_empty());
         assert_eq!(gallery.identities().len(), 1);
+    }
+    #[test]
+    fn a_photo_whose_pixels_are_not_compared_says_why() {
+        let decoded = |small, damage: Option<&str>| {
+            Ok(SmallPicture { small: Box::new(small), damage: damage.map(str::to_owned) })
+        };
+        let contrast = *picture(0).small();
+        for (decoded, has_hash, expected) in [
+            (decoded(contrast, None), true, None),
+            (decoded(contrast, Some("half")), true, Some("the image's pixels are damaged: half")),
+            (
+                decoded([7; SIDE * SIDE], Some("half")),
+                false,
+                Some("the image's pixels cannot be compared: half, so only the identical file matches"),
+            ),
+            (
+                decoded([7; SIDE * SIDE], None),
+                false,
+                Some(
+                    "the image has no contrast, as one of a single colour, so only the identical file matches",
+                ),
+            ),
+            (
+                Err("it is odd".to_owned()),
+                false,
+                Some("the image's pixels cannot be decoded: it is odd, so only the identical file matches"),
+            ),
+        ] {
+            let pixels = ProbePixels::of(decoded);
+            assert_eq!((pixels.hash.is_some(), pixels.fault.as_deref()), (has_hash, expected));
+            let probe = Probe { sha256: [0; 32], pixels };
+            assert_eq!(SearchResult::search([], &probe, 1.0).pixel_fault.as_deref(), expected);
+        }
     }
 }

@@ -11,6 +11,6 @@ pub mod population;
 pub mod score;
 
 pub use enrolled::{EnrolError, Enrolled, Enrolment};
-pub use gallery::{Gallery, Identity, Probe, SearchResult, Similar};
-pub use picture::{Picture, decode_small};
+pub use gallery::{Gallery, Identity, Probe, ProbePixels, SearchResult, Similar};
+pub use picture::{Picture, SmallPicture, decode_small};
 pub use population::look_alikes;

@@ -1,23 +1,15 @@
-//! A picture, decoded once: a small greyscale image for the hash, and a thumbnail for display. Large pictures are decoded one at a
-//! time, enormous ones not at all, and built-in ones lazily.
+//! A picture, decoded once: a small greyscale image for the hash, and a thumbnail for display. Built-in ones are decoded lazily.
 
 use std::fmt;
-use std::io::Cursor;
 use std::sync::OnceLock;
 
 use image::codecs::jpeg::JpegEncoder;
-use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder, ImageReader};
+use image::{DynamicImage, GrayImage, RgbImage};
 
 use super::hash::{GreyImage, SIDE, Template};
 use crate::domain::evidence::{Photo, PhotoFormat};
 use crate::domain::limits::Limits;
-
-/// Max bytes of decoded pixels; a probe with more matches by identical file only.
-const MAX_PIXEL_BYTES: u64 = 256 << 20;
-
-/// Min bytes of pixels at which pictures are decoded one at a time, so that a few requests cannot exhaust the memory.
-const LARGE_PIXEL_BYTES: u64 = 32 << 20;
+use crate::domain::pixels;
 
 /// Max width and height of a thumbnail, in pixels.
 const THUMBNAIL_SIDE: u32 = 96;
@@ -35,6 +27,8 @@ pub struct Picture {
     /// File length in bytes.
     pub bytes: usize,
     decoded: OnceLock<DecodedPicture>,
+    /// A JPEG.
+    thumbnail: OnceLock<Vec<u8>>,
     /// The file of a built-in picture; empty for all others.
     shipped: &'static [u8],
 }
@@ -44,8 +38,6 @@ pub struct Picture {
 struct DecodedPicture {
     small: Box<GreyImage>,
     template: Option<Template>,
-    /// A JPEG.
-    thumbnail: Vec<u8>,
 }
 
 /// Two pictures are equal when their files are.
@@ -70,7 +62,9 @@ impl Picture {
     pub fn new(bytes: Vec<u8>, limits: &Limits) -> Result<Picture, String> {
         let photo = Photo::of_file(bytes, limits);
         let picture = Picture::undecoded(&photo, &[])?;
-        let _ = picture.decoded.set(DecodedPicture::of_file(&photo.file())?);
+        let file = photo.file();
+        let _ = picture.decoded.set(DecodedPicture::of_file(&file, picture.format)?);
+        let _ = picture.thumbnail.set(thumbnail(&file, picture.format)?);
         Ok(picture)
     }
 
@@ -88,13 +82,22 @@ impl Picture {
         else {
             return Err(photo.fault.as_ref().map_or("is not a photo".to_owned(), |fault| fault.to_string()));
         };
-        Ok(Picture { sha256, format, dimensions, bytes: photo.bytes, decoded: OnceLock::new(), shipped })
+        Ok(Picture {
+            sha256,
+            format,
+            dimensions,
+            bytes: photo.bytes,
+            decoded: OnceLock::new(),
+            thumbnail: OnceLock::new(),
+            shipped,
+        })
     }
 
     fn decoded(&self) -> &DecodedPicture {
         // A test decodes all of them.
-        self.decoded
-            .get_or_init(|| DecodedPicture::of_file(self.shipped).expect("a built-in picture decodes"))
+        self.decoded.get_or_init(|| {
+            DecodedPicture::of_file(self.shipped, self.format).expect("a built-in picture decodes")
+        })
     }
 
     /// Returns the small greyscale image.
@@ -112,60 +115,64 @@ impl Picture {
     /// Returns a JPEG of at most 96 x 96 pixels.
     #[must_use]
     pub fn thumbnail(&self) -> &[u8] {
-        &self.decoded().thumbnail
+        let built_in = || thumbnail(self.shipped, self.format).expect("a built-in picture decodes");
+        self.thumbnail.get_or_init(built_in)
     }
 }
 
 impl DecodedPicture {
-    fn of_file(file: &[u8]) -> Result<DecodedPicture, String> {
-        let (image, orientation) = decode(file, || ())?;
-        let small = downscale(&image, orientation);
-        let (template, thumbnail) = (Template::of(&small), thumbnail(&image, orientation)?);
-        Ok(DecodedPicture { small: Box::new(small), template, thumbnail })
+    fn of_file(file: &[u8], format: PhotoFormat) -> Result<DecodedPicture, String> {
+        match decode_small(file, format) {
+            Ok(SmallPicture { small, damage: None }) => {
+                Ok(DecodedPicture { template: Template::of(&small), small })
+            }
+            Ok(SmallPicture { damage: Some(reason), .. }) | Err(reason) => Err(message(&reason)),
+        }
     }
 }
 
-/// Decodes a photo to a small upright greyscale image; `None` when its pixels cannot be decoded within the limits. The value that
-/// `admit_large` returns is held while a large photo is decoded, so that a few requests cannot exhaust the memory.
-pub fn decode_small<G>(bytes: &[u8], admit_large: impl FnOnce() -> G) -> Option<GreyImage> {
-    let (image, orientation) = decode(bytes, admit_large).ok()?;
-    Some(downscale(&image, orientation))
+fn message(reason: &str) -> String {
+    format!("cannot be decoded: {reason}")
 }
 
-fn decode<G>(bytes: &[u8], admit_large: impl FnOnce() -> G) -> Result<(DynamicImage, Orientation), String> {
-    let message = |error: image::ImageError| format!("cannot be decoded: {error}");
-    let reader =
-        ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|error| error.to_string())?;
-    let mut decoder = reader.into_decoder().map_err(message)?;
-    let pixel_bytes = decoder.total_bytes();
-    if pixel_bytes > MAX_PIXEL_BYTES {
-        return Err(format!(
-            "cannot be decoded: its pixels take {pixel_bytes} bytes, the maximum is {MAX_PIXEL_BYTES}"
-        ));
-    }
-    let _guard = (pixel_bytes >= LARGE_PIXEL_BYTES).then(admit_large);
-    // Ignores invalid EXIF.
-    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    Ok((DynamicImage::from_decoder(decoder).map_err(message)?, orientation))
+/// A photo as far as its pixels could be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SmallPicture {
+    /// Upright.
+    pub small: Box<GreyImage>,
+    /// What could not be read.
+    pub damage: Option<String>,
 }
 
-/// Scales first and applies the orientation last, to fewer pixels.
-fn downscale(image: &DynamicImage, orientation: Orientation) -> GreyImage {
+/// Decodes a photo to a small upright greyscale image.
+///
+/// # Errors
+/// When its pixels cannot be decoded, with the reason; its subject is "it".
+pub fn decode_small(file: &[u8], format: PhotoFormat) -> Result<SmallPicture, String> {
+    let shrunk = pixels::shrink(file, format, (SIDE, SIDE), false)?;
     let side = SIDE as u32;
-    let mut small = DynamicImage::from(image.thumbnail_exact(side, side).to_luma8());
-    small.apply_orientation(orientation);
-    let mut shades = [0; SIDE * SIDE];
-    shades.copy_from_slice(&small.into_luma8());
-    shades
+    let mut upright =
+        GrayImage::from_raw(side, side, shrunk.bytes).map(DynamicImage::from).unwrap_or_default();
+    upright.apply_orientation(pixels::orientation(file, format));
+    let mut small = Box::new([0; SIDE * SIDE]);
+    small.copy_from_slice(&upright.into_luma8());
+    Ok(SmallPicture { small, damage: shrunk.damage })
 }
 
-fn thumbnail(image: &DynamicImage, orientation: Orientation) -> Result<Vec<u8>, String> {
-    let mut thumbnail = DynamicImage::from(image.thumbnail(THUMBNAIL_SIDE, THUMBNAIL_SIDE).to_rgb8());
-    thumbnail.apply_orientation(orientation);
+fn thumbnail(file: &[u8], format: PhotoFormat) -> Result<Vec<u8>, String> {
+    let (width, height) = pixels::dimensions(file, format).unwrap_or((1, 1));
+    let longest = u64::from(width.max(height));
+    let scaled = |side: u32| (u64::from(side) * u64::from(THUMBNAIL_SIDE)).div_ceil(longest) as u32;
+    let (width, height) = (scaled(width), scaled(height));
+    let shrunk = pixels::shrink(file, format, (width as usize, height as usize), true);
+    let shrunk = shrunk.map_err(|reason| message(&reason))?;
+    let mut thumbnail =
+        RgbImage::from_raw(width, height, shrunk.bytes).map(DynamicImage::from).unwrap_or_default();
+    thumbnail.apply_orientation(pixels::orientation(file, format));
     let mut bytes = Vec::new();
     JpegEncoder::new_with_quality(&mut bytes, THUMBNAIL_QUALITY)
         .encode_image(&thumbnail)
-        .map_err(|error| format!("cannot be scaled to a thumbnail: {error}"))?;
+        .map_err(|error| message(&error.to_string()))?;
     Ok(bytes)
 }
 

@@ -119,16 +119,14 @@ pub async fn refuse_unrouted<S: Socket>(
 ) -> After {
     let started = Instant::now();
     let peer = connection.peer.map(|address| address.ip().to_canonical());
-    let reason = match head {
-        Some(head) => format!("{}: {} {}", refusal.message, head.method, text::truncate(&head.path, 100)),
-        None => refusal.message.clone(),
-    };
     let entry = app.engine.record_refusal(RefusedRequest {
         connection: connection.number,
         peer,
         target,
+        user_agent: head.and_then(|head| head.header("user-agent")).map(str::to_owned),
         status: refusal.status,
-        reason,
+        reason: refusal.message.clone(),
+        request: head.map(|head| (head.method.clone(), text::truncate(&head.path, 100))),
         hint: refusal.hint.clone(),
     });
     connection.count_in(Some(Arc::clone(&entry)));
@@ -143,6 +141,13 @@ pub async fn refuse_unrouted<S: Socket>(
     let sent = connection.write_last(&response, before_last).await;
     refusal::end(app, &entry, sent.is_ok().then_some(End::Fin), elapsed);
     if sent.is_ok() { after } else { After::Close }
+}
+
+/// Returns an address as the client can reach it: a listener on all addresses by the name that the client called.
+fn reachable(address: SocketAddr, head: &Head) -> String {
+    let called = head.header("host").filter(|_| address.ip().is_unspecified());
+    let name = called.map(|host| host.rsplit_once(':').map_or(host, |(name, _)| name));
+    name.map_or_else(|| address.to_string(), |name| format!("{name}:{}", address.port()))
 }
 
 fn unknown_path(head: &Head, fixtures: &Fixtures, app: &AppState) -> Refusal {
@@ -160,7 +165,11 @@ fn unknown_path(head: &Head, fixtures: &Fixtures, app: &AppState) -> Refusal {
     let (message, hint) = match admin {
         Some(admin) => (
             "this is a path of the admin API, which has a port of its own",
-            format!("send it to the admin listener: http://{admin}{}", text::truncate(&head.path, 100)),
+            format!(
+                "send it to the admin listener: http://{}{}",
+                reachable(admin, head),
+                text::truncate(&head.path, 100)
+            ),
         ),
         None => ("nothing is at this path", hint),
     };

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 use super::connection::{After, Connection};
+use super::cost;
 use super::head::Head;
 use super::refusal::Refusal;
 use super::socket::Socket;
@@ -52,10 +53,6 @@ pub struct Exchange {
     /// Dropped last: the entry is journaled before the server thinks that nothing is in flight.
     _in_flight: InFlightGuard,
 }
-
-/// Max bytes of a body that is evaluated on the thread of its connection. Beyond, decoding takes longer than the two thread switches that
-/// another thread costs, and other connections would wait for it.
-const MAX_INLINE_BODY: usize = 256 << 10;
 
 impl Exchange {
     /// Admits a request.
@@ -103,7 +100,7 @@ impl Exchange {
     pub fn upload_notice(&self) -> impl Future<Output = Infallible> + use<> {
         let app = Arc::clone(&self.app);
         let upload = SlowUpload {
-            customer_id: self.head.customer_id.clone(),
+            customer_id: app.engine.shown_customer_id(&self.head, &self.admission),
             rule: self.admission.upload_rule(),
             time: app.settings.timeouts.notice,
         };
@@ -129,7 +126,7 @@ impl Exchange {
 
     /// Evaluates the request. A large photo is decoded beside the thread that serves other connections, a bounded number at once.
     async fn evaluate(mut self, body: Vec<u8>) -> (Exchange, ResponseAction) {
-        let photo_is_large = body.len() > MAX_INLINE_BODY;
+        let is_costly = cost::is_costly(&body);
         let permits = Arc::clone(&self.app.evaluations);
         let decide = move || {
             let (entry, action) = self.app.engine.answer(&self.head, &self.admission, &body);
@@ -139,7 +136,7 @@ impl Exchange {
             self.app.metrics.record_stages(&action.times);
             (self, action)
         };
-        if !photo_is_large {
+        if !is_costly {
             return decide();
         }
         let _permit = permits.acquire().await;

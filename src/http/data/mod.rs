@@ -10,6 +10,7 @@ mod body;
 mod chunks;
 pub mod connection;
 mod connection_limit;
+mod cost;
 pub mod endpoint;
 mod exchange;
 mod head;

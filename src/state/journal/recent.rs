@@ -170,7 +170,7 @@ impl RequestFailure {
             State::Done => {}
         }
         // A fault may make a good answer unusable, so a retry with the same transactionId is legitimate.
-        if let Some(fault) = &entry.fault {
+        if let Some(fault) = entry.fault.as_ref().filter(|fault| fault.spoils) {
             return transient(format!("the fault {}", fault.kind));
         }
         match (&entry.answer.code, entry.answer.status) {
