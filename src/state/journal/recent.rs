@@ -140,7 +140,8 @@ fn retry_without_backoff(marks: &RequestMarks, last: &Earlier) -> Option<Warning
 }
 
 fn repeated(last: &Earlier, uses: usize) -> Option<Warning> {
-    if RequestFailure::of(last.entry).is_some() {
+    // A fault that leaves the answer intact is slow: its client may have given up before.
+    if last.entry.fault.is_some() || RequestFailure::of(last.entry).is_some() {
         return None;
     }
     let times = if uses == 1 { "once".to_owned() } else { format!("{uses} times") };
@@ -301,6 +302,11 @@ mod tests {
         let warning = customer.exchanges(60, same, State::Done, damaged).unwrap();
         assert!(warning.contains("after request 3 ended with the fault bitflip"), "{warning}");
         assert_eq!(customer.sends(1061, "T-1", 1), None, "a second later");
+        let slow = |entry: &mut Entry| {
+            entry.fault = Some(FaultRecord::new(FaultKind::find("dribble").unwrap(), "d"))
+        };
+        customer.exchanges(5000, ("T-2", 2), State::Done, slow);
+        assert_eq!(customer.sends(5010, "T-2", 2), None, "its client may have got the answer or not");
     }
 
     #[test]
