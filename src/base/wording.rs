@@ -234,7 +234,8 @@ impl Wording {
     }
 
     fn is_secret(&self, path: &[String]) -> bool {
-        let is_secret = |schema: &Value| schema.get("writeOnly").is_some();
+        // OpenAPI's hint for what is not shown. Not `writeOnly`: GET returns accounts.
+        let is_secret = |schema: &Value| schema["format"] == "password";
         let holds_secrets = |schema: &&Value| {
             is_secret(schema)
                 || schema["properties"].as_object().is_some_and(|members| members.values().any(is_secret))

@@ -106,11 +106,11 @@ pub struct CustomerSpec {
 pub struct AccountSpec {
     /// Expected plain text of `user_id`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(example = &"bank-user", extend("writeOnly" = true))]
+    #[schemars(example = &"bank-user", extend("format" = "password"))]
     pub user_id: Option<String>,
     /// Expected plain text of `password`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(example = &"bank-password", extend("writeOnly" = true))]
+    #[schemars(example = &"bank-password", extend("format" = "password"))]
     pub password: Option<String>,
 }
 

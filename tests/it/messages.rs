@@ -20,8 +20,7 @@ struct Key {
 fn keys(root: &Value, schema: &Value, path: &[String], found: &mut Vec<Key>) {
     let below = |key: &str| [path, &[key.to_owned()]].concat();
     let mut enter = |key: &str, schema: &Value| {
-        found
-            .push(Key { path: below(key), is_secret: key == "account" || schema.get("writeOnly").is_some() });
+        found.push(Key { path: below(key), is_secret: key == "account" || schema["format"] == "password" });
         keys(root, schema, &below(key), found);
     };
     for (key, property) in schema["properties"].as_object().into_iter().flatten() {
