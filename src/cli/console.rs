@@ -93,7 +93,7 @@ impl Console {
                 };
                 let faults =
                     if faults.is_empty() { String::new() } else { format!("; faults: {}", listed(faults)) };
-                self.log.write(format!("stopped: {requests}{faults}; seed {seed}"));
+                self.log.write_last(format!("stopped: {requests}{faults}; seed {seed}"));
             }
         }
     }

@@ -43,6 +43,8 @@ struct LogLine {
     text: String,
     /// When the line is of a request: its time and its outcome, for the throttle.
     request: Option<(Instant, String)>,
+    /// Whether it comes behind all requests, also those that the throttle still hides.
+    is_last: bool,
 }
 
 #[derive(Debug, Default)]
@@ -82,18 +84,23 @@ impl Log {
 
     /// Queues a line. Never blocks.
     pub fn write(&self, text: String) {
-        self.queue(text, None);
+        self.queue(text, None, false);
+    }
+
+    /// Queues the last line, behind the summary of what the throttle hides. Never blocks.
+    pub fn write_last(&self, text: String) {
+        self.queue(text, None, true);
     }
 
     /// Queues the line of a request with this outcome, for the throttle. Never blocks.
     pub fn write_request(&self, text: String, outcome: String) {
-        self.queue(text, Some((Instant::now(), outcome)));
+        self.queue(text, Some((Instant::now(), outcome)), false);
     }
 
-    fn queue(&self, text: String, request: Option<(Instant, String)>) {
+    fn queue(&self, text: String, request: Option<(Instant, String)>, is_last: bool) {
         let writer = self.writer.lock();
         let Some(LogWriter { queue, .. }) = writer.as_ref() else { return };
-        let line = LogLine { dropped: self.counts.dropped.swap(0, Relaxed), text, request };
+        let line = LogLine { dropped: self.counts.dropped.swap(0, Relaxed), text, request, is_last };
         if let Err(TrySendError::Full(line) | TrySendError::Disconnected(line)) = queue.try_send(line) {
             self.counts.dropped.fetch_add(line.dropped + 1, Relaxed);
         }
@@ -160,6 +167,7 @@ fn write_all(
         }
         let (summary, is_shown) = match (&mut throttle, &line.request) {
             (Some(throttle), Some((at, outcome))) => throttle.admit(*at, outcome),
+            (Some(throttle), None) if line.is_last => (throttle.flush(), true),
             _ => (None, true),
         };
         summary.iter().for_each(|summary| write(summary));

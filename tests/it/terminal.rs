@@ -106,5 +106,6 @@ fn above_fifty_requests_a_second_there_is_a_summary() {
         .map(|(count, _)| count.parse::<usize>().unwrap())
         .sum();
     assert_eq!(rows + summarized, CALLS, "{shown}");
-    assert!(shown.contains("stopped: 120 requests: 6018 \u{d7}120; seed 0"), "{shown}");
+    let last = shown.lines().last().unwrap();
+    assert!(last.contains("stopped: 120 requests: 6018 \u{d7}120; seed 0"), "{shown}");
 }
