@@ -41,6 +41,7 @@ pub struct Console {
     verbose: bool,
     quiet: bool,
     is_terminal: bool,
+    is_colourful: bool,
     log: Log,
     summary: Mutex<RunSummary>,
 }
@@ -66,7 +67,8 @@ impl Console {
         let is_terminal = terminal::stderr_is_terminal();
         let is_throttled = is_terminal && !verbose && format == LogFormat::Text;
         let log = Log::start(terminal::stderr(), dropped, is_throttled.then(Throttle::default))?;
-        Ok(Console { format, verbose, quiet, is_terminal, log, summary: Mutex::default() })
+        let is_colourful = terminal::is_colourful();
+        Ok(Console { format, verbose, quiet, is_terminal, is_colourful, log, summary: Mutex::default() })
     }
 
     /// Returns whether the log goes to a terminal.
@@ -147,10 +149,11 @@ impl Console {
         self.log.write(text);
     }
 
+    /// How lines are written now: a terminal may have changed its width.
     fn style(&self) -> LineStyle {
         LineStyle {
-            width: terminal::stderr_width().filter(|_| self.is_terminal),
-            is_colourful: terminal::is_colourful(),
+            width: if self.is_terminal { terminal::stderr_width() } else { None },
+            is_colourful: self.is_colourful,
             is_verbose: self.verbose,
         }
     }

@@ -189,9 +189,8 @@ impl EntryLine {
             let text = plain(text.unwrap_or("-"));
             if style.width.is_some() { fit(&text, width) } else { pad(text, width) }
         };
-        let start = format!(
-            "{} {:<5}{} {} ",
-            style.paint(DIM, time),
+        let columns = format!(
+            "{:<5}{} {} ",
             format!("#{}", self.id),
             column(self.customer_id.as_deref(), if is_wide { 14 } else { 12 }),
             column(self.transaction_id.as_deref(), if style.width.is_some() { 12 } else { 20 }),
@@ -203,19 +202,17 @@ impl EntryLine {
             count => format!("⚠{count} "),
         };
         let story = plain(story);
-        let head = format!("{start}{} ", style.paint(self.colour(), &outcome));
+        let head = format!("{} {columns}{} ", style.paint(DIM, time), style.paint(self.colour(), &outcome));
         let Some(width) = style.width else {
             let elapsed = if elapsed.is_empty() { String::new() } else { format!("  {elapsed}") };
             return head + &warnings + &story + &elapsed + &self.further(style, None);
         };
         // Without the escapes of colours.
-        let taken = time.width() + 1 + 5 + (if is_wide { 14 } else { 12 }) + 1 + 12 + 1 + 8 + 1;
-        let id_overflow = format!("#{}", self.id).width().saturating_sub(5);
-        let room = width.saturating_sub(taken + id_overflow + elapsed.width() + 1).max(10);
-        let whole = warnings.clone() + &story;
+        let taken = time.width() + 1 + columns.width() + outcome.width() + 1;
+        let room = width.saturating_sub(taken + elapsed.width() + 1).max(10);
+        let whole = warnings + &story;
         let is_cut = whole.width() > room;
-        let cut = style.paint(Style::new(), &fit(&whole, room));
-        let row = format!("{head}{cut} {}", style.paint(DIM, elapsed));
+        let row = format!("{head}{} {}", fit(&whole, room), style.paint(DIM, elapsed));
         row.trim_end().to_owned() + &self.further(style, Some((width, is_cut.then_some(story.as_str()))))
     }
 

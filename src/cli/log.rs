@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use super::throttle::Throttle;
+use super::throttle::{Throttle, receive_until};
 
 /// Max queued lines: at most about a megabyte.
 const MAX_QUEUED: usize = 4096;
@@ -144,19 +144,13 @@ fn write_all(
                 if dropped > 0 {
                     write(&notice(dropped));
                 }
-                match throttle.as_ref().and_then(Throttle::deadline) {
-                    None => lines.recv().ok(),
-                    Some(deadline) => {
-                        match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-                            Ok(line) => Some(line),
-                            Err(RecvTimeoutError::Disconnected) => None,
-                            Err(RecvTimeoutError::Timeout) => {
-                                let summary =
-                                    throttle.as_mut().and_then(|throttle| throttle.roll(Instant::now()));
-                                summary.iter().for_each(|summary| write(summary));
-                                continue;
-                            }
-                        }
+                match receive_until(lines, throttle.as_ref().and_then(Throttle::deadline)) {
+                    Ok(line) => Some(line),
+                    Err(RecvTimeoutError::Disconnected) => None,
+                    Err(RecvTimeoutError::Timeout) => {
+                        let summary = throttle.as_mut().and_then(|throttle| throttle.roll(Instant::now()));
+                        summary.iter().for_each(|summary| write(summary));
+                        continue;
                     }
                 }
             }

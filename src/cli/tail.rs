@@ -15,7 +15,7 @@ use super::client::{self, ClientError, nothing_answers};
 use super::entry_line::{DIM, EntryLine, LineStyle, plain};
 use super::event_stream::{EventStream, ServerEvent};
 use super::terminal::{self, eprint_line, say};
-use super::throttle::Throttle;
+use super::throttle::{Throttle, receive_until};
 use crate::base::text;
 
 #[derive(Debug, Args)]
@@ -104,11 +104,7 @@ impl Tail<'_> {
         loop {
             let next_notice = self.under_way.values().map(|(at, _)| *at).min();
             let next_summary = self.throttle.as_ref().and_then(Throttle::deadline);
-            let received = match next_notice.into_iter().chain(next_summary).min() {
-                Some(at) => events.recv_timeout(at.saturating_duration_since(Instant::now())),
-                None => events.recv().map_err(|_| RecvTimeoutError::Disconnected),
-            };
-            match received {
+            match receive_until(events, next_notice.into_iter().chain(next_summary).min()) {
                 Ok(Ok(event)) => self.print(&event)?,
                 Ok(Err(error)) => return Ok(client::io_words(&error)),
                 Err(RecvTimeoutError::Timeout) => {}

@@ -1,6 +1,7 @@
 //! Throttle of request lines on a terminal: above a rate that people can read, a summary a second.
 
 use std::collections::BTreeMap;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 /// Max lines in a second.
@@ -58,6 +59,17 @@ impl Throttle {
     /// Returns when the window ends, if it hides anything.
     pub fn deadline(&self) -> Option<Instant> {
         self.window.filter(|_| !self.hidden.is_empty()).map(|start| start + WINDOW)
+    }
+}
+
+/// Receives the next item, waiting until `deadline` at most; without one, for as long as it takes.
+///
+/// # Errors
+/// When the time is over, or nothing comes any more.
+pub fn receive_until<T>(items: &Receiver<T>, deadline: Option<Instant>) -> Result<T, RecvTimeoutError> {
+    match deadline {
+        Some(deadline) => items.recv_timeout(deadline.saturating_duration_since(Instant::now())),
+        None => items.recv().map_err(|_| RecvTimeoutError::Disconnected),
     }
 }
 

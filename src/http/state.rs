@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use http::uri::Authority;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{Notify, Semaphore, oneshot, watch};
 
@@ -84,4 +85,33 @@ pub struct ListenerCommand {
     pub listener: ListenerFault,
     /// Dropped once the fault is active.
     pub in_force: oneshot::Sender<()>,
+}
+
+/// Returns the address of a listener as a client can reach it: of one on all addresses, the host that the client called.
+#[must_use]
+pub fn reachable(listener: SocketAddr, called: &str) -> String {
+    if !listener.ip().is_unspecified() {
+        return listener.to_string();
+    }
+    let called = called.parse::<Authority>();
+    let host = called.map_or("localhost".to_owned(), |called| called.host().to_owned());
+    format!("{host}:{}", listener.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listener_on_all_addresses_is_reached_by_the_host_that_was_called() {
+        for (listener, called, address) in [
+            ("127.0.0.1:9090", "frsim:8080", "127.0.0.1:9090"),
+            ("0.0.0.0:9090", "frsim:8080", "frsim:9090"),
+            ("0.0.0.0:9090", "frsim", "frsim:9090"),
+            ("[::]:9090", "[::1]:8080", "[::1]:9090"),
+            ("0.0.0.0:9090", "", "localhost:9090"),
+        ] {
+            assert_eq!(reachable(listener.parse().unwrap(), called), address);
+        }
+    }
 }

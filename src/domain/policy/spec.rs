@@ -65,15 +65,10 @@ pub struct PolicySpec {
     pub nik_min_age: Option<u32>,
 }
 
-impl PolicySpec {
-    /// Returns this specification, overlaid by the keys that `over` sets; `shape` merges code by code.
-    #[must_use]
-    pub fn overlaid(mut self, over: &PolicySpec) -> PolicySpec {
-        macro_rules! take {
-            ($($key:ident),* $(,)?) => { $(if over.$key.is_some() { self.$key.clone_from(&over.$key); })* };
-        }
-        take!(
-            precedence,
+/// Calls a macro with the keys whose value in a specification is that of the policy.
+macro_rules! plain_keys {
+    ($with:ident) => {
+        $with!(
             layout,
             transaction_id,
             uid,
@@ -90,11 +85,21 @@ impl PolicySpec {
             quota_counts,
             unknown_customer,
             wrong_methode,
-            bad_image,
             base64,
-            max_results,
             nik_min_age,
-        );
+        )
+    };
+}
+
+impl PolicySpec {
+    /// Returns this specification, overlaid by the keys that `over` sets; `shape` merges code by code.
+    #[must_use]
+    pub fn overlaid(mut self, over: &PolicySpec) -> PolicySpec {
+        macro_rules! take {
+            ($($key:ident),* $(,)?) => { $(if over.$key.is_some() { self.$key.clone_from(&over.$key); })* };
+        }
+        plain_keys!(take);
+        take!(precedence, bad_image, max_results);
         if let Some(shapes) = &over.shape {
             self.shape
                 .get_or_insert_default()
@@ -111,26 +116,7 @@ impl Policy {
         macro_rules! take {
             ($($key:ident),* $(,)?) => { $(if let Some(value) = &spec.$key { self.$key = value.clone(); })* };
         }
-        take!(
-            layout,
-            transaction_id,
-            uid,
-            quota_limiter,
-            face_threshold,
-            numbers,
-            malformed_json,
-            content_type,
-            accept,
-            head,
-            types,
-            trim_messages,
-            not_found,
-            quota_counts,
-            unknown_customer,
-            wrong_methode,
-            base64,
-            nik_min_age,
-        );
+        plain_keys!(take);
         if let Some(Precedence(checks)) = &spec.precedence {
             self.precedence.clone_from(checks);
         }

@@ -1,12 +1,11 @@
 //! A request for the endpoint that came to the admin listener: the answer names the right port.
 
 use actix_web::HttpRequest;
-use actix_web::http::uri::Authority;
 use percent_encoding::percent_decode_str;
 
 use super::ApiError;
 use crate::domain::nik::api;
-use crate::http::state::AppState;
+use crate::http::state::{AppState, reachable};
 
 /// Returns the 404 for a path of the endpoint: below an active prefix, or the NIK identification API. `None` for any other path.
 pub fn error(app: &AppState, req: &HttpRequest) -> Option<ApiError> {
@@ -18,15 +17,7 @@ pub fn error(app: &AppState, req: &HttpRequest) -> Option<ApiError> {
     if decoded != api::PATH && !app.engine.fixtures().prefixes.iter().any(is_below) {
         return None;
     }
-    let endpoint = app.start.endpoint;
-    let url = if endpoint.ip().is_unspecified() {
-        // The client reached this machine by the name that it called.
-        let called = req.connection_info().host().parse::<Authority>();
-        let host = called.map_or("localhost".to_owned(), |called| called.host().to_owned());
-        format!("http://{host}:{}", endpoint.port())
-    } else {
-        format!("http://{endpoint}")
-    };
+    let url = format!("http://{}", reachable(app.start.endpoint, req.connection_info().host()));
     let message = format!("{path} is a path of the endpoint, and this is the admin API");
     Some(ApiError::not_found(message).hint(format!("send it to the endpoint: {url}{path}")))
 }

@@ -21,7 +21,7 @@ use crate::domain::nik::api::PATH;
 use crate::domain::warnings::Headers;
 use crate::engine::{RefusedRequest, RequestHead};
 use crate::http::admin::routes::is_admin_path;
-use crate::http::state::AppState;
+use crate::http::state::{AppState, reachable};
 
 /// Serves a connection to its end.
 pub async fn serve<S: Socket>(mut connection: Connection<S>, app: &Arc<AppState>) {
@@ -133,21 +133,11 @@ pub async fn refuse_unrouted<S: Socket>(
     let (response, after) = refusal.render(head, app);
     let elapsed = started.elapsed();
     entry.sending.announce(Announced::by_response(refusal.status, &response));
-    let before_last = |last| {
-        let sent = entry.sending.foresee(last, End::Fin.into());
-        app.metrics.record(&entry, sent, elapsed);
-        entry.sending.leave(sent, elapsed, app.timer.now());
-    };
+    let before_last =
+        |last| refusal::count(app, &entry, entry.sending.foresee(last, End::Fin.into()), elapsed);
     let sent = connection.write_last(&response, before_last).await;
     refusal::end(app, &entry, sent.is_ok().then_some(End::Fin), elapsed);
     if sent.is_ok() { after } else { After::Close }
-}
-
-/// Returns an address as the client can reach it: a listener on all addresses by the name that the client called.
-fn reachable(address: SocketAddr, head: &Head) -> String {
-    let called = head.header("host").filter(|_| address.ip().is_unspecified());
-    let name = called.map(|host| host.rsplit_once(':').map_or(host, |(name, _)| name));
-    name.map_or_else(|| address.to_string(), |name| format!("{name}:{}", address.port()))
 }
 
 fn unknown_path(head: &Head, fixtures: &Fixtures, app: &AppState) -> Refusal {
@@ -167,7 +157,7 @@ fn unknown_path(head: &Head, fixtures: &Fixtures, app: &AppState) -> Refusal {
             "this is a path of the admin API, which has a port of its own",
             format!(
                 "send it to the admin listener: http://{}{}",
-                reachable(admin, head),
+                reachable(admin, head.header("host").unwrap_or_default()),
                 text::truncate(&head.path, 100)
             ),
         ),

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use super::connection::{After, Connection};
 use super::cost;
 use super::head::Head;
-use super::refusal::Refusal;
+use super::refusal::{self, Refusal};
 use super::socket::Socket;
 use crate::domain::announced::Announced;
 use crate::domain::faults::{Delivery, End, ListenerFault, Step, Upload};
@@ -97,18 +97,15 @@ impl Exchange {
     }
 
     /// Tells the observer when the upload has been under way for a while; never completes.
-    pub fn upload_notice(&self) -> impl Future<Output = Infallible> + use<> {
-        let app = Arc::clone(&self.app);
-        let upload = SlowUpload {
-            customer_id: app.engine.shown_customer_id(&self.head, &self.admission),
+    pub async fn upload_notice(&self) -> Infallible {
+        let time = self.app.settings.timeouts.notice;
+        tokio::time::sleep(time).await;
+        self.app.observer.upload_under_way(&SlowUpload {
+            customer_id: self.app.engine.shown_customer_id(&self.head, &self.admission),
             rule: self.admission.upload_rule(),
-            time: app.settings.timeouts.notice,
-        };
-        async move {
-            tokio::time::sleep(upload.time).await;
-            app.observer.upload_under_way(&upload);
-            std::future::pending().await
-        }
+            time,
+        });
+        std::future::pending().await
     }
 
     /// Tells the observer when the request has been under way for a while; never completes.
@@ -253,9 +250,8 @@ impl Exchange {
     fn count(&mut self, entry: &Entry, sent: Sent) -> Duration {
         let elapsed = self.started.elapsed();
         self.counted = Some(elapsed);
-        self.app.metrics.record(entry, sent, elapsed);
         self.admission.finish();
-        entry.sending.leave(sent, elapsed, self.app.timer.now());
+        refusal::count(&self.app, entry, sent, elapsed);
         elapsed
     }
 
@@ -308,7 +304,7 @@ impl Drop for Exchange {
         let cut = || entry.sending.foresee(0, SentEnd::None);
         let elapsed = self.counted.unwrap_or_else(|| self.count(&entry, cut()));
         // The journal last: who learns from it that the request is over finds everything counted.
-        super::refusal::end(&self.app, &entry, self.end, elapsed);
+        refusal::end(&self.app, &entry, self.end, elapsed);
         if self.counters_overflowed {
             self.app.observer.counters_overflow(&self.head.customer_id);
         }

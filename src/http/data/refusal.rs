@@ -12,7 +12,7 @@ use crate::domain::faults::End;
 use crate::domain::http_answer::{HttpAnswer, Persistence};
 use crate::http::api_error::{ErrorAnswer, ErrorBody};
 use crate::http::state::AppState;
-use crate::state::journal::Entry;
+use crate::state::journal::{Entry, Sent};
 
 /// A refusal. The connection ends with it, unless nothing of a body is left unread.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -137,6 +137,12 @@ pub fn by_head(head: &Head, max_bytes: usize) -> Option<Refusal> {
         }
         _ => None,
     }
+}
+
+/// Counts a request of which `sent` is about to have left, and shows it as ended. In this order: who sees it ended finds it counted.
+pub fn count(app: &AppState, entry: &Entry, sent: Sent, elapsed: Duration) {
+    app.metrics.record(entry, sent, elapsed);
+    entry.sending.leave(sent, elapsed, app.timer.now());
 }
 
 /// Ends a journal entry, and tells the observer. `end` is how the simulator ended the exchange; `None` when it was cut.
