@@ -21,6 +21,14 @@ pub fn accepts_json<'a>(values: impl IntoIterator<Item = &'a str>) -> bool {
     ranges.is_empty() || matching.max().is_some_and(|(_, is_wanted)| is_wanted)
 }
 
+/// Returns whether the values of all `Accept` headers name `text/html` itself, as browsers do and programs do not.
+#[must_use]
+pub fn names_html<'a>(values: impl IntoIterator<Item = &'a str>) -> bool {
+    let is_html =
+        |range: &str| media_range(range).is_some_and(|(kind, subtype)| kind == "text" && subtype == "html");
+    values.into_iter().flat_map(|value| split(value, ',')).any(|range| is_html(range) && is_wanted(range))
+}
+
 /// Returns the types of a header's values, without their parameters, for a message; `;q=0` where that excludes one.
 #[must_use]
 pub fn names<'a>(values: impl IntoIterator<Item = &'a str>) -> String {
@@ -88,6 +96,22 @@ fn split(text: &str, separator: char) -> impl Iterator<Item = &str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_who_names_html_wants_a_page() {
+        for (values, wanted) in [
+            (&["text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"][..], true),
+            (&["application/json", "Text/HTML; level=1"], true),
+            (&["*/*"], false),
+            (&["text/*"], false),
+            (&["text/html;q=0"], false),
+            (&["application/json; note=\"text/html\""], false),
+            (&["text/htmlx", "text", ""], false),
+            (&[], false),
+        ] {
+            assert_eq!(names_html(values.iter().copied()), wanted, "{values:?}");
+        }
+    }
 
     #[test]
     fn content_types_of_json() {

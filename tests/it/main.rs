@@ -13,6 +13,7 @@ mod call;
 mod capacity;
 mod ci_example;
 mod connection;
+mod console;
 mod customers;
 mod documented;
 mod explain;

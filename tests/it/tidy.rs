@@ -147,7 +147,7 @@ fn every_form_of_a_private_key_is_detected() {
 
 /// Returns the files below `path` that git tracks. Without git or a repository, as in the package, the test is skipped with a message;
 /// in CI that is an error.
-fn tracked_files(path: &str) -> Option<Vec<String>> {
+pub fn tracked_files(path: &str) -> Option<Vec<String>> {
     let listed =
         std::process::Command::new("git").args(["ls-files", "-z", path]).current_dir(root()).output();
     let Some(listed) = listed.ok().filter(|out| root().join(".git").exists() && out.status.success()) else {

@@ -12,7 +12,7 @@ use actix_web::http::uri::Authority;
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, ResponseError, web};
 
-use super::{ApiError, wrong_port};
+use super::{ApiError, console, wrong_port};
 use crate::http::admin_tokens::{AdminTokens, TokenHolder};
 use crate::http::state::AppState;
 
@@ -20,7 +20,7 @@ use crate::http::state::AppState;
 #[derive(Clone, Copy, Debug)]
 pub struct BoundAddress(pub IpAddr);
 
-/// Routes that require no token: a container's health check has none.
+/// Operations that require no token: a container's health check has none. The files of the console require none either.
 pub const PUBLIC_ROUTES: [&str; 3] = ["/health", "/ready", "/version"];
 
 /// Middleware: passes an authorized request on, rejects any other, and adds the headers that every response has.
@@ -30,7 +30,7 @@ pub async fn guard(
     req: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    let is_public = PUBLIC_ROUTES.contains(&req.path());
+    let is_public = PUBLIC_ROUTES.contains(&req.path()) || console::is_static(req.path());
     let mut response = match authorize(req.headers(), is_public, bound.0, &shared.settings.admin_tokens) {
         Ok(holder) => {
             if let Some(holder) = holder {

@@ -5,6 +5,7 @@ mod audit;
 mod body;
 mod clock;
 mod config;
+pub mod console;
 mod count;
 mod customers;
 pub mod events;
@@ -46,7 +47,7 @@ use crate::domain::customer::Customer;
 use crate::http::state::AppState;
 use operation::Operation;
 
-/// Registers every operation of [`routes::operations`]; other methods get 405, other paths 404.
+/// Registers every operation of [`routes::operations`] and the console; other methods get 405, other paths 404.
 pub fn routes(config: &mut ServiceConfig) {
     let mut paths: Vec<(&str, Vec<Operation>)> = Vec::new();
     for operation in routes::operations() {
@@ -58,6 +59,7 @@ pub fn routes(config: &mut ServiceConfig) {
     for (path, operations) in paths {
         config.service(resource(path, &operations));
     }
+    console::routes(config);
     config.default_service(web::to(no_route));
 }
 

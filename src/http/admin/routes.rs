@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 
 use super::operation::Operation;
 use super::{
-    Removed, clock, config, customers, events, explain, gallery, keys, metrics, openapi, quota, requests,
-    reset, rules, status, verify, wait,
+    Removed, clock, config, console, customers, events, explain, gallery, keys, metrics, openapi, quota,
+    requests, reset, rules, status, verify, wait,
 };
 use crate::domain::rules::RuleSpec;
 use crate::engine::Explanation;
@@ -42,7 +42,9 @@ pub fn operations() -> Vec<Operation> {
 
 /// First segments of the paths of all routes.
 static FIRST_SEGMENTS: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
-    operations().iter().filter_map(|operation| first_segment(operation.path)).map(str::to_owned).collect()
+    let operations = operations();
+    let paths = operations.iter().map(|operation| operation.path).chain([console::PREFIX]);
+    paths.filter_map(first_segment).map(str::to_owned).collect()
 });
 
 fn first_segment(path: &str) -> Option<&str> {

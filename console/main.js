@@ -1,0 +1,3 @@
+const answer = await fetch("version");
+const { name, version } = await answer.json();
+document.querySelector("#main").textContent = `${name} ${version}`;
