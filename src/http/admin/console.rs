@@ -23,7 +23,34 @@ macro_rules! embedded {
 }
 
 /// Every file of the console: its path below `console/`, and its content.
-static FILES: &[(&str, &[u8])] = embedded!["console.css", "index.html", "main.js",];
+static FILES: &[(&str, &[u8])] = embedded![
+    "actions.js",
+    "api.js",
+    "console.css",
+    "events.js",
+    "i18n/en.js",
+    "i18n/id.js",
+    "icon.svg",
+    "index.html",
+    "main.js",
+    "recipes.js",
+    "store.js",
+    "ui.js",
+    "vendor/LICENSE",
+    "vendor/SOURCE",
+    "vendor/directive-helpers.js",
+    "vendor/directive.js",
+    "vendor/directives/repeat.js",
+    "vendor/lit-html.js",
+    "views/clock.js",
+    "views/customers.js",
+    "views/detail.js",
+    "views/gallery.js",
+    "views/requests.js",
+    "views/rules.js",
+    "views/token.js",
+    "views/try.js",
+];
 
 /// Path of the files: what a name of [`FILES`] is below.
 pub const PREFIX: &str = "/console/";
