@@ -18,4 +18,5 @@ mod strict;
 pub mod suggestion;
 pub mod text;
 pub mod time;
+pub mod url;
 pub mod wording;

@@ -1,7 +1,7 @@
-//! IP addresses and CIDR networks for allow lists.
+//! IP addresses: networks of allow lists, and how this machine reaches itself.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use ipnet::IpNet;
 
@@ -34,6 +34,19 @@ impl fmt::Display for AllowedNetwork {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0.prefix_len() == self.0.max_prefix_len() { self.0.addr().fmt(f) } else { self.0.fmt(f) }
     }
+}
+
+/// Returns the loopback address of the same family.
+#[must_use]
+pub fn loopback(like: SocketAddr) -> IpAddr {
+    if like.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() }
+}
+
+/// Returns the address by which this machine reaches its own listener: of one on all addresses, loopback.
+#[must_use]
+pub fn from_here(listener: SocketAddr) -> SocketAddr {
+    let ip = if listener.ip().is_unspecified() { loopback(listener) } else { listener.ip() };
+    SocketAddr::new(ip, listener.port())
 }
 
 #[cfg(test)]

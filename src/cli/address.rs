@@ -1,12 +1,13 @@
 //! Why an address cannot be listened on, and what to do about it.
 
 use std::io::{Error, ErrorKind};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde_json::Value;
 
 use super::client;
+use crate::base::network::{from_here, loopback};
 
 /// Timeout of the question who is there.
 const TIMEOUT: Duration = Duration::from_millis(500);
@@ -43,17 +44,10 @@ pub fn explain(address: SocketAddr, flag: &str, error: &Error) -> String {
     }
 }
 
-/// Returns the loopback address of the same family.
-pub fn loopback(like: SocketAddr) -> std::net::IpAddr {
-    if like.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() }
-}
-
 /// Asks who listens at an address. Returns a description when it is a dukcapil-fr-sim.
-fn occupant(mut address: SocketAddr) -> Option<String> {
-    if address.ip().is_unspecified() {
-        address.set_ip(loopback(address));
-    }
-    let answer = client::get(&client::agent(TIMEOUT), &format!("http://{address}/version"), None).ok()?;
+fn occupant(address: SocketAddr) -> Option<String> {
+    let url = format!("http://{}/version", from_here(address));
+    let answer = client::get(&client::agent(TIMEOUT), &url, None).ok()?;
     let answer: Value = serde_json::from_str(&answer.body).ok()?;
     if answer["name"] == env!("CARGO_PKG_NAME") {
         let version = answer["version"].as_str().unwrap_or_default();

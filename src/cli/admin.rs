@@ -26,15 +26,6 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 /// Timeout of calls that compute or wait.
 const LONG_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Characters to percent-encode: all but the unreserved ones of RFC 3986.
-const SEGMENT: &percent_encoding::AsciiSet =
-    &percent_encoding::NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-
-/// Percent-encodes a text for a path segment or a query.
-pub fn encoded(text: &str) -> String {
-    percent_encoding::utf8_percent_encode(text, SEGMENT).to_string()
-}
-
 impl AdminArgs {
     /// Returns the URL, without a slash at its end.
     pub fn url(&self) -> &str {

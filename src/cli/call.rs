@@ -11,7 +11,7 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::admin::{AdminArgs, encoded, refusal};
+use super::admin::{AdminArgs, refusal};
 use super::client::{self, ClientError, ClientResponse, http_url, nothing_answers};
 use super::encrypt::read_public_key;
 use super::entry_line::{EntryLine, LineStyle};
@@ -19,9 +19,10 @@ use super::report::Report;
 use super::secret::Secret;
 use super::terminal::{self, say};
 use super::{Failure, received};
+use crate::base::url::encoded;
 use crate::config::source;
+use crate::http::client_request::{Fields, Request};
 use crate::keys;
-use crate::protocol::encoding;
 
 #[derive(Debug, Args)]
 pub struct CallArgs {
@@ -59,20 +60,17 @@ pub struct CallArgs {
     timeout: Duration,
 }
 
-/// Built-in photo, sent without `--image`.
-const DEMO_PICTURE: &str = "gallery/siti.jpg";
-
 /// Waiting for the entry of a request that broke: it ends when the simulator notices that the client is gone.
 const LOOKS: usize = 100;
 const LOOK_PAUSE: Duration = Duration::from_millis(20);
 
 pub fn run(args: &CallArgs) -> Result<ExitCode, Failure> {
     let id = format!("call-{:015x}", rand::random::<u64>() >> 4);
-    let body = request(args, args.transaction_id.as_deref().unwrap_or(&id))?;
+    let request = request(args, args.transaction_id.as_deref().unwrap_or(&id))?;
     let user_agent = format!("dukcapil-fr-sim/{} ({id})", env!("CARGO_PKG_VERSION"));
     let headers = [("User-Agent", user_agent.as_str())];
     let agent = client::agent(args.timeout);
-    let result = client::post_json(&agent, &endpoint(args), &headers, &body.to_string());
+    let result = client::post_json(&agent, request.url(), &headers, &request.body());
     // Closes the connection: for a request that timed out, the simulator notices that.
     drop(agent);
     if let Err(ClientError::Unreachable) = result {
@@ -144,30 +142,22 @@ fn endpoint(args: &CallArgs) -> String {
     format!("{}{prefix}/{}/{}", args.url, encoded(&args.customer), encoded(&args.methode))
 }
 
-fn request(args: &CallArgs, transaction_id: &str) -> Result<Value, Failure> {
+fn request(args: &CallArgs, transaction_id: &str) -> Result<Request, Failure> {
     let key = public_key(args)?;
-    let encrypt = |text: &str| keys::encrypt(&key, text.as_bytes()).map(|bytes| encoding::encode(&bytes));
-    Ok(json!({
-        "transactionId": transaction_id,
-        "transactionSource": args.transaction_source,
-        "threshold": args.threshold,
-        "image": encoding::encode(&photo(args)?),
-        "user_id": encrypt(args.user.reveal()).map_err(Failure::bad_input)?,
-        "password": encrypt(args.password.reveal()).map_err(Failure::bad_input)?,
-        "ip": args.ip,
-    }))
-}
-
-fn photo(args: &CallArgs) -> Result<Vec<u8>, Failure> {
-    match &args.image {
-        Some(path) => {
-            std::fs::read(path).map_err(|error| Failure::bad_input(format!("{}: {error}", path.display())))
-        }
-        None => {
-            let file = source::built_in().remove(DEMO_PICTURE);
-            Ok(file.expect("the built-in gallery has this picture").bytes.into_owned())
-        }
-    }
+    let photo = args.image.as_ref().map(|path| {
+        std::fs::read(path).map_err(|error| Failure::bad_input(format!("{}: {error}", path.display())))
+    });
+    let photo = photo.transpose()?;
+    let fields = Fields {
+        transaction_id,
+        transaction_source: &args.transaction_source,
+        threshold: &args.threshold,
+        image: photo.as_deref().unwrap_or_else(|| source::demo_picture()),
+        user_id: args.user.reveal(),
+        password: args.password.reveal(),
+        ip: &args.ip,
+    };
+    Request::new(endpoint(args), key, fields).map_err(Failure::bad_input)
 }
 
 /// File of the simulator's public key, where it was started.

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::address::loopback;
 use super::serve::AdminListen;
 use super::{Failure, client};
+use crate::base::network::from_here;
 
 #[derive(Debug, Args)]
 pub struct HealthcheckArgs {
@@ -38,7 +38,7 @@ pub fn run(args: &HealthcheckArgs) -> Result<ExitCode, Failure> {
 
 /// Returns the URL of a listener on this machine.
 fn local_url(listener: AdminListen) -> Result<String, Failure> {
-    let AdminListen::At(mut address) = listener else {
+    let AdminListen::At(address) = listener else {
         return Err(Failure::no(
             "the admin listener is off, so readiness is unknown; let it listen on loopback",
         ));
@@ -46,10 +46,7 @@ fn local_url(listener: AdminListen) -> Result<String, Failure> {
     if address.port() == 0 {
         return Err(Failure::no("the admin listener has a random port (port 0); pass its URL with --admin"));
     }
-    if address.ip().is_unspecified() {
-        address.set_ip(loopback(address));
-    }
-    Ok(format!("http://{address}"))
+    Ok(format!("http://{}", from_here(address)))
 }
 
 #[cfg(test)]

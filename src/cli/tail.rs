@@ -10,13 +10,14 @@ use clap::Args;
 use serde_json::Value;
 
 use super::Failure;
-use super::admin::{AdminArgs, encoded, refusal};
+use super::admin::{AdminArgs, refusal};
 use super::client::{self, ClientError, nothing_answers};
 use super::entry_line::{DIM, EntryLine, LineStyle, plain};
 use super::event_stream::{EventStream, ServerEvent};
 use super::terminal::{self, eprint_line, say};
 use super::throttle::{Throttle, receive_until};
 use crate::base::text;
+use crate::base::url::encoded;
 
 #[derive(Debug, Args)]
 pub struct TailArgs {

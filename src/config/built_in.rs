@@ -56,6 +56,17 @@ static FILES: &[(&str, &[u8])] = embedded![
     "simulator.toml",
 ];
 
+/// Returns the photo that a request without one sends: of a person in the built-in gallery.
+#[must_use]
+pub fn demo_picture() -> &'static [u8] {
+    const NAME: &str = "gallery/siti.jpg";
+    FILES
+        .iter()
+        .find(|(name, _)| *name == NAME)
+        .map(|(_, bytes)| *bytes)
+        .expect("the built-in gallery has this picture")
+}
+
 /// Returns the built-in files, by their path in a fixture directory.
 #[must_use]
 pub fn built_in() -> Files {

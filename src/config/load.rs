@@ -17,6 +17,7 @@ use super::resolve::{Resolver, SpecSource, attached_file, read_capacity};
 use super::source::{self, Files};
 use super::values::{CustomerId, PathPrefix, PathPrefixes};
 use crate::base::suggestion;
+use crate::base::url::encoded;
 use crate::domain::capacity::{Capacity, CapacitySpec};
 use crate::domain::customer::Customer;
 use crate::domain::limits::Limits;
@@ -68,7 +69,8 @@ impl Fixtures {
     #[must_use]
     pub fn path_of(&self, customer_id: &str, methode: &str) -> String {
         let prefix = self.prefixes.first().map_or("", String::as_str);
-        utf8_percent_encode(&format!("{prefix}/{customer_id}/{methode}"), IN_A_PATH).to_string()
+        let prefix = utf8_percent_encode(prefix, IN_A_PATH);
+        format!("{prefix}/{}/{}", encoded(customer_id), encoded(methode))
     }
 
     /// Returns a customer's specification as written in its file, without inheritance.

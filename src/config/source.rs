@@ -7,7 +7,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-pub use super::built_in::built_in;
+pub use super::built_in::{built_in, demo_picture};
 use super::problem::Problem;
 
 /// One fixture file.

@@ -1,6 +1,6 @@
 //! Customer, resolved: everything inherited and all defaults filled in.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use crate::base::network::AllowedNetwork;
@@ -57,5 +57,13 @@ impl Customer {
     pub fn allows(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         self.allow.as_ref().is_none_or(|nets| nets.iter().any(|AllowedNetwork(net)| net.contains(&address)))
+    }
+
+    /// Returns an address that the customer may call from: loopback, or the first of its allow list.
+    #[must_use]
+    pub fn allowed_address(&self) -> IpAddr {
+        let loopback = Ipv4Addr::LOCALHOST.into();
+        let first = self.allow.iter().flatten().map(|AllowedNetwork(net)| net.addr()).next();
+        first.filter(|_| !self.allows(loopback)).unwrap_or(loopback)
     }
 }

@@ -62,7 +62,13 @@ impl Request {
         Ok(request)
     }
 
-    fn encrypted(&self, plain: &str) -> Result<String, String> {
+    /// Returns the key that encrypts the credentials.
+    pub(super) fn key(&self) -> &rsa::PublicKey {
+        &self.key
+    }
+
+    /// Encrypts a credential as the document asks for, and encodes it.
+    pub(super) fn encrypted(&self, plain: &str) -> Result<String, String> {
         keys::encrypt(&self.key, plain.as_bytes()).map(|ciphertext| encoding::encode(&ciphertext))
     }
 

@@ -3,6 +3,8 @@
 pub mod admin;
 pub mod admin_tokens;
 pub mod api_error;
+pub mod breakage;
+pub mod caller;
 pub mod client_request;
 #[allow(unsafe_code, reason = "only the kernel knows what a peer has acknowledged")]
 pub mod data;

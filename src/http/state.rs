@@ -26,6 +26,9 @@ pub const MAX_WAITS: usize = 256;
 /// Max concurrent readers of `GET /events`; 429 above it.
 pub const MAX_READERS: usize = 64;
 
+/// Max concurrent `POST /call` calls; 429 above it. Each holds its photo several times.
+pub const MAX_CALLS: usize = 8;
+
 /// Application state shared by both listeners.
 pub struct AppState {
     pub engine: Arc<Engine>,
@@ -40,6 +43,8 @@ pub struct AppState {
     pub listener_commands: UnboundedSender<ListenerCommand>,
     /// A permit for each `POST /requests/wait` call, of [`MAX_WAITS`].
     pub waits: Semaphore,
+    /// A permit for each `POST /call` call, of [`MAX_CALLS`].
+    pub calls: Semaphore,
     /// A permit for each reader of `GET /events`, of [`MAX_READERS`].
     pub readers: Arc<Semaphore>,
     pub metrics: Metrics,

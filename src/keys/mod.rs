@@ -133,6 +133,14 @@ pub fn read_public_pem(pem: &str) -> Result<rsa::PublicKey, String> {
     read_public(pem.as_bytes()).map(|file| file.key)
 }
 
+/// Encrypts with OAEP (SHA-1), as many libraries do by default: not what the document asks for.
+///
+/// # Errors
+/// When the text is longer than the key allows (214 bytes for 2048 bits).
+pub fn encrypt_with_oaep(key: &rsa::PublicKey, plain: &[u8]) -> Result<Vec<u8>, String> {
+    key.encrypt(&mut rand::rng(), rsa::Oaep::<sha1::Sha1>::new(), plain).map_err(|error| error.to_string())
+}
+
 /// Encrypts as PHP's `openssl_public_encrypt` does by default: PKCS#1 v1.5.
 ///
 /// # Errors

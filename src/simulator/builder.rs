@@ -22,7 +22,7 @@ use crate::domain::policy::{PolicySpec, Preset};
 use crate::engine::reload::Reloader;
 use crate::engine::{Engine, EngineSettings};
 use crate::http::admin_tokens::{self, AdminTokens, NamedToken, TokenFileError};
-use crate::http::state::{AppState, HttpSettings, MAX_READERS, MAX_WAITS, StartInfo};
+use crate::http::state::{AppState, HttpSettings, MAX_CALLS, MAX_READERS, MAX_WAITS, StartInfo};
 use crate::http::timeouts::Timeouts;
 use crate::keys::{self, KeyRing, PrivateKey};
 use crate::state::clock::{Clock, ClockStart};
@@ -342,6 +342,7 @@ impl Builder {
             connections: AtomicU64::new(0),
             listener_commands,
             waits: Semaphore::new(MAX_WAITS),
+            calls: Semaphore::new(MAX_CALLS),
             readers: Arc::new(Semaphore::new(MAX_READERS)),
             metrics: Metrics::default(),
             stopping: watch::Sender::new(false),

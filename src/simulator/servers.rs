@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use super::memory::release_idle_memory;
 use crate::http::admin;
 use crate::http::data::listener::{self, Worker};
-use crate::http::state::{AppState, ListenerCommand, MAX_WAITS};
+use crate::http::state::{AppState, ListenerCommand, MAX_CALLS, MAX_WAITS};
 
 /// Handle of the thread that runs both servers. Dropping it stops them.
 pub(super) struct Running {
@@ -82,6 +82,7 @@ impl Servers {
             let _ = in_flight.wait_for(|count| *count == 0).await;
             // All permits are free once no call waits.
             let _ = shared.waits.acquire_many(MAX_WAITS as u32).await;
+            let _ = shared.calls.acquire_many(MAX_CALLS as u32).await;
         };
         let _ = tokio::time::timeout(grace, all_done).await;
         workers.into_iter().for_each(Worker::stop);

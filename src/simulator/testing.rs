@@ -74,9 +74,6 @@ impl From<RangeInclusive<u64>> for ExpectedCount {
     }
 }
 
-/// Photo of a built request: a person in the built-in gallery.
-const PICTURE: &str = "gallery/siti.jpg";
-
 impl Simulator {
     /// Builds a valid request of a customer: its account encrypted with its key, an allowed address, a photo of a person in the
     /// built-in gallery, threshold 7, and a unique `transactionId`.
@@ -90,10 +87,10 @@ impl Simulator {
             transaction_id: &format!("T-{}", self.next_transaction()),
             transaction_source: "test",
             threshold: "7",
-            image: &source::built_in().remove(PICTURE).expect("the built-in gallery has this picture").bytes,
+            image: source::demo_picture(),
             user_id: &customer.account.user_id,
             password: &customer.account.password,
-            ip: &allowed_address(&customer),
+            ip: &customer.allowed_address().to_string(),
         };
         Request::new(self.url_of(&customer), key, fields).map_err(TestError)
     }
@@ -197,15 +194,5 @@ impl Simulator {
 impl VerificationFailed {
     fn of(message: String, report: MatchReport) -> VerificationFailed {
         VerificationFailed { message, report }
-    }
-}
-
-/// Returns an address that the customer may call from: loopback, or the first of its allow list.
-fn allowed_address(customer: &Customer) -> String {
-    let loopback = std::net::Ipv4Addr::LOCALHOST.into();
-    let listed = customer.allow.iter().flatten().map(|allowed| allowed.0.addr()).next();
-    match listed {
-        Some(address) if !customer.allows(loopback) => address.to_string(),
-        _ => loopback.to_string(),
     }
 }

@@ -78,6 +78,10 @@ fn each_change_is_one_event_with_caller_and_path_and_nothing_else_is() {
         assert_eq!(changes(&sim, &mut events), [expected], "{method} {path}");
         seen.insert(id);
     }
+    // A request over the admin API is a request: the journal has it.
+    assert!(seen.insert("call"));
+    assert_eq!(sim.admin("POST", "/call", r#"{"customer_id":"demo"}"#).0, 200);
+    assert_eq!(changes(&sim, &mut events), Vec::<Value>::new());
     for (id, path, body) in READS {
         assert_eq!(sim.admin("POST", path, body).0, 200, "{path}");
         assert_eq!(changes(&sim, &mut events), Vec::<Value>::new(), "{path}");

@@ -35,6 +35,7 @@ mod openapi;
 mod openssl;
 mod pixels;
 mod port_files;
+mod post_call;
 mod presets;
 mod quotas;
 mod reasons;

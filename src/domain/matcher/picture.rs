@@ -120,6 +120,14 @@ impl Picture {
     }
 }
 
+impl Picture {
+    /// Returns a file that shows the picture, as a client would send it: its own file where that is built in, else the thumbnail.
+    #[must_use]
+    pub fn to_send(&self) -> &[u8] {
+        if self.shipped.is_empty() { self.thumbnail() } else { self.shipped }
+    }
+}
+
 impl DecodedPicture {
     fn of_file(file: &[u8], format: PhotoFormat) -> Result<DecodedPicture, String> {
         match decode_small(file, format) {

@@ -209,6 +209,18 @@ pub async fn thumbnail(
     Ok(HttpResponse::Ok().content_type("image/jpeg").body(picture.thumbnail().to_vec()))
 }
 
+/// Returns a file that shows an identity, as a client would send it.
+///
+/// # Errors
+/// 404 when the gallery has no such identity.
+pub fn photo_of(shared: &AppState, nik: &str) -> Result<Vec<u8>, ApiError> {
+    let (fixtures, customers) = fixtures_and_customers(shared);
+    let enrolled = shared.engine.matcher.enrolled();
+    let (_, identity) =
+        find(&sources(&fixtures, &customers, &enrolled, None)?, nik).ok_or_else(|| unknown_nik(nik))?;
+    identity.pictures.first().map(|picture| picture.to_send().to_vec()).ok_or_else(|| unknown_nik(nik))
+}
+
 /// Enrols an identity, or adds to an enrolled one.
 pub async fn enrol(
     shared: web::Data<AppState>,

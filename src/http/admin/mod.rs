@@ -3,6 +3,7 @@
 pub mod access;
 mod audit;
 mod body;
+mod call;
 mod clock;
 mod config;
 pub mod console;

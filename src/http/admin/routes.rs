@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 
 use super::operation::Operation;
 use super::{
-    Removed, clock, config, console, customers, events, explain, gallery, keys, metrics, openapi, quota,
-    requests, reset, rules, status, verify, wait,
+    Removed, call, clock, config, console, customers, events, explain, gallery, keys, metrics, openapi,
+    quota, requests, reset, rules, status, verify, wait,
 };
 use crate::domain::rules::RuleSpec;
 use crate::engine::Explanation;
@@ -163,6 +163,15 @@ fn fixtures() -> Vec<Operation> {
             json!({ "customer_id": "demo", "body": { "transactionId": "1" } }),
         )
         .ok::<Explanation>(),
+        post(
+            "/call",
+            "call",
+            call::call,
+            "Sends one request to the simulator's own endpoint, as a client does, and returns what came back.",
+        )
+        .request_body::<call::CallRequest>(json!({ "customer_id": "demo", "threshold": 7, "timeout": "10s" }))
+        .ok::<call::CallAnswer>()
+        .errors(&[404, 429, 503]),
     ]
 }
 
