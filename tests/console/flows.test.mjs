@@ -92,7 +92,7 @@ flow('leave one of the quota', 3, {}, async (page, click) => {
 flow('enrol a face', 3, {}, async (page, click) => {
   await click(page.getByRole('link', { name: 'Gallery' }));
   await click(page.locator('.enrol input[type=file]'), (input) => input.setInputFiles(PHOTO));
-  await page.getByLabel('Name').fill('Baru');
+  await page.getByRole('textbox', { name: 'Name' }).fill('Baru');
   await click(button(page, 'Enrol'));
   await page.getByText('Enrolled: Baru.').waitFor();
   const { identities } = await simulator.api('GET', '/gallery');
@@ -140,7 +140,7 @@ test('each mistake of "Break it" gives the code that the menu says, with its rea
   for (const [code, name] of kinds) {
     await menu.locator('summary').click();
     await button(page, name).click();
-    await page.locator('.result p', { hasText: name }).waitFor();
+    await page.locator('.result > p.quiet', { hasText: name }).waitFor();
     assert.match(await page.locator('.result .headline').innerText(), new RegExp(code), name);
   }
   assert.equal(await page.locator('.tries li').count(), 10);
