@@ -84,9 +84,9 @@ const said = () => {
     <button type="button" class="plain" aria-label=${t('close')} @click=${() => update({ notice: null })}>✕</button></div>` : nothing}</div>`;
 };
 
-const calls = () => html`<details class="calls"><summary>${t('what_this_page_called')} <span class="badge">${state.calls.length}</span></summary>
+const calls = () => html`<footer><details class="calls"><summary>${t('what_this_page_called')} <span class="badge">${state.calls.length}</span></summary>
   ${state.calls.length ? html`<ol>${repeat(state.calls, ({ id }) => id, ({ curl, status }) => html`<li><span class="badge ${status >= 400 ? 'strong' : 'quiet'}">${status || '…'}</span><code>${visible(curl, 4000)}</code>${copyButton('curl', () => curl)}</li>`)}</ol>`
-    : html`<p class="quiet">${t('nothing_called')}</p>`}</details>`;
+    : html`<p class="quiet">${t('nothing_called')}</p>`}</details></footer>`;
 
 function frame() {
   const { page } = state.route;
@@ -160,7 +160,7 @@ function announce() {
   announced = newest.id;
 }
 
-let reloading = 0;
+let reloading = 0, seen = 0;
 
 /** Something changed in the simulator, here or elsewhere: reads again what is shown, once for many changes. @param {any} change */
 function changed({ what, problems }) {
@@ -184,6 +184,10 @@ setInterval(() => {
   const old = state.notice;
   if (old && !old.isError && old.text === undefined && Date.now() - old.at > 8000) update({ notice: null });
   if (state.clock && !state.clock.frozen) update();
+  // Requests use up quotas and draw rules.
+  const newest = state.entries[0]?.id ?? 0;
+  if (state.route.page === 'customers' && newest !== seen) reload();
+  seen = newest;
 }, 1000);
 setInterval(announce, 5000);
 navigate(true);

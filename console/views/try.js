@@ -34,7 +34,7 @@ const faces = () => {
 };
 
 const breakMenu = () => menu(t('break_it'), html`<p>${t('break_it_more')}</p>
-  ${Object.entries(MISTAKES).map(([code, kinds]) => html`<h3>${code} ${meaning(code)}</h3>
+  ${Object.entries(MISTAKES).map(([code, kinds]) => html`<b>${code} ${meaning(code)}</b>
     <div class="stack">${kinds.map((kind) => html`<button type="button" ?disabled=${state.isSending} @click=${() => { closeMenus(); return send(kind); }}>${t(`break_${kind}`)}</button>`)}</div>`)}`, { name: 'break' });
 
 const form = () => html`

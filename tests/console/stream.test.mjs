@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import http from 'node:http';
 import { after, before, test } from 'node:test';
 
-import { live, open, startBrowser, startSimulator, withPage, close } from './support.mjs';
+import { close, live, open, startBrowser, startProxy, startSimulator, withPage } from './support.mjs';
 
 let browser;
 before(async () => { browser = await startBrowser(); });
@@ -35,18 +35,22 @@ async function burst(simulator, total, rate) {
   return (performance.now() - start) / 1000;
 }
 
-test('3,000 requests at 500 a second leave the page usable: at most 200 rows, no frame over 250 ms', async (context) => {
-  const simulator = await startSimulator();
+test('3,000 requests at 500 a second leave the page usable: at most 200 rows, no frame over 250 ms', async (t) => {
+  const simulator = await startSimulator({}, t);
   // The machine may be shared: what another program takes is not the page's, so one more try is allowed.
   for (const attempt of [1, 2]) {
     let longest;
     await withPage(browser, simulator, {}, async (page) => {
       await live(page);
       await page.evaluate(() => {
-        Object.assign(window, { longest: 0, most: 0, sawSampling: false });
+        Object.assign(window, { longest: 0, gap: 0, most: 0, sawSampling: false });
+        // What the page itself took for a frame, without what it waited for the processor's and the browser's turn.
+        new PerformanceObserver((list) => {
+          for (const { duration } of list.getEntries()) window.longest = Math.max(window.longest, duration);
+        }).observe({ type: 'long-animation-frame', buffered: false });
         let last = performance.now();
         const frame = (now) => {
-          window.longest = Math.max(window.longest, now - last);
+          window.gap = Math.max(window.gap, now - last);
           window.most = Math.max(window.most, document.querySelectorAll('table.requests tbody tr').length);
           window.sawSampling ||= !!document.querySelector('.connection.sampling');
           last = now;
@@ -59,8 +63,8 @@ test('3,000 requests at 500 a second leave the page usable: at most 200 rows, no
       await live(page);
       const newest = (await simulator.api('GET', '/requests?limit=1')).requests[0].id;
       await page.waitForFunction((id) => document.querySelector('table.requests tbody a')?.hash === `#/requests/${id}`, newest);
-      const seen = await page.evaluate(() => ({ longest: window.longest, most: window.most, sawSampling: window.sawSampling }));
-      context.diagnostic(`${Math.round(3000 / seconds)} requests a second, longest frame ${Math.round(seen.longest)} ms, ${seen.most} rows`);
+      const seen = await page.evaluate(() => ({ longest: window.longest, gap: window.gap, most: window.most, sawSampling: window.sawSampling }));
+      t.diagnostic(`${Math.round(3000 / seconds)} requests a second, longest frame ${Math.round(seen.longest)} ms, longest gap between frames ${Math.round(seen.gap)} ms, ${seen.most} rows`);
       assert.ok(seen.most <= 200 && seen.most > 50, `${seen.most} rows`);
       assert.ok(seen.sawSampling, 'the page gave its stream back');
       assert.deepEqual(await ids(page), down(newest, newest - 199));
@@ -69,11 +73,10 @@ test('3,000 requests at 500 a second leave the page usable: at most 200 rows, no
     if (longest <= 250) break;
     if (attempt === 2) assert.fail(`a frame took ${Math.round(longest)} ms`);
   }
-  await simulator.remove();
 });
 
-test('a lost connection is said and survived, without a gap and without a duplicate', async () => {
-  const first = await startSimulator();
+test('a lost connection is said and survived, without a gap and without a duplicate', async (t) => {
+  const first = await startSimulator({}, t);
   const [endpointPort, adminPort] = [first.endpoint, first.admin].map((url) => new URL(url).port);
   const page = await open(browser, first, { expected: GONE });
   await live(page);
@@ -87,7 +90,7 @@ test('a lost connection is said and survived, without a gap and without a duplic
   await page.getByRole('button', { name: 'Clear all requests' }).click();
   await page.locator('.notice.error').waitFor();
   // Another run of the simulator counts from 1 again: old rows must not stand among the new ones.
-  const second = await startSimulator({ endpointPort, adminPort, keys: first.keys });
+  const second = await startSimulator({ endpointPort, adminPort, keys: first.keys }, t);
   for (let n = 0; n < 5; n++) await second.call({ transaction_id: `second-${n}` });
   await live(page);
   await rows(page, 5);
@@ -96,32 +99,38 @@ test('a lost connection is said and survived, without a gap and without a duplic
   assert.deepEqual(await ids(page), down(6));
   assert.deepEqual(await page.locator('td.tx').allInnerTexts(), down(5, 0).map((n) => `second-${n}`));
   await close(page);
-  await second.remove();
 });
 
-test('a stream that was cut resumes with what was missed', async () => {
-  const simulator = await startSimulator();
-  await withPage(browser, simulator, { expected: /ERR_INTERNET_DISCONNECTED/ }, async (page) => {
+test('a stream that was cut resumes with what was missed', async (t) => {
+  const simulator = await startSimulator({}, t);
+  const proxy = await startProxy(simulator, t);
+  await withPage(browser, proxy, { expected: GONE }, async (page) => {
     await live(page);
     await simulator.call();
     await rows(page, 1);
-    await page.context().setOffline(true);
-    // Going offline does not cut an open stream in Chromium; a hidden tab and a lost one are both a new stream.
-    await page.evaluate(() => location.reload()).catch(() => {});
+    proxy.cut();
+    await page.locator('.connection.lost').waitFor();
     for (let n = 0; n < 4; n++) await simulator.call();
-    await page.context().setOffline(false);
-    await page.goto(`${simulator.admin}/`);
+    proxy.mend();
     await live(page);
     await rows(page, 5);
     await simulator.call();
     await rows(page, 6);
     assert.deepEqual(await ids(page), down(6));
+    // What was cleared meanwhile is gone, too.
+    proxy.cut();
+    await page.locator('.connection.lost').waitFor();
+    await simulator.api('DELETE', '/requests');
+    await simulator.call();
+    proxy.mend();
+    await live(page);
+    await rows(page, 1);
+    assert.deepEqual(await ids(page), [7]);
   });
-  await simulator.remove();
 });
 
-test('two tabs follow the same simulator, and a change in one shows in the other', async () => {
-  const simulator = await startSimulator();
+test('two tabs follow the same simulator, and a change in one shows in the other', async (t) => {
+  const simulator = await startSimulator({}, t);
   await withPage(browser, simulator, {}, async (one) => {
     const two = await open(browser, simulator, { context: one.context(), hash: '#/customers/demo' });
     await Promise.all([live(one), live(two)]);
@@ -143,11 +152,10 @@ test('two tabs follow the same simulator, and a change in one shows in the other
     await two.getByText('stands still').first().waitFor();
     assert.deepEqual(two.problems, []);
   });
-  await simulator.remove();
 });
 
-test('a request under way shows as such, and then how it ended', async () => {
-  const simulator = await startSimulator();
+test('a request under way shows as such, and then how it ended', async (t) => {
+  const simulator = await startSimulator({}, t);
   await withPage(browser, simulator, {}, async (page) => {
     await live(page);
     await simulator.api('PUT', '/customers/demo/rules/late', { delay: '1h' });
@@ -159,11 +167,10 @@ test('a request under way shows as such, and then how it ended', async () => {
     await page.locator('td.what', { hasText: 'client left' }).waitFor();
     assert.equal((await ids(page)).length, 1);
   });
-  await simulator.remove();
 });
 
-test('pausing keeps the list, and says how many came', async () => {
-  const simulator = await startSimulator();
+test('pausing keeps the list, and says how many came', async (t) => {
+  const simulator = await startSimulator({}, t);
   await withPage(browser, simulator, {}, async (page) => {
     await live(page);
     await simulator.call();
@@ -173,5 +180,4 @@ test('pausing keeps the list, and says how many came', async () => {
     await page.getByRole('button', { name: 'Resume 2 new' }).click();
     await rows(page, 3);
   });
-  await simulator.remove();
 });

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs/promises';
+import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
@@ -13,8 +14,8 @@ import { chromium } from 'playwright-core';
 const BINARY = process.env.FRSIM_BINARY ?? fileURLToPath(new URL('../../target/debug/dukcapil-fr-sim', import.meta.url));
 const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
 
-/** A running simulator. Another start with the same `keys` takes the same ports when they are given. */
-export async function startSimulator({ token, endpointPort = 0, adminPort = 0, keys, args = [] } = {}) {
+/** A running simulator, stopped behind the test `t`. Another start with the same `keys` takes the same ports when they are given. */
+export async function startSimulator({ token, endpointPort = 0, adminPort = 0, keys, args = [] } = {}, t) {
   const directory = keys ?? await fs.mkdtemp(path.join(os.tmpdir(), 'frsim-console-'));
   const listen = ['--listen', `127.0.0.1:${endpointPort}`, '--admin-listen', `127.0.0.1:${adminPort}`];
   const process = spawn(BINARY, [...listen, '--keys', directory, ...(token ? ['--admin-token', token] : []), ...args], { stdio: ['ignore', 'pipe', 'ignore'], cwd: directory });
@@ -27,7 +28,7 @@ export async function startSimulator({ token, endpointPort = 0, adminPort = 0, k
     assert.ok(response.ok, `${method} ${route}: ${JSON.stringify(answer)}`);
     return answer;
   };
-  return {
+  const simulator = {
     endpoint, admin, api, keys: directory, token,
     /** Sends a request as a client does, and returns what came back. */
     call: (body) => api('POST', '/call', { customer_id: 'demo', ...body }),
@@ -43,6 +44,27 @@ export async function startSimulator({ token, endpointPort = 0, adminPort = 0, k
       await fs.rm(directory, { recursive: true, force: true });
     },
   };
+  t?.after(() => simulator.remove());
+  return simulator;
+}
+
+/** A proxy before the admin listener, whose connections can be cut. */
+export async function startProxy(simulator, t) {
+  const sockets = new Set();
+  let isCut = false;
+  const server = net.createServer((inner) => {
+    if (isCut) return inner.destroy();
+    const outer = net.connect(new URL(simulator.admin).port, '127.0.0.1');
+    for (const [socket, other] of [[inner, outer], [outer, inner]]) {
+      sockets.add(socket);
+      socket.pipe(other).on('error', () => {});
+      socket.on('close', () => { sockets.delete(socket); other.destroy(); }).on('error', () => {});
+    }
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const cut = () => { isCut = true; for (const socket of sockets) socket.destroy(); };
+  t.after(() => { cut(); server.close(); });
+  return { ...simulator, admin: `http://127.0.0.1:${server.address().port}`, cut, mend: () => { isCut = false; } };
 }
 
 export const startBrowser = () => chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox'] });
