@@ -32,7 +32,7 @@ export const clockActions = (instant, frozen, change, back) => html`
 export const clock = () => {
   const instant = now();
   if (!state.clock) return nothing;
-  return menu(html`<span class="hidden">${t('clock')}</span> <time datetime=${instant}>${instant.slice(0, 10)} <b>${instant.slice(11, 19)}</b></time>
+  return menu(html`<span class="hidden">${t('clock')}</span> <time datetime=${instant}><span class="date">${instant.slice(0, 10)}</span> <b>${instant.slice(11, 19)}</b></time>
     ${state.clock.frozen ? html`<span class="badge strong">${t('stands_still')}</span>` : nothing}`,
   html`<p>${t('clock_more')}</p>${clockActions(instant, state.clock.frozen, changeClock, t('clock_reset'))}`, { name: 'clock', kind: 'right' });
 };

@@ -106,8 +106,8 @@ function result(trial) {
       ${answer.headers.length ? html`<details><summary>${t('n_headers', { n: answer.headers.length })}</summary><dl class="facts">${answer.headers.map(({ name, value }) => html`<dt>${shown(name)}</dt><dd>${shown(value)}</dd>`)}</dl></details>` : nothing}
       ${answer.text ? html`<pre class="bytes" tabindex="0" role="region" aria-label=${t('exact_bytes')}>${bytesText(answer.text)}</pre>${copyButton(t('exact_bytes'), () => answer.text)}` : html`<p class="quiet">${t('no_body')}</p>`}
     </section>
-    ${asCommand(trial)}
     ${answer.entry ? html`<article>${detail(answer.entry, { level: 2, isBeside: true })}</article>` : nothing}
+    ${asCommand(trial)}
   </div>`;
 }
 
