@@ -154,6 +154,9 @@ fn a_path_of_the_console_on_the_endpoints_port_names_the_right_one() {
     assert_eq!(answer.status, 404);
     let url = format!("{}/console/main.js", sim.0.admin_url().unwrap());
     assert!(answer.json()["error"]["hint"].as_str().unwrap().ends_with(&url), "{}", answer.text());
+    let root = exchange(sim.address(), &http("GET", "/", HTML, b"")).json();
+    let page = format!("the console is at {}/", sim.0.admin_url().unwrap());
+    assert!(root["error"]["hint"].as_str().unwrap().ends_with(&page), "{root}");
 }
 
 /// Returns the files of the console below a directory, as text.

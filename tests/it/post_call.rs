@@ -55,7 +55,7 @@ fn a_call_returns_what_came_back_to_the_byte_and_its_entry() {
         curl.starts_with(&format!("curl -i '{url}' -H '")) && curl.ends_with(" --data @body.json"),
         "{curl}"
     );
-    assert!(curl.contains(" -H 'Content-Type: application/json' "), "{curl}");
+    assert!(curl.contains(" -H 'Content-Type: application/json' ") && !curl.contains("User-Agent"), "{curl}");
 }
 
 #[test]

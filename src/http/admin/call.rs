@@ -155,6 +155,8 @@ struct Outgoing {
     headers: Vec<HeaderLine>,
     body: String,
     user_agent: String,
+    /// The default `User-Agent`, of this call only.
+    generated: String,
 }
 
 impl Outgoing {
@@ -206,11 +208,11 @@ impl Outgoing {
             }
             None => request.body(),
         };
-        let user_agent = format!("dukcapil-fr-sim/{} ({id})", env!("CARGO_PKG_VERSION"));
-        let headers = headers(&user_agent, call.headers)?;
+        let generated = format!("dukcapil-fr-sim/{} ({id})", env!("CARGO_PKG_VERSION"));
+        let headers = headers(&generated, call.headers)?;
         let user_agent = headers.iter().find(|header| header.name.eq_ignore_ascii_case("user-agent"));
         let user_agent = user_agent.map_or(String::new(), |header| header.value.trim().to_owned());
-        Ok(Outgoing { path, headers, body, user_agent })
+        Ok(Outgoing { path, headers, body, user_agent, generated })
     }
 
     /// Sends the request, and finds its entry.
@@ -271,7 +273,7 @@ impl Outgoing {
             connect_us,
             first_byte_us,
             total_us,
-            curl: curl(&url, &self.headers),
+            curl: curl(&url, self.headers.iter().filter(|header| header.value != self.generated)),
             entry,
             sent: SentRequest { url, headers: self.headers, body: self.body },
         }
@@ -321,11 +323,10 @@ fn headers(user_agent: &str, more: BTreeMap<String, String>) -> Result<Vec<Heade
 }
 
 /// Returns the command of curl for a POSIX shell.
-fn curl(url: &str, headers: &[HeaderLine]) -> String {
+fn curl<'a>(url: &str, headers: impl Iterator<Item = &'a HeaderLine>) -> String {
     let quoted = |text: &str| format!("'{}'", text.replace('\'', r"'\''"));
-    let headers = headers
-        .iter()
-        .map(|HeaderLine { name, value }| format!(" -H {}", quoted(&format!("{name}: {value}"))));
+    let headers =
+        headers.map(|HeaderLine { name, value }| format!(" -H {}", quoted(&format!("{name}: {value}"))));
     format!("curl -i {}{} --data @body.json", quoted(url), headers.collect::<String>())
 }
 
