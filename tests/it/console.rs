@@ -211,6 +211,16 @@ fn vendored_files_are_those_of_their_source() {
     assert!(present.contains_key("lit-html.js"));
 }
 
+/// Max bytes of all files together: the page needs no build step only as long as it stays small.
+const MAX_BYTES: usize = 165_000;
+
+#[test]
+fn the_console_stays_small() {
+    let sizes: BTreeMap<_, _> = files("").map(|(name, text)| (name, text.len())).collect();
+    let total: usize = sizes.values().sum();
+    assert!(total <= MAX_BYTES, "{total} bytes: {sizes:?}");
+}
+
 /// Returns keys and texts of a file of translations: an object of plain strings.
 fn translations(name: &str) -> BTreeMap<String, String> {
     let text = read(name);

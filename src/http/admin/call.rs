@@ -13,7 +13,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Number;
+use serde_json::Value;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
@@ -47,8 +47,8 @@ pub struct CallRequest {
     transaction_id: Option<String>,
     /// The `transactionSource`; default: `console`.
     transaction_source: Option<String>,
-    /// The `threshold`, sent unchecked as a number or as a string; default: `"7"`.
-    threshold: Option<ThresholdValue>,
+    /// The `threshold`, sent as it is, also of a wrong type; default: `"7"`.
+    threshold: Option<Value>,
     /// The `ip`; default: one that the customer may call from.
     ip: Option<String>,
     /// NIK of an identity in the gallery, whose picture is the photo; default, without `image`: a built-in photo.
@@ -63,14 +63,6 @@ pub struct CallRequest {
     /// Timeout for the whole response, in real time; max 2 minutes.
     #[serde(default = "one_minute")]
     timeout: DurationText,
-}
-
-/// A number, or a string to be sent as a string.
-#[derive(Deserialize, JsonSchema)]
-#[serde(untagged)]
-enum ThresholdValue {
-    Number(Number),
-    Text(String),
 }
 
 fn one_minute() -> DurationText {
@@ -139,11 +131,13 @@ pub async fn call(
     let outgoing = Outgoing::new(&shared, call, &id)?;
     let mut stopping = shared.stopping.subscribe();
     tokio::select! {
+        // First, because a shutdown also ends the exchange.
+        biased;
+        _ = stopping.wait_for(|stopping| *stopping) => Err(ApiError::stopping()),
         (result, entry) = outgoing.exchange(&shared, timeout) => {
             let called = req.connection_info().host().to_owned();
             Ok(json(&outgoing.answer(&reachable(shared.start.endpoint, &called), result, entry)))
         }
-        _ = stopping.wait_for(|stopping| *stopping) => Err(ApiError::stopping()),
     }
 }
 
@@ -197,8 +191,7 @@ impl Outgoing {
             Request::new(fixtures.path_of(&call.customer_id, &methode), key, fields).map_err(too_long)?;
         let path = request.url().to_owned();
         let request = match call.threshold {
-            Some(ThresholdValue::Number(number)) => request.threshold(number),
-            Some(ThresholdValue::Text(text)) => request.threshold(text),
+            Some(threshold) => request.threshold(threshold),
             None => request,
         };
         let body = match call.r#break {
