@@ -4,7 +4,7 @@
 pub use crate::cli::main;
 
 pub mod base {
-    pub use crate::base::{json_schema, reading, wording};
+    pub use crate::base::{hash, json_schema, reading, wording};
 }
 
 pub mod config {

@@ -132,14 +132,16 @@ impl Console {
         let wrapped = |text: &str| wrap(text, width).join(&format!("\n{}", " ".repeat(column)));
         let preset = simulator.preset();
         let preset = (*preset != Preset::Documented).then(|| ("preset", preset.to_string()));
+        let admin = simulator.admin_url();
         let rows = [
             ("endpoint", format!("{path}/demo/CALL_FN")),
             ("account", account_of_demo(&loaded)),
-            ("admin", simulator.admin_url().unwrap_or_else(|| "off".to_owned())),
+            ("admin", admin.clone().unwrap_or_else(|| "off".to_owned())),
+            ("console", admin.as_ref().map_or("off".to_owned(), |admin| format!("{admin}/ in a browser"))),
             ("key", format!("{}/public.pem, RSA {}, {origin}", keys.display(), loaded.keys.server().bits())),
             ("fixtures", source),
             ("customers", wrapped(&grouped(loaded.customers.keys().map(String::as_str)))),
-            ("try", try_command(&url, simulator.admin_url().as_deref(), keys)),
+            ("try", try_command(&url, admin.as_deref(), keys)),
             ("stop", "Ctrl-C".to_owned()),
         ];
         for (name, value) in preset.into_iter().chain(rows) {

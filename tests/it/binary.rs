@@ -122,6 +122,7 @@ fn one_ready_line_goes_to_stdout_and_everything_else_to_stderr() {
     let try_it = format!("dukcapil-fr-sim call --url {endpoint} --admin {admin}\n");
     assert!(err.contains(&try_it) && err.contains("sample-<code>"), "the banner says what to try: {err}");
     assert!(err.contains("demo-user / demo-password"), "{err}");
+    assert!(err.contains(&format!("console   {admin}/ in a browser\n")), "{err}");
     assert!(!err.contains('\u{1b}'), "no colour, and no client's escape codes, away from a terminal");
 }
 

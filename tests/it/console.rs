@@ -1,9 +1,14 @@
 //! The console: its files, who may have them, and what the page may do.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use dukcapil_fr_sim::internals::base::hash::hex;
+use dukcapil_fr_sim::internals::config::source;
 use dukcapil_fr_sim::internals::http::admin::console;
+use sha2::{Digest, Sha256};
 
 use crate::support::{Answer, Sim, exchange, http};
-use crate::tidy::tracked_files;
+use crate::tidy::{read, tracked_files};
 
 const HTML: &str = "Accept: text/html,*/*;q=0.8\r\n";
 
@@ -149,4 +154,124 @@ fn a_path_of_the_console_on_the_endpoints_port_names_the_right_one() {
     assert_eq!(answer.status, 404);
     let url = format!("{}/console/main.js", sim.0.admin_url().unwrap());
     assert!(answer.json()["error"]["hint"].as_str().unwrap().ends_with(&url), "{}", answer.text());
+    let root = exchange(sim.address(), &http("GET", "/", HTML, b"")).json();
+    let page = format!("the console is at {}/", sim.0.admin_url().unwrap());
+    assert!(root["error"]["hint"].as_str().unwrap().ends_with(&page), "{root}");
+}
+
+/// Returns the files of the console below a directory, as text.
+fn files(below: &str) -> impl Iterator<Item = (String, String)> {
+    let names = console::names().filter(move |name| name.starts_with(below));
+    names.map(|name| (name.to_owned(), read(&format!("console/{name}"))))
+}
+
+#[test]
+fn nothing_needs_an_inline_script_or_style() {
+    let inline = regex::Regex::new(r#"(?i)<style|\s(style|on\w+)\s*=\s*["'$]|javascript:"#).unwrap();
+    let scripts = regex::Regex::new(r"(?is)<script\b([^>]*)>(.*?)</script").unwrap();
+    // What the policy and Trusted Types would reject; text becomes markup only in lit-html.
+    let sinks =
+        regex::Regex::new(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function")
+            .unwrap();
+    let mut pages = 0;
+    for (name, text) in files("").filter(|(name, _)| !name.starts_with("vendor/")) {
+        assert!(!inline.is_match(&text), "{name}: {:?}", inline.find(&text));
+        assert!(!sinks.is_match(&text), "{name}: {:?}", sinks.find(&text));
+        if name.ends_with(".html") {
+            pages += 1;
+            for script in scripts.captures_iter(&text) {
+                assert!(script[1].contains(" src=") && script[2].trim().is_empty(), "{name}: {}", &script[0]);
+            }
+        }
+    }
+    assert!(pages > 0);
+}
+
+#[test]
+fn nothing_is_loaded_from_elsewhere() {
+    let elsewhere = regex::Regex::new(
+        r#"(?i)(src|href)="?(https?:)?//|@import|(?-i:\burl\()|(import|from) ["'](https?:)?//"#,
+    )
+    .unwrap();
+    for (name, text) in files("") {
+        assert!(!elsewhere.is_match(&text), "{name}: {:?}", elsewhere.find(&text));
+    }
+}
+
+#[test]
+fn vendored_files_are_those_of_their_source() {
+    let source = read("console/vendor/SOURCE");
+    let rows = source.lines().filter_map(|line| line.split_once("  "));
+    let listed: BTreeMap<_, _> = rows.map(|(sha256, name)| (name.to_owned(), sha256.to_owned())).collect();
+    let present = files("vendor/").filter(|(name, _)| name != "vendor/SOURCE");
+    let present: BTreeMap<_, _> = present
+        .map(|(name, text)| (name["vendor/".len()..].to_owned(), hex(&Sha256::digest(text))))
+        .collect();
+    assert_eq!(present, listed, "console/vendor/SOURCE has the SHA-256 of each vendored file");
+    assert!(present.contains_key("lit-html.js"));
+}
+
+/// Max bytes of all files together: the page needs no build step only as long as it stays small.
+const MAX_BYTES: usize = 165_000;
+
+#[test]
+fn the_console_stays_small() {
+    let sizes: BTreeMap<_, _> = files("").map(|(name, text)| (name, text.len())).collect();
+    let total: usize = sizes.values().sum();
+    assert!(total <= MAX_BYTES, "{total} bytes: {sizes:?}");
+}
+
+/// Returns keys and texts of a file of translations: an object of plain strings.
+fn translations(name: &str) -> BTreeMap<String, String> {
+    let text = read(name);
+    let object = text.split_once("export default {").unwrap_or_else(|| panic!("{name}")).1;
+    let object = object.split_once("\n};").unwrap_or_else(|| panic!("{name}")).0;
+    let part = r#"(?x) ^ (?: \s+ | , | //[^\n]* | (?: '([^']+)' | (\w+) ) : \s* (?: '((?:[^'\\\n]|\\.)*)' | "((?:[^"\\\n]|\\.)*)" ) )"#;
+    let part = regex::Regex::new(part).unwrap();
+    let (mut rest, mut found) = (object, BTreeMap::new());
+    while !rest.is_empty() {
+        let line = rest.lines().next().unwrap_or_default();
+        let one = part.captures(rest).unwrap_or_else(|| panic!("{name}: not a key and a text: {line}"));
+        if let Some(key) = one.get(1).or(one.get(2)) {
+            let text = one.get(3).or(one.get(4)).unwrap().as_str().to_owned();
+            assert_eq!(found.insert(key.as_str().to_owned(), text), None, "{name}: {} twice", key.as_str());
+        }
+        rest = &rest[one[0].len()..];
+    }
+    found
+}
+
+#[test]
+fn both_languages_have_the_same_keys_and_the_same_parts_to_fill_in() {
+    let (en, id) = (translations("console/i18n/en.js"), translations("console/i18n/id.js"));
+    assert_eq!(en.keys().collect::<Vec<_>>(), id.keys().collect::<Vec<_>>());
+    assert!(en.len() > 50, "only {} texts", en.len());
+    let braces = regex::Regex::new(r"\{\w+\}").unwrap();
+    let parts =
+        |text: &str| braces.find_iter(text).map(|found| found.as_str().to_owned()).collect::<BTreeSet<_>>();
+    for (key, text) in &en {
+        assert_eq!(parts(text), parts(&id[key]), "{key}");
+        assert!(!text.trim().is_empty() && !id[key].trim().is_empty(), "{key}");
+    }
+}
+
+#[test]
+fn the_page_names_the_customers_and_mistakes_that_there_are() {
+    let built_in = source::built_in().into_keys();
+    let ids =
+        built_in.filter_map(|name| Some(name.strip_prefix("customers/")?.strip_suffix(".toml")?.to_owned()));
+    let ids: BTreeSet<_> =
+        ids.filter(|id| !id.starts_with("always-") && !id.starts_with("sample-")).collect();
+    let strings = regex::Regex::new("'([^']+)'").unwrap();
+    let listed = |file: &str, name: &str, end: char| -> BTreeSet<String> {
+        let text = read(file);
+        let list =
+            text.split_once(&format!("const {name} = ")).unwrap_or_else(|| panic!("{file} lacks {name}")).1;
+        let list = list.split_once(&format!("{end};")).unwrap_or_else(|| panic!("{file}: {name}")).0;
+        strings.captures_iter(list).map(|found| found[1].to_owned()).collect()
+    };
+    assert_eq!(listed("console/views/customers.js", "SHIPPED", ']'), ids);
+    let mistakes = &crate::openapi::DOCUMENT["components"]["schemas"]["Breakage"]["oneOf"];
+    let mistakes = mistakes.as_array().unwrap().iter().map(|one| one["const"].as_str().unwrap().to_owned());
+    assert_eq!(listed("console/views/try.js", "MISTAKES", '}'), mistakes.collect());
 }

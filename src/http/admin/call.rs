@@ -13,7 +13,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Number;
+use serde_json::Value;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
@@ -47,8 +47,8 @@ pub struct CallRequest {
     transaction_id: Option<String>,
     /// The `transactionSource`; default: `console`.
     transaction_source: Option<String>,
-    /// The `threshold`, sent unchecked as a number or as a string; default: `"7"`.
-    threshold: Option<ThresholdValue>,
+    /// The `threshold`, sent as it is, also of a wrong type; default: `"7"`.
+    threshold: Option<Value>,
     /// The `ip`; default: one that the customer may call from.
     ip: Option<String>,
     /// NIK of an identity in the gallery, whose picture is the photo; default, without `image`: a built-in photo.
@@ -63,14 +63,6 @@ pub struct CallRequest {
     /// Timeout for the whole response, in real time; max 2 minutes.
     #[serde(default = "one_minute")]
     timeout: DurationText,
-}
-
-/// A number, or a string to be sent as a string.
-#[derive(Deserialize, JsonSchema)]
-#[serde(untagged)]
-enum ThresholdValue {
-    Number(Number),
-    Text(String),
 }
 
 fn one_minute() -> DurationText {
@@ -139,11 +131,13 @@ pub async fn call(
     let outgoing = Outgoing::new(&shared, call, &id)?;
     let mut stopping = shared.stopping.subscribe();
     tokio::select! {
+        // First, because a shutdown also ends the exchange.
+        biased;
+        _ = stopping.wait_for(|stopping| *stopping) => Err(ApiError::stopping()),
         (result, entry) = outgoing.exchange(&shared, timeout) => {
             let called = req.connection_info().host().to_owned();
             Ok(json(&outgoing.answer(&reachable(shared.start.endpoint, &called), result, entry)))
         }
-        _ = stopping.wait_for(|stopping| *stopping) => Err(ApiError::stopping()),
     }
 }
 
@@ -155,6 +149,8 @@ struct Outgoing {
     headers: Vec<HeaderLine>,
     body: String,
     user_agent: String,
+    /// The default `User-Agent`, of this call only.
+    generated: String,
 }
 
 impl Outgoing {
@@ -195,8 +191,7 @@ impl Outgoing {
             Request::new(fixtures.path_of(&call.customer_id, &methode), key, fields).map_err(too_long)?;
         let path = request.url().to_owned();
         let request = match call.threshold {
-            Some(ThresholdValue::Number(number)) => request.threshold(number),
-            Some(ThresholdValue::Text(text)) => request.threshold(text),
+            Some(threshold) => request.threshold(threshold),
             None => request,
         };
         let body = match call.r#break {
@@ -206,11 +201,11 @@ impl Outgoing {
             }
             None => request.body(),
         };
-        let user_agent = format!("dukcapil-fr-sim/{} ({id})", env!("CARGO_PKG_VERSION"));
-        let headers = headers(&user_agent, call.headers)?;
+        let generated = format!("dukcapil-fr-sim/{} ({id})", env!("CARGO_PKG_VERSION"));
+        let headers = headers(&generated, call.headers)?;
         let user_agent = headers.iter().find(|header| header.name.eq_ignore_ascii_case("user-agent"));
         let user_agent = user_agent.map_or(String::new(), |header| header.value.trim().to_owned());
-        Ok(Outgoing { path, headers, body, user_agent })
+        Ok(Outgoing { path, headers, body, user_agent, generated })
     }
 
     /// Sends the request, and finds its entry.
@@ -271,7 +266,7 @@ impl Outgoing {
             connect_us,
             first_byte_us,
             total_us,
-            curl: curl(&url, &self.headers),
+            curl: curl(&url, self.headers.iter().filter(|header| header.value != self.generated)),
             entry,
             sent: SentRequest { url, headers: self.headers, body: self.body },
         }
@@ -321,11 +316,10 @@ fn headers(user_agent: &str, more: BTreeMap<String, String>) -> Result<Vec<Heade
 }
 
 /// Returns the command of curl for a POSIX shell.
-fn curl(url: &str, headers: &[HeaderLine]) -> String {
+fn curl<'a>(url: &str, headers: impl Iterator<Item = &'a HeaderLine>) -> String {
     let quoted = |text: &str| format!("'{}'", text.replace('\'', r"'\''"));
-    let headers = headers
-        .iter()
-        .map(|HeaderLine { name, value }| format!(" -H {}", quoted(&format!("{name}: {value}"))));
+    let headers =
+        headers.map(|HeaderLine { name, value }| format!(" -H {}", quoted(&format!("{name}: {value}"))));
     format!("curl -i {}{} --data @body.json", quoted(url), headers.collect::<String>())
 }
 

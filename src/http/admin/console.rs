@@ -175,7 +175,7 @@ mod tests {
         assert_eq!(embedded("nothing.js"), None);
     }
 
-    #[cfg(unix)]
+    #[cfg(all(unix, debug_assertions))]
     #[test]
     fn no_path_leads_out_of_the_directory() {
         let directory = tempfile::tempdir().unwrap();

@@ -151,17 +151,18 @@ fn unknown_path(head: &Head, fixtures: &Fixtures, app: &AppState) -> Refusal {
         let message = "the target has a blank that is not the document's";
         return Refusal::new(400, "malformed_request", message, "percent-encode it as %20");
     }
-    let admin = app.start.admin.filter(|_| is_admin_path(&head.path));
+    let called = head.header("host").unwrap_or_default();
+    let admin = app.start.admin.map(|admin| format!("http://{}", reachable(admin, called)));
     let (message, hint) = match admin {
-        Some(admin) => (
+        Some(admin) if is_admin_path(&head.path) => (
             "this is a path of the admin API, which has a port of its own",
-            format!(
-                "send it to the admin listener: http://{}{}",
-                reachable(admin, head.header("host").unwrap_or_default()),
-                text::truncate(&head.path, 100)
-            ),
+            format!("send it to the admin listener: {admin}{}", text::truncate(&head.path, 100)),
         ),
-        None => ("nothing is at this path", hint),
+        // Most likely a person with a browser.
+        Some(admin) if head.path == "/" => {
+            ("nothing is at this path", format!("{hint}; the console is at {admin}/"))
+        }
+        _ => ("nothing is at this path", hint),
     };
     let refusal = Refusal::new(404, "not_found", message, hint);
     Refusal { keeps_connection: refusal::leaves_nothing_unread(head), ..refusal }
