@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use super::Engine;
 use super::decision::{self, Asked, Decision, Evaluated};
 use super::request::{Admission, Caller, RequestHead};
 use super::verdict::Verdict;
-use super::{Engine, record};
 use crate::base::random::{Purpose, RngKey};
 use crate::config::Fixtures;
 use crate::domain::answer::{AnswerContent, AnswerOverrides, Echo, compose};
@@ -60,7 +60,7 @@ impl Engine {
             body_bytes: bytes.len(),
             timer: &timer,
         };
-        evaluation.run().redacted(&record::redactor(admission.customer(), self.shows_nik()))
+        evaluation.run().redacted(&self.redactor(admission.customer()))
     }
 }
 

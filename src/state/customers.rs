@@ -33,12 +33,16 @@ use crate::config::model::present;
 use crate::config::{CustomerId, CustomerSpec, FieldError, Fixtures};
 use crate::domain::customer::Customer;
 use crate::domain::rules::Rule;
+use crate::state::known_accounts::{KnownAccounts, KnownCustomer};
 
 /// Registry of all customers: the active fixtures, and the customers of the admin API that overlay them.
 #[derive(Debug)]
 pub struct CustomerRegistry {
     fixtures: ArcSwap<Fixtures>,
     api_customers: RwLock<Table>,
+    /// The accounts of both.
+    accounts: Arc<KnownAccounts>,
+    known_in_fixtures: Mutex<Vec<KnownCustomer>>,
     /// Serializes changes. Its holder reads, resolves (slow: this may generate a key) and only then locks the table for writing, so
     /// that requests are not blocked meanwhile.
     write_lock: Mutex<()>,
@@ -58,6 +62,7 @@ struct ApiCustomer {
     /// Specification as written, without inheritance.
     spec: CustomerSpec,
     customer: Arc<Customer>,
+    known: KnownCustomer,
     /// Specification with inheritance applied; `customer` was resolved from it.
     resolved: Arc<CustomerSpec>,
     /// Expiry, on the simulator's clock.
@@ -179,7 +184,10 @@ impl CustomerRegistry {
     /// Creates a registry of the fixtures' customers.
     #[must_use]
     pub fn new(fixtures: Fixtures) -> CustomerRegistry {
+        let accounts = Arc::new(KnownAccounts::default());
         CustomerRegistry {
+            known_in_fixtures: Mutex::new(known_in(&fixtures, &accounts)),
+            accounts,
             fixtures: ArcSwap::from_pointee(fixtures),
             api_customers: RwLock::default(),
             write_lock: Mutex::default(),
@@ -195,6 +203,12 @@ impl CustomerRegistry {
     /// Returns the active fixtures for short use: cheaper than [`CustomerRegistry::fixtures`], but not to be held.
     pub fn fixtures_guard(&self) -> Guard<Arc<Fixtures>> {
         self.fixtures.load()
+    }
+
+    /// Returns the accounts of all customers.
+    #[must_use]
+    pub fn accounts(&self) -> &KnownAccounts {
+        &self.accounts
     }
 
     /// Returns the customer with this id, if one exists at `now`.
@@ -260,7 +274,9 @@ impl CustomerRegistry {
             table.keys().map(|id| (id.clone(), pending.renewed(id))).partition(|(_, result)| result.is_ok());
         let renewed = renewed.into_iter().filter_map(|(id, result)| Some((id, result.ok()?))).collect();
         drop(table);
-        insert(&mut self.api_customers.write(), renewed);
+        self.renew(&mut self.api_customers.write(), renewed);
+        let known = known_in(&fixtures, &self.accounts);
+        *self.known_in_fixtures.lock() = known;
         self.fixtures.store(Arc::new(fixtures));
         let message_of = |(id, result): (CustomerId, Result<_, FieldError>)| {
             let (_, message) = result.err()?;
@@ -342,10 +358,11 @@ impl CustomerRegistry {
         let renewed = pending.dependents(id)?;
         drop(table);
         let mut table = self.api_customers.write();
-        let inserted = ApiCustomer { spec, customer, resolved, expires, chain };
+        let known = self.accounts.hold(&customer);
+        let inserted = ApiCustomer { spec, customer, known, resolved, expires, chain };
         let entry = inserted.entry();
         table.insert(id.clone(), inserted);
-        insert(&mut table, renewed);
+        self.renew(&mut table, renewed);
         Ok(entry)
     }
 
@@ -366,8 +383,18 @@ impl CustomerRegistry {
         drop(table);
         let mut table = self.api_customers.write();
         table.remove(id);
-        insert(&mut table, renewed);
+        self.renew(&mut table, renewed);
         Ok(())
+    }
+
+    fn renew(&self, table: &mut Table, renewed: Vec<ResolvedById>) {
+        for (id, Resolved { customer, spec, chain }) in renewed {
+            if let Some(entry) = table.get_mut(&id) {
+                let customer = Arc::new(customer);
+                entry.known = self.accounts.hold(&customer);
+                (entry.customer, entry.resolved, entry.chain) = (customer, spec, chain);
+            }
+        }
     }
 
     /// Removes all customers of the admin API and returns their ids.
@@ -410,12 +437,8 @@ fn from_fixtures(fixtures: &Fixtures, id: &str) -> Option<CustomerEntry> {
     })
 }
 
-fn insert(table: &mut Table, renewed: Vec<ResolvedById>) {
-    for (id, Resolved { customer, spec, chain }) in renewed {
-        if let Some(entry) = table.get_mut(&id) {
-            (entry.customer, entry.resolved, entry.chain) = (Arc::new(customer), spec, chain);
-        }
-    }
+fn known_in(fixtures: &Fixtures, accounts: &Arc<KnownAccounts>) -> Vec<KnownCustomer> {
+    fixtures.customers.values().map(|customer| accounts.hold(customer)).collect()
 }
 
 /// Replaces each rule that `before` has already, by fingerprint, with `merge(rule, rule before)`.

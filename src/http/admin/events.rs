@@ -154,7 +154,9 @@ impl Reader {
             JournalEvent::Added(entry) => (entry, false),
             JournalEvent::Ended(entry) => (entry, true),
             JournalEvent::Cleared(whose) => {
-                let cleared = Cleared { customer_id: whose.clone() };
+                // The id of a call, which need not be a customer's.
+                let hidden = |id: &String| self.shared.engine.hidden(id).into_owned();
+                let cleared = Cleared { customer_id: whose.as_ref().map(hidden) };
                 return is_for_reader(whose)
                     .then(|| format!("event: cleared\ndata: {}\n\n", json::text(&cleared)));
             }
