@@ -13,7 +13,7 @@
 //! A time to live runs on the simulator's clock, not on the customer's own: a test may move its customer's clock over midnight without
 //! losing the customer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +27,7 @@ use serde_json::{Map, Value};
 
 use crate::base::duration::Ttl;
 use crate::base::reading::{self, Misread};
+use crate::base::size::Size;
 use crate::base::suggestion;
 use crate::base::wording::Notation;
 use crate::config::model::present;
@@ -254,6 +255,14 @@ impl CustomerRegistry {
         found.or_else(|| from_fixtures(&self.fixtures_guard(), id))
     }
 
+    /// Returns the customers of the admin API that extend this one, directly or not.
+    #[must_use]
+    pub fn dependents(&self, id: &CustomerId) -> Vec<Arc<Customer>> {
+        let table = self.api_customers.read();
+        let extends = table.iter().filter(|(other, found)| *other != id && found.chain.contains(id));
+        extends.map(|(_, found)| Arc::clone(&found.customer)).collect()
+    }
+
     /// Returns a customer's specification as written, without inheritance, and its expiry.
     fn spec_and_expiry(&self, id: &str) -> Option<SpecAndExpiry> {
         let found = self
@@ -346,6 +355,7 @@ impl CustomerRegistry {
         if !exists && table.len() + fixtures.customers.len() >= max {
             return Err(CustomerError::Full(max));
         }
+        check_regexes(&table, id, &spec, fixtures.limits.regexes)?;
         let pending =
             PendingChange { table: &table, change: Some((id, Some(&spec))), fixtures: &fixtures, now };
         let Resolved { customer, spec: resolved, chain } =
@@ -437,6 +447,26 @@ fn from_fixtures(fixtures: &Fixtures, id: &str) -> Option<CustomerEntry> {
     })
 }
 
+/// Checks that the regexes of the table's customers stay within their limit, with this specification of one of them.
+fn check_regexes(
+    table: &Table,
+    id: &CustomerId,
+    spec: &CustomerSpec,
+    max: Size,
+) -> Result<(), CustomerError> {
+    let bytes = |spec: &CustomerSpec| spec.rules.iter().flatten().map(|rule| rule.when.regex_bytes()).sum();
+    let own: usize = bytes(spec);
+    let others = table.iter().filter(|(other, _)| *other != id).map(|(_, found)| bytes(&found.spec));
+    if own > 0 && (own + others.sum::<usize>()) as u64 > max.0 {
+        let message = format!(
+            "the regexes of all customers would take more than {} bytes of memory (limits.regexes); use globs, or fewer",
+            max.0
+        );
+        return Err(CustomerError::Wrong((vec!["rules".to_owned()], message)));
+    }
+    Ok(())
+}
+
 fn known_in(fixtures: &Fixtures, accounts: &Arc<KnownAccounts>) -> Vec<KnownCustomer> {
     fixtures.customers.values().map(|customer| accounts.hold(customer)).collect()
 }
@@ -447,12 +477,11 @@ fn with_known_rules(
     before: Option<&Customer>,
     merge: impl Fn(&Arc<Rule>, &Arc<Rule>) -> Arc<Rule>,
 ) -> Customer {
-    let known = |rule: &Arc<Rule>| {
-        before?.rules.iter().find(|before| before.fingerprint == rule.fingerprint).cloned()
-    };
+    let before = before.into_iter().flat_map(|before| &before.rules);
+    let before: HashMap<_, _> = before.map(|rule| (rule.fingerprint, rule)).collect();
     for rule in &mut customer.rules {
-        if let Some(before) = known(rule) {
-            *rule = merge(rule, &before);
+        if let Some(before) = before.get(&rule.fingerprint) {
+            *rule = merge(rule, before);
         }
     }
     customer
@@ -496,6 +525,9 @@ impl<'a> PendingChange<'a> {
         let mut specs: Vec<&CustomerSpec> = self.api_spec(id).into_iter().collect();
         while let Some(base) = specs.last().and_then(|spec| spec.extends.as_ref()) {
             let layer = self.base_layer(base, &chain)?;
+            if chain.len() > self.fixtures.limits.extends {
+                return Err(self.fixtures.too_many_bases());
+            }
             specs.extend(self.spec(layer, base));
             chain.push((layer, base.clone()));
         }
