@@ -20,11 +20,16 @@ pub struct Pattern {
 #[derive(Clone, Debug)]
 enum PatternKind {
     Glob(WildMatch),
-    Regex(Regex),
+    /// And the memory that it may take, in bytes.
+    Regex(Regex, usize),
 }
 
-/// Max memory of a compiled regex, in bytes: enough for any sensible one.
-const MAX_REGEX_BYTES: usize = 1 << 20;
+/// Max sizes of a compiled regex, in bytes; tried in this order, because a regex does not tell its size. The last is enough for any
+/// sensible one.
+const REGEX_BYTES: [usize; 5] = [4 << 10, 16 << 10, 64 << 10, 256 << 10, 1 << 20];
+
+/// Memory that a regex takes in use, in units of its compiled size: beside it, the states that it has met.
+const REGEX_IN_USE: usize = 4;
 
 impl Pattern {
     /// Returns whether `value` matches.
@@ -32,7 +37,16 @@ impl Pattern {
     pub fn matches(&self, value: &str) -> bool {
         match &self.kind {
             PatternKind::Glob(glob) => glob.matches(value),
-            PatternKind::Regex(regex) => regex.is_match(value),
+            PatternKind::Regex(regex, _) => regex.is_match(value),
+        }
+    }
+
+    /// Returns the memory that a regex takes, in bytes, approximately; 0 for a glob.
+    #[must_use]
+    pub fn regex_bytes(&self) -> usize {
+        match self.kind {
+            PatternKind::Glob(_) => 0,
+            PatternKind::Regex(_, bytes) => bytes,
         }
     }
 
@@ -55,15 +69,22 @@ impl FromStr for Pattern {
     fn from_str(text: &str) -> Result<Pattern, String> {
         let regex = text.strip_prefix('/').and_then(|rest| rest.strip_suffix('/'));
         let kind = match regex {
-            Some(regex) => {
-                RegexBuilder::new(regex).size_limit(MAX_REGEX_BYTES).build().map(PatternKind::Regex).map_err(
-                    |error| format!("{text:?} is not a regex: {}", error.to_string().replace('\n', " ")),
-                )?
-            }
+            Some(regex) => compiled(regex).map_err(|error| {
+                format!("{text:?} is not a regex: {}", error.to_string().replace('\n', " "))
+            })?,
             None => PatternKind::Glob(WildMatch::new(text)),
         };
         Ok(Pattern { text: text.to_owned(), kind })
     }
+}
+
+fn compiled(regex: &str) -> Result<PatternKind, regex::Error> {
+    let build = |bytes: usize| {
+        let built = RegexBuilder::new(regex).size_limit(bytes).dfa_size_limit(bytes).build();
+        built.map(|regex| PatternKind::Regex(regex, REGEX_IN_USE * bytes))
+    };
+    let [smaller @ .., largest] = REGEX_BYTES;
+    smaller.into_iter().find_map(|bytes| build(bytes).ok()).map_or_else(|| build(largest), Ok)
 }
 
 deserialize_from_text!(Pattern, IpPattern);
@@ -82,6 +103,15 @@ pub enum IpPattern {
 }
 
 impl IpPattern {
+    /// Returns the memory that a regex takes, in bytes, approximately.
+    #[must_use]
+    pub fn regex_bytes(&self) -> usize {
+        match self {
+            IpPattern::Net(_) => 0,
+            IpPattern::Text(pattern) => pattern.regex_bytes(),
+        }
+    }
+
     /// Returns whether an address matches.
     #[must_use]
     pub fn matches(&self, ip: &str) -> bool {
@@ -144,5 +174,15 @@ mod tests {
         assert!(matches("/^T-[0-9]+$/", "T-17") && matches("/17/", "T-17") && !matches("/^17/", "T-17"));
         assert!(matches("/", "/"), "a lone slash is a glob");
         assert!("/(/".parse::<Pattern>().is_err());
+    }
+
+    #[test]
+    fn a_regex_tells_about_how_much_memory_it_takes() {
+        let bytes = |text: &str| text.parse::<Pattern>().map(|pattern| pattern.regex_bytes());
+        assert_eq!((bytes("T-*"), bytes("/^T-[0-9]+$/")), (Ok(0), Ok(16 << 10)));
+        let larger = bytes("/^\\w{20}$/").unwrap();
+        assert!((64 << 10..=4 << 20).contains(&larger), "{larger}");
+        assert!(bytes("/\\w{5000}/").unwrap_err().contains("size limit"));
+        assert!("/^\\w{20}$/".parse::<Pattern>().unwrap().matches(&"é".repeat(20)));
     }
 }

@@ -32,6 +32,12 @@ pub fn is_long_base64(text: &str) -> bool {
     text.len() >= 80 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/-_=\r\n".contains(&b))
 }
 
+/// Returns the first `max_chars` characters.
+#[must_use]
+pub fn first_chars(text: &str, max_chars: usize) -> &str {
+    text.char_indices().nth(max_chars).map_or(text, |(end, _)| &text[..end])
+}
+
 /// Returns the first `max_chars` characters, with an ellipsis if the text was longer.
 #[must_use]
 pub fn truncate(text: &str, max_chars: usize) -> String {

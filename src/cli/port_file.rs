@@ -1,19 +1,24 @@
 //! `--port-file`: the addresses as JSON, for programs that start the simulator. A file that an earlier run left would send them to other
 //! ports, so it is removed before anything can fail, and on exit.
 
-use std::fs;
-use std::io::{self, ErrorKind};
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde_json::Value;
 
 use super::Failure;
 
-/// The port file of this run. Removes it when dropped, unless another simulator has written it since.
+/// The port file of this run. Removes it when dropped, unless another simulator has written it since. A start that fails puts back the
+/// file of a simulator that still runs.
 pub struct PortFile {
     path: PathBuf,
     /// What was written, once it was.
     written: Option<String>,
+    /// What was there before: the file of an earlier run, or of one that still runs.
+    before: String,
 }
 
 /// Max size of a file that is compared, in bytes. A port file has a hundred.
@@ -26,6 +31,7 @@ impl PortFile {
     /// When something else has this name. It is left as it is.
     pub fn claim(path: PathBuf) -> Result<PortFile, Failure> {
         let failed = |what: String| Failure::bad_input(format!("--port-file {}: {what}", path.display()));
+        let before = read(&path).unwrap_or_default();
         match fs::symlink_metadata(&path) {
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => return Err(failed(error.to_string())),
@@ -41,7 +47,7 @@ impl PortFile {
                 )));
             }
         }
-        Ok(PortFile { path, written: None })
+        Ok(PortFile { path, written: None, before })
     }
 
     /// Writes the addresses: to a temporary file that is renamed, so that a reader never sees a partial file.
@@ -64,12 +70,29 @@ impl PortFile {
 
 impl Drop for PortFile {
     fn drop(&mut self) {
-        let is_own = read(&self.path).is_ok_and(|text| Some(text) == self.written);
-        if is_own {
+        let Some(written) = &self.written else {
+            if is_answered(&self.before) {
+                let put_back = File::create_new(&self.path);
+                let _ = put_back.and_then(|mut file| file.write_all(self.before.as_bytes()));
+            }
+            return;
+        };
+        if read(&self.path).is_ok_and(|text| text == *written) {
             let _ = fs::remove_file(&self.path);
         }
     }
 }
+
+/// Whether something listens where a port file says.
+fn is_answered(text: &str) -> bool {
+    let endpoint = serde_json::from_str::<Value>(text)
+        .ok()
+        .and_then(|json| json["endpoint"].as_str()?.strip_prefix("http://")?.parse::<SocketAddr>().ok());
+    endpoint.is_some_and(|endpoint| TcpStream::connect_timeout(&endpoint, CONNECT_TIME).is_ok())
+}
+
+/// Of this machine: it answers at once, or does not.
+const CONNECT_TIME: Duration = Duration::from_millis(500);
 
 fn read(path: &PathBuf) -> io::Result<String> {
     let found = fs::metadata(path)?;
@@ -124,6 +147,25 @@ mod tests {
         assert!(claimed.is_err_and(|failure| failure.message.contains("is a directory")));
         fs::write(&path, [vec![b' '; 5000], b"my notes".to_vec()].concat()).unwrap();
         assert!(PortFile::claim(path.clone()).is_err(), "the whole file is looked at");
+    }
+
+    #[test]
+    fn a_start_that_fails_puts_back_the_file_of_a_simulator_that_runs() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("ports.json");
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let text = json!({ "endpoint": format!("http://{address}"), "admin": null }).to_string();
+        let mut listener = Some(listener);
+        for is_running in [true, false] {
+            drop(listener.take_if(|_| !is_running));
+            fs::write(&path, &text).unwrap();
+            let claimed =
+                PortFile::claim(path.clone()).unwrap_or_else(|failure| panic!("{}", failure.message));
+            assert!(!path.exists());
+            drop(claimed);
+            assert_eq!(fs::read_to_string(&path).ok(), is_running.then(|| text.clone()));
+        }
     }
 
     #[test]

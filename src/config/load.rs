@@ -1,6 +1,6 @@
 //! Loads all fixtures or none: the built-in files, overlaid by those of a directory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -8,11 +8,11 @@ use jiff::Timestamp;
 use percent_encoding::{AsciiSet, utf8_percent_encode};
 
 use super::document::{ParsedFile, parse};
-use super::extends::{SpecsById, chain, inherited};
+use super::extends::{SpecsById, chain, inherited, too_long};
 use super::gallery::{self, Pictures};
 use super::model::{CustomerSpec, PeerSource, SimulatorSpec};
 use super::preset::StartPolicy;
-use super::problem::{FieldError, Problem};
+use super::problem::{FieldError, Problem, field_error};
 use super::resolve::{Resolver, SpecSource, attached_file, read_capacity};
 use super::source::{self, Files};
 use super::values::{CustomerId, PathPrefix, PathPrefixes};
@@ -85,6 +85,12 @@ impl Fixtures {
         self.resolved_specs.get(id)
     }
 
+    /// Returns the error about a customer that extends more others than `limits.extends`.
+    #[must_use]
+    pub fn too_many_bases(&self) -> FieldError {
+        field_error(&["extends"], too_long(self.limits.extends))
+    }
+
     /// Resolves a customer of the admin API. `spec` includes everything that it inherits.
     ///
     /// # Errors
@@ -124,17 +130,19 @@ impl Fixtures {
         new: &'a BTreeMap<CustomerId, CustomerSpec>,
     ) -> Vec<(&'a CustomerId, FieldError)> {
         let specs: SpecsById = self.specs.iter().chain(new).collect();
-        let errors = |id: &CustomerId| match inherited(id, &specs) {
+        let max_bases = self.limits.extends;
+        let errors = |id: &CustomerId| match inherited(id, &specs, max_bases) {
             Ok(spec) => self.resolver().resolve(id, &spec, SpecSource::File).err().unwrap_or_default(),
             Err(error) => vec![error],
         };
         let own: Vec<_> =
             new.keys().flat_map(|id| errors(id).into_iter().map(move |error| (id, error))).collect();
+        let wrong: BTreeSet<_> = own.iter().map(|(id, _)| *id).collect();
         let of_dependents = self.specs.keys().filter(|id| !new.contains_key(*id)).filter_map(|id| {
-            let chain = chain(id, &specs).ok()?;
+            let chain = chain(id, &specs, max_bases).ok()?;
             let base = *chain.iter().find(|base| new.contains_key(**base))?;
             // A base's own error is reported already.
-            let is_reported = chain.iter().any(|base| own.iter().any(|(id, _)| id == base));
+            let is_reported = chain.iter().any(|base| wrong.contains(base));
             let (_, message) = errors(id).into_iter().next().filter(|_| !is_reported)?;
             Some((base, (Vec::new(), format!("{id} extends it and would become invalid: {message}"))))
         });
@@ -150,6 +158,7 @@ impl Fixtures {
             population: self.population,
             gallery: &self.gallery,
             pictures: &self.pictures,
+            max_rules: self.limits.rules,
         }
     }
 
@@ -252,12 +261,13 @@ pub(super) fn resolve_with(
         population,
         gallery: &gallery,
         pictures: &pictures,
+        max_rules: simulator.limits.rules,
     };
     let capacity = shared_capacity(simulator.capacity.as_ref(), files, &attached_files, &mut problems);
     let (mut customers, mut resolved_specs) = (BTreeMap::new(), BTreeMap::new());
     let specs_by_id = specs.iter().map(|(id, file)| (id, &file.document.content)).collect();
     for (id, file) in &specs {
-        let resolved = match inherited(id, &specs_by_id) {
+        let resolved = match inherited(id, &specs_by_id, simulator.limits.extends) {
             Ok(spec) => resolver.resolve(id, &spec, SpecSource::File).map(|customer| (customer, spec)),
             // What the customer would inherit is not known: an account that is missing here may come from there.
             Err(error) => {
@@ -273,7 +283,7 @@ pub(super) fn resolve_with(
                 resolved_specs.insert(id.clone(), Arc::new(spec));
             }
             // Skips customers that extend an unreadable one: its error is reported already.
-            Err(_) if extends_one_of(file, &specs, &unreadable) => {}
+            Err(_) if extends_one_of(file, &specs, &unreadable, simulator.limits.extends) => {}
             Err(errors) => {
                 let errors = errors.into_iter().filter(|(path, _)| !file.document.is_wrong(path));
                 problems.extend(errors.map(|(path, message)| file.problem(&path, message)));
@@ -405,10 +415,15 @@ fn unknown_codes(file: &CustomerFile) -> Vec<Problem> {
 }
 
 /// Returns whether a customer extends, directly or not, one of the unreadable customers.
-pub(super) fn extends_one_of(file: &CustomerFile, specs: &CustomerFiles, unreadable: &[&str]) -> bool {
+pub(super) fn extends_one_of(
+    file: &CustomerFile,
+    specs: &CustomerFiles,
+    unreadable: &[&str],
+    max_bases: usize,
+) -> bool {
     let mut seen = Vec::new();
     let mut next = file.document.content.extends.as_ref();
-    while let Some(id) = next.filter(|id| !seen.contains(id)) {
+    while let Some(id) = next.filter(|id| seen.len() <= max_bases && !seen.contains(id)) {
         seen.push(id);
         next = specs.get(id).and_then(|file| file.document.content.extends.as_ref());
     }

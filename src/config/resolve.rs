@@ -1,6 +1,6 @@
 //! Resolves one customer: from its specification, inheritance applied, to the `Customer` that the engine uses.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -54,6 +54,7 @@ pub(super) struct Resolver<'a> {
     pub(super) population: u64,
     pub(super) gallery: &'a Gallery,
     pub(super) pictures: &'a Pictures,
+    pub(super) max_rules: usize,
 }
 
 /// Value of `key` that requests a generated key; admin API only.
@@ -128,11 +129,23 @@ impl Resolver<'_> {
 
     /// Builds a customer's rules. Files that they reference are in `customers/`.
     fn rules(&self, specs: &[RuleSpec], source: SpecSource) -> Result<Vec<Arc<Rule>>, Vec<FieldError>> {
-        let mut rules: Vec<Arc<Rule>> = Vec::new();
+        if specs.len() > self.max_rules {
+            let message = format!(
+                "the customer has {} rules; at most {} are allowed (limits.rules)",
+                specs.len(),
+                self.max_rules
+            );
+            return Err(vec![field_error(&["rules"], message)]);
+        }
+        let (mut rules, mut before) = (Vec::new(), RulesBefore::default());
         let mut errors = Vec::new();
         for (index, spec) in specs.iter().enumerate() {
-            match self.rule(spec, index + 1, source, &rules) {
-                Ok(rule) => rules.push(Arc::new(rule)),
+            match self.rule(spec, index + 1, source, &before) {
+                Ok(rule) => {
+                    let rule = Arc::new(rule);
+                    before.add(&rule);
+                    rules.push(rule);
+                }
                 Err(found) => errors.extend(found.into_iter().map(|(key, message)| {
                     let index = index.to_string();
                     let path: Vec<_> = ["rules", &index].into_iter().chain(key).collect();
@@ -149,7 +162,7 @@ impl Resolver<'_> {
         spec: &RuleSpec,
         number: usize,
         source: SpecSource,
-        before: &[Arc<Rule>],
+        before: &RulesBefore,
     ) -> Result<Rule, Vec<RuleError>> {
         let mut rule = Rule::new(spec, number, &|name| attached_file(self.attached_files, name))?;
         match source {
@@ -161,10 +174,10 @@ impl Resolver<'_> {
             SpecSource::File => {}
             SpecSource::Api(now) => rule.put_at(now).map_err(|message| vec![(Some("ttl"), message)])?,
         }
-        if before.iter().any(|other| other.name == rule.name) {
+        if before.names.contains(&rule.name) {
             return Err(vec![(Some("name"), format!("duplicate rule name {:?}", rule.name))]);
         }
-        if let Some(shadow) = before.iter().find(|other| other.shadows(&rule)) {
+        if let Some(shadow) = before.always_firing.iter().find(|other| other.shadows(&rule)) {
             return Err(vec![(
                 None,
                 format!(
@@ -174,6 +187,23 @@ impl Resolver<'_> {
             )]);
         }
         Ok(rule)
+    }
+}
+
+/// The rules in front of one, as far as they can contradict it.
+#[derive(Default)]
+struct RulesBefore {
+    names: HashSet<String>,
+    /// A few: each decides something that those before it leave.
+    always_firing: Vec<Arc<Rule>>,
+}
+
+impl RulesBefore {
+    fn add(&mut self, rule: &Arc<Rule>) {
+        self.names.insert(rule.name.clone());
+        if rule.always_fires() {
+            self.always_firing.push(Arc::clone(rule));
+        }
     }
 }
 

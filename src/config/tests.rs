@@ -213,6 +213,29 @@ fn a_duplicate_id_and_circular_extends_are_errors() {
 }
 
 #[test]
+fn a_long_chain_of_extends_is_refused_with_what_to_do() {
+    let chain = |length: usize| -> Vec<(String, String)> {
+        let base = |number: usize| if number == 0 { "demo".to_owned() } else { format!("c{}", number - 1) };
+        (0..length)
+            .map(|number| (format!("customers/c{number}.toml"), format!("extends = '{}'", base(number))))
+            .collect()
+    };
+    let load = |files: &[(String, String)]| {
+        load_over(&files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect::<Vec<_>>())
+    };
+    assert!(load(&chain(100)).is_ok());
+    let problems = load(&chain(3000)).unwrap_err();
+    assert_eq!(problems.len(), 2900);
+    assert_eq!(
+        problems[0].to_string(),
+        "customers/c100.toml:1:11: the chain of extends has more than 100 customers behind this one; shorten it, or raise limits.extends in simulator.toml"
+    );
+    let mut longer = chain(200);
+    longer.push(("simulator.toml".to_owned(), "limits = { extends = 200 }".to_owned()));
+    assert!(load(&longer).is_ok());
+}
+
+#[test]
 fn an_unreadable_customer_is_reported_once_and_not_again_for_those_that_extend_it() {
     check_problem(
         &[

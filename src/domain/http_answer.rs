@@ -115,15 +115,29 @@ impl HttpAnswer {
     /// Returns the bytes of a complete response as its style sends it. HTTP/1.0 has no chunks.
     #[must_use]
     pub fn render(&self, persistence: Persistence, is_http_1_0: bool) -> Vec<u8> {
-        let is_chunked = self.style == HeadStyle::Tomcat && !is_http_1_0;
-        if !is_chunked || self.body.is_empty() || !self.may_have_body() {
-            return self.head_and_body(persistence);
+        if !self.may_have_body() {
+            return self.head_without_body(persistence);
+        }
+        let (mut bytes, end) = self.around(self.body.len(), persistence, is_http_1_0);
+        bytes.extend_from_slice(&self.body);
+        bytes.extend_from_slice(end);
+        bytes
+    }
+
+    /// Returns the bytes before and behind a body of this length, as the style sends it. HTTP/1.0 has no chunks.
+    #[must_use]
+    pub fn around(
+        &self,
+        length: usize,
+        persistence: Persistence,
+        is_http_1_0: bool,
+    ) -> (Vec<u8>, &'static [u8]) {
+        if self.style == HeadStyle::Plain || is_http_1_0 || length == 0 {
+            return (self.head(BodyLength::Bytes(length as u64), persistence), b"");
         }
         let mut bytes = self.head(BodyLength::Chunked, persistence);
-        bytes.extend_from_slice(format!("{:x}\r\n", self.body.len()).as_bytes());
-        bytes.extend_from_slice(&self.body);
-        bytes.extend_from_slice(b"\r\n0\r\n\r\n");
-        bytes
+        bytes.extend_from_slice(format!("{length:x}\r\n").as_bytes());
+        (bytes, b"\r\n0\r\n\r\n")
     }
 }
 

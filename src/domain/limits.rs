@@ -28,9 +28,23 @@ pub struct Limits {
     /// Max counters of a customer's rules, per transaction_id and so on; beyond it the oldest is evicted.
     #[schemars(example = 100_000)]
     pub rule_counters: usize,
+    /// Max characters of a request's text that the conditions of rules look at, and that requests are counted by.
+    #[schemars(example = 256)]
+    pub condition_chars: usize,
+    /// Max rules of a customer, and max rules that are put over the admin API for it.
+    #[schemars(example = 1000)]
+    pub rules: usize,
+    /// Max memory of the regexes in rules, approximately: of all customers of the admin API, and of all rules put one by one.
+    pub regexes: Size,
+    /// Max customers that one customer extends, directly or not.
+    #[schemars(example = 100)]
+    pub extends: usize,
     /// Max customers: those of the fixtures and those created over the admin API together.
     #[schemars(example = 10_000)]
     pub customers: usize,
+    /// Max elements of a request at `/api/nik`.
+    #[schemars(example = 100_000)]
+    pub niks: usize,
     /// Max cached ciphertexts; a cache hit saves the private-key operation. 0 disables the cache.
     #[schemars(example = 10_000)]
     pub remembered_ciphertexts: usize,
@@ -51,7 +65,12 @@ impl Limits {
         connections: usize::MAX,
         connections_per_peer: None,
         rule_counters: usize::MAX,
+        condition_chars: usize::MAX,
+        rules: usize::MAX,
+        regexes: Size(u64::MAX),
+        extends: usize::MAX,
         customers: usize::MAX,
+        niks: usize::MAX,
         remembered_ciphertexts: 0,
         remembered_photos: 0,
         diagnosis: DurationText(Duration::MAX),
@@ -69,7 +88,12 @@ impl Default for Limits {
             connections: 20_000,
             connections_per_peer: None,
             rule_counters: 100_000,
+            condition_chars: 256,
+            rules: 1000,
+            regexes: Size(64 << 20),
+            extends: 100,
             customers: 10_000,
+            niks: 100_000,
             remembered_ciphertexts: 10_000,
             remembered_photos: 4096,
             diagnosis: DurationText(Duration::from_millis(500)),

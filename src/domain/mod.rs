@@ -16,5 +16,6 @@ pub mod pixels;
 pub mod policy;
 pub mod quota;
 pub mod rules;
+pub mod secrets;
 pub mod server_answer;
 pub mod warnings;

@@ -14,6 +14,9 @@ pub struct Warning {
     pub message: String,
 }
 
+/// Max characters of a header value that are kept, for conditions and the journal.
+pub const MAX_VALUE_CHARS: usize = 500;
+
 /// Headers of a request. The document requires `Accept` and `Content-Type` (doc 3, "Request Header").
 #[derive(Clone, Debug, Default)]
 pub struct Headers {

@@ -11,16 +11,14 @@ use serde::{Deserialize, Serialize};
 
 use super::Engine;
 use crate::base::random::{Purpose, RngKey};
+use crate::base::size::Size;
 use crate::config::{CustomerId, CustomerSpec, Fixtures};
 use crate::domain::customer::Customer;
 use crate::domain::matcher;
 use crate::domain::rules::{Rule, RuleSpec, joined};
 use crate::state::clock::{ClockMove, ClockReading};
-use crate::state::customer_state::{self, CustomerState};
+use crate::state::customer_state::SharedState;
 use crate::state::customers::{CustomerEntry, CustomerError, CustomerInput, SpecAndExpiry};
-
-/// Max rules of one customer that are created over the admin API.
-const MAX_PUT_RULES: usize = 1000;
 
 /// The customer that a generated one extends when it names none.
 const DEFAULT_BASE: &str = "demo";
@@ -130,15 +128,30 @@ impl Engine {
             self.fixtures().keys.forget(id.as_str());
         }
         let (entry, states_quota) = stored?;
-        let state = self.states.state_since(id.as_str(), now);
-        if let Some(before) = before {
-            let mut state = state.lock();
-            forget_removed_rules(&mut state, &before, &entry.customer);
-            if states_quota || before.per_day != entry.customer.per_day {
-                state.clear_quota_override();
+        match before {
+            Some(before) if states_quota || before.per_day != entry.customer.per_day => {
+                self.states.of(id.as_str()).lock().clear_quota_override();
+            }
+            Some(_) => {}
+            None => {
+                self.states.open(id.as_str(), now);
+                self.pools.forget(id.as_str());
             }
         }
+        self.follow_change(std::iter::once(Arc::clone(&entry.customer)).chain(self.customers.dependents(id)));
         Ok(entry)
+    }
+
+    /// Brings what customers have beside their specifications up to a change of these: counters of removed rules, and the sizes of pools.
+    fn follow_change(&self, changed: impl IntoIterator<Item = Arc<Customer>>) {
+        for customer in changed {
+            if let Some(state) = self.states.get(&customer.id) {
+                state.lock().forget_other_rules(&customer.rules);
+            }
+            if let Some(capacity) = &customer.capacity {
+                self.pools.set(Some(&customer.id), capacity);
+            }
+        }
     }
 
     fn expiry(&self, ttl: Option<Duration>) -> Result<Option<Timestamp>, CustomerError> {
@@ -177,6 +190,7 @@ impl Engine {
         self.remove_expired();
         self.customers.remove(id, self.clock.now())?;
         self.forget_customer(id);
+        self.follow_change(self.customers.dependents(id));
         Ok(())
     }
 
@@ -214,6 +228,7 @@ impl Engine {
         let warnings = self.customers.replace_fixtures(fixtures, self.clock.now());
         let (fixtures, customers) = (self.fixtures(), self.customers.customers(self.clock.now()));
         self.pools.follow(fixtures.capacities(&customers));
+        self.follow_change(customers);
         self.evidence.clear_ciphertexts();
         warnings
     }
@@ -233,8 +248,10 @@ impl Engine {
     pub fn put_rule(&self, customer_id: &str, name: &str, spec: RuleSpec) -> Result<RuleSpec, String> {
         let spec = RuleSpec { name: Some(name.to_owned()), ..spec };
         let fixtures = self.fixtures();
+        let limits = &fixtures.limits;
         let mut rule =
             Rule::new(&spec, 1, &|name| fixtures.attached_file(name)).map_err(|errors| joined(&errors))?;
+        self.check_regexes(customer_id, &rule, limits.regexes)?;
         let state = self.states.of(customer_id);
         let mut state = state.lock();
         let now = self.now_of(&state);
@@ -250,14 +267,36 @@ impl Engine {
                 let replaced = std::mem::replace(&mut state.put_rules[index], Arc::new(rule));
                 state.scenario.forget(replaced.fingerprint);
             }
-            None if state.put_rules.len() >= MAX_PUT_RULES => {
+            None if state.put_rules.len() >= limits.rules => {
                 return Err(format!(
-                    "{customer_id} has {MAX_PUT_RULES} rules of the admin API, the maximum; remove some"
+                    "{customer_id} has {} rules of the admin API, the maximum (limits.rules); remove some",
+                    limits.rules
                 ));
             }
             None => state.put_rules.push(Arc::new(rule)),
         }
         Ok(spec)
+    }
+
+    /// Checks that the regexes of all rules of the admin API stay within their limit, with this rule of a customer.
+    fn check_regexes(&self, customer_id: &str, rule: &Rule, max: Size) -> Result<(), String> {
+        if rule.regex_bytes() == 0 {
+            return Ok(());
+        }
+        let own = self.states.get(customer_id);
+        let is_own = |state: &SharedState| own.as_ref().is_some_and(|own| Arc::ptr_eq(own, state));
+        let bytes = |state: &SharedState| {
+            let stays = |put: &&Arc<Rule>| !is_own(state) || put.name != rule.name;
+            state.lock().put_rules.iter().filter(stays).map(|put| put.regex_bytes()).sum::<usize>()
+        };
+        let others: usize = self.states.opened().iter().map(bytes).sum();
+        if (others + rule.regex_bytes()) as u64 > max.0 {
+            return Err(format!(
+                "the regexes of all rules of the admin API would take more than {} bytes of memory (limits.regexes); use globs, or remove some",
+                max.0
+            ));
+        }
+        Ok(())
     }
 
     /// Removes a rule of the admin API, or all of them. Returns how many.
@@ -334,12 +373,12 @@ impl Engine {
     }
 
     /// The states of all customers, or of one, with the instant on each one's clock.
-    fn states(&self, customer_id: Option<&str>) -> Vec<(customer_state::SharedState, Timestamp)> {
+    fn states(&self, customer_id: Option<&str>) -> Vec<(SharedState, Timestamp)> {
         let states = match customer_id {
             Some(id) => self.customer(id).map(|customer| self.states.of(&customer.id)).into_iter().collect(),
             None => self.states.opened(),
         };
-        let now = |state: &customer_state::SharedState| self.now_of(&state.lock());
+        let now = |state: &SharedState| self.now_of(&state.lock());
         states.into_iter().map(|state| (Arc::clone(&state), now(&state))).collect()
     }
 
@@ -352,10 +391,4 @@ impl Engine {
             state.lock().clock = crate::state::clock::ClockMode::default();
         }
     }
-}
-
-/// Resets the counters of rules that a customer no longer has.
-fn forget_removed_rules(state: &mut CustomerState, before: &Customer, after: &Customer) {
-    let stays = |rule: &Rule| after.rules.iter().any(|after| after.fingerprint == rule.fingerprint);
-    before.rules.iter().filter(|rule| !stays(rule)).for_each(|rule| state.scenario.forget(rule.fingerprint));
 }

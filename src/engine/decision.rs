@@ -21,10 +21,25 @@ use crate::domain::server_answer::ServerAnswer;
 use crate::protocol::{Candidate, Code};
 use crate::state::customer_state::CustomerState;
 
+/// A rule, and whether its conditions on texts hold.
+#[derive(Clone, Copy, Debug)]
+pub struct AskedRule<'a> {
+    pub rule: &'a Rule,
+    pub matches_texts: bool,
+}
+
+impl<'a> AskedRule<'a> {
+    /// Compares the conditions of rules with the texts of a request.
+    #[must_use]
+    pub fn of(rule: &'a Rule, facts: &Facts) -> AskedRule<'a> {
+        AskedRule { rule, matches_texts: rule.spec.when.matches_texts(facts) }
+    }
+}
+
 /// What the rules are asked with.
 #[derive(Clone, Debug)]
 pub struct Asked<'a> {
-    pub rules: &'a [Arc<Rule>],
+    pub rules: &'a [AskedRule<'a>],
     /// All that is known but the outcome and the customer's state, which are added here.
     pub facts: Facts<'a>,
     pub draws: DrawContext<'a>,
@@ -92,23 +107,23 @@ impl fmt::Display for StateChange<'_> {
 }
 
 /// The leading rules with `checks = "skip"`: those before which no other rule is.
-fn leading_rules(rules: &[Arc<Rule>]) -> impl Iterator<Item = &Rule> + Clone {
-    of_the_body(rules).take_while(|rule| rule.phase() == Phase::BeforeChecks)
+fn leading_rules<'a>(rules: &'a [AskedRule<'a>]) -> impl Iterator<Item = AskedRule<'a>> {
+    of_the_body(rules).take_while(|asked| asked.rule.phase() == Phase::BeforeChecks)
 }
 
 /// All rules behind those, in order.
-fn other_rules(rules: &[Arc<Rule>]) -> impl Iterator<Item = &Rule> + Clone {
-    of_the_body(rules).skip_while(|rule| rule.phase() == Phase::BeforeChecks)
+fn other_rules<'a>(rules: &'a [AskedRule<'a>]) -> impl Iterator<Item = AskedRule<'a>> {
+    of_the_body(rules).skip_while(|asked| asked.rule.phase() == Phase::BeforeChecks)
 }
 
 /// Rules whose fault is of the upload were decided before the body was read.
-fn of_the_body(rules: &[Arc<Rule>]) -> impl Iterator<Item = &Rule> + Clone {
-    rules.iter().map(Arc::as_ref).filter(|rule| rule.phase() != Phase::BeforeBody)
+fn of_the_body<'a>(rules: &'a [AskedRule<'a>]) -> impl Iterator<Item = AskedRule<'a>> {
+    rules.iter().copied().filter(|asked| asked.rule.phase() != Phase::BeforeBody)
 }
 
 /// Whether rules may skip the checks.
 #[must_use]
-pub fn may_skip_checks(rules: &[Arc<Rule>]) -> bool {
+pub fn may_skip_checks(rules: &[AskedRule]) -> bool {
     leading_rules(rules).next().is_some()
 }
 
@@ -226,11 +241,12 @@ pub fn decide<'a>(state: &mut CustomerState, evaluated: &Evaluated<'a>) -> Decis
 
 fn try_rules<'a>(
     state: &mut CustomerState,
-    rules: impl Iterator<Item = &'a Rule>,
+    rules: impl Iterator<Item = AskedRule<'a>>,
     facts: &Facts,
     draws: DrawContext,
     effects: &mut RuleEffects,
 ) -> Vec<StateChange<'a>> {
+    let rules = rules.filter(|asked| asked.matches_texts).map(|asked| asked.rule);
     state.scenario.decide(rules, facts, draws, effects).into_iter().map(StateChange::Scenario).collect()
 }
 
@@ -406,9 +422,9 @@ mod tests {
     }
 
     impl Case {
-        fn asked<'a>(&'a self, similar: &'a [String]) -> Asked<'a> {
+        fn asked<'a>(&'a self, rules: &'a [AskedRule<'a>], similar: &'a [String]) -> Asked<'a> {
             Asked {
-                rules: &self.customer.rules,
+                rules,
                 facts: Facts { ordinal: 1, now: NOW, similar, ..Facts::default() },
                 draws: DrawContext { seed: 0, customer_id: "bank", max_counters: 100 },
                 effects: self.effects.clone(),
@@ -417,7 +433,9 @@ mod tests {
 
         /// Decides as the engine does: by the rules that skip the checks, else by the checks and the other rules.
         fn decide(&self, state: &mut CustomerState) -> Seen {
-            let mut asked = self.asked(&[]);
+            let rules: Vec<_> =
+                self.customer.rules.iter().map(|rule| AskedRule::of(rule, &Facts::default())).collect();
+            let mut asked = self.asked(&rules, &[]);
             if let Some(decision) = decide_without_checks(state, &self.customer, &mut asked) {
                 return Seen::of(&decision);
             }

@@ -3,11 +3,12 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::decision::{self, Asked, Decision, Evaluated};
+use super::Engine;
+use super::decision::{self, Asked, AskedRule, Decision, Evaluated};
 use super::request::{Admission, Caller, RequestHead};
 use super::verdict::Verdict;
-use super::{Engine, record};
 use crate::base::random::{Purpose, RngKey};
+use crate::base::text::first_chars;
 use crate::config::Fixtures;
 use crate::domain::answer::{AnswerContent, AnswerOverrides, Echo, compose};
 use crate::domain::capacity::Availability;
@@ -38,6 +39,8 @@ pub(super) struct Evaluation<'a> {
     admission: &'a Admission,
     body: &'a Body<'a>,
     body_bytes: usize,
+    /// The customer's rules, compared with the request's texts before any lock is taken.
+    rules: Vec<AskedRule<'a>>,
     timer: &'a StageTimer,
 }
 
@@ -51,7 +54,8 @@ impl Engine {
         let (fixtures, timer) = (self.customers.fixtures_guard(), StageTimer::default());
         let numbers = admission.customer().map_or(&fixtures.policy, |customer| &customer.policy).numbers;
         let body = timer.time(Stage::Decode, || Body::decode(bytes).with_numbers(numbers));
-        let evaluation = Evaluation {
+        let mut evaluation = Evaluation {
+            rules: Vec::new(),
             engine: self,
             fixtures: &fixtures,
             head,
@@ -60,7 +64,11 @@ impl Engine {
             body_bytes: bytes.len(),
             timer: &timer,
         };
-        evaluation.run().redacted(&record::redactor(admission.customer(), self.shows_nik()))
+        if let Some(caller) = &admission.caller {
+            let facts = evaluation.facts(None, &[]);
+            evaluation.rules = caller.rules.iter().map(|rule| AskedRule::of(rule, &facts)).collect();
+        }
+        evaluation.run().redacted(&self.redactor(admission.customer()))
     }
 }
 
@@ -103,8 +111,7 @@ impl Evaluation<'_> {
 
     /// The answer of a rule that skips the checks, if one fires. What rules decided so far is added to `effects`.
     fn answer_without_checks(&self, effects: &mut RuleEffects) -> Option<Verdict> {
-        let caller =
-            self.admission.caller.as_ref().filter(|caller| decision::may_skip_checks(&caller.rules))?;
+        let caller = self.admission.caller.as_ref().filter(|_| decision::may_skip_checks(&self.rules))?;
         let photo = self.photo(&caller.customer.policy);
         let similar = self.similar(photo.as_ref());
         let mut asked = self.asked(self.facts(photo.as_ref(), &similar), std::mem::take(effects));
@@ -267,10 +274,13 @@ impl Evaluation<'_> {
 
     /// What conditions are compared with, but the outcome.
     fn facts<'a>(&'a self, photo: Option<&'a Photo>, similar: &'a [String]) -> Facts<'a> {
+        // The headers were cut when they came.
+        let max_chars = self.fixtures.limits.condition_chars;
+        let text = |field| self.body.text(field).map(|text| first_chars(text, max_chars));
         Facts {
-            transaction_id: self.body.text(Field::TransactionId),
-            transaction_source: self.body.text(Field::TransactionSource),
-            ip: self.body.text(Field::Ip),
+            transaction_id: text(Field::TransactionId),
+            transaction_source: text(Field::TransactionSource),
+            ip: text(Field::Ip),
             threshold: self.body.threshold(),
             sha256: photo.and_then(|photo| photo.sha256.as_ref()),
             image_bytes: photo.filter(|photo| photo.sha256.is_some()).map(|photo| photo.bytes),
@@ -280,9 +290,8 @@ impl Evaluation<'_> {
     }
 
     fn asked<'a>(&'a self, facts: Facts<'a>, effects: RuleEffects) -> Asked<'a> {
-        let caller = self.admission.caller.as_ref();
         Asked {
-            rules: caller.map_or(&[], |caller| &caller.rules),
+            rules: &self.rules,
             facts,
             draws: self.engine.draw_context(&self.head.customer_id, self.fixtures),
             effects,

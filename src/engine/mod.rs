@@ -1,5 +1,5 @@
 //! The engine: from a request's bytes to its verdict. What decides is pure ([`decision`], and the layers below); the engine reads the clock,
-//! takes the customer's lock twice a request (admission; decide and charge), and writes the journal. It knows no socket and waits for nothing.
+//! takes the customer's lock at admission, to decide and charge, and where rules look at the head, and writes the journal. It knows no socket and waits for nothing.
 //!
 //! `request.rs` admits, `evaluation.rs` is the way of a request step by step, `decision.rs` decides, `verdict.rs` is the result, `record.rs`
 //! the journal's entry of it. `control.rs` is what the admin API changes, `reload.rs` reads the fixtures again.
@@ -142,11 +142,8 @@ impl Engine {
     /// Admits a request whose head has come: counts it, and tries the rules that are decided before the body. `arrived` is real time.
     #[must_use]
     pub fn admit(&self, head: &RequestHead, arrived: Instant) -> Admission {
-        match self.customer(&head.customer_id) {
-            Some(customer) => {
-                let state = self.states.of(&customer.id);
-                self.admit_to(customer, state, head, arrived)
-            }
+        match self.customer_and_state(&head.customer_id) {
+            Some((customer, state)) => self.admit_to(customer, state, head, arrived),
             None => Admission {
                 caller: None,
                 ordinal: None,
@@ -156,6 +153,23 @@ impl Engine {
                 effects: RuleEffects::default(),
                 counters_overflowed: false,
             },
+        }
+    }
+
+    /// Returns a customer and its state. The customer may be removed, and another be created with its id, between the two look-ups: a state
+    /// is never paired with a customer that it is not of, and none is left behind.
+    fn customer_and_state(&self, id: &str) -> Option<(Arc<Customer>, SharedState)> {
+        let mut customer = self.customer(id)?;
+        loop {
+            let state = self.states.of(&customer.id);
+            match self.customer(id) {
+                Some(same) if Arc::ptr_eq(&same, &customer) => return Some((customer, state)),
+                Some(changed) => customer = changed,
+                None => {
+                    self.states.close_only(&customer.id, &state);
+                    return None;
+                }
+            }
         }
     }
 
@@ -182,11 +196,15 @@ impl Engine {
             effects: RuleEffects::default(),
             counters_overflowed: false,
         };
+        drop(locked);
         let rules = caller.rules.iter().map(Arc::as_ref).filter(|rule| rule.phase() == Phase::BeforeBody);
         let (facts, draws) = (admission.head_facts(head), self.draw_context(&customer.id, &fixtures));
-        locked.scenario.decide(rules, &facts, draws, &mut admission.effects);
-        admission.counters_overflowed = locked.scenario.take_overflow();
-        drop(locked);
+        let rules: Vec<_> = rules.filter(|rule| rule.spec.when.matches_texts(&facts)).collect();
+        if !rules.is_empty() {
+            let mut locked = state.lock();
+            locked.scenario.decide(rules.into_iter(), &facts, draws, &mut admission.effects);
+            admission.counters_overflowed = locked.scenario.take_overflow();
+        }
         caller.pool = fixtures.capacity_of(&customer).map(|(owner, capacity)| PoolShare {
             pool: self.pools.of(owner, capacity),
             service_time: capacity.time_for(self.seed(), &customer.id, ordinal),
@@ -216,11 +234,8 @@ impl Engine {
     #[must_use]
     pub fn explain(&self, head: &RequestHead, body: &[u8]) -> Verdict {
         let arrived = Instant::now();
-        let mut admission = match self.customer(&head.customer_id) {
-            Some(customer) => {
-                let copy = customer_state::copy(&self.states.of(&customer.id));
-                self.admit_to(customer, copy, head, arrived)
-            }
+        let mut admission = match self.customer_and_state(&head.customer_id) {
+            Some((customer, state)) => self.admit_to(customer, customer_state::copy(&state), head, arrived),
             None => self.admit(head, arrived),
         };
         if let Some(share) = admission.caller.as_mut().and_then(|caller| caller.pool.as_mut()) {

@@ -1,5 +1,6 @@
 //! The journal's record of a request, made in one place from its head, its admission and its verdict.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::Engine;
@@ -72,7 +73,9 @@ impl Engine {
         reason: &str,
         hint: Option<String>,
     ) -> Arc<Entry> {
-        let reason = redactor(admission.customer(), self.shows_nik()).message(reason).into_owned();
+        let redactor = self.redactor(admission.customer());
+        let reason = redactor.message(reason).into_owned();
+        let hint = hint.map(|hint| redactor.message(&hint).into_owned());
         let effects = &admission.effects;
         let fault = effects.fault.as_ref().map(|(fault, rule)| FaultRecord::new(fault.kind(), rule));
         let entry = Entry {
@@ -89,7 +92,7 @@ impl Engine {
     pub fn record_refusal(&self, refused: RefusedRequest) -> Arc<Entry> {
         let RefusedRequest { connection, peer, target, user_agent, status, reason, request, hint } = refused;
         let customer = target.as_ref().and_then(|(customer_id, _)| self.customer(customer_id));
-        let redactor = redactor(customer.as_deref(), self.shows_nik());
+        let redactor = self.redactor(customer.as_deref());
         let target = target.map(|(customer_id, methode)| {
             (shown_id(&redactor, customer.as_deref(), &customer_id), shown_name(&redactor, &methode))
         });
@@ -109,7 +112,7 @@ impl Engine {
             answer: AnswerRecord {
                 status: Some(status),
                 reason: redactor.message(&reason).into_owned(),
-                hint: Some(hint),
+                hint: Some(redactor.message(&hint).into_owned()),
                 ..AnswerRecord::default()
             },
             ..Entry::blank(self.clock.now())
@@ -121,13 +124,25 @@ impl Engine {
     #[must_use]
     pub fn shown_customer_id(&self, head: &RequestHead, admission: &Admission) -> String {
         let customer = admission.customer();
-        shown_id(&redactor(customer, self.shows_nik()), customer, &head.customer_id)
+        shown_id(&self.redactor(customer), customer, &head.customer_id)
+    }
+
+    /// What is hidden of a customer's request, in journal, log and explanations.
+    #[must_use]
+    pub fn redactor<'a>(&'a self, customer: Option<&'a Customer>) -> Redactor<'a> {
+        Redactor::of(customer, self.customers.accounts(), self.shows_nik())
+    }
+
+    /// Hides the values of all accounts in a text.
+    #[must_use]
+    pub fn hidden<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        self.customers.accounts().hidden(text)
     }
 
     /// An entry with what is known before the body.
     fn blank_entry(&self, head: &RequestHead, admission: &Admission) -> Entry {
         let customer = admission.customer();
-        let redactor = redactor(customer, self.shows_nik());
+        let redactor = self.redactor(customer);
         let user_agent = head.headers.as_ref().and_then(|headers| headers.user_agent().map(str::to_owned));
         let request = RequestRecord { peer: head.peer, user_agent, ..RequestRecord::default() };
         Entry {
@@ -153,13 +168,4 @@ fn shown_id(redactor: &Redactor, customer: Option<&Customer>, name: &str) -> Str
 /// What the journal recognises the request's repetitions by.
 pub(super) fn marks(admission: &Admission, verdict: &Verdict) -> RequestMarks {
     verdict.marks.of(admission.caller.as_ref().map(|caller| caller.instance), admission.arrived)
-}
-
-/// What is hidden of a customer's request, in journal and explanations.
-pub(super) fn redactor(customer: Option<&Customer>, show_nik: bool) -> Redactor<'_> {
-    let account = customer.map(|customer| &customer.account);
-    let credentials = account.into_iter().flat_map(|account| [&*account.user_id, &*account.password]);
-    // A user_id that equals the customer_id is in every path.
-    let secret = credentials.filter(|text| customer.is_none_or(|customer| customer.id != **text));
-    Redactor::new(secret, show_nik).hiding(account.map(|account| &*account.password))
 }

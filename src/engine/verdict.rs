@@ -120,6 +120,7 @@ impl Verdict {
         redactor.findings(&mut self.findings);
         redactor.warnings(&mut self.warnings);
         self.reason = redactor.message(&self.reason).into_owned();
+        self.hint = self.hint.map(|hint| redactor.message(&hint).into_owned());
         self.request = redactor.request(self.request);
         self
     }

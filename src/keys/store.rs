@@ -6,6 +6,7 @@
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rsa::pkcs8::{EncodePrivateKey, LineEnding};
 
@@ -81,6 +82,7 @@ pub fn read(directory: &Path) -> Result<Option<PrivateKey>, KeyError> {
 /// When `private.pem` cannot be read, written or used, or `public.pem` does not belong to it; the message names the file.
 pub fn read_or_generate(directory: &Path, bits: usize) -> Result<(PrivateKey, OpenedKey), KeyError> {
     let public = directory.join(PUBLIC);
+    remove_left_over(directory);
     // Before the private key is looked for: parallel first starts publish the private key first.
     let stands_there = public.symlink_metadata().is_ok_and(|found| found.is_file() || found.is_symlink());
     let (key, origin) = match read(directory)? {
@@ -135,16 +137,14 @@ fn generate(
 /// Links the complete file `temporary` to its final name, unless that name is taken.
 fn publish(temporary: &Path, path: &Path) -> io::Result<()> {
     match fs::hard_link(temporary, path) {
-        Err(error) if error.kind() != ErrorKind::AlreadyExists => rename_under_lock(temporary, path),
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => rename_if_free(temporary, path),
         linked => linked,
     }
 }
 
-/// Replaces [`publish`] where there are no hard links, as on FAT: locks the directory, then renames. Where the directory cannot be
-/// locked either, two first starts at the same instant can race.
-fn rename_under_lock(temporary: &Path, path: &Path) -> io::Result<()> {
-    let directory = File::open(path.parent().unwrap_or(path));
-    let _locked = directory.and_then(|directory| directory.lock().map(|()| directory));
+/// Replaces [`publish`] where there are no hard links, as on FAT. The directory is locked meanwhile; where it cannot be, two first starts
+/// at the same instant can race.
+fn rename_if_free(temporary: &Path, path: &Path) -> io::Result<()> {
     if path.symlink_metadata().is_ok() {
         return Err(ErrorKind::AlreadyExists.into());
     }
@@ -185,6 +185,50 @@ fn is_half_of(bytes: &[u8], key: &PrivateKey) -> Result<(), String> {
     Err(format!("does not belong to private.pem beside it. {REMEDY}"))
 }
 
+/// Locks a directory while temporary files are in it: who finds one without the lock knows that its start was killed. Not for long, and
+/// not where a directory cannot be locked: `None` then.
+fn lock(directory: &Path) -> Option<File> {
+    let file = File::open(directory).ok()?;
+    for _ in 0..LOCK_TRIES {
+        match file.try_lock() {
+            Ok(()) => return Some(file),
+            Err(fs::TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
+            Err(fs::TryLockError::Error(_)) => return None,
+        }
+    }
+    None
+}
+
+/// Two seconds: another start holds the lock for some milliseconds.
+const LOCK_TRIES: u32 = 200;
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
+
+/// Removes the temporary files that killed starts have left: they may hold a private key.
+fn remove_left_over(directory: &Path) {
+    let found = || {
+        let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+        entries.map(|entry| entry.path()).filter(|path| is_temporary(path)).collect::<Vec<_>>()
+    };
+    if found().is_empty() {
+        return;
+    }
+    // Others are listed once it is certain that nobody is writing them.
+    if let Some(_locked) = lock(directory) {
+        for path in found() {
+            // A directory that cannot be written stays as it is.
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+/// Whether a file is a temporary one of [`write_atomically`]: `private.0123456789abcdef.tmp`.
+fn is_temporary(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let stems = [PRIVATE, PUBLIC].map(|name| name.trim_end_matches("pem"));
+    let number = stems.iter().find_map(|stem| name.strip_prefix(stem)?.strip_suffix(".tmp"));
+    number.is_some_and(|number| number.len() == 16 && number.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
 /// Writes a temporary file, then moves it to its final name, so that nobody reads a partial key.
 fn write_atomically(
     path: &Path,
@@ -201,6 +245,7 @@ fn write_atomically(
     }
     #[cfg(not(unix))]
     let _ = owner_only;
+    let _locked = lock(path.parent().unwrap_or(path));
     let temporary = path.with_extension(format!("{:016x}.tmp", rand::random::<u64>()));
     let written = options.open(&temporary).and_then(|mut file| {
         file.write_all(bytes)?;
@@ -247,7 +292,7 @@ mod tests {
         let starts: [Start; 2] = [
             |directory| read_or_generate(directory, 1024).unwrap().0.public_pem().to_owned(),
             // For file systems without hard links.
-            |directory| generate(directory, 1024, rename_under_lock).unwrap().0.public_pem().to_owned(),
+            |directory| generate(directory, 1024, rename_if_free).unwrap().0.public_pem().to_owned(),
         ];
         for start in starts {
             let directory = tempfile::tempdir().unwrap();
@@ -266,6 +311,37 @@ mod tests {
             assert_eq!(fs::read_to_string(directory.path().join(PUBLIC)).unwrap(), kept.public_pem());
             assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 2, "no temporary file is left");
         }
+    }
+
+    #[test]
+    fn what_a_killed_start_left_is_removed_at_the_next_and_nothing_else() {
+        let directory = tempfile::tempdir().unwrap();
+        let names = ["private.0123456789abcdef.tmp", "public.fedcba9876543210.tmp"];
+        let others =
+            ["private.tmp", "private.0123456789abcdeg.tmp", "bank.0123456789abcdef.tmp", "private.pem.tmp"];
+        for round in 0..2 {
+            for name in names.iter().chain(&others) {
+                fs::write(directory.path().join(name), "-").unwrap();
+            }
+            read_or_generate(directory.path(), 1024).unwrap();
+            let left = names.iter().filter(|name| directory.path().join(name).exists()).count();
+            assert_eq!(
+                (left, fs::read_dir(directory.path()).unwrap().count()),
+                (0, others.len() + 2),
+                "{round}"
+            );
+        }
+        // A start that is under way holds the lock.
+        let locked = lock(directory.path()).unwrap();
+        let path = directory.path().join(names[0]);
+        fs::write(&path, "-").unwrap();
+        std::thread::scope(|scope| {
+            let start = scope.spawn(|| read_or_generate(directory.path(), 1024).unwrap());
+            assert!(path.exists());
+            drop(locked);
+            start.join().unwrap();
+        });
+        assert!(!path.exists());
     }
 
     #[test]

@@ -116,6 +116,14 @@ impl CustomerState {
         gone.len()
     }
 
+    /// Resets the counters of all rules but those of the admin API and the customer's own, which are given.
+    pub fn forget_other_rules(&mut self, own: &[Arc<Rule>]) {
+        if !self.scenario.has_no_counters() {
+            let kept = self.put_rules.iter().chain(own).map(|rule| rule.fingerprint).collect();
+            self.scenario.keep_only(&kept);
+        }
+    }
+
     /// Returns the active rules: those of the admin API that have not expired, then the customer's own.
     #[must_use]
     pub fn rules(&self, own: &[Arc<Rule>], now: Timestamp) -> Vec<Arc<Rule>> {
@@ -176,21 +184,28 @@ impl CustomerStates {
     /// Returns the state of an existing customer; created on first use.
     #[must_use]
     pub fn of(&self, customer_id: &str) -> SharedState {
-        self.state_since(customer_id, self.began)
+        self.get(customer_id).unwrap_or_else(|| {
+            let mut by_id = self.by_id.write();
+            Arc::clone(by_id.entry(customer_id.to_owned()).or_insert_with(|| self.new_state(self.began)))
+        })
     }
 
-    /// Returns the state of a customer; if it has none yet, creates one whose scenario began at `began`.
-    pub fn state_since(&self, customer_id: &str, began: Timestamp) -> SharedState {
-        let known = self.by_id.read().get(customer_id).cloned();
-        known.unwrap_or_else(|| {
-            let mut by_id = self.by_id.write();
-            let new = || CustomerState {
-                instance: self.next_instance(),
-                scenario: Scenario::begin(began),
-                ..CustomerState::default()
-            };
-            Arc::clone(by_id.entry(customer_id.to_owned()).or_insert_with(|| Arc::new(Mutex::new(new()))))
-        })
+    fn new_state(&self, began: Timestamp) -> SharedState {
+        let scenario = Scenario::begin(began);
+        let instance = self.next_instance();
+        Arc::new(Mutex::new(CustomerState { instance, scenario, ..CustomerState::default() }))
+    }
+
+    /// Gives a new customer a new state: one that a request of an earlier customer with its id still holds is not its own. The scenario
+    /// begins at `began`.
+    pub fn open(&self, customer_id: &str, began: Timestamp) {
+        self.by_id.write().insert(customer_id.to_owned(), self.new_state(began));
+    }
+
+    /// Returns the state of a customer, if it has one yet.
+    #[must_use]
+    pub fn get(&self, customer_id: &str) -> Option<SharedState> {
+        self.by_id.read().get(customer_id).cloned()
     }
 
     /// Returns the number of a new run of some customer's state.
@@ -207,6 +222,14 @@ impl CustomerStates {
     /// Removes a customer's state. Its requests in flight keep the state that they began with.
     pub fn close(&self, customer_id: &str) {
         self.by_id.write().remove(customer_id);
+    }
+
+    /// Removes this state of a customer, unless the customer has another one by now.
+    pub fn close_only(&self, customer_id: &str, state: &SharedState) {
+        let mut by_id = self.by_id.write();
+        if by_id.get(customer_id).is_some_and(|known| Arc::ptr_eq(known, state)) {
+            by_id.remove(customer_id);
+        }
     }
 }
 

@@ -13,7 +13,7 @@
 //! A time to live runs on the simulator's clock, not on the customer's own: a test may move its customer's clock over midnight without
 //! losing the customer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,18 +27,23 @@ use serde_json::{Map, Value};
 
 use crate::base::duration::Ttl;
 use crate::base::reading::{self, Misread};
+use crate::base::size::Size;
 use crate::base::suggestion;
 use crate::base::wording::Notation;
 use crate::config::model::present;
 use crate::config::{CustomerId, CustomerSpec, FieldError, Fixtures};
 use crate::domain::customer::Customer;
 use crate::domain::rules::Rule;
+use crate::state::known_accounts::{KnownAccounts, KnownCustomer};
 
 /// Registry of all customers: the active fixtures, and the customers of the admin API that overlay them.
 #[derive(Debug)]
 pub struct CustomerRegistry {
     fixtures: ArcSwap<Fixtures>,
     api_customers: RwLock<Table>,
+    /// The accounts of both.
+    accounts: Arc<KnownAccounts>,
+    known_in_fixtures: Mutex<Vec<KnownCustomer>>,
     /// Serializes changes. Its holder reads, resolves (slow: this may generate a key) and only then locks the table for writing, so
     /// that requests are not blocked meanwhile.
     write_lock: Mutex<()>,
@@ -58,6 +63,7 @@ struct ApiCustomer {
     /// Specification as written, without inheritance.
     spec: CustomerSpec,
     customer: Arc<Customer>,
+    known: KnownCustomer,
     /// Specification with inheritance applied; `customer` was resolved from it.
     resolved: Arc<CustomerSpec>,
     /// Expiry, on the simulator's clock.
@@ -179,7 +185,10 @@ impl CustomerRegistry {
     /// Creates a registry of the fixtures' customers.
     #[must_use]
     pub fn new(fixtures: Fixtures) -> CustomerRegistry {
+        let accounts = Arc::new(KnownAccounts::default());
         CustomerRegistry {
+            known_in_fixtures: Mutex::new(known_in(&fixtures, &accounts)),
+            accounts,
             fixtures: ArcSwap::from_pointee(fixtures),
             api_customers: RwLock::default(),
             write_lock: Mutex::default(),
@@ -195,6 +204,12 @@ impl CustomerRegistry {
     /// Returns the active fixtures for short use: cheaper than [`CustomerRegistry::fixtures`], but not to be held.
     pub fn fixtures_guard(&self) -> Guard<Arc<Fixtures>> {
         self.fixtures.load()
+    }
+
+    /// Returns the accounts of all customers.
+    #[must_use]
+    pub fn accounts(&self) -> &KnownAccounts {
+        &self.accounts
     }
 
     /// Returns the customer with this id, if one exists at `now`.
@@ -240,6 +255,14 @@ impl CustomerRegistry {
         found.or_else(|| from_fixtures(&self.fixtures_guard(), id))
     }
 
+    /// Returns the customers of the admin API that extend this one, directly or not.
+    #[must_use]
+    pub fn dependents(&self, id: &CustomerId) -> Vec<Arc<Customer>> {
+        let table = self.api_customers.read();
+        let extends = table.iter().filter(|(other, found)| *other != id && found.chain.contains(id));
+        extends.map(|(_, found)| Arc::clone(&found.customer)).collect()
+    }
+
     /// Returns a customer's specification as written, without inheritance, and its expiry.
     fn spec_and_expiry(&self, id: &str) -> Option<SpecAndExpiry> {
         let found = self
@@ -260,7 +283,9 @@ impl CustomerRegistry {
             table.keys().map(|id| (id.clone(), pending.renewed(id))).partition(|(_, result)| result.is_ok());
         let renewed = renewed.into_iter().filter_map(|(id, result)| Some((id, result.ok()?))).collect();
         drop(table);
-        insert(&mut self.api_customers.write(), renewed);
+        self.renew(&mut self.api_customers.write(), renewed);
+        let known = known_in(&fixtures, &self.accounts);
+        *self.known_in_fixtures.lock() = known;
         self.fixtures.store(Arc::new(fixtures));
         let message_of = |(id, result): (CustomerId, Result<_, FieldError>)| {
             let (_, message) = result.err()?;
@@ -330,6 +355,7 @@ impl CustomerRegistry {
         if !exists && table.len() + fixtures.customers.len() >= max {
             return Err(CustomerError::Full(max));
         }
+        check_regexes(&table, id, &spec, fixtures.limits.regexes)?;
         let pending =
             PendingChange { table: &table, change: Some((id, Some(&spec))), fixtures: &fixtures, now };
         let Resolved { customer, spec: resolved, chain } =
@@ -342,10 +368,11 @@ impl CustomerRegistry {
         let renewed = pending.dependents(id)?;
         drop(table);
         let mut table = self.api_customers.write();
-        let inserted = ApiCustomer { spec, customer, resolved, expires, chain };
+        let known = self.accounts.hold(&customer);
+        let inserted = ApiCustomer { spec, customer, known, resolved, expires, chain };
         let entry = inserted.entry();
         table.insert(id.clone(), inserted);
-        insert(&mut table, renewed);
+        self.renew(&mut table, renewed);
         Ok(entry)
     }
 
@@ -366,8 +393,18 @@ impl CustomerRegistry {
         drop(table);
         let mut table = self.api_customers.write();
         table.remove(id);
-        insert(&mut table, renewed);
+        self.renew(&mut table, renewed);
         Ok(())
+    }
+
+    fn renew(&self, table: &mut Table, renewed: Vec<ResolvedById>) {
+        for (id, Resolved { customer, spec, chain }) in renewed {
+            if let Some(entry) = table.get_mut(&id) {
+                let customer = Arc::new(customer);
+                entry.known = self.accounts.hold(&customer);
+                (entry.customer, entry.resolved, entry.chain) = (customer, spec, chain);
+            }
+        }
     }
 
     /// Removes all customers of the admin API and returns their ids.
@@ -410,12 +447,28 @@ fn from_fixtures(fixtures: &Fixtures, id: &str) -> Option<CustomerEntry> {
     })
 }
 
-fn insert(table: &mut Table, renewed: Vec<ResolvedById>) {
-    for (id, Resolved { customer, spec, chain }) in renewed {
-        if let Some(entry) = table.get_mut(&id) {
-            (entry.customer, entry.resolved, entry.chain) = (Arc::new(customer), spec, chain);
-        }
+/// Checks that the regexes of the table's customers stay within their limit, with this specification of one of them.
+fn check_regexes(
+    table: &Table,
+    id: &CustomerId,
+    spec: &CustomerSpec,
+    max: Size,
+) -> Result<(), CustomerError> {
+    let bytes = |spec: &CustomerSpec| spec.rules.iter().flatten().map(|rule| rule.when.regex_bytes()).sum();
+    let own: usize = bytes(spec);
+    let others = table.iter().filter(|(other, _)| *other != id).map(|(_, found)| bytes(&found.spec));
+    if own > 0 && (own + others.sum::<usize>()) as u64 > max.0 {
+        let message = format!(
+            "the regexes of all customers would take more than {} bytes of memory (limits.regexes); use globs, or fewer",
+            max.0
+        );
+        return Err(CustomerError::Wrong((vec!["rules".to_owned()], message)));
     }
+    Ok(())
+}
+
+fn known_in(fixtures: &Fixtures, accounts: &Arc<KnownAccounts>) -> Vec<KnownCustomer> {
+    fixtures.customers.values().map(|customer| accounts.hold(customer)).collect()
 }
 
 /// Replaces each rule that `before` has already, by fingerprint, with `merge(rule, rule before)`.
@@ -424,12 +477,11 @@ fn with_known_rules(
     before: Option<&Customer>,
     merge: impl Fn(&Arc<Rule>, &Arc<Rule>) -> Arc<Rule>,
 ) -> Customer {
-    let known = |rule: &Arc<Rule>| {
-        before?.rules.iter().find(|before| before.fingerprint == rule.fingerprint).cloned()
-    };
+    let before = before.into_iter().flat_map(|before| &before.rules);
+    let before: HashMap<_, _> = before.map(|rule| (rule.fingerprint, rule)).collect();
     for rule in &mut customer.rules {
-        if let Some(before) = known(rule) {
-            *rule = merge(rule, &before);
+        if let Some(before) = before.get(&rule.fingerprint) {
+            *rule = merge(rule, before);
         }
     }
     customer
@@ -473,6 +525,9 @@ impl<'a> PendingChange<'a> {
         let mut specs: Vec<&CustomerSpec> = self.api_spec(id).into_iter().collect();
         while let Some(base) = specs.last().and_then(|spec| spec.extends.as_ref()) {
             let layer = self.base_layer(base, &chain)?;
+            if chain.len() > self.fixtures.limits.extends {
+                return Err(self.fixtures.too_many_bases());
+            }
             specs.extend(self.spec(layer, base));
             chain.push((layer, base.clone()));
         }

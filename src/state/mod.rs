@@ -9,6 +9,7 @@ pub mod diagnosis_budget;
 pub mod evidence_cache;
 pub mod face_matcher;
 pub mod journal;
+pub mod known_accounts;
 pub mod metrics;
 pub mod observer;
 pub mod print_cache;

@@ -164,10 +164,12 @@ impl WorkerPools {
     pub fn of(&self, owner: Option<&str>, capacity: &Capacity) -> Arc<WorkerPool> {
         let mut pools = self.0.lock();
         let fresh = || WorkerPool::new(capacity.workers, capacity.queue);
-        let pool = Arc::clone(pools.entry(owner.map(str::to_owned)).or_insert_with(fresh));
-        drop(pools);
-        pool.resize(capacity.workers, capacity.queue);
-        pool
+        Arc::clone(pools.entry(owner.map(str::to_owned)).or_insert_with(fresh))
+    }
+
+    /// Resizes an owner's pool to its present capacity. Requests in the pool stay there.
+    pub fn set(&self, owner: Option<&str>, capacity: &Capacity) {
+        self.of(owner, capacity).resize(capacity.workers, capacity.queue);
     }
 
     /// Resizes the pools to the capacities of the present fixtures, and removes those that have none. Requests in a removed pool keep
@@ -175,7 +177,7 @@ impl WorkerPools {
     pub fn follow<'a>(&self, all: impl Iterator<Item = (Option<&'a str>, &'a Capacity)>) {
         let named: Vec<_> = all.collect();
         for (owner, capacity) in &named {
-            let _ = self.of(*owner, capacity);
+            self.set(*owner, capacity);
         }
         let mut pools = self.0.lock();
         pools.retain(|owner, _| named.iter().any(|(name, _)| *name == owner.as_deref()));
@@ -264,6 +266,12 @@ mod tests {
         let pool = pools.of(None, &capacity(1));
         let places = (reserve(&pool).unwrap(), reserve(&pool).unwrap(), reserve(&pool));
         assert!(!is_served(&places.1));
+        pools.set(None, &capacity(3));
+        assert_eq!(
+            pools.of(None, &capacity(2)).gauge(None).workers,
+            3,
+            "only a change of the settings changes it"
+        );
         pools.follow([(None, &capacity(2))].into_iter());
         assert!(is_served(&places.1));
         assert_eq!(pools.gauge(None, &capacity(2)).refused, 1);

@@ -43,6 +43,7 @@ mod release;
 mod remembered;
 mod request_streams;
 mod restarts;
+mod rude;
 mod rules;
 mod samples;
 mod scenarios;

@@ -36,6 +36,19 @@ fn the_file_of_an_earlier_run_is_gone_when_the_start_fails() {
 }
 
 #[test]
+fn a_start_that_fails_leaves_the_file_of_a_simulator_that_runs() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("ports.json");
+    let running = Served::plain(&["--port-file", file.to_str().unwrap()]);
+    let (before, endpoint) = (std::fs::read_to_string(&file).unwrap(), running.value("endpoint"));
+    let address = endpoint.trim_start_matches("http://");
+    let args = ["--listen", address, "--admin-listen", "off", "--keys", KEYS.path().to_str().unwrap()];
+    let out = run(&[&args[..], &["--port-file", file.to_str().unwrap()]].concat());
+    assert_eq!(out.status.code(), Some(3), "{}", text(&out.stderr));
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), before);
+}
+
+#[test]
 fn the_file_is_replaced_at_the_start_and_removed_on_exit() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("ports.json");

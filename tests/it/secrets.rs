@@ -19,6 +19,9 @@ const WRONG_PASSWORD: &str = "planted-wrong&3e9a";
 const TOKEN: &str = "planted-admin-token-88f1";
 const COOKIE: &str = "planted-cookie-41c7";
 const BASIC: &str = "planted-authorization-c0de";
+/// The account of a customer that is never called.
+const OTHER_USER: &str = "unlike-user/ü?";
+const OTHER_PASSWORD: &str = "odd1x \"word\"+~1";
 /// Not a real person's NIK: its serial is 9002.
 const NIK: &str = "3273015708909002";
 
@@ -37,9 +40,16 @@ impl Secret {
         let base64 = encoding::encode(bytes);
         let url_safe = base64.replace('+', "-").replace('/', "_");
         let escaped = Value::from(String::from_utf8_lossy(bytes)).to_string();
+        // Behind one and behind two bytes, without the characters that those decide as well.
+        let shifted = |offset: usize| {
+            let text = encoding::encode(&[&[0; 2][..offset], bytes].concat());
+            text.trim_end_matches('=').trim_start_matches('A')[1..][..bytes.len()].to_owned()
+        };
         let texts = [
             base64.trim_end_matches('=').to_owned(),
             url_safe.trim_end_matches('=').to_owned(),
+            shifted(1),
+            shifted(2),
             hex.to_uppercase(),
             hex,
             percent.to_lowercase(),
@@ -79,6 +89,10 @@ impl Planted {
         let mut secrets: Vec<_> = [
             ("the user_id", USER),
             ("the password", PASSWORD),
+            ("another user_id", OTHER_USER),
+            ("another password", OTHER_PASSWORD),
+            ("the beginning of another user_id", &OTHER_USER[..5]),
+            ("the beginning of another password", &OTHER_PASSWORD[..5]),
             ("a wrong password", WRONG_PASSWORD),
             ("the admin token", TOKEN),
             ("a cookie", COOKIE),
@@ -141,6 +155,8 @@ impl Rig {
         let account = format!("[account]\nuser_id = {:?}\npassword = {:?}\n", USER, PASSWORD);
         let plain = format!("methode = ['CALL_FN']\n{account}");
         write_fixture(directory.path(), "fixtures/customers/plain.toml", &plain);
+        let other = format!("[account]\nuser_id = {OTHER_USER:?}\npassword = {OTHER_PASSWORD:?}\n");
+        write_fixture(directory.path(), "fixtures/customers/other.toml", &other);
         for kind in FAULTS {
             let text = format!("extends = 'plain'\n[[rules]]\nname = 'r'\nfault = {{ kind = '{kind}' }}\n");
             write_fixture(directory.path(), &format!("fixtures/customers/f-{kind}.toml"), &text);
@@ -241,8 +257,7 @@ fn bodies(good: &Body, pem: &str) -> Vec<Vec<u8>> {
     for name in ["user_id", "password", "transactionId", "transactionSource", "ip", "threshold", "image"] {
         for value in [PASSWORD, USER, WRONG_PASSWORD, &base64, NIK, SITIS_NIK, &format!("x {NIK} y")] {
             // The simulator cannot recognize a password that belongs to no account.
-            if value != WRONG_PASSWORD && value != base64 || matches!(name, "user_id" | "password" | "image")
-            {
+            if value != WRONG_PASSWORD || matches!(name, "user_id" | "password" | "image") {
                 bodies.push(with(name, value));
             }
         }
@@ -304,6 +319,65 @@ fn bodies(good: &Body, pem: &str) -> Vec<Vec<u8>> {
     bodies
 }
 
+/// An account's values as people put them into the wrong places.
+fn encodings() -> Vec<String> {
+    let percent = |text: &str| percent_encode(text.as_bytes(), NON_ALPHANUMERIC).to_string();
+    let hex = |text: &str| text.bytes().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let both = |user: &str, password: &str| format!("{user}:{password}");
+    let mut texts = Vec::new();
+    for (user, password) in [(USER, PASSWORD), (OTHER_USER, OTHER_PASSWORD)] {
+        for value in [user, password, &both(user, password)] {
+            let escaped = Value::from(value).to_string();
+            texts.extend([
+                value.to_owned(),
+                format!("x{value}y"),
+                escaped.clone(),
+                Value::from(escaped).to_string(),
+                percent(value),
+                percent(value).to_lowercase(),
+                percent(&percent(value)),
+                hex(value),
+                hex(value).to_uppercase(),
+                encoding::encode(value.as_bytes()),
+                encoding::encode(format!("a{value}").as_bytes()),
+                encoding::encode(format!("ab{value}c").as_bytes()).replace('+', "-").replace('/', "_"),
+                // Cut within the value, wherever it is quoted: after 40, 64 and 100 characters.
+                format!("{}{value}", "x ".repeat(17)),
+                format!("{}{value}", "x ".repeat(29)),
+                format!("{}{value}", "x ".repeat(47)),
+            ]);
+        }
+    }
+    texts
+}
+
+/// Sends account values in every encoding to customers, to nobody and to no path at all, in every text that is kept of a request.
+fn plant_encodings(rig: &Rig) {
+    let good = rig.request();
+    let path = |customer: &str, methode: &str| format!("/api/face-recognition/{customer}/{methode}");
+    for text in encodings() {
+        let encoded = percent_encode(text.as_bytes(), NON_ALPHANUMERIC).to_string();
+        let mut body = good.clone().set(&text, "x");
+        for name in ["transactionId", "transactionSource", "ip", "threshold"] {
+            body = body.set(name, text.as_str());
+        }
+        let body = body.text();
+        let headers = format!("User-Agent: {text}\r\nAccept: {text}\r\nContent-Type: a/{text}\r\n");
+        let customers = ["plain", "f-empty_close", "always-6014", "nobody"];
+        for path in customers.map(|customer| path(customer, &encoded)).into_iter().chain([
+            path("plain", "CALL_FN"),
+            path(&encoded, "CALL_FN"),
+            format!("/{encoded}"),
+        ]) {
+            rig.send(&path, &headers, body.as_bytes());
+        }
+        rig.send(&path("plain", "CALL_FN"), &format!("Content-Encoding: {text}\r\n"), b"{}");
+        rig.send(&path("plain", "CALL_FN"), "", format!("{{\"ip\": {text}").as_bytes());
+        rig.send_bytes(&http("GET", &path(&encoded, &encoded), &headers, b""));
+        rig.admin("DELETE", &format!("/requests?customer_id={encoded}"), "", "");
+    }
+}
+
 fn plant(rig: &Rig) -> Vec<Vec<u8>> {
     let good = rig.request();
     let endpoint = "/api/face-recognition/plain/CALL_FN";
@@ -363,6 +437,7 @@ fn files_below(directory: &Path) -> Vec<std::path::PathBuf> {
 fn check(log: &str) {
     let rig = Rig::start(log);
     let bodies = plant(&rig);
+    plant_encodings(&rig);
     let good = rig.request();
     let sent: Vec<Value> = bodies.iter().filter_map(|body| serde_json::from_slice(body).ok()).collect();
     let ciphertext = |body: &Value| {
@@ -409,8 +484,8 @@ fn check(log: &str) {
         if path.ends_with("journal.jsonl") {
             lines = text.iter().filter(|byte| **byte == b'\n').count();
         }
-        // The fixture file that defines the account.
-        if !path.ends_with("customers/plain.toml") {
+        // The fixture files that define the accounts.
+        if !["customers/plain.toml", "customers/other.toml"].iter().any(|name| path.ends_with(name)) {
             found.extend(planted.found(&path.display().to_string(), &text, true));
         }
     }

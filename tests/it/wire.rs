@@ -22,7 +22,7 @@ fn admin(served: &Served, path: &str) -> Value {
     exchange(address(&served.value("admin")), &http("GET", path, "", b"")).json()
 }
 
-fn in_flight(served: &Served) -> u64 {
+pub fn in_flight(served: &Served) -> u64 {
     admin(served, "/ready")["in_flight"].as_u64().unwrap()
 }
 
@@ -127,7 +127,7 @@ fn an_http_1_0_request_changes_no_other_connection() {
 
 /// Returns the number behind a name in a file such as `/proc/1/status`.
 #[cfg(target_os = "linux")]
-fn kilobytes_resident(served: &Served) -> u64 {
+pub fn kilobytes_resident(served: &Served) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", served.id())).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
     line.trim().trim_end_matches(" kB").parse().unwrap()
@@ -144,7 +144,7 @@ fn processor_ticks(served: &Served) -> u64 {
 
 /// Returns what the open descriptors refer to, without the numbers of sockets.
 #[cfg(target_os = "linux")]
-fn descriptors(served: &Served) -> Vec<String> {
+pub fn descriptors(served: &Served) -> Vec<String> {
     let open = std::fs::read_dir(format!("/proc/{}/fd", served.id())).unwrap();
     // One may be closed while they are listed.
     let targets = open.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());

@@ -1,11 +1,16 @@
 //! NIK identification API: maps a request body to the response body, in the layout of the second document.
 //!
+//! A response has about 1 kB for each element, so it is made piece by piece as it is sent: a slow reader keeps its request in memory, not
+//! the response.
+//!
 //! `docs/nik.md` lists what the document leaves open, and the differences from the original program.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
+use std::iter;
+use std::ops::Range;
 
-use serde::ser::{SerializeMap, Serializer};
+use serde::ser::Serializer;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -15,29 +20,141 @@ use crate::base::json;
 /// Path of the API. It is where the original program has it; the document does not say.
 pub const PATH: &str = "/api/nik";
 
-/// Max elements per request. A response has about 1 kB for each.
-pub const MAX_ELEMENTS: usize = 100_000;
-
 /// Why a request is invalid, so that the document has no response for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NikRequestError {
     pub message: String,
     /// JSON pointer to the invalid value; `None` if it is missing or the body is not JSON.
     pub path: Option<&'static str>,
+    /// Whether the list has too many elements.
+    pub is_too_long: bool,
 }
 
-/// Returns the response to a request, indented by four spaces and without a final newline.
-///
-/// # Errors
-/// When the body is not a JSON object, `nik` is missing, not a list or longer than [`MAX_ELEMENTS`], or `process` is missing or not a
-/// string.
-pub fn answer(body: &[u8], context: &NikContext) -> Result<Vec<u8>, NikRequestError> {
-    let request = NikRequest::of(body)?;
-    match &*request.process {
-        "full" => Ok(success(&request.nik, context, Process::Full)),
-        "limited" => Ok(success(&request.nik, context, Process::Limited)),
-        _ => Ok(pretty_json(&Failed { message: "failed", data: &request.nik })),
+impl NikRequestError {
+    fn new(message: String, path: Option<&'static str>) -> NikRequestError {
+        NikRequestError { message, path, is_too_long: false }
     }
+}
+
+/// The response to a request, indented by four spaces and without a final newline.
+#[derive(Debug)]
+pub struct NikAnswer {
+    /// The request's body.
+    body: String,
+    /// Where its elements are.
+    elements: Vec<Range<usize>>,
+    content: Content,
+    context: NikContext,
+}
+
+#[derive(Debug)]
+enum Content {
+    Failed,
+    Success {
+        process: Process,
+        /// Indices of the elements that cannot be parsed.
+        errors: Vec<usize>,
+        /// Indices of the others, without duplicates.
+        distinct: Vec<usize>,
+        summary: Summary,
+    },
+}
+
+impl NikAnswer {
+    /// Returns the response to a request.
+    ///
+    /// # Errors
+    /// When the body is not a JSON object, `nik` is missing, not a list or longer than `max_elements`, or `process` is missing or not a
+    /// string.
+    pub fn to(body: Vec<u8>, max_elements: usize, context: NikContext) -> Result<NikAnswer, NikRequestError> {
+        let body = String::from_utf8(body)
+            .map_err(|error| NikRequestError::new(format!("the body is not a JSON object: {error}"), None))?;
+        let request = NikRequest::of(&body, max_elements)?;
+        let place = |element: &&RawValue| {
+            let start = element.get().as_ptr() as usize - body.as_ptr() as usize;
+            start..start + element.get().len()
+        };
+        let elements: Vec<_> = request.nik.iter().map(place).collect();
+        let content = match &*request.process {
+            "full" => Content::success(&request.nik, &context, Process::Full),
+            "limited" => Content::success(&request.nik, &context, Process::Limited),
+            _ => Content::Failed,
+        };
+        Ok(NikAnswer { body, elements, content, context })
+    }
+
+    /// Returns the bytes, in pieces of about an element.
+    pub fn pieces(&self) -> Box<dyn Iterator<Item = String> + Send + '_> {
+        match &self.content {
+            Content::Failed => {
+                let all = self.elements.iter().map(|place| self.body[place.clone()].to_owned());
+                let start = "{\n    \"message\": \"failed\",\n    \"data\": ".to_owned();
+                Box::new(
+                    iter::once(start).chain(enclosed(["[", "]"], all)).chain(iter::once("\n}".to_owned())),
+                )
+            }
+            Content::Success { process, errors, distinct, summary } => {
+                let errors = errors.iter().map(|index| self.element(*index).to_owned());
+                let data = distinct.iter().filter_map(|index| self.entry(*index, *process));
+                let start = "{\n    \"message\": \"success\",\n    \"errors\": ".to_owned();
+                let pieces = iter::once(start).chain(enclosed(["[", "]"], errors));
+                let pieces = pieces.chain(iter::once(",\n    \"data\": ".to_owned()));
+                let end = format!(",\n    \"summary\": {}\n}}", pretty_json(summary, 1));
+                Box::new(pieces.chain(enclosed(["{", "}"], data)).chain(iter::once(end)))
+            }
+        }
+    }
+
+    fn element(&self, index: usize) -> &str {
+        &self.body[self.elements[index].clone()]
+    }
+
+    fn entry(&self, index: usize, process: Process) -> Option<String> {
+        let text = text(self.element(index))?;
+        let processed = Processed { reading: read(&text, &self.context).ok()?, text };
+        Some(format!("{}: {}", json::text(&*processed.text), pretty_json(&process.details(&processed), 2)))
+    }
+}
+
+impl Content {
+    fn success(elements: &[&RawValue], context: &NikContext, process: Process) -> Content {
+        let (mut errors, mut distinct, mut seen) = (Vec::new(), Vec::new(), HashSet::new());
+        let mut summary = Summary { number: elements.len(), ..Summary::default() };
+        for (index, element) in elements.iter().enumerate() {
+            let reading = text(element.get()).and_then(|text| Some((read(&text, context).ok()?, text)));
+            match reading {
+                Some((reading, text)) => {
+                    summary.count(&reading);
+                    if seen.insert(text) {
+                        distinct.push(index);
+                    }
+                }
+                None => errors.push(index),
+            }
+        }
+        summary.error = errors.len();
+        Content::Success { process, errors, distinct, summary }
+    }
+}
+
+/// Returns a list or an object in pieces, as a member of the response. `items` are indented for it but for their first lines.
+fn enclosed(
+    [open, close]: [&'static str; 2],
+    items: impl Iterator<Item = String>,
+) -> impl Iterator<Item = String> {
+    let mut items = items.peekable();
+    let end = if items.peek().is_some() { format!("\n    {close}") } else { close.to_owned() };
+    let separator = iter::once("\n        ").chain(iter::repeat(",\n        "));
+    let items = separator.zip(items).map(|(separator, item)| format!("{separator}{item}"));
+    iter::once(open.to_owned()).chain(items).chain(iter::once(end))
+}
+
+/// Serializes in the document's layout, which is that of Python's `json.dumps(indent=4)`, indented for this depth but for the first line.
+fn pretty_json(value: &impl Serialize, depth: usize) -> String {
+    const INDENT: &str = "    ";
+    // A line break in a text is escaped.
+    String::from_utf8_lossy(&json::indented(value, INDENT))
+        .replace('\n', &format!("\n{}", INDENT.repeat(depth)))
 }
 
 /// A parsed request. Elements are kept as sent.
@@ -47,17 +164,17 @@ struct NikRequest<'a> {
 }
 
 impl<'a> NikRequest<'a> {
-    fn of(body: &'a [u8]) -> Result<NikRequest<'a>, NikRequestError> {
-        let body = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body);
+    fn of(body: &'a str, max_elements: usize) -> Result<NikRequest<'a>, NikRequestError> {
+        let body = body.strip_prefix('\u{feff}').unwrap_or(body);
         // Of duplicate keys the last one is used, as in the original.
-        let members: BTreeMap<String, &RawValue> = serde_json::from_slice(body).map_err(|error| {
-            NikRequestError { message: format!("the body is not a JSON object: {error}"), path: None }
-        })?;
+        let members: BTreeMap<String, &RawValue> = serde_json::from_str(body)
+            .map_err(|error| NikRequestError::new(format!("the body is not a JSON object: {error}"), None))?;
         let nik: Vec<&RawValue> = member(&members, "nik", "/nik", "a list")?;
         let process = member(&members, "process", "/process", "a string")?;
-        if nik.len() > MAX_ELEMENTS {
-            let message = format!("nik has {} elements, at most {MAX_ELEMENTS} are allowed", nik.len());
-            return Err(NikRequestError { message, path: Some("/nik") });
+        if nik.len() > max_elements {
+            let message =
+                format!("nik has {} elements, at most {max_elements} are allowed (limits.niks)", nik.len());
+            return Err(NikRequestError { is_too_long: true, ..NikRequestError::new(message, Some("/nik")) });
         }
         Ok(NikRequest { nik, process })
     }
@@ -69,16 +186,13 @@ fn member<'a, T: Deserialize<'a>>(
     path: &'static str,
     kind: &str,
 ) -> Result<T, NikRequestError> {
-    let raw = members
-        .get(name)
-        .ok_or_else(|| NikRequestError { message: format!("{name} is missing"), path: None })?;
+    let raw = members.get(name).ok_or_else(|| NikRequestError::new(format!("{name} is missing"), None))?;
     serde_json::from_str(raw.get())
-        .map_err(|_| NikRequestError { message: format!("{name} is not {kind}"), path: Some(path) })
+        .map_err(|_| NikRequestError::new(format!("{name} is not {kind}"), Some(path)))
 }
 
 /// Returns the text of an element: a string, or an integer as its decimal digits. `None` for everything else.
-fn text(element: &RawValue) -> Option<Cow<'_, str>> {
-    let raw = element.get();
+fn text(raw: &str) -> Option<Cow<'_, str>> {
     if raw.starts_with('"') {
         return serde_json::from_str::<String>(raw).ok().map(Cow::Owned);
     }
@@ -91,40 +205,8 @@ struct Processed<'a> {
     reading: ParsedNik,
 }
 
-fn success(elements: &[&RawValue], context: &NikContext, kind: Process) -> Vec<u8> {
-    let (mut errors, mut processed) = (Vec::new(), Vec::new());
-    for &element in elements {
-        let reading = text(element).and_then(|text| Some((read(&text, context).ok()?, text)));
-        match reading {
-            Some((reading, text)) => processed.push(Processed { text, reading }),
-            None => errors.push(element),
-        }
-    }
-    let summary = Summary::of(elements.len(), &processed);
-    pretty_json(&Success { message: "success", errors, data: Data { processed: &processed, kind }, summary })
-}
-
-/// Serializes in the document's layout, which is that of Python's `json.dumps(indent=4)`.
-fn pretty_json(answer: &impl Serialize) -> Vec<u8> {
-    json::indented(answer, "    ")
-}
-
-#[derive(Serialize)]
-struct Failed<'a> {
-    message: &'static str,
-    data: &'a [&'a RawValue],
-}
-
-#[derive(Serialize)]
-struct Success<'a> {
-    message: &'static str,
-    errors: Vec<&'a RawValue>,
-    data: Data<'a>,
-    summary: Summary,
-}
-
 /// Level of detail for each NIK, from the field `process`.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 enum Process {
     Full,
     Limited,
@@ -146,23 +228,6 @@ impl Process {
             }
             Process::Limited => NikDetails::Limited(valid),
         }
-    }
-}
-
-/// NIKs in the order of their first occurrence; duplicates share a key.
-struct Data<'a> {
-    processed: &'a [Processed<'a>],
-    kind: Process,
-}
-
-impl Serialize for Data<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        let mut seen = HashSet::new();
-        for processed in self.processed.iter().filter(|processed| seen.insert(&*processed.text)) {
-            map.serialize_entry(&*processed.text, &self.kind.details(processed))?;
-        }
-        map.end()
     }
 }
 
@@ -238,7 +303,7 @@ impl<'a> Sections<'a> {
 }
 
 /// Counts of elements, including duplicate NIKs: `number` is the sum of `number_processed` and `error`.
-#[derive(Serialize)]
+#[derive(Debug, Default, Serialize)]
 struct Summary {
     number: usize,
     number_processed: usize,
@@ -246,13 +311,13 @@ struct Summary {
     valid: ValidCounts,
 }
 
-#[derive(Serialize)]
+#[derive(Debug, Default, Serialize)]
 struct ValidCounts {
     all_section: usize,
     section: SectionCounts,
 }
 
-#[derive(Serialize)]
+#[derive(Debug, Default, Serialize)]
 struct SectionCounts {
     length: usize,
     area: usize,
@@ -262,24 +327,15 @@ struct SectionCounts {
 }
 
 impl Summary {
-    fn of(number: usize, processed: &[Processed]) -> Summary {
-        let count =
-            |valid: fn(&ParsedNik) -> bool| processed.iter().filter(|one| valid(&one.reading)).count();
-        Summary {
-            number,
-            number_processed: processed.len(),
-            error: number - processed.len(),
-            valid: ValidCounts {
-                all_section: count(ParsedNik::is_valid),
-                section: SectionCounts {
-                    length: count(|reading| reading.length.is_ok()),
-                    area: count(|reading| reading.district.is_ok()),
-                    dob: count(|reading| reading.birth.is_ok()),
-                    gender: count(|reading| reading.sex.is_ok()),
-                    computerized: count(|reading| reading.serial.is_ok()),
-                },
-            },
-        }
+    fn count(&mut self, reading: &ParsedNik) {
+        let ValidCounts { all_section, section } = &mut self.valid;
+        self.number_processed += 1;
+        *all_section += usize::from(reading.is_valid());
+        section.length += usize::from(reading.length.is_ok());
+        section.area += usize::from(reading.district.is_ok());
+        section.dob += usize::from(reading.birth.is_ok());
+        section.gender += usize::from(reading.sex.is_ok());
+        section.computerized += usize::from(reading.serial.is_ok());
     }
 }
 
@@ -291,8 +347,12 @@ mod tests {
 
     const CONTEXT: NikContext = NikContext { today: date(2026, 11, 21), min_age: 17 };
 
+    fn answer(body: &[u8]) -> Result<String, NikRequestError> {
+        Ok(NikAnswer::to(body.to_vec(), 1000, CONTEXT)?.pieces().collect())
+    }
+
     fn text_of(body: &str) -> String {
-        String::from_utf8(answer(body.as_bytes(), &CONTEXT).unwrap()).unwrap()
+        answer(body.as_bytes()).unwrap()
     }
 
     fn full(nik: &str) -> Value {
@@ -444,13 +504,25 @@ mod tests {
             (r#"{"nik":[],"process":null}"#, "process is not a string", Some("/process")),
             (r#"{"nik":[],"process":["full"]}"#, "process is not a string", Some("/process")),
         ] {
-            let error = answer(body.as_bytes(), &CONTEXT).unwrap_err();
+            let error = answer(body.as_bytes()).unwrap_err();
             assert!(error.message.starts_with(message), "{body}: {error:?}");
             assert_eq!(error.path, path, "{body}");
         }
-        assert!(answer(b"{\"nik\":[\"\xff\"],\"process\":\"full\"}", &CONTEXT).is_err());
-        let many = format!(r#"{{"nik":[{}0],"process":"full"}}"#, "0,".repeat(MAX_ELEMENTS));
-        assert!(answer(many.as_bytes(), &CONTEXT).unwrap_err().message.contains("at most 100000"));
+        assert!(answer(b"{\"nik\":[\"\xff\"],\"process\":\"full\"}").is_err());
+        let many = format!(r#"{{"nik":[{}0],"process":"full"}}"#, "0,".repeat(1000));
+        let error = answer(many.as_bytes()).unwrap_err();
+        assert!(error.is_too_long && error.message.contains("at most 1000 are allowed"), "{error:?}");
+    }
+
+    #[test]
+    fn a_response_is_made_in_small_pieces() {
+        let niks: Vec<_> = (0..1000).map(|number| format!("\"317405570890{number:04}\"")).collect();
+        let body = format!(r#"{{"nik":[{},"x"],"process":"full"}}"#, niks[1..].join(","));
+        let answer = NikAnswer::to(body.into_bytes(), 1000, CONTEXT).unwrap();
+        let longest = answer.pieces().map(|piece| piece.len()).max();
+        assert!(longest.is_some_and(|longest| longest < 2000), "{longest:?}");
+        assert_eq!(answer.pieces().count(), 1007, "one an element, and seven around them");
+        assert!(answer.pieces().collect::<String>().len() > 700_000);
     }
 
     #[test]

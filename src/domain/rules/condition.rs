@@ -109,19 +109,33 @@ pub struct Facts<'a> {
 }
 
 impl When {
-    /// Whether all conditions that are set hold. `began` is when the window begins.
+    /// Whether the conditions on texts hold. They are costly, and depend on the request alone: they are compared before the customer's state
+    /// is locked.
     #[must_use]
-    pub fn matches(&self, facts: &Facts, began: Timestamp) -> bool {
-        self.outcome.as_ref().is_none_or(|outcome| facts.outcome == Some(outcome))
-            && holds(&self.transaction_id, facts.transaction_id, Pattern::matches)
+    pub fn matches_texts(&self, facts: &Facts) -> bool {
+        holds(&self.transaction_id, facts.transaction_id, Pattern::matches)
             && holds(&self.transaction_source, facts.transaction_source, Pattern::matches)
             && holds(&self.ip, facts.ip, IpPattern::matches)
-            && holds(&self.threshold, facts.threshold, NumberRange::contains)
-            && self.image.matches(facts)
             && self
                 .header
                 .iter()
                 .all(|(name, pattern)| header(facts.headers, name).any(|value| pattern.matches(value)))
+    }
+
+    /// Returns the memory that the regexes take, in bytes, approximately.
+    #[must_use]
+    pub fn regex_bytes(&self) -> usize {
+        let texts = [&self.transaction_id, &self.transaction_source].into_iter().flatten();
+        let texts = texts.chain(self.header.values()).map(Pattern::regex_bytes);
+        texts.sum::<usize>() + self.ip.as_ref().map_or(0, IpPattern::regex_bytes)
+    }
+
+    /// Whether all other conditions hold. `began` is when the window begins.
+    #[must_use]
+    pub fn matches_others(&self, facts: &Facts, began: Timestamp) -> bool {
+        self.outcome.as_ref().is_none_or(|outcome| facts.outcome == Some(outcome))
+            && holds(&self.threshold, facts.threshold, NumberRange::contains)
+            && self.image.matches(facts)
             && holds(&self.request, Some(facts.ordinal as f64), NumberRange::contains)
             && holds(&self.in_flight, Some(facts.in_flight as f64), NumberRange::contains)
             && self.clock.as_ref().is_none_or(|clock| clock.contains(facts.now))
@@ -296,7 +310,8 @@ mod tests {
         let outcome = Code::FOUND;
         let when: When = toml::from_str(toml).unwrap_or_else(|error| panic!("{toml}: {error}"));
         let facts = Facts { headers: &headers, outcome: Some(&outcome), ..facts() };
-        when.matches(&facts, "2026-11-21T10:00:00+07:00".parse().unwrap())
+        when.matches_texts(&facts)
+            && when.matches_others(&facts, "2026-11-21T10:00:00+07:00".parse().unwrap())
     }
 
     #[test]
@@ -364,7 +379,8 @@ mod tests {
             "header = { x = '*' }",
         ] {
             let when: When = toml::from_str(toml).unwrap();
-            assert!(!when.matches(&empty, Timestamp::UNIX_EPOCH), "{toml}");
+            let holds = when.matches_texts(&empty) && when.matches_others(&empty, Timestamp::UNIX_EPOCH);
+            assert!(!holds, "{toml}");
         }
     }
 

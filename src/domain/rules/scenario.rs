@@ -1,6 +1,6 @@
 //! Scenario of a customer: its state, when it began, and the counters of its rules. Rules are evaluated in order.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::time::Duration;
 
@@ -86,8 +86,8 @@ impl Scenario {
         Scenario { began, ..Scenario::default() }
     }
 
-    /// Evaluates the rules in order, comparing their conditions with `facts` and the scenario's own state, and adds their effects to
-    /// `effects`. Returns the fields that changed.
+    /// Evaluates the rules in order, comparing their other conditions with `facts` and the scenario's own state, and adds their effects to
+    /// `effects`. The conditions on texts must hold ([`When::matches_texts`](super::When::matches_texts)). Returns the fields that changed.
     pub fn decide<'a>(
         &mut self,
         rules: impl Iterator<Item = &'a Rule>,
@@ -102,7 +102,7 @@ impl Scenario {
             let unset: Vec<_> =
                 rule.effects().into_iter().filter(|effect| effects.is_unset(*effect)).collect();
             let began = self.began_for(rule);
-            if unset.is_empty() || !rule.spec.when.matches(facts, began) {
+            if unset.is_empty() || !rule.spec.when.matches_others(facts, began) {
                 continue;
             }
             changes.push(ScenarioChange::Counter(&rule.name));
@@ -135,6 +135,19 @@ impl Scenario {
         self.counters.retain(|(rule, _), _| *rule != fingerprint);
         self.order.retain(|(rule, _)| *rule != fingerprint);
         self.draws.remove(&fingerprint);
+    }
+
+    /// Resets the counters of all rules but these.
+    pub fn keep_only(&mut self, rules: &HashSet<Fingerprint>) {
+        self.counters.retain(|(rule, _), _| rules.contains(rule));
+        self.order.retain(|(rule, _)| rules.contains(rule));
+        self.draws.retain(|rule, _| rules.contains(rule));
+    }
+
+    /// Returns whether no rule has counted anything.
+    #[must_use]
+    pub fn has_no_counters(&self) -> bool {
+        self.counters.is_empty() && self.draws.is_empty()
     }
 
     /// Resets the counters of all rules.
@@ -256,6 +269,10 @@ mod tests {
         DrawContext { seed: 0, customer_id: "demo", max_counters: MAX_COUNTERS }
     }
 
+    fn matching<'a>(rules: &'a [Rule], facts: &Facts) -> impl Iterator<Item = &'a Rule> {
+        rules.iter().filter(|rule| rule.spec.when.matches_texts(facts))
+    }
+
     /// Runs requests with these transaction ids. Returns the code of each reply, `-` for none.
     fn run(rules: &[Rule], scenario: &mut Scenario, transactions: &[&str]) -> Vec<String> {
         let outcome = Code::FOUND;
@@ -268,7 +285,7 @@ mod tests {
                 ..Facts::default()
             };
             let mut decided = RuleEffects::default();
-            scenario.decide(rules.iter(), &facts, context(), &mut decided);
+            scenario.decide(matching(rules, &facts), &facts, context(), &mut decided);
             let code = decided.reply.and_then(|(reply, _)| reply.code().map(ToString::to_string));
             answers.push(code.unwrap_or_else(|| "-".to_owned()));
         }
@@ -327,7 +344,8 @@ mod tests {
         let mut scenario = Scenario::default();
         let mut changes = || {
             let facts = Facts::default();
-            let changes = scenario.decide(rules.iter(), &facts, context(), &mut RuleEffects::default());
+            let changes =
+                scenario.decide(matching(&rules, &facts), &facts, context(), &mut RuleEffects::default());
             changes.iter().map(ToString::to_string).collect::<Vec<_>>()
         };
         assert_eq!(changes(), ["count/half", "count/on", "draws/on", "state"]);

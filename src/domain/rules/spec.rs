@@ -193,6 +193,12 @@ impl Rule {
         }
     }
 
+    /// Returns the memory that the rule's regexes take, in bytes, approximately.
+    #[must_use]
+    pub fn regex_bytes(&self) -> usize {
+        self.spec.when.regex_bytes()
+    }
+
     /// Marks the rule as created over the admin API at this time: its window and its ttl begin then.
     ///
     /// # Errors
@@ -284,19 +290,23 @@ impl Rule {
         .collect()
     }
 
-    /// Whether `later` can never fire: this rule fires for every request that reaches it, never expires, and decides everything that
-    /// `later` decides.
+    /// Whether the rule fires for every request that reaches it, and never expires.
     #[must_use]
-    pub fn shadows(&self, later: &Rule) -> bool {
+    pub fn always_fires(&self) -> bool {
         let spec = &self.spec;
-        let always = spec.when == When::default()
+        spec.when == When::default()
             && spec.skip.unwrap_or(0) == 0
             && spec.times.is_none()
             && spec.every.unwrap_or(1) == 1
             && spec.ttl.is_none()
-            && self.chance == Chance::Always;
+            && self.chance == Chance::Always
+    }
+
+    /// Whether `later` can never fire behind this rule, which always fires: this one decides everything that `later` decides.
+    #[must_use]
+    pub fn shadows(&self, later: &Rule) -> bool {
         let own = self.effects();
-        always && self.phase() == later.phase() && later.effects().iter().all(|effect| own.contains(effect))
+        self.phase() == later.phase() && later.effects().iter().all(|effect| own.contains(effect))
     }
 }
 
@@ -404,7 +414,10 @@ mod tests {
 
     #[test]
     fn a_rule_shadows_another_only_when_it_always_fires_and_decides_all_of_it() {
-        let shadows = |first: &str, later: &str| rule(first).unwrap().shadows(&rule(later).unwrap());
+        let shadows = |first: &str, later: &str| {
+            let first = rule(first).unwrap();
+            first.always_fires() && first.shadows(&rule(later).unwrap())
+        };
         let later = "reply = { code = '5000' }";
         assert!(shadows("reply = { code = '6014' }", later));
         assert!(shadows("reply = { code = '6014' }\ndelay = '1s'", later));

@@ -23,11 +23,11 @@ pub async fn report(
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let work = async move {
         let app = req.app_data::<web::Data<AppState>>().cloned();
-        let shows_nik = app.as_ref().is_some_and(|app| app.engine.shows_nik());
-        let (call, customer_id) = (call_of(&req, shows_nik), customer_of(&req));
+        let (call, customer_id) = (call_of(&req, app.as_ref()), customer_of(&req));
         let response = next.call(req).await?.map_into_boxed_body();
         if let Some(app) = app.filter(|_| response.status().is_success()) {
             let customer_id = customer_id.or_else(|| created_customer(&response));
+            let customer_id = customer_id.map(|id| app.engine.hidden(&id).into_owned());
             let at = app.engine.clock.now();
             let change = Change { at, what, customer_id, call: Some(call), problems: Vec::new() };
             app.observer.changed(&change);
@@ -42,12 +42,14 @@ pub async fn report(
     rt::spawn(work).await.unwrap_or_else(|_| Err(ApiError::stopping().into()))
 }
 
-fn call_of(req: &ServiceRequest, shows_nik: bool) -> AdminCall {
-    let target = req.uri().path_and_query().map_or("/", |target| target.as_str());
+fn call_of(req: &ServiceRequest, app: Option<&web::Data<AppState>>) -> AdminCall {
+    let shows_nik = app.is_some_and(|app| app.engine.shows_nik());
+    let target = decoded(req.uri().path_and_query().map_or("/", |target| target.as_str()));
+    let target = app.map_or((&*target).into(), |app| app.engine.hidden(&target));
     let nik = req.match_info().get("nik").map(decoded);
     AdminCall {
         method: req.method().to_string(),
-        path: if shows_nik { shown(&decoded(target)) } else { shown(&without_nik(&decoded(target), nik)) },
+        path: if shows_nik { shown(&target) } else { shown(&without_nik(&target, nik)) },
         peer: req.peer_addr().map(|peer| peer.ip().to_canonical()),
         name: req.extensions().get::<TokenHolder>().and_then(|holder| holder.name.clone()),
     }

@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json as value};
 
 use super::quota::QuotaOfDay;
-use super::{ApiError, Json, JsonOrNothing, Removed, customer, json, unknown_customer};
+use super::{ApiError, Json, JsonOrNothing, Removed, beside, customer, json, unknown_customer};
 use crate::base::duration::Ttl;
 use crate::base::{self, time};
 use crate::config::{CustomerId, CustomerSpec};
@@ -163,8 +163,7 @@ pub async fn create(
     shared: web::Data<AppState>,
     JsonOrNothing(body): JsonOrNothing<Value>,
 ) -> Result<HttpResponse, ApiError> {
-    let input = read(body)?;
-    let created = run_blocking(&shared, move |engine| Ok(engine.create_customer(input)?)).await?;
+    let created = run_blocking(&shared, move |engine| Ok(engine.create_customer(read(body)?)?)).await?;
     let location = (LOCATION, format!("/customers/{}", created.customer.id));
     Ok(HttpResponse::Created().insert_header(location).json(view(&shared.engine, &created)))
 }
@@ -176,8 +175,8 @@ pub async fn put(
     Json(body): Json<Value>,
 ) -> Result<HttpResponse, ApiError> {
     let id = id_of(&customer_id)?;
-    let input = for_path(read(body)?, &customer_id)?;
-    let entry = run_blocking(&shared, move |engine| Ok(engine.put_customer(&id, input)?)).await?;
+    let put = move |engine: &Engine| Ok(engine.put_customer(&id, for_path(read(body)?, &customer_id)?)?);
+    let entry = run_blocking(&shared, put).await?;
     Ok(json(&view(&shared.engine, &entry)))
 }
 
@@ -227,13 +226,13 @@ fn for_path(mut input: CustomerInput, customer_id: &str) -> Result<CustomerInput
     }
 }
 
-/// Runs work that may generate a key, which is slow, on a blocking thread.
+/// Runs work that may generate a key or compile regexes, which is slow, beside the listener's thread.
 async fn run_blocking<T: Send + 'static>(
     shared: &web::Data<AppState>,
     work: impl FnOnce(&Engine) -> Result<T, ApiError> + Send + 'static,
 ) -> Result<T, ApiError> {
     let engine = Arc::clone(&shared.engine);
-    web::block(move || work(&engine)).await.unwrap_or_else(|_| Err(ApiError::stopping()))
+    beside(move || work(&engine)).await?
 }
 
 fn id_of(text: &str) -> Result<CustomerId, ApiError> {

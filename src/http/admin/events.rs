@@ -23,8 +23,9 @@ use tokio::sync::broadcast::error::RecvError;
 
 use super::ApiError;
 use crate::base::json;
+use crate::engine::Engine;
 use crate::http::state::{AppState, MAX_READERS};
-use crate::state::journal::{Entry, JournalEvent, Sending, State};
+use crate::state::journal::{Entry, JournalEvent, Sending, SharedEvent, State};
 
 /// Query of `GET /events`.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -87,7 +88,7 @@ struct Reader {
     lost: u64,
     /// Events since the reader's last connection.
     missed: std::vec::IntoIter<JournalEvent>,
-    events: Receiver<JournalEvent>,
+    events: Receiver<Arc<SharedEvent>>,
     ping: BoxFuture<'static, ()>,
     _permit: OwnedSemaphorePermit,
 }
@@ -114,61 +115,65 @@ impl Reader {
     fn stream(self) -> impl Stream<Item = Result<Bytes, Infallible>> {
         stream::unfold(self, |mut reader| async move {
             let event = reader.next().await?;
-            Some((Ok(Bytes::from(event)), reader))
+            Some((Ok(event), reader))
         })
     }
 
     /// Waits for the next event and returns its text; `None` at the end of the stream.
-    async fn next(&mut self) -> Option<String> {
+    async fn next(&mut self) -> Option<Bytes> {
         if self.lost > 0 {
             return Some(lagged(std::mem::take(&mut self.lost)));
         }
         while let Some(missed) = self.missed.next() {
-            if let Some(event) = self.filtered(&missed) {
-                return Some(event);
+            // A reader of many events does not keep the thread from others.
+            tokio::task::yield_now().await;
+            if self.is_for_reader(&missed) {
+                return Some(text(&self.shared.engine, &missed));
             }
         }
         let event = loop {
             tokio::select! {
                 received = self.events.recv() => match received {
-                    Ok(event) => match self.filtered(&event) {
-                        Some(event) => break event,
-                        None => continue,
-                    },
+                    Ok(shared) if self.is_for_reader(&shared.event) => {
+                        break shared.text(|event| text(&self.shared.engine, event));
+                    }
+                    Ok(_) => continue,
                     Err(RecvError::Lagged(lost)) => break lagged(lost),
                     Err(RecvError::Closed) => return None,
                 },
-                () = &mut self.ping => break ": ping\n\n".to_owned(),
+                () = &mut self.ping => break Bytes::from_static(b": ping\n\n"),
             }
         };
         self.ping = self.shared.timer.sleep(PING);
         Some(event)
     }
 
-    /// Returns an event's text; `None` when it is not for this reader.
-    fn filtered(&self, event: &JournalEvent) -> Option<String> {
-        let is_for_reader = |whose: &Option<String>| {
-            whose.is_none() || self.customer_id.is_none() || self.customer_id == *whose
-        };
-        let (entry, ended) = match event {
-            JournalEvent::Added(entry) => (entry, false),
-            JournalEvent::Ended(entry) => (entry, true),
-            JournalEvent::Cleared(whose) => {
-                let cleared = Cleared { customer_id: whose.clone() };
-                return is_for_reader(whose)
-                    .then(|| format!("event: cleared\ndata: {}\n\n", json::text(&cleared)));
-            }
-            JournalEvent::Changed(change) => {
-                let text = || format!("event: changed\ndata: {}\n\n", json::text(&**change));
-                return is_for_reader(&change.customer_id).then(text);
-            }
-        };
-        let matches = self.customer_id.is_none() || self.customer_id == entry.customer_id;
-        matches.then(|| event_text(entry, ended))
+    fn is_for_reader(&self, event: &JournalEvent) -> bool {
+        let is_wanted = |whose: &Option<String>| self.customer_id.is_none() || self.customer_id == *whose;
+        match event {
+            JournalEvent::Added(entry) | JournalEvent::Ended(entry) => is_wanted(&entry.customer_id),
+            JournalEvent::Cleared(whose) => whose.is_none() || is_wanted(whose),
+            JournalEvent::Changed(change) => change.customer_id.is_none() || is_wanted(&change.customer_id),
+        }
     }
 }
 
-/// Formats an event. `request` has the entry as it was on arrival, although it may have ended before the event is sent.
+/// Formats an event.
+fn text(engine: &Engine, event: &JournalEvent) -> Bytes {
+    let text = match event {
+        JournalEvent::Added(entry) => event_text(entry, false),
+        JournalEvent::Ended(entry) => event_text(entry, true),
+        JournalEvent::Cleared(whose) => {
+            // The id of a call, which need not be a customer's.
+            let customer_id = whose.as_ref().map(|id| engine.hidden(id).into_owned());
+            format!("event: cleared\ndata: {}\n\n", json::text(&Cleared { customer_id }))
+        }
+        JournalEvent::Changed(change) => format!("event: changed\ndata: {}\n\n", json::text(&**change)),
+    };
+    Bytes::from(text)
+}
+
+/// Formats the event of an entry. `request` has the entry as it was on arrival, although it may have ended before the event is sent.
 fn event_text(entry: &Entry, ended: bool) -> String {
     let mut data = json::value(entry);
     if let (false, Value::Object(data), Value::Object(on_arrival)) =
@@ -184,7 +189,7 @@ fn event_text(entry: &Entry, ended: bool) -> String {
 }
 
 /// Formats the event `lagged`.
-fn lagged(lost: u64) -> String {
+fn lagged(lost: u64) -> Bytes {
     let data = json::text(&Lagged { lost });
-    format!("event: lagged\ndata: {data}\n\n")
+    Bytes::from(format!("event: lagged\ndata: {data}\n\n"))
 }

@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use actix_web::{HttpResponse, web};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{ApiError, Json, json};
-use crate::domain::warnings::Headers;
+use super::{ApiError, Json, beside, json};
+use crate::base::text;
+use crate::domain::warnings::{Headers, MAX_VALUE_CHARS};
 use crate::engine::RequestHead;
 use crate::http::state::AppState;
 
@@ -47,11 +49,16 @@ pub async fn explain(
     let ExplainRequest { customer_id, methode, peer, headers: header_map, .. } = request;
     let headers = headers(header_map);
     let head = RequestHead { customer_id, methode, path: None, peer, connection: 0, headers };
-    let verdict = shared.engine.explain(&head, text.as_bytes());
+    let engine = Arc::clone(&shared.engine);
+    let verdict = beside(move || engine.explain(&head, text.as_bytes())).await?;
     Ok(json(&verdict.explanation(shared.engine.shows_nik())))
 }
 
 /// Returns the headers; `None`, which skips warnings about headers, when the request names none.
 fn headers(header_map: BTreeMap<String, String>) -> Option<Headers> {
-    (!header_map.is_empty()).then(|| Headers { all: header_map.into_iter().collect(), ..Headers::default() })
+    if header_map.is_empty() {
+        return None;
+    }
+    let kept = |(name, value): (String, String)| (name, text::truncate(&value, MAX_VALUE_CHARS));
+    Some(Headers { all: header_map.into_iter().map(kept).collect(), ..Headers::default() })
 }

@@ -112,20 +112,20 @@ pub struct Removed {
 /// Extractor: the JSON object in a request's body.
 pub struct Json<T>(T);
 
-impl<T: DeserializeOwned + JsonSchema + 'static> FromRequest for Json<T> {
+impl<T: DeserializeOwned + JsonSchema + Send + 'static> FromRequest for Json<T> {
     type Error = ApiError;
     type Future = LocalBoxFuture<'static, Result<Json<T>, ApiError>>;
 
     fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let (bytes, example) = (read(req, payload), Examples::of(req));
-        Box::pin(async move { parse(&bytes.await?, example).map(Json) })
+        Box::pin(async move { parse(bytes.await?, example).await.map(Json) })
     }
 }
 
 /// Extractor: the JSON object in a request's body; an empty body is an empty object.
 pub struct JsonOrNothing<T>(T);
 
-impl<T: DeserializeOwned + JsonSchema + 'static> FromRequest for JsonOrNothing<T> {
+impl<T: DeserializeOwned + JsonSchema + Send + 'static> FromRequest for JsonOrNothing<T> {
     type Error = ApiError;
     type Future = LocalBoxFuture<'static, Result<JsonOrNothing<T>, ApiError>>;
 
@@ -133,8 +133,8 @@ impl<T: DeserializeOwned + JsonSchema + 'static> FromRequest for JsonOrNothing<T
         let (bytes, example) = (read(req, payload), Examples::of(req));
         Box::pin(async move {
             let bytes = bytes.await?;
-            let text = if bytes.is_empty() { b"{}" } else { &*bytes };
-            parse(text, example).map(JsonOrNothing)
+            let text = if bytes.is_empty() { Bytes::from_static(b"{}") } else { bytes };
+            parse(text, example).await.map(JsonOrNothing)
         })
     }
 }
@@ -149,12 +149,22 @@ impl Examples {
     }
 }
 
-/// Parses a body; an error in its form gets the example.
-fn parse<T: DeserializeOwned + JsonSchema>(bytes: &[u8], example: Option<String>) -> Result<T, ApiError> {
-    ApiError::parse(bytes).map_err(|error| match example {
+/// Parses a body; an error in its form gets the example. Beside the listener's only thread, which others wait for: a body may be long, and
+/// its regexes are compiled here.
+async fn parse<T: DeserializeOwned + JsonSchema + Send + 'static>(
+    bytes: Bytes,
+    example: Option<String>,
+) -> Result<T, ApiError> {
+    let parsed = beside(move || ApiError::parse(&bytes)).await?;
+    parsed.map_err(|error| match example {
         Some(example) => error.example(&example),
         None => error,
     })
+}
+
+/// Runs what may take long beside the listener's only thread.
+async fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, ApiError> {
+    web::block(work).await.map_err(|_| ApiError::stopping())
 }
 
 /// Deserializes a member that may be absent but not null: in a change request null would be ambiguous.

@@ -28,6 +28,13 @@ pub fn start(listener: std::net::TcpListener, shared: &Arc<AppState>) -> std::io
             .wrap(actix_web::middleware::from_fn(access::guard))
             .configure(super::routes)
     });
-    let server = server.workers(1).disable_signals().shutdown_timeout(0).h1_allow_half_closed(false);
+    let cores = std::thread::available_parallelism().map_or(2, usize::from);
+    // More would only take turns.
+    let server = server
+        .workers(1)
+        .worker_max_blocking_threads(cores.max(2))
+        .disable_signals()
+        .shutdown_timeout(0)
+        .h1_allow_half_closed(false);
     Ok(server.keep_alive(KEEP_ALIVE).listen(listener)?.run())
 }

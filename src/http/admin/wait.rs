@@ -21,7 +21,7 @@ use super::{ApiError, Json, json};
 use crate::base::duration::DurationText;
 use crate::engine::Engine;
 use crate::http::state::{AppState, MAX_WAITS};
-use crate::state::journal::{Entry, ExpectedCount, JournalEvent, Match, MatchReport};
+use crate::state::journal::{Entry, ExpectedCount, JournalEvent, Match, MatchReport, SharedEvent};
 
 /// Body of `POST /requests/wait`.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -120,7 +120,7 @@ async fn timed_out(
 struct MatchCollector {
     engine: Arc<Engine>,
     filter: Match,
-    events: Receiver<JournalEvent>,
+    events: Receiver<Arc<SharedEvent>>,
     found: BTreeMap<u64, Arc<Entry>>,
 }
 
@@ -149,18 +149,22 @@ impl MatchCollector {
 
     /// Waits for the next journal event and applies it.
     async fn apply_next_event(&mut self) -> Result<(), ApiError> {
-        match self.events.recv().await {
-            Ok(JournalEvent::Added(entry) | JournalEvent::Ended(entry)) => {
-                if self.filter.matches(&entry) {
-                    self.found.insert(entry.id, entry);
+        let shared = match self.events.recv().await {
+            Ok(shared) => shared,
+            Err(RecvError::Lagged(_)) => return self.scan_journal().await,
+            Err(RecvError::Closed) => return Err(ApiError::stopping()),
+        };
+        match &shared.event {
+            JournalEvent::Added(entry) | JournalEvent::Ended(entry) => {
+                if self.filter.matches(entry) {
+                    self.found.insert(entry.id, Arc::clone(entry));
                 } else {
                     self.found.remove(&entry.id);
                 }
                 Ok(())
             }
-            Ok(JournalEvent::Changed(_)) => Ok(()),
-            Ok(JournalEvent::Cleared(_)) | Err(RecvError::Lagged(_)) => self.scan_journal().await,
-            Err(RecvError::Closed) => Err(ApiError::stopping()),
+            JournalEvent::Changed(_) => Ok(()),
+            JournalEvent::Cleared(_) => self.scan_journal().await,
         }
     }
 }

@@ -2,6 +2,7 @@
 //! might read the same bytes otherwise.
 
 use crate::base::text;
+use crate::domain::warnings::MAX_VALUE_CHARS;
 
 /// Max header lines.
 pub(super) const MAX_LINES: usize = 96;
@@ -9,8 +10,6 @@ pub(super) const MAX_LINES: usize = 96;
 const MAX_METHOD: usize = 32;
 /// Max bytes of a request target.
 pub(super) const MAX_TARGET: usize = 64 << 10;
-/// Max characters of a header value that are kept, for conditions and the journal.
-const MAX_VALUE_CHARS: usize = 500;
 
 /// A request head.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,5 +1,8 @@
 //! `POST /api/nik`: the NIK identification API of the second document. Not journaled: the journal is the endpoint's.
 
+use std::io;
+use std::sync::Arc;
+
 use percent_encoding::percent_decode_str;
 
 use super::connection::{After, Connection};
@@ -10,7 +13,7 @@ use super::socket::Socket;
 use crate::base::time;
 use crate::domain::http_answer::HttpAnswer;
 use crate::domain::nik::NikContext;
-use crate::domain::nik::api::{self, NikRequestError, PATH};
+use crate::domain::nik::api::{NikAnswer, NikRequestError, PATH};
 use crate::http::state::AppState;
 
 const HINT: &str = r#"send {"nik":["1234567891234567"],"process":"full"}; process may also be "limited""#;
@@ -21,32 +24,28 @@ pub fn is_path(path: &str) -> bool {
 }
 
 /// Answers a request for the path.
-pub async fn answer<S: Socket>(
-    connection: &mut Connection<S>,
-    head: &Head,
-    app: &std::sync::Arc<AppState>,
-) -> After {
+pub async fn answer<S: Socket>(connection: &mut Connection<S>, head: &Head, app: &Arc<AppState>) -> After {
     let _in_flight = InFlightGuard::start(app);
-    let (response, after) = match identify(connection, head, app).await {
+    let (sent, after) = match identify(connection, head, app).await {
         Ok(answer) => {
             let after = if head.closes { After::Linger } else { After::NextRequest };
-            (answer.render(persistence(head), head.is_http_1_0), after)
+            (send(connection, head, app, &answer).await, after)
         }
-        Err(Some(refusal)) => refusal.render(head, app),
+        Err(Some(refusal)) => {
+            let (response, after) = refusal.render(head, app);
+            (connection.write(&response).await, after)
+        }
         Err(None) => return After::Close,
     };
-    match connection.write(&response).await {
-        Ok(()) => after,
-        Err(_) => After::Close,
-    }
+    if sent.is_ok() { after } else { After::Close }
 }
 
 /// Reads the body and identifies its NIKs. `None` when the client has gone.
 async fn identify<S: Socket>(
     connection: &mut Connection<S>,
     head: &Head,
-    app: &AppState,
-) -> Result<HttpAnswer, Option<Refusal>> {
+    app: &Arc<AppState>,
+) -> Result<NikAnswer, Option<Refusal>> {
     if head.method != "POST" {
         let message = format!("{PATH} does not take {}", head.method);
         return Err(Some(Refusal::wrong_method(message, head)));
@@ -58,17 +57,71 @@ async fn identify<S: Socket>(
     connection.accept_body(head).await.map_err(|_| None)?;
     let body = connection.read_body(head.body, max_bytes).await;
     let body = body.map_err(|error| Refusal::of_body(&error, max_bytes))?;
-    let policy = &app.engine.fixtures().policy;
-    let now = app.engine.clock.now();
-    let context = NikContext { today: time::jakarta_day(now), min_age: policy.nik_min_age };
-    let invalid = |NikRequestError { message, path }| {
-        let refusal = Refusal::new(400, "invalid", message, HINT);
-        Some(Refusal { path: path.map(Into::into), keeps_connection: !head.closes, ..refusal })
+    let fixtures = app.engine.fixtures();
+    let (max_niks, min_age) = (fixtures.limits.niks, fixtures.policy.nik_min_age);
+    let context = NikContext { today: time::jakarta_day(app.engine.clock.now()), min_age };
+    let is_long = body.len() > MAX_INLINE_BODY;
+    let identify = move || NikAnswer::to(body, max_niks, context);
+    let answer = if is_long {
+        let _permit = app.evaluations.acquire().await;
+        // The task is never aborted; a panic in it goes on here.
+        let identified = tokio::task::spawn_blocking(identify).await;
+        identified.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+    } else {
+        identify()
     };
-    let body = api::answer(&body, &context).map_err(invalid)?;
-    let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
-    Ok(HttpAnswer { status: 200, headers, body, style: policy.head, at: now })
+    answer.map_err(|NikRequestError { message, path, is_too_long }| {
+        let (status, code, hint) = match is_too_long {
+            true => (413, "list_too_long", "send several requests, or raise limits.niks in simulator.toml"),
+            false => (400, "invalid", HINT),
+        };
+        let refusal = Refusal::new(status, code, message, hint);
+        Some(Refusal { path: path.map(Into::into), keeps_connection: !head.closes, ..refusal })
+    })
 }
+
+/// Sends the answer piece by piece, so that of a long one only a part is in memory at a time. Its pieces are made twice, because the head
+/// comes before them and announces their length.
+async fn send<S: Socket>(
+    connection: &mut Connection<S>,
+    head: &Head,
+    app: &AppState,
+    answer: &NikAnswer,
+) -> io::Result<()> {
+    let http = HttpAnswer {
+        status: 200,
+        headers: vec![("content-type".to_owned(), "application/json".to_owned())],
+        body: Vec::new(),
+        style: app.engine.fixtures().policy.head,
+        at: app.engine.clock.now(),
+    };
+    let mut length = 0;
+    for (number, piece) in answer.pieces().enumerate() {
+        length += piece.len();
+        if number % PIECES_AT_ONCE == PIECES_AT_ONCE - 1 {
+            // A long answer does not keep the thread from others.
+            tokio::task::yield_now().await;
+        }
+    }
+    let (mut bytes, end) = http.around(length, persistence(head), head.is_http_1_0);
+    for piece in answer.pieces() {
+        bytes.extend_from_slice(piece.as_bytes());
+        if bytes.len() > BYTES_AT_ONCE {
+            connection.write(&bytes).await?;
+            bytes.clear();
+            tokio::task::yield_now().await;
+        }
+    }
+    bytes.extend_from_slice(end);
+    connection.write(&bytes).await
+}
+
+/// Max body that is read on the thread of its connection: some hundred NIKs.
+const MAX_INLINE_BODY: usize = 16 << 10;
+
+/// How much of an answer is made at a time.
+const PIECES_AT_ONCE: usize = 256;
+const BYTES_AT_ONCE: usize = 64 << 10;
 
 #[cfg(test)]
 mod tests {

@@ -2,6 +2,7 @@
 
 mod delivered;
 mod entry;
+mod file;
 mod matching;
 mod recent;
 mod redactor;
@@ -16,7 +17,7 @@ pub use entry::{AnswerRecord, CandidateRecord, DelayRecord, Entry, FaultRecord, 
 pub use matching::{Difference, ImageMatch, Match, NearMiss, Since};
 pub use recent::RequestMarks;
 pub use redactor::Redactor;
-pub use ring::{Journal, JournalEvent, Subscription, Usage};
+pub use ring::{Journal, JournalEvent, SharedEvent, Subscription, Usage};
 pub use sending::{Sending, SendingRecord, Sent, SentEnd, State};
 pub use tally::{ExpectedCount, MatchReport};
 

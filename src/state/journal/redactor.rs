@@ -1,35 +1,34 @@
 //! Redaction of what is shown: NIKs in fields where they do not belong, and credentials in the wrong fields.
 //!
-//! Credentials are redacted as whole values, and in messages only where they are quoted: one that is a common word would otherwise make
-//! messages unreadable. A password of at least 8 bytes is redacted inside longer texts too. Text that looks like base64, from 80
-//! characters on, is never quoted: it may be a photo or a ciphertext.
+//! The values of all known accounts are redacted wherever they occur, from 8 characters on and in every encoding
+//! (`domain/secrets/`). Shorter ones of the customer that calls are redacted as whole values, and in messages where they are quoted: they
+//! may be common words. Text that looks like base64, from 80 characters on, is never quoted: it may be a photo or a ciphertext.
 
 use std::borrow::Cow;
 
 use super::RequestRecord;
 use crate::base::text::{is_long_base64, preview, quoted};
 use crate::domain::checks::Finding;
+use crate::domain::customer::Customer;
 use crate::domain::nik::mask::without_niks;
+use crate::domain::secrets::{HIDDEN, SecretIndex};
 use crate::domain::warnings::Warning;
 use crate::protocol::encoding;
-
-/// Replacement for a redacted credential.
-const REDACTED: &str = "***";
+use crate::state::known_accounts::KnownAccounts;
 
 /// Redacts NIKs and credentials in the texts of one request.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub struct Redactor<'a> {
     /// The customer's credentials, in plain text. Their base64 form is redacted as well.
     credentials: Vec<&'a str>,
     /// Redacted inside longer texts, too.
-    password: Option<&'a str>,
+    known: Option<&'a KnownAccounts>,
+    /// The customer's account, where it is no longer known: the customer was removed during the request.
+    removed: Option<SecretIndex>,
     show_niks: bool,
 }
 
-/// Min. length of a password that is redacted inside other texts, in bytes. Shorter ones may be common words.
-const MIN_PASSWORD_LENGTH: usize = 8;
-
-// A derived Debug would print the password.
+// A derived Debug would print the credentials.
 impl std::fmt::Debug for Redactor<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Redactor(..)")
@@ -42,15 +41,24 @@ impl<'a> Redactor<'a> {
     pub fn new(credentials: impl IntoIterator<Item = &'a str>, show_niks: bool) -> Redactor<'a> {
         Redactor {
             credentials: credentials.into_iter().filter(|text| !text.is_empty()).collect(),
-            password: None,
             show_niks,
+            ..Redactor::default()
         }
     }
 
-    /// Redacts this password also inside longer texts, if it is long enough.
+    /// Returns the redactor of the requests of a customer; `None`: of those that name none.
     #[must_use]
-    pub fn hiding(self, password: Option<&'a str>) -> Redactor<'a> {
-        Redactor { password: password.filter(|text| text.len() >= MIN_PASSWORD_LENGTH), ..self }
+    pub fn of(customer: Option<&'a Customer>, known: &'a KnownAccounts, show_niks: bool) -> Redactor<'a> {
+        let account = customer.map(|customer| &customer.account);
+        let credentials = account.into_iter().flat_map(|account| [&*account.user_id, &*account.password]);
+        // A user_id that equals the customer_id is in every path.
+        let secret = credentials.filter(|text| customer.is_none_or(|customer| customer.id != **text));
+        let removed = customer.filter(|customer| !known.contains(&customer.account));
+        Redactor {
+            known: Some(known),
+            removed: removed.map(|customer| SecretIndex::of(&customer.id, &customer.account)),
+            ..Redactor::new(secret, show_niks)
+        }
     }
 
     /// Redacts a value; borrowed when nothing had to be redacted.
@@ -62,7 +70,7 @@ impl<'a> Redactor<'a> {
                     && text == encoding::encode(credential.as_bytes())
         };
         if self.credentials.iter().any(is_credential) {
-            Cow::Owned(REDACTED.to_owned())
+            Cow::Owned(HIDDEN.to_owned())
         } else if is_long_base64(text) {
             Cow::Owned(preview(text, 0))
         } else {
@@ -70,12 +78,13 @@ impl<'a> Redactor<'a> {
         }
     }
 
-    /// Redacts inside a text: the password, and NIKs.
+    /// Redacts inside a text: values of accounts, and NIKs.
     fn inside<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        match self.password.filter(|password| text.contains(password)) {
-            Some(password) => Cow::Owned(self.niks(&text.replace(password, REDACTED)).into_owned()),
-            None => self.niks(text),
-        }
+        let known =
+            then(Cow::Borrowed(text), |text| self.known.map_or(text.into(), |known| known.hidden(text)));
+        let removed =
+            then(known, |text| self.removed.as_ref().map_or(text.into(), |removed| removed.hidden(text)));
+        then(removed, |text| self.niks(text))
     }
 
     /// Redacts a message; borrowed when nothing had to be redacted. Credentials are redacted only where they are quoted, because one
@@ -88,7 +97,7 @@ impl<'a> Redactor<'a> {
         let forms =
             self.credentials.iter().map(|text| [quoted(text), quoted(&encoding::encode(text.as_bytes()))]);
         let redacted =
-            forms.flatten().fold(text.to_owned(), |text, form| text.replace(&form, &quoted(REDACTED)));
+            forms.flatten().fold(text.to_owned(), |text, form| text.replace(&form, &quoted(HIDDEN)));
         Cow::Owned(self.inside(&redacted).into_owned())
     }
 
@@ -116,8 +125,13 @@ impl<'a> Redactor<'a> {
     /// Redacts findings.
     pub fn findings(&self, findings: &mut [Finding]) {
         for finding in findings {
-            if let Some(redacted) = changed(self.message(&finding.reason)) {
-                finding.reason = Cow::Owned(redacted);
+            // Borrowed texts are the project's own.
+            for text in [Some(&mut finding.reason), finding.hint.as_mut()].into_iter().flatten() {
+                if let Cow::Owned(own) = text
+                    && let Some(redacted) = changed(self.message(own))
+                {
+                    *own = redacted;
+                }
             }
         }
     }
@@ -132,6 +146,14 @@ impl<'a> Redactor<'a> {
     }
 }
 
+/// Redacts further what is redacted in part.
+fn then<'t>(text: Cow<'t, str>, redact: impl Fn(&str) -> Cow<'_, str>) -> Cow<'t, str> {
+    match changed(redact(&text)) {
+        Some(redacted) => Cow::Owned(redacted),
+        None => text,
+    }
+}
+
 /// Returns the redacted text if it differs from the original.
 fn changed(text: Cow<str>) -> Option<String> {
     match text {
@@ -143,6 +165,9 @@ fn changed(text: Cow<str>) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::checks::Status;
+    use crate::domain::customer::Account;
+    use crate::domain::policy::Check;
 
     const NIK: &str = "3174055708909001";
 
@@ -161,12 +186,22 @@ mod tests {
     }
 
     #[test]
-    fn a_password_is_redacted_inside_other_texts_unless_it_is_short() {
-        let redactor = Redactor::new(["user", "pass-word"], false).hiding(Some("pass-word"));
+    fn a_long_value_is_redacted_inside_other_texts() {
+        let account = Account { user_id: "user".to_owned(), password: "pass-word".to_owned() };
+        let removed = Some(SecretIndex::of("a", &account));
+        let redactor = Redactor { removed, ..Redactor::new(["user", "pass-word"], false) };
         assert_eq!(redactor.value("p=pass-word of user"), "p=*** of user");
         assert_eq!(redactor.message("an extra key k=pass-word, \"user\""), "an extra key k=***, \"***\"");
-        let redactor = Redactor::new(["word"], false).hiding(Some("word"));
-        assert_eq!(redactor.value("wordy"), "wordy");
+        let mut findings = [Finding {
+            check: Check::Ip,
+            status: Status::Failed,
+            code: None,
+            reason: "ip is pass-word".to_owned().into(),
+            hint: Some(format!("not pass%2Dword or {NIK}").into()),
+        }];
+        redactor.findings(&mut findings);
+        assert_eq!(findings[0].reason, "ip is ***");
+        assert_eq!(findings[0].hint.as_deref(), Some("not *** or 317405XXXXXXXXXX"));
     }
 
     #[test]

@@ -5,15 +5,16 @@
 //! reconnects ([`Journal::follow`]) misses no event and receives none twice.
 
 use std::collections::VecDeque;
-use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::broadcast;
 
+use super::file::JournalFile;
 use super::recent::{Earlier, RecentIndex};
 use super::{Entry, Match, RequestMarks, State};
 use crate::base::json;
@@ -79,6 +80,26 @@ pub enum JournalEvent {
     Changed(Arc<Change>),
 }
 
+/// An event as its readers share it.
+#[derive(Debug)]
+pub struct SharedEvent {
+    pub event: JournalEvent,
+    text: OnceLock<Bytes>,
+}
+
+impl SharedEvent {
+    /// Returns the event's text. `render` makes it, once for all readers.
+    pub fn text(&self, render: impl FnOnce(&JournalEvent) -> Bytes) -> Bytes {
+        self.text.get_or_init(|| render(&self.event)).clone()
+    }
+}
+
+impl From<JournalEvent> for SharedEvent {
+    fn from(event: JournalEvent) -> SharedEvent {
+        SharedEvent { event, text: OnceLock::new() }
+    }
+}
+
 /// Max clearings that a reader which reconnects is told of.
 const MAX_CLEARINGS: usize = 64;
 
@@ -93,7 +114,7 @@ pub struct Subscription {
     /// Upper bound on the entries since then that were dropped.
     pub lost: u64,
     /// Events from now on.
-    pub news: broadcast::Receiver<JournalEvent>,
+    pub news: broadcast::Receiver<Arc<SharedEvent>>,
 }
 
 /// Usage of the journal.
@@ -111,10 +132,9 @@ pub struct Usage {
 pub struct Journal {
     ring: Mutex<Ring>,
     max_bytes: usize,
-    /// The file, and whether the last write to it failed.
-    file: Option<Mutex<(File, bool)>>,
+    file: Option<Mutex<JournalFile>>,
     /// Sends under the ring's lock, so that events have the ring's order.
-    events: broadcast::Sender<JournalEvent>,
+    events: broadcast::Sender<Arc<SharedEvent>>,
 }
 
 impl Journal {
@@ -123,9 +143,7 @@ impl Journal {
     /// # Errors
     /// When the file cannot be opened.
     pub fn new(max_bytes: usize, file: Option<&Path>) -> io::Result<Journal> {
-        let open =
-            |path| File::options().create(true).append(true).open(path).map(|file| Mutex::new((file, false)));
-        let file = file.map(open).transpose()?;
+        let file = file.map(JournalFile::open).transpose()?.map(Mutex::new);
         Ok(Journal {
             ring: Mutex::default(),
             max_bytes,
@@ -186,17 +204,12 @@ impl Journal {
 
     fn publish(&self, event: JournalEvent) {
         // Sending fails only without readers.
-        let _ = self.events.send(event);
+        let _ = self.events.send(Arc::new(event.into()));
     }
 
     fn append(&self, entry: &Entry) -> Option<io::Error> {
         let file = self.file.as_ref()?;
-        let line = json::text(entry) + "\n";
-        let mut file = file.lock();
-        let error = file.0.write_all(line.as_bytes()).err();
-        let begins_to_fail = error.is_some() && !file.1;
-        file.1 = error.is_some();
-        error.filter(|_| begins_to_fail)
+        file.lock().append(&(json::text(entry) + "\n"))
     }
 
     /// Returns all entries, newest first, and the number of dropped entries. Only copying them holds the lock.
@@ -215,7 +228,7 @@ impl Journal {
 
     /// Subscribes to the events from now on.
     #[must_use]
-    pub fn subscribe(&self) -> broadcast::Receiver<JournalEvent> {
+    pub fn subscribe(&self) -> broadcast::Receiver<Arc<SharedEvent>> {
         self.events.subscribe()
     }
 
@@ -391,11 +404,30 @@ mod tests {
         journal.end(&entries[2], None, Duration::from_micros(1), Instant::now());
         journal.add(entry("a", Code::FOUND), RequestMarks::default());
         journal.clear(None);
-        let received: Vec<_> =
-            std::iter::from_fn(|| subscription.news.try_recv().ok()).map(|event| shown(&event)).collect();
+        let received: Vec<_> = std::iter::from_fn(|| subscription.news.try_recv().ok())
+            .map(|shared| shown(&shared.event))
+            .collect();
         assert_eq!(received, ["-3", "+4", "cleared all"]);
         journal.add(entry("a", Code::FOUND), RequestMarks::default());
         assert!(journal.follow(5).missed.is_empty());
+    }
+
+    #[test]
+    fn an_event_is_rendered_once_for_all_its_readers() {
+        let journal = Journal::new(1 << 20, None).unwrap();
+        let mut readers: Vec<_> = (0..64).map(|_| journal.subscribe()).collect();
+        journal.add(entry("a", Code::FOUND), RequestMarks::default());
+        let mut rendered = 0;
+        let mut texts = Vec::new();
+        for reader in &mut readers {
+            let shared = reader.try_recv().unwrap();
+            texts.push(shared.text(|event| {
+                rendered += 1;
+                Bytes::from(shown(event))
+            }));
+        }
+        assert_eq!(rendered, 1);
+        assert!(texts.iter().all(|text| *text == "+1" && text.as_ptr() == texts[0].as_ptr()));
     }
 
     #[test]
