@@ -29,7 +29,7 @@ use crate::http::client_request::{Fields, Request};
 use crate::http::state::{AppState, MAX_CALLS, reachable};
 use crate::keys;
 use crate::protocol::encoding::{self, Base64Mode};
-use crate::state::journal::{Entry, JournalEvent, State};
+use crate::state::journal::{Entry, JournalEvent, SharedEvent, State};
 
 /// Body of `POST /call`. What is absent is as the customer's clients send it.
 // No Debug, because it would print the photo.
@@ -326,7 +326,7 @@ fn curl<'a>(url: &str, headers: impl Iterator<Item = &'a HeaderLine>) -> String 
 /// Finds the entry of a request in the journal: the first new one with its `User-Agent`.
 struct EntryFinder<'a> {
     user_agent: &'a str,
-    events: Receiver<JournalEvent>,
+    events: Receiver<Arc<SharedEvent>>,
     /// Whether events were lost, so that the journal must be searched.
     has_lost: bool,
     found: Option<Arc<Entry>>,
@@ -340,10 +340,12 @@ impl EntryFinder<'_> {
     /// Takes the next event.
     async fn next(&mut self) {
         match self.events.recv().await {
-            Ok(JournalEvent::Added(entry)) if self.found.is_none() && self.is_own(&entry) => {
-                self.found = Some(entry)
-            }
-            Ok(_) => {}
+            Ok(shared) => match &shared.event {
+                JournalEvent::Added(entry) if self.found.is_none() && self.is_own(entry) => {
+                    self.found = Some(entry.clone())
+                }
+                _ => {}
+            },
             Err(RecvError::Lagged(_)) => self.has_lost = true,
             Err(RecvError::Closed) => std::future::pending().await,
         }
