@@ -122,6 +122,6 @@ export function tryPage() {
     <div class="split try">
       <div>${form()}
         ${state.trials.length ? html`<h2>${t('last_tries')}</h2><ul class="plain tries">${state.trials.map(tried)}</ul>` : nothing}</div>
-      <div aria-live="polite">${trial ? result(trial) : empty(t('try_nothing'), t('try_nothing_more'))}</div>
+      <div>${trial ? result(trial) : empty(t('try_nothing'), t('try_nothing_more'))}</div>
     </div>`;
 }
