@@ -82,7 +82,7 @@ function download({ answer }) {
 }
 
 /** @param {Trial} trial */
-const asCommand = (trial) => html`<section><h3>${t('as_command')}</h3>
+const asCommand = (trial) => html`<section><h2 class="minor">${t('as_command')}</h2>
   ${radios(t('format'), 'tab', state.tab, (tab) => update({ tab }), [['curl', 'curl'], ['shell', 'openssl + curl'], ['call', 'dukcapil-fr-sim call'], ['api', 'POST /call']])}
   ${state.tab === 'curl' ? html`${block('curl', trial.answer.curl)}<p><button type="button" @click=${() => download(trial)}>${t('download_body')}</button></p>` : nothing}
   ${state.tab === 'shell' ? block('openssl + curl', shell(trial)) : nothing}
