@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use actix_web::http::header::LOCATION;
+use actix_web::http::header::{ContentType, LOCATION};
 use actix_web::{HttpResponse, web};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
@@ -122,10 +122,15 @@ pub struct CustomerList {
     customers: Vec<CustomerLine>,
 }
 
-pub async fn list(shared: web::Data<AppState>) -> HttpResponse {
-    let engine = &shared.engine;
-    let entries = engine.customers.all(engine.clock.now());
-    json(&CustomerList { customers: entries.iter().map(|entry| line(engine, entry)).collect() })
+/// Lists all customers. There may be ten thousand, so the list is written beside the admin thread.
+pub async fn list(shared: web::Data<AppState>) -> Result<HttpResponse, ApiError> {
+    let text = |engine: &Engine| {
+        let entries = engine.customers.all(engine.clock.now());
+        let list = CustomerList { customers: entries.iter().map(|entry| line(engine, entry)).collect() };
+        Ok(base::json::text(&list))
+    };
+    let text = run_blocking(&shared, text).await?;
+    Ok(HttpResponse::Ok().content_type(ContentType::json()).body(text))
 }
 
 fn line(engine: &Engine, entry: &CustomerEntry) -> CustomerLine {
@@ -227,7 +232,7 @@ fn for_path(mut input: CustomerInput, customer_id: &str) -> Result<CustomerInput
     }
 }
 
-/// Runs work that may generate a key, which is slow, on a blocking thread.
+/// Runs work that is slow, as generating a key is, on a blocking thread.
 async fn run_blocking<T: Send + 'static>(
     shared: &web::Data<AppState>,
     work: impl FnOnce(&Engine) -> Result<T, ApiError> + Send + 'static,

@@ -181,7 +181,9 @@ fn customers() -> Vec<Operation> {
     const QUOTA: &str = "/customers/{customer_id}/quota";
     let small_quota = |ttl: Value| json!({ "extends": "demo", "quota": { "per_day": 5 }, "ttl": ttl });
     vec![
-        get("/customers", "customers", customers::list, "Lists all customers.").ok::<CustomerList>(),
+        get("/customers", "customers", customers::list, "Lists all customers.")
+            .ok::<CustomerList>()
+            .errors(&[503]),
         post(
             "/customers",
             "makeCustomer",
