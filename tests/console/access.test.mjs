@@ -129,6 +129,7 @@ test('the flows go with the keyboard alone', async (t) => {
     await page.locator('.detail').getByRole('heading', { name: /6018/ }).waitFor();
     for (let n = 0; n < 3; n++) await simulator.call({ account: { user_id: 'nobody' } });
     await page.locator('table.requests tbody tr:nth-child(4)').waitFor();
+    await page.locator('table.requests tbody tr:first-child.chosen').waitFor();
     // Through the list and into a request, and its curl.
     await press('j', 'j', 'k', 'ArrowDown', 'Enter');
     await page.getByRole('heading', { level: 1, name: /5001/ }).waitFor();
