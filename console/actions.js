@@ -175,7 +175,8 @@ export async function resend(body) {
   await act(async () => {
     const answer = await call('POST /call', { body });
     const trial = { id: (state.trials[0]?.id ?? 0) + 1, at: began, body, answer };
-    update({ trials: [trial, ...state.trials].slice(0, 20), trialShown: trial.id });
+    const said = [answer.status == null ? t('no_answer_came') : `HTTP ${answer.status}`, answer.entry?.answer.reason];
+    update({ trials: [trial, ...state.trials].slice(0, 20), trialShown: trial.id, announcement: said.join(': ') });
   });
   update({ isSending: false });
 }

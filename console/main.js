@@ -31,7 +31,7 @@ function prefer(name, value) {
 function navigate(isFirst = false) {
   const given = /^#token=(.+)$/.exec(location.hash);
   if (given) {
-    setToken(decodeURIComponent(given[1]));
+    setToken(decode(given[1]));
     history.replaceState(null, '', '#/requests');
   }
   const [page, id, part] = location.hash.replace(/^#\/?/, '').split('/').map(decode);
@@ -92,7 +92,7 @@ function frame() {
   const { page } = state.route;
   document.title = `${page === 'requests' && state.route.id ? `${t('request')} ${state.route.id}` : state.route.id ?? t(page)} – dukcapil-fr-sim`;
   return html`<a class="skip" href="#main" @click=${(/** @type {Event} */ event) => { event.preventDefault(); document.querySelector('main')?.focus(); }}>${t('skip')}</a>
-    <header class="top"><a class="name" href="#/requests"><img src="console/icon.svg" alt="" width="20" height="20"> dukcapil-fr-sim</a>
+    <header class="top"><a class="name" href="#/requests"><img src="console/icon.svg" alt="" width="20" height="20"> <span>dukcapil-fr-sim</span></a>
       ${state.waitingForToken ? nothing : html`<nav aria-label=${t('pages')}>${Object.keys(PAGES).map((name) => html`<a href="#/${name}" aria-current=${name === page ? 'page' : nothing}>${t(name)}</a>`)}</nav>`}
       <span class="spring"></span>${connection()}${state.waitingForToken ? nothing : html`${clock()}${resetMenu()}`}${settings()}
       <button type="button" class="plain" @click=${openHelp} aria-label=${t('key_help')}>?</button></header>
@@ -176,6 +176,8 @@ document.documentElement.lang = state.language;
 onDraw(() => render(frame(), document.body));
 addEventListener('hashchange', () => navigate());
 addEventListener('keydown', pressed);
+// A file that misses its place must not replace the page.
+for (const name of ['dragover', 'drop']) addEventListener(name, (event) => event.preventDefault());
 addEventListener('click', (event) => {
   for (const menu of document.querySelectorAll('details.menu[open]')) if (!menu.contains(/** @type {Node} */ (event.target))) menu.removeAttribute('open');
 });

@@ -93,10 +93,10 @@ export function notice(text, more = {}) {
   update({ notice: { said: text, ...more, at: Date.now() } });
 }
 
-/** A button that opens a panel below itself. @param {unknown} label @param {unknown} content @param {{ name?: string, title?: string, kind?: string }} [more] */
-export const menu = (label, content, { name = '', title = '', kind = '' } = {}) => html`
+/** A button that opens a panel below itself. @param {unknown} label @param {unknown} content @param {{ name?: string, kind?: string }} [more] */
+export const menu = (label, content, { name = '', kind = '' } = {}) => html`
   <details class="menu ${kind}" data-name=${name}>
-    <summary title=${title || nothing}>${label}</summary>
+    <summary>${label}</summary>
     <div class="panel">${content}</div>
   </details>`;
 

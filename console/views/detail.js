@@ -35,7 +35,7 @@ const check = (finding, { first, next }) => html`
 
 /** @param {Entry} entry */
 const ruleList = ({ rules, customer_id }) => html`
-  <section><h3>${t('rules_met')}</h3>
+  <section><h2 class="minor">${t('rules_met')}</h2>
     ${rules.length ? html`<ul class="plain">${rules.map(({ rule, ordinal, draw, decides }) => html`
       <li><a href="#/customers/${encodeURIComponent(customer_id ?? '')}">${shown(rule, 64)}</a>
         <span>${t('rule_decided', { effects: decides.map((effect) => t(`effect_${effect}`)).join(', ') })}</span>
@@ -49,7 +49,7 @@ const fact = (name, value) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`
 /** @param {Entry} entry */
 function wire({ sent, fault, delay, elapsed_us, answer }) {
   const { kind, rule, ...more } = fault ?? {};
-  return html`<section><h3>${t('on_the_wire')}</h3><dl class="facts grid">
+  return html`<section><h2 class="minor">${t('on_the_wire')}</h2><dl class="facts grid">
     ${fact(t('status'), sent.status ?? t('no_status'))}
     ${fact(t('bytes_sent'), count(sent.bytes))}
     ${fact(t('ended_by'), t(`end_${sent.end}`))}
@@ -69,7 +69,7 @@ function person(nik) {
 
 /** @param {Entry} entry */
 const candidates = ({ answer }) => (answer.candidates.length ? html`
-  <section><h3>${t('candidates')}</h3><ol class="faces">${answer.candidates.map(({ nik, region, score }) => {
+  <section><h2 class="minor">${t('candidates')}</h2><ol class="faces">${answer.candidates.map(({ nik, region, score }) => {
     const known = person(nik);
     const picture = known ? thumbnail(known) : '';
     return html`<li>${picture ? html`<img src=${picture} alt="">` : html`<span class="face" aria-hidden="true"></span>`}
@@ -79,7 +79,7 @@ const candidates = ({ answer }) => (answer.candidates.length ? html`
 
 /** @param {Entry} entry */
 const fields = ({ request, methode, connection, ordinal, at, id }) => html`
-  <section><h3>${t('the_request')}</h3><dl class="facts grid">
+  <section><h2 class="minor">${t('the_request')}</h2><dl class="facts grid">
     ${fact('transactionId', shown(request.transaction_id ?? '–', 100))}
     ${fact('transactionSource', shown(request.transaction_source ?? '–', 100))}
     ${fact('threshold', request.threshold ?? '–')}
@@ -151,8 +151,8 @@ export function detail(entry, { level = 1, isBeside = false } = {}) {
       ${copyButton(t('verify_of_request'), () => curl('POST', '/requests/verify', verification(entry)), t('copy_verify'))}
       <button type="button" @click=${() => again(entry)}>${t('try_again')}</button>
     </div>`}
-    ${entry.findings.length ? html`<section><h3>${t('checks')}</h3><ol class="checks">${sorted.map((finding) => check(finding, { first, next }))}</ol></section>` : nothing}
-    ${warnings.length ? html`<section><h3>${t('warnings')}</h3><ul class="plain">${warnings.map(({ name, message }) => html`<li><code>${name}</code> ${english(message)}</li>`)}</ul></section>` : nothing}
+    ${entry.findings.length ? html`<section><h2 class="minor">${t('checks')}</h2><ol class="checks">${sorted.map((finding) => check(finding, { first, next }))}</ol></section>` : nothing}
+    ${warnings.length ? html`<section><h2 class="minor">${t('warnings')}</h2><ul class="plain">${warnings.map(({ name, message }) => html`<li><code>${name}</code> ${english(message)}</li>`)}</ul></section>` : nothing}
     ${candidates(entry)}
     ${ruleList(entry)} ${wire(entry)}
     ${isBeside ? nothing : html`${fields(entry)}

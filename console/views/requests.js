@@ -116,21 +116,37 @@ const nothingYet = () => {
 
 const clearFilters = () => update({ filter: '', onlyProblems: false, onlyCustomer: null });
 
+/** The newest request is followed at this pace, in milliseconds, so that it can be read. */
+const PACE = 400;
+let followed = { id: 0, since: 0 };
+
+/** The entry that is shown while none is chosen. @param {Entry[]} entries */
+function newest(entries) {
+  const left = followed.since + PACE - performance.now();
+  const old = left > 0 && entries[0]?.id !== followed.id && entries.find(({ id }) => id === followed.id);
+  if (old) {
+    setTimeout(update, left);
+    return old;
+  }
+  if (entries[0] && entries[0].id !== followed.id) followed = { id: entries[0].id, since: performance.now() };
+  return entries[0] ?? null;
+}
+
 export function requests() {
   const { id } = state.route;
   const chosen = id === null ? null : Number(id);
   const entries = listed();
-  const entry = chosen === null ? entries[0] ?? null : state.entries.find((known) => known.id === chosen) ?? (state.shown?.id === chosen ? state.shown : null);
+  const entry = chosen === null ? newest(entries) : state.entries.find((known) => known.id === chosen) ?? (state.shown?.id === chosen ? state.shown : null);
   if (!state.entries.length && !state.frozen && chosen === null) {
     return html`<h1 class="hidden" tabindex="-1">${t('requests')}</h1>${state.connection === 'connecting' ? nothing : nothingYet()}`;
   }
   return html`
     <div class="split ${chosen === null ? 'following' : 'pinned'}">
-      <section class="list" aria-label=${t('requests')}>
+      <div class="list">
         ${chosen === null ? html`<h1 class="hidden" tabindex="-1">${t('requests')}</h1>` : nothing}
         ${bar(entry)}
         ${entries.length ? table(entries, entry?.id ?? null) : empty(t('none_match', { n: count(state.entries.length) }), nothing, html`<button type="button" @click=${clearFilters}>${t('clear_filter')}</button>`)}
-      </section>
+      </div>
       <article class="detail" aria-label=${t('request')}>
         <p class="above">${chosen === null ? html`<span>${t('following_newest')}</span>` : html`<a href="#/requests">${t('back_to_newest')}</a>`}</p>
         ${entry ? detail(entry, { level: chosen === null ? 2 : 1 }) : chosen !== null && state.missing === chosen ? empty(t('entry_gone', { n: 2, id: chosen }), t('entry_gone_more')) : nothing}

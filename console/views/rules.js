@@ -65,12 +65,15 @@ export async function loadSchemas() {
 }
 
 /** A schema without references and without null. @param {Schema} schema @returns {Schema} */
-function plain(schema) {
-  const { $ref, anyOf, ...rest } = schema;
-  if ($ref) return { ...plain(state.schemas?.[$ref.split('/').pop()] ?? {}), ...rest };
-  const some = (anyOf ?? []).filter((/** @type {Schema} */ one) => one.type !== 'null');
-  if (some.length === 1) return { ...plain(some[0]), ...rest };
-  return { ...schema, type: [schema.type].flat().find((type) => type && type !== 'null') };
+function plain({ $ref, ...schema }) {
+  if ($ref) return { ...plain(state.schemas?.[$ref.split('/').pop()] ?? {}), ...schema };
+  const types = [schema.type ?? []].flat().filter((type) => type !== 'null');
+  if (schema.properties || types.length) return { ...schema, type: types.length === 1 ? types[0] : undefined };
+  const some = (schema.anyOf ?? schema.oneOf ?? []).filter((/** @type {Schema} */ one) => one.type !== 'null').map(plain);
+  if (some.length === 1) return { ...some[0], ...schema };
+  const all = (/** @type {string} */ key) => [...new Set(some.map((/** @type {Schema} */ one) => one[key]))];
+  const consts = all('const');
+  return { ...schema, type: all('type').length === 1 ? some[0].type : undefined, ...(consts.length && !consts.includes(undefined) ? { enum: consts } : {}) };
 }
 
 /** @param {string[]} path @param {unknown} value */

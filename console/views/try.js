@@ -1,7 +1,7 @@
 // @ts-check
 // Try: the server builds, encrypts and sends one request to its own endpoint, and says what came back.
 
-import { address, curl, json, quoted } from '../api.js';
+import { address, quoted } from '../api.js';
 import { readPhoto, resend, send, thumbnail } from '../actions.js';
 import { state, update } from '../store.js';
 import { block, closeMenus, copyButton, duration, empty, field, html, meaning, menu, nothing, radios, shown, t, visible } from '../ui.js';
@@ -82,12 +82,11 @@ function download({ answer }) {
 }
 
 /** @param {Trial} trial */
-const asCommand = (trial) => html`<section><h3>${t('as_command')}</h3>
-  ${radios(t('format'), 'tab', state.tab, (tab) => update({ tab }), [['curl', 'curl'], ['shell', 'openssl + curl'], ['call', 'dukcapil-fr-sim call'], ['api', 'POST /call']])}
+const asCommand = (trial) => html`<section><h2 class="minor">${t('as_command')}</h2>
+  ${radios(t('format'), 'tab', state.tab, (tab) => update({ tab }), [['curl', 'curl'], ['shell', 'openssl + curl'], ['call', 'dukcapil-fr-sim call']])}
   ${state.tab === 'curl' ? html`${block('curl', trial.answer.curl)}<p><button type="button" @click=${() => download(trial)}>${t('download_body')}</button></p>` : nothing}
   ${state.tab === 'shell' ? block('openssl + curl', shell(trial)) : nothing}
   ${state.tab === 'call' ? block('dukcapil-fr-sim call', command(trial)) : nothing}
-  ${state.tab === 'api' ? block('POST /call', curl('POST', '/call', trial.body)) : nothing}
 </section>`;
 
 /** @param {number | null | undefined} us */
@@ -122,6 +121,6 @@ export function tryPage() {
     <div class="split try">
       <div>${form()}
         ${state.trials.length ? html`<h2>${t('last_tries')}</h2><ul class="plain tries">${state.trials.map(tried)}</ul>` : nothing}</div>
-      <div aria-live="polite">${trial ? result(trial) : empty(t('try_nothing'), t('try_nothing_more'))}</div>
+      <div>${trial ? result(trial) : empty(t('try_nothing'), t('try_nothing_more'))}</div>
     </div>`;
 }

@@ -47,18 +47,21 @@ async function settled(page, name) {
 for (const theme of ['light', 'dark']) {
   for (const language of ['en', 'id']) {
     test(`axe-core finds nothing: ${theme}, ${language}, empty and full`, async () => {
+      const all = {};
       for (const [state, simulator] of [['empty', empty], ['full', full]]) {
         for (const name of PAGES) {
           if (state === 'empty' && name === 'requests/2') continue;
           await withPage(browser, simulator, { hash: `#/${name}`, theme, language, reducedMotion: 'reduce' }, async (page) => {
             await settled(page, name);
-            assert.deepEqual(await findings(page), [], `${state} ${name}`);
+            all[`${state} ${name}`] = await findings(page);
             await page.evaluate(() => document.querySelectorAll('details').forEach((details) => { details.open = true; }));
-            await page.waitForFunction(() => !location.hash.includes('customers/') || document.querySelector('.form.rule'));
-            assert.deepEqual(await findings(page), [], `${state} ${name}, everything open`);
+            if (name === 'customers/demo') await page.locator('.form.rule').waitFor();
+            all[`${state} ${name}, everything open`] = await findings(page);
           });
         }
       }
+      assert.deepEqual(Object.entries(all).filter(([, found]) => found.length), []);
+      assert.equal(Object.keys(all).length, 22);
     });
     test(`axe-core finds nothing: ${theme}, ${language}, token, help, and a result`, async () => {
       await withPage(browser, guarded, { theme, language, expected: /401/ }, async (page) => {
@@ -126,6 +129,7 @@ test('the flows go with the keyboard alone', async (t) => {
     await page.locator('.detail').getByRole('heading', { name: /6018/ }).waitFor();
     for (let n = 0; n < 3; n++) await simulator.call({ account: { user_id: 'nobody' } });
     await page.locator('table.requests tbody tr:nth-child(4)').waitFor();
+    await page.locator('table.requests tbody tr:first-child.chosen').waitFor();
     // Through the list and into a request, and its curl.
     await press('j', 'j', 'k', 'ArrowDown', 'Enter');
     await page.getByRole('heading', { level: 1, name: /5001/ }).waitFor();

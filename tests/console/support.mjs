@@ -35,7 +35,7 @@ export async function startSimulator({ token, endpointPort = 0, adminPort = 0, k
     /** Sends a body as it is to a customer. */
     post: (customer, body, headers = {}) => fetch(`${endpoint}/api/face-recognition/${encodeURIComponent(customer)}/CALL_FN`, { method: 'POST', headers: { 'content-type': 'application/json', ...headers }, body }),
     async stop() {
-      if (process.exitCode !== null) return;
+      if (process.exitCode !== null || process.signalCode !== null) return;
       process.kill('SIGKILL');
       await once(process, 'exit');
     },
