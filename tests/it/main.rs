@@ -18,6 +18,7 @@ mod documented;
 mod explain;
 mod faults;
 mod fixture_files;
+mod fuzzed;
 mod gallery;
 mod journal;
 mod key_files;

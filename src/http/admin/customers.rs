@@ -130,7 +130,7 @@ pub async fn list(shared: web::Data<AppState>) -> HttpResponse {
 
 fn line(engine: &Engine, entry: &CustomerEntry) -> CustomerLine {
     let customer = &entry.customer;
-    let state = engine.states.of(&customer.id);
+    let state = engine.state_of(&customer.id);
     let state = state.lock();
     let ClockReading { now, frozen } = state.clock.read(engine.clock.read());
     let day = time::jakarta_day(now);
