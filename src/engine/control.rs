@@ -120,7 +120,7 @@ impl Engine {
         self.remove_expired();
         let before = self.customer(id.as_str());
         let now = match &before {
-            Some(customer) => self.now_of(&self.states.of(&customer.id).lock()),
+            Some(customer) => self.now_of(&self.state_of(&customer.id).lock()),
             None => self.clock.now(),
         };
         let stored = store(now);
@@ -130,7 +130,7 @@ impl Engine {
         let (entry, states_quota) = stored?;
         match before {
             Some(before) if states_quota || before.per_day != entry.customer.per_day => {
-                self.states.of(id.as_str()).lock().clear_quota_override();
+                self.state_of(id.as_str()).lock().clear_quota_override();
             }
             Some(_) => {}
             None => {
@@ -236,7 +236,7 @@ impl Engine {
     /// The active rules of a customer, in the order in which they are tried.
     #[must_use]
     pub fn rules(&self, customer: &Customer) -> Vec<Arc<Rule>> {
-        let state = self.states.of(&customer.id);
+        let state = self.state_of(&customer.id);
         let state = state.lock();
         state.rules(&customer.rules, self.now_of(&state))
     }
@@ -252,7 +252,7 @@ impl Engine {
         let mut rule =
             Rule::new(&spec, 1, &|name| fixtures.attached_file(name)).map_err(|errors| joined(&errors))?;
         self.check_regexes(customer_id, &rule, limits.regexes)?;
-        let state = self.states.of(customer_id);
+        let state = self.state_of(customer_id);
         let mut state = state.lock();
         let now = self.now_of(&state);
         rule.put_at(now)?;
@@ -301,7 +301,7 @@ impl Engine {
 
     /// Removes a rule of the admin API, or all of them. Returns how many.
     pub fn remove_rules(&self, customer_id: &str, name: Option<&str>) -> usize {
-        let state = self.states.of(customer_id);
+        let state = self.state_of(customer_id);
         let mut state = state.lock();
         state.remove_rules(|rule| name.is_none_or(|name| rule.name == name))
     }
@@ -309,7 +309,7 @@ impl Engine {
     /// Reads a customer's clock.
     #[must_use]
     pub fn clock_of(&self, customer_id: &str) -> ClockReading {
-        let state = self.states.of(customer_id);
+        let state = self.state_of(customer_id);
         let mode = state.lock().clock;
         mode.read(self.clock.read())
     }
@@ -319,7 +319,7 @@ impl Engine {
     /// # Errors
     /// When that leaves the range of instants.
     pub fn change_clock_of(&self, customer_id: &str, change: ClockMove) -> Result<ClockReading, String> {
-        let state = self.states.of(customer_id);
+        let state = self.state_of(customer_id);
         let mut state = state.lock();
         let reference = self.clock.read();
         state.clock = state.clock.changed(change, reference, crate::state::clock::ClockMode::default())?;
@@ -375,7 +375,7 @@ impl Engine {
     /// The states of all customers, or of one, with the instant on each one's clock.
     fn states(&self, customer_id: Option<&str>) -> Vec<(SharedState, Timestamp)> {
         let states = match customer_id {
-            Some(id) => self.customer(id).map(|customer| self.states.of(&customer.id)).into_iter().collect(),
+            Some(id) => self.customer(id).map(|customer| self.state_of(&customer.id)).into_iter().collect(),
             None => self.states.opened(),
         };
         let now = |state: &SharedState| self.now_of(&state.lock());

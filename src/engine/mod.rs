@@ -1,5 +1,6 @@
 //! The engine: from a request's bytes to its verdict. What decides is pure ([`decision`], and the layers below); the engine reads the clock,
-//! takes the customer's lock at admission, to decide and charge, and where rules look at the head, and writes the journal. It knows no socket and waits for nothing.
+//! takes the customer's lock at admission, where rules look at the head, and to decide and charge, and writes the journal. It knows no
+//! socket and waits for nothing.
 //!
 //! `request.rs` admits, `evaluation.rs` is the way of a request step by step, `decision.rs` decides, `verdict.rs` is the result, `record.rs`
 //! the journal's entry of it. `control.rs` is what the admin API changes, `reload.rs` reads the fixtures again.
@@ -124,8 +125,7 @@ impl Engine {
     /// Today's quota of a customer, and which day today is; `None` for an unknown customer.
     #[must_use]
     pub fn quota(&self, customer_id: &str) -> Option<(QuotaView, Date)> {
-        let customer = self.customer(customer_id)?;
-        let state = self.states.of(&customer.id);
+        let (customer, state) = self.customer_and_state(customer_id)?;
         let state = state.lock();
         let day = time::jakarta_day(self.now_of(&state));
         Some((state.quota(day, customer.per_day), day))
@@ -171,6 +171,12 @@ impl Engine {
                 }
             }
         }
+    }
+
+    /// Returns a customer's state; a new one, of nobody, when the customer has been removed meanwhile.
+    #[must_use]
+    pub fn state_of(&self, id: &str) -> SharedState {
+        self.customer_and_state(id).map(|(_, state)| state).unwrap_or_default()
     }
 
     fn admit_to(

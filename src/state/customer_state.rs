@@ -196,10 +196,9 @@ impl CustomerStates {
         Arc::new(Mutex::new(CustomerState { instance, scenario, ..CustomerState::default() }))
     }
 
-    /// Gives a new customer a new state: one that a request of an earlier customer with its id still holds is not its own. The scenario
-    /// begins at `began`.
+    /// Gives a new customer a state, whose scenario begins at `began`.
     pub fn open(&self, customer_id: &str, began: Timestamp) {
-        self.by_id.write().insert(customer_id.to_owned(), self.new_state(began));
+        self.by_id.write().entry(customer_id.to_owned()).or_insert_with(|| self.new_state(began));
     }
 
     /// Returns the state of a customer, if it has one yet.

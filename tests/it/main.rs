@@ -19,6 +19,7 @@ mod documented;
 mod explain;
 mod faults;
 mod fixture_files;
+mod fuzzed;
 mod gallery;
 mod journal;
 mod key_files;

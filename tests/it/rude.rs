@@ -366,3 +366,130 @@ fn a_full_disk_leaves_whole_lines_in_the_journal_file_and_is_told_once() {
     assert_eq!(served.end().0, Some(0));
     assert_eq!(whole_lines(), [lines, vec![1]].concat());
 }
+
+/// A client that behaves badly: what it sends to whom, or does. Connections stay open until the sequence ends.
+#[cfg(target_os = "linux")]
+#[derive(Clone, Copy, Debug)]
+enum Rude {
+    /// Sends so many bytes of a good request to this customer.
+    Part(&'static str, usize),
+    /// Sends a whole request, or several, and does not read.
+    Unread(&'static str, usize),
+    /// Sends bytes that are no request.
+    Garbage,
+    /// Asks about NIKs, and does not read.
+    Niks,
+    /// Reads events, or waits for requests, and goes.
+    Admin(&'static str, &'static str, &'static str),
+    /// Removes the customer that others use, and creates it again.
+    Removes,
+}
+
+#[cfg(target_os = "linux")]
+fn rude_clients() -> impl proptest::strategy::Strategy<Value = Vec<(Rude, bool)>> {
+    use proptest::prelude::{Strategy, any, prop};
+    let kinds = [
+        Rude::Part("rude", 30),
+        Rude::Part("rude", 300),
+        Rude::Part("busy", 2000),
+        Rude::Part("hang", 300),
+        Rude::Unread("busy", 1),
+        Rude::Unread("busy", 5),
+        Rude::Unread("rude", 3),
+        Rude::Unread("hang", 2),
+        Rude::Unread("nobody", 2),
+        Rude::Unread("reset", 2),
+        Rude::Unread("truncated", 1),
+        Rude::Garbage,
+        Rude::Niks,
+        Rude::Admin("GET", "/events", ""),
+        Rude::Admin("POST", "/requests/wait", r#"{"match":{"code":"7777"},"timeout":"10m"}"#),
+        Rude::Admin("PUT", "/customers/rude", r#"{"extends":"#),
+        Rude::Removes,
+    ];
+    prop::collection::vec((prop::sample::select(kinds.to_vec()), any::<bool>()), 1..12).boxed()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn everything_is_given_back_after_any_sequence_of_rude_clients() {
+    use std::time::Duration;
+
+    use proptest::test_runner::{Config, TestRunner};
+
+    use crate::support::eventually;
+    use crate::wire::{descriptors, in_flight};
+
+    let served = Served::plain(&["--quiet"]);
+    let data = address(&served.value("endpoint"));
+    let call = |method: &str, path: &str, body: &str| {
+        exchange(served.admin(), &http(method, path, "", body.as_bytes()))
+    };
+    let pem = call("GET", "/keys/public.pem", "");
+    let body = crate::support::Body::encrypted_with(pem.text()).text();
+    let busy = r#"{"extends":"load","capacity":{"workers":1,"queue":3,"service_time":"5ms"}}"#;
+    let put = |customer: &str| assert_eq!(call("PUT", &format!("/customers/{customer}"), busy).status, 200);
+    put("rude");
+    put("busy");
+    let request = |customer: &str| {
+        let path = format!("/api/face-recognition/{customer}/CALL_FN");
+        let head = format!("POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", body.len());
+        head + &body
+    };
+    let gauges = || {
+        let metrics = call("GET", "/metrics", "");
+        let names = [
+            "frsim_in_flight ",
+            "frsim_matcher_workers_busy{",
+            "frsim_matcher_queue{",
+            "frsim_waiting_calls ",
+            "frsim_event_readers ",
+        ];
+        let lines = metrics.text().lines().filter(|line| names.iter().any(|name| line.starts_with(name)));
+        lines.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).collect::<Vec<_>>()
+    };
+    let before = descriptors(&served).len();
+    let act = |rude: Rude| match rude {
+        Rude::Part(customer, bytes) => Some(sent(data, &request(customer).as_bytes()[..bytes])),
+        Rude::Unread(customer, count) => Some(sent(data, request(customer).repeat(count))),
+        Rude::Garbage => Some(sent(data, "\u{16}\u{3}\u{1}\r\n\r\n")),
+        Rude::Niks => Some(sent(data, http("POST", "/api/nik", "", niks(3000).as_bytes()))),
+        Rude::Admin(method, path, body) => {
+            let mut bytes = http(method, path, "", body.as_bytes());
+            if path.starts_with("/customers") {
+                // Announces more than it sends.
+                bytes =
+                    String::from_utf8(bytes).unwrap().replace("Content-Length: ", "Content-Length: 9").into();
+            }
+            Some(sent(served.admin(), bytes))
+        }
+        Rude::Removes => {
+            call("DELETE", "/customers/rude", "");
+            put("rude");
+            None
+        }
+    };
+    let config = Config { cases: 24, failure_persistence: None, ..Config::default() };
+    TestRunner::new(config)
+        .run(&rude_clients(), |clients| {
+            let streams: Vec<_> = clients.iter().map(|(rude, resets)| (act(*rude), *resets)).collect();
+            for (stream, resets) in streams {
+                if let Some(stream) = stream.filter(|_| resets) {
+                    // RST instead of FIN.
+                    socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
+                }
+            }
+            eventually(&format!("nothing in flight after {clients:?}"), || in_flight(&served) == 0);
+            eventually(&format!("gauges at zero after {clients:?}"), || {
+                let gauges = gauges();
+                assert!(gauges.len() >= 7, "{gauges:?}");
+                gauges.iter().all(|gauge| *gauge == 0.0)
+            });
+            eventually(&format!("the descriptors of before, after {clients:?}"), || {
+                descriptors(&served).len() <= before
+            });
+            Ok(())
+        })
+        .unwrap();
+    assert_eq!(call("GET", "/health", "").status, 200);
+}

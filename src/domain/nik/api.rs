@@ -43,12 +43,12 @@ pub struct NikAnswer {
     body: String,
     /// Where its elements are.
     elements: Vec<Range<usize>>,
-    content: Content,
+    content: NikResult,
     context: NikContext,
 }
 
 #[derive(Debug)]
-enum Content {
+enum NikResult {
     Failed,
     Success {
         process: Process,
@@ -76,9 +76,9 @@ impl NikAnswer {
         };
         let elements: Vec<_> = request.nik.iter().map(place).collect();
         let content = match &*request.process {
-            "full" => Content::success(&request.nik, &context, Process::Full),
-            "limited" => Content::success(&request.nik, &context, Process::Limited),
-            _ => Content::Failed,
+            "full" => NikResult::success(&request.nik, &context, Process::Full),
+            "limited" => NikResult::success(&request.nik, &context, Process::Limited),
+            _ => NikResult::Failed,
         };
         Ok(NikAnswer { body, elements, content, context })
     }
@@ -86,14 +86,14 @@ impl NikAnswer {
     /// Returns the bytes, in pieces of about an element.
     pub fn pieces(&self) -> Box<dyn Iterator<Item = String> + Send + '_> {
         match &self.content {
-            Content::Failed => {
+            NikResult::Failed => {
                 let all = self.elements.iter().map(|place| self.body[place.clone()].to_owned());
                 let start = "{\n    \"message\": \"failed\",\n    \"data\": ".to_owned();
                 Box::new(
                     iter::once(start).chain(enclosed(["[", "]"], all)).chain(iter::once("\n}".to_owned())),
                 )
             }
-            Content::Success { process, errors, distinct, summary } => {
+            NikResult::Success { process, errors, distinct, summary } => {
                 let errors = errors.iter().map(|index| self.element(*index).to_owned());
                 let data = distinct.iter().filter_map(|index| self.entry(*index, *process));
                 let start = "{\n    \"message\": \"success\",\n    \"errors\": ".to_owned();
@@ -116,8 +116,8 @@ impl NikAnswer {
     }
 }
 
-impl Content {
-    fn success(elements: &[&RawValue], context: &NikContext, process: Process) -> Content {
+impl NikResult {
+    fn success(elements: &[&RawValue], context: &NikContext, process: Process) -> NikResult {
         let (mut errors, mut distinct, mut seen) = (Vec::new(), Vec::new(), HashSet::new());
         let mut summary = Summary { number: elements.len(), ..Summary::default() };
         for (index, element) in elements.iter().enumerate() {
@@ -133,7 +133,7 @@ impl Content {
             }
         }
         summary.error = errors.len();
-        Content::Success { process, errors, distinct, summary }
+        NikResult::Success { process, errors, distinct, summary }
     }
 }
 

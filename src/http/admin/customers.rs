@@ -135,7 +135,7 @@ pub async fn list(shared: web::Data<AppState>) -> Result<HttpResponse, ApiError>
 
 fn line(engine: &Engine, entry: &CustomerEntry) -> CustomerLine {
     let customer = &entry.customer;
-    let state = engine.states.of(&customer.id);
+    let state = engine.state_of(&customer.id);
     let state = state.lock();
     let ClockReading { now, frozen } = state.clock.read(engine.clock.read());
     let day = time::jakarta_day(now);

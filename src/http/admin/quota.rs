@@ -53,7 +53,7 @@ pub async fn change(
 ) -> Result<HttpResponse, ApiError> {
     let engine = &shared.engine;
     let customer = super::customer(&shared, &customer_id)?;
-    let shared_state = engine.states.of(&customer.id);
+    let shared_state = engine.state_of(&customer.id);
     let mut state = shared_state.lock();
     let day = time::jakarta_day(engine.now_of(&state));
     if let Some(per_day) = change.per_day {

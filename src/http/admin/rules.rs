@@ -135,7 +135,7 @@ pub async fn preview(
     if let (Some(name), true) = (&request.rule, selected.is_empty()) {
         return Err(unknown_rule(&request.customer_id, name).path("/rule"));
     }
-    let shared_state = engine.states.of(&customer.id);
+    let shared_state = engine.state_of(&customer.id);
     let state = shared_state.lock();
     let now = engine.now_of(&state);
     let fixtures = engine.fixtures();
@@ -161,7 +161,7 @@ pub async fn read_state(
     shared: web::Data<AppState>,
     customer_id: web::Path<String>,
 ) -> Result<HttpResponse, ApiError> {
-    let shared_state = shared.engine.states.of(&customer(&shared, &customer_id)?.id);
+    let shared_state = shared.engine.state_of(&customer(&shared, &customer_id)?.id);
     let state = shared_state.lock().scenario.state.clone();
     Ok(json(&ScenarioState { state }))
 }
@@ -171,7 +171,7 @@ pub async fn change_state(
     customer_id: web::Path<String>,
     Json(input): Json<ScenarioState>,
 ) -> Result<HttpResponse, ApiError> {
-    let shared_state = shared.engine.states.of(&customer(&shared, &customer_id)?.id);
+    let shared_state = shared.engine.state_of(&customer(&shared, &customer_id)?.id);
     if input.state.len() > 256 {
         return Err(ApiError::invalid("a state has at most 256 bytes").path("/state"));
     }
