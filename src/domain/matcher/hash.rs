@@ -72,21 +72,21 @@ impl Hash {
 
 /// Hash of a gallery picture, or of an area of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Reference {
+struct FirmHash {
     hash: Hash,
     /// The bits that are compared.
     firm: Hash,
 }
 
-impl Reference {
-    fn of(sums: &Sums) -> Reference {
+impl FirmHash {
+    fn of(sums: &Sums) -> FirmHash {
         let mut is_firm = [false; BITS];
         for half in 0..2 {
             let mut bits: [usize; HALF] = std::array::from_fn(|bit| half * HALF + bit);
             bits.sort_by_key(|bit| Reverse(sums[*bit].unsigned_abs()));
             bits[..FIRM].iter().for_each(|bit| is_firm[*bit] = true);
         }
-        Reference { hash: Hash::of_signs(sums), firm: Hash::of_bits(|bit| is_firm[bit]) }
+        FirmHash { hash: Hash::of_signs(sums), firm: Hash::of_bits(|bit| is_firm[bit]) }
     }
 
     /// Returns the number of firm bits that differ: 0 to 224; about 108 for unrelated pictures.
@@ -99,9 +99,9 @@ impl Reference {
 /// Hashes of a gallery picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Template {
-    full: Reference,
+    full: FirmHash,
     /// Hash of the area inside the margin that a probe may lack.
-    inner: Reference,
+    inner: FirmHash,
 }
 
 /// Hashes of a probe.
@@ -120,7 +120,7 @@ impl Template {
     #[must_use]
     pub fn of(small: &GreyImage) -> Option<Template> {
         let (tables, columns) = (&*TABLES, columns(small));
-        let reference = |axis: &Axis| Reference::of(&sums(&rows(&columns, axis), axis));
+        let reference = |axis: &Axis| FirmHash::of(&sums(&rows(&columns, axis), axis));
         has_contrast(small)
             .then(|| Template { full: reference(&tables.full), inner: reference(&tables.inner) })
     }
@@ -337,7 +337,7 @@ mod tests {
         let picture = waves(11.0, [0.0; 4]);
         let axis = &TABLES.full;
         let sums = sums(&rows(&columns(&picture), axis), axis);
-        let reference = Reference::of(&sums);
+        let reference = FirmHash::of(&sums);
         let is_firm = |bit: usize| reference.firm.0[bit / 64] >> (bit % 64) & 1 == 1;
         for half in [0..HALF, HALF..BITS] {
             let (firm, weak): (Vec<_>, Vec<_>) = half.partition(|bit| is_firm(*bit));

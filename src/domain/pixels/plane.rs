@@ -11,7 +11,7 @@ const ONE: i64 = 4096;
 
 /// An end of a cell, along one side.
 #[derive(Debug)]
-struct End {
+struct CellEnd {
     /// The sample that it is in.
     at: usize,
     /// Weights of the samples around it, in what is before it: the one before, its own, the one behind. At the picture's ends the
@@ -19,9 +19,9 @@ struct End {
     around: [(usize, i64); 3],
 }
 
-impl End {
+impl CellEnd {
     /// The end at a position, in samples of which there are `count`.
-    fn new(position: f64, count: usize) -> End {
+    fn new(position: f64, count: usize) -> CellEnd {
         let last = count - 1;
         let at = (position as usize).min(last);
         let t = position - at as f64;
@@ -33,7 +33,7 @@ impl End {
             (at, weight((rise + fall) / 2.0 + step)),
             ((at + 1).min(last), weight(fall / 2.0)),
         ];
-        End { at, around }
+        CellEnd { at, around }
     }
 
     /// Weight of a sample in what is before the end.
@@ -45,9 +45,9 @@ impl End {
 
 /// The ends of all cells along one side: where the first begins, and where each ends.
 #[derive(Debug)]
-struct Ends(Vec<End>);
+struct CellEnds(Vec<CellEnd>);
 
-impl Ends {
+impl CellEnds {
     fn cells(&self) -> usize {
         self.0.len() - 1
     }
@@ -84,7 +84,7 @@ impl Ends {
     /// The sum of the weights of each cell.
     fn totals(&self) -> Vec<i64> {
         let before =
-            |end: &End| end.at as i64 * ONE + end.around.iter().map(|(_, weight)| weight).sum::<i64>();
+            |end: &CellEnd| end.at as i64 * ONE + end.around.iter().map(|(_, weight)| weight).sum::<i64>();
         self.0.windows(2).map(|ends| (before(&ends[1]) - before(&ends[0])).max(1)).collect()
     }
 }
@@ -92,8 +92,8 @@ impl Ends {
 /// One channel of a picture that is being shrunk.
 #[derive(Debug)]
 pub struct Plane {
-    across: Ends,
-    down: Ends,
+    across: CellEnds,
+    down: CellEnds,
     /// Weighted sums of the cells, row by row.
     sums: Vec<i64>,
     /// Sums of one row of samples.
@@ -114,9 +114,9 @@ impl Side {
         Side { samples: pixels, length: pixels as f64 }
     }
 
-    fn cells(self, cells: usize) -> Ends {
+    fn cells(self, cells: usize) -> CellEnds {
         let at = |cell: usize| self.length * cell as f64 / cells as f64;
-        Ends((0..=cells).map(|cell| End::new(at(cell), self.samples)).collect())
+        CellEnds((0..=cells).map(|cell| CellEnd::new(at(cell), self.samples)).collect())
     }
 }
 

@@ -8,10 +8,9 @@ use super::huffman::Codes;
 pub type CodeTable = ([u8; 16], &'static [u8]);
 
 /// The tables of [`DC`] and of [`AC`], built once.
-static BUILT: LazyLock<[[Arc<Codes>; 2]; 2]> = LazyLock::new(|| {
-    let built =
-        |(counts, symbols): CodeTable| Codes::new(&counts, symbols).expect("the standard's own codes");
-    [DC.map(|table| Arc::new(built(table))), AC.map(|table| Arc::new(built(table).with_runs()))]
+static BUILT: LazyLock<[[Option<Arc<Codes>>; 2]; 2]> = LazyLock::new(|| {
+    let built = |(counts, symbols): CodeTable| Codes::new(&counts, symbols);
+    [DC.map(|table| built(table).map(Arc::new)), AC.map(|table| Some(Arc::new(built(table)?.with_runs())))]
 });
 
 /// Returns a table that is built already, for DC or for AC coefficients; `None` when it is not one of the standard's.
@@ -19,7 +18,7 @@ static BUILT: LazyLock<[[Arc<Codes>; 2]; 2]> = LazyLock::new(|| {
 pub fn find(counts: &[u8; 16], symbols: &[u8], is_ac: bool) -> Option<Arc<Codes>> {
     let tables = if is_ac { &AC } else { &DC };
     let number = tables.iter().position(|known| known.0 == *counts && known.1 == symbols)?;
-    Some(Arc::clone(&BUILT[usize::from(is_ac)][number]))
+    BUILT[usize::from(is_ac)][number].clone()
 }
 
 /// Codes of the lowest frequency: of brightness, and of colour.
