@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::bodies::{self, Bodies};
-use super::load;
+use super::{load, photos};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_dukcapil-fr-sim");
 const MIB: f64 = (1 << 20) as f64;
@@ -92,6 +92,7 @@ pub fn checks() {
     drop(stream);
     let idle = settled(&program);
     println!("memory when idle again, after a request: {idle:.1} MiB");
+    large_photo(&program, &ends);
     let under = peak_memory(&program, &body);
     let bodies = (CONNECTIONS * body.length()) as f64 / MIB;
     println!(
@@ -108,6 +109,23 @@ pub fn checks() {
     };
     let size = fs::metadata(file).map_or(0.0, |file| file.len() as f64 / 1e6);
     println!("program, {how}: {size:.1} MB (target: below 20)\n");
+}
+
+/// Measures what a new photo of twelve megapixels takes beside its body.
+fn large_photo(program: &Program, ends: &bodies::Ends) {
+    let body = Bodies::new_photos(&photos::LARGEST.photos(), ends);
+    let before = settled(program);
+    // Sets the peak to what is in use now.
+    fs::write(format!("/proc/{}/clear_refs", program.child.id()), "5").expect("one's own child");
+    let mut stream = TcpStream::connect(&program.endpoint).expect("a connection");
+    load::send(&mut stream, body.fresh());
+    assert!(load::read_answer(&mut stream).contains("errorCode"), "an answer");
+    let (peak, length) = (program.memory("VmHWM:"), body.length() as f64 / MIB);
+    println!(
+        "memory for a new photo of 12 megapixels: {:.1} MiB, of which its body {length:.1} MiB; beside it {:.1} MiB (target: below 8)",
+        peak - before,
+        peak - before - length
+    );
 }
 
 /// Returns the memory once it has been stable for four seconds.

@@ -2,20 +2,21 @@
 //! medians are reported.
 //!
 //! - New photos: photo and ciphertexts differ in each request, as those of real clients. Nothing is cached: every photo is hashed and
-//!   decoded, every ciphertext is decrypted. The bound is a bare actix-web handler that reads the same bodies.
-//! - Fresh ciphertexts: they differ, but the photo is always the same one, and so never decoded. The bound is the private-key operations.
+//!   decoded, every ciphertext is decrypted. The bound is two private-key operations.
+//! - Fresh ciphertexts: they differ, but the photo is always the same one, and so never decoded. The bound is the same.
 //! - Repeated bodies: always the same request, in which nothing is decoded or decrypted. The bound is the bare handler. This row is the
 //!   cost of HTTP, JSON, the caches and the journal alone.
 //!
 //! `cargo bench --bench endpoint -- [--seconds N] [--row TEXT] [--plots DIRECTORY]`
 //!
-//! `--row` measures only what has this text in its name, with its bounds: a row of the table, "latency" or "memory".
+//! `--row` measures only what has this text in its name, with its bounds: a row of the table, "latency", "large photo", "memory" or "plots".
 
 mod bare;
 mod bodies;
 mod cpu;
 mod drawing;
 mod jpeg;
+mod large;
 mod load;
 mod machine;
 mod photos;
@@ -69,14 +70,19 @@ struct Row<'a> {
     /// What is left out of the work that a real request causes.
     note: &'static str,
     bound: Option<Bound>,
+    /// Size of a new photo, in kB, where it belongs into the plot.
+    plotted: Option<f64>,
     measure: Box<dyn Fn() -> Done + 'a>,
 }
 
 /// The row that another one is compared with, and the smallest ratio of processor times that is acceptable.
 struct Bound {
-    name: String,
-    target: Option<f64>,
+    name: &'static str,
+    target: f64,
 }
+
+/// The bound of what decrypts.
+const OPERATIONS: &str = "two private-key operations";
 
 /// A duration in microseconds.
 fn microseconds(time: Duration) -> String {
@@ -94,7 +100,10 @@ fn main() -> Result<(), StartError> {
         bench.threads,
         bench.time
     );
-    bench.throughput();
+    let new_photos = bench.throughput();
+    if bench.is_wanted("large photo") {
+        large::delay(&bench);
+    }
     if bench.is_wanted("latency") {
         bench.latency();
     }
@@ -102,7 +111,11 @@ fn main() -> Result<(), StartError> {
         machine::checks();
     }
     if let Some(directory) = argument("--plots") {
-        bench.plots(directory.as_ref());
+        let directory = directory.as_ref();
+        new_photos.write(directory);
+        if bench.is_wanted("plots") {
+            bench.plots(directory);
+        }
     }
     Ok(())
 }
@@ -196,91 +209,90 @@ impl Bench {
     /// Returns the rows that are wanted, and the rows they are compared with.
     fn rows(&self) -> Vec<Row<'_>> {
         let mut rows = self.known_photo_rows();
-        rows.extend(photos::KINDS.iter().flat_map(|kind| self.new_photo_rows(kind)));
+        rows.extend(photos::KINDS.iter().filter_map(|kind| self.new_photo_row(kind)));
         let wanted: Vec<_> = rows.iter().map(|row| self.is_wanted(&row.name)).collect();
         let bounds: Vec<_> = rows
             .iter()
             .zip(&wanted)
             .filter_map(|(row, is_wanted)| row.bound.as_ref().filter(|_| *is_wanted))
-            .map(|bound| bound.name.clone())
+            .map(|bound| bound.name)
             .collect();
         let mut wanted = wanted.into_iter();
-        rows.retain(|row| wanted.next() == Some(true) || bounds.contains(&row.name));
+        rows.retain(|row| wanted.next() == Some(true) || bounds.contains(&&*row.name));
         rows
     }
 
     fn known_photo_rows(&self) -> Vec<Row<'_>> {
-        const OPERATIONS: &str = "two private-key operations";
         let mut rows = vec![Row {
             name: OPERATIONS.to_owned(),
             note: "no HTTP, no photo",
             bound: None,
+            plotted: None,
             measure: Box::new(|| {
                 let one = self.private_key_operations();
                 Done { per_second: one.per_second / 2.0, cpu_each: one.cpu_each * 2, ..one }
             }),
         }];
-        let sizes = [("100 kB", HUNDRED_KB, 0.90), ("1 MB", MEGABYTE, 0.75)];
-        let bodies = sizes.map(|(_, size, _)| Rc::new(Bodies::known(size, &self.ends)));
-        for ((size, _, target), bodies) in sizes.iter().zip(&bodies) {
+        let sizes = [
+            ("100 kB", "bare actix-web handler, 100 kB", HUNDRED_KB, 0.90),
+            ("1 MB", "bare actix-web handler, 1 MB", MEGABYTE, 0.75),
+        ];
+        let bodies = sizes.map(|(_, _, size, _)| Rc::new(Bodies::known(size, &self.ends)));
+        for ((size, .., target), bodies) in sizes.iter().zip(&bodies) {
             let bodies = Rc::clone(bodies);
             rows.push(Row {
                 name: format!("fresh ciphertexts, {size}"),
                 note: "known photo, never decoded",
-                bound: Some(Bound { name: OPERATIONS.to_owned(), target: Some(*target) }),
+                bound: Some(Bound { name: OPERATIONS, target: *target }),
+                plotted: None,
                 measure: Box::new(move || self.with_stages(|| self.fresh(&bodies))),
             });
         }
-        for ((size, ..), bodies) in sizes.iter().zip(bodies) {
-            let bare = format!("bare actix-web handler, {size}");
+        for ((size, bare, ..), bodies) in sizes.into_iter().zip(bodies) {
             let sent = Rc::clone(&bodies);
             rows.push(Row {
-                name: bare.clone(),
+                name: bare.to_owned(),
                 note: READ_ONLY,
                 bound: None,
+                plotted: None,
                 measure: Box::new(move || self.same(&self.bare, BARE, &sent)),
             });
             rows.push(Row {
                 name: format!("repeated bodies, {size}"),
                 note: "known photo, never decoded; known ciphertexts, never decrypted",
-                bound: Some(Bound { name: bare, target: Some(0.60) }),
+                bound: Some(Bound { name: bare, target: 0.60 }),
+                plotted: None,
                 measure: Box::new(move || self.with_stages(|| self.same(&self.address(), WORKERS, &bodies))),
             });
         }
         rows
     }
 
-    /// Returns the rows of one kind of photo; none if they are not wanted, because drawing takes seconds.
-    fn new_photo_rows(&self, kind: &photos::Kind) -> Vec<Row<'_>> {
-        let (bare, name) = (format!("bare handler, {}", kind.name), format!("new photos, {}", kind.name));
-        if !self.is_wanted(&bare) && !self.is_wanted(&name) {
-            return Vec::new();
+    /// Returns the row of one kind of photo; none if it is not wanted, because drawing takes seconds.
+    fn new_photo_row(&self, kind: &photos::Kind) -> Option<Row<'_>> {
+        let name = format!("new photos, {}", kind.name);
+        if !self.is_wanted(&name) {
+            return None;
         }
         let photos = kind.photos();
         let sizes: Vec<_> = photos.iter().map(|photo| format!("{} kB", photo.bytes / 1000)).collect();
         println!("{}: {} x {} pixels, {}", kind.name, kind.width, kind.height, sizes.join(" and "));
-        let bodies = Rc::new(Bodies::new_photos(&photos, &self.ends));
-        let sent = Rc::clone(&bodies);
-        vec![
-            Row {
-                name: bare.clone(),
-                note: READ_ONLY,
-                bound: None,
-                measure: Box::new(move || self.same(&self.bare, BARE, &sent)),
-            },
-            Row {
-                name,
-                note: "nothing: each photo is hashed and decoded, each ciphertext decrypted",
-                bound: Some(Bound { name: bare, target: None }),
-                measure: Box::new(move || self.with_stages(|| self.fresh(&bodies))),
-            },
-        ]
+        let bodies = Bodies::new_photos(&photos, &self.ends);
+        let bytes = photos.iter().map(|photo| photo.bytes).sum::<usize>() / photos.len();
+        Some(Row {
+            name,
+            note: "nothing: each photo is hashed and decoded, each ciphertext decrypted",
+            bound: Some(Bound { name: OPERATIONS, target: 1.0 / kind.most }),
+            plotted: kind.is_baseline().then_some(bytes as f64 / 1000.0),
+            measure: Box::new(move || self.with_stages(|| self.fresh(&bodies))),
+        })
     }
 
-    fn throughput(&self) {
+    /// Measures and prints the table. Returns what belongs into the plot of new photos.
+    fn throughput(&self) -> NewPhotos {
         let rows = self.rows();
         if rows.is_empty() {
-            return;
+            return NewPhotos::default();
         }
         let measurements: Vec<_> = rows.iter().map(|row| &*row.measure).collect();
         let results = self.alternate(&measurements);
@@ -311,6 +323,11 @@ impl Bench {
             );
         }
         println!();
+        // On a shared machine, rates tell of the others. A core serves as many requests as its time is enough for.
+        let rate = |done: &Done| 1.0 / done.cpu_each.as_secs_f64();
+        let with = rows.iter().zip(&results).filter_map(|(row, done)| Some((row.plotted?, rate(done))));
+        let bound = rows.iter().position(|row| row.name == OPERATIONS).map(|at| rate(&results[at]));
+        NewPhotos { points: with.collect(), bound: bound.unwrap_or_default() }
     }
 
     /// Measures latency at half of the maximum rate, and `/health` under full load.
@@ -393,8 +410,32 @@ impl Bench {
     }
 }
 
+/// Requests that one core serves in a second, by size of the photo in kB; and what the private-key operations alone would allow.
+#[derive(Default)]
+struct NewPhotos {
+    points: Vec<(f64, f64)>,
+    bound: f64,
+}
+
+impl NewPhotos {
+    fn write(self, directory: &std::path::Path) {
+        if self.points.len() < 2 {
+            return;
+        }
+        let bound = self.points.iter().map(|(size, _)| (*size, self.bound)).collect();
+        let labels = ("JPEG, kB", "requests per second of a core's time");
+        let lines = [("new photos", self.points), (OPERATIONS, bound)];
+        plot::write(
+            &directory.join("new-photos.svg"),
+            "New photos: requests over the photo's size",
+            labels,
+            &lines,
+        );
+    }
+}
+
 impl Row<'_> {
-    fn line(&self, done: &Done, bound: Option<(&Done, Option<f64>)>) -> String {
+    fn line(&self, done: &Done, bound: Option<(&Done, f64)>) -> String {
         let each = microseconds(done.cpu_each);
         let kernel = format!("{:.0} %", done.kernel_share * 100.0);
         let compared = bound.map_or([const { String::new() }; 3], |(bound, target)| {
@@ -402,7 +443,7 @@ impl Row<'_> {
             let cpu = bound.cpu_each.as_secs_f64() / done.cpu_each.as_secs_f64();
             let decimals = |ratio: f64| if ratio < 0.1 { 4 } else { 2 };
             let shown = |ratio: f64| format!("{ratio:.0$}", decimals(ratio));
-            [Some(ratio), Some(cpu), target].map(|ratio| ratio.map_or(String::new(), shown))
+            [ratio, cpu, target].map(shown)
         });
         let [ratio, cpu, target] = compared;
         let Row { name, note, .. } = self;

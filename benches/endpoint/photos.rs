@@ -23,6 +23,8 @@ pub struct Kind {
     pub width: u32,
     pub height: u32,
     pub format: Format,
+    /// Most processor time of a request that is acceptable, in times of two private-key operations.
+    pub most: f64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -33,17 +35,42 @@ pub enum Format {
 }
 
 pub const KINDS: [Kind; 6] = [
-    Kind { name: "100 kB JPEG", width: 640, height: 800, format: Format::Jpeg(90, Mode::Baseline) },
-    Kind { name: "300 kB JPEG", width: 1200, height: 1600, format: Format::Jpeg(88, Mode::Baseline) },
+    Kind {
+        name: "100 kB JPEG",
+        width: 640,
+        height: 800,
+        format: Format::Jpeg(90, Mode::Baseline),
+        most: 2.5,
+    },
+    Kind {
+        name: "300 kB JPEG",
+        width: 1200,
+        height: 1600,
+        format: Format::Jpeg(88, Mode::Baseline),
+        most: 6.0,
+    },
     Kind {
         name: "300 kB progressive JPEG",
         width: 1200,
         height: 1600,
         format: Format::Jpeg(84, Mode::Progressive),
+        most: 12.0,
     },
-    Kind { name: "1 MB PNG", width: 680, height: 850, format: Format::Png },
-    Kind { name: "1 MB JPEG", width: 2400, height: 3200, format: Format::Jpeg(85, Mode::Baseline) },
-    Kind { name: "3 MB JPEG", width: 3000, height: 4000, format: Format::Jpeg(93, Mode::Baseline) },
+    Kind { name: "1 MB PNG", width: 680, height: 850, format: Format::Png, most: 20.0 },
+    Kind {
+        name: "1 MB JPEG",
+        width: 2400,
+        height: 3200,
+        format: Format::Jpeg(85, Mode::Baseline),
+        most: 20.0,
+    },
+    Kind {
+        name: "3 MB JPEG",
+        width: 3000,
+        height: 4000,
+        format: Format::Jpeg(93, Mode::Baseline),
+        most: 50.0,
+    },
 ];
 
 /// A photo in base64, without its serial number.
@@ -57,7 +84,15 @@ pub struct Photo {
     pub serial: fn(u64) -> Serial,
 }
 
+/// The largest: a phone's, of twelve megapixels.
+pub const LARGEST: &Kind = &KINDS[KINDS.len() - 1];
+
 impl Kind {
+    /// Whether it is what cameras write.
+    pub fn is_baseline(&self) -> bool {
+        matches!(self.format, Format::Jpeg(_, Mode::Baseline))
+    }
+
     /// Draws and encodes the pictures of this kind, on one thread each.
     pub fn photos(&self) -> Vec<Photo> {
         thread::scope(|scope| {

@@ -4,6 +4,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::evidence::photo::PhotoInfo;
 use super::evidence::{Credential, Evidence};
 use crate::protocol::{Body, Field};
 
@@ -54,7 +55,7 @@ const JSON: &str = "application/json";
 pub fn of(
     headers: Option<&Headers>,
     body: &Body,
-    line_breaks: &[&'static str],
+    of_evidence: Vec<Warning>,
     pixel_fault: Option<&str>,
 ) -> Vec<Warning> {
     let mut warnings = Vec::new();
@@ -87,12 +88,7 @@ pub fn of(
         };
         warnings.push(warning("loosely_read", format!("{name} is {read_as} (policy numbers = \"loose\")")));
     }
-    for field in line_breaks {
-        warnings.push(warning(
-            "line_breaks",
-            format!("line breaks in the base64 of {field} were accepted (policy base64 = \"mime\")"),
-        ));
-    }
+    warnings.extend(of_evidence);
     warnings.extend(pixel_fault.map(|fault| warning("pixels", fault)));
     warnings
 }
@@ -113,15 +109,28 @@ fn media_type_warning(name: &'static str, header: &str, value: Option<&str>) -> 
     }
 }
 
-/// Returns the fields whose base64 had line breaks that were accepted.
+/// Returns the warnings about ciphertexts and photo: line breaks in their base64, and a photo that is in its file twice.
 #[must_use]
-pub fn fields_with_line_breaks(evidence: &Evidence) -> Vec<&'static str> {
-    let Evidence { user_id, password, .. } = evidence;
-    let photo = evidence.photo.as_ref().is_some_and(|photo| photo.line_breaks);
+pub fn of_evidence(evidence: &Evidence) -> Vec<Warning> {
+    let Evidence { user_id, password, photo, .. } = evidence;
+    let is_photo = |is: fn(&PhotoInfo) -> bool| photo.as_ref().is_some_and(|photo| is(photo));
     let has_line_breaks =
         |credential: &Credential| matches!(credential, Credential::Opened { line_breaks: true, .. });
-    [("user_id", has_line_breaks(user_id)), ("password", has_line_breaks(password)), ("image", photo)]
-        .into_iter()
-        .filter_map(|(field, accepted)| accepted.then_some(field))
-        .collect()
+    let fields = [
+        ("user_id", has_line_breaks(user_id)),
+        ("password", has_line_breaks(password)),
+        ("image", is_photo(|photo| photo.line_breaks)),
+    ];
+    let accepted = fields.into_iter().filter(|(_, accepted)| *accepted).map(|(field, _)| {
+        let message =
+            format!("line breaks in the base64 of {field} were accepted (policy base64 = \"mime\")");
+        warning("line_breaks", message)
+    });
+    let twice = is_photo(|photo| photo.is_twice).then(|| {
+        warning(
+            "photo_twice",
+            "the image has the same photo twice, one behind the other; only the first is read",
+        )
+    });
+    accepted.chain(twice).collect()
 }

@@ -322,12 +322,11 @@ impl Evaluation<'_> {
         slot: Option<Slot>,
     ) -> Verdict {
         let findings = checks::replaced(findings, std::mem::take(&mut decision.findings));
-        let line_breaks = warnings::fields_with_line_breaks(input.evidence);
         let (http, shape) = self.http_answer(&decision, input.policy);
         Verdict {
             slot,
             findings,
-            warnings: self.warnings(&line_breaks, pixel_fault.as_deref()),
+            warnings: self.warnings(warnings::of_evidence(input.evidence), pixel_fault.as_deref()),
             ..self.verdict(decision, http, shape, input.photo())
         }
     }
@@ -340,13 +339,13 @@ impl Evaluation<'_> {
         }
         let (http, shape) = self.http_answer(&decision, self.policy());
         Verdict {
-            warnings: self.warnings(&[], pixel_fault.as_deref()),
+            warnings: self.warnings(Vec::new(), pixel_fault.as_deref()),
             ..self.verdict(decision, http, shape, photo)
         }
     }
 
-    fn warnings(&self, line_breaks: &[&'static str], pixel_fault: Option<&str>) -> Vec<Warning> {
-        warnings::of(self.head.headers.as_ref(), self.body, line_breaks, pixel_fault)
+    fn warnings(&self, of_evidence: Vec<Warning>, pixel_fault: Option<&str>) -> Vec<Warning> {
+        warnings::of(self.head.headers.as_ref(), self.body, of_evidence, pixel_fault)
     }
 
     /// A verdict without the findings, the warnings and the slot.

@@ -33,6 +33,8 @@ pub struct PhotoInfo {
     pub dimensions: Option<(u32, u32)>,
     /// The base64 contained line breaks, which the policy allows.
     pub line_breaks: bool,
+    /// Behind the picture's end, the same file follows once more.
+    pub is_twice: bool,
 }
 
 /// Source of the file's bytes.
@@ -167,13 +169,15 @@ impl PhotoInfo {
         if width.max(height) > limits.image_side {
             return Err(PhotoFault::TooLong { width, height, max: limits.image_side });
         }
-        if pixels::is_complete(file, format) { Ok(()) } else { Err(PhotoFault::Truncated { format, bytes }) }
+        let end = pixels::end(file, format).ok_or(PhotoFault::Truncated { format, bytes })?;
+        self.is_twice = file[end..].starts_with(&file[..end]);
+        Ok(())
     }
 }
 
 /// Returns why a header cannot be parsed: the file is truncated, or else damaged.
 fn header_fault(file: &[u8], format: PhotoFormat) -> PhotoFault {
-    if pixels::is_complete(file, format) {
+    if pixels::end(file, format).is_some() {
         PhotoFault::Damaged(format)
     } else {
         PhotoFault::Truncated { format, bytes: file.len() }
@@ -306,6 +310,24 @@ mod tests {
         assert!(read(&with_thumbnail).is_fit());
         check_fault(&with_thumbnail[..with_thumbnail.len() - 2], "is truncated");
         assert!(read(&[&bytes[..], &[0; 64]].concat()).is_fit());
+    }
+
+    #[test]
+    fn a_file_with_its_photo_twice_is_fit_and_known() {
+        for format in [ImageFormat::Jpeg, ImageFormat::Png] {
+            let bytes = picture(format);
+            for (file, expected) in [
+                (bytes.repeat(2), true),
+                (bytes.repeat(3), true),
+                ([&bytes[..], b"more", &bytes].concat(), false),
+                ([&bytes[..], &bytes[..bytes.len() - 1]].concat(), false),
+                (bytes, false),
+            ] {
+                let photo = read(&file);
+                assert!(photo.is_fit(), "{:?}", photo.fault);
+                assert_eq!(photo.is_twice, expected, "{format:?} of {} bytes", file.len());
+            }
+        }
     }
 
     #[test]

@@ -7,12 +7,12 @@ pub const TOP: f32 = 20.0;
 pub const SAME_PERSON: f32 = 5.0;
 
 /// Distance in bits that scores [`SAME_PERSON`]: modified copies stay below it, different pictures above.
-const SAME_PERSON_DISTANCE: u32 = 48;
+const SAME_PERSON_DISTANCE: u32 = 32;
 
 /// Min distance in bits that scores 0.
-const ZERO_SCORE_DISTANCE: u32 = 96;
+const ZERO_SCORE_DISTANCE: u32 = 64;
 
-/// Returns the score of a distance in bits: linear from 20 at 0 to 5 at 48, then linear to 0 at 96. Never rises with the distance.
+/// Returns the score of a distance in bits: linear from 20 at 0 to 5 at 32, then linear to 0 at 64. Never rises with the distance.
 #[must_use]
 pub fn score(distance: u32) -> f32 {
     // Small integers until the last division, so the result is the same on every machine.
@@ -33,11 +33,11 @@ mod tests {
     #[test]
     fn scores_fall_from_twenty_to_zero_and_never_rise() {
         for (distance, expected) in
-            [(0, TOP), (16, 15.0), (32, 10.0), (48, SAME_PERSON), (72, 2.5), (96, 0.0), (256, 0.0)]
+            [(0, TOP), (16, 12.5), (24, 8.75), (32, SAME_PERSON), (48, 2.5), (64, 0.0), (224, 0.0)]
         {
             assert_eq!(score(distance), expected, "{distance}");
         }
-        assert!((0..256).all(|distance| score(distance) >= score(distance + 1)));
-        assert!((0..96).all(|distance| score(distance) > score(distance + 1)));
+        assert!((0..224).all(|distance| score(distance) >= score(distance + 1)));
+        assert!((0..64).all(|distance| score(distance) > score(distance + 1)));
     }
 }

@@ -6,6 +6,9 @@
 /// Number of bits that one look takes.
 const LOOK: u32 = 11;
 
+/// Least number of bits behind a load.
+const LOADED: u32 = 56;
+
 /// A Huffman table, from its description in the file.
 #[derive(Clone, Debug)]
 pub struct Codes {
@@ -19,28 +22,36 @@ pub struct Codes {
 }
 
 /// What the next bits begin with.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 struct Look {
     symbol: u8,
     /// Bits of the first code; 0 when it is longer than a look, or no code.
     length: u8,
-    /// Bits of as many AC codes, with what is behind each, as are wholly in these bits; 0 for none.
+    /// Bits of as many AC codes, with what is behind each, as are wholly in these bits.
     run_bits: u8,
-    /// Coefficients that those codes pass; [`BLOCK_ENDS`] is added where the last one ends the block.
+    /// Coefficients that those codes pass; [`BLOCK_ENDS`] is added where the last one ends the block. [`AC`] where there are no such codes:
+    /// it is more than any block has left.
     run: u8,
 }
 
-const BLOCK_ENDS: u8 = 128;
+impl Look {
+    const NONE: Look = Look { symbol: 0, length: 0, run_bits: 0, run: AC as u8 };
+}
+
+const BLOCK_ENDS: u32 = 128;
 
 /// Coefficients of a block beside the first.
 const AC: u32 = 63;
+
+/// Number of looks that a load is enough for.
+const LOOKS: u32 = LOADED / LOOK;
 
 impl Codes {
     /// Returns the table for the number of codes of each length, 1 to 16, and their symbols. `None` when they are no Huffman code.
     #[must_use]
     pub fn new(counts: &[u8; 16], symbols: &[u8]) -> Option<Codes> {
         let mut codes = Codes {
-            looks: Box::new([Look::default(); 1 << LOOK]),
+            looks: Box::new([Look::NONE; 1 << LOOK]),
             ends: [0; 17],
             first: [0; 17],
             symbols: symbols.to_vec(),
@@ -57,7 +68,7 @@ impl Codes {
             for (code, symbol) in (from..code).zip(&symbols[index..]) {
                 if length <= LOOK {
                     let free = LOOK - length;
-                    let look = Look { symbol: *symbol, length: length as u8, ..Look::default() };
+                    let look = Look { symbol: *symbol, length: length as u8, ..Look::NONE };
                     codes.looks[(code << free) as usize..((code + 1) << free) as usize].fill(look);
                 }
             }
@@ -82,7 +93,7 @@ impl Codes {
                 used += length;
                 run += passed.unwrap_or_default();
                 if passed.is_none() {
-                    run += u32::from(BLOCK_ENDS);
+                    run += BLOCK_ENDS;
                     break;
                 }
                 if run > AC {
@@ -148,12 +159,9 @@ impl<'a> Bits<'a> {
         self.beyond > self.count
     }
 
-    /// Makes sure that at least 32 bits are loaded.
+    /// Makes sure that at least [`LOADED`] bits are loaded. Does not ask whether they are: no processor could predict the answer.
     #[inline]
     fn load(&mut self) {
-        if self.count >= 32 {
-            return;
-        }
         if let Some(bytes) = self.file.get(self.at..self.at + 8)
             && let Ok(bytes) = bytes.try_into()
         {
@@ -177,7 +185,7 @@ impl<'a> Bits<'a> {
     fn with_bytes(mut self) -> Bits<'a> {
         // Bits below the counted ones may be there from a whole word.
         self.loaded &= !(u64::MAX >> self.count);
-        while self.count <= 56 {
+        while self.count < LOADED {
             let byte = match (self.file.get(self.at), self.file.get(self.at + 1)) {
                 (Some(0xFF), Some(0)) => {
                     self.at += 2;
@@ -207,7 +215,9 @@ impl<'a> Bits<'a> {
     /// Reads one bit.
     #[inline]
     pub fn bit(&mut self) -> i32 {
-        self.load();
+        if self.count == 0 {
+            self.load();
+        }
         let bit = (self.loaded >> 63) as i32;
         self.drop(1);
         bit
@@ -246,22 +256,26 @@ impl<'a> Bits<'a> {
     #[inline]
     pub fn skip_block(&mut self, codes: &Codes) -> Option<()> {
         let mut at = 0;
-        while at < AC {
+        'loads: while at < AC {
             self.load();
-            let look = codes.looks[(self.loaded >> (64 - LOOK)) as usize];
-            let after = at + u32::from(look.run & !BLOCK_ENDS);
-            if look.run_bits > 0 && after < AC {
-                self.drop(u32::from(look.run_bits));
-                if look.run & BLOCK_ENDS > 0 {
+            for _ in 0..LOOKS {
+                let look = codes.looks[(self.loaded >> (64 - LOOK)) as usize];
+                let after = at + u32::from(look.run);
+                if after < AC {
+                    self.drop(u32::from(look.run_bits));
+                    at = after;
+                } else if after >= BLOCK_ENDS && after < BLOCK_ENDS + AC {
+                    self.drop(u32::from(look.run_bits));
                     return Some(());
+                } else {
+                    // One code alone: it is longer than a look, or the last one of a block without an end.
+                    let symbol = self.symbol(codes)?;
+                    self.drop(u32::from(symbol & 15));
+                    let Some(passed) = passed(symbol) else { return Some(()) };
+                    at += passed;
+                    continue 'loads;
                 }
-                at = after;
-                continue;
             }
-            let symbol = self.symbol(codes)?;
-            self.drop(u32::from(symbol & 15));
-            let Some(passed) = passed(symbol) else { return Some(()) };
-            at += passed;
         }
         Some(())
     }

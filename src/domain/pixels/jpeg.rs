@@ -110,12 +110,12 @@ pub fn orientation(file: &[u8]) -> Orientation {
     head(file).find_map(exif).unwrap_or(Orientation::NoTransforms)
 }
 
-/// Whether the image data has an end. Cameras write a small picture with an end of its own before the image data, and other data behind
-/// the end.
+/// Returns the offset behind the image data's end marker; `None` without one. Cameras write a small picture with an end of its own before
+/// the image data, and other data behind the end.
 #[must_use]
-pub fn is_complete(file: &[u8]) -> bool {
-    let scan = head(file).find(|segment| segment.marker == SOS);
-    scan.is_some_and(|scan| memchr::memmem::find(&file[scan.end..], b"\xFF\xD9").is_some())
+pub fn end(file: &[u8]) -> Option<usize> {
+    let scan = head(file).find(|segment| segment.marker == SOS)?;
+    Some(scan.end + memchr::memmem::find(&file[scan.end..], b"\xFF\xD9")? + 2)
 }
 
 /// Returns the offset of the first marker at or behind an offset within image data, but for restart markers; the file's end, if none is.

@@ -5,6 +5,8 @@
 //! ones in scans of their own; the other scans are passed marker by marker. Every block takes at least a bit of the file: what a head
 //! promises costs nothing until its bits come.
 
+use std::sync::Arc;
+
 use super::huffman::{Bits, Codes};
 use super::jpeg::{self, Frame, Segment};
 use super::plane::{Plane, Side};
@@ -298,19 +300,20 @@ impl<'a> MeansReader<'a> {
             return Ok(self.read_blocks(&scan, |bits, _, _| Some((bits.bit() << scan.left_out, 0))));
         }
         let is_progressive = self.frame.marker == jpeg::SOF2;
-        let table = |own: &[Option<RawCodes<'_>>; 4], standard: &[CodeTable; 2], number: usize| {
+        let table = |own: &[Option<RawCodes<'_>>; 4], standard: &[CodeTable; 2], number: usize, is_ac| {
             // Without a table, the standard one is meant: webcams leave it out.
             let (counts, symbols) =
                 own[number].or(standard.get(number).map(|(counts, symbols)| (counts, *symbols)))?;
-            Codes::new(counts, symbols)
+            let build = || {
+                let codes = Codes::new(counts, symbols)?;
+                Some(Arc::new(if is_ac { codes.with_runs() } else { codes }))
+            };
+            standard_codes::find(counts, symbols, is_ac).or_else(build)
         };
         let tables = scan.channels.iter().map(|(_, dc, ac)| {
-            let dc = table(&self.dc, &standard_codes::DC, *dc)?;
-            let ac = if is_progressive {
-                None
-            } else {
-                Some(table(&self.ac, &standard_codes::AC, *ac)?.with_runs())
-            };
+            let dc = table(&self.dc, &standard_codes::DC, *dc, false)?;
+            let ac =
+                if is_progressive { None } else { Some(table(&self.ac, &standard_codes::AC, *ac, true)?) };
             Some((dc, ac))
         });
         let tables =

@@ -54,12 +54,12 @@ pub fn dimensions(file: &[u8], format: PhotoFormat) -> Option<(u32, u32)> {
     }
 }
 
-/// Whether the file's end is there: EOI of a JPEG, IEND of a PNG.
+/// Returns the offset behind the picture's end: EOI of a JPEG, IEND of a PNG. `None` when it is not there.
 #[must_use]
-pub fn is_complete(file: &[u8], format: PhotoFormat) -> bool {
+pub fn end(file: &[u8], format: PhotoFormat) -> Option<usize> {
     match format {
-        PhotoFormat::Jpeg => jpeg::is_complete(file),
-        PhotoFormat::Png => png::is_complete(file),
+        PhotoFormat::Jpeg => jpeg::end(file),
+        PhotoFormat::Png => png::end(file),
     }
 }
 

@@ -7,77 +7,93 @@
 use std::ops::Range;
 
 /// Weight of a sample that is inside a cell.
-const ONE: f64 = 4096.0;
+const ONE: i64 = 4096;
 
-/// The samples of one cell, along one side.
+/// An end of a cell, along one side.
 #[derive(Debug)]
-struct Cell {
-    /// Samples that count fully.
-    inner: Range<usize>,
-    /// Samples around the cell's ends, with their weights.
-    edges: Vec<(usize, i64)>,
-    /// Sum of all weights.
-    total: i64,
+struct CellEnd {
+    /// The sample that it is in.
+    at: usize,
+    /// Weights of the samples around it, in what is before it: the one before, its own, the one behind. At the picture's ends the
+    /// sample itself stands for the missing one.
+    around: [(usize, i64); 3],
 }
 
-impl Cell {
-    /// The cell between two positions, in samples of which there are `count`.
-    fn new(from: f64, to: f64, count: usize) -> Cell {
+impl CellEnd {
+    /// The end at a position, in samples of which there are `count`.
+    fn new(position: f64, count: usize) -> CellEnd {
         let last = count - 1;
-        let (first, end) = ((from as usize).min(last), (to as usize).min(last));
-        let weight = |at: usize| {
-            let whole = if (first..end).contains(&at) { 1.0 } else { 0.0 };
-            whole + part(end, to - end as f64, last, at) - part(first, from - first as f64, last, at)
-        };
-        let mut near: Vec<usize> =
-            [first, end].iter().flat_map(|at| at.saturating_sub(1)..=(at + 1).min(last)).collect();
-        near.sort_unstable();
-        near.dedup();
-        let weights = near.into_iter().map(|at| (at, (weight(at) * ONE).round() as i64));
-        let edges: Vec<_> = weights.filter(|(_, weight)| *weight != 0).collect();
-        let inner = (first + 2).min(end.saturating_sub(1))..end.saturating_sub(1);
-        let total = edges.iter().map(|(_, weight)| weight).sum::<i64>() + inner.len() as i64 * ONE as i64;
-        Cell { inner, edges, total: total.max(1) }
+        let at = (position as usize).min(last);
+        let t = position - at as f64;
+        // The slope of the curve of sums is, at each end of a sample, the mean of the two samples beside it.
+        let (rise, fall, step) = (t * (1.0 - t) * (1.0 - t), t * t * (t - 1.0), t * t * (3.0 - 2.0 * t));
+        let weight = |share: f64| (share * ONE as f64).round() as i64;
+        let around = [
+            (at.saturating_sub(1), weight(rise / 2.0)),
+            (at, weight((rise + fall) / 2.0 + step)),
+            ((at + 1).min(last), weight(fall / 2.0)),
+        ];
+        CellEnd { at, around }
     }
 
+    /// Weight of a sample in what is before the end.
     fn weight(&self, sample: usize) -> i64 {
-        if self.inner.contains(&sample) {
-            return ONE as i64;
-        }
-        self.edges.iter().find(|(at, _)| *at == sample).map_or(0, |(_, weight)| *weight)
-    }
-
-    /// The weighted sum of a row.
-    fn sum(&self, row: &[i32]) -> i64 {
-        // Indices instead of iterators: several times faster in a debug build, in which tests run.
-        let row = &row[..self.inner.end.max(self.edges.last().map_or(0, |(at, _)| at + 1))];
-        let (mut inner, mut at) = (0, self.inner.start);
-        while at < self.inner.end {
-            inner += row[at] as i64;
-            at += 1;
-        }
-        let mut sum = inner * ONE as i64;
-        for (at, weight) in &self.edges {
-            sum += row[*at] as i64 * weight;
-        }
-        sum
+        let [before, own, behind] = self.around.map(|(at, weight)| if at == sample { weight } else { 0 });
+        before + own + behind + if sample < self.at { ONE } else { 0 }
     }
 }
 
-/// Weight of the sample `at` in the area from the beginning of the sample `k` to `k + t`: the slope of the curve of sums is, at each end of
-/// a sample, the mean of the two samples beside it.
-fn part(k: usize, t: f64, last: usize, at: usize) -> f64 {
-    let (rise, fall, step) = (t * (1.0 - t) * (1.0 - t), t * t * (t - 1.0), t * t * (3.0 - 2.0 * t));
-    let weights =
-        [(k.saturating_sub(1), rise / 2.0), (k, (rise + fall) / 2.0 + step), ((k + 1).min(last), fall / 2.0)];
-    weights.iter().filter(|(sample, _)| *sample == at).map(|(_, weight)| weight).sum()
+/// The ends of all cells along one side: where the first begins, and where each ends.
+#[derive(Debug)]
+struct CellEnds(Vec<CellEnd>);
+
+impl CellEnds {
+    fn cells(&self) -> usize {
+        self.0.len() - 1
+    }
+
+    /// The cells that a sample may be a part of.
+    fn around(&self, sample: usize) -> Range<usize> {
+        let passed = self.0.partition_point(|end| end.at + 1 < sample);
+        let reached = self.0.partition_point(|end| end.at <= sample + 1);
+        passed.saturating_sub(1)..reached.min(self.cells())
+    }
+
+    fn weight(&self, cell: usize, sample: usize) -> i64 {
+        self.0[cell + 1].weight(sample) - self.0[cell].weight(sample)
+    }
+
+    /// Sums the samples of each cell, weighted.
+    fn sum(&self, samples: &[i32], sums: &mut [i64]) {
+        // Indices instead of iterators: several times faster in a debug build, in which tests run.
+        let (mut whole, mut at, mut last) = (0, 0, 0);
+        for (number, end) in self.0.iter().enumerate() {
+            while at < end.at {
+                whole += samples[at] as i64;
+                at += 1;
+            }
+            let [before, own, behind] = end.around.map(|(at, weight)| samples[at] as i64 * weight);
+            let sum = whole * ONE + before + own + behind;
+            if number > 0 {
+                sums[number - 1] = sum - last;
+            }
+            last = sum;
+        }
+    }
+
+    /// The sum of the weights of each cell.
+    fn totals(&self) -> Vec<i64> {
+        let before =
+            |end: &CellEnd| end.at as i64 * ONE + end.around.iter().map(|(_, weight)| weight).sum::<i64>();
+        self.0.windows(2).map(|ends| (before(&ends[1]) - before(&ends[0])).max(1)).collect()
+    }
 }
 
 /// One channel of a picture that is being shrunk.
 #[derive(Debug)]
 pub struct Plane {
-    across: Vec<Cell>,
-    down: Vec<Cell>,
+    across: CellEnds,
+    down: CellEnds,
     /// Weighted sums of the cells, row by row.
     sums: Vec<i64>,
     /// Sums of one row of samples.
@@ -98,9 +114,9 @@ impl Side {
         Side { samples: pixels, length: pixels as f64 }
     }
 
-    fn cells(self, cells: usize) -> Vec<Cell> {
+    fn cells(self, cells: usize) -> CellEnds {
         let at = |cell: usize| self.length * cell as f64 / cells as f64;
-        (0..cells).map(|cell| Cell::new(at(cell), at(cell + 1), self.samples)).collect()
+        CellEnds((0..=cells).map(|cell| CellEnd::new(at(cell), self.samples)).collect())
     }
 }
 
@@ -118,16 +134,14 @@ impl Plane {
 
     /// Adds a row of samples, or to a row: samples that arrive later are 0 here. A row that is not the picture's is ignored.
     pub fn add(&mut self, y: usize, samples: &[i32]) {
-        let mut is_summed = false;
-        for (cell, sums) in self.down.iter().zip(self.sums.chunks_exact_mut(self.across.len())) {
-            let weight = cell.weight(y);
-            if weight == 0 {
-                continue;
-            }
-            if !is_summed {
-                self.row.iter_mut().zip(&self.across).for_each(|(sum, cell)| *sum = cell.sum(samples));
-                is_summed = true;
-            }
+        let cells = self.down.around(y);
+        if cells.is_empty() {
+            return;
+        }
+        self.across.sum(samples, &mut self.row);
+        for cell in cells {
+            let weight = self.down.weight(cell, y);
+            let sums = &mut self.sums[cell * self.row.len()..][..self.row.len()];
             sums.iter_mut().zip(&self.row).for_each(|(sum, row)| *sum += row * weight);
         }
     }
@@ -135,8 +149,8 @@ impl Plane {
     /// Returns the mean of each cell, divided by `divisor`, row by row.
     #[must_use]
     pub fn means(&self, divisor: i64) -> Vec<i32> {
-        let totals =
-            self.down.iter().flat_map(|down| self.across.iter().map(|across| across.total * down.total));
+        let (across, down) = (self.across.totals(), self.down.totals());
+        let totals = down.iter().flat_map(|down| across.iter().map(move |across| across * down));
         self.sums.iter().zip(totals).map(|(sum, total)| rounded(*sum, total * divisor)).collect()
     }
 }

@@ -57,10 +57,14 @@ pub fn dimensions(file: &[u8]) -> Option<(u32, u32)> {
     (is_sane && side.contains(&width) && side.contains(&height)).then_some((width, height))
 }
 
-/// Whether the end chunk is there.
+/// Returns the offset behind the end chunk; `None` without one.
 #[must_use]
-pub fn is_complete(file: &[u8]) -> bool {
-    chunks(file).any(|chunk| chunk.kind == *b"IEND")
+pub fn end(file: &[u8]) -> Option<usize> {
+    let mut at = SIGNATURE;
+    chunks(file).find_map(|chunk| {
+        at += chunk.bytes.len();
+        (chunk.kind == *b"IEND").then_some(at)
+    })
 }
 
 /// Returns the orientation of the EXIF data; none where it is missing or invalid.

@@ -1,7 +1,25 @@
-//! Huffman codes of the JPEG standard (ITU-T T.81, annex K). Webcams leave them out of their files.
+//! Huffman codes of the JPEG standard (ITU-T T.81, annex K). Most cameras use them, and webcams leave them out of their files.
+
+use std::sync::{Arc, LazyLock};
+
+use super::huffman::Codes;
 
 /// A code table as files have it: how many codes there are of each length, and their symbols.
 pub type CodeTable = ([u8; 16], &'static [u8]);
+
+/// The tables of [`DC`] and of [`AC`], built once.
+static BUILT: LazyLock<[[Option<Arc<Codes>>; 2]; 2]> = LazyLock::new(|| {
+    let built = |(counts, symbols): CodeTable| Codes::new(&counts, symbols);
+    [DC.map(|table| built(table).map(Arc::new)), AC.map(|table| Some(Arc::new(built(table)?.with_runs())))]
+});
+
+/// Returns a table that is built already, for DC or for AC coefficients; `None` when it is not one of the standard's.
+#[must_use]
+pub fn find(counts: &[u8; 16], symbols: &[u8], is_ac: bool) -> Option<Arc<Codes>> {
+    let tables = if is_ac { &AC } else { &DC };
+    let number = tables.iter().position(|known| known.0 == *counts && known.1 == symbols)?;
+    BUILT[usize::from(is_ac)][number].clone()
+}
 
 /// Codes of the lowest frequency: of brightness, and of colour.
 #[rustfmt::skip]
