@@ -114,7 +114,7 @@ fn file(calibration: Calibration) -> String {
     let header = format!(
         "# Written by dukcapil-fr-sim {} on {}. Serve it with --preset measured:FILE; show it with check --policy --preset measured:FILE\n\n",
         env!("CARGO_PKG_VERSION"),
-        time::rfc3339(Timestamp::now())
+        time::rfc3339_millis(Timestamp::now())
     );
     let Calibration { policy, measured, undetermined, .. } = calibration;
     header + &MeasuredFile { policy, measured, undetermined }.to_toml()

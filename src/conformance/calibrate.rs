@@ -9,7 +9,7 @@ use serde_json::json;
 use super::key_space::{KeySpace, key_spaces};
 use super::model::{Model, ModelAnswer};
 use super::observation::{Observation, measured_by, observations, spec_of};
-use super::order_space::OrderSpace;
+use super::order_space::{OrderEvidence, OrderSpace};
 use super::quota_space::{self, QuotaStep};
 use super::run_file::{RecordedCall, RecordedRun};
 use crate::domain::policy::{Check, Measurement, Policy, PolicySpec, Undetermined};
@@ -75,11 +75,13 @@ pub fn calibrate(model: &Model, runs: &[RecordedRun], base: &Policy) -> Calibrat
     let search = PolicySearch { model, observations, known };
     let spaces = key_spaces(&search.observations);
     let mut guess = Guess { policy: base.clone(), any_ip: false };
-    let mut orders = OrderSpace::new(&[], &base.precedence);
+    let mut orders = OrderSpace::new(&[], &[], &base.precedence);
+    let space = |key| spaces.iter().find(|space| space.key == key);
+    let not_found = space("not_found").zip(space("base64")).map(|(own, other)| own.with(other));
     for _ in 0..MAX_ROUNDS {
         let before = (guess.policy.clone(), guess.any_ip);
         orders = search.order(&mut guess, base);
-        for space in &spaces {
+        for space in spaces.iter().chain(&not_found) {
             search.improve(&mut guess, space);
         }
         let other = Guess { any_ip: !guess.any_ip, ..guess.clone() };
@@ -105,7 +107,7 @@ pub fn calibrate(model: &Model, runs: &[RecordedRun], base: &Policy) -> Calibrat
     };
     search.tell_order(&guess, &orders, &mut calibration);
     for space in &spaces {
-        search.tell(&guess, space, &mut calibration);
+        search.tell(&guess, space, (&orders, base), &mut calibration);
     }
     calibration.policy = calibration.policy.overlaid(&quota.told);
     calibration.measured.extend(quota.measured);
@@ -173,21 +175,10 @@ impl<'a> PolicySearch<'a> {
 
     /// Chooses order and code of a bad image together: the one cannot be told without the other.
     fn order(&self, guess: &mut Guess, base: &Policy) -> OrderSpace {
-        let relevant: Vec<_> = self.observations.iter().filter(|one| one.bears_on("precedence")).collect();
-        let answers: Vec<_> = relevant.iter().map(|one| (self.answer(guess, one), one)).collect();
-        let space = |bad_image: &Code| {
-            let evidence = answers.iter().filter_map(|(answer, one)| {
-                let code = &one.body.as_ref()?.code;
-                let fits = |(check, own): &(Check, String)| {
-                    (*check, if *check == Check::Image { bad_image.as_str() == code } else { own == code })
-                };
-                Some(answer.failed.iter().map(fits).collect())
-            });
-            OrderSpace::new(&evidence.collect::<Vec<_>>(), &base.precedence)
-        };
         let other =
             if guess.policy.bad_image == Code::PARAMETERS { Code::BAD_PHOTO } else { Code::PARAMETERS };
-        let (own, others) = (space(&guess.policy.bad_image), space(&other));
+        let (own, others) =
+            (self.orders(guess, &guess.policy.bad_image, base), self.orders(guess, &other, base));
         let best = if others.explained > own.explained {
             guess.policy.bad_image = other;
             others
@@ -198,6 +189,37 @@ impl<'a> PolicySearch<'a> {
             guess.policy.precedence = order.iter().copied().chain([Check::Capacity]).collect();
         }
         best
+    }
+
+    /// The orders that explain the answers which depend on no other key but the code of a bad image.
+    fn orders(&self, guess: &Guess, bad_image: &Code, base: &Policy) -> OrderSpace {
+        let policy = Policy { bad_image: bad_image.clone(), ..guess.policy.clone() };
+        let guess = Guess { policy, ..*guess };
+        let evidence = |is_plain: bool| {
+            let of = self.observations.iter().filter(|one| one.bears_on("precedence") == is_plain);
+            of.filter_map(|one| self.order_evidence(&guess, one)).collect::<Vec<_>>()
+        };
+        OrderSpace::new(&evidence(true), &evidence(false), &base.precedence)
+    }
+
+    /// Which checks failed, and whether their codes are the one that was answered; `None` for an answer of no check.
+    fn order_evidence(&self, guess: &Guess, one: &Observation) -> Option<OrderEvidence> {
+        let (code, answer) = (&one.body.as_ref()?.code, self.answer(guess, one));
+        let evidence: Vec<_> = answer.failed.iter().map(|(check, own)| (*check, own == code)).collect();
+        Some(evidence).filter(|evidence| !evidence.is_empty())
+    }
+
+    /// Whether another order of the checks, which also explains the answers that tell the order, explains these.
+    fn is_possible(&self, guess: &Guess, relevant: &[&Observation], orders: &OrderSpace) -> bool {
+        let mut evidence = Vec::new();
+        for one in relevant {
+            match self.order_evidence(guess, one) {
+                Some(failed) => evidence.push(failed),
+                None if self.explains(guess, one) => {}
+                None => return false,
+            }
+        }
+        orders.can_explain(&evidence)
     }
 
     fn quota(&self, guess: &Guess, base: &Policy, runs: &'a [RecordedRun]) -> quota_space::QuotaFinding<'a> {
@@ -263,7 +285,8 @@ impl<'a> PolicySearch<'a> {
             })
             .collect();
         let count = orders.orders.len();
-        if telling.is_empty() || !orders.is_told(&bad_images, false) {
+        let parameters = ["5004", guess.policy.wrong_methode.as_str()];
+        if telling.is_empty() || !orders.is_told(&parameters, &bad_images, false) {
             let why = match telling.len() {
                 0 => "no answer tells: ask the group order".to_owned(),
                 _ => format!("{count} orders explain the answers"),
@@ -275,7 +298,7 @@ impl<'a> PolicySearch<'a> {
         calibration.policy =
             calibration.policy.clone().overlaid(&spec_of("precedence", &order).unwrap_or_default());
         calibration.measured.extend(measurement("precedence", &telling));
-        if !orders.is_told(&bad_images, true) {
+        if !orders.is_told(&parameters, &bad_images, true) {
             let why =
                 "the place of quota: ask once today's quota is used up, with --state exhausted".to_owned();
             calibration.undetermined.push(Undetermined { key: "precedence".to_owned(), why });
@@ -283,8 +306,14 @@ impl<'a> PolicySearch<'a> {
     }
 
     /// Tells whether only one value of a key explains the answers, and which answers say so.
-    fn tell(&self, guess: &Guess, space: &KeySpace, calibration: &mut Calibration) {
-        let relevant = self.relevant(space);
+    fn tell(
+        &self,
+        guess: &Guess,
+        space: &KeySpace,
+        (orders, base): (&OrderSpace, &Policy),
+        calibration: &mut Calibration,
+    ) {
+        let (relevant, explained_by_order) = (self.relevant(space), orders.explained);
         let mut telling: Vec<&Observation> = Vec::new();
         let mut others = Vec::new();
         for value in &space.values {
@@ -294,7 +323,13 @@ impl<'a> PolicySearch<'a> {
             let other = Guess { policy: guess.policy.clone().with(value), ..*guess };
             let refutes = |one: &&Observation| self.explains(guess, one) && !self.explains(&other, one);
             let refuting: Vec<_> = relevant.iter().copied().filter(refutes).collect();
-            if refuting.is_empty() {
+            let own_orders =
+                (space.key == "bad_image").then(|| self.orders(guess, &other.policy.bad_image, base));
+            let orders = own_orders.as_ref().unwrap_or(orders);
+            let is_possible = !space.is_form()
+                && orders.explained == explained_by_order
+                && self.is_possible(&other, &relevant, orders);
+            if refuting.is_empty() || is_possible {
                 others.push(space.shown(value));
             }
             let mut refuted_by: Vec<_> =

@@ -57,6 +57,15 @@ impl KeySpace {
         spec_of(&self.key, &value)
     }
 
+    /// Both keys at once, for answers that tell either only if the other is right. It has the key of the first.
+    #[must_use]
+    pub fn with(&self, other: &KeySpace) -> KeySpace {
+        let both = |own: &PolicySpec| {
+            other.values.iter().map(|value| own.clone().overlaid(value)).collect::<Vec<_>>()
+        };
+        KeySpace { key: self.key.clone(), code: None, values: self.values.iter().flat_map(both).collect() }
+    }
+
     fn member(&self, written: &Value) -> Value {
         self.key.split('.').fold(written, |value, name| &value[name]).clone()
     }
@@ -80,7 +89,10 @@ impl KeySpace {
 pub fn key_spaces(observations: &[Observation]) -> Vec<KeySpace> {
     let bodies = || observations.iter().filter_map(|one| Some((one, one.body.as_ref()?)));
     let codes = |key: &str| {
-        let seen = bodies().filter(|(one, _)| one.bears_on(key)).map(|(_, body)| body.code.clone());
+        // What a second defect answers says nothing about the first.
+        let seen =
+            bodies().filter(|(one, body)| one.bears_on(key) && !one.call.sends.guard_answers(&body.code));
+        let seen = seen.map(|(_, body)| body.code.clone());
         distinct(seen.chain([NEVER_CODE.to_owned()]))
     };
     let not_found = bodies().filter(|(one, _)| one.bears_on("not_found")).map(|(_, body)| {

@@ -27,22 +27,19 @@ pub struct OrderSpace {
 }
 
 impl OrderSpace {
-    /// Finds the orders that explain the most of the evidence.
+    /// Finds the orders that explain the most of the evidence. Those that also explain more of `likely`, which depends on other keys, come
+    /// first; then those that are closer to the base.
     #[must_use]
-    pub fn new(evidence: &[OrderEvidence], base: &[Check]) -> OrderSpace {
-        let evidence: Vec<Vec<(usize, bool)>> = evidence
-            .iter()
-            .map(|failed| failed.iter().filter_map(|(check, fits)| Some((index(*check)?, *fits))).collect())
-            .filter(|failed: &Vec<_>| failed.len() > 1)
-            .collect();
+    pub fn new(evidence: &[OrderEvidence], likely: &[OrderEvidence], base: &[Check]) -> OrderSpace {
+        let [evidence, likely] = [evidence, likely].map(|all| {
+            let indices = |failed: &OrderEvidence| {
+                failed.iter().filter_map(|(check, fits)| Some((index(*check)?, *fits))).collect::<Vec<_>>()
+            };
+            all.iter().map(indices).filter(|failed| failed.len() > 1).collect::<Vec<_>>()
+        });
         let (mut best, mut orders) = (0, Vec::new());
         for_each_order(&mut |order| {
-            let mut place = [0; ORDERED.len()];
-            order.iter().enumerate().for_each(|(at, check)| place[*check] = at);
-            let explains = |failed: &&Vec<(usize, bool)>| {
-                failed.iter().min_by_key(|(check, _)| place[*check]).is_some_and(|(_, fits)| *fits)
-            };
-            let count = evidence.iter().filter(explains).count();
+            let count = explained_by(order, &evidence);
             if count > best {
                 (best, orders) = (count, Vec::new());
             }
@@ -55,22 +52,41 @@ impl OrderSpace {
             let pairs = (0..7).flat_map(|first| (first + 1..7).map(move |second| (first, second)));
             pairs.filter(|(first, second)| place(order[*first]) > place(order[*second])).count()
         };
-        orders.sort_by_cached_key(inversions);
+        orders.sort_by_cached_key(|order| (likely.len() - explained_by(order, &likely), inversions(order)));
         let orders = orders.iter().map(|order| order.map(|check| ORDERED[check]).to_vec());
         OrderSpace { orders: orders.collect(), explained: best }
     }
 
-    /// Whether all orders give the same code for every set of defects, with any of these codes of a bad image.
+    /// Whether one of the orders explains all of this evidence.
     #[must_use]
-    pub fn is_told(&self, bad_image: &[&str], is_exhausted: bool) -> bool {
-        let Some((first, others)) = self.orders.split_first() else { return false };
-        let alike = |order: &Vec<Check>| {
-            bad_image
-                .iter()
-                .all(|code| answers(first, code, is_exhausted) == answers(order, code, is_exhausted))
+    pub fn can_explain(&self, evidence: &[OrderEvidence]) -> bool {
+        let fits = |order: &[Check], failed: &OrderEvidence| {
+            let first = order.iter().find_map(|check| failed.iter().find(|(other, _)| other == check));
+            first.is_some_and(|(_, fits)| *fits)
         };
-        others.iter().all(alike)
+        self.orders.iter().any(|order| evidence.iter().all(|failed| fits(order, failed)))
     }
+
+    /// Whether all orders give the same code for every set of defects, with any of these codes of wrong parameters and of a bad image.
+    #[must_use]
+    pub fn is_told(&self, parameters: &[&str], bad_image: &[&str], is_exhausted: bool) -> bool {
+        let Some((first, others)) = self.orders.split_first() else { return false };
+        let mut codes = parameters.iter().flat_map(|own| bad_image.iter().map(move |other| (*own, *other)));
+        codes.all(|codes| {
+            let expected = answers(first, codes, is_exhausted);
+            others.iter().all(|order| answers(order, codes, is_exhausted) == expected)
+        })
+    }
+}
+
+/// How much of the evidence an order explains.
+fn explained_by(order: &[usize; 7], evidence: &[Vec<(usize, bool)>]) -> usize {
+    let mut place = [0; ORDERED.len()];
+    order.iter().enumerate().for_each(|(at, check)| place[*check] = at);
+    let explains = |failed: &&Vec<(usize, bool)>| {
+        failed.iter().min_by_key(|(check, _)| place[*check]).is_some_and(|(_, fits)| *fits)
+    };
+    evidence.iter().filter(explains).count()
 }
 
 fn index(check: Check) -> Option<usize> {
@@ -78,7 +94,11 @@ fn index(check: Check) -> Option<usize> {
 }
 
 /// The code for each set of defects.
-fn answers<'a>(order: &[Check], bad_image: &'a str, is_exhausted: bool) -> Vec<Option<&'a str>> {
+fn answers<'a>(
+    order: &[Check],
+    (parameters, bad_image): (&'a str, &'a str),
+    is_exhausted: bool,
+) -> Vec<Option<&'a str>> {
     let sets = 0..1u32 << DEFECTS.len();
     let first = |set: u32| {
         let is_in = |check: &&Check| match DEFECTS.iter().position(|one| one == *check) {
@@ -86,7 +106,7 @@ fn answers<'a>(order: &[Check], bad_image: &'a str, is_exhausted: bool) -> Vec<O
             None => is_exhausted && **check == Check::Quota,
         };
         order.iter().find(is_in).map(|check| match check {
-            Check::Parameters => "5004",
+            Check::Parameters => parameters,
             Check::Decryption => "5006",
             Check::Account => "5001",
             Check::Quota => "5002",
@@ -133,10 +153,10 @@ mod tests {
     #[test]
     fn the_orders_that_explain_the_answers_remain() {
         use Check::{Account, Image, Ip, Parameters, Quota, Threshold};
-        let space = OrderSpace::new(&[], &Check::ALL);
+        let space = OrderSpace::new(&[], &[], &Check::ALL);
         assert_eq!(space.orders.len(), 5040);
         assert_eq!(space.orders[0], ORDERED, "the closest to the base first");
-        assert!(!space.is_told(&["5004"], false));
+        assert!(!space.is_told(&["5004"], &["5004"], false));
         // threshold before parameters, parameters before account, and quota before ip: the first that fits the base otherwise.
         let evidence = vec![
             vec![(Parameters, false), (Threshold, true)],
@@ -144,7 +164,7 @@ mod tests {
             vec![(Ip, false), (Quota, true)],
             vec![(Image, true)],
         ];
-        let space = OrderSpace::new(&evidence, &Check::ALL);
+        let space = OrderSpace::new(&evidence, &[], &Check::ALL);
         let place = |order: &[Check], check| order.iter().position(|one| *one == check);
         for order in &space.orders {
             assert!(place(order, Threshold) < place(order, Parameters));
@@ -159,9 +179,11 @@ mod tests {
         let evidence: Vec<OrderEvidence> = (0..DEFECTS.len() - 1)
             .map(|first| DEFECTS[first..].iter().map(|check| (*check, *check == DEFECTS[first])).collect())
             .collect();
-        let space = OrderSpace::new(&evidence, &Check::ALL);
+        let space = OrderSpace::new(&evidence, &[], &Check::ALL);
         assert_eq!(space.orders.len(), 7, "only the quota's place is left");
-        assert!(space.is_told(&["5004", "6015"], false) && !space.is_told(&["5004"], true));
+        assert!(
+            space.is_told(&["5004"], &["5004", "6015"], false) && !space.is_told(&["5004"], &["5004"], true)
+        );
         let with_quota = [
             &evidence[..],
             &[
@@ -170,8 +192,8 @@ mod tests {
             ],
         ]
         .concat();
-        let space = OrderSpace::new(&with_quota, &Check::ALL);
-        assert!(space.is_told(&["5004"], true) && space.orders == [ORDERED.to_vec()]);
+        let space = OrderSpace::new(&with_quota, &[], &Check::ALL);
+        assert!(space.is_told(&["5004"], &["5004"], true) && space.orders == [ORDERED.to_vec()]);
     }
 
     #[test]
@@ -182,7 +204,8 @@ mod tests {
             vec![Decryption, Account, Quota, Ip, Image, Parameters, Threshold],
         ];
         let space = OrderSpace { orders, explained: 0 };
-        assert!(space.is_told(&["5004"], true) && !space.is_told(&["6015"], false));
-        assert!(!space.is_told(&["5004", "6015"], false));
+        assert!(space.is_told(&["5004"], &["5004"], true) && !space.is_told(&["5004"], &["6015"], false));
+        assert!(!space.is_told(&["5004"], &["5004", "6015"], false));
+        assert!(!space.is_told(&["5004", "4041"], &["5004"], false), "a wrong methode has a code of its own");
     }
 }

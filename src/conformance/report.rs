@@ -270,7 +270,12 @@ fn compare(run: &RecordedRun, id: &str, calls: &[&RecordedCall], expected: &Comp
             .collect()
         }
     };
-    let differences: Vec<_> = pairs.iter().flat_map(|(seen, expected)| seen.differences(expected)).collect();
+    let mut differences: Vec<String> = Vec::new();
+    for one in pairs.iter().flat_map(|(seen, expected)| seen.differences(expected)) {
+        if !differences.contains(&one) {
+            differences.push(one);
+        }
+    }
     match (pairs.is_empty(), differences.is_empty()) {
         (true, _) => CaseVerdict::Seen,
         (_, true) => CaseVerdict::AsExpected,

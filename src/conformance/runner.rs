@@ -234,6 +234,14 @@ impl Runner<'_> {
                 self.ask(case.id, spec, Allowed { account, ..Allowed::default() })?;
             }
         }
+        if place(Check::Parameters)
+            .zip(place(Check::Image))
+            .is_some_and(|(one, other)| one.abs_diff(other) == 1)
+        {
+            // Their own codes do not tell them apart; that of a wrong methode may.
+            let spec = CallSpec { path: CallPath::UnknownMethode, ..with_defects(&[Check::Image]) };
+            self.ask(case.id, spec, Allowed { account: true, status: true, ..Allowed::default() })?;
+        }
         if place(Check::Decryption) < place(Check::Account) {
             let unreadable = Alteration::Undecryptable(CallField::Password);
             let spec = CallSpec::but([Alteration::MadeUpAccount, unreadable]);
@@ -411,7 +419,9 @@ impl Runner<'_> {
         }
         match code.as_str() {
             "5002" if !self.settings.choice.exhausted => stop("5002: today's quota is used up"),
-            "5001" if !allowed.account => stop("5001 where the account was right: is --credentials?"),
+            "5001" if !allowed.account => {
+                stop("5001 where the account was not made up: check user_id, password and customer")
+            }
             "6014" if self.busy >= 2 => stop("6014 came twice in a row: the endpoint is busy"),
             _ if candidates > 0 && !allowed.candidates => {
                 stop("candidates came where none were meant; they were masked before anything was written")

@@ -117,7 +117,7 @@ fn each_surprise_ends_the_run_at_once() {
     for (name, reply, skip, why, most) in [
         ("quota", json!({ "code": "5002" }), 1, "5002: today's quota is used up", 2),
         ("busy", json!({ "code": "6014" }), 1, "6014 came twice in a row", 4),
-        ("account", json!({ "code": "5001" }), 1, "5001 where the account was right", 4),
+        ("account", json!({ "code": "5001" }), 1, "5001 where the account was not made up", 4),
         ("status", json!({ "status": 503, "body": "down" }), 1, "a status other than 200 came twice", 4),
         ("login", html.clone(), 1, "an answer of neither shape", 2),
         ("half a shape", many, 1, "an answer of neither shape", 2),

@@ -11,7 +11,7 @@ use super::measured::Measurement;
 use crate::base::json;
 use crate::base::text::wrap;
 use crate::base::time;
-use crate::protocol::Provenance;
+use crate::protocol::{Code, Provenance};
 
 /// Longest value in the columns, in characters; a longer one is on a line of its own.
 const MAX_VALUE_CHARS: usize = 21;
@@ -25,7 +25,8 @@ const FRESH_DAYS: i32 = 365;
 /// meaning and other values. Lines have at most `width` columns. `today` tells which measurements are old.
 #[must_use]
 pub fn table(layers: &PolicyLayers, width: usize, today: Date) -> String {
-    let policy = json::value(&layers.policy());
+    let resolved = layers.policy();
+    let policy = json::value(&resolved);
     let mut text = format!("{:<17} {:<21} {:<7} standing\n", "key", "value", "from");
     let below = |text: &mut String, words: &str| {
         for line in wrap(words, width.saturating_sub(INDENT.len())) {
@@ -48,7 +49,12 @@ pub fn table(layers: &PolicyLayers, width: usize, today: Date) -> String {
             below(&mut text, &format!("{} = {value}", key.name));
         }
         for measurement in measurements {
-            below(&mut text, &measured(measurement, key, value != key.default, today));
+            // Of a shape, each code has a value of its own.
+            let differs = match measurement.key.strip_prefix("shape.").map(Code::new) {
+                Some(Ok(code)) => resolved.shape_of(&code) != code.shape(),
+                _ => value != key.default,
+            };
+            below(&mut text, &measured(measurement, key, differs, today));
         }
         if value != key.default {
             below(&mut text, &format!("default: {}", key.default));

@@ -257,7 +257,7 @@ fn the_table_says_what_was_measured_where_it_contradicts_and_what_is_old() {
     for line in [
         "    measured 2026-12-01 at fr-1n by match/none\n",
         "    measured 2026-12-01 at fr-1n by 4.5/empty-object, against the document\n",
-        "    shape.5001 measured 2025-12-30 at fr-1n by 4.3/unknown-user, order/eliminate",
+        "    shape.5001 measured 2025-12-30 at fr-1n by 4.3/unknown-user, order/eliminate; stale: ",
     ] {
         assert!(text.contains(line), "{text}");
     }
