@@ -13,6 +13,13 @@ pub mod config {
     };
 }
 
+pub mod conformance {
+    pub use crate::conformance::{
+        answer, calibrate, call_spec, cases, ledger, model, pictures, raw_client, report, run_file, runner,
+        target,
+    };
+}
+
 pub mod domain {
     pub use crate::domain::{answer, evidence, faults, limits, matcher, nik, pixels, policy, quota, rules};
 }

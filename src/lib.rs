@@ -39,6 +39,7 @@
 mod base;
 mod cli;
 mod config;
+mod conformance;
 mod domain;
 mod engine;
 mod http;

@@ -4,9 +4,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use jiff::Timestamp;
 
 use super::terminal::{eprint_line, say, width};
 use super::{Failure, PolicyArgs, fixture_directory, load};
+use crate::base::time;
 use crate::config::{self, source};
 use crate::domain::policy;
 
@@ -30,7 +32,8 @@ pub fn run(args: &CheckArgs) -> Result<ExitCode, Failure> {
     if args.policy {
         let layers = config::policy_layers(directory.as_deref(), &args.start.start()?);
         let layers = layers.map_err(|problems| Failure::fixtures(&problems))?;
-        say(policy::table(&layers, width()).trim_end())?;
+        let today = time::jakarta_day(Timestamp::now());
+        say(policy::table(&layers, width(), today).trim_end())?;
         return Ok(ExitCode::SUCCESS);
     }
     if let Some(root) = directory.as_deref() {

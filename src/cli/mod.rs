@@ -2,10 +2,12 @@
 
 mod address;
 mod admin;
+mod calibrate;
 mod call;
 mod check;
 mod client;
 mod completions;
+mod conformance;
 mod console;
 mod encrypt;
 mod entry_line;
@@ -66,6 +68,10 @@ enum CliCommand {
     Tail(tail::TailArgs),
     /// Validate fixtures, or print the policy table
     Check(check::CheckArgs),
+    /// Ask an endpoint how it behaves, safely, and report what differs
+    Conformance(conformance::ConformanceArgs),
+    /// Find the policy that explains the answers of conformance runs
+    Calibrate(calibrate::CalibrateArgs),
     /// Print the JSON Schema of the fixture files, for editors
     Schema(schema::SchemaArgs),
     /// Parse, validate and generate NIKs, the numbers of identity cards
@@ -100,6 +106,8 @@ pub fn main() -> ExitCode {
         }
         Some(CliCommand::Tail(args)) => tail::run(&args),
         Some(CliCommand::Check(args)) => check::run(&args),
+        Some(CliCommand::Conformance(args)) => conformance::run(&args),
+        Some(CliCommand::Calibrate(args)) => calibrate::run(&args),
         Some(CliCommand::Schema(args)) => schema::run(&args),
         Some(CliCommand::Nik(args)) => nik::run(&args),
         Some(CliCommand::Healthcheck(args)) => healthcheck::run(&args),

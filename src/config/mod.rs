@@ -19,7 +19,7 @@ mod values;
 pub use ignored::ignored;
 pub use load::{Fixtures, load, policy_layers, reload};
 pub use model::{CustomerSpec, PeerSource, SimulatorSpec};
-pub use preset::StartPolicy;
+pub use preset::{MeasuredFile, StartPolicy};
 pub use problem::{FieldError, Problem};
 pub use values::{CustomerId, PlantedScore};
 

@@ -4,32 +4,40 @@ use std::borrow::Cow;
 use std::path::Path;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
 
 use super::document::parse;
 use super::problem::Problem;
 use super::source::File;
-use crate::domain::policy::{PolicyLayers, PolicySpec, Preset};
+use crate::domain::policy::{Measurement, Policy, PolicyLayers, PolicySpec, Preset, Undetermined};
 
 /// Policy from outside the fixtures: their `[policy]` overrides the preset, and the flags override both.
 #[derive(Clone, Debug, Default)]
 pub struct StartPolicy {
     preset: PolicySpec,
+    /// How the preset's keys were measured.
+    measured: Vec<Measurement>,
     flags: PolicySpec,
 }
 
-/// A file of `measured:FILE`, as `calibrate` writes it. Where each value was measured is not used here.
-#[derive(Deserialize, JsonSchema)]
+/// A file of `measured:FILE`, as `calibrate` writes it.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct MeasuredFile {
-    policy: PolicySpec,
-    #[serde(default, rename = "measured")]
-    #[schemars(with = "Option<Vec<serde_json::Value>>")]
-    _measured: IgnoredAny,
-    #[serde(default, rename = "undetermined")]
-    #[schemars(with = "Option<Vec<serde_json::Value>>")]
-    _undetermined: IgnoredAny,
+pub struct MeasuredFile {
+    pub policy: PolicySpec,
+    #[serde(default)]
+    pub measured: Vec<Measurement>,
+    #[serde(default)]
+    pub undetermined: Vec<Undetermined>,
+}
+
+impl MeasuredFile {
+    /// Returns the file's text.
+    #[must_use]
+    pub fn to_toml(&self) -> String {
+        // A policy, texts and numbers: TOML has them all.
+        toml::to_string(self).unwrap_or_default()
+    }
 }
 
 impl StartPolicy {
@@ -38,24 +46,39 @@ impl StartPolicy {
     /// # Errors
     /// What is wrong with the file.
     pub fn new(preset: &Preset, flags: PolicySpec) -> Result<StartPolicy, Vec<Problem>> {
-        let preset = match preset {
-            Preset::Measured(path) => read(path)?,
-            Preset::Documented | Preset::Probable => preset.built_in(),
-        };
-        Ok(StartPolicy { preset, flags })
+        Ok(match preset {
+            Preset::Measured(path) => {
+                let MeasuredFile { policy, measured, .. } = read(path)?;
+                StartPolicy { preset: policy, measured, flags }
+            }
+            Preset::Documented | Preset::Probable => {
+                StartPolicy { preset: preset.built_in(), measured: Vec::new(), flags }
+            }
+        })
+    }
+
+    /// Returns the policy, where no fixtures say another one.
+    #[must_use]
+    pub fn policy(&self) -> Policy {
+        self.over(&PolicySpec::default()).policy()
     }
 
     pub(super) fn over(&self, file: &PolicySpec) -> PolicyLayers {
-        PolicyLayers { preset: self.preset.clone(), file: file.clone(), flags: self.flags.clone() }
+        PolicyLayers {
+            preset: self.preset.clone(),
+            measured: self.measured.clone(),
+            file: file.clone(),
+            flags: self.flags.clone(),
+        }
     }
 }
 
-fn read(path: &Path) -> Result<PolicySpec, Vec<Problem>> {
+fn read(path: &Path) -> Result<MeasuredFile, Vec<Problem>> {
     let shown = path.display().to_string();
     let bytes = std::fs::read(path).map_err(|error| vec![Problem::of_file(&shown, error.to_string())])?;
     let (file, mut problems) = (File { shown, bytes: Cow::Owned(bytes) }, Vec::new());
-    let policy = parse::<MeasuredFile>(&file, &mut problems).map(|parsed| parsed.content.policy);
-    policy.filter(|_| problems.is_empty()).ok_or(problems)
+    let parsed = parse::<MeasuredFile>(&file, &mut problems).map(|parsed| parsed.content);
+    parsed.filter(|_| problems.is_empty()).ok_or(problems)
 }
 
 #[cfg(test)]

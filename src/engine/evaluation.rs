@@ -35,6 +35,7 @@ use crate::state::worker_pool::Slot;
 pub(super) struct Evaluation<'a> {
     engine: &'a Engine,
     fixtures: &'a Fixtures,
+    policy: &'a Policy,
     head: &'a RequestHead,
     admission: &'a Admission,
     body: &'a Body<'a>,
@@ -49,15 +50,24 @@ type Matched = (Vec<Candidate>, Option<Arc<str>>);
 
 impl Engine {
     /// Evaluates a request: decodes it, tries the rules that come before the checks, opens what is encrypted and looks at the photo, makes
-    /// all checks, asks the matcher, decides and charges, and composes the answer.
-    pub(super) fn evaluate(&self, head: &RequestHead, admission: &Admission, bytes: &[u8]) -> Verdict {
+    /// all checks, asks the matcher, decides and charges, and composes the answer. `policy` is another one than the customer's, to see what
+    /// would be answered under it.
+    pub(super) fn evaluate(
+        &self,
+        head: &RequestHead,
+        admission: &Admission,
+        bytes: &[u8],
+        policy: Option<&Policy>,
+    ) -> Verdict {
         let (fixtures, timer) = (self.customers.fixtures_guard(), StageTimer::default());
-        let numbers = admission.customer().map_or(&fixtures.policy, |customer| &customer.policy).numbers;
-        let body = timer.time(Stage::Decode, || Body::decode(bytes).with_numbers(numbers));
+        let own = || admission.customer().map_or(&fixtures.policy, |customer| &customer.policy);
+        let policy = policy.unwrap_or_else(own);
+        let body = timer.time(Stage::Decode, || Body::decode(bytes).with_numbers(policy.numbers));
         let mut evaluation = Evaluation {
             rules: Vec::new(),
             engine: self,
             fixtures: &fixtures,
+            policy,
             head,
             admission,
             body: &body,
@@ -90,7 +100,7 @@ impl Evaluation<'_> {
         // What was not read cannot be malformed.
         let unread = Body::default();
         let judged = if is_unread { &unread } else { self.body };
-        if let Some(answer) = ServerAnswer::to(self.policy(), self.head.headers.as_ref(), judged) {
+        if let Some(answer) = ServerAnswer::to(self.policy, self.head.headers.as_ref(), judged) {
             return self.answer_as_server(&answer, effects);
         }
         let evidence = self.evidence();
@@ -112,7 +122,7 @@ impl Evaluation<'_> {
     /// The answer of a rule that skips the checks, if one fires. What rules decided so far is added to `effects`.
     fn answer_without_checks(&self, effects: &mut RuleEffects) -> Option<Verdict> {
         let caller = self.admission.caller.as_ref().filter(|_| decision::may_skip_checks(&self.rules))?;
-        let photo = self.photo(&caller.customer.policy);
+        let photo = self.photo(self.policy);
         let similar = self.similar(photo.as_ref());
         let mut asked = self.asked(self.facts(photo.as_ref(), &similar), std::mem::take(effects));
         let mut state = caller.state.lock();
@@ -131,7 +141,7 @@ impl Evaluation<'_> {
 
     /// The answer of the server, unless a rule replaces it.
     fn answer_as_server(&self, answer: &ServerAnswer, effects: RuleEffects) -> Verdict {
-        let photo = self.photo(self.policy());
+        let photo = self.photo(self.policy);
         let similar = self.similar(photo.as_ref());
         let mut asked = self.asked(self.facts(photo.as_ref(), &similar), effects);
         let decision = match &self.admission.caller {
@@ -163,7 +173,7 @@ impl Evaluation<'_> {
     /// Opens what is encrypted and looks at the photo: the costly part.
     fn evidence(&self) -> Evidence<'_> {
         let customer = self.admission.customer();
-        let policy = self.policy();
+        let policy = self.policy;
         let key = customer.map_or_else(|| self.fixtures.keys.server(), |customer| &customer.key);
         let open = |field, expected| {
             let encrypted = EncryptedField {
@@ -200,10 +210,6 @@ impl Evaluation<'_> {
         plain_one.or_else(|| owners.next()).map(|owner| owner.id.clone())
     }
 
-    fn policy(&self) -> &Policy {
-        self.admission.customer().map_or(&self.fixtures.policy, |customer| &customer.policy)
-    }
-
     fn check_input<'a>(&'a self, evidence: &'a Evidence<'a>) -> CheckInput<'a> {
         let customer = self.admission.customer();
         CheckInput {
@@ -211,7 +217,7 @@ impl Evaluation<'_> {
             customer_id: &self.head.customer_id,
             methode: self.methode(),
             customer,
-            policy: self.policy(),
+            policy: self.policy,
             peer: self.head.peer,
             evidence,
             quota: QuotaView::default(),
@@ -234,7 +240,7 @@ impl Evaluation<'_> {
         };
         self.timer.time(Stage::Match, || {
             let threshold = self.body.threshold().unwrap_or_else(|| f64::from(matcher::score::SAME_PERSON));
-            let max_results = customer.policy.max_results;
+            let max_results = self.policy.max_results;
             let mut found = self.engine.matcher.find(&self.scope(customer), photo, threshold);
             let digest = photo.sha256.expect("a fit photo has a digest");
             let look_alikes = matcher::look_alikes(
@@ -337,7 +343,7 @@ impl Evaluation<'_> {
         if decision.reply.needs_match() {
             (decision.candidates, pixel_fault) = self.search(self.admission.customer(), photo);
         }
-        let (http, shape) = self.http_answer(&decision, self.policy());
+        let (http, shape) = self.http_answer(&decision, self.policy);
         Verdict {
             warnings: self.warnings(Vec::new(), pixel_fault.as_deref()),
             ..self.verdict(decision, http, shape, photo)
@@ -367,7 +373,7 @@ impl Evaluation<'_> {
         Verdict {
             code: decision.reply.code().cloned(),
             shape,
-            layout: self.policy().layout,
+            layout: self.policy.layout,
             http,
             outcome: decision.outcome,
             candidates: decision.candidates,

@@ -31,6 +31,7 @@ use crate::base::text::quoted;
 use crate::base::time;
 use crate::config::Fixtures;
 use crate::domain::customer::Customer;
+use crate::domain::policy::Policy;
 use crate::domain::quota::QuotaView;
 use crate::domain::rules::{DrawContext, Phase, RuleEffects};
 use crate::state::clock::Clock;
@@ -232,13 +233,19 @@ impl Engine {
         admission: &Admission,
         body: &[u8],
     ) -> (Arc<Entry>, ResponseAction) {
-        let verdict = self.evaluate(head, admission, body);
+        let verdict = self.evaluate(head, admission, body, None);
         self.record(head, admission, verdict)
     }
 
     /// What [`Engine::answer`] would answer now: the same steps, on a copy of the customer's state and of the matcher's worker pool.
     #[must_use]
     pub fn explain(&self, head: &RequestHead, body: &[u8]) -> Verdict {
+        self.explain_under(None, head, body)
+    }
+
+    /// What would be answered now under another policy than the customer's.
+    #[must_use]
+    pub fn explain_under(&self, policy: Option<&Policy>, head: &RequestHead, body: &[u8]) -> Verdict {
         let arrived = Instant::now();
         let mut admission = match self.customer_and_state(&head.customer_id) {
             Some((customer, state)) => self.admit_to(customer, customer_state::copy(&state), head, arrived),
@@ -247,7 +254,7 @@ impl Engine {
         if let Some(share) = admission.caller.as_mut().and_then(|caller| caller.pool.as_mut()) {
             share.pool = share.pool.copy();
         }
-        let mut verdict = self.evaluate(head, &admission, body);
+        let mut verdict = self.evaluate(head, &admission, body, policy);
         verdict.warnings.extend(self.journal.repetition(&record::marks(&admission, &verdict)));
         verdict
     }

@@ -14,6 +14,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Provenance {
+    /// Measured at a real endpoint, by `calibrate`.
+    Measured,
     /// Printed in the document.
     Doc,
     /// Observed in public clients of this API or of its 1:1 sibling.
@@ -27,6 +29,7 @@ pub enum Provenance {
 impl fmt::Display for Provenance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
+            Provenance::Measured => "measured",
             Provenance::Doc => "doc",
             Provenance::Observed => "observed",
             Provenance::Computed => "computed",

@@ -11,8 +11,19 @@ use regex::Regex;
 use crate::tidy::{code_of, root, sources};
 
 /// From the bottom up. A layer imports from those before it and from itself.
-const LAYERS: [&str; 10] =
-    ["base", "protocol", "keys", "domain", "config", "state", "engine", "http", "simulator", "cli"];
+const LAYERS: [&str; 11] = [
+    "base",
+    "protocol",
+    "keys",
+    "domain",
+    "config",
+    "state",
+    "engine",
+    "http",
+    "simulator",
+    "conformance",
+    "cli",
+];
 
 /// Files beside the layers.
 const LOOSE: [&str; 4] = ["internals.rs", "lib.rs", "main.rs", "version.rs"];

@@ -12,6 +12,8 @@ mod bodies;
 mod call;
 mod capacity;
 mod ci_example;
+mod conformance;
+mod conformance_rules;
 mod connection;
 mod console;
 mod customers;

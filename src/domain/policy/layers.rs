@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::Policy;
+use super::measured::Measurement;
 use super::spec::PolicySpec;
 use crate::base::json;
 
@@ -11,6 +12,8 @@ use crate::base::json;
 pub struct PolicyLayers {
     /// Keys of the preset.
     pub preset: PolicySpec,
+    /// How the preset's keys were measured.
+    pub measured: Vec<Measurement>,
     /// `[policy]` of `simulator.toml`.
     pub file: PolicySpec,
     /// Keys of the command line, or of the library's builder.
@@ -43,6 +46,12 @@ impl PolicyLayers {
     #[must_use]
     pub fn policy(&self) -> Policy {
         Policy::default().with(&self.preset).with(&self.file).with(&self.flags)
+    }
+
+    /// Returns how a key's value was measured; none where another layer decides it.
+    pub fn measurements<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a Measurement> {
+        let is_presets = self.source(key) == PolicySource::Preset;
+        self.measured.iter().filter(move |one| is_presets && one.is_of(key))
     }
 
     /// Returns the layer that decides a key. `shape` is merged code by code: the last layer that sets one.

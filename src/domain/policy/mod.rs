@@ -6,6 +6,7 @@
 mod check;
 mod keys;
 mod layers;
+mod measured;
 mod not_found;
 mod preset;
 mod spec;
@@ -15,6 +16,7 @@ mod values;
 pub use check::Check;
 pub use keys::{KEYS, PolicyKey};
 pub use layers::{PolicyLayers, PolicySource};
+pub use measured::{Measurement, Undetermined};
 pub use not_found::NotFound;
 pub use preset::Preset;
 pub use spec::PolicySpec;

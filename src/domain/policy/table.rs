@@ -2,21 +2,31 @@
 
 use std::fmt::Write;
 
-use super::keys::{FIXED, KEYS};
+use jiff::Timestamp;
+use jiff::civil::Date;
+
+use super::keys::{FIXED, KEYS, PolicyKey};
 use super::layers::PolicyLayers;
+use super::measured::Measurement;
 use crate::base::json;
 use crate::base::text::wrap;
+use crate::base::time;
+use crate::protocol::{Code, Provenance};
 
 /// Longest value in the columns, in characters; a longer one is on a line of its own.
 const MAX_VALUE_CHARS: usize = 21;
 
 const INDENT: &str = "    ";
 
-/// Returns the table of all keys: the value that holds, the layer it comes from and how certain the default is; below, default, meaning and
-/// other values. Lines have at most `width` columns.
+/// Days after which a measurement is called stale.
+const FRESH_DAYS: i32 = 365;
+
+/// Returns the table of all keys: the value that holds, the layer it comes from and how certain it is; below, how it was measured, default,
+/// meaning and other values. Lines have at most `width` columns. `today` tells which measurements are old.
 #[must_use]
-pub fn table(layers: &PolicyLayers, width: usize) -> String {
-    let policy = json::value(&layers.policy());
+pub fn table(layers: &PolicyLayers, width: usize, today: Date) -> String {
+    let resolved = layers.policy();
+    let policy = json::value(&resolved);
     let mut text = format!("{:<17} {:<21} {:<7} standing\n", "key", "value", "from");
     let below = |text: &mut String, words: &str| {
         for line in wrap(words, width.saturating_sub(INDENT.len())) {
@@ -30,11 +40,21 @@ pub fn table(layers: &PolicyLayers, width: usize) -> String {
         };
         let is_long = value.len() > MAX_VALUE_CHARS;
         let shown = if is_long { "as below" } else { &value };
-        let (source, standing) = (layers.source(key.name), key.standing);
+        let measurements: Vec<_> = layers.measurements(key.name).collect();
+        let standing = if measurements.is_empty() { key.standing } else { Provenance::Measured };
+        let source = layers.source(key.name);
         // Writing to a String cannot fail.
         let _ = writeln!(text, "\n{:<17} {shown:<21} {source:<7} {standing}", key.name);
         if is_long {
             below(&mut text, &format!("{} = {value}", key.name));
+        }
+        for measurement in measurements {
+            // Of a shape, each code has a value of its own.
+            let differs = match measurement.key.strip_prefix("shape.").map(Code::new) {
+                Some(Ok(code)) => resolved.shape_of(&code) != code.shape(),
+                _ => value != key.default,
+            };
+            below(&mut text, &measured(measurement, key, differs, today));
         }
         if value != key.default {
             below(&mut text, &format!("default: {}", key.default));
@@ -47,6 +67,19 @@ pub fn table(layers: &PolicyLayers, width: usize) -> String {
         below(&mut text, meaning);
     }
     text
+}
+
+/// Says when and how a key was measured, what that contradicts, and whether it is old.
+fn measured(measurement: &Measurement, key: &PolicyKey, differs: bool, today: Date) -> String {
+    let Measurement { key: name, at, target, cases, .. } = measurement;
+    let part = if name == key.name { String::new() } else { format!("{name} ") };
+    let at_target = if target.is_empty() { String::new() } else { format!(" at {target}") };
+    let day = at.parse::<Timestamp>().ok().map(time::jakarta_day);
+    let shown = day.map_or_else(|| at.clone(), |day| day.to_string());
+    let against = if differs && key.standing == Provenance::Doc { ", against the document" } else { "" };
+    let is_old = day.and_then(|day| today.since(day).ok()).is_some_and(|span| span.get_days() > FRESH_DAYS);
+    let stale = if is_old { "; stale: more than a year old" } else { "" };
+    format!("{part}measured {shown}{at_target} by {}{against}{stale}", cases.join(", "))
 }
 
 /// Returns a JSON value as TOML on one line.

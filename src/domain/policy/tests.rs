@@ -160,6 +160,7 @@ fn the_last_layer_that_sets_a_key_decides_it() {
         preset: Preset::Probable.built_in(),
         file: spec("layout = 'as-printed'\naccept = 'any'\nuid = 'x'\nshape.5001 = 'verification'"),
         flags: spec("layout = 'documented'"),
+        ..PolicyLayers::default()
     };
     for (key, expected) in [
         ("layout", PolicySource::Flag),
@@ -183,7 +184,7 @@ fn the_last_layer_that_sets_a_key_decides_it() {
 fn the_printed_table_has_each_key_with_its_value_source_and_standing() {
     let file = toml::from_str("not_found = { code = '6020', error = 'Tidak ada' }\nmax_results = 3").unwrap();
     let preset = Preset::Probable.built_in();
-    let text = table(&PolicyLayers { preset, file, ..PolicyLayers::default() }, 80);
+    let text = table(&PolicyLayers { preset, file, ..PolicyLayers::default() }, 80, TODAY);
     let row = |key: &str| {
         let line = text.lines().find(|line| line.starts_with(&format!("{key} "))).unwrap_or_default();
         let starts = ["key", "value", "from", "standing"].map(|column| text.find(column).unwrap());
@@ -207,7 +208,59 @@ fn the_printed_table_has_each_key_with_its_value_source_and_standing() {
     assert!(FIXED.iter().all(|(name, ..)| text.contains(&format!("\n{name} "))), "{text}");
     assert!(text.contains("\n    default: \"plain\"\n"), "{text}");
     for width in [60, 80, 120] {
-        let text = table(&PolicyLayers::default(), width);
+        let text = table(&PolicyLayers::default(), width, TODAY);
         assert!(text.lines().all(|line| line.chars().count() <= width), "{width}: {text}");
     }
+}
+
+const TODAY: jiff::civil::Date = jiff::civil::date(2026, 12, 31);
+
+#[test]
+fn the_table_says_what_was_measured_where_it_contradicts_and_what_is_old() {
+    let measured = |key: &str, at: &str, cases: &[&str]| Measurement {
+        key: key.to_owned(),
+        at: at.to_owned(),
+        target: "fr-1n".to_owned(),
+        run: "run-1".to_owned(),
+        cases: cases.iter().map(ToString::to_string).collect(),
+        calls: 1,
+        suite: 1,
+    };
+    let spec = |text: &str| toml::from_str::<PolicySpec>(text).unwrap();
+    let layers = PolicyLayers {
+        preset: spec(
+            "not_found = '6019'\nlayout = 'compact'\nshape.5001 = 'verification'\naccept = '406'\nhead = 'plain'",
+        ),
+        measured: vec![
+            measured("not_found", "2026-12-01T20:51:07+07:00", &["match/none"]),
+            measured("layout", "2026-12-01T20:51:07+07:00", &["4.5/empty-object"]),
+            measured("shape.5001", "2025-12-30T23:59:00+07:00", &["4.3/unknown-user", "order/eliminate"]),
+            measured("accept", "2026-12-01T20:51:07+07:00", &["http/accept-xml"]),
+        ],
+        file: spec("accept = 'any'"),
+        flags: PolicySpec::default(),
+    };
+    let text = table(&layers, 120, TODAY);
+    let standing = |key: &str| {
+        let line = text.lines().find(|line| line.starts_with(&format!("{key} "))).unwrap();
+        line.rsplit(' ').next().unwrap().to_owned()
+    };
+    for (key, expected) in [
+        ("not_found", "measured"),
+        ("layout", "measured"),
+        ("shape", "measured"),
+        ("accept", "assumed"),
+        ("head", "assumed"),
+    ] {
+        assert_eq!(standing(key), expected, "{key}: a file decides accept, and nothing measured head");
+    }
+    for line in [
+        "    measured 2026-12-01 at fr-1n by match/none\n",
+        "    measured 2026-12-01 at fr-1n by 4.5/empty-object, against the document\n",
+        "    shape.5001 measured 2025-12-30 at fr-1n by 4.3/unknown-user, order/eliminate; stale: ",
+    ] {
+        assert!(text.contains(line), "{text}");
+    }
+    assert_eq!(text.matches("stale").count(), 1, "{text}");
+    assert!(text.lines().all(|line| line.chars().count() <= 120));
 }

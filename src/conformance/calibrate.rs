@@ -1,0 +1,366 @@
+//! From answers to a policy. The simulator is the model: a policy explains an answer if the simulator would have given it. For each key the
+//! values that explain all answers remain, with the others fixed; one check of all answers together comes last.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use serde_json::json;
+
+use super::key_space::{KeySpace, key_spaces};
+use super::model::{Model, ModelAnswer};
+use super::observation::{Observation, measured_by, observations, spec_of};
+use super::order_space::{OrderEvidence, OrderSpace};
+use super::quota_space::{self, QuotaStep};
+use super::run_file::{RecordedCall, RecordedRun};
+use crate::domain::policy::{Check, Measurement, Policy, PolicySpec, Undetermined};
+use crate::protocol::Code;
+
+/// What answers say about a policy.
+#[derive(Debug)]
+pub struct Calibration {
+    /// The measured keys.
+    pub policy: PolicySpec,
+    pub measured: Vec<Measurement>,
+    pub undetermined: Vec<Undetermined>,
+    /// Answers that the best policy does not explain. A file is written only where there are none.
+    pub unexplained: Vec<Unexplained>,
+    /// What each other value of a key would have answered.
+    pub explanations: Vec<Explained>,
+    /// Number of answers that were explained.
+    pub explained: usize,
+}
+
+/// A value of a key, and the cases whose answers it does not explain.
+#[derive(Debug)]
+pub struct Explained {
+    pub key: String,
+    pub value: String,
+    pub refuted_by: Vec<String>,
+}
+
+/// An answer that no policy explains.
+#[derive(Debug)]
+pub struct Unexplained {
+    pub run: String,
+    pub call: u32,
+    pub cases: Vec<String>,
+    /// How it differs from what the best policy answers.
+    pub differences: Vec<String>,
+}
+
+/// A policy that is searched, with what is not known of the customer.
+#[derive(Clone, PartialEq)]
+struct Guess {
+    policy: Policy,
+    any_ip: bool,
+}
+
+struct PolicySearch<'a> {
+    model: &'a Model,
+    observations: Vec<Observation<'a>>,
+    /// What was asked of the model already, an observation each.
+    known: RefCell<Vec<KnownAnswers>>,
+}
+
+type KnownAnswers = Vec<(Guess, Rc<ModelAnswer>)>;
+
+/// Max rounds of the search; two are usual.
+const MAX_ROUNDS: usize = 5;
+
+/// Finds the policy under which the simulator gives the answers of these runs. `base` is the policy of the keys that nothing tells.
+#[must_use]
+pub fn calibrate(model: &Model, runs: &[RecordedRun], base: &Policy) -> Calibration {
+    let observations = observations(model, runs);
+    let known = RefCell::new(vec![Vec::new(); observations.len()]);
+    let search = PolicySearch { model, observations, known };
+    let spaces = key_spaces(&search.observations);
+    let mut guess = Guess { policy: base.clone(), any_ip: false };
+    let mut orders = OrderSpace::new(&[], &[], &base.precedence);
+    let space = |key| spaces.iter().find(|space| space.key == key);
+    let not_found = space("not_found").zip(space("base64")).map(|(own, other)| own.with(other));
+    for _ in 0..MAX_ROUNDS {
+        let before = (guess.policy.clone(), guess.any_ip);
+        orders = search.order(&mut guess, base);
+        for space in spaces.iter().chain(&not_found) {
+            search.improve(&mut guess, space);
+        }
+        let other = Guess { any_ip: !guess.any_ip, ..guess.clone() };
+        let all: Vec<_> = search.observations.iter().collect();
+        if search.likeness(&other, &all) > search.likeness(&guess, &all) {
+            guess = other;
+        }
+        if before == (guess.policy.clone(), guess.any_ip) {
+            break;
+        }
+    }
+    let quota = search.quota(&guess, base, runs);
+    guess.policy = guess.policy.with(&quota.policy);
+    let unexplained = search.unexplained(&guess, &quota);
+    let explained = search.observations.len() - unexplained.len();
+    let mut calibration = Calibration {
+        policy: PolicySpec::default(),
+        measured: Vec::new(),
+        undetermined: Vec::new(),
+        unexplained,
+        explanations: Vec::new(),
+        explained,
+    };
+    search.tell_order(&guess, &orders, &mut calibration);
+    for space in &spaces {
+        search.tell(&guess, space, (&orders, base), &mut calibration);
+    }
+    calibration.policy = calibration.policy.overlaid(&quota.told);
+    calibration.measured.extend(quota.measured);
+    calibration.undetermined.extend(quota.undetermined);
+    calibration
+}
+
+impl<'a> PolicySearch<'a> {
+    fn answer(&self, guess: &Guess, observation: &Observation) -> Rc<ModelAnswer> {
+        let index = observation.index;
+        if let Some((_, answer)) = self.known.borrow()[index].iter().find(|(known, _)| known == guess) {
+            return Rc::clone(answer);
+        }
+        let answer = self.model.answer(&guess.policy, observation.world(guess.any_ip), &observation.model);
+        let answer = Rc::new(answer);
+        self.known.borrow_mut()[index].push((guess.clone(), Rc::clone(&answer)));
+        answer
+    }
+
+    fn explains(&self, guess: &Guess, observation: &Observation) -> bool {
+        self.answer(guess, observation).comparable == observation.seen
+    }
+
+    fn likeness(&self, guess: &Guess, observations: &[&Observation]) -> usize {
+        let alike = |one: &&Observation| one.seen.likeness(&self.answer(guess, one).comparable);
+        observations.iter().map(alike).sum()
+    }
+
+    /// The answers that tell about a key: for one of the form, one of each kind.
+    fn relevant(&self, space: &KeySpace) -> Vec<&Observation<'a>> {
+        if !space.is_form() {
+            return self.observations.iter().filter(|one| one.bears_on(&space.key)).collect();
+        }
+        let mut kinds = Vec::new();
+        let is_new = |one: &&Observation<'a>| {
+            let kind = (
+                one.seen.status,
+                one.kind().1.map(|(code, shape)| (code.to_owned(), shape)),
+                one.model.is_own,
+            );
+            let is_new =
+                space.code.as_ref().is_none_or(|code| one.kind().1.is_some_and(|(own, _)| own == code))
+                    && !kinds.contains(&kind);
+            if is_new {
+                kinds.push(kind);
+            }
+            is_new
+        };
+        self.observations.iter().filter(is_new).collect()
+    }
+
+    fn improve(&self, guess: &mut Guess, space: &KeySpace) {
+        let relevant = self.relevant(space);
+        let mut best = self.likeness(guess, &relevant);
+        for value in space.values.iter().filter(|_| !relevant.is_empty()) {
+            if space.value_in(&guess.policy).as_ref() != Some(value) {
+                let other = Guess { policy: guess.policy.clone().with(value), ..*guess };
+                let likeness = self.likeness(&other, &relevant);
+                if likeness > best {
+                    (best, *guess) = (likeness, other);
+                }
+            }
+        }
+    }
+
+    /// Chooses order and code of a bad image together: the one cannot be told without the other.
+    fn order(&self, guess: &mut Guess, base: &Policy) -> OrderSpace {
+        let other =
+            if guess.policy.bad_image == Code::PARAMETERS { Code::BAD_PHOTO } else { Code::PARAMETERS };
+        let (own, others) =
+            (self.orders(guess, &guess.policy.bad_image, base), self.orders(guess, &other, base));
+        let best = if others.explained > own.explained {
+            guess.policy.bad_image = other;
+            others
+        } else {
+            own
+        };
+        if let Some(order) = best.orders.first() {
+            guess.policy.precedence = order.iter().copied().chain([Check::Capacity]).collect();
+        }
+        best
+    }
+
+    /// The orders that explain the answers which depend on no other key but the code of a bad image.
+    fn orders(&self, guess: &Guess, bad_image: &Code, base: &Policy) -> OrderSpace {
+        let policy = Policy { bad_image: bad_image.clone(), ..guess.policy.clone() };
+        let guess = Guess { policy, ..*guess };
+        let evidence = |is_plain: bool| {
+            let of = self.observations.iter().filter(|one| one.bears_on("precedence") == is_plain);
+            of.filter_map(|one| self.order_evidence(&guess, one)).collect::<Vec<_>>()
+        };
+        OrderSpace::new(&evidence(true), &evidence(false), &base.precedence)
+    }
+
+    /// Which checks failed, and whether their codes are the one that was answered; `None` for an answer of no check.
+    fn order_evidence(&self, guess: &Guess, one: &Observation) -> Option<OrderEvidence> {
+        let (code, answer) = (&one.body.as_ref()?.code, self.answer(guess, one));
+        let evidence: Vec<_> = answer.failed.iter().map(|(check, own)| (*check, own == code)).collect();
+        Some(evidence).filter(|evidence| !evidence.is_empty())
+    }
+
+    /// Whether another order of the checks, which also explains the answers that tell the order, explains these.
+    fn is_possible(&self, guess: &Guess, relevant: &[&Observation], orders: &OrderSpace) -> bool {
+        let mut evidence = Vec::new();
+        for one in relevant {
+            match self.order_evidence(guess, one) {
+                Some(failed) => evidence.push(failed),
+                None if self.explains(guess, one) => {}
+                None => return false,
+            }
+        }
+        orders.can_explain(&evidence)
+    }
+
+    fn quota(&self, guess: &Guess, base: &Policy, runs: &'a [RecordedRun]) -> quota_space::QuotaFinding<'a> {
+        let known = |run: &RecordedRun, call: &RecordedCall| {
+            self.observations.iter().find(|one| std::ptr::eq(one.run, run) && one.call.number == call.number)
+        };
+        let steps = runs.iter().map(|run| {
+            let step = |call| match known(run, call) {
+                Some(one) => QuotaStep {
+                    day: call.at.get(..10).unwrap_or_default(),
+                    call: one.call,
+                    run: one.run,
+                    read: one
+                        .body
+                        .as_ref()
+                        .filter(|_| one.model.is_own)
+                        .and_then(|body| body.quota_limiter.clone()),
+                    charged: Some(quota_space::COUNTS.map(|counts| {
+                        let policy = Policy { quota_counts: counts, ..guess.policy.clone() };
+                        self.answer(&Guess { policy, ..*guess }, one).charged
+                    })),
+                },
+                // Whether it was charged is not known.
+                None => QuotaStep { day: "", call, run, read: None, charged: None },
+            };
+            run.calls.iter().map(step).collect::<Vec<_>>()
+        });
+        quota_space::find(&steps.collect::<Vec<_>>(), base)
+    }
+
+    fn unexplained(&self, guess: &Guess, quota: &quota_space::QuotaFinding) -> Vec<Unexplained> {
+        let differences = |one: &Observation| one.seen.differences(&self.answer(guess, one).comparable);
+        let of = |call: &RecordedCall, run: &RecordedRun, differences| Unexplained {
+            run: run.header.run.clone(),
+            call: call.number,
+            cases: call.cases.clone(),
+            differences,
+        };
+        let answers = self.observations.iter().filter(|one| !self.explains(guess, one));
+        let answers = answers.map(|one| of(one.call, one.run, differences(one)));
+        answers
+            .chain(
+                quota.contradiction.iter().map(|(call, run)| {
+                    of(call, run, vec!["quotaLimiter changes as under no policy".to_owned()])
+                }),
+            )
+            .collect()
+    }
+
+    fn tell_order(&self, guess: &Guess, orders: &OrderSpace, calibration: &mut Calibration) {
+        let tells =
+            |one: &&Observation<'a>| one.bears_on("precedence") && self.answer(guess, one).failed.len() > 1;
+        let telling: Vec<_> = self.observations.iter().filter(tells).collect();
+        let bad_images: Vec<_> = ["5004", "6015"]
+            .into_iter()
+            .filter(|code| {
+                let spec = spec_of("bad_image", &json!(code)).unwrap_or_default();
+                let other = Guess { policy: guess.policy.clone().with(&spec), ..*guess };
+                self.observations
+                    .iter()
+                    .filter(|one| one.bears_on("bad_image"))
+                    .all(|one| self.explains(&other, one))
+            })
+            .collect();
+        let count = orders.orders.len();
+        let parameters = ["5004", guess.policy.wrong_methode.as_str()];
+        if telling.is_empty() || !orders.is_told(&parameters, &bad_images, false) {
+            let why = match telling.len() {
+                0 => "no answer tells: ask the group order".to_owned(),
+                _ => format!("{count} orders explain the answers"),
+            };
+            calibration.undetermined.push(Undetermined { key: "precedence".to_owned(), why });
+            return;
+        }
+        let order = json!(guess.policy.precedence);
+        calibration.policy =
+            calibration.policy.clone().overlaid(&spec_of("precedence", &order).unwrap_or_default());
+        calibration.measured.extend(measurement("precedence", &telling));
+        if !orders.is_told(&parameters, &bad_images, true) {
+            let why =
+                "the place of quota: ask once today's quota is used up, with --state exhausted".to_owned();
+            calibration.undetermined.push(Undetermined { key: "precedence".to_owned(), why });
+        }
+    }
+
+    /// Tells whether only one value of a key explains the answers, and which answers say so.
+    fn tell(
+        &self,
+        guess: &Guess,
+        space: &KeySpace,
+        (orders, base): (&OrderSpace, &Policy),
+        calibration: &mut Calibration,
+    ) {
+        let (relevant, explained_by_order) = (self.relevant(space), orders.explained);
+        let mut telling: Vec<&Observation> = Vec::new();
+        let mut others = Vec::new();
+        for value in &space.values {
+            if space.value_in(&guess.policy).as_ref() == Some(value) {
+                continue;
+            }
+            let other = Guess { policy: guess.policy.clone().with(value), ..*guess };
+            let refutes = |one: &&Observation| self.explains(guess, one) && !self.explains(&other, one);
+            let refuting: Vec<_> = relevant.iter().copied().filter(refutes).collect();
+            let own_orders =
+                (space.key == "bad_image").then(|| self.orders(guess, &other.policy.bad_image, base));
+            let orders = own_orders.as_ref().unwrap_or(orders);
+            let is_possible = !space.is_form()
+                && orders.explained == explained_by_order
+                && self.is_possible(&other, &relevant, orders);
+            if refuting.is_empty() || is_possible {
+                others.push(space.shown(value));
+            }
+            let mut refuted_by: Vec<_> =
+                refuting.iter().filter_map(|one| one.call.cases.first().cloned()).collect();
+            refuted_by.dedup();
+            let (key, value) = (space.key.clone(), space.shown(value));
+            calibration.explanations.push(Explained { key, value, refuted_by });
+            telling.extend(refuting);
+        }
+        telling.sort_by_key(|one| (&one.run.header.started, one.call.number));
+        telling.dedup_by_key(|one| std::ptr::from_ref(one.call));
+        if space.is_masked_in(&guess.policy) {
+            others.push("another text: it looks like a NIK, which is masked".to_owned());
+        }
+        if others.is_empty() && !telling.is_empty() {
+            if let Some(value) = space.value_in(&guess.policy) {
+                calibration.policy = calibration.policy.clone().overlaid(&value);
+                calibration.measured.extend(measurement(&space.key, &telling));
+            }
+            return;
+        }
+        let why = match (relevant.is_empty(), space.is_form()) {
+            (true, false) => format!("no answer tells: ask {}", space.asked_by()),
+            _ => format!("the answers would be the same with {}", others.join(" or ")),
+        };
+        calibration.undetermined.push(Undetermined { key: space.key.clone(), why });
+    }
+}
+
+/// Where a value comes from; `None` without an answer that tells.
+fn measurement(key: &str, telling: &[&Observation]) -> Option<Measurement> {
+    let calls: Vec<_> = telling.iter().map(|one| (one.call, one.run)).collect();
+    measured_by(key, &calls)
+}
