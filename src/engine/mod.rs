@@ -10,6 +10,7 @@
 mod control;
 mod decision;
 mod evaluation;
+mod lasting;
 mod record;
 pub mod reload;
 mod request;
@@ -33,11 +34,13 @@ use crate::domain::customer::Customer;
 use crate::domain::quota::QuotaView;
 use crate::domain::rules::{DrawContext, Phase, RuleEffects};
 use crate::state::clock::Clock;
+use crate::state::customer_fields::StateField;
 use crate::state::customer_state::{self, BegunRequest, CustomerState, CustomerStates, SharedState};
 use crate::state::customers::CustomerRegistry;
 use crate::state::evidence_cache::EvidenceCache;
 use crate::state::face_matcher::FaceMatcher;
 use crate::state::journal::{Entry, Journal};
+use crate::state::store::Store;
 use crate::state::worker_pool::{CapacityGauge, WorkerPools};
 use request::{Caller, PoolShare};
 
@@ -55,6 +58,8 @@ pub struct Engine {
     /// Number of the next generated customer, which determines its id and account.
     next_generated: AtomicU64,
     pools: WorkerPools,
+    /// Where state is kept over a restart.
+    store: Option<Arc<Store>>,
 }
 
 /// What the command line says about answering.
@@ -81,6 +86,7 @@ impl Engine {
             settings,
             pools: WorkerPools::default(),
             next_generated: AtomicU64::default(),
+            store: None,
         }
     }
 
@@ -184,7 +190,8 @@ impl Engine {
         };
         let rules = caller.rules.iter().map(Arc::as_ref).filter(|rule| rule.phase() == Phase::BeforeBody);
         let (facts, draws) = (admission.head_facts(head), self.draw_context(&customer.id, &fixtures));
-        locked.scenario.decide(rules, &facts, draws, &mut admission.effects);
+        let changes = locked.scenario.decide(rules, &facts, draws, &mut admission.effects);
+        locked.commit(std::iter::once(StateField::Requests).chain(changes.into_iter().map(StateField::from)));
         admission.counters_overflowed = locked.scenario.take_overflow();
         drop(locked);
         caller.pool = fixtures.capacity_of(&customer).map(|(owner, capacity)| PoolShare {

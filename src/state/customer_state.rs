@@ -14,6 +14,7 @@ use jiff::civil::Date;
 use parking_lot::{Mutex, RwLock};
 
 use super::clock;
+use super::store::{Store, StoreWrite, Subject};
 use crate::domain::quota::QuotaView;
 use crate::domain::rules::{Rule, Scenario};
 
@@ -36,6 +37,24 @@ pub struct CustomerState {
     pub clock: clock::ClockMode,
     /// Rules created over the admin API; they are evaluated before the customer's own and survive a reload.
     pub put_rules: Vec<Arc<Rule>>,
+    /// Where changes are kept over a restart; `None` without a store, in a copy, and once the customer is removed.
+    link: Option<StoreLink>,
+}
+
+/// The store of a state, and the subject that it has there.
+#[derive(Clone, Debug)]
+pub struct StoreLink {
+    pub store: Arc<Store>,
+    pub subject: Subject,
+}
+
+/// The subject of a customer's state in a store begins with this.
+pub const CUSTOMER_PREFIX: &str = "c:";
+
+impl StoreLink {
+    fn new(store: &Arc<Store>, customer_id: &str) -> StoreLink {
+        StoreLink { store: Arc::clone(store), subject: format!("{CUSTOMER_PREFIX}{customer_id}").into() }
+    }
 }
 
 impl CustomerState {
@@ -57,6 +76,34 @@ impl CustomerState {
     #[must_use]
     pub fn requests(&self) -> u64 {
         self.requests
+    }
+
+    /// Sets the number of requests counted, to that of an earlier run.
+    pub fn set_requests(&mut self, requests: u64) {
+        self.requests = requests;
+    }
+
+    /// Returns where changes are kept.
+    #[must_use]
+    pub fn link(&self) -> Option<&StoreLink> {
+        self.link.as_ref()
+    }
+
+    /// Returns what is used of a day's quota; `None` for a day without use.
+    #[must_use]
+    pub fn used_on(&self, day: Date) -> Option<u64> {
+        self.used.get(&day).copied()
+    }
+
+    /// Returns the days with use.
+    pub fn days_used(&self) -> impl Iterator<Item = Date> {
+        self.used.keys().copied()
+    }
+
+    /// Returns the limit set over the admin API: `None` when there is none, `Some(None)` when it removes the customer's own.
+    #[must_use]
+    pub fn quota_override(&self) -> Option<Option<u64>> {
+        self.per_day
     }
 
     /// Returns the quota of `day`; `fixture` is the limit in the fixtures.
@@ -164,13 +211,14 @@ pub struct CustomerStates {
     last_instance: AtomicU64,
     /// Start of the simulator: the scenarios of the fixtures begin then.
     began: Timestamp,
+    store: Option<Arc<Store>>,
 }
 
 impl CustomerStates {
     /// Creates an empty collection.
     #[must_use]
     pub fn new(began: Timestamp) -> CustomerStates {
-        CustomerStates { by_id: RwLock::default(), last_instance: AtomicU64::new(0), began }
+        CustomerStates { by_id: RwLock::default(), last_instance: AtomicU64::new(0), began, store: None }
     }
 
     /// Returns the state of an existing customer; created on first use.
@@ -187,6 +235,7 @@ impl CustomerStates {
             let new = || CustomerState {
                 instance: self.next_instance(),
                 scenario: Scenario::begin(began),
+                link: self.store.as_ref().map(|store| StoreLink::new(store, customer_id)),
                 ..CustomerState::default()
             };
             Arc::clone(by_id.entry(customer_id.to_owned()).or_insert_with(|| Arc::new(Mutex::new(new()))))
@@ -204,9 +253,33 @@ impl CustomerStates {
         self.by_id.read().values().cloned().collect()
     }
 
-    /// Removes a customer's state. Its requests in flight keep the state that they began with.
+    /// Removes a customer's state. Its requests in flight keep the state that they began with, which is not stored any more.
     pub fn close(&self, customer_id: &str) {
-        self.by_id.write().remove(customer_id);
+        let mut by_id = self.by_id.write();
+        let Some(state) = by_id.remove(customer_id) else { return };
+        // Before another state of this customer can be created.
+        if let Some(StoreLink { store, subject }) = state.lock().link.take() {
+            store.push(vec![StoreWrite::Clear(subject)]);
+        }
+    }
+
+    /// When the scenarios of the fixtures began; set to that of an earlier run.
+    pub fn begin_at(&mut self, began: Timestamp) {
+        self.began = began;
+    }
+
+    /// When the scenarios of the fixtures began.
+    #[must_use]
+    pub fn began(&self) -> Timestamp {
+        self.began
+    }
+
+    /// Hands over changes to a store from now on.
+    pub fn keep_in(&mut self, store: &Arc<Store>) {
+        self.store = Some(Arc::clone(store));
+        for (customer_id, state) in self.by_id.get_mut() {
+            state.lock().link = Some(StoreLink::new(store, customer_id));
+        }
     }
 }
 
@@ -215,7 +288,7 @@ impl CustomerStates {
 pub fn copy(state: &Mutex<CustomerState>) -> SharedState {
     let copy = state.lock().clone();
     let in_flight = AtomicU64::new(copy.in_flight.load(Ordering::Relaxed));
-    Arc::new(Mutex::new(CustomerState { in_flight: Arc::new(in_flight), ..copy }))
+    Arc::new(Mutex::new(CustomerState { in_flight: Arc::new(in_flight), link: None, ..copy }))
 }
 
 #[cfg(test)]

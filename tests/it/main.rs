@@ -48,6 +48,7 @@ mod schema;
 mod secrets;
 mod sent;
 mod settings;
+mod store;
 mod strict_parser;
 mod support;
 mod tail;

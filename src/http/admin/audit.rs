@@ -27,6 +27,7 @@ pub async fn report(
         let (call, customer_id) = (call_of(&req, shows_nik), customer_of(&req));
         let response = next.call(req).await?.map_into_boxed_body();
         if let Some(app) = app.filter(|_| response.status().is_success()) {
+            app.engine.committed().await;
             let customer_id = customer_id.or_else(|| created_customer(&response));
             let at = app.engine.clock.now();
             let change = Change { at, what, customer_id, call: Some(call), problems: Vec::new() };
