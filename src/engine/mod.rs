@@ -2,7 +2,8 @@
 //! takes the customer's lock twice a request (admission; decide and charge), and writes the journal. It knows no socket and waits for nothing.
 //!
 //! `request.rs` admits, `evaluation.rs` is the way of a request step by step, `decision.rs` decides, `verdict.rs` is the result, `record.rs`
-//! the journal's entry of it. `control.rs` is what the admin API changes, `reload.rs` reads the fixtures again.
+//! the journal's entry of it. `control.rs` is what the admin API changes, `lasting.rs` what a store keeps, `reload.rs` reads the
+//! fixtures again.
 //!
 //! An answer is computed on the thread that calls. A private-key operation takes 0.4 ms, for which two thread switches would not pay; the
 //! listener calls from another thread where a large photo is to be decoded (`http/data/exchange.rs`).

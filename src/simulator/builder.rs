@@ -339,7 +339,8 @@ impl Builder {
         let settings = EngineSettings { seed: self.seed, show_nik: self.show_nik };
         let mut engine = Engine::new(fixtures, Clock::new(self.clock), journal, settings);
         let testing = self.store_testing;
-        let open = |path| lasting::open(path, &mut engine, self.fixtures.as_deref(), self.clock, testing);
+        let directories = (self.fixtures.as_deref(), self.keys.as_deref());
+        let open = |path| lasting::open(path, &mut engine, directories, self.clock, testing);
         let opened = self.store.as_deref().map(open).transpose()?;
         let engine = Arc::new(engine);
         let store = opened.map(|opened| lasting::start(opened, &engine, &self.observer)).transpose()?;

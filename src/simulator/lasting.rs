@@ -9,19 +9,32 @@ use crate::config;
 use crate::engine::Engine;
 use crate::state::clock::ClockStart;
 use crate::state::observer::Observer;
-use crate::state::store::{OpenStore, StoreIdentity, StoreTesting, StoreWriter};
+use crate::state::store::{OpenStore, StoreError, StoreIdentity, StoreTesting, StoreWriter};
 
-/// Opens the store in a file, and gives the engine what it holds. Returns messages for a person: what is not as it was.
+/// Returns whether a file is directly in a directory.
+fn is_in(path: &Path, directory: Option<&Path>) -> bool {
+    let parent =
+        path.parent().map(|parent| if parent.as_os_str().is_empty() { Path::new(".") } else { parent });
+    let canonical = |path: &Path| path.canonicalize().ok();
+    parent.and_then(canonical).is_some_and(|parent| directory.and_then(canonical) == Some(parent))
+}
+
+/// Opens the store in a file, and gives the engine what it holds; the directories are those of fixtures and keys. Returns messages for a person: what is not as it was.
 ///
 /// # Errors
 /// Why the store cannot be used.
 pub(super) fn open(
     path: &Path,
     engine: &mut Engine,
-    fixtures: Option<&Path>,
+    (fixtures, keys): (Option<&Path>, Option<&Path>),
     clock: ClockStart,
     testing: StoreTesting,
 ) -> Result<(OpenStore, Vec<String>), StartError> {
+    if is_in(path, keys) {
+        let message =
+            "is in the keys directory, whose files are read when they change; name another place".to_owned();
+        return Err(StoreError { path: path.to_owned(), message }.into());
+    }
     let identity = StoreIdentity {
         seed: engine.seed(),
         key: hex(engine.fixtures().keys.server().fingerprint()),

@@ -351,6 +351,10 @@ fn what_a_store_belongs_to_is_compared_at_the_start() {
     let keys = tempfile::tempdir().unwrap();
     let message = refused(&["--seed", "5", "--key-bits", "1024", "--keys", keys.path().to_str().unwrap()]);
     assert!(message.contains("was made with another server key"), "{message}");
+    let within = format!("file:{}", keys.path().join("frsim.db").display());
+    let out = run(&flags(&within, &["--key-bits", "1024", "--keys", keys.path().to_str().unwrap()]));
+    assert_eq!(out.status.code(), Some(2));
+    assert!(text(&out.stderr).contains("is in the keys directory"), "{}", text(&out.stderr));
     std::fs::write(&path, "a text").unwrap();
     let message = refused(&["--seed", "5"]);
     assert!(message.contains("is not a store of dukcapil-fr-sim; name another file"), "{message}");
