@@ -92,6 +92,15 @@ struct WriterTask {
     report: StoreReport,
 }
 
+impl Drop for WriterTask {
+    /// However the thread ends, nobody waits for it any more.
+    fn drop(&mut self) {
+        self.store.failing.store(true, Ordering::Relaxed);
+        self.stop_collecting();
+        self.store.done.send_replace(u64::MAX);
+    }
+}
+
 impl WriterTask {
     fn run(mut self) {
         while let Some((writes, pushed)) = self.next() {
