@@ -47,7 +47,7 @@ pub mod simulator {
 
 pub mod state {
     pub use crate::state::{
-        clock, customers, evidence_cache, face_matcher, journal, observer, timer, worker_pool,
+        clock, customers, evidence_cache, face_matcher, journal, observer, store, timer, worker_pool,
     };
 }
 

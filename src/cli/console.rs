@@ -115,12 +115,13 @@ impl Console {
         let origin = if simulator.key_origin() == Some(KeyOrigin::Generated) { "new" } else { "loaded" };
         let source =
             fixtures.map_or("built-in".to_owned(), |path| format!("built-in, and {}", path.display()));
+        let store = simulator.engine().store().map(|store| store.path().display().to_string());
         if self.format == LogFormat::Json {
             let customers: Vec<_> = loaded.customers.keys().collect();
             return self.log.write(json!({
                 "event": "started", "endpoint": url, "admin": simulator.admin_url(), "version": env!("CARGO_PKG_VERSION"),
                 "customers": customers, "key_bits": loaded.keys.server().bits(), "fixtures": source,
-                "preset": simulator.preset().to_string(),
+                "preset": simulator.preset().to_string(), "store": store,
             }).to_string());
         }
         let style = self.style();
@@ -133,6 +134,8 @@ impl Console {
         let preset = simulator.preset();
         let preset = (*preset != Preset::Documented).then(|| ("preset", preset.to_string()));
         let admin = simulator.admin_url();
+        let store = store
+            .map(|path| ("store", format!("{path}, only for its owner: it holds accounts and thumbnails")));
         let rows = [
             ("endpoint", format!("{path}/demo/CALL_FN")),
             ("account", account_of_demo(&loaded)),
@@ -144,7 +147,7 @@ impl Console {
             ("try", try_command(&url, admin.as_deref(), keys)),
             ("stop", "Ctrl-C".to_owned()),
         ];
-        for (name, value) in preset.into_iter().chain(rows) {
+        for (name, value) in preset.into_iter().chain(rows).chain(store) {
             // Writing to a String cannot fail.
             let _ = writeln!(text, "  {} {value}", style.paint(DIM, &format!("{name:<9}")));
         }

@@ -2,6 +2,7 @@
 
 mod address;
 mod admin;
+mod backup;
 mod calibrate;
 mod call;
 mod check;
@@ -78,6 +79,8 @@ enum CliCommand {
     Nik(nik::NikArgs),
     /// Check readiness: exit 0 if the server is ready, 1 if not
     Healthcheck(healthcheck::HealthcheckArgs),
+    /// Copy the file of --store, also while the simulator runs
+    Backup(backup::BackupArgs),
     /// Print a shell completion script
     Completions(completions::CompletionsArgs),
     /// Print the manual page of the program or of a command
@@ -111,6 +114,7 @@ pub fn main() -> ExitCode {
         Some(CliCommand::Schema(args)) => schema::run(&args),
         Some(CliCommand::Nik(args)) => nik::run(&args),
         Some(CliCommand::Healthcheck(args)) => healthcheck::run(&args),
+        Some(CliCommand::Backup(args)) => backup::run(&args),
         Some(CliCommand::Completions(args)) => completions::run(&args),
         Some(CliCommand::Man(args)) => man::run(&args),
         Some(CliCommand::Notices(args)) => notices::run(&args),
@@ -174,6 +178,7 @@ impl From<StartError> for Failure {
             | StartError::Token(_)
             | StartError::TokenFile { .. }
             | StartError::MaxBody(_)
+            | StartError::Store(_)
             | StartError::System(_) => Failure::BAD_INPUT,
         };
         Failure { code, message: error.to_string() }

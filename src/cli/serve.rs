@@ -12,6 +12,7 @@ use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, Args};
 use serde_json::json;
 
+use super::backup::StoreChoice;
 use super::console::{Console, LogFormat};
 use super::port_file::PortFile;
 use super::secret::Secret;
@@ -20,6 +21,7 @@ use crate::base::size::Size;
 use crate::keys::KEY_BITS;
 use crate::simulator::memory;
 use crate::state::clock::ClockStart;
+use crate::state::store::StoreTesting;
 use crate::{Builder, Simulator, StartError};
 
 /// Flags of `serve`; each has an environment variable.
@@ -69,6 +71,12 @@ pub struct ServeArgs {
     /// File to append journal entries to, one JSON object per line
     #[arg(long, value_name = "PATH", env = "FRSIM_JOURNAL_FILE")]
     journal_file: Option<PathBuf>,
+    /// Where state is kept: memory forgets on a restart; a file keeps customers, rules, quotas, counters, people, clocks and the journal
+    #[arg(long, value_name = "memory|file:PATH", default_value = "memory", env = "FRSIM_STORE")]
+    store: StoreChoice,
+    /// For the project's own tests: answers do not wait for the store
+    #[arg(long, hide = true)]
+    test_store_answers_first: bool,
     /// Show NIKs unmasked in the journal and the log
     #[arg(long, value_parser = BoolishValueParser::new(), env = "FRSIM_SHOW_NIK")]
     show_nik: bool,
@@ -187,6 +195,11 @@ fn builder(
         AdminListen::Off => None,
         AdminListen::At(address) => Some(address),
     };
+    let store = match args.store {
+        StoreChoice::Memory => None,
+        StoreChoice::File(path) => Some(path),
+    };
+    let testing = StoreTesting { answers_first: args.test_store_answers_first, ..StoreTesting::default() };
     let max_body = usize::try_from(args.max_body.0).unwrap_or(usize::MAX);
     Ok(Simulator::builder()
         .listen(args.listen)
@@ -205,6 +218,8 @@ fn builder(
         .grace(args.grace)
         .journal_bytes(usize::try_from(args.journal.0).unwrap_or(usize::MAX))
         .journal_file(args.journal_file)
+        .store(store)
+        .store_testing(testing)
         .show_nik(args.show_nik)
         .observer(observer))
 }

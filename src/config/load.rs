@@ -6,16 +6,18 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use percent_encoding::{AsciiSet, utf8_percent_encode};
+use sha2::{Digest, Sha256};
 
 use super::document::{ParsedFile, parse};
 use super::extends::{SpecsById, chain, inherited, too_long};
 use super::gallery::{self, Pictures};
-use super::model::{CustomerSpec, PeerSource, SimulatorSpec};
+use super::model::{CustomerSpec, PeerSource, SimulatorSpec, Synchronous};
 use super::preset::StartPolicy;
 use super::problem::{FieldError, Problem, field_error};
 use super::resolve::{Resolver, SpecSource, attached_file, read_capacity};
 use super::source::{self, Files};
 use super::values::{CustomerId, PathPrefix, PathPrefixes};
+use crate::base::hash::hex;
 use crate::base::suggestion;
 use crate::base::url::encoded;
 use crate::domain::capacity::{Capacity, CapacitySpec};
@@ -47,6 +49,8 @@ pub struct Fixtures {
     pub pictures: Pictures,
     /// Compares photos by content; if false, only identical files match.
     pub perceptual: bool,
+    /// Whether the store waits for the disk.
+    pub is_synchronous: bool,
     /// Default number of strangers that a photo is also searched among.
     population: u64,
     pub keys: KeyRing,
@@ -224,6 +228,21 @@ pub fn policy_layers(directory: Option<&Path>, start: &StartPolicy) -> Result<Po
     if problems.is_empty() { Ok(start.over(&simulator.policy)) } else { Err(problems) }
 }
 
+/// Returns a digest of all fixture files, built-in ones included.
+///
+/// # Errors
+/// When the directory or a file in it cannot be read.
+pub fn digest(directory: Option<&Path>) -> Result<String, Problem> {
+    let mut sha256 = Sha256::new();
+    for (name, file) in source::read(directory)? {
+        for part in [name.as_bytes(), &*file.bytes] {
+            sha256.update((part.len() as u64).to_le_bytes());
+            sha256.update(part);
+        }
+    }
+    Ok(hex(&sha256.finalize()))
+}
+
 /// Reads the fixtures again. Reuses the decoded pictures of `before`.
 ///
 /// # Errors
@@ -298,6 +317,7 @@ pub(super) fn resolve_with(
         Some(PathPrefixes(prefixes)) => prefixes.into_iter().map(|PathPrefix(path)| path).collect(),
         None => DOCUMENTED_PREFIXES.map(str::to_owned).to_vec(),
     };
+    let is_synchronous = simulator.store.synchronous == Synchronous::Full;
     let (peer, limits, perceptual) = (simulator.peer, simulator.limits, simulator.matcher.perceptual);
     let warnings = specs.values().flat_map(unknown_codes).collect();
     let specs = specs.into_iter().map(|(id, file)| (id, file.document.content)).collect();
@@ -311,6 +331,7 @@ pub(super) fn resolve_with(
         gallery,
         pictures,
         perceptual,
+        is_synchronous,
         population,
         keys,
         warnings,

@@ -17,7 +17,7 @@ pub mod source;
 mod values;
 
 pub use ignored::ignored;
-pub use load::{Fixtures, load, policy_layers, reload};
+pub use load::{Fixtures, digest, load, policy_layers, reload};
 pub use model::{CustomerSpec, PeerSource, SimulatorSpec};
 pub use preset::{MeasuredFile, StartPolicy};
 pub use problem::{FieldError, Problem};

@@ -33,6 +33,27 @@ pub struct SimulatorSpec {
     pub population: Population,
     /// Photo matching.
     pub matcher: MatcherSpec,
+    /// State that lasts, with `--store file:PATH`.
+    pub store: StoreSpec,
+}
+
+/// `[store]`: how state that lasts is written. Read at the start; a reload does not change it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct StoreSpec {
+    /// What an answer waits for.
+    pub synchronous: Synchronous,
+}
+
+/// What an answer waits for before it leaves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Synchronous {
+    /// The operating system has what changed: a killed simulator loses nothing, a machine that loses its power may lose seconds.
+    #[default]
+    Normal,
+    /// The disk has it: nothing is lost then either, and each answer waits some milliseconds.
+    Full,
 }
 
 /// `[matcher]`: photo matching.

@@ -1,17 +1,19 @@
 //! Warnings about a request: deviations that the simulator accepts but the real endpoint may reject, and missing headers that the
 //! document requires.
 
+use std::borrow::Cow;
+
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::evidence::photo::PhotoInfo;
 use super::evidence::{Credential, Evidence};
 use crate::protocol::{Body, Field};
 
 /// A deviation that was accepted, but that clients should not rely on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Warning {
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     pub message: String,
 }
 
@@ -94,7 +96,7 @@ pub fn of(
 }
 
 fn warning(name: &'static str, message: impl Into<String>) -> Warning {
-    Warning { name, message: message.into() }
+    Warning { name: name.into(), message: message.into() }
 }
 
 fn media_type_warning(name: &'static str, header: &str, value: Option<&str>) -> Option<Warning> {

@@ -17,6 +17,7 @@ use crate::domain::customer::Customer;
 use crate::domain::matcher;
 use crate::domain::rules::{Rule, RuleSpec, joined};
 use crate::state::clock::{ClockMove, ClockReading};
+use crate::state::customer_fields::{StateField, edit};
 use crate::state::customer_state::SharedState;
 use crate::state::customers::{CustomerEntry, CustomerError, CustomerInput, SpecAndExpiry};
 
@@ -130,11 +131,13 @@ impl Engine {
         let (entry, states_quota) = stored?;
         match before {
             Some(before) if states_quota || before.per_day != entry.customer.per_day => {
-                self.state_of(id.as_str()).lock().clear_quota_override();
+                edit(&self.state_of(id.as_str())).clear_quota_override();
             }
             Some(_) => {}
             None => {
-                self.states.open(id.as_str(), now);
+                let state = self.states.open(id.as_str(), now);
+                // When a new customer's scenario began is not what the store takes for granted.
+                state.lock().commit(std::iter::once(StateField::Began));
                 self.pools.forget(id.as_str());
             }
         }
@@ -146,7 +149,7 @@ impl Engine {
     fn follow_change(&self, changed: impl IntoIterator<Item = Arc<Customer>>) {
         for customer in changed {
             if let Some(state) = self.states.get(&customer.id) {
-                state.lock().forget_other_rules(&customer.rules);
+                edit(&state).forget_other_rules(&customer.rules);
             }
             if let Some(capacity) = &customer.capacity {
                 self.pools.set(Some(&customer.id), capacity);
@@ -163,6 +166,7 @@ impl Engine {
     fn unused_id(&self) -> CustomerId {
         loop {
             let number = self.next_generated.fetch_add(1, Ordering::Relaxed);
+            self.keep_generated(number + 1);
             let mut random = self.random_for("", number);
             // Always a good id: letters, a hyphen and hexadecimal digits.
             if let Ok(id) = format!("test-{:08x}", random.random::<u32>()).parse::<CustomerId>()
@@ -214,12 +218,12 @@ impl Engine {
         let (fixtures, customers) = (self.fixtures(), self.customers.customers(self.clock.now()));
         let customer_id = new.customer_id.clone();
         let owner = |nik: &str| fixtures.nik_owner(&customers, nik, customer_id.as_deref());
-        self.matcher.enrolled_mut().enrol(new, owner)
+        self.matcher.enrol(new, owner)
     }
 
     /// Removes the identities enrolled over the admin API: all, or those of one customer. Returns how many.
     pub fn reset_gallery(&self, customer_id: Option<&str>) -> usize {
-        self.matcher.enrolled_mut().reset(customer_id)
+        self.matcher.reset(customer_id)
     }
 
     /// Replaces the fixtures as a whole; what was created over the admin API stays. Requests in a worker pool stay there; its new capacity
@@ -253,7 +257,7 @@ impl Engine {
             Rule::new(&spec, 1, &|name| fixtures.attached_file(name)).map_err(|errors| joined(&errors))?;
         self.check_regexes(customer_id, &rule, limits.regexes)?;
         let state = self.state_of(customer_id);
-        let mut state = state.lock();
+        let mut state = edit(&state);
         let now = self.now_of(&state);
         rule.put_at(now)?;
         state.remove_rules(|known| known.expires.is_some_and(|expires| expires <= now));
@@ -302,7 +306,7 @@ impl Engine {
     /// Removes a rule of the admin API, or all of them. Returns how many.
     pub fn remove_rules(&self, customer_id: &str, name: Option<&str>) -> usize {
         let state = self.state_of(customer_id);
-        let mut state = state.lock();
+        let mut state = edit(&state);
         state.remove_rules(|rule| name.is_none_or(|name| rule.name == name))
     }
 
@@ -320,7 +324,7 @@ impl Engine {
     /// When that leaves the range of instants.
     pub fn change_clock_of(&self, customer_id: &str, change: ClockMove) -> Result<ClockReading, String> {
         let state = self.state_of(customer_id);
-        let mut state = state.lock();
+        let mut state = edit(&state);
         let reference = self.clock.read();
         state.clock = state.clock.changed(change, reference, crate::state::clock::ClockMode::default())?;
         Ok(state.clock.read(reference))
@@ -351,7 +355,7 @@ impl Engine {
             self.reset_clocks(customer_id);
         }
         for (state, now) in self.states(customer_id) {
-            let mut state = state.lock();
+            let mut state = edit(&state);
             if includes(Scope::Rules) {
                 state.remove_rules(|_| true);
                 state.scenario.forget_all();
@@ -388,7 +392,7 @@ impl Engine {
             let _ = self.clock.change(ClockMove::Reset);
         }
         for (state, _) in self.states(customer_id) {
-            state.lock().clock = crate::state::clock::ClockMode::default();
+            edit(&state).clock = crate::state::clock::ClockMode::default();
         }
     }
 }

@@ -19,6 +19,7 @@ use crate::domain::quota::QuotaView;
 use crate::domain::rules::{DrawContext, Facts, Phase, Reply, Rule, RuleEffects, ScenarioChange};
 use crate::domain::server_answer::ServerAnswer;
 use crate::protocol::{Candidate, Code};
+use crate::state::customer_fields::StateField;
 use crate::state::customer_state::CustomerState;
 
 /// A rule, and whether its conditions on texts hold.
@@ -36,6 +37,11 @@ impl<'a> AskedRule<'a> {
     }
 }
 
+/// Hands what a decision changed to the state's store, if it has one. Under the lock that it was decided under.
+pub fn commit(state: &CustomerState, changed: &[StateChange]) {
+    state.commit(changed.iter().map(|change| StateField::from(*change)));
+}
+
 /// What the rules are asked with.
 #[derive(Clone, Debug)]
 pub struct Asked<'a> {
@@ -45,6 +51,8 @@ pub struct Asked<'a> {
     pub draws: DrawContext<'a>,
     /// What rules decided so far.
     pub effects: RuleEffects,
+    /// What rules changed that decided nothing before the checks.
+    pub changed: Vec<StateChange<'a>>,
 }
 
 /// A request with everything that is known of it when it is decided.
@@ -97,6 +105,15 @@ pub enum StateChange<'a> {
     Scenario(ScenarioChange<'a>),
 }
 
+impl From<StateChange<'_>> for StateField {
+    fn from(change: StateChange) -> StateField {
+        match change {
+            StateChange::Used(day) => StateField::Used(day),
+            StateChange::Scenario(change) => change.into(),
+        }
+    }
+}
+
 impl fmt::Display for StateChange<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -137,6 +154,7 @@ pub fn decide_without_checks<'a>(
     let mut changed =
         try_rules(state, leading_rules(asked.rules), &asked.facts, asked.draws, &mut asked.effects);
     if !asked.effects.skips_checks {
+        asked.changed = changed;
         return None;
     }
     changed.extend(try_rules(state, other_rules(asked.rules), &asked.facts, asked.draws, &mut asked.effects));
@@ -200,7 +218,7 @@ fn without_checks<'a>(
 /// Decides a request: looks at today's quota and at the matcher, chooses the failed check that is answered, tries the rules, and charges.
 /// Run under the customer's lock, exactly as many requests succeed as the quota allows, and rules count every request once.
 pub fn decide<'a>(state: &mut CustomerState, evaluated: &Evaluated<'a>) -> Decision<'a> {
-    let Asked { rules, facts, draws, effects } = &evaluated.asked;
+    let Asked { rules, facts, draws, effects, changed: _ } = &evaluated.asked;
     let (day, mut effects) = (time::jakarta_day(facts.now), effects.clone());
     let per_day = evaluated.input.customer.and_then(|customer| customer.per_day);
     let mut quota = state.quota(day, per_day);
@@ -428,6 +446,7 @@ mod tests {
                 facts: Facts { ordinal: 1, now: NOW, similar, ..Facts::default() },
                 draws: DrawContext { seed: 0, customer_id: "bank", max_counters: 100 },
                 effects: self.effects.clone(),
+                changed: Vec::new(),
             }
         }
 
@@ -626,7 +645,7 @@ mod tests {
         };
         let facts = Facts { now: NOW, ..Facts::default() };
         let draws = DrawContext { seed: 0, customer_id: "nobody", max_counters: 1 };
-        let asked = Asked { rules: &[], facts, draws, effects: RuleEffects::default() };
+        let asked = Asked { rules: &[], facts, draws, effects: RuleEffects::default(), changed: Vec::new() };
         let (findings, candidates) = (checks::assess(&input), Vec::new());
         let evaluated = Evaluated {
             asked,

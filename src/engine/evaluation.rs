@@ -128,6 +128,7 @@ impl Evaluation<'_> {
         let mut state = caller.state.lock();
         asked.facts.now = self.engine.now_of(&state);
         let decision = decision::decide_without_checks(&mut state, &caller.customer, &mut asked);
+        decision::commit(&state, decision.as_ref().map_or(&asked.changed, |decision| &decision.changed));
         drop(state);
         *effects = asked.effects;
         let mut decision = decision?;
@@ -148,7 +149,10 @@ impl Evaluation<'_> {
             Some(caller) => {
                 let mut state = caller.state.lock();
                 asked.facts.now = self.engine.now_of(&state);
-                decision::decide_as_server(&mut state, caller.customer.per_day, &asked, answer, &self.path())
+                let per_day = caller.customer.per_day;
+                let decision = decision::decide_as_server(&mut state, per_day, &asked, answer, &self.path());
+                decision::commit(&state, &decision.changed);
+                decision
             }
             None => {
                 decision::decide_as_server(&mut CustomerState::default(), None, &asked, answer, &self.path())
@@ -301,6 +305,7 @@ impl Evaluation<'_> {
             facts,
             draws: self.engine.draw_context(&self.head.customer_id, self.fixtures),
             effects,
+            changed: Vec::new(),
         }
     }
 
@@ -315,6 +320,7 @@ impl Evaluation<'_> {
         let guard = share.map(|share| share.pool.lock());
         evaluated.availability = guard.as_ref().map_or(Availability::Unlimited, |guard| guard.availability());
         let decision = decision::decide(&mut state, evaluated);
+        decision::commit(&state, &decision.changed);
         let slot = guard.filter(|_| decision.occupies_worker).zip(share);
         let slot = slot.and_then(|(guard, share)| guard.reserve(share.service_time));
         (decision, slot)

@@ -3,7 +3,8 @@
 //! socket and waits for nothing.
 //!
 //! `request.rs` admits, `evaluation.rs` is the way of a request step by step, `decision.rs` decides, `verdict.rs` is the result, `record.rs`
-//! the journal's entry of it. `control.rs` is what the admin API changes, `reload.rs` reads the fixtures again.
+//! the journal's entry of it. `control.rs` is what the admin API changes, `lasting.rs` what a store keeps, `reload.rs` reads the
+//! fixtures again.
 //!
 //! An answer is computed on the thread that calls. A private-key operation takes 0.4 ms, for which two thread switches would not pay; the
 //! listener calls from another thread where a large photo is to be decoded (`http/data/exchange.rs`).
@@ -11,6 +12,7 @@
 mod control;
 mod decision;
 mod evaluation;
+mod lasting;
 mod record;
 pub mod reload;
 mod request;
@@ -35,11 +37,13 @@ use crate::domain::policy::Policy;
 use crate::domain::quota::QuotaView;
 use crate::domain::rules::{DrawContext, Phase, RuleEffects};
 use crate::state::clock::Clock;
+use crate::state::customer_fields::StateField;
 use crate::state::customer_state::{self, BegunRequest, CustomerState, CustomerStates, SharedState};
 use crate::state::customers::CustomerRegistry;
 use crate::state::evidence_cache::EvidenceCache;
 use crate::state::face_matcher::FaceMatcher;
 use crate::state::journal::{Entry, Journal};
+use crate::state::store::Store;
 use crate::state::worker_pool::{CapacityGauge, WorkerPools};
 use request::{Caller, PoolShare};
 
@@ -57,6 +61,8 @@ pub struct Engine {
     /// Number of the next generated customer, which determines its id and account.
     next_generated: AtomicU64,
     pools: WorkerPools,
+    /// Where state is kept over a restart.
+    store: Option<Arc<Store>>,
 }
 
 /// What the command line says about answering.
@@ -83,6 +89,7 @@ impl Engine {
             settings,
             pools: WorkerPools::default(),
             next_generated: AtomicU64::default(),
+            store: None,
         }
     }
 
@@ -203,13 +210,15 @@ impl Engine {
             effects: RuleEffects::default(),
             counters_overflowed: false,
         };
+        locked.commit(std::iter::once(StateField::Requests));
         drop(locked);
         let rules = caller.rules.iter().map(Arc::as_ref).filter(|rule| rule.phase() == Phase::BeforeBody);
         let (facts, draws) = (admission.head_facts(head), self.draw_context(&customer.id, &fixtures));
         let rules: Vec<_> = rules.filter(|rule| rule.spec.when.matches_texts(&facts)).collect();
         if !rules.is_empty() {
             let mut locked = state.lock();
-            locked.scenario.decide(rules.into_iter(), &facts, draws, &mut admission.effects);
+            let changes = locked.scenario.decide(rules.into_iter(), &facts, draws, &mut admission.effects);
+            locked.commit(changes.into_iter().map(StateField::from));
             admission.counters_overflowed = locked.scenario.take_overflow();
         }
         caller.pool = fixtures.capacity_of(&customer).map(|(owner, capacity)| PoolShare {

@@ -27,7 +27,7 @@ pub use store::{KeyError, KeyOrigin, OpenedKey, read, read_or_generate};
 use std::fmt;
 use std::sync::Arc;
 
-use rsa::pkcs8::{EncodePublicKey, LineEnding};
+use rsa::pkcs8::{EncodePrivateKey, EncodePublicKey, LineEnding};
 use rsa::traits::PublicKeyParts;
 use sha2::{Digest, Sha256};
 
@@ -108,6 +108,11 @@ impl PrivateKey {
     #[must_use]
     pub fn public_pem(&self) -> &str {
         &self.public_pem
+    }
+
+    /// Returns the key as PKCS#8 PEM; `None` when it cannot be encoded, which no valid key does.
+    fn private_pem(&self) -> Option<String> {
+        Some(self.rsa.to_pkcs8_pem(LineEnding::LF).ok()?.to_string())
     }
 
     /// Returns the SHA-256 of [`PrivateKey::public_pem`], which identifies the key.

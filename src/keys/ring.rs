@@ -108,6 +108,25 @@ impl KeyRing {
         Ok(key)
     }
 
+    /// Returns the key generated for a customer as PEM, for a store; `None` where none was.
+    #[must_use]
+    pub fn generated_pem(&self, customer_id: &str) -> Option<String> {
+        let key = Arc::clone(self.others.lock().generated.get(customer_id)?);
+        key.private_pem()
+    }
+
+    /// Sets the key generated for a customer to that of an earlier run.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn restore(&self, customer_id: &str, pem: &str) -> Result<(), String> {
+        let key = Arc::new(file::read_private(pem.as_bytes(), &format!("the key of {customer_id}"))?);
+        let mut others = self.others.lock();
+        others.generated.insert(customer_id.to_owned(), Arc::clone(&key));
+        others.replace(None, Some(&key));
+        Ok(())
+    }
+
     /// Removes the key generated for a customer, if any.
     pub fn forget(&self, customer_id: &str) {
         let mut others = self.others.lock();

@@ -16,7 +16,7 @@ use tokio::sync::{Notify, Semaphore, oneshot, watch};
 use super::error::{MAX_BODY, StartError};
 use super::file_watch::FileWatcher;
 use super::servers::{Running, Servers};
-use super::{Simulator, setup};
+use super::{Simulator, lasting, setup};
 use crate::config::{self, StartPolicy};
 use crate::domain::policy::{PolicySpec, Preset};
 use crate::engine::reload::Reloader;
@@ -29,6 +29,7 @@ use crate::state::clock::{Clock, ClockStart};
 use crate::state::journal::Journal;
 use crate::state::metrics::Metrics;
 use crate::state::observer::{NoopObserver, Observer};
+use crate::state::store::StoreTesting;
 use crate::state::timer::{RealTimer, Timer};
 
 /// Configuration of a simulator. Everything has a default: free ports on loopback, a new key, the built-in fixtures, the system's
@@ -48,6 +49,8 @@ pub struct Builder {
     grace: Duration,
     journal_bytes: usize,
     journal_file: Option<PathBuf>,
+    store: Option<PathBuf>,
+    store_testing: StoreTesting,
     show_nik: bool,
     watch: bool,
     observer: Arc<dyn Observer>,
@@ -88,6 +91,8 @@ impl Default for Builder {
             grace: Duration::from_secs(2),
             journal_bytes: 32 << 20,
             journal_file: None,
+            store: None,
+            store_testing: StoreTesting::default(),
             show_nik: false,
             watch: false,
             observer: Arc::new(NoopObserver),
@@ -212,6 +217,23 @@ impl Builder {
         self
     }
 
+    /// Sets a file that keeps customers, rules, quotas, counters, people, clocks and the journal over a restart. It belongs to one seed and
+    /// one server key, so set [`Builder::keys`] too. It holds accounts in the clear and thumbnails; only its owner may read it. Customers
+    /// and rules of the builder replace those that it has.
+    #[must_use]
+    pub fn store(mut self, file: Option<PathBuf>) -> Builder {
+        self.store = file;
+        self
+    }
+
+    /// Sets what tests must be able to bring about.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn store_testing(mut self, testing: StoreTesting) -> Builder {
+        self.store_testing = testing;
+        self
+    }
+
     /// Sets whether the journal and the log show NIKs unmasked.
     #[must_use]
     pub fn show_nik(mut self, show: bool) -> Builder {
@@ -315,7 +337,13 @@ impl Builder {
             source,
         })?;
         let settings = EngineSettings { seed: self.seed, show_nik: self.show_nik };
-        let engine = Arc::new(Engine::new(fixtures, Clock::new(self.clock), journal, settings));
+        let mut engine = Engine::new(fixtures, Clock::new(self.clock), journal, settings);
+        let testing = self.store_testing;
+        let directories = (self.fixtures.as_deref(), self.keys.as_deref());
+        let open = |path| lasting::open(path, &mut engine, directories, self.clock, testing);
+        let opened = self.store.as_deref().map(open).transpose()?;
+        let engine = Arc::new(engine);
+        let store = opened.map(|opened| lasting::start(opened, &engine, &self.observer)).transpose()?;
         apply_initial(&engine, &self.customers, &self.rules)?;
         let reloader = Arc::new(Reloader::new(
             self.fixtures.clone(),
@@ -371,10 +399,11 @@ impl Builder {
             endpoint,
             admin,
             origin,
+            running,
+            _store: store,
             shared,
             transactions: AtomicU64::new(0),
             _watcher: watcher,
-            running,
         })
     }
 

@@ -8,6 +8,7 @@ use super::setup::TestError;
 use crate::config::Problem;
 use crate::http::admin_tokens::TokenFileError;
 use crate::keys::KeyError;
+use crate::state::store::StoreError;
 
 /// Largest value of [`Builder::max_body`](crate::Builder::max_body): 1 GiB.
 pub const MAX_BODY: usize = 1 << 30;
@@ -53,6 +54,9 @@ pub enum StartError {
     /// A file named on the command line cannot be used.
     #[error("{}: {source}", path.display())]
     File { path: PathBuf, source: io::Error },
+    /// The store cannot be used: in use, foreign, damaged, or of a simulator with another seed or key.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// The operating system refuses a thread or a watch.
     #[error("the operating system refused: {0}")]
     System(#[from] io::Error),

@@ -3,6 +3,7 @@
 mod builder;
 mod error;
 mod file_watch;
+mod lasting;
 pub mod memory;
 mod servers;
 pub mod setup;
@@ -20,6 +21,7 @@ use crate::domain::policy::Preset;
 use crate::engine::Engine;
 use crate::http::state::AppState;
 use crate::keys;
+use crate::state::store::StoreWriter;
 use file_watch::FileWatcher;
 use servers::Running;
 
@@ -28,11 +30,13 @@ pub struct Simulator {
     endpoint: SocketAddr,
     admin: Option<SocketAddr>,
     origin: Option<keys::KeyOrigin>,
+    /// Dropped first, then the store, so that what the servers' end changes is kept; the store still needs the state below.
+    running: Running,
+    _store: Option<StoreWriter>,
     shared: Arc<AppState>,
     /// Number of requests built by [`Simulator::request`].
     transactions: AtomicU64,
     _watcher: Option<FileWatcher>,
-    running: Running,
 }
 
 impl Simulator {

@@ -4,9 +4,13 @@
 //! Setting an instant freezes the clock, over the API (`PUT /clock` with `now`) as on the command line (`--clock`). Advancing a
 //! running clock keeps it running.
 
+use std::fmt;
+use std::sync::Arc;
+
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 
+use super::store::{Store, StoreWrite, StoredState, set};
 use crate::base::time::parse_instant;
 
 /// Initial state of a clock; a reset returns to it.
@@ -17,6 +21,15 @@ pub enum ClockStart {
     System,
     /// Frozen at an instant.
     At(Timestamp),
+}
+
+impl fmt::Display for ClockStart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ClockStart::System => f.write_str("system"),
+            ClockStart::At(instant) => instant.fmt(f),
+        }
+    }
 }
 
 impl std::str::FromStr for ClockStart {
@@ -47,6 +60,29 @@ impl Default for ClockMode {
     }
 }
 
+impl fmt::Display for ClockMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ClockMode::Following(ahead) => write!(f, "following {ahead}"),
+            ClockMode::Running(ahead) => write!(f, "running {ahead}"),
+            ClockMode::Frozen(instant) => write!(f, "frozen {instant}"),
+        }
+    }
+}
+
+impl std::str::FromStr for ClockMode {
+    type Err = jiff::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (mode, value) = text.split_once(' ').unwrap_or(("", text));
+        Ok(match mode {
+            "following" => ClockMode::Following(value.parse()?),
+            "running" => ClockMode::Running(value.parse()?),
+            _ => ClockMode::Frozen(value.parse()?),
+        })
+    }
+}
+
 /// Change of a clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClockMove {
@@ -69,18 +105,58 @@ pub struct ClockReading {
     pub frozen: bool,
 }
 
+/// Subject and fields of the clock in a store.
+const CLOCK: &str = "clock";
+const START: &str = "start";
+const MODE: &str = "mode";
+
 /// The simulator's clock. Jakarta time is UTC+7 all year, since 1964.
 #[derive(Debug)]
 pub struct Clock {
     start: ClockStart,
     mode: Mutex<ClockMode>,
+    /// Where the mode is kept over a restart.
+    store: Option<Arc<Store>>,
 }
 
 impl Clock {
     /// Creates a clock in its initial state.
     #[must_use]
     pub fn new(start: ClockStart) -> Clock {
-        Clock { start, mode: Mutex::new(ClockMode::of(start)) }
+        Clock { start, mode: Mutex::new(ClockMode::of(start)), store: None }
+    }
+
+    /// Returns what a reset returns to.
+    #[must_use]
+    pub fn start(&self) -> ClockStart {
+        self.start
+    }
+
+    /// Takes over start and mode of an earlier run.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn restore(&mut self, stored: &StoredState) -> Result<(), String> {
+        let damaged = |name| format!("the field {name} of the clock");
+        if let Some(start) = stored.field(CLOCK, START) {
+            self.start = start.parse().map_err(|_| damaged(START))?;
+        }
+        if let Some(mode) = stored.field(CLOCK, MODE) {
+            *self.mode.get_mut() = mode.parse().map_err(|_| damaged(MODE))?;
+        }
+        Ok(())
+    }
+
+    /// Hands over changes to a store from now on.
+    pub fn keep_in(&mut self, store: &Arc<Store>) {
+        self.store = Some(Arc::clone(store));
+    }
+
+    /// Returns the writes that make the clock.
+    #[must_use]
+    pub fn whole(&self) -> Vec<StoreWrite> {
+        let mode = self.mode.lock();
+        vec![set(&CLOCK.into(), START, self.start.to_string()), set(&CLOCK.into(), MODE, mode.to_string())]
     }
 
     /// Returns the present instant.
@@ -102,6 +178,9 @@ impl Clock {
     pub fn change(&self, change: ClockMove) -> Result<ClockReading, String> {
         let mut mode = self.mode.lock();
         *mode = mode.changed(change, system(), ClockMode::of(self.start))?;
+        if let Some(store) = &self.store {
+            store.push(vec![set(&CLOCK.into(), MODE, mode.to_string())]);
+        }
         Ok(mode.read(system()))
     }
 }
@@ -203,6 +282,27 @@ mod tests {
         assert!(clock.change(ClockMove::Advance(Duration::MAX)).is_err());
         assert_eq!(clock.now(), Timestamp::MAX);
         assert!(crate::base::time::rfc3339(clock.now()).starts_with("9999-12-31"));
+    }
+
+    #[test]
+    fn modes_and_starts_are_read_as_they_are_written() {
+        let odd = SignedDuration::new(-86_399, -987_654_321);
+        let instant = Timestamp::new(1_763_694_000, 123_456_789).unwrap();
+        for mode in [
+            ClockMode::default(),
+            ClockMode::Following(SignedDuration::MAX),
+            ClockMode::Running(odd),
+            ClockMode::Frozen(instant),
+            ClockMode::Frozen(Timestamp::MAX),
+        ] {
+            assert_eq!(mode.to_string().parse::<ClockMode>().unwrap(), mode, "{mode}");
+        }
+        for start in [ClockStart::System, ClockStart::At(instant)] {
+            assert_eq!(start.to_string().parse(), Ok(start));
+        }
+        for wrong in ["", "running", "frozen yesterday", "following 1"] {
+            assert!(wrong.parse::<ClockMode>().is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -14,6 +14,7 @@ use jiff::civil::Date;
 use parking_lot::{Mutex, RwLock};
 
 use super::clock;
+use super::store::{Store, StoreWrite, Subject};
 use crate::domain::quota::QuotaView;
 use crate::domain::rules::{Rule, Scenario};
 
@@ -36,6 +37,24 @@ pub struct CustomerState {
     pub clock: clock::ClockMode,
     /// Rules created over the admin API; they are evaluated before the customer's own and survive a reload.
     pub put_rules: Vec<Arc<Rule>>,
+    /// Where changes are kept over a restart; `None` without a store, in a copy, and once the customer is removed.
+    link: Option<StoreLink>,
+}
+
+/// The store of a state, and the subject that it has there.
+#[derive(Clone, Debug)]
+pub struct StoreLink {
+    pub store: Arc<Store>,
+    pub subject: Subject,
+}
+
+/// The subject of a customer's state in a store begins with this.
+pub const CUSTOMER_PREFIX: &str = "c:";
+
+impl StoreLink {
+    fn new(store: &Arc<Store>, customer_id: &str) -> StoreLink {
+        StoreLink { store: Arc::clone(store), subject: format!("{CUSTOMER_PREFIX}{customer_id}").into() }
+    }
 }
 
 impl CustomerState {
@@ -57,6 +76,34 @@ impl CustomerState {
     #[must_use]
     pub fn requests(&self) -> u64 {
         self.requests
+    }
+
+    /// Sets the number of requests counted, to that of an earlier run.
+    pub fn set_requests(&mut self, requests: u64) {
+        self.requests = requests;
+    }
+
+    /// Returns where changes are kept.
+    #[must_use]
+    pub fn link(&self) -> Option<&StoreLink> {
+        self.link.as_ref()
+    }
+
+    /// Returns what is used of a day's quota; `None` for a day without use.
+    #[must_use]
+    pub fn used_on(&self, day: Date) -> Option<u64> {
+        self.used.get(&day).copied()
+    }
+
+    /// Returns the days with use.
+    pub fn days_used(&self) -> impl Iterator<Item = Date> {
+        self.used.keys().copied()
+    }
+
+    /// Returns the limit set over the admin API: `None` when there is none, `Some(None)` when it removes the customer's own.
+    #[must_use]
+    pub fn quota_override(&self) -> Option<Option<u64>> {
+        self.per_day
     }
 
     /// Returns the quota of `day`; `fixture` is the limit in the fixtures.
@@ -172,33 +219,35 @@ pub struct CustomerStates {
     last_instance: AtomicU64,
     /// Start of the simulator: the scenarios of the fixtures begin then.
     began: Timestamp,
+    store: Option<Arc<Store>>,
 }
 
 impl CustomerStates {
     /// Creates an empty collection.
     #[must_use]
     pub fn new(began: Timestamp) -> CustomerStates {
-        CustomerStates { by_id: RwLock::default(), last_instance: AtomicU64::new(0), began }
+        CustomerStates { by_id: RwLock::default(), last_instance: AtomicU64::new(0), began, store: None }
     }
 
     /// Returns the state of an existing customer; created on first use.
     #[must_use]
     pub fn of(&self, customer_id: &str) -> SharedState {
-        self.get(customer_id).unwrap_or_else(|| {
-            let mut by_id = self.by_id.write();
-            Arc::clone(by_id.entry(customer_id.to_owned()).or_insert_with(|| self.new_state(self.began)))
-        })
+        self.get(customer_id).unwrap_or_else(|| self.open(customer_id, self.began))
     }
 
-    fn new_state(&self, began: Timestamp) -> SharedState {
-        let scenario = Scenario::begin(began);
-        let instance = self.next_instance();
-        Arc::new(Mutex::new(CustomerState { instance, scenario, ..CustomerState::default() }))
+    fn new_state(&self, customer_id: &str, began: Timestamp) -> SharedState {
+        Arc::new(Mutex::new(CustomerState {
+            instance: self.next_instance(),
+            scenario: Scenario::begin(began),
+            link: self.store.as_ref().map(|store| StoreLink::new(store, customer_id)),
+            ..CustomerState::default()
+        }))
     }
 
-    /// Gives a new customer a state, whose scenario begins at `began`.
-    pub fn open(&self, customer_id: &str, began: Timestamp) {
-        self.by_id.write().entry(customer_id.to_owned()).or_insert_with(|| self.new_state(began));
+    /// Gives a new customer a state, whose scenario begins at `began`, and returns it.
+    pub fn open(&self, customer_id: &str, began: Timestamp) -> SharedState {
+        let mut by_id = self.by_id.write();
+        Arc::clone(by_id.entry(customer_id.to_owned()).or_insert_with(|| self.new_state(customer_id, began)))
     }
 
     /// Returns the state of a customer, if it has one yet.
@@ -218,16 +267,44 @@ impl CustomerStates {
         self.by_id.read().values().cloned().collect()
     }
 
-    /// Removes a customer's state. Its requests in flight keep the state that they began with.
+    /// Removes a customer's state. Its requests in flight keep the state that they began with, which is not stored any more.
     pub fn close(&self, customer_id: &str) {
-        self.by_id.write().remove(customer_id);
+        self.close_if(customer_id, |_| true);
     }
 
     /// Removes this state of a customer, unless the customer has another one by now.
     pub fn close_only(&self, customer_id: &str, state: &SharedState) {
+        self.close_if(customer_id, |known| Arc::ptr_eq(known, state));
+    }
+
+    fn close_if(&self, customer_id: &str, goes: impl FnOnce(&SharedState) -> bool) {
         let mut by_id = self.by_id.write();
-        if by_id.get(customer_id).is_some_and(|known| Arc::ptr_eq(known, state)) {
-            by_id.remove(customer_id);
+        if !by_id.get(customer_id).is_some_and(goes) {
+            return;
+        }
+        let Some(state) = by_id.remove(customer_id) else { return };
+        // Before another state of this customer can be created.
+        if let Some(StoreLink { store, subject }) = state.lock().link.take() {
+            store.push(vec![StoreWrite::Clear(subject)]);
+        }
+    }
+
+    /// When the scenarios of the fixtures began; set to that of an earlier run.
+    pub fn begin_at(&mut self, began: Timestamp) {
+        self.began = began;
+    }
+
+    /// When the scenarios of the fixtures began.
+    #[must_use]
+    pub fn began(&self) -> Timestamp {
+        self.began
+    }
+
+    /// Hands over changes to a store from now on.
+    pub fn keep_in(&mut self, store: &Arc<Store>) {
+        self.store = Some(Arc::clone(store));
+        for (customer_id, state) in self.by_id.get_mut() {
+            state.lock().link = Some(StoreLink::new(store, customer_id));
         }
     }
 }
@@ -237,7 +314,7 @@ impl CustomerStates {
 pub fn copy(state: &Mutex<CustomerState>) -> SharedState {
     let copy = state.lock().clone();
     let in_flight = AtomicU64::new(copy.in_flight.load(Ordering::Relaxed));
-    Arc::new(Mutex::new(CustomerState { in_flight: Arc::new(in_flight), ..copy }))
+    Arc::new(Mutex::new(CustomerState { in_flight: Arc::new(in_flight), link: None, ..copy }))
 }
 
 #[cfg(test)]

@@ -13,6 +13,8 @@
 //! A time to live runs on the simulator's clock, not on the customer's own: a test may move its customer's clock over midnight without
 //! losing the customer.
 
+mod stored;
+
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
@@ -35,6 +37,7 @@ use crate::config::{CustomerId, CustomerSpec, FieldError, Fixtures};
 use crate::domain::customer::Customer;
 use crate::domain::rules::Rule;
 use crate::state::known_accounts::{KnownAccounts, KnownCustomer};
+use crate::state::store::Store;
 
 /// Registry of all customers: the active fixtures, and the customers of the admin API that overlay them.
 #[derive(Debug)]
@@ -47,6 +50,8 @@ pub struct CustomerRegistry {
     /// Serializes changes. Its holder reads, resolves (slow: this may generate a key) and only then locks the table for writing, so
     /// that requests are not blocked meanwhile.
     write_lock: Mutex<()>,
+    /// Where customers are kept over a restart; steps are pushed under the table's lock.
+    store: Option<Arc<Store>>,
 }
 
 /// A customer's specification as written, and when the customer expires.
@@ -192,6 +197,7 @@ impl CustomerRegistry {
             fixtures: ArcSwap::from_pointee(fixtures),
             api_customers: RwLock::default(),
             write_lock: Mutex::default(),
+            store: None,
         }
     }
 
@@ -281,9 +287,10 @@ impl CustomerRegistry {
         let pending = PendingChange { table: &table, change: None, fixtures: &fixtures, now };
         let (renewed, failed): (Vec<_>, Vec<_>) =
             table.keys().map(|id| (id.clone(), pending.renewed(id))).partition(|(_, result)| result.is_ok());
-        let renewed = renewed.into_iter().filter_map(|(id, result)| Some((id, result.ok()?))).collect();
+        let renewed: Vec<_> =
+            renewed.into_iter().filter_map(|(id, result)| Some((id, result.ok()?))).collect();
         drop(table);
-        self.renew(&mut self.api_customers.write(), renewed);
+        self.insert_renewed(&mut self.api_customers.write(), renewed);
         let known = known_in(&fixtures, &self.accounts);
         *self.known_in_fixtures.lock() = known;
         self.fixtures.store(Arc::new(fixtures));
@@ -372,7 +379,8 @@ impl CustomerRegistry {
         let inserted = ApiCustomer { spec, customer, known, resolved, expires, chain };
         let entry = inserted.entry();
         table.insert(id.clone(), inserted);
-        self.renew(&mut table, renewed);
+        self.push(&table, [id]);
+        self.insert_renewed(&mut table, renewed);
         Ok(entry)
     }
 
@@ -393,8 +401,15 @@ impl CustomerRegistry {
         drop(table);
         let mut table = self.api_customers.write();
         table.remove(id);
-        self.renew(&mut table, renewed);
+        self.push(&table, [id]);
+        self.insert_renewed(&mut table, renewed);
         Ok(())
+    }
+
+    fn insert_renewed(&self, table: &mut Table, renewed: Vec<ResolvedById>) {
+        let ids: Vec<_> = renewed.iter().map(|(id, _)| id.clone()).collect();
+        self.renew(table, renewed);
+        self.push(table, &ids);
     }
 
     fn renew(&self, table: &mut Table, renewed: Vec<ResolvedById>) {
@@ -410,7 +425,10 @@ impl CustomerRegistry {
     /// Removes all customers of the admin API and returns their ids.
     pub fn clear(&self) -> Vec<CustomerId> {
         let _lock = self.write_lock.lock();
-        std::mem::take(&mut *self.api_customers.write()).into_keys().collect()
+        let mut table = self.api_customers.write();
+        let ids: Vec<_> = std::mem::take(&mut *table).into_keys().collect();
+        self.push(&table, &ids);
+        ids
     }
 
     /// Removes expired customers and returns their ids. Customers that extend them stay unchanged, and are resolved again when a
@@ -420,11 +438,11 @@ impl CustomerRegistry {
             return Vec::new();
         }
         let _lock = self.write_lock.lock();
-        self.api_customers
-            .write()
-            .extract_if(.., |_, customer| !customer.is_active(now))
-            .map(|(id, _)| id)
-            .collect()
+        let mut table = self.api_customers.write();
+        let expired = table.extract_if(.., |_, customer| !customer.is_active(now));
+        let ids: Vec<_> = expired.map(|(id, _)| id).collect();
+        self.push(&table, &ids);
+        ids
     }
 }
 

@@ -4,11 +4,16 @@
 //! decoding: the gallery keeps its small greyscale image (2 kB). Hashes of other photos are cached by SHA-256 (4096, second chance).
 //! What remains is decoded in little memory. With `matcher.perceptual = false` no photo is decoded.
 
-use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::Arc;
 
+use parking_lot::{RwLock, RwLockReadGuard};
+
+use super::enrolled_fields;
+use super::store::{Store, StoreWrite, StoredState};
 use crate::domain::evidence::Photo;
 use crate::domain::matcher::{
-    Enrolled, Gallery, Probe, ProbePixels, SearchResult, SmallPicture, decode_small,
+    EnrolError, Enrolled, Enrolment, Gallery, Identity, Probe, ProbePixels, SearchResult, SmallPicture,
+    decode_small,
 };
 use crate::state::print_cache::PrintCache;
 
@@ -29,13 +34,34 @@ pub struct SearchScope<'a> {
 pub struct FaceMatcher {
     hashes: PrintCache,
     enrolled: RwLock<Enrolled>,
+    /// Where enrolled identities are kept over a restart; steps are pushed under their lock.
+    store: Option<Arc<Store>>,
 }
 
 impl FaceMatcher {
     /// Returns a matcher with an empty cache and nothing enrolled. `seed` seeds generated NIKs.
     #[must_use]
     pub fn new(seed: u64) -> FaceMatcher {
-        FaceMatcher { hashes: PrintCache::default(), enrolled: RwLock::new(Enrolled::new(seed)) }
+        FaceMatcher { hashes: PrintCache::default(), enrolled: RwLock::new(Enrolled::new(seed)), store: None }
+    }
+
+    /// Enrols what a store has.
+    ///
+    /// # Errors
+    /// What cannot be read.
+    pub fn restore(&mut self, stored: &StoredState) -> Result<(), String> {
+        enrolled_fields::restore(self.enrolled.get_mut(), stored)
+    }
+
+    /// Hands over changes to a store from now on.
+    pub fn keep_in(&mut self, store: &Arc<Store>) {
+        self.store = Some(Arc::clone(store));
+    }
+
+    /// Returns the writes that make everything enrolled.
+    #[must_use]
+    pub fn whole(&self) -> Vec<StoreWrite> {
+        enrolled_fields::whole(&self.enrolled())
     }
 
     /// Locks the identities enrolled over the admin API, for reading.
@@ -43,9 +69,43 @@ impl FaceMatcher {
         self.enrolled.read()
     }
 
-    /// Locks the identities enrolled over the admin API, for writing.
-    pub fn enrolled_mut(&self) -> RwLockWriteGuard<'_, Enrolled> {
-        self.enrolled.write()
+    /// Enrols an identity, see [`Enrolled::enrol`].
+    ///
+    /// # Errors
+    /// Those of [`Enrolled::enrol`].
+    pub fn enrol(
+        &self,
+        new: Enrolment,
+        owner: impl Fn(&str) -> Option<String>,
+    ) -> Result<Identity, EnrolError> {
+        let customer_id = new.customer_id.clone();
+        let mut enrolled = self.enrolled.write();
+        let identity = enrolled.enrol(new, owner)?;
+        self.push(|| enrolled_fields::changed(&enrolled, &identity.nik, customer_id.as_deref()));
+        Ok(identity)
+    }
+
+    /// Removes an enrolled identity. Returns whether there was one.
+    pub fn remove(&self, nik: &str, customer_id: Option<&str>) -> bool {
+        let mut enrolled = self.enrolled.write();
+        let is_removed = enrolled.remove(nik, customer_id).is_some();
+        if is_removed {
+            self.push(|| enrolled_fields::changed(&enrolled, nik, customer_id));
+        }
+        is_removed
+    }
+
+    /// Removes all enrolled identities, or those of one customer. Returns how many.
+    pub fn reset(&self, customer_id: Option<&str>) -> usize {
+        let mut enrolled = self.enrolled.write();
+        self.push(|| enrolled_fields::cleared(&enrolled, customer_id));
+        enrolled.reset(customer_id)
+    }
+
+    fn push(&self, writes: impl FnOnce() -> Vec<StoreWrite>) {
+        if let Some(store) = &self.store {
+            store.push(writes());
+        }
     }
 
     /// Returns all identities in `scope` that match this photo with a score of at least `threshold`.

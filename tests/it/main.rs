@@ -54,6 +54,9 @@ mod schema;
 mod secrets;
 mod sent;
 mod settings;
+#[cfg(unix)]
+mod shared_server;
+mod store;
 mod strict_parser;
 mod support;
 mod tail;

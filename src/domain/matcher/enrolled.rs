@@ -147,6 +147,28 @@ impl Enrolled {
         }
     }
 
+    /// Enrols an identity of an earlier run behind the others, with its number there.
+    pub fn restore(&mut self, customer_id: Option<&str>, number: u32, identity: Identity) {
+        self.identities += 1;
+        self.pictures += identity.pictures.len();
+        let gallery = match customer_id {
+            Some(id) => self.own.entry(id.to_owned()).or_default(),
+            None => &mut self.shared,
+        };
+        gallery.restore(number, identity);
+    }
+
+    /// Returns how far the generator of NIKs is.
+    #[must_use]
+    pub fn generated(&self) -> u128 {
+        self.rng.get_word_pos()
+    }
+
+    /// Lets the generator of NIKs continue where it was in an earlier run.
+    pub fn continue_at(&mut self, position: u128) {
+        self.rng.set_word_pos(position);
+    }
+
     /// Removes an identity.
     pub fn remove(&mut self, nik: &str, customer_id: Option<&str>) -> Option<Identity> {
         let removed = match customer_id {

@@ -103,6 +103,18 @@ impl Gallery {
         self.identities.get(self.by_nik.get(nik)?)
     }
 
+    /// Returns the number of an identity, in insertion order.
+    #[must_use]
+    pub fn number_of(&self, nik: &str) -> Option<u32> {
+        self.by_nik.get(nik).copied()
+    }
+
+    /// Inserts an identity of an earlier run behind the others, with its number there.
+    pub fn restore(&mut self, number: u32, identity: Identity) {
+        self.next = self.next.max(number.saturating_sub(1));
+        self.insert(identity);
+    }
+
     /// Returns a picture with this file.
     #[must_use]
     pub fn picture(&self, sha256: &[u8; 32]) -> Option<&Picture> {

@@ -76,6 +76,28 @@ impl Picture {
         Picture::undecoded(&Photo::of_file(file.to_vec(), &Limits::NONE), file)
     }
 
+    /// Returns a picture of an earlier run: from what was kept of it.
+    #[must_use]
+    pub fn restored(
+        sha256: [u8; 32],
+        format: PhotoFormat,
+        dimensions: (u32, u32),
+        bytes: usize,
+        small: Box<GreyImage>,
+        thumbnail: Vec<u8>,
+    ) -> Picture {
+        let decoded = OnceLock::from(DecodedPicture { template: Template::of(&small), small });
+        Picture {
+            sha256,
+            format,
+            dimensions,
+            bytes,
+            decoded,
+            thumbnail: OnceLock::from(thumbnail),
+            shipped: &[],
+        }
+    }
+
     fn undecoded(photo: &Photo, shipped: &'static [u8]) -> Result<Picture, String> {
         let (None, Some(sha256), Some(format), Some(dimensions)) =
             (&photo.fault, photo.sha256, photo.format, photo.dimensions)

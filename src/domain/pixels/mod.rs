@@ -29,7 +29,9 @@ const MIN_SIDE_FOR_BLOCKS: usize = 320;
 const MAX_WHOLE_PIXELS: usize = 512 << 10;
 
 /// The two photo formats that the document allows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, schemars::JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum PhotoFormat {
     Jpeg,

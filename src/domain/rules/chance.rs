@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rand::RngExt;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::base::random::{Purpose, RngKey, uniform};
 
@@ -32,7 +32,7 @@ pub enum Chance {
 }
 
 /// One random draw of a rule, recorded in the journal.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Draw {
     /// Ordinal among the draws of this rule, from 1.
     pub ordinal: u64,

@@ -17,8 +17,8 @@ mod spec;
 pub use chance::{Chance, Draw};
 pub use condition::{Facts, TimeOfDay, When, Window, since};
 pub use reply::{Reply, ReplySpec};
-pub use scenario::{DrawContext, Firing, Scenario, ScenarioChange};
-pub use spec::{Checks, FileReader, Per, Rule, RuleError, RuleSpec, joined};
+pub use scenario::{Counter, CounterKey, DrawContext, Firing, Scenario, ScenarioChange};
+pub use spec::{Checks, FileReader, Fingerprint, Per, Rule, RuleError, RuleSpec, joined};
 
 use super::delay::Delay;
 
@@ -34,7 +34,7 @@ pub enum Phase {
 }
 
 /// An aspect of the response that a rule can decide.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Effect {
     Reply,

@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::chance::Draw;
 use super::condition::{Facts, since};
@@ -23,6 +23,8 @@ pub struct Scenario {
     counters: HashMap<CounterKey, Counter>,
     /// Keys of the counters that are not per customer, oldest first.
     order: VecDeque<CounterKey>,
+    /// Number of the newest counter.
+    last_counter: u64,
     /// Number of draws of each rule.
     draws: HashMap<Fingerprint, u64>,
     /// Whether a counter was evicted.
@@ -41,16 +43,19 @@ pub struct DrawContext<'a> {
 }
 
 /// Fingerprint of the rule, and digest of what it is counted per: a digest, because a client's transactionId may be a megabyte.
-type CounterKey = (Fingerprint, [u8; 16]);
+pub type CounterKey = (Fingerprint, [u8; 16]);
 
-#[derive(Clone, Copy, Debug, Default)]
-struct Counter {
-    matched: u64,
-    fired: u64,
+/// A counter of a rule.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counter {
+    pub matched: u64,
+    pub fired: u64,
+    /// In the order in which counters were created.
+    pub number: u64,
 }
 
 /// A rule that fired and decided something, recorded in the journal.
-#[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Firing {
     pub rule: String,
     /// Ordinal of this request among those that matched the rule, counted per its `per`.
@@ -64,17 +69,20 @@ pub struct Firing {
 pub enum ScenarioChange<'a> {
     State,
     /// Number of draws of the rule with this name.
-    Draws(&'a str),
+    Draws(&'a str, Fingerprint),
     /// A counter of the rule with this name.
-    Counter(&'a str),
+    Counter(&'a str, CounterKey),
+    /// The oldest counter, which made room for a new one.
+    Evicted(CounterKey),
 }
 
 impl fmt::Display for ScenarioChange<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ScenarioChange::State => f.write_str("state"),
-            ScenarioChange::Draws(rule) => write!(f, "draws/{rule}"),
-            ScenarioChange::Counter(rule) => write!(f, "count/{rule}"),
+            ScenarioChange::Draws(rule, _) => write!(f, "draws/{rule}"),
+            ScenarioChange::Counter(rule, _) => write!(f, "count/{rule}"),
+            ScenarioChange::Evicted(_) => f.write_str("count, the oldest"),
         }
     }
 }
@@ -105,12 +113,9 @@ impl Scenario {
             if unset.is_empty() || !rule.spec.when.matches_others(facts, began) {
                 continue;
             }
-            changes.push(ScenarioChange::Counter(&rule.name));
-            let Some((ordinal, draw)) = self.count_and_draw(rule, facts, context, since(began, facts.now))
-            else {
-                continue;
-            };
-            changes.push(ScenarioChange::Draws(&rule.name));
+            let drawn = self.count_and_draw(rule, facts, context, since(began, facts.now), &mut changes);
+            let Some((ordinal, draw)) = drawn else { continue };
+            changes.push(ScenarioChange::Draws(&rule.name, rule.fingerprint));
             if draw.fires {
                 unset.iter().for_each(|effect| effects.apply(rule, *effect));
                 effects.firings.push(Firing { rule: rule.name.clone(), ordinal, draw, decides: unset });
@@ -158,12 +163,13 @@ impl Scenario {
     }
 
     /// Counts a request that matches the rule. Returns its ordinal and its draw, if the rule is drawn for it.
-    fn count_and_draw(
+    fn count_and_draw<'a>(
         &mut self,
-        rule: &Rule,
+        rule: &'a Rule,
         facts: &Facts,
         context: DrawContext,
         elapsed: Duration,
+        changes: &mut Vec<ScenarioChange<'a>>,
     ) -> Option<(u64, Draw)> {
         let rng_key = RngKey { seed: context.seed, customer_id: context.customer_id, rule: &rule.name };
         let key = (rule.fingerprint, counted_by(rule.spec.per, facts));
@@ -181,20 +187,69 @@ impl Scenario {
         if let Some(draw) = draw {
             self.draws.insert(rule.fingerprint, draw.ordinal);
         }
-        self.store_counter(key, counter, rule.spec.per, context.max_counters);
+        changes.push(ScenarioChange::Counter(&rule.name, key));
+        self.store_counter(key, counter, context.max_counters, changes);
         draw.map(|draw| (counter.matched, draw))
     }
 
-    fn store_counter(&mut self, key: CounterKey, counter: Counter, per: Per, max_counters: usize) {
-        // A rule per customer has a single counter, which is never evicted.
-        if self.counters.insert(key, counter).is_none() && per != Per::Customer {
-            self.order.push_back(key);
+    fn store_counter(
+        &mut self,
+        key: CounterKey,
+        mut counter: Counter,
+        max_counters: usize,
+        changes: &mut Vec<ScenarioChange>,
+    ) {
+        if counter.number == 0 {
+            self.last_counter += 1;
+            counter.number = self.last_counter;
+            // A rule per customer has a single counter, which is never evicted.
+            if key.1 != OF_CUSTOMER {
+                self.order.push_back(key);
+            }
         }
+        self.counters.insert(key, counter);
         while self.order.len() > max_counters {
             self.overflowed = true;
-            let oldest = self.order.pop_front();
-            oldest.and_then(|oldest| self.counters.remove(&oldest));
+            if let Some(oldest) = self.order.pop_front() {
+                self.counters.remove(&oldest);
+                changes.push(ScenarioChange::Evicted(oldest));
+            }
         }
+    }
+
+    /// Returns a counter.
+    #[must_use]
+    pub fn counter(&self, key: &CounterKey) -> Option<Counter> {
+        self.counters.get(key).copied()
+    }
+
+    /// Returns the keys of all counters.
+    pub fn counter_keys(&self) -> impl Iterator<Item = CounterKey> {
+        self.counters.keys().copied()
+    }
+
+    /// Returns the number of draws of a rule.
+    #[must_use]
+    pub fn draws_of(&self, fingerprint: &Fingerprint) -> Option<u64> {
+        self.draws.get(fingerprint).copied()
+    }
+
+    /// Returns the rules that have drawn.
+    pub fn drawn_rules(&self) -> impl Iterator<Item = Fingerprint> {
+        self.draws.keys().copied()
+    }
+
+    /// Sets the draws and counters to those of an earlier run.
+    pub fn restore(&mut self, draws: HashMap<Fingerprint, u64>, counters: HashMap<CounterKey, Counter>) {
+        let mut order: Vec<_> = counters
+            .iter()
+            .filter(|((_, per), _)| *per != OF_CUSTOMER)
+            .map(|(key, one)| (one.number, *key))
+            .collect();
+        order.sort_unstable();
+        self.order = order.into_iter().map(|(_, key)| key).collect();
+        self.last_counter = counters.values().map(|counter| counter.number).max().unwrap_or_default();
+        (self.draws, self.counters) = (draws, counters);
     }
 
     /// Whether to report that counters are evicted: true once, on the first call after the first eviction.
@@ -234,9 +289,12 @@ impl Scenario {
     }
 }
 
+/// The second part of a counter's key for a rule that counts all requests of the customer.
+const OF_CUSTOMER: [u8; 16] = [0; 16];
+
 fn counted_by(per: Per, facts: &Facts) -> [u8; 16] {
     match per {
-        Per::Customer => [0; 16],
+        Per::Customer => OF_CUSTOMER,
         Per::TransactionId => digest(facts.transaction_id.unwrap_or_default().as_bytes()),
         Per::Image => digest(facts.sha256.map_or(&[], |sha256| sha256.as_slice())),
         Per::Peer => digest(facts.peer.map(|peer| peer.to_string()).unwrap_or_default().as_bytes()),

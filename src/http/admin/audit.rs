@@ -26,6 +26,7 @@ pub async fn report(
         let (call, customer_id) = (call_of(&req, app.as_ref()), customer_of(&req));
         let response = next.call(req).await?.map_into_boxed_body();
         if let Some(app) = app.filter(|_| response.status().is_success()) {
+            app.engine.committed().await;
             let customer_id = customer_id.or_else(|| created_customer(&response));
             let customer_id = customer_id.map(|id| app.engine.hidden(&id).into_owned());
             let at = app.engine.clock.now();

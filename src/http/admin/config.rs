@@ -48,6 +48,8 @@ pub struct ConfigView {
     journal: usize,
     /// File that journal entries are appended to.
     journal_file: Option<String>,
+    /// File that keeps state over a restart; null: memory only.
+    store: Option<String>,
     /// Whether NIKs are shown instead of masked.
     show_nik: bool,
     /// Number of threads of the data listener.
@@ -82,6 +84,7 @@ pub async fn read(shared: web::Data<AppState>) -> HttpResponse {
         grace_ms: u64::try_from(start.grace.as_millis()).unwrap_or(u64::MAX),
         journal: start.journal_bytes,
         journal_file: path(&start.journal_file),
+        store: engine.store().map(|store| store.path().display().to_string()),
         show_nik: engine.shows_nik(),
         workers: settings.workers,
         prefixes: fixtures.prefixes.clone(),

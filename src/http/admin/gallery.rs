@@ -277,18 +277,18 @@ pub async fn remove(
     let query = query::<GalleryQuery>(&req)?;
     let customer_id = query.customer_id.as_deref();
     let (fixtures, customers) = fixtures_and_customers(&shared);
-    let mut enrolled = shared.engine.matcher.enrolled_mut();
-    let find_source = |enrolled: &Enrolled| {
-        sources(&fixtures, &customers, enrolled, customer_id)
+    let matcher = &shared.engine.matcher;
+    let find_source = || {
+        sources(&fixtures, &customers, &matcher.enrolled(), customer_id)
             .map(|all| find(&all, &nik).map(|(source, _)| source.description()))
     };
     if customer_id.is_some() {
-        find_source(&enrolled)?;
+        find_source()?;
     }
-    if enrolled.remove(&nik, customer_id).is_some() {
+    if matcher.remove(&nik, customer_id) {
         return Ok(json(&Removed { removed: 1 }));
     }
-    match find_source(&enrolled)? {
+    match find_source()? {
         Some(source) => Err(ApiError::conflict("in_fixtures", format!("{} is {source}", nik.as_str()))
             .hint("edit the fixture files, or send the customer_id that it was enrolled for")),
         None => Err(unknown_nik(&nik)),

@@ -9,6 +9,7 @@ use super::{ApiError, Json, json};
 use crate::base::time;
 use crate::domain::quota::QuotaView;
 use crate::http::state::AppState;
+use crate::state::customer_fields::edit;
 
 /// Change of a customer's quota: the limit, today's usage, or both.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -54,7 +55,7 @@ pub async fn change(
     let engine = &shared.engine;
     let customer = super::customer(&shared, &customer_id)?;
     let shared_state = engine.state_of(&customer.id);
-    let mut state = shared_state.lock();
+    let mut state = edit(&shared_state);
     let day = time::jakarta_day(engine.now_of(&state));
     if let Some(per_day) = change.per_day {
         state.set_per_day(per_day);

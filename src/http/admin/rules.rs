@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{ApiError, Json, Removed, customer, json};
 use crate::domain::rules::{Draw, Rule, RuleSpec};
 use crate::http::state::AppState;
+use crate::state::customer_fields::edit;
 
 /// A customer's rules.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -175,6 +176,6 @@ pub async fn change_state(
     if input.state.len() > 256 {
         return Err(ApiError::invalid("a state has at most 256 bytes").path("/state"));
     }
-    shared_state.lock().scenario.state.clone_from(&input.state);
+    edit(&shared_state).scenario.state.clone_from(&input.state);
     Ok(json(&input))
 }

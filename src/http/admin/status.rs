@@ -22,6 +22,20 @@ pub struct Readiness {
     customers: usize,
     /// Number of in-flight answers of the endpoint.
     in_flight: usize,
+    /// Where state is kept.
+    store: StoreStatus,
+}
+
+/// Where state is kept.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum StoreStatus {
+    /// Nowhere: a restart forgets it.
+    Memory,
+    /// In the file of `--store`.
+    File,
+    /// In the file of `--store`, which cannot be written at present. The simulator goes on in memory.
+    Failing,
 }
 
 /// Name and version of the program.
@@ -42,7 +56,12 @@ pub async fn health() -> HttpResponse {
 pub async fn ready(shared: web::Data<AppState>) -> HttpResponse {
     let engine = &shared.engine;
     let customers = engine.customers.customers(engine.clock.now()).len();
-    json(&Readiness { status: "ready", customers, in_flight: *shared.in_flight.borrow() })
+    let store = match engine.store() {
+        None => StoreStatus::Memory,
+        Some(store) if store.is_failing() => StoreStatus::Failing,
+        Some(_) => StoreStatus::File,
+    };
+    json(&Readiness { status: "ready", customers, in_flight: *shared.in_flight.borrow(), store })
 }
 
 pub async fn version() -> HttpResponse {

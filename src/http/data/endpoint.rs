@@ -133,6 +133,7 @@ pub async fn refuse_unrouted<S: Socket>(
     let (response, after) = refusal.render(head, app);
     let elapsed = started.elapsed();
     entry.sending.announce(Announced::by_response(refusal.status, &response));
+    refusal::commit(app, &entry, entry.sending.foresee(response.len(), End::Fin.into()), elapsed).await;
     let before_last =
         |last| refusal::count(app, &entry, entry.sending.foresee(last, End::Fin.into()), elapsed);
     let sent = connection.write_last(&response, before_last).await;

@@ -166,6 +166,7 @@ impl Exchange {
                 if let Some(entry) = &self.entry {
                     entry.sending.announce(announced);
                 }
+                self.app.engine.committed().await;
                 // First: a client that is cut off and reconnects at once finds the port as the fault leaves it.
                 if let Some(listener) = action.listener {
                     self.command(listener).await;
@@ -209,6 +210,7 @@ impl Exchange {
         }
         // Behind a whole response the end of the connection is not the exchange's.
         let end = End::Fin;
+        self.commit(response.len(), end).await;
         connection.write_last(response, |last| self.mark_sent(last, end)).await?;
         self.end = Some(end);
         Ok(())
@@ -221,15 +223,20 @@ impl Exchange {
         let end = if steps.contains(&Step::Rst) { End::Rst } else { End::Fin };
         let last = steps.iter().rposition(is_send).or_else(|| steps.iter().rposition(is_end));
         let (before, ending) = steps.split_at(last.unwrap_or(steps.len()));
-        connection.run(before, &self.app).await?;
+        if !before.is_empty() {
+            self.app.engine.committed().await;
+            connection.run(before, &self.app).await?;
+        }
         let ending = match ending {
             [Step::Send(bytes), ending @ ..] => {
+                self.commit(bytes.len(), end).await;
                 connection.write_last(bytes, |last| self.mark_sent(last, end)).await?;
                 ending
             }
             // Nothing but waits: it ends with the simulator.
             [] => return Ok(After::Linger),
             _ => {
+                self.commit(0, end).await;
                 self.mark_sent(0, end);
                 ending
             }
@@ -237,6 +244,19 @@ impl Exchange {
         self.end = Some(end);
         connection.run(ending, &self.app).await?;
         Ok(if end == End::Rst { After::Close } else { After::Linger })
+    }
+
+    /// Waits for the store, which then has the request as it will have ended when the `last` bytes have left.
+    async fn commit(&self, last: usize, end: End) {
+        if let Some(entry) = &self.entry {
+            refusal::commit(
+                &self.app,
+                entry,
+                entry.sending.foresee(last, end.into()),
+                self.started.elapsed(),
+            )
+            .await;
+        }
     }
 
     /// Counts the request, and shows it as done. Before the last bytes of its answer: whoever has the answer finds everything counted, and

@@ -139,6 +139,12 @@ pub fn by_head(head: &Head, max_bytes: usize) -> Option<Refusal> {
     }
 }
 
+/// Waits until a request and what it changed is committed, together with what is `sent` of it in a moment.
+pub async fn commit(app: &AppState, entry: &Entry, sent: Sent, elapsed: Duration) {
+    app.engine.journal.foresee(entry, sent, elapsed);
+    app.engine.committed().await;
+}
+
 /// Counts a request of which `sent` is about to have left, and shows it as ended. In this order: who sees it ended finds it counted.
 pub fn count(app: &AppState, entry: &Entry, sent: Sent, elapsed: Duration) {
     app.metrics.record(entry, sent, elapsed);

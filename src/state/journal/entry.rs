@@ -6,12 +6,11 @@ use std::net::IpAddr;
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use super::sending::{Sending, SendingRecord, SentEnd};
 use crate::base::hash::hex;
-use crate::base::time;
 use crate::domain::checks::Finding;
 use crate::domain::evidence::{Photo, PhotoFormat};
 use crate::domain::faults::FaultKind;
@@ -22,12 +21,12 @@ use crate::domain::warnings::Warning;
 use crate::protocol::{Body, Candidate, Code, Field, Shape};
 
 /// One request and its answer.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Entry {
     /// Number of the entry, from 1, in the order in which entries were added.
     pub id: u64,
     /// Time by the simulator's clock, RFC 3339 in Asia/Jakarta.
-    #[serde(serialize_with = "instant")]
+    #[serde(with = "instant")]
     #[schemars(with = "String", extend("format" = "date-time"))]
     pub at: Timestamp,
     /// `null` where the request's path names none, or where the request is malformed.
@@ -51,13 +50,13 @@ pub struct Entry {
     pub fault: Option<FaultRecord>,
     /// What was decided; `sent` tells what left the socket.
     pub answer: AnswerRecord,
-    #[serde(flatten)]
+    #[serde(flatten, skip_deserializing)]
     #[schemars(with = "SendingRecord")]
     pub sending: Sending,
 }
 
 /// Delay of an answer by a rule.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DelayRecord {
     /// Rule that decided it.
     pub rule: String,
@@ -95,7 +94,7 @@ impl FaultRecord {
 }
 
 /// The request, without photo and credentials.
-#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct RequestRecord {
     pub peer: Option<IpAddr>,
     pub body_bytes: usize,
@@ -109,7 +108,7 @@ pub struct RequestRecord {
 }
 
 /// Metadata of a photo; never its content.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ImageRecord {
     pub sha256: String,
     pub bytes: usize,
@@ -119,7 +118,7 @@ pub struct ImageRecord {
 }
 
 /// The answer that was decided.
-#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct AnswerRecord {
     /// HTTP status; null when no answer was decided.
     pub status: Option<u16>,
@@ -137,7 +136,7 @@ pub struct AnswerRecord {
 }
 
 /// Candidate of an answer; its NIK is masked unless configured otherwise.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct CandidateRecord {
     pub nik: String,
     /// District that first issued the NIK; null when its first six digits are not a known district.
@@ -145,8 +144,38 @@ pub struct CandidateRecord {
     pub score: f32,
 }
 
-fn instant<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(&time::rfc3339_millis(*at))
+/// The time of an entry as text, to the millisecond.
+mod instant {
+    use jiff::Timestamp;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use crate::base::time;
+
+    pub fn serialize<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&time::rfc3339_millis(*at))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+        time::parse_instant(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+    }
+}
+
+/// A fault as it is stored.
+#[derive(Deserialize)]
+struct StoredFault {
+    kind: String,
+    rule: String,
+    #[serde(flatten)]
+    note: Map<String, Value>,
+}
+
+impl<'de> Deserialize<'de> for FaultRecord {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<FaultRecord, D::Error> {
+        let StoredFault { kind, rule, note } = StoredFault::deserialize(deserializer)?;
+        let known = FaultKind::find(&kind)
+            .ok_or_else(|| serde::de::Error::custom(format!("there is no fault {kind:?}")))?;
+        Ok(FaultRecord { note, ..FaultRecord::new(known, rule) })
+    }
 }
 
 impl RequestRecord {

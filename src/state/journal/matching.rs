@@ -228,7 +228,7 @@ fn rules(entry: &Entry) -> impl Iterator<Item = &str> {
 }
 
 fn warnings(entry: &Entry) -> impl Iterator<Item = &str> {
-    entry.warnings.iter().map(|warning| warning.name)
+    entry.warnings.iter().map(|warning| &*warning.name)
 }
 
 impl Match {
@@ -319,7 +319,7 @@ mod tests {
                 image: Some(image),
                 ..RequestRecord::default()
             },
-            warnings: vec![Warning { name: "bom", message: String::new() }],
+            warnings: vec![Warning { name: "bom".into(), message: String::new() }],
             rule: Some("slow".to_owned()),
             rules: vec![firing("slow"), firing("cut")],
             fault: Some(FaultRecord::new(FaultKind::find("late_close").unwrap(), "cut")),

@@ -8,6 +8,7 @@ mod recent;
 mod redactor;
 mod ring;
 mod sending;
+mod stored;
 mod tally;
 
 pub use crate::base::hash::hex;

@@ -136,7 +136,7 @@ fn retry_without_backoff(marks: &RequestMarks, last: &Earlier) -> Option<Warning
     let message = format!(
         "the same {what} comes {millis} ms after request {id} ended with {name}; wait before a retry, and longer each time"
     );
-    Some(Warning { name: "retry_without_backoff", message })
+    Some(Warning { name: "retry_without_backoff".into(), message })
 }
 
 fn repeated(last: &Earlier, uses: usize) -> Option<Warning> {
@@ -150,7 +150,7 @@ fn repeated(last: &Earlier, uses: usize) -> Option<Warning> {
         if last.entry.sending.state() == State::InFlight { ", which is still in flight" } else { "" };
     let message =
         format!("the transactionId was used before: {times}, last in request {id} at {at}{in_flight}");
-    Some(Warning { name: "repeated_transaction_id", message })
+    Some(Warning { name: "repeated_transaction_id".into(), message })
 }
 
 /// How a request failed.

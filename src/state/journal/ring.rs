@@ -16,11 +16,12 @@ use tokio::sync::broadcast;
 
 use super::file::JournalFile;
 use super::recent::{Earlier, RecentIndex};
-use super::{Entry, Match, RequestMarks, State};
+use super::{Entry, Match, RequestMarks, SendingRecord, Sent, State, stored};
 use crate::base::json;
 use crate::domain::faults::End;
 use crate::domain::warnings::Warning;
 use crate::state::change::Change;
+use crate::state::store::{self, Store, StoreWrite, StoredEntry};
 
 #[derive(Debug, Default)]
 struct Ring {
@@ -48,6 +49,26 @@ struct Kept {
 }
 
 impl Ring {
+    fn insert(&mut self, entry: Arc<Entry>, marks: RequestMarks) {
+        let weight = entry.weight();
+        self.bytes += weight;
+        self.recent.insert(&marks, entry.id);
+        self.entries.push_back(Kept { weight, entry, marks });
+    }
+
+    /// Drops the oldest entries until there are at most `max_bytes`. Returns the newest that it dropped.
+    fn trim(&mut self, max_bytes: usize) -> Option<u64> {
+        let before = self.dropped;
+        while self.bytes > max_bytes {
+            let Some(dropped) = self.entries.pop_front() else { break };
+            self.recent.remove(&dropped.marks, dropped.entry.id);
+            self.bytes -= dropped.weight;
+            self.dropped += 1;
+            self.last_dropped = dropped.entry.id;
+        }
+        (self.dropped > before).then_some(self.last_dropped)
+    }
+
     fn find(&self, id: u64) -> Option<&Kept> {
         let index = self.entries.binary_search_by_key(&id, |kept| kept.entry.id).ok()?;
         self.entries.get(index)
@@ -135,6 +156,8 @@ pub struct Journal {
     file: Option<Mutex<JournalFile>>,
     /// Sends under the ring's lock, so that events have the ring's order.
     events: broadcast::Sender<Arc<SharedEvent>>,
+    /// Where entries are kept over a restart; steps are pushed under the ring's lock.
+    store: Option<Arc<Store>>,
 }
 
 impl Journal {
@@ -149,7 +172,50 @@ impl Journal {
             max_bytes,
             file,
             events: broadcast::Sender::new(EVENT_CAPACITY),
+            store: None,
         })
+    }
+
+    /// Takes over the entries of an earlier run, as many as there is room for. Ids continue behind `last_id`.
+    ///
+    /// # Errors
+    /// What cannot be read.
+    pub fn restore(&mut self, stored: &[StoredEntry], last_id: u64) -> Result<(), String> {
+        let ring = self.ring.get_mut();
+        for (number, stored) in stored.iter().enumerate() {
+            let entry = stored::read(stored).map_err(|error| format!("entry {}: {error}", number + 1))?;
+            ring.last_id = ring.last_id.max(entry.id);
+            ring.insert(Arc::new(entry), RequestMarks::default());
+            ring.trim(self.max_bytes);
+        }
+        ring.last_id = ring.last_id.max(last_id);
+        // A reader that comes back learns how many it missed; those of the earlier run are not dropped in this one.
+        ring.last_dropped = ring.entries.front().map_or(ring.last_id, |oldest| oldest.entry.id - 1);
+        ring.dropped = 0;
+        Ok(())
+    }
+
+    /// Hands over entries to a store from now on; first what a smaller ring than the earlier run's has dropped.
+    pub fn keep_in(&mut self, store: &Arc<Store>) {
+        store.push(vec![StoreWrite::DropEntries(self.ring.get_mut().last_dropped)]);
+        self.store = Some(Arc::clone(store));
+    }
+
+    /// Returns the writes that make the whole journal.
+    #[must_use]
+    pub fn whole(&self) -> Vec<StoreWrite> {
+        let ring = self.ring.lock();
+        let entries = ring.entries.iter().map(|kept| StoreWrite::Add(Arc::clone(&kept.entry) as _));
+        // Behind the entries: it may be newer than the newest of them.
+        entries
+            .chain([store::set(&store::JOURNAL.into(), store::LAST_ID, ring.last_id.to_string())])
+            .collect()
+    }
+
+    fn push(&self, writes: impl FnOnce() -> Vec<StoreWrite>) {
+        if let Some(store) = &self.store {
+            store.push(writes());
+        }
     }
 
     /// Adds an entry: assigns its id, and a warning when it repeats an earlier one by its marks. Returns the entry, for
@@ -159,17 +225,13 @@ impl Journal {
         ring.last_id += 1;
         entry.id = ring.last_id;
         entry.warnings.extend(ring.repetition(&marks));
-        let (weight, entry) = (entry.weight(), Arc::new(entry));
-        ring.bytes += weight;
-        ring.recent.insert(&marks, entry.id);
-        ring.entries.push_back(Kept { weight, entry: Arc::clone(&entry), marks });
-        while ring.bytes > self.max_bytes {
-            let Some(dropped) = ring.entries.pop_front() else { break };
-            ring.recent.remove(&dropped.marks, dropped.entry.id);
-            ring.bytes -= dropped.weight;
-            ring.dropped += 1;
-            ring.last_dropped = dropped.entry.id;
-        }
+        let entry = Arc::new(entry);
+        ring.insert(Arc::clone(&entry), marks);
+        let dropped = ring.trim(self.max_bytes);
+        self.push(|| {
+            let added = StoreWrite::Add(Arc::clone(&entry) as _);
+            std::iter::once(added).chain(dropped.map(StoreWrite::DropEntries)).collect()
+        });
         self.publish(JournalEvent::Added(Arc::clone(&entry)));
         entry
     }
@@ -192,9 +254,17 @@ impl Journal {
         {
             let _in_order = self.ring.lock();
             entry.sending.end(end, elapsed, now);
+            self.push(|| vec![ended(entry, &entry.sending.record())]);
             self.publish(JournalEvent::Ended(Arc::clone(entry)));
         }
         self.append(entry)
+    }
+
+    /// Stores what will have been sent of an entry in a moment, so that a client which has its answer finds the request ended also when the
+    /// simulator is killed right then.
+    pub fn foresee(&self, entry: &Entry, sent: Sent, elapsed: Duration) {
+        let elapsed_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
+        self.push(|| vec![ended(entry, &SendingRecord { state: sent.state(), sent, elapsed_us })]);
     }
 
     /// Reports a change to the readers of events.
@@ -291,6 +361,7 @@ impl Journal {
         });
         ring.bytes = ring.entries.iter().map(|kept| kept.weight).sum();
         ring.remember_clearing(customer_id);
+        self.push(|| vec![StoreWrite::ClearEntries(customer_id.map(str::to_owned))]);
         self.publish(JournalEvent::Cleared(customer_id.map(str::to_owned)));
         before - ring.entries.len()
     }
@@ -300,6 +371,10 @@ impl Journal {
     pub(super) fn indexed(&self) -> usize {
         self.ring.lock().recent.len()
     }
+}
+
+fn ended(entry: &Entry, sending: &SendingRecord) -> StoreWrite {
+    StoreWrite::End { id: entry.id, sending: json::text(sending) }
 }
 
 #[cfg(test)]

@@ -90,7 +90,7 @@ struct Ended {
 }
 
 /// The progress, as an entry shows it.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct SendingRecord {
     pub state: State,
     pub sent: Sent,
@@ -168,6 +168,16 @@ impl Sending {
     pub fn record(&self) -> SendingRecord {
         let sent = self.sent();
         SendingRecord { state: sent.state(), sent, elapsed_us: self.elapsed_us() }
+    }
+}
+
+impl From<SendingRecord> for Sending {
+    /// The sending of an entry of an earlier run. What was under way then was cut.
+    fn from(SendingRecord { state: _, sent, elapsed_us }: SendingRecord) -> Sending {
+        let end = if sent.end == SentEnd::Pending { SentEnd::None } else { sent.end };
+        let (sent, elapsed) = (Sent { end, ..sent }, Duration::from_micros(elapsed_us));
+        let ended = OnceLock::from(Ended { sent, elapsed, at: Instant::now() });
+        Sending { bytes: AtomicU64::new(sent.bytes), ended, ..Sending::default() }
     }
 }
 

@@ -1,0 +1,194 @@
+//! Store: state that lasts. The simulator always decides over its state in memory; what a step changed is handed to the store as named
+//! fields, in order, and an answer leaves only when its step is committed.
+//!
+//! With `--store memory` there is none: what would hand over has no store. With a file, one thread writes what has come together as one
+//! transaction, so that many answers share a commit. Steps are pushed under the lock of what they change (a customer's state, the journal's
+//! ring), so the store has the order of that lock. Values are absolute, so a step may be written twice.
+//!
+//! A field has a subject (`c:demo`), a name (`used/2026-11-21`) and a text: a store with the same four writes can be another database.
+
+mod file;
+mod writer;
+
+pub use file::{JOURNAL, LAST_ID, StoreIdentity, StoredEntry, StoredState, backup};
+pub use writer::{OpenStore, StoreWriter};
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use parking_lot::{Condvar, Mutex};
+use tokio::sync::watch;
+
+/// Name of what a field belongs to, such as `c:demo`.
+pub type Subject = Arc<str>;
+
+/// A change of what is stored.
+#[derive(Clone, Debug)]
+pub enum StoreWrite {
+    Set {
+        subject: Subject,
+        field: String,
+        value: String,
+    },
+    Remove {
+        subject: Subject,
+        field: String,
+    },
+    /// Removes all fields of a subject.
+    Clear(Subject),
+    /// Adds an entry to the journal, or replaces it.
+    Add(Arc<dyn JournalRecord>),
+    /// Sets how an entry's sending stands, as [`JournalRecord::sending_text`].
+    End {
+        id: u64,
+        sending: String,
+    },
+    /// Removes the entries up to this id.
+    DropEntries(u64),
+    /// Removes a customer's entries; `None`: all.
+    ClearEntries(Option<String>),
+}
+
+/// An entry of the journal, as far as a store is concerned. It is made text by the thread that writes.
+pub trait JournalRecord: fmt::Debug + Send + Sync {
+    fn id(&self) -> u64;
+    fn customer_id(&self) -> Option<&str>;
+    /// The entry as JSON.
+    fn entry_text(&self) -> String;
+    /// State, what was sent, and duration, as JSON.
+    fn sending_text(&self) -> String;
+}
+
+/// Returns the write that sets a field.
+pub fn set(subject: &Subject, field: impl Into<String>, value: impl Into<String>) -> StoreWrite {
+    StoreWrite::Set { subject: Arc::clone(subject), field: field.into(), value: value.into() }
+}
+
+/// Why a store cannot be used; the message begins behind the file's name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the store {} {message}", path.display())]
+pub struct StoreError {
+    pub path: PathBuf,
+    pub message: String,
+}
+
+impl StoreError {
+    /// Returns the error of something in the store that this program cannot have written.
+    #[must_use]
+    pub fn damaged(path: &Path, what: impl fmt::Display) -> StoreError {
+        let message = format!(
+            "is damaged: {what}; put a backup in its place, or move the file away to begin with an empty one"
+        );
+        StoreError { path: path.to_owned(), message }
+    }
+}
+
+/// For the project's own tests: what they must be able to bring about.
+#[derive(Clone, Debug, Default)]
+pub struct StoreTesting {
+    /// Answers do not wait for their commit, which comes late: the mistake that the tests of a kill must find.
+    pub answers_first: bool,
+    /// Max pages of the file, as a disk of that size; 0: no limit.
+    pub max_pages: Arc<AtomicU32>,
+}
+
+/// Handle of a store: where what requests share hands over its changes. The other end is [`StoreWriter`].
+#[derive(Debug)]
+pub struct Store {
+    path: PathBuf,
+    queue: Mutex<StoreQueue>,
+    /// Wakes the writer.
+    wake: Condvar,
+    /// All steps up to this number are committed, or given up.
+    done: watch::Sender<u64>,
+    failing: AtomicBool,
+    testing: StoreTesting,
+}
+
+#[derive(Debug, Default)]
+struct StoreQueue {
+    writes: Vec<StoreWrite>,
+    /// Steps pushed so far.
+    pushed: u64,
+    /// Whether somebody waits for the newest step.
+    is_urgent: bool,
+    /// Steps are dropped while the file cannot be written; later the whole state is written instead.
+    is_dropping: bool,
+    is_closed: bool,
+}
+
+impl Store {
+    fn new(path: PathBuf, testing: StoreTesting) -> Store {
+        Store {
+            path,
+            queue: Mutex::default(),
+            wake: Condvar::new(),
+            done: watch::Sender::new(0),
+            failing: AtomicBool::new(false),
+            testing,
+        }
+    }
+
+    /// Returns the file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Hands over the changes of a step. They are committed together or not at all, and in the order of the calls.
+    pub fn push(&self, writes: Vec<StoreWrite>) {
+        if writes.is_empty() {
+            return;
+        }
+        let mut queue = self.queue.lock();
+        if queue.is_dropping {
+            return;
+        }
+        queue.pushed += 1;
+        let was_empty = queue.writes.is_empty();
+        queue.writes.extend(writes);
+        if was_empty {
+            self.wake.notify_one();
+        }
+    }
+
+    /// Waits until everything handed over so far is committed. Does not wait while the file cannot be written.
+    pub async fn committed(&self) {
+        if self.testing.answers_first {
+            return;
+        }
+        let pushed = {
+            let mut queue = self.queue.lock();
+            let pushed = queue.pushed;
+            if *self.done.borrow() >= pushed {
+                return;
+            }
+            queue.is_urgent = true;
+            self.wake.notify_one();
+            pushed
+        };
+        // The sender lives as long as the store.
+        let _ = self.done.subscribe().wait_for(|done| *done >= pushed).await;
+    }
+
+    /// Returns whether the file cannot be written at present.
+    #[must_use]
+    pub fn is_failing(&self) -> bool {
+        self.failing.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+impl Store {
+    /// A store without a file.
+    pub fn for_tests() -> Arc<Store> {
+        Arc::new(Store::new("test.db".into(), StoreTesting::default()))
+    }
+
+    /// Takes what was handed over so far.
+    pub fn take(&self) -> Vec<StoreWrite> {
+        std::mem::take(&mut self.queue.lock().writes)
+    }
+}
