@@ -9,7 +9,7 @@
 //! dHash alone, on the full frame, fails under crops of 5 %. So a gallery picture has two hashes, of its full frame and of its
 //! inner 90 %. The inner part is searched in the probe at the 81 positions where crops of 0, 2.5 or 5 % per side would leave it. This is
 //! done only for pictures whose full frames are near, and 16 coarse crops are tried before the others: a search among 10,000
-//! pictures takes 0.2 ms, and a few milliseconds only if all of them look like the probe.
+//! pictures takes a fraction of a millisecond, and a few only if all of them look like the probe.
 
 use std::cmp::Reverse;
 use std::f64::consts::PI;
