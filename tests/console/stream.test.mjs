@@ -204,7 +204,7 @@ test('older requests are loaded, found by the filters, and cleared for one custo
     await page.getByRole('button', { name: 'Only demo' }).click();
     await page.locator('details.menu > summary', { hasText: 'Clear' }).click();
     await page.getByRole('button', { name: 'Clear those of demo' }).click();
-    await page.getByText('None of 1 requests match').waitFor();
+    await page.getByText('The only request does not match').waitFor();
     assert.equal((await simulator.api('GET', '/requests')).requests.length, 1);
   });
 });
