@@ -5,7 +5,7 @@ import { setToken } from './api.js';
 import { loadEntry, loadFrame, reload, reset } from './actions.js';
 import { follow } from './events.js';
 import { onDraw, remember, remembered, state, update } from './store.js';
-import { closeMenus, copy, copyButton, html, menu, nothing, outcome, radios, repeat, t, visible } from './ui.js';
+import { closeMenus, copy, copyButton, html, menu, nothing, outcome, radios, repeat, sent, t, visible } from './ui.js';
 import { render } from './vendor/lit-html.js';
 import { clock } from './views/clock.js';
 import { customers } from './views/customers.js';
@@ -49,11 +49,10 @@ const connection = () => html`<span role="status" class="connection ${state.froz
 
 const resetMenu = () => menu(t('reset'), html`
   <p>${t('reset_more')}</p>
-  <form class="form" @submit=${(/** @type {any} */ event) => {
-    event.preventDefault();
+  <form class="form" @submit=${sent(({ scope }) => {
     closeMenus();
-    reset(/** @type {typeof SCOPES[number]} */ (String(new FormData(event.target).get('scope'))));
-  }}>
+    reset(/** @type {typeof SCOPES[number]} */ (scope));
+  })}>
     <label class="field"><span>${t('what')}</span><select name="scope">${SCOPES.map((scope) => html`<option value=${scope}>${t(`scope_${scope}`)}</option>`)}</select></label>
     <button class="danger">${t('reset_now')}</button>
   </form>`, { name: 'reset', kind: 'right' });

@@ -125,6 +125,15 @@ export const radios = (legend, name, value, set, options) => html`
     ${options.map(([key, label]) => html`<label><input type="radio" name=${name} value=${key} .checked=${key === value} @change=${() => set(key)}><span>${label}</span></label>`)}
   </fieldset>`;
 
+/** Hears what is typed or chosen. @param {(value: string) => void} set */
+export const typed = (set) => (/** @type {any} */ event) => set(event.target.value);
+
+/** Hears a form that is sent. @param {(data: Record<string, string>, form: HTMLFormElement) => unknown} done */
+export const sent = (done) => (/** @type {any} */ event) => {
+  event.preventDefault();
+  return done(/** @type {any} */ (Object.fromEntries(new FormData(event.target))), event.target);
+};
+
 /** @param {string} label @param {unknown} control @param {unknown} [hint] */
 export const field = (label, control, hint = nothing) => html`<label class="field"><span>${label}</span>${control}${hint === nothing ? nothing : html`<small>${hint}</small>`}</label>`;
 

@@ -34,7 +34,7 @@ export default {
   // Requests
   filter: 'Filter', filter_label: 'Filter by customer, code, transaction, reason, rule or fault', only_problems: 'Only problems', only: 'Only',
   pause: 'Pause', resume: 'Resume', n_new: '1 new|{n} new', clear: 'Clear', clear_all: 'Clear all requests', clear_of: 'Clear those of', cleared: 'Cleared.', clear_filter: 'Clear the filter',
-  none_match: 'None of {n} requests match', more_not_drawn: '{n} more are not drawn: filter to find them.', load_older: 'Load older', dropped: '{n} older request dropped: the journal is full.|{n} older requests dropped: the journal is full.',
+  none_match: 'The only request does not match|None of {n} requests match', more_not_drawn: '{n} more are not drawn: filter to find them.', load_older: 'Load older', dropped: '{n} older request dropped: the journal is full.|{n} older requests dropped: the journal is full.',
   head_what: 'Outcome', head_who: 'Customer', head_tx: 'Transaction', head_when: 'Time', head_took: 'Duration', head_why: 'Reason',
   request: 'request', nothing_yet: 'nothing yet', gone: 'client left', raw_bytes: 'raw bytes', no_customer: 'no customer', no_transaction: 'no transaction',
   n_warnings: '1 warning|{n} warnings', charged: 'charged', not_charged: 'not charged', fault_of_rule: 'on purpose, by the rule “{rule}”', decided_was: 'decided: {code}',

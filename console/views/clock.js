@@ -3,7 +3,7 @@
 
 import { changeClock, now, untilMidnight } from '../actions.js';
 import { state } from '../store.js';
-import { closeMenus, html, menu, nothing, t } from '../ui.js';
+import { closeMenus, html, menu, nothing, sent, t } from '../ui.js';
 
 /** @typedef {import('types').Schemas['ClockChange']} ClockChange */
 
@@ -19,12 +19,10 @@ export const clockActions = (instant, frozen, change, back) => html`
     ${frozen ? button({ freeze: false }, change, t('let_run')) : button({ freeze: true }, change, t('freeze'))}
     ${button({ reset: true }, change, back)}
   </div>
-  <form class="pair" @submit=${(/** @type {any} */ event) => {
-    event.preventDefault();
-    const set = new FormData(event.target).get('at');
+  <form class="pair" @submit=${sent(({ at }) => {
     closeMenus();
-    if (set) change({ now: `${String(set).padEnd(19, ':00').slice(0, 19)}+07:00` });
-  }}>
+    if (at) change({ now: `${at.padEnd(19, ':00')}+07:00` });
+  })}>
     <label class="field"><span>${t('set_clock')}</span><input type="datetime-local" step="1" name="at" .defaultValue=${instant.slice(0, 19)}></label>
     <button>${t('set')}</button>
   </form>`;

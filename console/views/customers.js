@@ -4,7 +4,7 @@
 import { call, json } from '../api.js';
 import { act, change, environment, loadCustomers, reset, send } from '../actions.js';
 import { state, update } from '../store.js';
-import { block, copyButton, count, empty, english, field, html, menu, nothing, radios, shown, t, visible } from '../ui.js';
+import { block, copyButton, count, empty, english, field, html, menu, nothing, radios, sent, shown, t, visible } from '../ui.js';
 import { clockActions } from './clock.js';
 import { nextMenu } from './detail.js';
 import { isSaid, loadSchemas, recipeList, ruleForm, ruleList } from './rules.js';
@@ -35,20 +35,17 @@ const table = (lines, caption) => html`<div class="scroll" tabindex="0" role="re
   <thead><tr><th scope="col">${t('customer')}</th><th scope="col">${t('quota_today')}</th><th scope="col" class="number">${t('rules')}</th><th scope="col">${t('state')}</th><th scope="col">${t('own_clock')}</th><th scope="col" class="number">${t('requests')}</th></tr></thead>
   <tbody>${lines.map(row)}</tbody></table></div>`;
 
-/** @param {SubmitEvent} event */
-async function create(event) {
-  event.preventDefault();
-  const data = new FormData(/** @type {HTMLFormElement} */ (event.target));
+const create = sent(async ({ customer_id, ttl, per_day }) => {
   /** @type {any} */
   const body = {};
-  if (data.get('customer_id')) body.customer_id = data.get('customer_id');
-  if (data.get('ttl')) body.ttl = data.get('ttl');
-  if (data.get('per_day')) body.quota = { per_day: Number(data.get('per_day')) };
+  if (customer_id) body.customer_id = customer_id;
+  if (ttl) body.ttl = ttl;
+  if (per_day) body.quota = { per_day: Number(per_day) };
   await act(async () => {
     const made = await call('POST /customers', { body });
     location.hash = `#/customers/${encodeURIComponent(made.customer_id ?? '')}`;
   }, t('customer_made'));
-}
+});
 
 const newCustomer = () => menu(t('new_customer'), html`<form class="form" @submit=${create}>
     ${field(t('id'), html`<input name="customer_id" autocomplete="off" placeholder=${t('made_up')}>`)}
@@ -101,11 +98,7 @@ const quotaPart = (customer_id, quota) => {
     <div class="bar">${limit == null ? nothing : html`<button type="button" ?disabled=${limit < 1} @click=${() => put({ used: limit - 1 })}>${t('leave_one')}</button>
       <button type="button" @click=${() => put({ used: limit })}>${t('use_up')}</button>`}
       <button type="button" @click=${() => put({ used: 0 })}>${t('refill')}</button></div>
-    <form class="pair" @submit=${(/** @type {any} */ event) => {
-      event.preventDefault();
-      const value = new FormData(event.target).get('per_day');
-      put({ per_day: value === '' ? null : Number(value) });
-    }}><label class="field"><span>${t('per_day')}</span><input name="per_day" type="number" min="0" placeholder=${t('no_limit')} .defaultValue=${String(limit ?? '')}></label><button>${t('set')}</button></form>
+    <form class="pair" @submit=${sent(({ per_day }) => put({ per_day: per_day === '' ? null : Number(per_day) }))}><label class="field"><span>${t('per_day')}</span><input name="per_day" type="number" min="0" placeholder=${t('no_limit')} .defaultValue=${String(limit ?? '')}></label><button>${t('set')}</button></form>
   </section>`;
 };
 
@@ -114,11 +107,7 @@ const statePart = (customer_id, customer) => {
   const path = { customer_id };
   const { clock } = customer;
   return html`<section><h2>${t('state_and_clock')}</h2>
-    <form class="pair" @submit=${(/** @type {any} */ event) => {
-      event.preventDefault();
-      const value = String(new FormData(event.target).get('state'));
-      change(customer_id, () => call('PUT /customers/{customer_id}/state', { path, body: { state: value } }), t('state_changed'));
-    }}><label class="field"><span>${t('state')}</span><input name="state" maxlength="256" autocomplete="off" .defaultValue=${customer.state ?? ''}></label><button>${t('set')}</button></form>
+    <form class="pair" @submit=${sent((body) => change(customer_id, () => call('PUT /customers/{customer_id}/state', { path, body: { state: body.state } }), t('state_changed')))}><label class="field"><span>${t('state')}</span><input name="state" maxlength="256" autocomplete="off" .defaultValue=${customer.state ?? ''}></label><button>${t('set')}</button></form>
     ${clock ? html`<p><time datetime=${clock.now}>${clock.now.slice(0, 19).replace('T', ' ')}</time> ${clock.frozen ? html`<span class="badge strong">${t('stands_still')}</span>` : nothing}</p>
       ${menu(t('change_clock'), clockActions(clock.now, clock.frozen, (body) => change(customer_id, () => call('PUT /customers/{customer_id}/clock', { path, body }), t('clock_changed')), t('clock_follow')), { name: 'own-clock' })}` : nothing}
   </section>`;

@@ -4,7 +4,7 @@
 import { call } from '../api.js';
 import { act, loadGallery, readPhoto, thumbnail } from '../actions.js';
 import { state, update } from '../store.js';
-import { empty, field, html, nothing, shown, t, visible } from '../ui.js';
+import { empty, field, html, nothing, sent, shown, t, typed, visible } from '../ui.js';
 
 /** Cards drawn at most. */
 const DRAWN = 120;
@@ -18,22 +18,18 @@ export const photoField = (label, photo, chosen) => html`
     ${photo ? html`<img src=${photo.url} alt=""> <span>${shown(photo.name, 40)}</span>` : html`<span>${label}</span>`}
   </label>`;
 
-/** @param {SubmitEvent} event */
-async function enrol(event) {
-  event.preventDefault();
-  const form = /** @type {HTMLFormElement} */ (event.target);
-  const data = new FormData(form);
-  const photo = state.photo;
+const enrol = sent(async (data, form) => {
+  const { photo } = state;
   if (!photo) return;
-  const sent = new FormData();
-  for (const name of ['nik', 'name', 'customer_id']) if (data.get(name)) sent.set(name, String(data.get(name)));
-  sent.set('picture', photo.file);
+  const parts = new FormData();
+  for (const [name, value] of Object.entries(data)) if (value) parts.set(name, value);
+  parts.set('picture', photo.file);
   const done = await act(async () => {
-    await call('POST /gallery', { form: sent });
+    await call('POST /gallery', { form: parts });
     await loadGallery();
-  }, t('enrolled', { name: visible(data.get('name') || photo.name, 40) }));
+  }, t('enrolled', { name: visible(data.name || photo.name, 40) }));
   if (done) { update({ photo: null }); form.reset(); }
-}
+});
 
 /** @param {import('types').Schemas['ListedIdentity']} identity */
 const remove = ({ nik, customer_id }) => act(async () => {
@@ -69,7 +65,7 @@ export function gallery() {
       <div class="bar"><button class="primary" ?disabled=${!photo}>${t('enrol')}</button>
         ${photo ? html`<button type="button" @click=${() => { update({ trialPhoto: photo }); location.hash = '#/try'; }}>${t('who_is_this')}</button>` : nothing}</div>
     </form>
-    <div class="bar"><input type="search" aria-label=${t('find_person')} placeholder=${t('find_person')} .value=${state.galleryFilter} @input=${(/** @type {any} */ event) => update({ galleryFilter: event.target.value })}>
+    <div class="bar"><input type="search" aria-label=${t('find_person')} placeholder=${t('find_person')} .value=${state.galleryFilter} @input=${typed((galleryFilter) => update({ galleryFilter }))}>
       <span class="quiet">${t('n_people', { n: state.gallery?.total ?? 0 })}</span></div>
     ${people.length ? html`<ul class="cards">${people.slice(0, DRAWN).map(card)}</ul>` : state.gallery ? empty(t('nobody'), t('nobody_more')) : nothing}
     ${people.length > DRAWN ? html`<p class="quiet">${t('more_not_drawn', { n: people.length - DRAWN })}</p>` : nothing}`;

@@ -5,7 +5,7 @@ import { call, curl } from '../api.js';
 import { act, send } from '../actions.js';
 import { older } from '../events.js';
 import { state, update } from '../store.js';
-import { block, copyButton, count, duration, empty, english, html, isSpoiled, menu, nothing, outcome, pill, repeat, shown, t, timeOfDay, visible } from '../ui.js';
+import { block, copyButton, duration, empty, english, html, isSpoiled, menu, nothing, outcome, pill, repeat, shown, t, timeOfDay, typed, visible } from '../ui.js';
 import { detail } from './detail.js';
 
 /** @typedef {import('types').Schemas['Entry']} Entry */
@@ -88,7 +88,7 @@ const bar = (entry) => {
   const customer = state.onlyCustomer ?? entry?.customer_id ?? null;
   return html`
     <div class="bar">
-      <input type="search" id="filter" placeholder=${t('filter')} aria-label=${t('filter_label')} .value=${state.filter} @input=${(/** @type {any} */ event) => update({ filter: event.target.value })}>
+      <input type="search" id="filter" placeholder=${t('filter')} aria-label=${t('filter_label')} .value=${state.filter} @input=${typed((filter) => update({ filter }))}>
       <button type="button" class="chip" aria-pressed=${state.onlyProblems} @click=${() => update({ onlyProblems: !state.onlyProblems })}>${t('only_problems')}</button>
       ${customer === null ? nothing : html`<button type="button" class="chip" aria-pressed=${state.onlyCustomer !== null}
         @click=${() => update({ onlyCustomer: state.onlyCustomer === null ? customer : null })}>${t('only')} ${shown(customer, 24)}</button>`}
@@ -145,7 +145,7 @@ export function requests() {
       <div class="list">
         ${chosen === null ? html`<h1 class="hidden" tabindex="-1">${t('requests')}</h1>` : nothing}
         ${bar(entry)}
-        ${entries.length ? table(entries, entry?.id ?? null) : empty(t('none_match', { n: count(state.entries.length) }), nothing, html`<button type="button" @click=${clearFilters}>${t('clear_filter')}</button>`)}
+        ${entries.length ? table(entries, entry?.id ?? null) : empty(t('none_match', { n: state.entries.length }), nothing, html`<button type="button" @click=${clearFilters}>${t('clear_filter')}</button>`)}
       </div>
       <article class="detail" aria-label=${t('request')}>
         <p class="above">${chosen === null ? html`<span>${t('following_newest')}</span>` : html`<a href="#/requests">${t('back_to_newest')}</a>`}</p>

@@ -5,7 +5,7 @@ import { call, json } from '../api.js';
 import { act, change } from '../actions.js';
 import { recipes } from '../recipes.js';
 import { state, update } from '../store.js';
-import { block, english, field, html, nothing, shown, t, visible } from '../ui.js';
+import { block, english, field, html, nothing, sent, shown, t, typed, visible } from '../ui.js';
 
 /** @typedef {import('types').Schemas['RuleSpec']} Rule */
 
@@ -91,7 +91,7 @@ function set(path, value) {
 const get = (path) => path.reduce((/** @type {any} */ at, key) => at?.[key], state.rule);
 
 /** Reads what was typed: a number or JSON where the schema has more than text. @param {Schema} schema @param {string} text */
-function typed(schema, text) {
+function valueOf(schema, text) {
   if (text === '') return undefined;
   if (schema.type === 'string') return text;
   try { return JSON.parse(text); } catch { return text; }
@@ -102,7 +102,7 @@ function control(name, given, path) {
   const schema = plain(given);
   const hint = english(schema.description);
   const value = get(path);
-  const changed = (/** @type {any} */ event) => set(path, typed(schema, event.target.value));
+  const changed = typed((text) => set(path, valueOf(schema, text)));
   if (schema.properties) {
     return html`<details class="part" ?open=${value !== undefined}><summary>${name}</summary><p class="quiet">${hint}</p>
       ${Object.entries(schema.properties).map(([key, inner]) => control(key, inner, [...path, key]))}</details>`;
@@ -129,14 +129,13 @@ const FIRST = ['reply', 'delay', 'fault', 'times', 'when'];
 export function ruleForm(customer_id) {
   const properties = state.schemas?.RuleSpec?.properties;
   const rule = pruned(state.rule);
-  const put = async (/** @type {Event} */ event) => {
-    event.preventDefault();
+  const put = sent(async () => {
     const name = state.ruleName || 'own rule';
     const done = await change(customer_id, () => call('PUT /customers/{customer_id}/rules/{name}', { path: { customer_id, name }, body: rule }), t('rule_put', { name }));
     if (done) update({ rule: {}, ruleName: '' });
-  };
+  });
   return properties ? html`<form class="form rule" @submit=${put}>
-    ${field('name', html`<input maxlength="64" autocomplete="off" placeholder="own rule" .value=${state.ruleName} @input=${(/** @type {any} */ event) => update({ ruleName: event.target.value })}>`)}
+    ${field('name', html`<input maxlength="64" autocomplete="off" placeholder="own rule" .value=${state.ruleName} @input=${typed((ruleName) => update({ ruleName }))}>`)}
     ${[...new Set([...FIRST, ...Object.keys(properties)])].filter((key) => key in properties && key !== 'name').map((key) => control(key, properties[key], [key]))}
     ${block('JSON', json(rule, 2))}
     <div class="bar"><button class="primary">${t('put_rule')}</button></div>

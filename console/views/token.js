@@ -2,14 +2,9 @@
 // A simulator with a token: the page asks for it once, and keeps it for this tab.
 
 import { setToken } from '../api.js';
-import { html, t } from '../ui.js';
+import { html, sent, t } from '../ui.js';
 
-/** @param {SubmitEvent} event */
-function submit(event) {
-  event.preventDefault();
-  const value = new FormData(/** @type {HTMLFormElement} */ (event.target)).get('token');
-  if (value) setToken(String(value).trim());
-}
+const submit = sent(({ token }) => { if (token) setToken(token.trim()); });
 
 export const token = () => html`
   <div class="empty"><h1 tabindex="-1">${t('token_needed')}</h1>

@@ -4,7 +4,7 @@
 import { address, quoted } from '../api.js';
 import { readPhoto, resend, send, thumbnail } from '../actions.js';
 import { state, update } from '../store.js';
-import { block, closeMenus, copyButton, duration, empty, field, html, meaning, menu, nothing, radios, shown, t, visible } from '../ui.js';
+import { block, closeMenus, copyButton, duration, empty, field, html, meaning, menu, nothing, radios, sent, shown, t, typed, visible } from '../ui.js';
 import { detail } from './detail.js';
 import { photoField } from './gallery.js';
 
@@ -20,7 +20,7 @@ const MISTAKES = {
 
 /** @param {keyof import('types').State['trial']} name */
 const input = (name, /** @type {{ placeholder?: string, list?: string }} */ attributes = {}) => html`<input name=${name} autocomplete="off" spellcheck="false" placeholder=${attributes.placeholder ?? nothing} list=${attributes.list ?? nothing}
-  .value=${state.trial[name]} @input=${(/** @type {any} */ event) => update({ trial: { ...state.trial, [name]: event.target.value } })}>`;
+  .value=${state.trial[name]} @input=${typed((value) => update({ trial: { ...state.trial, [name]: value } }))}>`;
 
 const faces = () => {
   const chosen = state.trialPhoto ? '' : state.trial.nik;
@@ -38,7 +38,7 @@ const breakMenu = () => menu(t('break_it'), html`<p>${t('break_it_more')}</p>
     <div class="stack">${kinds.map((kind) => html`<button type="button" ?disabled=${state.isSending} @click=${() => { closeMenus(); return send(kind); }}>${t(`break_${kind}`)}</button>`)}</div>`)}`, { name: 'break' });
 
 const form = () => html`
-  <form class="form" @submit=${(/** @type {Event} */ event) => { event.preventDefault(); return send(); }}>
+  <form class="form" @submit=${sent(() => send())}>
     ${field(t('customer'), html`${input('customer_id', { list: 'customers' })}<datalist id="customers">${(state.customers ?? []).map(({ customer_id }) => html`<option value=${customer_id}></option>`)}</datalist>`)}
     <div class="pair">${field('threshold', input('threshold'))}${field('ip', input('ip', { placeholder: t('allowed_one') }))}</div>
     ${faces()}

@@ -35,44 +35,44 @@ async function burst(simulator, total, rate) {
   return (performance.now() - start) / 1000;
 }
 
+/** The longest task of a page in a trace, in milliseconds of its processor time: what others take of a shared machine is not the page's. */
+function longestTask(trace) {
+  const { traceEvents } = JSON.parse(trace);
+  const mains = traceEvents.filter(({ name, args }) => name === 'thread_name' && args.name === 'CrRendererMain').map(({ pid, tid }) => `${pid} ${tid}`);
+  const tasks = traceEvents.filter(({ name, pid, tid, tdur }) => name.endsWith('RunTask') && tdur > 0 && mains.includes(`${pid} ${tid}`));
+  return Math.max(0, ...tasks.map(({ tdur }) => tdur / 1000));
+}
+
 test('3,000 requests at 500 a second leave the page usable: at most 200 rows, no frame over 250 ms', async (t) => {
   const simulator = await startSimulator({}, t);
-  // The machine may be shared: what another program takes is not the page's, so one more try is allowed.
-  for (const attempt of [1, 2]) {
-    let longest;
-    await withPage(browser, simulator, {}, async (page) => {
-      await live(page);
-      await page.evaluate(() => {
-        Object.assign(window, { longest: 0, gap: 0, most: 0, sawSampling: false });
-        // What the page itself took for a frame, without what it waited for the processor's and the browser's turn.
-        new PerformanceObserver((list) => {
-          for (const { duration } of list.getEntries()) window.longest = Math.max(window.longest, duration);
-        }).observe({ type: 'long-animation-frame', buffered: false });
-        let last = performance.now();
-        const frame = (now) => {
-          window.gap = Math.max(window.gap, now - last);
-          window.most = Math.max(window.most, document.querySelectorAll('table.requests tbody tr').length);
-          window.sawSampling ||= !!document.querySelector('.connection.sampling');
-          last = now;
-          requestAnimationFrame(frame);
-        };
+  await withPage(browser, simulator, {}, async (page) => {
+    await live(page);
+    await page.evaluate(() => {
+      Object.assign(window, { gap: 0, most: 0, sawSampling: false });
+      let last = performance.now();
+      const frame = (now) => {
+        window.gap = Math.max(window.gap, now - last);
+        window.most = Math.max(window.most, document.querySelectorAll('table.requests tbody tr').length);
+        window.sawSampling ||= !!document.querySelector('.connection.sampling');
+        last = now;
         requestAnimationFrame(frame);
-      });
-      const seconds = await burst(simulator, 3000, 500);
-      // The page can be used meanwhile and afterwards: it follows again, and has the newest request.
-      await live(page);
-      const newest = (await simulator.api('GET', '/requests?limit=1')).requests[0].id;
-      await page.waitForFunction((id) => document.querySelector('table.requests tbody a')?.hash === `#/requests/${id}`, newest);
-      const seen = await page.evaluate(() => ({ longest: window.longest, gap: window.gap, most: window.most, sawSampling: window.sawSampling }));
-      t.diagnostic(`${Math.round(3000 / seconds)} requests a second, longest frame ${Math.round(seen.longest)} ms, longest gap between frames ${Math.round(seen.gap)} ms, ${seen.most} rows`);
-      assert.ok(seen.most <= 200 && seen.most > 50, `${seen.most} rows`);
-      assert.ok(seen.sawSampling, 'the page gave its stream back');
-      assert.deepEqual(await ids(page), down(newest, newest - 199));
-      longest = seen.longest;
+      };
+      requestAnimationFrame(frame);
     });
-    if (longest <= 250) break;
-    if (attempt === 2) assert.fail(`a frame took ${Math.round(longest)} ms`);
-  }
+    await browser.startTracing(page, { categories: ['toplevel'] });
+    const seconds = await burst(simulator, 3000, 500);
+    // It follows again afterwards, and has the newest request.
+    await live(page);
+    const newest = (await simulator.api('GET', '/requests?limit=1')).requests[0].id;
+    await page.waitForFunction((id) => document.querySelector('table.requests tbody a')?.hash === `#/requests/${id}`, newest);
+    const longest = longestTask(await browser.stopTracing());
+    const seen = await page.evaluate(() => ({ gap: window.gap, most: window.most, sawSampling: window.sawSampling }));
+    t.diagnostic(`${Math.round(3000 / seconds)} requests a second; longest task ${Math.round(longest)} ms of processor time, longest gap between frames ${Math.round(seen.gap)} ms; ${seen.most} rows`);
+    assert.ok(seen.most <= 200 && seen.most > 50, `${seen.most} rows`);
+    assert.ok(seen.sawSampling, 'the page gave its stream back');
+    assert.deepEqual(await ids(page), down(newest, newest - 199));
+    assert.ok(longest > 1 && longest <= 250, `a task took ${longest} ms`);
+  });
 });
 
 test('a lost connection is said and survived, without a gap and without a duplicate', async (t) => {
@@ -179,5 +179,32 @@ test('pausing keeps the list, and says how many came', async (t) => {
     for (let n = 0; n < 2; n++) await simulator.call();
     await page.getByRole('button', { name: 'Resume 2 new' }).click();
     await rows(page, 3);
+  });
+});
+
+test('older requests are loaded, found by the filters, and cleared for one customer', async (t) => {
+  const simulator = await startSimulator({}, t);
+  await simulator.call({ customer_id: 'load', transaction_id: 'the-first' });
+  for (let n = 0; n < 250; n++) await simulator.post('demo', '{}');
+  await withPage(browser, simulator, {}, async (page) => {
+    await live(page);
+    await rows(page, 200);
+    const filter = page.getByRole('searchbox');
+    await filter.fill('the-first');
+    await page.getByText('None of 200 requests match').waitFor();
+    await page.getByRole('button', { name: 'Clear the filter' }).click();
+    await page.getByRole('button', { name: 'Load older' }).click();
+    await page.getByText('51 more are not drawn').waitFor();
+    await filter.fill('the-first 6018');
+    await rows(page, 1);
+    assert.deepEqual(await ids(page), [1]);
+    await page.getByRole('button', { name: 'Only problems' }).click();
+    await page.getByText('None of 251 requests match').waitFor();
+    await page.getByRole('button', { name: 'Clear the filter' }).click();
+    await page.getByRole('button', { name: 'Only demo' }).click();
+    await page.locator('details.menu > summary', { hasText: 'Clear' }).click();
+    await page.getByRole('button', { name: 'Clear those of demo' }).click();
+    await page.getByText('The only request does not match').waitFor();
+    assert.equal((await simulator.api('GET', '/requests')).requests.length, 1);
   });
 });
