@@ -141,28 +141,21 @@ impl<'a> PolicySearch<'a> {
         if !space.is_form() {
             return self.observations.iter().filter(|one| one.bears_on(&space.key)).collect();
         }
-        let mut kinds = Vec::new();
-        let is_new = |one: &&Observation<'a>| {
-            let kind = (
-                one.seen.status,
-                one.kind().1.map(|(code, shape)| (code.to_owned(), shape)),
-                one.model.is_own,
-            );
-            let is_new =
-                space.code.as_ref().is_none_or(|code| one.kind().1.is_some_and(|(own, _)| own == code))
-                    && !kinds.contains(&kind);
-            if is_new {
-                kinds.push(kind);
+        let mut relevant: Vec<&Observation> = Vec::new();
+        for one in &self.observations {
+            let kind = one.kind();
+            let is_of_code = space.code.as_ref().is_none_or(|code| kind.code == Some(code.as_str()));
+            if is_of_code && !relevant.iter().any(|other| other.kind() == kind) {
+                relevant.push(one);
             }
-            is_new
-        };
-        self.observations.iter().filter(is_new).collect()
+        }
+        relevant
     }
 
     fn improve(&self, guess: &mut Guess, space: &KeySpace) {
         let relevant = self.relevant(space);
         let mut best = self.likeness(guess, &relevant);
-        for value in space.values.iter().filter(|_| !relevant.is_empty()) {
+        for value in space.values.iter().filter(|value| !relevant.is_empty() && !space.is_never(value)) {
             if space.value_in(&guess.policy).as_ref() != Some(value) {
                 let other = Guess { policy: guess.policy.clone().with(value), ..*guess };
                 let likeness = self.likeness(&other, &relevant);

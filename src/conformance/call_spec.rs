@@ -206,16 +206,6 @@ impl CallSpec {
         CallSpec { again, ..self }
     }
 
-    /// Whether a code is that of the second defect of a guarded call.
-    #[must_use]
-    pub fn guard_answers(&self, code: &str) -> bool {
-        self.but.iter().any(|one| match one {
-            Alteration::Text(CallField::Threshold, _) => code == "5005",
-            Alteration::Image(TestImage::NotAnImage) => code == "5004" || code == "6015",
-            _ => false,
-        })
-    }
-
     /// The threshold that is sent, as text.
     #[must_use]
     pub fn threshold(&self) -> &str {

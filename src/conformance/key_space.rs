@@ -22,6 +22,8 @@ pub struct KeySpace {
 const NEVER: &str = "?";
 /// A code that no endpoint sends.
 const NEVER_CODE: &str = "9999";
+/// A number of candidates that no endpoint returns.
+const MANY: u64 = 1000;
 
 impl KeySpace {
     fn new(key: &str, values: impl IntoIterator<Item = Value>) -> KeySpace {
@@ -35,16 +37,20 @@ impl KeySpace {
         is_form(&self.key)
     }
 
+    /// Whether a value is only there to see whether another one would be noticed.
+    #[must_use]
+    pub fn is_never(&self, spec: &PolicySpec) -> bool {
+        let value = self.member(&own_json::value(spec));
+        [&value, &value["code"]].into_iter().any(|one| one == NEVER || one == NEVER_CODE || one == MANY)
+    }
+
     /// A value for a person.
     #[must_use]
     pub fn shown(&self, spec: &PolicySpec) -> String {
-        match self.member(&own_json::value(spec)) {
-            Value::String(text) if text == NEVER || text == NEVER_CODE => "any other value".to_owned(),
-            Value::Object(members) if members.get("code") == Some(&json!(NEVER_CODE)) => {
-                "any other value".to_owned()
-            }
-            value => value.to_string(),
+        if self.is_never(spec) {
+            return "any other value".to_owned();
         }
+        self.member(&own_json::value(spec)).to_string()
     }
 
     /// The value that a policy has.
@@ -89,10 +95,7 @@ impl KeySpace {
 pub fn key_spaces(observations: &[Observation]) -> Vec<KeySpace> {
     let bodies = || observations.iter().filter_map(|one| Some((one, one.body.as_ref()?)));
     let codes = |key: &str| {
-        // What a second defect answers says nothing about the first.
-        let seen =
-            bodies().filter(|(one, body)| one.bears_on(key) && !one.call.sends.guard_answers(&body.code));
-        let seen = seen.map(|(_, body)| body.code.clone());
+        let seen = bodies().filter(|(one, _)| one.bears_on(key)).map(|(_, body)| body.code.clone());
         distinct(seen.chain([NEVER_CODE.to_owned()]))
     };
     let not_found = bodies().filter(|(one, _)| one.bears_on("not_found")).map(|(_, body)| {
@@ -139,7 +142,7 @@ pub fn key_spaces(observations: &[Observation]) -> Vec<KeySpace> {
         KeySpace::new("transaction_id", ["echo", "literal"].map(Value::from)),
         KeySpace::new("uid", texts(printed(|body| body.uid.as_ref()))),
         KeySpace::new("face_threshold", face_thresholds(observations)),
-        KeySpace::new("max_results", results.chain([1000]).map(Value::from)),
+        KeySpace::new("max_results", results.chain([MANY]).map(Value::from)),
     ]);
     debug_assert!(spaces.iter().all(|space| KEYS.iter().any(|key| space.key.starts_with(key.name))));
     spaces

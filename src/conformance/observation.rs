@@ -21,6 +21,17 @@ pub struct Observation<'a> {
     pub body: Option<ReadBody>,
 }
 
+/// What the form of an answer depends on, beside the policy.
+#[derive(PartialEq, Eq)]
+pub struct AnswerKind<'a> {
+    status: u16,
+    pub code: Option<&'a str>,
+    shape: Option<Shape>,
+    is_own: bool,
+    /// As sent, where the matcher answers: it echoes it.
+    threshold: Option<&'a str>,
+}
+
 impl Observation<'_> {
     /// Whether the answer bears on a decision of the policy.
     pub fn bears_on(&self, key: &str) -> bool {
@@ -33,9 +44,17 @@ impl Observation<'_> {
         World { any_ip, exhausted: self.run.header.exhausted }
     }
 
-    /// Status, code and shape: answers with the same ones have the same form.
-    pub fn kind(&self) -> (u16, Option<(&str, Shape)>) {
-        (self.seen.status, self.body.as_ref().map(|body| (body.code.as_str(), body.shape)))
+    /// Answers of one kind have the same form.
+    pub fn kind(&self) -> AnswerKind<'_> {
+        let code = self.body.as_ref().map(|body| body.code.as_str());
+        let is_matchers = code.is_some_and(|code| code.starts_with('6'));
+        AnswerKind {
+            status: self.seen.status,
+            code,
+            shape: self.body.as_ref().map(|body| body.shape),
+            is_own: self.model.is_own,
+            threshold: is_matchers.then(|| self.call.sends.threshold()),
+        }
     }
 }
 
