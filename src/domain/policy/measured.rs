@@ -10,6 +10,7 @@ pub struct Measurement {
     /// The key, such as `not_found` or `shape.5001`.
     pub key: String,
     /// Instant of the last call that tells, RFC 3339.
+    #[serde(default)]
     pub at: String,
     /// Name of the endpoint, or a token of it.
     #[serde(default)]
@@ -18,8 +19,10 @@ pub struct Measurement {
     #[serde(default)]
     pub run: String,
     /// The cases whose answers tell.
+    #[serde(default)]
     pub cases: Vec<String>,
     /// Number of answers that tell.
+    #[serde(default)]
     pub calls: u32,
     /// Version of the cases.
     #[serde(default)]
@@ -31,6 +34,7 @@ pub struct Measurement {
 #[serde(deny_unknown_fields)]
 pub struct Undetermined {
     pub key: String,
+    #[serde(default)]
     pub why: String,
 }
 
