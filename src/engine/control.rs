@@ -146,7 +146,7 @@ impl Engine {
     }
 
     /// Brings what customers have beside their specifications up to a change of these: counters of removed rules, and the sizes of pools.
-    fn follow_change(&self, changed: impl IntoIterator<Item = Arc<Customer>>) {
+    pub(super) fn follow_change(&self, changed: impl IntoIterator<Item = Arc<Customer>>) {
         for customer in changed {
             if let Some(state) = self.states.get(&customer.id) {
                 edit(&state).forget_other_rules(&customer.rules);

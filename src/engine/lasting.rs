@@ -31,6 +31,8 @@ impl Engine {
         if stored.is_new {
             store.push(self.whole_state());
         }
+        // Counters of rules that were removed from the files meanwhile go, as with a reload.
+        self.follow_change(self.customers.customers(self.clock.now()));
         Ok(messages)
     }
 

@@ -21,7 +21,7 @@ use crate::base::json;
 use crate::domain::rules::{
     Counter, CounterKey, FileReader, Fingerprint, Rule, RuleSpec, Scenario, ScenarioChange, joined,
 };
-use crate::state::store::{StoreWrite, Subject, set};
+use crate::state::store::{StoreSubject, StoreWrite, set};
 
 /// StoredFields by name.
 pub type StoredFields = BTreeMap<String, String>;
@@ -240,7 +240,7 @@ impl Drop for StateEdit<'_> {
 }
 
 /// Returns the writes that make `after` of `before`.
-fn difference(subject: &Subject, before: &StoredFields, after: StoredFields) -> Vec<StoreWrite> {
+fn difference(subject: &StoreSubject, before: &StoredFields, after: StoredFields) -> Vec<StoreWrite> {
     let gone = before.keys().filter(|name| !after.contains_key(*name)).cloned();
     let gone =
         gone.map(|field| StoreWrite::Remove { subject: Arc::clone(subject), field }).collect::<Vec<_>>();

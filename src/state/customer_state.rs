@@ -14,7 +14,7 @@ use jiff::civil::Date;
 use parking_lot::{Mutex, RwLock};
 
 use super::clock;
-use super::store::{Store, StoreWrite, Subject};
+use super::store::{Store, StoreSubject, StoreWrite};
 use crate::domain::quota::QuotaView;
 use crate::domain::rules::{Rule, Scenario};
 
@@ -45,7 +45,7 @@ pub struct CustomerState {
 #[derive(Clone, Debug)]
 pub struct StoreLink {
     pub store: Arc<Store>,
-    pub subject: Subject,
+    pub subject: StoreSubject,
 }
 
 /// The subject of a customer's state in a store begins with this.

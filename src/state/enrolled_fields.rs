@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 
-use super::store::{StoreWrite, StoredState, Subject, set};
+use super::store::{StoreSubject, StoreWrite, StoredState, set};
 use crate::base::hash::{hex, unhex};
 use crate::base::json;
 use crate::domain::evidence::PhotoFormat;
@@ -44,7 +44,7 @@ struct StoredPicture {
     thumbnail: String,
 }
 
-fn subject(customer_id: Option<&str>) -> Subject {
+fn subject(customer_id: Option<&str>) -> StoreSubject {
     customer_id.map_or_else(|| GALLERY.into(), |id| format!("{GALLERY}:{id}").into())
 }
 

@@ -264,7 +264,7 @@ impl<'a> Bits<'a> {
                 if after < AC {
                     self.drop(u32::from(look.run_bits));
                     at = after;
-                } else if after >= BLOCK_ENDS && after < BLOCK_ENDS + AC {
+                } else if (BLOCK_ENDS..BLOCK_ENDS + AC).contains(&after) {
                     self.drop(u32::from(look.run_bits));
                     return Some(());
                 } else {

@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 
 use actix_web::http::header::{ACCEPT, EntityTag, Header, IfNoneMatch};
-use actix_web::middleware::DefaultHeaders;
+use actix_web::middleware::{Compress, DefaultHeaders};
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, Responder, guard};
 
@@ -79,7 +79,8 @@ pub fn routes(config: &mut ServiceConfig) {
     let file = web::resource([format!("{PREFIX}{{name:.*}}")])
         .route(get().to(file))
         .default_service(web::to(no_method));
-    config.service(page).service(file.wrap(headers()));
+    // A third of the bytes, for a team that shares a simulator.
+    config.service(page).service(file.wrap(Compress::default()).wrap(headers()));
 }
 
 /// Returns the names of all embedded files.
@@ -115,7 +116,8 @@ async fn no_method(req: HttpRequest) -> ApiError {
 
 /// Returns the file, or 304 when the client has it already.
 fn answer(req: &HttpRequest, name: &str, bytes: &[u8]) -> HttpResponse {
-    let tag = EntityTag::new_strong(hash::hex(&hash::digest(bytes)));
+    // Weak: the same file may be compressed or not.
+    let tag = EntityTag::new_weak(hash::hex(&hash::digest(bytes)));
     let is_known = match IfNoneMatch::parse(req) {
         Ok(IfNoneMatch::Any) => req.headers().contains_key(IfNoneMatch::name()),
         Ok(IfNoneMatch::Items(tags)) => tags.iter().any(|known| known.weak_eq(&tag)),

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, params};
 
-use super::{StoreError, StoreWrite, Subject, set};
+use super::{StoreError, StoreSubject, StoreWrite, set};
 
 /// Marks the file as this program's: "frsi".
 const APPLICATION_ID: i32 = 0x6672_7369;
@@ -117,7 +117,7 @@ impl StoreFile {
         stored.fixtures_differ = compare(&stored, identity).map_err(error)?;
         stored.fields.remove(STORE);
         let mut file = StoreFile { connection, max_pages: 0, _lock: lock };
-        let subject: Subject = STORE.into();
+        let subject: StoreSubject = STORE.into();
         let noted = file.commit(&[set(&subject, "fixtures", &*identity.fixtures)]);
         noted.map_err(|failure| error(format!("cannot be written: {failure}")))?;
         Ok((file, stored))
@@ -263,7 +263,7 @@ fn create(connection: &mut Connection, identity: &StoreIdentity) -> rusqlite::Re
     transaction.execute_batch(TABLES)?;
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     transaction.pragma_update(None, "user_version", FORMAT)?;
-    let subject: Subject = STORE.into();
+    let subject: StoreSubject = STORE.into();
     let StoreIdentity { seed, key, fixtures } = identity;
     let writes = [
         set(&subject, "seed", seed.to_string()),

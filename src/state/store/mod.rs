@@ -22,22 +22,22 @@ use parking_lot::{Condvar, Mutex};
 use tokio::sync::watch;
 
 /// Name of what a field belongs to, such as `c:demo`.
-pub type Subject = Arc<str>;
+pub type StoreSubject = Arc<str>;
 
 /// A change of what is stored.
 #[derive(Clone, Debug)]
 pub enum StoreWrite {
     Set {
-        subject: Subject,
+        subject: StoreSubject,
         field: String,
         value: String,
     },
     Remove {
-        subject: Subject,
+        subject: StoreSubject,
         field: String,
     },
     /// Removes all fields of a subject.
-    Clear(Subject),
+    Clear(StoreSubject),
     /// Adds an entry to the journal, or replaces it.
     Add(Arc<dyn JournalRecord>),
     /// Sets how an entry's sending stands, as [`JournalRecord::sending_text`].
@@ -62,7 +62,7 @@ pub trait JournalRecord: fmt::Debug + Send + Sync {
 }
 
 /// Returns the write that sets a field.
-pub fn set(subject: &Subject, field: impl Into<String>, value: impl Into<String>) -> StoreWrite {
+pub fn set(subject: &StoreSubject, field: impl Into<String>, value: impl Into<String>) -> StoreWrite {
     StoreWrite::Set { subject: Arc::clone(subject), field: field.into(), value: value.into() }
 }
 

@@ -50,7 +50,7 @@ fn what_is_committed_is_read_back_and_a_rewrite_replaces_it() {
     let path = directory.path().join("x.db");
     let (mut file, stored) = open(&path);
     assert!(stored.is_new && stored.fields.is_empty());
-    let (a, b): (Subject, Subject) = ("a".into(), "b".into());
+    let (a, b): (StoreSubject, StoreSubject) = ("a".into(), "b".into());
     let writes = [
         set(&a, "one", "1"),
         set(&a, "one", "2"),
@@ -106,7 +106,7 @@ fn foreign_newer_and_damaged_files_are_refused_and_stay_as_they_are() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("x.db");
     let (mut file, _) = open(&path);
-    let subject: Subject = "a".into();
+    let subject: StoreSubject = "a".into();
     let many: Vec<_> = (0..500).map(|number| set(&subject, number.to_string(), "x".repeat(100))).collect();
     file.commit(&many).unwrap();
     drop(file);
