@@ -113,7 +113,7 @@ pub fn key_spaces(observations: &[Observation]) -> Vec<KeySpace> {
     let has_typographic_quotes = observations
         .iter()
         .filter_map(|one| one.seen.content.as_ref())
-        .any(|content| content.body.contains('\u{201C}'));
+        .any(|content| content.body.contains(['\u{201C}', '\u{201D}']));
     let layouts = ["documented", "compact", "as-printed"];
     // Only a word processor writes such quotes, so they are believed when they are seen.
     let layouts = layouts.into_iter().filter(|name| has_typographic_quotes || *name != "as-printed");

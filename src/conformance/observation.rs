@@ -36,7 +36,11 @@ impl Observation<'_> {
     /// Whether the answer bears on a decision of the policy.
     pub fn bears_on(&self, key: &str) -> bool {
         let keys = |id: &String| cases::find(id).is_ok_and(|case| case.keys.contains(&key));
-        self.call.cases.iter().any(keys)
+        // Any call may reach the matcher, where what it asks is accepted.
+        let is_matchers = self.body.as_ref().is_some_and(|body| {
+            body.code.starts_with('6') && !["6014", "6015"].contains(&body.code.as_str())
+        });
+        self.call.cases.iter().any(keys) || (key == "not_found" && is_matchers)
     }
 
     /// What the model is to know of the customer.
