@@ -127,6 +127,35 @@ fn proxy_header(stream: &TcpStream) -> Vec<u8> {
 struct Received {
     bytes: BytesMut,
     head: Option<ResponseHead>,
+    chunks: Chunks,
+}
+
+/// What has come of a chunked body.
+#[derive(Default)]
+struct Chunks {
+    decoder: ChunkDecoder,
+    /// Of the connection's bytes, as many were taken.
+    taken: usize,
+    undecoded: BytesMut,
+    body: Vec<u8>,
+    is_complete: bool,
+    is_malformed: bool,
+}
+
+impl Chunks {
+    /// Takes what came since the last time.
+    fn take(&mut self, head: &ResponseHead, bytes: &[u8]) {
+        let new = &bytes[self.taken.max(head.length)..];
+        self.taken = bytes.len();
+        if self.is_complete || self.is_malformed {
+            return;
+        }
+        self.undecoded.extend_from_slice(new);
+        match self.decoder.decode(&mut self.undecoded, &mut self.body, MAX_BYTES) {
+            Ok(is_complete) => self.is_complete = is_complete,
+            Err(_) => self.is_malformed = true,
+        }
+    }
 }
 
 /// A whole head.
@@ -150,8 +179,16 @@ enum Framing {
 impl Received {
     /// Returns the end of the call, if it ends with what was read last.
     fn end_after(&mut self, read: &io::Result<usize>) -> Option<CallEnd> {
-        if self.head.is_none() && self.bytes.len() <= MAX_HEAD {
-            self.head = ResponseHead::parse(&self.bytes);
+        while self.head.is_none() && self.bytes.len() <= MAX_HEAD {
+            match ResponseHead::parse(&self.bytes) {
+                // What comes before the response, such as 103.
+                Some(head) if head.is_interim() => drop(self.bytes.split_to(head.length)),
+                Some(head) => self.head = Some(head),
+                None => break,
+            }
+        }
+        if let Some(head @ ResponseHead { framing: Framing::Chunked, .. }) = &self.head {
+            self.chunks.take(head, &self.bytes);
         }
         if self.is_complete() {
             return Some(CallEnd::Complete);
@@ -170,25 +207,9 @@ impl Received {
         let Some(head) = &self.head else { return false };
         match head.framing {
             Framing::Length(length) => self.bytes.len() - head.length >= length,
-            Framing::Chunked => self.unchunked(head).is_some(),
+            Framing::Chunked => self.chunks.is_complete,
             Framing::Close => false,
         }
-    }
-
-    /// Returns a chunked body, once it is complete.
-    fn unchunked(&self, head: &ResponseHead) -> Option<Vec<u8>> {
-        // Only where the last chunk may have come, so that a body in many pieces is not decoded once for each.
-        let may_be_complete = self.bytes.ends_with(b"\r\n\r\n");
-        let mut body = Vec::new();
-        let decode = || {
-            ChunkDecoder::default().decode(
-                &mut BytesMut::from(&self.bytes[head.length..]),
-                &mut body,
-                MAX_BYTES,
-            )
-        };
-        let is_complete = may_be_complete.then(decode)?.ok()?;
-        is_complete.then_some(body)
     }
 
     fn into_parts(self) -> (Option<u16>, Vec<HeaderLine>, Vec<u8>) {
@@ -198,8 +219,8 @@ impl Received {
                 let rest = &self.bytes[head.length..];
                 match head.framing {
                     Framing::Length(length) => rest[..length.min(rest.len())].to_vec(),
-                    Framing::Chunked => self.unchunked(head).unwrap_or_else(|| rest.to_vec()),
-                    Framing::Close => rest.to_vec(),
+                    Framing::Chunked if self.chunks.is_complete => self.chunks.body,
+                    Framing::Chunked | Framing::Close => rest.to_vec(),
                 }
             }
         };
@@ -210,6 +231,11 @@ impl Received {
 }
 
 impl ResponseHead {
+    /// Returns whether the response is still to come.
+    fn is_interim(&self) -> bool {
+        matches!(self.status, 100 | 102..=199)
+    }
+
     /// Parses a head; `None` when it is not whole yet, or never will be.
     fn parse(bytes: &[u8]) -> Option<ResponseHead> {
         let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
@@ -224,7 +250,7 @@ impl ResponseHead {
         let find = |name: &str| headers.iter().find(|header| header.name.eq_ignore_ascii_case(name));
         let content_length = find("content-length").and_then(|header| header.value.trim().parse().ok());
         let framing = match (find("transfer-encoding"), content_length) {
-            _ if matches!(status, 100..=199 | 204 | 304) => Framing::Length(0),
+            _ if matches!(status, 101 | 204 | 304) => Framing::Length(0),
             (Some(_), _) => Framing::Chunked,
             (None, Some(length)) => Framing::Length(length),
             (None, None) => Framing::Close,
@@ -263,6 +289,14 @@ mod tests {
             ("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{}", reset(), Some(200), CallEnd::Rst, "{}"),
             ("HTTP/1.1 200 OK\r\n\r\n{}", Ok(0), Some(200), CallEnd::Complete, "{}"),
             ("HTTP/1.1 200 OK\r\n\r\n{}", reset(), Some(200), CallEnd::Rst, "{}"),
+            (
+                "HTTP/1.1 100 \r\n\r\nHTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 \r\ncontent-length: 2\r\n\r\n{}",
+                Ok(0),
+                Some(200),
+                CallEnd::Complete,
+                "{}",
+            ),
+            ("HTTP/1.1 103 Early Hints\r\n\r\n", Ok(0), None, CallEnd::Fin, ""),
             ("HTTP/1.1 204 No Content\r\n\r\n", Ok(0), Some(204), CallEnd::Complete, ""),
             (
                 "HTTP/1.1 200 \r\ntransfer-encoding: chunked\r\n\r\n6\r\n{}\r\n\r\n\r\n1\r\n!\r\n0\r\n\r\n",
@@ -292,6 +326,16 @@ mod tests {
         ] {
             assert_eq!(read(bytes.as_bytes(), last), (status, end, body.to_owned()), "{bytes:?}");
         }
+    }
+
+    #[test]
+    fn what_follows_the_last_chunk_does_not_matter() {
+        let mut received = Received::default();
+        received
+            .bytes
+            .extend_from_slice(b"HTTP/1.1 200 \r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\nX");
+        assert_eq!(received.end_after(&Ok(1)), Some(CallEnd::Complete));
+        assert_eq!(received.into_parts().2, b"{}");
     }
 
     #[test]

@@ -19,6 +19,20 @@ fn called(sim: &Sim, body: Value) -> Value {
     answer
 }
 
+#[test]
+fn the_entry_is_found_also_where_the_journal_shows_another_text() {
+    let sim = Sim::start();
+    let long = "x ".repeat(300);
+    for (user_agent, id) in
+        [("app 3174051708909990", "t"), (&*long, "t"), ("demo-password", "demo-password"), ("app", &long)]
+    {
+        let request =
+            json!({ "customer_id": "demo", "transaction_id": id, "headers": { "User-Agent": user_agent } });
+        let answer = called(&sim, request);
+        assert!(answer["entry"]["id"].is_u64(), "{user_agent} {id}: {}", answer["entry"]);
+    }
+}
+
 fn bytes_of(answer: &Value) -> Vec<u8> {
     encoding::decode(answer["body_base64"].as_str().unwrap(), Base64Mode::Strict).unwrap().bytes
 }

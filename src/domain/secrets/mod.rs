@@ -38,8 +38,11 @@ const MAX_ESCAPES: usize = 3;
 /// Length of the longest escape, in bytes: `\u{10ffff}`.
 const MAX_ESCAPE: usize = 10;
 
-/// Slots of the filter that most positions of a text do not pass.
-const SLOTS: usize = 4096;
+/// Slots of the filter for each form, at least: most positions of a text do not pass it.
+const SLOTS_EACH: usize = 8;
+
+/// Max ellipses of a text that something may have been cut at; the last ones. A client may send any number of them.
+const MAX_CUTS: usize = 8;
 
 /// The values of accounts, by the bytes that they are found by.
 #[derive(Default)]
@@ -49,7 +52,7 @@ pub struct SecretIndex {
     /// How many customers have each id: fixtures and the admin API may both have it.
     customer_ids: HashMap<String, usize>,
     forms: BTreeMap<Box<[u8]>, KnownForm>,
-    /// Number of forms that start with the bytes of each slot; empty until the first.
+    /// Number of forms that start with the bytes of each slot; a power of two, empty until the first.
     starts: Vec<u32>,
     /// At least the length of the longest form.
     longest: usize,
@@ -104,19 +107,37 @@ impl SecretIndex {
     }
 
     fn add_value(&mut self, value: &str) {
-        self.starts.resize(SLOTS, 0);
         let shared: Arc<str> = value.into();
         for (bytes, is_base64) in forms(value.as_bytes()) {
             self.longest = self.longest.max(bytes.len());
-            self.starts[slot(&bytes)] += 1;
             let new = || KnownForm { count: 0, is_base64, value: Arc::clone(&shared) };
-            self.forms.entry(bytes.into()).or_insert_with(new).count += 1;
+            self.forms.entry(bytes.as_slice().into()).or_insert_with(new).count += 1;
+            if self.forms.len() * SLOTS_EACH > self.starts.len() {
+                self.widen();
+            } else {
+                let slot = self.slot(&bytes);
+                self.starts[slot] += 1;
+            }
         }
+    }
+
+    /// Makes the filter large enough, for twice the forms.
+    fn widen(&mut self) {
+        self.starts = vec![0; (2 * self.forms.len() * SLOTS_EACH).next_power_of_two()];
+        for (bytes, form) in &self.forms {
+            let slot = slot_of(bytes, self.starts.len());
+            self.starts[slot] += u32::try_from(form.count).unwrap_or(u32::MAX);
+        }
+    }
+
+    fn slot(&self, text: &[u8]) -> usize {
+        slot_of(text, self.starts.len())
     }
 
     fn remove_value(&mut self, value: &str) {
         for (bytes, _) in forms(value.as_bytes()) {
-            self.starts[slot(&bytes)] -= 1;
+            let slot = self.slot(&bytes);
+            self.starts[slot] -= 1;
             if let Some(form) = self.forms.get_mut(&*bytes) {
                 form.count -= 1;
                 if form.count == 0 {
@@ -165,14 +186,14 @@ impl SecretIndex {
 
     fn find(&self, text: &[u8], found: &mut Vec<Range<usize>>) {
         for (start, window) in text.windows(MIN_FORM).enumerate() {
-            if self.starts[slot(window)] > 0
+            if self.starts[self.slot(window)] > 0
                 && let Some((bytes, form)) = self.longest_at(&text[start..])
                 && self.is_hidden(form)
             {
                 found.push(form.range(text, start..start + bytes.len()));
             }
         }
-        for end in memmem::find_iter(text, ELLIPSIS) {
+        for end in memmem::rfind_iter(text, ELLIPSIS).take(MAX_CUTS) {
             // The cut may be within an escape.
             let escape = memchr::memrchr2(b'%', b'\\', &text[end.saturating_sub(MAX_ESCAPE)..end]);
             let before = escape.map(|at| end.saturating_sub(MAX_ESCAPE) + at);
@@ -205,7 +226,7 @@ impl SecretIndex {
         let starts = end.saturating_sub(self.longest)..=end.checked_sub(MIN_REST)?;
         starts.into_iter().find_map(|start| {
             let rest = &text[start..end];
-            if rest.len() >= MIN_FORM && self.starts[slot(rest)] == 0 {
+            if rest.len() >= MIN_FORM && self.starts[self.slot(rest)] == 0 {
                 return None;
             }
             let from = (Bound::Included(rest), Bound::Unbounded);
@@ -250,10 +271,10 @@ fn decrement<Q: ?Sized + std::hash::Hash + Eq, K: std::borrow::Borrow<Q> + std::
     none_left
 }
 
-/// Returns the slot of the filter that a text's first bytes belong to.
-fn slot(text: &[u8]) -> usize {
+/// Returns the slot, of so many (a power of two from 2 on), that a text's first bytes belong to.
+fn slot_of(text: &[u8], slots: usize) -> usize {
     let start = text.first_chunk::<MIN_FORM>().map_or(0, |start| u64::from_le_bytes(*start));
-    (start.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 52) as usize
+    (start.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (64 - slots.trailing_zeros())) as usize
 }
 
 #[cfg(test)]
@@ -423,5 +444,7 @@ mod tests {
         let expected = "customer- password- *** password-0123 ".repeat(200);
         assert_eq!(index.hidden(&text), expected);
         assert_eq!(index.hidden(&"…".repeat(500)), "…".repeat(500));
+        let passing = text.as_bytes().windows(MIN_FORM).filter(|start| index.starts[index.slot(start)] > 0);
+        assert!(passing.count() < text.len() / 4, "most positions of a text do not pass the filter");
     }
 }

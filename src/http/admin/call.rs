@@ -20,8 +20,10 @@ use tokio::sync::broadcast::error::RecvError;
 use super::{ApiError, Json, gallery, json};
 use crate::base::duration::DurationText;
 use crate::base::network::from_here;
+use crate::base::text;
 use crate::config::model::{AccountSpec, NikText};
 use crate::config::{PeerSource, source};
+use crate::domain::warnings::MAX_VALUE_CHARS;
 use crate::http::api_error::escaped;
 use crate::http::breakage::Breakage;
 use crate::http::caller::{self, CallEnd, CallResult, HeaderLine};
@@ -29,7 +31,7 @@ use crate::http::client_request::{Fields, Request};
 use crate::http::state::{AppState, MAX_CALLS, reachable};
 use crate::keys;
 use crate::protocol::encoding::{self, Base64Mode};
-use crate::state::journal::{Entry, JournalEvent, SharedEvent, State};
+use crate::state::journal::{Entry, JournalEvent, MAX_TEXT_CHARS, SharedEvent, State};
 
 /// Body of `POST /call`. What is absent is as the customer's clients send it.
 // No Debug, because it would print the photo.
@@ -148,7 +150,8 @@ struct Outgoing {
     /// Without those of [`OWN_HEADERS`].
     headers: Vec<HeaderLine>,
     body: String,
-    user_agent: String,
+    /// What the journal has of this request.
+    recorded: Recorded,
     /// The default `User-Agent`, of this call only.
     generated: String,
 }
@@ -204,14 +207,20 @@ impl Outgoing {
         let generated = format!("dukcapil-fr-sim/{} ({id})", env!("CARGO_PKG_VERSION"));
         let headers = headers(&generated, call.headers)?;
         let user_agent = headers.iter().find(|header| header.name.eq_ignore_ascii_case("user-agent"));
-        let user_agent = user_agent.map_or(String::new(), |header| header.value.trim().to_owned());
-        Ok(Outgoing { path, headers, body, user_agent, generated })
+        let user_agent = user_agent.map_or("", |header| header.value.trim());
+        let redactor = engine.redactor(known);
+        let shown = |text: String| redactor.value(&text).into_owned();
+        let recorded = Recorded {
+            user_agent: shown(text::truncate(user_agent, MAX_VALUE_CHARS)),
+            transaction_id: shown(text::preview(fields.transaction_id, MAX_TEXT_CHARS)),
+        };
+        Ok(Outgoing { path, headers, body, recorded, generated })
     }
 
     /// Sends the request, and finds its entry.
     async fn exchange(&self, shared: &AppState, timeout: Duration) -> (CallResult, Option<Arc<Entry>>) {
         let mut finder = EntryFinder {
-            user_agent: &self.user_agent,
+            recorded: &self.recorded,
             events: shared.engine.journal.subscribe(),
             has_lost: false,
             found: None,
@@ -323,9 +332,25 @@ fn curl<'a>(url: &str, headers: impl Iterator<Item = &'a HeaderLine>) -> String 
     format!("curl -i {}{} --data @body.json", quoted(url), headers.collect::<String>())
 }
 
-/// Finds the entry of a request in the journal: the first new one with its `User-Agent`.
+/// What a request is known by in the journal.
+#[derive(Clone)]
+struct Recorded {
+    user_agent: String,
+    transaction_id: String,
+}
+
+impl Recorded {
+    /// Returns whether an entry may be of this request. A broken body has no `transactionId`.
+    fn is_in(&self, entry: &Entry) -> bool {
+        let request = &entry.request;
+        request.user_agent.as_deref() == Some(&*self.user_agent)
+            && request.transaction_id.as_deref().is_none_or(|id| id == self.transaction_id)
+    }
+}
+
+/// Finds the entry of a request in the journal: the first new one that may be it.
 struct EntryFinder<'a> {
-    user_agent: &'a str,
+    recorded: &'a Recorded,
     events: Receiver<Arc<SharedEvent>>,
     /// Whether events were lost, so that the journal must be searched.
     has_lost: bool,
@@ -333,15 +358,11 @@ struct EntryFinder<'a> {
 }
 
 impl EntryFinder<'_> {
-    fn is_own(&self, entry: &Entry) -> bool {
-        entry.request.user_agent.as_deref() == Some(self.user_agent)
-    }
-
     /// Takes the next event.
     async fn next(&mut self) {
         match self.events.recv().await {
             Ok(shared) => match &shared.event {
-                JournalEvent::Added(entry) if self.found.is_none() && self.is_own(entry) => {
+                JournalEvent::Added(entry) if self.found.is_none() && self.recorded.is_in(entry) => {
                     self.found = Some(entry.clone())
                 }
                 _ => {}
@@ -360,10 +381,10 @@ impl EntryFinder<'_> {
         if self.found.is_some() || !self.has_lost {
             return self.found;
         }
-        let (engine, user_agent) = (Arc::clone(&shared.engine), self.user_agent.to_owned());
+        let (engine, recorded) = (Arc::clone(&shared.engine), self.recorded.clone());
         let search = move || {
             let (newest_first, _) = engine.journal.entries();
-            newest_first.into_iter().find(|entry| entry.request.user_agent.as_deref() == Some(&*user_agent))
+            newest_first.into_iter().find(|entry| recorded.is_in(entry))
         };
         web::block(search).await.ok().flatten()
     }

@@ -178,11 +178,15 @@ impl<'de> Deserialize<'de> for FaultRecord {
     }
 }
 
+/// Max characters that are kept of a field of a request.
+pub const MAX_TEXT_CHARS: usize = 100;
+
 impl RequestRecord {
     /// Records the parts of a body that may be kept.
     #[must_use]
     pub fn of(body: &Body, body_bytes: usize, photo: Option<&Photo>) -> RequestRecord {
-        let text = |field: Field| body.text(field).map(|text| crate::base::text::preview(text, 100));
+        let text =
+            |field: Field| body.text(field).map(|text| crate::base::text::preview(text, MAX_TEXT_CHARS));
         RequestRecord {
             body_bytes,
             transaction_id: text(Field::TransactionId),

@@ -14,7 +14,10 @@ mod tally;
 pub use crate::base::hash::hex;
 pub use crate::domain::nik::mask::{masked, without_niks};
 pub use delivered::Delivered;
-pub use entry::{AnswerRecord, CandidateRecord, DelayRecord, Entry, FaultRecord, ImageRecord, RequestRecord};
+pub use entry::{
+    AnswerRecord, CandidateRecord, DelayRecord, Entry, FaultRecord, ImageRecord, MAX_TEXT_CHARS,
+    RequestRecord,
+};
 pub use matching::{Difference, ImageMatch, Match, NearMiss, Since};
 pub use recent::RequestMarks;
 pub use redactor::Redactor;
