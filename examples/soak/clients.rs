@@ -34,12 +34,12 @@ const ODD: [&str; 9] = [
 
 /// State of one load thread.
 pub struct Caller<'a> {
-    program: &'a Program,
-    counts: &'a Counts,
+    pub program: &'a Program,
+    pub counts: &'a Counts,
     stop: &'a AtomicBool,
-    rng: ChaCha8Rng,
-    number: u64,
-    good: Map<String, Value>,
+    pub rng: ChaCha8Rng,
+    pub number: u64,
+    pub good: Map<String, Value>,
 }
 
 /// Creates the customer whose quota is counted. Its clock is stopped, so that its day does not end.
@@ -66,7 +66,7 @@ impl<'a> Caller<'a> {
         }
     }
 
-    fn is_running(&self) -> bool {
+    pub fn is_running(&self) -> bool {
         !self.stop.load(Ordering::Relaxed)
     }
 
@@ -85,7 +85,7 @@ impl<'a> Caller<'a> {
     }
 
     /// Sends a valid request, which must be found and charged.
-    fn counted(&mut self) {
+    pub fn counted(&mut self) {
         let answer = self.exchange("counted", &body(&self.good), Duration::from_secs(20));
         assert!(answer.contains("\"6018\""), "{answer:?}");
         self.counts.charged.fetch_add(1, Ordering::Relaxed);
@@ -129,7 +129,7 @@ impl<'a> Caller<'a> {
         }
     }
 
-    fn exchange(&self, customer: &str, body: &[u8], timeout: Duration) -> String {
+    pub fn exchange(&self, customer: &str, body: &[u8], timeout: Duration) -> String {
         self.send(&http(customer, body), timeout).unwrap_or_default()
     }
 
@@ -164,7 +164,7 @@ impl<'a> Caller<'a> {
     }
 
     /// Calls the admin API, which must succeed. Only a reload may reject invalid fixtures, and a wait may time out.
-    fn admin(&self, method: &str, path: &str, body: Option<Value>) {
+    pub fn admin(&self, method: &str, path: &str, body: Option<Value>) {
         self.counts.admin.fetch_add(1, Ordering::Relaxed);
         let (status, text) =
             self.program.call(method, path, body.map(|body| body.to_string())).expect("an answer");
@@ -226,11 +226,11 @@ fn request(pem: &str, password: &str) -> Map<String, Value> {
     request.as_object().cloned().unwrap_or_default()
 }
 
-fn body(members: &Map<String, Value>) -> Vec<u8> {
+pub fn body(members: &Map<String, Value>) -> Vec<u8> {
     Value::Object(members.clone()).to_string().into_bytes()
 }
 
-fn http(customer: &str, body: &[u8]) -> Vec<u8> {
+pub fn http(customer: &str, body: &[u8]) -> Vec<u8> {
     let head = format!(
         "POST /api/face-recognition/{customer}/CALL_FN HTTP/1.1\r\nHost: soak\r\nConnection: close\r\n\
          Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",

@@ -1,8 +1,9 @@
-//! Soak test: valid and invalid requests, faults, aborted uploads, admin calls, reloads, clock jumps and new keys, all concurrently. Then
-//! checks for leaks. `cargo run --release --example soak -- --minutes N [--seed N]`, after `cargo build --release`.
+//! Soak test: valid and invalid requests, faults, aborted uploads, rude clients, admin calls, reloads, clock jumps and new keys, all
+//! concurrently. Then checks for leaks, and prints how long `/health` took at most. `cargo run --release --example soak -- --minutes N [--seed N]`, after `cargo build --release`.
 
 mod clients;
 mod program;
+mod rude;
 
 use std::error::Error;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -26,6 +27,8 @@ pub struct Counts {
     /// Answers that must have been charged to the quota of the customer `counted`.
     pub charged: AtomicU64,
     pub admin: AtomicU64,
+    /// The longest `/health`, in microseconds.
+    pub health_us: AtomicU64,
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -40,20 +43,34 @@ fn main() -> Result<(), Box<dyn Error>> {
         (0..4).for_each(|number| drop(scope.spawn(move || caller(number).requests())));
         (4..6).for_each(|number| drop(scope.spawn(move || caller(number).administration())));
         scope.spawn(move || caller(6).reloads());
+        (7..9).for_each(|number| drop(scope.spawn(move || caller(number).rudeness())));
+        scope.spawn(|| health(&program, &counts, &stop));
         let before = program.state();
         let middle = watch(&program, &counts, time);
         stop.store(true, Ordering::Relaxed);
         (before, middle)
     });
     println!(
-        "{} requests and {} admin calls in {minutes} minutes",
+        "{} requests and {} admin calls in {minutes} minutes; /health took at most {:.1} ms",
         counts.requests.load(Ordering::Relaxed),
-        counts.admin.load(Ordering::Relaxed)
+        counts.admin.load(Ordering::Relaxed),
+        counts.health_us.load(Ordering::Relaxed) as f64 / 1000.0
     );
     let after = program.settled()?;
     let wrong = verdict(&program, &counts, [before?, middle?, after])?;
     wrong.iter().for_each(|wrong| eprintln!("WRONG: {wrong}"));
     if wrong.is_empty() { Ok(()) } else { Err("the soak test failed".into()) }
+}
+
+/// Asks for `/health` ten times a second. How long it takes depends on the machine too, so it is printed, not checked.
+fn health(program: &Program, counts: &Counts, stop: &AtomicBool) {
+    while !stop.load(Ordering::Relaxed) {
+        let started = Instant::now();
+        let (status, _) = program.call("GET", "/health", None).expect("an answer");
+        assert_eq!(status, 200, "/health");
+        counts.health_us.fetch_max(started.elapsed().as_micros() as u64, Ordering::Relaxed);
+        thread::sleep(Duration::from_millis(100));
+    }
 }
 
 /// Returns the value of an option.
