@@ -22,9 +22,10 @@ const LONG_TEXT: usize = 2 << 20;
 impl Caller<'_> {
     /// Does one rude thing after the other.
     pub fn rudeness(mut self) {
-        self.admin("PUT", "/customers/rude", Some(json!({ "extends": "load" })));
+        let customer = format!("/customers/{}", self.long_texts());
+        self.admin("PUT", &customer, Some(json!({ "extends": "load" })));
         let rule = json!({ "when": { "transaction_id": "/(a|b|ab)*c$/" }, "reply": { "code": "6014" } });
-        self.admin("PUT", "/customers/rude/rules/slow", Some(rule));
+        self.admin("PUT", &format!("{customer}/rules/slow"), Some(rule));
         while self.is_running() {
             self.counts.requests.fetch_add(1, Ordering::Relaxed);
             match self.rng.random_range(0..7) {
@@ -37,7 +38,12 @@ impl Caller<'_> {
                 _ => self.removal_during_an_upload(),
             }
         }
-        self.admin("DELETE", "/customers/rude", None);
+        self.admin("DELETE", &customer, None);
+    }
+
+    /// The customer whose rule has a regex.
+    fn long_texts(&self) -> String {
+        format!("soak-texts-{}", self.number)
     }
 
     /// Sends a picture that is damaged, or announces more than it has.
@@ -93,7 +99,7 @@ impl Caller<'_> {
     fn long_text(&mut self) {
         let mut members = self.good.clone();
         members.insert("transactionId".to_owned(), json!("ab".repeat(LONG_TEXT / 2)));
-        let answer = self.exchange("rude", &body(&members), Duration::from_secs(20));
+        let answer = self.exchange(&self.long_texts(), &body(&members), Duration::from_secs(20));
         assert!(answer.contains("\"5004\""), "{answer:?}");
     }
 
