@@ -42,7 +42,7 @@ export function listed() {
 /** @param {Entry} entry */
 export function badges({ fault, delay, warnings, answer }) {
   return html`${fault ? html`<span class="badge fault"><span aria-hidden="true">⚡</span> ${fault.kind}</span>` : nothing}
-    ${delay ? html`<span class="badge"><span aria-hidden="true">⏱</span> ${duration(delay.us)}</span>` : nothing}
+    ${delay ? html`<span class="badge"><span aria-hidden="true">◷</span> ${duration(delay.us)}</span>` : nothing}
     ${warnings.length ? html`<span class="badge"><span aria-hidden="true">⚠</span> ${t('n_warnings', { n: warnings.length })}</span>` : nothing}
     ${answer.charged ? html`<span class="badge quiet"><span aria-hidden="true">¢</span> ${t('charged')}</span>` : nothing}`;
 }
