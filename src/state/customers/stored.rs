@@ -263,9 +263,13 @@ mod tests {
     fn the_stored_number_of_generated_customers_never_goes_back() {
         let directory = fixtures(&[]);
         let (registry, store, _) = start(directory.path(), &StoredState::default());
+        let together = std::sync::Barrier::new(4);
         std::thread::scope(|scope| {
             for _ in 0..4 {
-                scope.spawn(|| (0..500).for_each(|_| assert!(registry.next_generated() < 2000)));
+                scope.spawn(|| {
+                    together.wait();
+                    (0..5000).for_each(|_| assert!(registry.next_generated() < 20_000));
+                });
             }
         });
         let number = |write| match write {
@@ -273,9 +277,9 @@ mod tests {
             other => panic!("{other:?}"),
         };
         let writes = store.take();
-        assert!(writes.into_iter().map(number).eq(1..=2000), "in the order in which they were given");
+        assert!(writes.into_iter().map(number).eq(1..=20_000), "in the order in which they were given");
         let mut stored = StoredState::default();
         stored.apply(registry.whole());
-        assert_eq!(start(directory.path(), &stored).0.next_generated(), 2000);
+        assert_eq!(start(directory.path(), &stored).0.next_generated(), 20_000);
     }
 }
