@@ -235,10 +235,11 @@ pub fn decide<'a>(state: &mut CustomerState, evaluated: &Evaluated<'a>) -> Decis
     }
     let authenticated = evaluated.input.customer.is_some() && !effects.skips_checks;
     let counts = authenticated && counts(evaluated, &checked, &reply, &candidates);
-    let charged = counts && state.charge(day, per_day);
+    let days = if counts { state.charge(day, per_day) } else { Vec::new() };
+    let charged = !days.is_empty();
     if charged {
         quota = state.quota(day, per_day);
-        changed.push(StateChange::Used(day));
+        changed.extend(days.into_iter().map(StateChange::Used));
     }
     Decision {
         at: facts.now,
@@ -535,6 +536,15 @@ mod tests {
         let mut state = CustomerState::default();
         assert_eq!(case.decide(&mut state).changed, ["used/1970-01-01"]);
         assert_eq!(state.quota(time::jakarta_day(NOW), Some(2)).used, 1);
+    }
+
+    #[test]
+    fn a_day_that_is_forgotten_for_the_one_charged_is_changed_too() {
+        let mut state = CustomerState::default();
+        let later = time::jakarta_day(NOW).series(jiff::Span::new().days(1)).skip(1);
+        later.take(400).for_each(|day| assert_eq!(state.set_used(day, 1), None));
+        let changed = case("quota.per_day = 2").decide(&mut state).changed;
+        assert_eq!(changed, ["used/1970-01-01", "used/1970-01-02"]);
     }
 
     #[test]

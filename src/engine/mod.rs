@@ -23,7 +23,6 @@ pub use request::{Admission, RefusedRequest, RequestHead};
 pub use verdict::{Explanation, ResponseAction, Verdict};
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 
 use jiff::Timestamp;
@@ -58,8 +57,6 @@ pub struct Engine {
     /// Valid ciphertexts and photos are cached.
     pub evidence: EvidenceCache,
     settings: EngineSettings,
-    /// Number of the next generated customer, which determines its id and account.
-    next_generated: AtomicU64,
     pools: WorkerPools,
     /// Where state is kept over a restart.
     store: Option<Arc<Store>>,
@@ -88,7 +85,6 @@ impl Engine {
             evidence: EvidenceCache::default(),
             settings,
             pools: WorkerPools::default(),
-            next_generated: AtomicU64::default(),
             store: None,
         }
     }
@@ -152,15 +148,19 @@ impl Engine {
     pub fn admit(&self, head: &RequestHead, arrived: Instant) -> Admission {
         match self.customer_and_state(&head.customer_id) {
             Some((customer, state)) => self.admit_to(customer, state, head, arrived),
-            None => Admission {
-                caller: None,
-                ordinal: None,
-                in_flight: 0,
-                now: self.clock.now(),
-                arrived,
-                effects: RuleEffects::default(),
-                counters_overflowed: false,
-            },
+            None => self.admit_to_nobody(arrived),
+        }
+    }
+
+    fn admit_to_nobody(&self, arrived: Instant) -> Admission {
+        Admission {
+            caller: None,
+            ordinal: None,
+            in_flight: 0,
+            now: self.clock.now(),
+            arrived,
+            effects: RuleEffects::default(),
+            counters_overflowed: false,
         }
     }
 
@@ -258,7 +258,8 @@ impl Engine {
         let arrived = Instant::now();
         let mut admission = match self.customer_and_state(&head.customer_id) {
             Some((customer, state)) => self.admit_to(customer, customer_state::copy(&state), head, arrived),
-            None => self.admit(head, arrived),
+            // Not a second look-up: a customer created meanwhile would count the request.
+            None => self.admit_to_nobody(arrived),
         };
         if let Some(share) = admission.caller.as_mut().and_then(|caller| caller.pool.as_mut()) {
             share.pool = share.pool.copy();

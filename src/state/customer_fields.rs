@@ -152,7 +152,9 @@ impl CustomerState {
                 "state" => value.parse().map(|state| scenario.state = state).ok(),
                 "clock" => value.parse().map(|clock| self.clock = clock).ok(),
                 "per_day" => serde_json::from_str(value).map(|per_day| self.set_per_day(per_day)).ok(),
-                "used" => both(key.parse(), value.parse()).map(|(day, used)| self.set_used(day, used)),
+                "used" => both(key.parse(), value.parse()).map(|(day, used)| {
+                    self.set_used(day, used);
+                }),
                 "draw" => unhex(key).zip(value.parse().ok()).map(|draw| draws.extend([draw])),
                 "count" => counter(key, value).map(|counter| counters.extend([counter])),
                 "rule" => serde_json::from_str(value).map(|rule: StoredRule| rules.push(rule)).ok(),
@@ -301,10 +303,10 @@ mod tests {
             let context = DrawContext { seed: 3, customer_id: "demo", max_counters: 3 };
             let rules = own.iter().map(Arc::as_ref);
             let changes = state.scenario.decide(rules, &facts, context, &mut RuleEffects::default());
-            state.charge(date(2026, 11, 21 + (number % 3) as i8), None);
-            let used = StateField::Used(date(2026, 11, 21 + (number % 3) as i8));
+            let used = state.charge(date(2026, 11, 21 + (number % 3) as i8), None);
             let changes = changes.into_iter().map(StateField::from);
-            state.commit([StateField::Requests, used].into_iter().chain(changes));
+            let used = used.into_iter().map(StateField::Used);
+            state.commit(std::iter::once(StateField::Requests).chain(used).chain(changes));
         };
         let steps: [&dyn Fn(); 8] = [
             &|| edit(&state).set_per_day(None),

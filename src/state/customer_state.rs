@@ -115,22 +115,26 @@ impl CustomerState {
         }
     }
 
-    /// Charges one request to `day`. Returns false, and charges nothing, when the quota is used up.
-    pub fn charge(&mut self, day: Date, fixture: Option<u64>) -> bool {
+    /// Charges one request to `day`. Returns the days whose use is different now: `day`, and one that was forgotten for it; none when the
+    /// quota is used up, and nothing is charged.
+    pub fn charge(&mut self, day: Date, fixture: Option<u64>) -> Vec<Date> {
         if self.quota(day, fixture).left() == Some(0) {
-            return false;
+            return Vec::new();
         }
-        self.set_used(day, self.used.get(&day).copied().unwrap_or_default().saturating_add(1));
-        true
+        let forgotten =
+            self.set_used(day, self.used.get(&day).copied().unwrap_or_default().saturating_add(1));
+        std::iter::once(day).chain(forgotten).collect()
     }
 
-    /// Sets the quota use of `day`.
-    pub fn set_used(&mut self, day: Date, used: u64) {
+    /// Sets the quota use of `day`. Returns the day that was forgotten for it, if one was.
+    pub fn set_used(&mut self, day: Date, used: u64) -> Option<Date> {
         self.used.insert(day, used);
-        if self.used.len() > DAYS_KEPT {
-            let oldest = self.used.keys().copied().find(|kept| *kept != day);
-            oldest.map(|oldest| self.used.remove(&oldest));
+        if self.used.len() <= DAYS_KEPT {
+            return None;
         }
+        let oldest = self.used.keys().copied().find(|kept| *kept != day)?;
+        self.used.remove(&oldest);
+        Some(oldest)
     }
 
     /// Overrides the customer's own limit; `None`: no limit.
@@ -327,11 +331,11 @@ mod tests {
     #[test]
     fn a_quota_is_used_up_exactly_and_a_new_day_is_a_new_one() {
         let mut book = CustomerState::default();
-        assert!(book.charge(TODAY, Some(2)) && book.charge(TODAY, Some(2)) && !book.charge(TODAY, Some(2)));
+        assert_eq!([(); 3].map(|()| book.charge(TODAY, Some(2)).len()), [1, 1, 0]);
         assert_eq!(book.quota(TODAY, Some(2)), QuotaView { per_day: Some(2), used: 2 });
         let tomorrow = TODAY.tomorrow().unwrap();
         assert_eq!(book.quota(tomorrow, Some(2)).left(), Some(2));
-        assert!(book.charge(tomorrow, Some(2)));
+        assert_eq!(book.charge(tomorrow, Some(2)), [tomorrow]);
         assert_eq!(book.quota(TODAY, Some(2)).left(), Some(0), "a clock set back finds its day again");
     }
 
@@ -340,9 +344,9 @@ mod tests {
         let mut book = CustomerState::default();
         book.set_per_day(Some(1));
         book.set_used(TODAY, 1);
-        assert!(!book.charge(TODAY, Some(80)));
+        assert!(book.charge(TODAY, Some(80)).is_empty());
         book.set_per_day(None);
-        assert!(book.charge(TODAY, Some(80)));
+        assert_eq!(book.charge(TODAY, Some(80)), [TODAY]);
         assert_eq!(book.quota(TODAY, Some(80)), QuotaView { per_day: None, used: 2 });
     }
 

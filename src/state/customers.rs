@@ -50,6 +50,8 @@ pub struct CustomerRegistry {
     /// Serializes changes. Its holder reads, resolves (slow: this may generate a key) and only then locks the table for writing, so
     /// that requests are not blocked meanwhile.
     write_lock: Mutex<()>,
+    /// How many customers were generated.
+    generated: Mutex<u64>,
     /// Where customers are kept over a restart; steps are pushed under the table's lock.
     store: Option<Arc<Store>>,
 }
@@ -197,6 +199,7 @@ impl CustomerRegistry {
             fixtures: ArcSwap::from_pointee(fixtures),
             api_customers: RwLock::default(),
             write_lock: Mutex::default(),
+            generated: Mutex::default(),
             store: None,
         }
     }
@@ -426,9 +429,8 @@ impl CustomerRegistry {
     pub fn clear(&self) -> Vec<CustomerId> {
         let _lock = self.write_lock.lock();
         let mut table = self.api_customers.write();
-        let ids: Vec<_> = std::mem::take(&mut *table).into_keys().collect();
-        self.push(&table, &ids);
-        ids
+        self.push_cleared();
+        std::mem::take(&mut *table).into_keys().collect()
     }
 
     /// Removes expired customers and returns their ids. Customers that extend them stay unchanged, and are resolved again when a

@@ -1,10 +1,12 @@
 //! State that lasts: `--store file:PATH` over restarts, kills, full disks, edited fixtures and backups.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use dukcapil_fr_sim::internals::protocol::encoding;
 use dukcapil_fr_sim::internals::state::store::StoreTesting;
@@ -599,4 +601,62 @@ fn a_backup_taken_under_load_is_a_store_of_one_moment() {
         used <= counts.iter().sum() && entries <= used && entries + 2 >= used,
         "{used} used, {entries} entries"
     );
+}
+
+#[test]
+fn the_admin_api_tells_of_an_entry_once_it_is_committed() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("frsim.db");
+    let (sim, _) = over(&path, None, StoreTesting::default());
+    let send = |address: SocketAddr, request: Vec<u8>| {
+        let mut socket = TcpStream::connect(address).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        socket.write_all(&request).unwrap();
+        socket
+    };
+    let read = |socket: &mut TcpStream| {
+        let mut bytes = [0; 4096];
+        let count = socket.read(&mut bytes).unwrap();
+        String::from_utf8_lossy(&bytes[..count]).into_owned()
+    };
+    let admin = sim.admin_address();
+    let mut events = send(admin, http("GET", "/events", "", b""));
+    assert!(read(&mut events).ends_with("\r\n\r\n"), "the head alone");
+    // Another program writes to the file: commits wait.
+    let other = rusqlite::Connection::open(&path).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let body = sim.request().text();
+    let call = http(
+        "POST",
+        "/api/face-recognition/demo/CALL_FN",
+        "Content-Type: application/json\r\n",
+        body.as_bytes(),
+    );
+    let call = send(sim.address(), call);
+    eventually("the request is in the journal", || {
+        let metrics = exchange(admin, &http("GET", "/metrics", "", b""));
+        String::from_utf8_lossy(&metrics.body).contains("frsim_journal_entries 1\n")
+    });
+    let asked = [
+        ("GET", "/requests", ""),
+        ("GET", "/requests/1", ""),
+        ("POST", "/requests/verify", r#"{"match":{"customer_id":"demo"},"count":1}"#),
+        ("POST", "/requests/wait", r#"{"match":{"customer_id":"demo"},"count":1,"timeout":"20s"}"#),
+    ];
+    let asked = asked.map(|(method, path, body)| send(admin, http(method, path, "", body.as_bytes())));
+    // Time enough for answers that do not wait: one thread answers all of them.
+    (0..50).for_each(|_| assert_eq!(sim.admin("GET", "/health", "").0, 200));
+    for socket in asked.iter().chain([&call, &events]) {
+        socket.set_nonblocking(true).unwrap();
+        let peeked = socket.peek(&mut [0]).map_err(|error| error.kind());
+        assert_eq!(peeked, Err(ErrorKind::WouldBlock), "answered before the commit");
+        socket.set_nonblocking(false).unwrap();
+    }
+    other.execute_batch("ROLLBACK").unwrap();
+    for mut socket in asked.into_iter().chain([call]) {
+        let answer = read(&mut socket);
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+    let event = read(&mut events);
+    assert!(event.contains("event: request"), "{event}");
 }

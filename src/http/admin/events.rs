@@ -66,7 +66,10 @@ pub async fn events(shared: web::Data<AppState>, req: HttpRequest) -> Result<Htt
     if req.method() == Method::HEAD {
         return Ok(response.force_close().streaming(stream::empty::<Result<Bytes, Infallible>>()));
     }
-    Ok(response.streaming(Reader::new(shared, query.customer_id, after, permit).stream()))
+    let reader = Reader::new(shared, query.customer_id, after, permit);
+    // What the reader missed.
+    reader.shared.engine.committed().await;
+    Ok(response.streaming(reader.stream()))
 }
 
 /// Returns the id of the last event that a reconnecting reader received: the `Last-Event-ID` header.
@@ -89,6 +92,8 @@ struct Reader {
     /// Events since the reader's last connection.
     missed: std::vec::IntoIter<JournalEvent>,
     events: Receiver<Arc<SharedEvent>>,
+    /// How many of the next events are known to be committed.
+    committed: usize,
     ping: BoxFuture<'static, ()>,
     _permit: OwnedSemaphorePermit,
 }
@@ -109,7 +114,8 @@ impl Reader {
             None => (Vec::new(), 0, journal.subscribe()),
         };
         let ping = shared.timer.sleep(PING);
-        Reader { customer_id, lost, missed: missed.into_iter(), events, ping, _permit: permit, shared }
+        let missed = missed.into_iter();
+        Reader { customer_id, lost, missed, events, committed: 0, ping, _permit: permit, shared }
     }
 
     fn stream(self) -> impl Stream<Item = Result<Bytes, Infallible>> {
@@ -135,10 +141,14 @@ impl Reader {
             tokio::select! {
                 received = self.events.recv() => match received {
                     Ok(shared) if self.is_for_reader(&shared.event) => {
+                        self.wait_for_commit().await;
                         break shared.text(|event| text(&self.shared.engine, event));
                     }
-                    Ok(_) => continue,
-                    Err(RecvError::Lagged(lost)) => break lagged(lost),
+                    Ok(_) => self.committed = self.committed.saturating_sub(1),
+                    Err(RecvError::Lagged(lost)) => {
+                        self.committed = 0;
+                        break lagged(lost);
+                    }
                     Err(RecvError::Closed) => return None,
                 },
                 () = &mut self.ping => break Bytes::from_static(b": ping\n\n"),
@@ -146,6 +156,17 @@ impl Reader {
         };
         self.ping = self.shared.timer.sleep(PING);
         Some(event)
+    }
+
+    /// Waits until the event just received is committed. One wait serves all that had come by then: a reader keeps up with many requests.
+    async fn wait_for_commit(&mut self) {
+        if let Some(left) = self.committed.checked_sub(1) {
+            self.committed = left;
+            return;
+        }
+        let waiting = self.events.len();
+        self.shared.engine.committed().await;
+        self.committed = waiting;
     }
 
     fn is_for_reader(&self, event: &JournalEvent) -> bool {

@@ -65,6 +65,7 @@ pub async fn list(shared: web::Data<AppState>, req: HttpRequest) -> Result<HttpR
         ..Match::default()
     };
     let (requests, dropped) = shared.engine.journal.list(&filter, limit);
+    shared.engine.committed().await;
     Ok(json(&JournalPage { requests, dropped }))
 }
 
@@ -74,6 +75,7 @@ pub async fn one(shared: web::Data<AppState>, id: web::Path<String>) -> Result<H
         ApiError::not_found(format!("the journal has no request {}", crate::base::text::quoted(&id)))
             .hint("GET /requests lists the entries; --journal enlarges the journal")
     })?;
+    shared.engine.committed().await;
     Ok(json(&entry))
 }
 

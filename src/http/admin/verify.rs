@@ -81,12 +81,14 @@ pub async fn verify(
 /// Matches the filter against the journal; also returns the number of dropped entries. Runs on a blocking thread, because a large
 /// journal takes a while and the admin listener has one thread.
 pub async fn match_report(engine: &Arc<Engine>, filter: Match) -> Result<(MatchReport, u64), ApiError> {
-    let engine = Arc::clone(engine);
+    let shared = Arc::clone(engine);
     let count = move || {
-        let (entries, dropped) = engine.journal.entries();
+        let (entries, dropped) = shared.journal.entries();
         (MatchReport::of(&entries, &filter), dropped)
     };
-    web::block(count).await.map_err(|_| ApiError::stopping())
+    let report = web::block(count).await.map_err(|_| ApiError::stopping())?;
+    engine.committed().await;
+    Ok(report)
 }
 
 /// Returns the hint for a filter that matches too few entries.

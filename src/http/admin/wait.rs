@@ -90,6 +90,7 @@ pub async fn wait(shared: web::Data<AppState>, body: Json<WaitRequest>) -> Resul
             _ = stopping.wait_for(|stopping| *stopping) => return Err(ApiError::stopping()),
         }
     }
+    shared.engine.committed().await;
     Ok(json(&Waited { requests: collector.found.into_values().rev().take(MAX_COUNT as usize).collect() }))
 }
 

@@ -18,6 +18,10 @@ use crate::state::store::{Store, StoreWrite, StoredState, set};
 /// Subject of the customers in a store; the fields are their ids.
 const CUSTOMERS: &str = "customers";
 
+/// Subject and field of the number of generated customers.
+const MADE: &str = "made";
+const GENERATED: &str = "customers";
+
 /// A customer as it is stored. Its account and its key are in the clear.
 #[derive(Serialize, Deserialize)]
 struct StoredCustomer {
@@ -25,10 +29,17 @@ struct StoredCustomer {
     /// With everything that it inherited.
     resolved: CustomerSpec,
     expires: Option<String>,
-    /// When each of its rules was created, by fingerprint.
-    rules: Vec<(String, String)>,
+    rules: Vec<StoredTimes>,
     /// The key generated for it.
     key: Option<String>,
+}
+
+/// A rule's fingerprint, when it was put, and when it expires. A rule that a file gave was never put.
+type StoredTimes = (String, Option<String>, Option<String>);
+
+fn times(rule: &Rule) -> StoredTimes {
+    let text = |instant: Option<Timestamp>| instant.map(|instant| instant.to_string());
+    (hex(&rule.fingerprint), text(rule.put), text(rule.expires))
 }
 
 impl CustomerRegistry {
@@ -37,11 +48,32 @@ impl CustomerRegistry {
         self.store = Some(Arc::clone(store));
     }
 
-    /// Returns the writes that make all customers of the admin API.
+    /// Returns the writes that make all customers of the admin API, and the number of generated ones.
     #[must_use]
     pub fn whole(&self) -> Vec<StoreWrite> {
+        let generated = set(&MADE.into(), GENERATED, self.generated.lock().to_string());
         let table = self.api_customers.read();
-        table.iter().map(|(id, customer)| self.write(id, Some(customer))).collect()
+        let customers = table.iter().map(|(id, customer)| self.write(id, Some(customer)));
+        customers.chain([generated]).collect()
+    }
+
+    /// Returns the number of the next generated customer, from 0. It determines the customer's id and account.
+    pub fn next_generated(&self) -> u64 {
+        let mut generated = self.generated.lock();
+        let number = *generated;
+        *generated += 1;
+        // Under the lock: the stored number never goes back.
+        if let Some(store) = &self.store {
+            store.push(vec![set(&MADE.into(), GENERATED, generated.to_string())]);
+        }
+        number
+    }
+
+    /// Hands over that there are no customers, not even those that were left out at the start; to be called under the table's lock.
+    pub(super) fn push_cleared(&self) {
+        if let Some(store) = &self.store {
+            store.push(vec![StoreWrite::Clear(CUSTOMERS.into())]);
+        }
     }
 
     /// Hands over the customers with these ids, as the table has them now; to be called under its lock.
@@ -56,12 +88,11 @@ impl CustomerRegistry {
         let Some(ApiCustomer { spec, resolved, expires, customer, .. }) = customer else {
             return StoreWrite::Remove { subject, field: id.to_string() };
         };
-        let created = |rule: &Arc<Rule>| Some((hex(&rule.fingerprint), rule.put?.to_string()));
         let stored = StoredCustomer {
             spec: spec.clone(),
             resolved: CustomerSpec::clone(resolved),
             expires: expires.map(|expires| expires.to_string()),
-            rules: customer.rules.iter().filter_map(created).collect(),
+            rules: customer.rules.iter().map(|rule| times(rule)).collect(),
             key: self.fixtures_guard().keys.generated_pem(id.as_str()),
         };
         set(&subject, id.as_str(), json::text(&stored))
@@ -72,6 +103,7 @@ impl CustomerRegistry {
     /// # Errors
     /// What cannot be read.
     pub fn restore(&mut self, stored: &StoredState, now: Timestamp) -> Result<Vec<String>, String> {
+        *self.generated.get_mut() = stored.number(MADE, GENERATED)?;
         let fixtures = self.fixtures();
         let (mut table, mut messages) = (Table::new(), Vec::new());
         for (name, text) in stored.fields.get(CUSTOMERS).into_iter().flatten() {
@@ -114,11 +146,11 @@ fn as_it_was(
     key.map_or(Ok(()), |pem| fixtures.keys.restore(id.as_str(), &pem))?;
     let instant = |text: String| text.parse::<Timestamp>().map_err(|error| error.to_string());
     let expires = expires.map(instant).transpose()?;
-    let created = |(fingerprint, put): (String, String)| {
+    let times = |(fingerprint, put, expires): StoredTimes| {
         let fingerprint: Fingerprint = unhex(&fingerprint).ok_or("a rule's fingerprint")?;
-        Ok::<_, String>((fingerprint, instant(put)?))
+        Ok::<_, String>((fingerprint, (put.map(instant).transpose()?, expires.map(instant).transpose()?)))
     };
-    let created = rules.into_iter().map(created).collect::<Result<HashMap<_, _>, _>>()?;
+    let times = rules.into_iter().map(times).collect::<Result<HashMap<_, _>, _>>()?;
     let mut customer = match fixtures.resolve(id, &resolved, now) {
         Ok(customer) => customer,
         Err(errors) => {
@@ -127,12 +159,127 @@ fn as_it_was(
         }
     };
     for rule in &mut customer.rules {
-        if let Some(put) = created.get(&rule.fingerprint) {
-            Arc::make_mut(rule).put_at(*put)?;
+        if let Some((put, expires)) = times.get(&rule.fingerprint) {
+            let rule = Arc::make_mut(rule);
+            (rule.put, rule.expires) = (*put, *expires);
         }
     }
     let chain = vec![id.clone()];
     let customer = Arc::new(customer);
     let known = accounts.hold(&customer);
     Ok(Ok(ApiCustomer { spec, customer, known, resolved: Arc::new(resolved), expires, chain }))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::{StartPolicy, load};
+    use crate::keys::{KeyRing, PrivateKey};
+    use crate::state::customers::{CustomerError, SpecAndExpiry};
+
+    /// A registry over these fixtures and a store, which takes over what is stored.
+    fn start(fixtures: &Path, stored: &StoredState) -> (CustomerRegistry, Arc<Store>, Vec<String>) {
+        let key = PrivateKey::generate("the server's key", 1024).unwrap();
+        let fixtures = load(Some(fixtures), KeyRing::new(key, None), &StartPolicy::default()).unwrap();
+        let (mut registry, store) = (CustomerRegistry::new(fixtures), Store::for_tests());
+        let messages = registry.restore(stored, at(5000)).unwrap();
+        registry.keep_in(&store);
+        (registry, store, messages)
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn fixtures(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::create_dir(directory.path().join("customers")).unwrap();
+        files.iter().for_each(|(name, text)| {
+            std::fs::write(directory.path().join("customers").join(name), text).unwrap();
+        });
+        directory
+    }
+
+    const BASE: &str =
+        "extends = 'demo'\n[[rules]]\nname = 'of the file'\ntimes = 1\nreply = { code = '6014' }";
+
+    #[test]
+    fn rules_keep_their_window_and_their_end_over_a_restart() {
+        let directory = fixtures(&[("base.toml", BASE)]);
+        let (registry, store, _) = start(directory.path(), &StoredState::default());
+        let times = |registry: &CustomerRegistry| {
+            let customer = registry.customer("base", at(200)).unwrap();
+            let times = |rule: &Arc<Rule>| (rule.name.clone(), rule.put, rule.expires);
+            customer.rules.iter().map(times).collect::<Vec<_>>()
+        };
+        let with_own = |SpecAndExpiry { mut spec, expires }: SpecAndExpiry| {
+            let own = serde_json::json!({ "name": "own", "ttl": "60s", "times": 1, "delay": "1s" });
+            let rules = spec.rules.get_or_insert_default();
+            rules.retain(|rule| rule.name.as_deref() != Some("own"));
+            rules.push(serde_json::from_value(own).unwrap());
+            Ok::<_, CustomerError>(SpecAndExpiry { spec, expires })
+        };
+        let id = "base".parse().unwrap();
+        registry.change(&id, at(100), with_own).unwrap();
+        // The same again: the window continues, the end is another.
+        registry.change(&id, at(130), with_own).unwrap();
+        let wanted =
+            [("of the file".to_owned(), None, None), ("own".to_owned(), Some(at(100)), Some(at(190)))];
+        assert_eq!(times(&registry), wanted);
+        let mut stored = StoredState::default();
+        stored.apply(store.take());
+        let (again, _, messages) = start(directory.path(), &stored);
+        assert_eq!((times(&again), messages), (wanted.to_vec(), Vec::new()));
+    }
+
+    #[test]
+    fn a_customer_that_was_left_out_does_not_come_back_after_a_reset() {
+        let files = [("page.html", "<p>")];
+        let directory = fixtures(&files);
+        let (registry, store, _) = start(directory.path(), &StoredState::default());
+        let spec = serde_json::json!({
+            "extends": "demo",
+            "rules": [{ "name": "page", "times": 1, "reply": { "status": 200, "body_file": "page.html" } }]
+        });
+        let spec = serde_json::from_value(spec).unwrap();
+        registry.put(&"bank".parse().unwrap(), SpecAndExpiry { spec, expires: None }, at(100)).unwrap();
+        let mut stored = StoredState::default();
+        stored.apply(store.take());
+        std::fs::remove_file(directory.path().join("customers/page.html")).unwrap();
+        let (without, store, messages) = start(directory.path(), &stored);
+        assert!(messages.len() == 1 && messages[0].contains("bank is left out"), "{messages:?}");
+        let directory = fixtures(&files);
+        let is_there =
+            |stored: &StoredState| start(directory.path(), stored).0.customer("bank", at(200)).is_some();
+        assert!(is_there(&stored), "the file is there again");
+        without.clear();
+        stored.apply(store.take());
+        assert!(!is_there(&stored));
+    }
+
+    #[test]
+    fn the_stored_number_of_generated_customers_never_goes_back() {
+        let directory = fixtures(&[]);
+        let (registry, store, _) = start(directory.path(), &StoredState::default());
+        let together = std::sync::Barrier::new(4);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    together.wait();
+                    (0..5000).for_each(|_| assert!(registry.next_generated() < 20_000));
+                });
+            }
+        });
+        let number = |write| match write {
+            StoreWrite::Set { value, .. } => value.parse::<u64>().unwrap(),
+            other => panic!("{other:?}"),
+        };
+        let writes = store.take();
+        assert!(writes.into_iter().map(number).eq(1..=20_000), "in the order in which they were given");
+        let mut stored = StoredState::default();
+        stored.apply(registry.whole());
+        assert_eq!(start(directory.path(), &stored).0.next_generated(), 20_000);
+    }
 }

@@ -49,7 +49,6 @@ pub struct StoreIdentity {
 /// What a store holds at the start.
 #[derive(Debug, Default)]
 pub struct StoredState {
-    pub is_new: bool,
     /// Whether the fixtures differ from those of the last start.
     pub fixtures_differ: bool,
     /// Fields by subject.
@@ -70,6 +69,15 @@ impl StoredState {
     #[must_use]
     pub fn field(&self, subject: &str, name: &str) -> Option<&str> {
         Some(self.fields.get(subject)?.get(name)?.as_str())
+    }
+
+    /// Returns a field as a number; 0 when there is none.
+    ///
+    /// # Errors
+    /// When it is no number.
+    pub fn number(&self, subject: &str, name: &str) -> Result<u64, String> {
+        let text = self.field(subject, name).unwrap_or("0");
+        text.parse().map_err(|_| format!("the field {name} of the subject {subject}"))
     }
 }
 
@@ -93,15 +101,16 @@ impl StoreFile {
         let mut start = Vec::new();
         // Closed before SQLite opens the file: a process that closes a file gives up all locks that it has on it.
         private(path, true).and_then(|file| file.take(HEAD).read_to_end(&mut start)).map_err(unusable)?;
-        let is_new = start.is_empty();
-        if !is_new && !start.starts_with(b"SQLite format 3\0") {
+        let is_empty = start.is_empty();
+        if !is_empty && !start.starts_with(b"SQLite format 3\0") {
             return Err(error(FOREIGN.to_owned()));
         }
-        if !is_new && is_cut(path, &start) {
+        if !is_empty && is_cut(path, &start) {
             return Err(StoreError::damaged(path, "its end is missing"));
         }
         let lock = lock(path)?;
         let connection = connect(path).map_err(|failure| explained(path, &failure))?;
+        let is_new = is_empty || is_blank(&connection).map_err(|failure| explained(path, &failure))?;
         if !is_new {
             verify(&connection, path)?;
         }
@@ -110,8 +119,7 @@ impl StoreFile {
         let mut connection = prepared.map_err(|failure| explained(path, &failure))?;
         if is_new {
             create(&mut connection, identity).map_err(|failure| explained(path, &failure))?;
-            let stored = StoredState { is_new, ..StoredState::default() };
-            return Ok((StoreFile { connection, max_pages: 0, _lock: lock }, stored));
+            return Ok((StoreFile { connection, max_pages: 0, _lock: lock }, StoredState::default()));
         }
         let mut stored = load(&connection).map_err(|failure| explained(path, &failure))?;
         stored.fixtures_differ = compare(&stored, identity).map_err(error)?;
@@ -275,6 +283,15 @@ fn create(connection: &mut Connection, identity: &StoreIdentity) -> rusqlite::Re
     transaction.commit()
 }
 
+/// Returns whether a database is nobody's and has no tables: a first start was interrupted before [`create`].
+fn is_blank(connection: &Connection) -> rusqlite::Result<bool> {
+    let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
+    let is_unmarked = number("application_id")? == 0 && number("user_version")? == 0;
+    let tables =
+        || connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0));
+    Ok(is_unmarked && tables()? == 0)
+}
+
 /// Looks whether a file is a store of this program, in a format that it reads.
 fn verify(connection: &Connection, path: &Path) -> Result<(), StoreError> {
     let error = |message: String| StoreError { path: path.to_owned(), message };
@@ -367,7 +384,15 @@ fn apply(connection: &Connection, writes: &[StoreWrite]) -> rusqlite::Result<()>
             }
         }
     }
-    last_id.map_or(Ok(()), |id| put(connection, JOURNAL, LAST_ID, &id.to_string()))
+    last_id.map_or(Ok(()), |id| raise_last_id(connection, id))
+}
+
+/// Sets the journal's newest id, unless the store has a greater one: the newest entries may have been removed.
+fn raise_last_id(connection: &Connection, id: u64) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO field (subject, name, value) VALUES (?, ?, ?)
+               ON CONFLICT (subject, name) DO UPDATE SET value = excluded.value
+               WHERE CAST(excluded.value AS INTEGER) > CAST(value AS INTEGER)";
+    connection.prepare_cached(sql)?.execute(params![JOURNAL, LAST_ID, id.to_string()]).map(drop)
 }
 
 fn put(connection: &Connection, subject: &str, field: &str, value: &str) -> rusqlite::Result<()> {

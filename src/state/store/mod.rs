@@ -192,3 +192,23 @@ impl Store {
         std::mem::take(&mut self.queue.lock().writes)
     }
 }
+
+#[cfg(test)]
+impl StoredState {
+    /// Does what a commit of these writes does to fields.
+    pub fn apply(&mut self, writes: Vec<StoreWrite>) {
+        for write in writes {
+            match write {
+                StoreWrite::Set { subject, field, value } => {
+                    self.fields.entry(subject.to_string()).or_default().insert(field, value);
+                }
+                StoreWrite::Remove { subject, field } => {
+                    drop(self.fields.get_mut(&*subject).map(|fields| fields.remove(&field)));
+                }
+                StoreWrite::Clear(subject) => drop(self.fields.remove(&*subject)),
+                // Of the journal.
+                _ => {}
+            }
+        }
+    }
+}

@@ -49,7 +49,7 @@ fn what_is_committed_is_read_back_and_a_rewrite_replaces_it() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("x.db");
     let (mut file, stored) = open(&path);
-    assert!(stored.is_new && stored.fields.is_empty());
+    assert!(stored.fields.is_empty());
     let (a, b): (StoreSubject, StoreSubject) = ("a".into(), "b".into());
     let writes = [
         set(&a, "one", "1"),
@@ -71,7 +71,7 @@ fn what_is_committed_is_read_back_and_a_rewrite_replaces_it() {
     file.commit(&writes).unwrap();
     drop(file);
     let (mut file, stored) = open(&path);
-    assert!(!stored.is_new && !stored.fixtures_differ);
+    assert!(!stored.fixtures_differ);
     let shown = |stored: &StoredState| {
         let fields = stored.fields.iter().flat_map(|(subject, fields)| {
             fields.iter().map(move |(name, value)| format!("{subject}.{name}={value}"))
@@ -83,6 +83,39 @@ fn what_is_committed_is_read_back_and_a_rewrite_replaces_it() {
     file.rewrite(&[set(&b, "one", "6"), add(9, None)]).unwrap();
     drop(file);
     assert_eq!(shown(&open(&path).1), "b.one=6, journal.last_id=9, entry 9 sending");
+}
+
+#[test]
+fn the_newest_id_is_only_raised() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("x.db");
+    let (mut file, _) = open(&path);
+    let last_id = |file: &StoreFile| {
+        load(&file.connection).unwrap().field(JOURNAL, LAST_ID).map(|id| id.parse::<u64>().unwrap())
+    };
+    // The ring has lost its newest entries: a whole state has its own number for the newest id.
+    file.rewrite(&[add(9, None), set(&JOURNAL.into(), LAST_ID, "12")]).unwrap();
+    assert_eq!(last_id(&file), Some(12));
+    file.commit(&[add(10, None)]).unwrap();
+    assert_eq!(last_id(&file), Some(12));
+    file.commit(&[add(13, None), add(11, None)]).unwrap();
+    assert_eq!(last_id(&file), Some(13));
+    file.commit(&[add(100, None)]).unwrap();
+    assert_eq!(last_id(&file), Some(100), "compared as numbers");
+}
+
+#[test]
+fn an_interrupted_first_start_leaves_a_file_that_counts_as_new() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("x.db");
+    private(&path, true).unwrap();
+    drop(prepare(connect(&path).unwrap(), false).unwrap());
+    assert_eq!(fs::metadata(&path).unwrap().len(), 4096, "SQLite has written its head");
+    let (mut file, stored) = open(&path);
+    assert!(stored.fields.is_empty());
+    file.commit(&[set(&"a".into(), "one", "1")]).unwrap();
+    drop(file);
+    assert_eq!(open(&path).1.field("a", "one"), Some("1"));
 }
 
 #[test]
