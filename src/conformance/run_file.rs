@@ -40,13 +40,29 @@ impl RunHeader {
             schema: SCHEMA,
             tool: concat!("dukcapil-fr-sim ", env!("CARGO_PKG_VERSION")).to_owned(),
             suite: SUITE,
-            run: format!("run-{:012x}", rand::random::<u64>() >> 16),
+            run: format!("{RUN_PREFIX}{:012x}", rand::random::<u64>() >> 16),
             started: time::rfc3339_millis(now),
             target,
             exhausted,
         }
     }
+
+    /// The digits of the run's id: part of each transactionId.
+    #[must_use]
+    pub fn digits(&self) -> &str {
+        self.run.strip_prefix(RUN_PREFIX).unwrap_or_default()
+    }
+
+    fn checked(self) -> Result<RunHeader, String> {
+        let digits = self.digits();
+        if digits.len() == 12 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Ok(self);
+        }
+        Err("line 1 has no id of a run: run- and 12 hexadecimal digits".to_owned())
+    }
 }
+
+const RUN_PREFIX: &str = "run-";
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -123,7 +139,7 @@ impl RecordedRun {
                 .map_err(|error| format!("line {} is not one of a conformance run: {error}", index + 1))
         };
         let header = match lines.next().map(parse).transpose()? {
-            Some(RunLine::Run(header)) if header.schema == SCHEMA => header,
+            Some(RunLine::Run(header)) if header.schema == SCHEMA => header.checked()?,
             Some(RunLine::Run(header)) => {
                 return Err(format!("its format is {}, this version reads {SCHEMA}", header.schema));
             }

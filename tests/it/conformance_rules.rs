@@ -10,10 +10,11 @@ use std::thread::JoinHandle;
 
 use dukcapil_fr_sim::PolicySpec;
 use dukcapil_fr_sim::internals::conformance::calibrate::calibrate;
-use dukcapil_fr_sim::internals::conformance::call_spec::Subject;
+use dukcapil_fr_sim::internals::conformance::call_spec::{Alteration, Subject};
 use dukcapil_fr_sim::internals::conformance::cases::{CaseChoice, WRONG_PASSWORD};
 use dukcapil_fr_sim::internals::conformance::ledger::Ledger;
 use dukcapil_fr_sim::internals::conformance::report::{ComparedWith, RunReport};
+use dukcapil_fr_sim::internals::conformance::run_file::RecordedCall;
 use dukcapil_fr_sim::internals::conformance::runner::{RunSettings, RunStop, Surroundings, run};
 use dukcapil_fr_sim::internals::domain::policy::Policy;
 use dukcapil_fr_sim::internals::keys::{self, PrivateKey};
@@ -114,12 +115,42 @@ fn each_surprise_ends_the_run_at_once() {
     let html = json!({ "status": 200, "body": "<html>Please log in</html>" });
     let found = json!({ "code": "6018", "candidates": [{ "nik": SITIS_NIK, "score": 9.5 }] });
     let many = json!({ "status": 200, "body": "{\"errorCode\":\"5004\"}" });
+    let failing = |body: &str| json!({ "status": 503, "body": body });
     for (name, reply, skip, why, most) in [
         ("quota", json!({ "code": "5002" }), 1, "5002: today's quota is used up", 2),
         ("busy", json!({ "code": "6014" }), 1, "6014 came twice in a row", 4),
         ("account", json!({ "code": "5001" }), 1, "5001 where the account was not made up", 4),
         ("status", json!({ "status": 503, "body": "down" }), 1, "a status other than 200 came twice", 4),
         ("login", html.clone(), 1, "an answer of neither shape", 2),
+        (
+            "quota, another status",
+            failing("{\"errorCode\":\"5002\",\"error\":\"\"}"),
+            1,
+            "5002: today's quota is used up",
+            2,
+        ),
+        (
+            "account, another status",
+            failing("{\"errorCode\":\"5001\",\"error\":\"\"}"),
+            0,
+            "5001 where the account was not made up",
+            1,
+        ),
+        ("found, another status", failing(SITIS_NIK), 1, "candidates came where none were meant", 2),
+        (
+            "found, as an object",
+            json!({ "status": 200, "body": "{\"errorCode\":\"6018\",\"error\":\"\",\"response\":{\"face\":{\"FACE_T5\":{\"7\":9}}}}" }),
+            1,
+            "candidates came where none were meant",
+            2,
+        ),
+        (
+            "a code for the terminal",
+            json!({ "status": 200, "body": "{\"errorCode\":\"\\u001b[31m\",\"error\":\"\"}" }),
+            0,
+            "an answer of neither shape",
+            1,
+        ),
         ("half a shape", many, 1, "an answer of neither shape", 2),
         ("found", found.clone(), 1, "candidates came where none were meant", 2),
         ("login first", html, 0, "an answer of neither shape", 1),
@@ -236,7 +267,7 @@ fn the_right_user_id_leaves_with_a_wrong_password_only_when_the_risk_is_accepted
 fn account_failures_stay_within_the_limit_and_what_would_exceed_it_is_named() {
     for (limit, most, skipped) in [
         (0, 0, &["order/eliminate", "4.3/unknown-user", "4.7/wrapped"][..]),
-        (1, 1, &["4.7/wrapped"]),
+        (1, 1, &["4.7/wrapped", "order/again"]),
         (3, 3, &[]),
     ] {
         let sim = with_policy(&toml::from_str("base64 = 'mime'").unwrap());
@@ -255,6 +286,49 @@ fn account_failures_stay_within_the_limit_and_what_would_exceed_it_is_named() {
                 "{limit}: {case}"
             );
         }
+    }
+}
+
+#[test]
+fn account_failures_count_over_resumed_runs_and_whatever_the_status() {
+    let sim = with_policy(&toml::from_str("base64 = 'mime'").unwrap());
+    let only = |case: &str| {
+        let choice = CaseChoice { only: vec![case.to_owned()], ..CaseChoice::default() };
+        RunSettings { choice, ..settings() }
+    };
+    let simulator = sim.address();
+    let other_status = Fake::start(move |_, _, body| {
+        let answer = String::from_utf8(forwarded(simulator, "bank", body)).unwrap();
+        if answer.contains("5001") { answer.replacen("200 OK", "401 No", 1) } else { answer }.into_bytes()
+    });
+    for address in [simulator, other_status.address] {
+        let mut file = new_file(None, &settings());
+        for case in ["4.3/unknown-user", "4.7/wrapped"] {
+            let end = run_with(&subject(&sim, "bank"), &only(case), &mut tcp(address), None, &mut file);
+            assert!(end.is_ok(), "{end:?}");
+        }
+        let has_account = |call: &&RecordedCall| call.sends.but.contains(&Alteration::MadeUpAccount);
+        assert_eq!(file.run.calls.iter().filter(has_account).count(), 1);
+        assert!(file.run.skipped.iter().any(|(case, _)| case == "4.7/wrapped"), "{:?}", file.run.skipped);
+    }
+}
+
+#[test]
+fn a_run_whose_answer_repeated_a_credential_does_not_go_on() {
+    let sim = with_policy(&PolicySpec::default());
+    let simulator = sim.address();
+    let echo = Fake::start(move |number, _, body| match number {
+        1 => response("200 OK", "{\"errorCode\":\"5004\",\"error\":\"demo%2Dpassword\"}"),
+        _ => forwarded(simulator, "bank", body),
+    });
+    let mut file = new_file(None, &settings());
+    for _ in 0..2 {
+        let end = run_with(&subject(&sim, "bank"), &settings(), &mut tcp(echo.address), None, &mut file);
+        assert!(
+            matches!(&end, Err(RunStop::Refused(why)) if why.contains("repeats a credential")),
+            "{end:?}"
+        );
+        assert_eq!(echo.count(), 2);
     }
 }
 
@@ -321,15 +395,17 @@ fn no_secret_and_no_personal_data_is_in_any_file_report_or_message() {
         nik[..nik.len() - 9].to_owned(),
     ];
     let mirror = Fake::start(|_, path, body| {
-        let body = String::from_utf8_lossy(body).replace('"', "'");
-        response("200 OK", &format!("{{\"errorCode\":\"5004\",\"error\":\"{path} {body}\"}}"))
+        let body = json!(format!("{path} {}", String::from_utf8_lossy(body))).to_string();
+        response("200 OK", &format!("{{\"errorCode\":\"5004\",\"error\":{}}}", body.replace('/', "\\/")))
     });
     let addresses = bodies.map(|body| Fake::start(move |_, _, _| response("200 OK", &body)));
     let mut written =
         vec![written_by(&sim, sim.address(), &canary), written_by(&sim, mirror.address, &canary)];
     written.extend(addresses.iter().map(|fake| written_by(&sim, fake.address, &canary)));
     assert!(written[0].contains("match/none") && written[0].contains("4.6/21"), "a whole run");
-    assert!(written[2].contains("repeats a credential"), "{}", written[2]);
+    for index in [1, 2] {
+        assert!(written[index].contains("repeats a credential"), "{}", written[index]);
+    }
     let hex = |text: &str| text.bytes().map(|byte| format!("{byte:02x}")).collect::<String>();
     let long_base64 = regex::Regex::new("[A-Za-z0-9+/]{80,}").unwrap();
     for (index, all) in written.iter().enumerate() {
@@ -589,4 +665,7 @@ fn over_a_contradiction_no_file_is_written() {
     std::fs::write(&out, text_of_run.replacen("\"call\"", "\"cal\"", 1)).unwrap();
     let broken = conformance(&args);
     assert!(broken.status.code() == Some(2) && text(&broken.stderr).contains("line 2"), "{broken:?}");
+    std::fs::write(&out, text_of_run.replacen(&file.run.header.run, "run-1", 1)).unwrap();
+    let broken = conformance(&args);
+    assert!(broken.status.code() == Some(2) && text(&broken.stderr).contains("line 1"), "{broken:?}");
 }
