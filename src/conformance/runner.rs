@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use jiff::civil::Time;
 
 use super::answer::{KeptAnswer, candidates_in, read_body};
-use super::call_spec::{Alteration, CallField, CallPath, CallSpec, Subject};
+use super::call_spec::{Alteration, CallBody, CallField, CallPath, CallSpec, Subject};
 use super::cases::{CaseChoice, CaseGroup, Procedure, TestCase, threshold_21};
 use super::ledger::Ledger;
 use super::order::{self, DEFECTS, eliminate, place_of_quota, with_defects};
@@ -97,6 +97,7 @@ pub fn run<'a>(
         surroundings,
         file,
         resumed: (0..resumed as u32).map(|index| index + 1).collect(),
+        is_proven: resumed == 0,
         order: None,
         other_statuses: 0,
         busy: 0,
@@ -119,6 +120,8 @@ struct Runner<'a> {
     file: &'a mut RunFile,
     /// Calls of the run that is resumed which were not judged yet.
     resumed: Vec<u32>,
+    /// Whether anything may leave: a run that is resumed first sees that the endpoint is still there.
+    is_proven: bool,
     /// The order of the defects' checks, once it was found.
     order: Option<Vec<Check>>,
     other_statuses: u32,
@@ -307,7 +310,7 @@ impl Runner<'_> {
         let is_used_up = first != second;
         match (case.id, is_used_up) {
             ("quota/all", true) => {
-                let spec = CallSpec { body: super::call_spec::CallBody::EmptyObject, ..CallSpec::default() };
+                let spec = CallSpec { body: CallBody::EmptyObject, ..CallSpec::default() };
                 self.ask(case.id, spec.again(1), Allowed::default())?;
                 read(self, 3).map(drop)
             }
@@ -377,7 +380,23 @@ impl Runner<'_> {
         call.result.as_ref().ok().cloned()
     }
 
+    /// Sends `{}` once more, and judges it as the first call.
+    fn prove_again(&mut self) -> Result<(), RunStop> {
+        let empty = CallSpec { body: CallBody::EmptyObject, ..CallSpec::default() };
+        // The case quota/all has the first repetition.
+        let mut repetitions = (2..=u8::MAX).map(|again| empty.clone().again(again));
+        let Some(spec) = repetitions.find(|spec| self.known(spec).is_none()) else {
+            return Err(RunStop::Refused("the run was resumed too often; begin another one".to_owned()));
+        };
+        self.is_proven = true;
+        let answer = self.ask("resume", spec, Allowed::default())?;
+        self.judge_first(answer)
+    }
+
     fn send(&mut self, case: &str, spec: &CallSpec) -> Result<u32, RunStop> {
+        if !self.is_proven {
+            self.prove_again()?;
+        }
         if self.sent > 0 {
             (self.surroundings.sleep)(self.settings.pace);
         }

@@ -10,9 +10,10 @@ use std::thread::JoinHandle;
 
 use dukcapil_fr_sim::PolicySpec;
 use dukcapil_fr_sim::internals::conformance::calibrate::calibrate;
-use dukcapil_fr_sim::internals::conformance::call_spec::{Alteration, Subject};
+use dukcapil_fr_sim::internals::conformance::call_spec::{Alteration, CallSpec, Subject};
 use dukcapil_fr_sim::internals::conformance::cases::{CaseChoice, WRONG_PASSWORD};
 use dukcapil_fr_sim::internals::conformance::ledger::Ledger;
+use dukcapil_fr_sim::internals::conformance::raw_client::Exchanger;
 use dukcapil_fr_sim::internals::conformance::report::{ComparedWith, RunReport};
 use dukcapil_fr_sim::internals::conformance::run_file::RecordedCall;
 use dukcapil_fr_sim::internals::conformance::runner::{RunSettings, RunStop, Surroundings, run};
@@ -333,6 +334,65 @@ fn a_run_whose_answer_repeated_a_credential_does_not_go_on() {
 }
 
 #[test]
+fn a_resumed_run_first_sees_that_the_endpoint_is_still_there() {
+    let sim = with_policy(&PolicySpec::default());
+    let only = |case: &str| {
+        let choice = CaseChoice { only: vec![case.to_owned()], ..CaseChoice::default() };
+        RunSettings { choice, ..settings() }
+    };
+    let subject = subject(&sim, "bank");
+    for (page, requests) in
+        [("<html>Please log in</html>", 1), ("{\"errorCode\":\"5005\",\"error\":\"\"}", 1)]
+    {
+        let mut file = new_file(None, &settings());
+        let end = run_with(&subject, &only("4.6/21"), &mut tcp(sim.address()), None, &mut file);
+        assert!(end.is_ok() && file.run.calls.len() == 2, "{end:?}");
+        // What is answered already needs no call.
+        assert!(run_with(&subject, &only("4.6/21"), &mut tcp(sim.address()), None, &mut file).is_ok());
+        assert_eq!(file.run.calls.len(), 2);
+        let bodies = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let seen = Arc::clone(&bodies);
+        let other = Fake::start(move |_, _, body| {
+            seen.lock().unwrap().push(String::from_utf8_lossy(body).into_owned());
+            response("200 OK", page)
+        });
+        let end = run_with(&subject, &only("4.6/0.5"), &mut tcp(other.address), None, &mut file);
+        assert!(matches!(end, Err(RunStop::Early(_))), "{end:?}");
+        assert_eq!((other.count(), bodies.lock().unwrap().as_slice()), (requests, &["{}".to_owned()][..]));
+    }
+    let mut file = new_file(None, &settings());
+    for (case, calls) in [("4.6/21", 2), ("4.6/0.5", 4), ("4.4/foreign", 6)] {
+        let end = run_with(&subject, &only(case), &mut tcp(sim.address()), None, &mut file);
+        assert!(end.is_ok() && file.run.calls.len() == calls, "{case}: {end:?}");
+    }
+}
+
+#[test]
+fn a_chunked_answer_is_read_strictly_and_to_a_megabyte() {
+    let sim = Sim::start();
+    let call = CallSpec::default().build(&subject(&sim, "demo"), "cf-1").unwrap();
+    let chunk = format!("4000\r\n{}\r\n", "x".repeat(0x4000));
+    for (body, expected) in [
+        ("2\r\n{}\r\n0\r\n\r\n".to_owned(), Ok(2)),
+        (format!("{}0\r\n\r\n", chunk.repeat(64)), Ok(1 << 20)),
+        (format!("{}0\r\n\r\n", chunk.repeat(65)), Err("longer than a megabyte")),
+        ("+2\r\n{}\r\n0\r\n\r\n".to_owned(), Err("malformed")),
+        ("2\r\n{}xx0\r\n\r\n".to_owned(), Err("malformed")),
+        ("2\r\n{}\r\n".to_owned(), Err("closed before the end")),
+    ] {
+        let name = body[..body.len().min(40)].to_owned();
+        let server = Fake::start(move |_, _, _| {
+            format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{body}").into_bytes()
+        });
+        let found = tcp(server.address).exchange(&call).map(|answer| answer.body.len());
+        match expected {
+            Ok(length) => assert_eq!(found, Ok(length), "{name}"),
+            Err(why) => assert!(found.as_ref().is_err_and(|text| text.contains(why)), "{name}: {found:?}"),
+        }
+    }
+}
+
+#[test]
 fn the_drawn_portrait_is_in_no_gallery() {
     let sim = with_policy(&PolicySpec::default());
     let choice = CaseChoice {
@@ -581,6 +641,7 @@ fn a_run_is_calibrated_shown_resumed_and_compared_from_the_command_line() {
     make_private(Path::new(&credentials));
     let served = Served::plain(&["--preset", "probable"]);
     let target = served.value("endpoint");
+    let spelt = target.replace("127.0.0.1", "127.1");
     let flags = run_flags(&target, public.to_str().unwrap());
     let flags = with(
         &flags,
@@ -631,7 +692,28 @@ fn a_run_is_calibrated_shown_resumed_and_compared_from_the_command_line() {
     }
     let again = conformance(&to_file);
     assert!(again.status.code() == Some(2) && text(&again.stderr).contains("--resume"), "{again:?}");
-    // Nothing is left of the budget but a few calls.
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let key = std::fs::metadata(Path::new(&ledger).with_extension("key")).unwrap();
+        assert_eq!(key.permissions().mode() & 0o777, 0o600);
+    }
+    let (nowhere, gone) = (format!("json={}", path("no/such/directory")), path("gone.jsonl"));
+    for (more, why) in [
+        (&["--customer", "always-5004", "--out", &out, "--resume"][..], "for another customer"),
+        (&["--report", &nowhere], "no/such/directory"),
+        (&["--baseline", &gone], "gone.jsonl"),
+    ] {
+        let is_other = more.contains(&"--customer");
+        let kept = if is_other { [&flags[..4], &flags[6..]].concat() } else { flags.clone() };
+        let refused = conformance(&with(&kept, more));
+        assert!(refused.status.code() == Some(2) && text(&refused.stderr).contains(why), "{refused:?}");
+        assert_eq!(std::fs::read_to_string(&ledger).unwrap().lines().count(), calls, "{more:?}");
+    }
+    // Nothing is left of the budget but a few calls, however the target is spelt and wherever the report goes.
+    let flags: Vec<_> =
+        flags.iter().map(|flag| if *flag == target { spelt.as_str() } else { *flag }).collect();
+    let flags = if cfg!(target_os = "linux") { with(&flags, &["--report", "text=/dev/full"]) } else { flags };
     let stopped = conformance(&with(&flags, &["--group", "door,order"]));
     assert!(stopped.status.code() == Some(5) && text(&stopped.stderr).contains("--budget"), "{stopped:?}");
     assert_eq!(std::fs::read_to_string(&ledger).unwrap().lines().count(), 60);
