@@ -1,6 +1,6 @@
 //! `conformance`: asks an endpoint how it behaves, safely. `plan` prints the calls, `run` makes them, `show` prints a run again.
 
-use std::io::{self, BufRead, IsTerminal, Read};
+use std::io::{self, BufRead, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -204,8 +204,9 @@ pub fn run(args: &ConformanceArgs) -> Result<ExitCode, Failure> {
         ConformanceCommand::Run(args) => run_cases(args),
         ConformanceCommand::Show(args) => {
             let mut differs = false;
+            let baseline = args.report.baseline.as_deref().map(read_run).transpose()?;
             for path in &args.runs {
-                differs |= report(&read_run(path)?, &args.report)?;
+                differs |= report(&read_run(path)?, baseline.as_ref(), &args.report)?;
             }
             Ok(ExitCode::from(u8::from(differs)))
         }
@@ -260,6 +261,8 @@ fn run_cases(args: &RunArgs) -> Result<ExitCode, Failure> {
     target.check_pace(pace).map_err(refused)?;
     permit(args, &target, &choice)?;
     let expected = expected_policy(&args.report)?;
+    let baseline = args.report.baseline.as_deref().map(read_run).transpose()?;
+    check_report_paths(&args.report)?;
     let subject = subject(args, &target)?;
     let ledger_path = args.ledger.clone().or_else(default_ledger);
     let ledger =
@@ -269,7 +272,16 @@ fn run_cases(args: &RunArgs) -> Result<ExitCode, Failure> {
         None if is_loopback => "loopback".to_owned(),
         None => token(ledger_path.as_deref(), &format!("{}/{}", target.authority, args.customer))?,
     };
-    let mut file = run_file(args, &name, choice.exhausted)?;
+    // Without a place for the key, a run on loopback goes on against any server there.
+    let endpoint = match &args.out {
+        Some(_) => {
+            let token = token(ledger_path.as_deref(), &format!("{}/{}", target.address, args.customer));
+            if is_loopback { token.ok() } else { Some(token?) }
+        }
+        None => None,
+    };
+    let header = RunHeader { endpoint, ..RunHeader::new(name, choice.exhausted, Timestamp::now()) };
+    let mut file = run_file(args, header)?;
     let interrupted = Arc::new(AtomicBool::new(false));
     watch_interrupt(Arc::clone(&interrupted));
     let settings = RunSettings {
@@ -290,15 +302,17 @@ fn run_cases(args: &RunArgs) -> Result<ExitCode, Failure> {
         interrupted: &interrupted,
     };
     let end = runner::run(&subject, &settings, surroundings, &mut file);
-    let differs = report(&file.run, &args.report)?;
-    match end {
-        Ok(()) => Ok(ExitCode::from(u8::from(differs))),
-        Err(RunStop::Early(why)) => Err(Failure { code: STOPPED, message: format!("stopped early: {why}") }),
-        Err(RunStop::Refused(why)) => Err(refused(why)),
-        Err(RunStop::Failed(error)) => {
-            Err(Failure { code: STOPPED, message: format!("stopped early: {error}") })
-        }
+    let reported = report(&file.run, baseline.as_ref(), &args.report);
+    let mut failure = match end {
+        Ok(()) => return Ok(ExitCode::from(u8::from(reported?))),
+        Err(RunStop::Early(why)) => Failure { code: STOPPED, message: format!("stopped early: {why}") },
+        Err(RunStop::Refused(why)) => refused(why),
+        Err(RunStop::Failed(error)) => Failure { code: STOPPED, message: format!("stopped early: {error}") },
+    };
+    if let Err(error) = reported {
+        failure.message += &format!("; no report: {}", error.message);
     }
+    Err(failure)
 }
 
 fn refused(why: String) -> Failure {
@@ -395,23 +409,35 @@ fn default_ledger() -> Option<PathBuf> {
 }
 
 fn open_ledger(path: Option<&Path>, target: &Target, args: &RunArgs, budget: u32) -> Result<Ledger, Failure> {
-    let path =
-        path.ok_or_else(|| refused("there is no directory for the ledger: give --ledger FILE".to_owned()))?;
-    Ledger::open(path, &target.authority, &args.customer, budget)
+    let path = path.ok_or_else(|| refused(NO_LEDGER.to_owned()))?;
+    Ledger::open(path, &target.address.to_string(), &args.customer, budget)
         .map_err(|error| refused(format!("the ledger {}: {error}", path.display())))
+}
+
+const NO_LEDGER: &str = "there is no directory for the ledger: give --ledger FILE";
+
+/// Writes a new file that only its owner can read, with its directory.
+fn write_private(path: &Path, text: &str) -> io::Result<()> {
+    if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
+        std::fs::create_dir_all(directory)?;
+    }
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)?.write_all(text.as_bytes())
 }
 
 /// A token of host and customer, keyed with a secret beside the ledger: the same in each run, and it says nothing to others.
 fn token(ledger: Option<&Path>, text: &str) -> Result<String, Failure> {
-    let path = ledger
-        .ok_or_else(|| refused("there is no directory for the ledger: give --ledger FILE".to_owned()))?;
+    let path = ledger.ok_or_else(|| refused(NO_LEDGER.to_owned()))?;
     let path = path.with_extension("key");
     let failed = |error: io::Error| refused(format!("{}: {error}", path.display()));
     let key = match std::fs::read_to_string(&path) {
         Ok(key) => key,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let key = format!("{:032x}", rand::random::<u128>());
-            std::fs::write(&path, &key).map_err(failed)?;
+            write_private(&path, &key).map_err(failed)?;
             key
         }
         Err(error) => return Err(failed(error)),
@@ -420,13 +446,12 @@ fn token(ledger: Option<&Path>, text: &str) -> Result<String, Failure> {
     Ok(format!("target-{}", &hash::hex(&digest)[..8]))
 }
 
-fn run_file(args: &RunArgs, name: &str, exhausted: bool) -> Result<RunFile, Failure> {
-    let header = RunHeader::new(name.to_owned(), exhausted, Timestamp::now());
+fn run_file(args: &RunArgs, header: RunHeader) -> Result<RunFile, Failure> {
     let Some(path) = &args.out else {
         return RunFile::create(None, header).map_err(|error| Failure::bad_input(error.to_string()));
     };
     let file = match args.resume && path.exists() {
-        true => RunFile::resume(path, name, exhausted),
+        true => RunFile::resume(path, &header),
         false => RunFile::create(Some(path), header),
     };
     file.map_err(|error| {
@@ -479,10 +504,18 @@ fn expected_policy(args: &ReportArgs) -> Result<Policy, Failure> {
     Ok(start.map_err(|problems| Failure::fixtures(&problems))?.policy())
 }
 
+/// Checks that the files of the reports can be written, before any call is made for them.
+fn check_report_paths(args: &ReportArgs) -> Result<(), Failure> {
+    args.report.iter().filter_map(|target| target.path.as_deref()).try_for_each(|path| {
+        let opened = std::fs::OpenOptions::new().append(true).create(true).open(path);
+        opened.map(drop).map_err(|error| Failure::bad_input(format!("{}: {error}", path.display())))
+    })
+}
+
 /// Writes the reports of a run. Returns whether an answer differs.
-fn report(run: &RecordedRun, args: &ReportArgs) -> Result<bool, Failure> {
-    let report = match &args.baseline {
-        Some(path) => RunReport::new(run, &ComparedWith::Baseline(&read_run(path)?)),
+fn report(run: &RecordedRun, baseline: Option<&RecordedRun>, args: &ReportArgs) -> Result<bool, Failure> {
+    let report = match baseline {
+        Some(baseline) => RunReport::new(run, &ComparedWith::Baseline(baseline)),
         None => {
             let model = Model::new().map_err(Failure::no)?;
             RunReport::new(run, &ComparedWith::Policy(&model, &expected_policy(args)?))

@@ -5,7 +5,10 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
+use bytes::{Buf, BytesMut};
+
 use super::call_spec::BuiltCall;
+use crate::http::data::chunks::{ChunkDecoder, ChunkError};
 
 /// How the end of a body was told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -50,6 +53,7 @@ pub struct TcpExchanger {
 
 /// Answers have a few hundred bytes; a page of a proxy some thousands.
 const MAX_BYTES: usize = 1 << 20;
+const TOO_LONG: &str = "the answer is longer than a megabyte";
 /// How long `100 Continue` is waited for before the body is sent all the same (RFC 9110, 10.1.1).
 const CONTINUE_WAIT: Duration = Duration::from_secs(1);
 
@@ -58,7 +62,7 @@ impl Exchanger for TcpExchanger {
         let deadline = Instant::now() + self.timeout;
         let stream = TcpStream::connect_timeout(&self.address, self.timeout)
             .map_err(|error| format!("no connection: {}", words(&error)))?;
-        let mut connection = Connected { stream, deadline, bytes: Vec::new() };
+        let mut connection = Connected { stream, deadline, bytes: BytesMut::new() };
         connection.send(call, &self.host).map_err(|error| words(&error))?;
         connection.answer(call)
     }
@@ -72,6 +76,7 @@ fn words(error: &std::io::Error) -> String {
             "the connection was reset".to_owned()
         }
         ErrorKind::UnexpectedEof => "the connection was closed before the end of the answer".to_owned(),
+        ErrorKind::Other => error.to_string(),
         kind => kind.to_string(),
     }
 }
@@ -80,7 +85,7 @@ struct Connected {
     stream: TcpStream,
     deadline: Instant,
     /// Received and not yet parsed.
-    bytes: Vec<u8>,
+    bytes: BytesMut,
 }
 
 impl Connected {
@@ -138,7 +143,7 @@ impl Connected {
         let count = self.stream.read(&mut buffer)?;
         self.bytes.extend_from_slice(&buffer[..count]);
         if self.bytes.len() > MAX_BYTES {
-            return Err(std::io::Error::other("the answer is longer than a megabyte"));
+            return Err(std::io::Error::other(TOO_LONG));
         }
         Ok(count)
     }
@@ -151,10 +156,10 @@ impl Connected {
                 first_byte.get_or_insert_with(|| sent.elapsed());
             }
             match parse_head(&self.bytes)? {
-                Some(parsed) if (100..200).contains(&parsed.status) => drop(self.bytes.drain(..parsed.bytes)),
+                Some(parsed) if (100..200).contains(&parsed.status) => self.bytes.advance(parsed.bytes),
                 Some(parsed) => {
                     let head = String::from_utf8_lossy(&self.bytes[..parsed.bytes]).trim_end().to_owned();
-                    self.bytes.drain(..parsed.bytes);
+                    self.bytes.advance(parsed.bytes);
                     break (parsed.status, head, parsed.framing, parsed.length);
                 }
                 None if self.more().map_err(|error| words(&error))? == 0 => {
@@ -185,41 +190,26 @@ impl Connected {
         match framing {
             AnswerFraming::ContentLength => {
                 self.need(length)?;
-                Ok(self.bytes.drain(..length).collect())
+                Ok(self.bytes.split_to(length).to_vec())
             }
             AnswerFraming::Close => {
                 while self.more()? > 0 {}
-                Ok(std::mem::take(&mut self.bytes))
+                Ok(std::mem::take(&mut self.bytes).to_vec())
             }
             AnswerFraming::Chunked => self.chunks(),
         }
     }
 
     fn chunks(&mut self) -> std::io::Result<Vec<u8>> {
-        let mut body = Vec::new();
+        let (mut decoder, mut body) = (ChunkDecoder::default(), Vec::new());
         loop {
-            let line = self.line()?;
-            let size = line.split(|byte| *byte == b';').next().unwrap_or_default();
-            let size =
-                std::str::from_utf8(size).ok().and_then(|text| usize::from_str_radix(text.trim(), 16).ok());
-            let size = size.filter(|size| *size <= MAX_BYTES);
-            let size = size.ok_or_else(|| std::io::Error::other("a chunk without a valid size came"))?;
-            if size == 0 {
-                while !self.line()?.is_empty() {}
+            let is_complete =
+                decoder.decode(&mut self.bytes, &mut body, MAX_BYTES).map_err(|error| match error {
+                    ChunkError::TooLarge => std::io::Error::other(TOO_LONG),
+                    ChunkError::Malformed => std::io::Error::other("the chunks of the answer are malformed"),
+                })?;
+            if is_complete {
                 return Ok(body);
-            }
-            self.need(size + 2)?;
-            body.extend(self.bytes.drain(..size));
-            self.bytes.drain(..2);
-        }
-    }
-
-    fn line(&mut self) -> std::io::Result<Vec<u8>> {
-        loop {
-            if let Some(at) = self.bytes.windows(2).position(|window| window == b"\r\n") {
-                let line = self.bytes.drain(..at).collect();
-                self.bytes.drain(..2);
-                return Ok(line);
             }
             if self.more()? == 0 {
                 return Err(ErrorKind::UnexpectedEof.into());

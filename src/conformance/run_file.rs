@@ -28,6 +28,9 @@ pub struct RunHeader {
     pub started: String,
     /// A name that the operator chose, or a keyed token of host and customer.
     pub target: String,
+    /// A keyed token of the pinned address and the customer: a run goes on only against the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
     /// Whether the day's quota was used up before.
     pub exhausted: bool,
 }
@@ -40,13 +43,30 @@ impl RunHeader {
             schema: SCHEMA,
             tool: concat!("dukcapil-fr-sim ", env!("CARGO_PKG_VERSION")).to_owned(),
             suite: SUITE,
-            run: format!("run-{:012x}", rand::random::<u64>() >> 16),
+            run: format!("{RUN_PREFIX}{:012x}", rand::random::<u64>() >> 16),
             started: time::rfc3339_millis(now),
             target,
+            endpoint: None,
             exhausted,
         }
     }
+
+    /// The digits of the run's id: part of each transactionId.
+    #[must_use]
+    pub fn digits(&self) -> &str {
+        self.run.strip_prefix(RUN_PREFIX).unwrap_or_default()
+    }
+
+    fn checked(self) -> Result<RunHeader, String> {
+        let digits = self.digits();
+        if digits.len() == 12 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Ok(self);
+        }
+        Err("line 1 has no id of a run: run- and 12 hexadecimal digits".to_owned())
+    }
 }
+
+const RUN_PREFIX: &str = "run-";
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -123,7 +143,7 @@ impl RecordedRun {
                 .map_err(|error| format!("line {} is not one of a conformance run: {error}", index + 1))
         };
         let header = match lines.next().map(parse).transpose()? {
-            Some(RunLine::Run(header)) if header.schema == SCHEMA => header,
+            Some(RunLine::Run(header)) if header.schema == SCHEMA => header.checked()?,
             Some(RunLine::Run(header)) => {
                 return Err(format!("its format is {}, this version reads {SCHEMA}", header.schema));
             }
@@ -198,19 +218,23 @@ impl RunFile {
         Ok(file)
     }
 
-    /// Goes on with a run in a file.
+    /// Goes on with a run in a file, of which only the id and the time differ from `expected`.
     ///
     /// # Errors
     /// It cannot be read or written, or is not a run of this target.
-    pub fn resume(path: &Path, target: &str, exhausted: bool) -> io::Result<RunFile> {
+    pub fn resume(path: &Path, expected: &RunHeader) -> io::Result<RunFile> {
         let text = std::fs::read_to_string(path)?;
         let run = RecordedRun::read(&text).map_err(io::Error::other)?;
-        if (run.header.target.as_str(), run.header.exhausted) != (target, exhausted) {
+        let target = &expected.target;
+        if (&run.header.target, run.header.exhausted) != (target, expected.exhausted) {
             return Err(io::Error::other(format!(
                 "it is a run against {}{}, not against {target}",
                 run.header.target,
                 if run.header.exhausted { " in the exhausted state" } else { "" }
             )));
+        }
+        if run.header.endpoint != expected.endpoint {
+            return Err(io::Error::other("it is a run against another address or for another customer"));
         }
         let file = OpenOptions::new().append(true).open(path)?;
         file.set_len(text.rfind('\n').map_or(0, |end| end as u64 + 1))?;

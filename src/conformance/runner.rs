@@ -7,8 +7,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::civil::Time;
 
-use super::answer::{KeptAnswer, ReadBody, read_body};
-use super::call_spec::{Alteration, CallField, CallPath, CallSpec, Subject};
+use super::answer::{KeptAnswer, candidates_in, read_body};
+use super::call_spec::{Alteration, CallBody, CallField, CallPath, CallSpec, Subject};
 use super::cases::{CaseChoice, CaseGroup, Procedure, TestCase, threshold_21};
 use super::ledger::Ledger;
 use super::order::{self, DEFECTS, eliminate, place_of_quota, with_defects};
@@ -82,6 +82,13 @@ pub fn run<'a>(
     surroundings: Surroundings<'a>,
     file: &'a mut RunFile,
 ) -> Result<(), RunStop> {
+    let is_refused = |call: &&RecordedCall| call.result.as_ref().is_err_and(|why| why == REPEATS_CREDENTIAL);
+    if let Some(call) = file.run.calls.iter().find(is_refused) {
+        return Err(RunStop::Refused(format!(
+            "call {} of this run: {REPEATS_CREDENTIAL}; the run cannot go on",
+            call.number
+        )));
+    }
     let resumed = file.run.calls.len();
     let now = surroundings.now;
     let mut runner = Runner {
@@ -90,8 +97,8 @@ pub fn run<'a>(
         surroundings,
         file,
         resumed: (0..resumed as u32).map(|index| index + 1).collect(),
+        is_proven: resumed == 0,
         order: None,
-        account_failures: 0,
         other_statuses: 0,
         busy: 0,
         sent: 0,
@@ -113,9 +120,10 @@ struct Runner<'a> {
     file: &'a mut RunFile,
     /// Calls of the run that is resumed which were not judged yet.
     resumed: Vec<u32>,
+    /// Whether anything may leave: a run that is resumed first sees that the endpoint is still there.
+    is_proven: bool,
     /// The order of the defects' checks, once it was found.
     order: Option<Vec<Check>>,
-    account_failures: u32,
     other_statuses: u32,
     /// Answers 6014 in a row.
     busy: u32,
@@ -145,15 +153,11 @@ impl Runner<'_> {
             }
             guard => spec.and(guard.flatten()),
         };
-        let reaches_account =
-            spec.but.contains(&Alteration::MadeUpAccount) || spec.but.contains(&Alteration::MadeUpPassword);
-        if reaches_account
-            && self.known(&spec).is_none()
-            && self.account_failures >= self.settings.max_account_failures
-        {
+        let reaches_account = reaches_account(&spec);
+        if !self.may_send(&spec) {
             return match self.account_answer() {
                 Some(call) if case.id == "4.3/unknown-user" => Ok(self.file.same(case.id, call)?),
-                _ => self.skip(case, "it might be one account failure too many (--max-account-failures)"),
+                _ => self.skip(case, TOO_MANY_FAILURES),
             };
         }
         let is_path = case.group == CaseGroup::Path;
@@ -215,11 +219,12 @@ impl Runner<'_> {
         let Some(last) = self.order.as_ref().and_then(|order| order.last().copied()) else {
             return self.skip(case, NO_ORDER);
         };
-        if last == Check::Account && self.account_failures >= self.settings.max_account_failures {
-            return self.skip(case, "it might be one account failure too many (--max-account-failures)");
+        let spec = with_defects(&[last]);
+        if !self.may_send(&spec) {
+            return self.skip(case, TOO_MANY_FAILURES);
         }
         let allowed = Allowed { account: last == Check::Account, ..Allowed::default() };
-        self.ask(case.id, with_defects(&[last]), allowed).map(drop)
+        self.ask(case.id, spec, allowed).map(drop)
     }
 
     fn again(&mut self, case: &'static TestCase) -> Result<(), RunStop> {
@@ -228,10 +233,9 @@ impl Runner<'_> {
         for (first, second) in [(0, order.len() - 1), (1, order.len() - 2)] {
             if order[first] != Check::Account {
                 let set = [order[first], order[second]];
-                let account = set.contains(&Check::Account)
-                    && self.account_failures < self.settings.max_account_failures;
+                let account = set.contains(&Check::Account);
                 let spec = with_defects(&set).again(1);
-                self.ask(case.id, spec, Allowed { account, ..Allowed::default() })?;
+                self.ask_unless_too_many(case, spec, Allowed { account, ..Allowed::default() })?;
             }
         }
         if place(Check::Parameters)
@@ -245,9 +249,21 @@ impl Runner<'_> {
         if place(Check::Decryption) < place(Check::Account) {
             let unreadable = Alteration::Undecryptable(CallField::Password);
             let spec = CallSpec::but([Alteration::MadeUpAccount, unreadable]);
-            self.ask(case.id, spec, Allowed::default())?;
+            self.ask_unless_too_many(case, spec, Allowed::default())?;
         }
         Ok(())
+    }
+
+    fn ask_unless_too_many(
+        &mut self,
+        case: &'static TestCase,
+        spec: CallSpec,
+        allowed: Allowed,
+    ) -> Result<(), RunStop> {
+        if !self.may_send(&spec) {
+            return self.skip(case, TOO_MANY_FAILURES);
+        }
+        self.ask(case.id, spec, allowed).map(drop)
     }
 
     fn exhausted(&mut self, case: &'static TestCase) -> Result<(), RunStop> {
@@ -256,12 +272,11 @@ impl Runner<'_> {
         let quota = expected.iter().take_while(|check| **check != Check::Quota);
         let place = quota.filter(|check| DEFECTS.contains(check)).count();
         let found = place_of_quota(&others, place, |check| {
-            let account = check == Check::Account;
-            if account && self.account_failures >= self.settings.max_account_failures {
+            let (account, spec) = (check == Check::Account, with_defects(&[check]));
+            if !self.may_send(&spec) {
                 return Ok::<_, RunStop>(None);
             }
-            let answer =
-                self.ask(case.id, with_defects(&[check]), Allowed { account, ..Allowed::default() })?;
+            let answer = self.ask(case.id, spec, Allowed { account, ..Allowed::default() })?;
             Ok(code_of(answer.as_ref()).and_then(|code| match order::first_of(&[check], &code) {
                 _ if code == Code::QUOTA.as_str() => Some(false),
                 order::First::None => None,
@@ -295,7 +310,7 @@ impl Runner<'_> {
         let is_used_up = first != second;
         match (case.id, is_used_up) {
             ("quota/all", true) => {
-                let spec = CallSpec { body: super::call_spec::CallBody::EmptyObject, ..CallSpec::default() };
+                let spec = CallSpec { body: CallBody::EmptyObject, ..CallSpec::default() };
                 self.ask(case.id, spec.again(1), Allowed::default())?;
                 read(self, 3).map(drop)
             }
@@ -320,11 +335,22 @@ impl Runner<'_> {
 
     /// The call that was answered 5001 for a made-up account.
     fn account_answer(&self) -> Option<u32> {
-        let calls = &self.file.run.calls;
-        let is_one = |call: &&RecordedCall| {
-            code_of(call.result.as_ref().ok()).as_deref() == Some("5001") && call.sends.path == CallPath::Own
-        };
-        calls.iter().find(is_one).map(|call| call.number)
+        self.account_failures().next().map(|call| call.number)
+    }
+
+    /// The calls with an account that were answered 5001, in this run and in those that it goes on with.
+    fn account_failures(&self) -> impl Iterator<Item = &RecordedCall> {
+        self.file.run.calls.iter().filter(|call| {
+            let read = call.result.as_ref().ok().and_then(|answer| read_body(&answer.body));
+            read.is_some_and(|read| read.code == Code::ACCOUNT.as_str()) && call.sends.path == CallPath::Own
+        })
+    }
+
+    /// Whether a call may be made without one account failure too many; one that was made already may.
+    fn may_send(&self, spec: &CallSpec) -> bool {
+        let has_failures_left =
+            || self.account_failures().count() < self.settings.max_account_failures as usize;
+        !reaches_account(spec) || self.known(spec).is_some() || has_failures_left()
     }
 
     /// Makes a call, unless this run made it already. Returns the answer; `None` when it was lost.
@@ -344,7 +370,7 @@ impl Runner<'_> {
         };
         let answer = self.answer(number);
         if let Some(answer) = &answer {
-            self.judge(&spec, answer, allowed)?;
+            self.judge(answer, allowed)?;
         }
         Ok(answer)
     }
@@ -354,7 +380,23 @@ impl Runner<'_> {
         call.result.as_ref().ok().cloned()
     }
 
+    /// Sends `{}` once more, and judges it as the first call.
+    fn prove_again(&mut self) -> Result<(), RunStop> {
+        let empty = CallSpec { body: CallBody::EmptyObject, ..CallSpec::default() };
+        // The case quota/all has the first repetition.
+        let mut repetitions = (2..=u8::MAX).map(|again| empty.clone().again(again));
+        let Some(spec) = repetitions.find(|spec| self.known(spec).is_none()) else {
+            return Err(RunStop::Refused("the run was resumed too often; begin another one".to_owned()));
+        };
+        self.is_proven = true;
+        let answer = self.ask("resume", spec, Allowed::default())?;
+        self.judge_first(answer)
+    }
+
     fn send(&mut self, case: &str, spec: &CallSpec) -> Result<u32, RunStop> {
+        if !self.is_proven {
+            self.prove_again()?;
+        }
         if self.sent > 0 {
             (self.surroundings.sleep)(self.settings.pace);
         }
@@ -373,7 +415,8 @@ impl Runner<'_> {
                 )));
             }
         }
-        let transaction_id = format!("cf-{}-{}", &self.file.run.header.run[4..12], self.file.next_number());
+        let transaction_id =
+            format!("cf-{}-{}", &self.file.run.header.digits()[..8], self.file.next_number());
         let call = spec.build(self.subject, &transaction_id).map_err(RunStop::Refused)?;
         if let Some(ledger) = &mut self.surroundings.ledger
             && !ledger.charge(case, now)?
@@ -386,9 +429,8 @@ impl Runner<'_> {
             Ok(raw) => match KeptAnswer::of(&raw, &call, self.subject) {
                 Some(answer) => Ok(answer),
                 None => {
-                    let why = "the answer repeats a credential; nothing of it was kept";
-                    self.file.finish(number, Err(why.to_owned()))?;
-                    return Err(RunStop::Refused(format!("call {number} ({case}): {why}")));
+                    self.file.finish(number, Err(REPEATS_CREDENTIAL.to_owned()))?;
+                    return Err(RunStop::Refused(format!("call {number} ({case}): {REPEATS_CREDENTIAL}")));
                 }
             },
             Err(why) => Err(why),
@@ -398,44 +440,51 @@ impl Runner<'_> {
     }
 
     /// Stops at what was not expected.
-    fn judge(&mut self, spec: &CallSpec, answer: &KeptAnswer, allowed: Allowed) -> Result<(), RunStop> {
+    fn judge(&mut self, answer: &KeptAnswer, allowed: Allowed) -> Result<(), RunStop> {
         let stop = |why: &str| Err(RunStop::Early(why.to_owned()));
-        if answer.status != 200 {
-            self.other_statuses += u32::from(!allowed.status);
-            return match self.other_statuses {
-                0 | 1 => Ok(()),
-                _ => stop("a status other than 200 came twice"),
-            };
-        }
-        let Some(ReadBody { code, candidates, .. }) = read_body(&answer.body) else {
-            return stop(
-                "an answer of neither shape came: this is not the endpoint, or a login page before it",
-            );
-        };
-        self.busy = if code == Code::BUSY.as_str() { self.busy + 1 } else { 0 };
-        let is_failure = code == Code::ACCOUNT.as_str() && spec.path != CallPath::UnknownCustomer;
-        if is_failure && spec.path == CallPath::Own {
-            self.account_failures += 1;
-        }
-        match code.as_str() {
-            "5002" if !self.settings.choice.exhausted => stop("5002: today's quota is used up"),
-            "5001" if !allowed.account => {
-                stop("5001 where the account was not made up: check user_id, password and customer")
+        let code = read_body(&answer.body).map(|read| read.code);
+        self.busy = if code.as_deref() == Some(Code::BUSY.as_str()) { self.busy + 1 } else { 0 };
+        match code.as_deref() {
+            Some("5002") if !self.settings.choice.exhausted => return stop("5002: today's quota is used up"),
+            Some("5001") if !allowed.account => {
+                return stop("5001 where the account was not made up: check user_id, password and customer");
             }
-            "6014" if self.busy >= 2 => stop("6014 came twice in a row: the endpoint is busy"),
-            _ if candidates > 0 && !allowed.candidates => {
-                stop("candidates came where none were meant; they were masked before anything was written")
+            Some("6014") if self.busy >= 2 => {
+                return stop("6014 came twice in a row: the endpoint is busy");
             }
-            _ => Ok(()),
+            _ if candidates_in(&answer.body) > 0 && !allowed.candidates => {
+                return stop(
+                    "candidates came where none were meant; they were masked before anything was written",
+                );
+            }
+            None if answer.status == 200 => {
+                return stop(
+                    "an answer of neither shape came: this is not the endpoint, or a login page before it",
+                );
+            }
+            _ => {}
         }
+        self.other_statuses += u32::from(answer.status != 200 && !allowed.status);
+        if self.other_statuses >= 2 && answer.status != 200 {
+            return stop("a status other than 200 came twice");
+        }
+        Ok(())
     }
 }
 
+const TOO_MANY_FAILURES: &str = "it might be one account failure too many (--max-account-failures)";
+/// Recorded instead of such an answer; a run with it does not go on.
+const REPEATS_CREDENTIAL: &str = "the answer repeats a credential; nothing of it was kept";
 const NO_ORDER: &str = "the order of the checks was not found";
 
 /// A search for a portrait of nobody.
 fn nobody(image: TestImage) -> CallSpec {
     CallSpec::but([Alteration::Image(image), Alteration::Text(CallField::Threshold, "19.50".to_owned())])
+}
+
+/// Whether a call has a made-up account.
+fn reaches_account(spec: &CallSpec) -> bool {
+    [Alteration::MadeUpAccount, Alteration::MadeUpPassword].iter().any(|one| spec.but.contains(one))
 }
 
 fn code_of(answer: Option<&KeptAnswer>) -> Option<String> {

@@ -83,7 +83,7 @@ impl Target {
                 self.address.ip()
             ));
         }
-        if permission.budget.is_none() && reach != Reach::Public {
+        if permission.budget.is_none() {
             return Some(format!(
                 "{authority} is not this machine: say how many calls may be made, --budget N"
             ));
@@ -173,6 +173,7 @@ mod tests {
             ("10.1.2.3:8080", permission(Some(5), Some("10.1.2.3:8080"), false), None),
             ("10.1.2.3", permission(Some(5), Some("10.1.2.3:80"), false), None),
             ("8.8.8.8:80", permission(Some(5), Some("8.8.8.8:80"), false), Some("--allow-public")),
+            ("8.8.8.8:80", permission(None, Some("8.8.8.8:80"), true), Some("--budget N")),
             ("8.8.8.8:80", permission(Some(5), None, true), Some("--confirm 8.8.8.8:80")),
             ("8.8.8.8:80", permission(Some(5), Some("8.8.8.8:80"), true), None),
         ] {

@@ -386,7 +386,8 @@ fn a_run_that_is_killed_at_any_call_goes_on_without_a_second_call_and_within_the
         sim.0.reset(dukcapil_fr_sim::Scope::Journal, None).unwrap();
         let directory = tempfile::tempdir().unwrap();
         let (out, ledger) = (directory.path().join("run.jsonl"), directory.path().join("ledger"));
-        let budget = whole.calls.len() as u32;
+        // One more: before a run goes on, the endpoint must be there again.
+        let budget = whole.calls.len() as u32 + 1;
         let open = || Some(Ledger::open(&ledger, "sim:1", "bank", budget).unwrap());
         let subject = subject(&sim, "bank");
         let crashed = std::panic::catch_unwind(AssertUnwindSafe(|| {
@@ -395,7 +396,7 @@ fn a_run_that_is_killed_at_any_call_goes_on_without_a_second_call_and_within_the
             run_with(&subject, &settings, &mut exchanger, open(), &mut file)
         }));
         assert!(crashed.is_err());
-        let mut file = RunFile::resume(&out, "sim", false).unwrap();
+        let mut file = RunFile::resume(&out, &RunHeader::new("sim".to_owned(), false, morning())).unwrap();
         let end = run_with(&subject, &settings, &mut tcp(sim.address()), open(), &mut file);
         // The first call proves that this is the endpoint; once it is lost, nothing more is sent.
         let expected = if killed_at == 0 { matches!(end, Err(RunStop::Early(_))) } else { end.is_ok() };

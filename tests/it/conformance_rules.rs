@@ -10,10 +10,12 @@ use std::thread::JoinHandle;
 
 use dukcapil_fr_sim::PolicySpec;
 use dukcapil_fr_sim::internals::conformance::calibrate::calibrate;
-use dukcapil_fr_sim::internals::conformance::call_spec::Subject;
+use dukcapil_fr_sim::internals::conformance::call_spec::{Alteration, CallSpec, Subject};
 use dukcapil_fr_sim::internals::conformance::cases::{CaseChoice, WRONG_PASSWORD};
 use dukcapil_fr_sim::internals::conformance::ledger::Ledger;
+use dukcapil_fr_sim::internals::conformance::raw_client::Exchanger;
 use dukcapil_fr_sim::internals::conformance::report::{ComparedWith, RunReport};
+use dukcapil_fr_sim::internals::conformance::run_file::RecordedCall;
 use dukcapil_fr_sim::internals::conformance::runner::{RunSettings, RunStop, Surroundings, run};
 use dukcapil_fr_sim::internals::domain::policy::Policy;
 use dukcapil_fr_sim::internals::keys::{self, PrivateKey};
@@ -114,12 +116,42 @@ fn each_surprise_ends_the_run_at_once() {
     let html = json!({ "status": 200, "body": "<html>Please log in</html>" });
     let found = json!({ "code": "6018", "candidates": [{ "nik": SITIS_NIK, "score": 9.5 }] });
     let many = json!({ "status": 200, "body": "{\"errorCode\":\"5004\"}" });
+    let failing = |body: &str| json!({ "status": 503, "body": body });
     for (name, reply, skip, why, most) in [
         ("quota", json!({ "code": "5002" }), 1, "5002: today's quota is used up", 2),
         ("busy", json!({ "code": "6014" }), 1, "6014 came twice in a row", 4),
         ("account", json!({ "code": "5001" }), 1, "5001 where the account was not made up", 4),
         ("status", json!({ "status": 503, "body": "down" }), 1, "a status other than 200 came twice", 4),
         ("login", html.clone(), 1, "an answer of neither shape", 2),
+        (
+            "quota, another status",
+            failing("{\"errorCode\":\"5002\",\"error\":\"\"}"),
+            1,
+            "5002: today's quota is used up",
+            2,
+        ),
+        (
+            "account, another status",
+            failing("{\"errorCode\":\"5001\",\"error\":\"\"}"),
+            0,
+            "5001 where the account was not made up",
+            1,
+        ),
+        ("found, another status", failing(SITIS_NIK), 1, "candidates came where none were meant", 2),
+        (
+            "found, as an object",
+            json!({ "status": 200, "body": "{\"errorCode\":\"6018\",\"error\":\"\",\"response\":{\"face\":{\"FACE_T5\":{\"7\":9}}}}" }),
+            1,
+            "candidates came where none were meant",
+            2,
+        ),
+        (
+            "a code for the terminal",
+            json!({ "status": 200, "body": "{\"errorCode\":\"\\u001b[31m\",\"error\":\"\"}" }),
+            0,
+            "an answer of neither shape",
+            1,
+        ),
         ("half a shape", many, 1, "an answer of neither shape", 2),
         ("found", found.clone(), 1, "candidates came where none were meant", 2),
         ("login first", html, 0, "an answer of neither shape", 1),
@@ -236,7 +268,7 @@ fn the_right_user_id_leaves_with_a_wrong_password_only_when_the_risk_is_accepted
 fn account_failures_stay_within_the_limit_and_what_would_exceed_it_is_named() {
     for (limit, most, skipped) in [
         (0, 0, &["order/eliminate", "4.3/unknown-user", "4.7/wrapped"][..]),
-        (1, 1, &["4.7/wrapped"]),
+        (1, 1, &["4.7/wrapped", "order/again"]),
         (3, 3, &[]),
     ] {
         let sim = with_policy(&toml::from_str("base64 = 'mime'").unwrap());
@@ -254,6 +286,108 @@ fn account_failures_stay_within_the_limit_and_what_would_exceed_it_is_named() {
                 run.skipped.iter().any(|(id, why)| id == case && why.contains("--max-account-failures")),
                 "{limit}: {case}"
             );
+        }
+    }
+}
+
+#[test]
+fn account_failures_count_over_resumed_runs_and_whatever_the_status() {
+    let sim = with_policy(&toml::from_str("base64 = 'mime'").unwrap());
+    let only = |case: &str| {
+        let choice = CaseChoice { only: vec![case.to_owned()], ..CaseChoice::default() };
+        RunSettings { choice, ..settings() }
+    };
+    let simulator = sim.address();
+    let other_status = Fake::start(move |_, _, body| {
+        let answer = String::from_utf8(forwarded(simulator, "bank", body)).unwrap();
+        if answer.contains("5001") { answer.replacen("200 OK", "401 No", 1) } else { answer }.into_bytes()
+    });
+    for address in [simulator, other_status.address] {
+        let mut file = new_file(None, &settings());
+        for case in ["4.3/unknown-user", "4.7/wrapped"] {
+            let end = run_with(&subject(&sim, "bank"), &only(case), &mut tcp(address), None, &mut file);
+            assert!(end.is_ok(), "{end:?}");
+        }
+        let has_account = |call: &&RecordedCall| call.sends.but.contains(&Alteration::MadeUpAccount);
+        assert_eq!(file.run.calls.iter().filter(has_account).count(), 1);
+        assert!(file.run.skipped.iter().any(|(case, _)| case == "4.7/wrapped"), "{:?}", file.run.skipped);
+    }
+}
+
+#[test]
+fn a_run_whose_answer_repeated_a_credential_does_not_go_on() {
+    let sim = with_policy(&PolicySpec::default());
+    let simulator = sim.address();
+    let echo = Fake::start(move |number, _, body| match number {
+        1 => response("200 OK", "{\"errorCode\":\"5004\",\"error\":\"demo%2Dpassword\"}"),
+        _ => forwarded(simulator, "bank", body),
+    });
+    let mut file = new_file(None, &settings());
+    for _ in 0..2 {
+        let end = run_with(&subject(&sim, "bank"), &settings(), &mut tcp(echo.address), None, &mut file);
+        assert!(
+            matches!(&end, Err(RunStop::Refused(why)) if why.contains("repeats a credential")),
+            "{end:?}"
+        );
+        assert_eq!(echo.count(), 2);
+    }
+}
+
+#[test]
+fn a_resumed_run_first_sees_that_the_endpoint_is_still_there() {
+    let sim = with_policy(&PolicySpec::default());
+    let only = |case: &str| {
+        let choice = CaseChoice { only: vec![case.to_owned()], ..CaseChoice::default() };
+        RunSettings { choice, ..settings() }
+    };
+    let subject = subject(&sim, "bank");
+    for (page, requests) in
+        [("<html>Please log in</html>", 1), ("{\"errorCode\":\"5005\",\"error\":\"\"}", 1)]
+    {
+        let mut file = new_file(None, &settings());
+        let end = run_with(&subject, &only("4.6/21"), &mut tcp(sim.address()), None, &mut file);
+        assert!(end.is_ok() && file.run.calls.len() == 2, "{end:?}");
+        // What is answered already needs no call.
+        assert!(run_with(&subject, &only("4.6/21"), &mut tcp(sim.address()), None, &mut file).is_ok());
+        assert_eq!(file.run.calls.len(), 2);
+        let bodies = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let seen = Arc::clone(&bodies);
+        let other = Fake::start(move |_, _, body| {
+            seen.lock().unwrap().push(String::from_utf8_lossy(body).into_owned());
+            response("200 OK", page)
+        });
+        let end = run_with(&subject, &only("4.6/0.5"), &mut tcp(other.address), None, &mut file);
+        assert!(matches!(end, Err(RunStop::Early(_))), "{end:?}");
+        assert_eq!((other.count(), bodies.lock().unwrap().as_slice()), (requests, &["{}".to_owned()][..]));
+    }
+    let mut file = new_file(None, &settings());
+    for (case, calls) in [("4.6/21", 2), ("4.6/0.5", 4), ("4.4/foreign", 6)] {
+        let end = run_with(&subject, &only(case), &mut tcp(sim.address()), None, &mut file);
+        assert!(end.is_ok() && file.run.calls.len() == calls, "{case}: {end:?}");
+    }
+}
+
+#[test]
+fn a_chunked_answer_is_read_strictly_and_to_a_megabyte() {
+    let sim = Sim::start();
+    let call = CallSpec::default().build(&subject(&sim, "demo"), "cf-1").unwrap();
+    let chunk = format!("4000\r\n{}\r\n", "x".repeat(0x4000));
+    for (body, expected) in [
+        ("2\r\n{}\r\n0\r\n\r\n".to_owned(), Ok(2)),
+        (format!("{}0\r\n\r\n", chunk.repeat(64)), Ok(1 << 20)),
+        (format!("{}0\r\n\r\n", chunk.repeat(65)), Err("longer than a megabyte")),
+        ("+2\r\n{}\r\n0\r\n\r\n".to_owned(), Err("malformed")),
+        ("2\r\n{}xx0\r\n\r\n".to_owned(), Err("malformed")),
+        ("2\r\n{}\r\n".to_owned(), Err("closed before the end")),
+    ] {
+        let name = body[..body.len().min(40)].to_owned();
+        let server = Fake::start(move |_, _, _| {
+            format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{body}").into_bytes()
+        });
+        let found = tcp(server.address).exchange(&call).map(|answer| answer.body.len());
+        match expected {
+            Ok(length) => assert_eq!(found, Ok(length), "{name}"),
+            Err(why) => assert!(found.as_ref().is_err_and(|text| text.contains(why)), "{name}: {found:?}"),
         }
     }
 }
@@ -321,15 +455,17 @@ fn no_secret_and_no_personal_data_is_in_any_file_report_or_message() {
         nik[..nik.len() - 9].to_owned(),
     ];
     let mirror = Fake::start(|_, path, body| {
-        let body = String::from_utf8_lossy(body).replace('"', "'");
-        response("200 OK", &format!("{{\"errorCode\":\"5004\",\"error\":\"{path} {body}\"}}"))
+        let body = json!(format!("{path} {}", String::from_utf8_lossy(body))).to_string();
+        response("200 OK", &format!("{{\"errorCode\":\"5004\",\"error\":{}}}", body.replace('/', "\\/")))
     });
     let addresses = bodies.map(|body| Fake::start(move |_, _, _| response("200 OK", &body)));
     let mut written =
         vec![written_by(&sim, sim.address(), &canary), written_by(&sim, mirror.address, &canary)];
     written.extend(addresses.iter().map(|fake| written_by(&sim, fake.address, &canary)));
     assert!(written[0].contains("match/none") && written[0].contains("4.6/21"), "a whole run");
-    assert!(written[2].contains("repeats a credential"), "{}", written[2]);
+    for index in [1, 2] {
+        assert!(written[index].contains("repeats a credential"), "{}", written[index]);
+    }
     let hex = |text: &str| text.bytes().map(|byte| format!("{byte:02x}")).collect::<String>();
     let long_base64 = regex::Regex::new("[A-Za-z0-9+/]{80,}").unwrap();
     for (index, all) in written.iter().enumerate() {
@@ -505,6 +641,7 @@ fn a_run_is_calibrated_shown_resumed_and_compared_from_the_command_line() {
     make_private(Path::new(&credentials));
     let served = Served::plain(&["--preset", "probable"]);
     let target = served.value("endpoint");
+    let spelt = target.replace("127.0.0.1", "127.1");
     let flags = run_flags(&target, public.to_str().unwrap());
     let flags = with(
         &flags,
@@ -555,7 +692,28 @@ fn a_run_is_calibrated_shown_resumed_and_compared_from_the_command_line() {
     }
     let again = conformance(&to_file);
     assert!(again.status.code() == Some(2) && text(&again.stderr).contains("--resume"), "{again:?}");
-    // Nothing is left of the budget but a few calls.
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let key = std::fs::metadata(Path::new(&ledger).with_extension("key")).unwrap();
+        assert_eq!(key.permissions().mode() & 0o777, 0o600);
+    }
+    let (nowhere, gone) = (format!("json={}", path("no/such/directory")), path("gone.jsonl"));
+    for (more, why) in [
+        (&["--customer", "always-5004", "--out", &out, "--resume"][..], "for another customer"),
+        (&["--report", &nowhere], "no/such/directory"),
+        (&["--baseline", &gone], "gone.jsonl"),
+    ] {
+        let is_other = more.contains(&"--customer");
+        let kept = if is_other { [&flags[..4], &flags[6..]].concat() } else { flags.clone() };
+        let refused = conformance(&with(&kept, more));
+        assert!(refused.status.code() == Some(2) && text(&refused.stderr).contains(why), "{refused:?}");
+        assert_eq!(std::fs::read_to_string(&ledger).unwrap().lines().count(), calls, "{more:?}");
+    }
+    // Nothing is left of the budget but a few calls, however the target is spelt and wherever the report goes.
+    let flags: Vec<_> =
+        flags.iter().map(|flag| if *flag == target { spelt.as_str() } else { *flag }).collect();
+    let flags = if cfg!(target_os = "linux") { with(&flags, &["--report", "text=/dev/full"]) } else { flags };
     let stopped = conformance(&with(&flags, &["--group", "door,order"]));
     assert!(stopped.status.code() == Some(5) && text(&stopped.stderr).contains("--budget"), "{stopped:?}");
     assert_eq!(std::fs::read_to_string(&ledger).unwrap().lines().count(), 60);
@@ -589,4 +747,7 @@ fn over_a_contradiction_no_file_is_written() {
     std::fs::write(&out, text_of_run.replacen("\"call\"", "\"cal\"", 1)).unwrap();
     let broken = conformance(&args);
     assert!(broken.status.code() == Some(2) && text(&broken.stderr).contains("line 2"), "{broken:?}");
+    std::fs::write(&out, text_of_run.replacen(&file.run.header.run, "run-1", 1)).unwrap();
+    let broken = conformance(&args);
+    assert!(broken.status.code() == Some(2) && text(&broken.stderr).contains("line 1"), "{broken:?}");
 }

@@ -7,7 +7,7 @@
 //! refuses. An answer is bytes to write, or the steps of a fault; `Connection::run` carries both out.
 
 mod body;
-pub(super) mod chunks;
+pub(crate) mod chunks;
 pub mod connection;
 mod connection_limit;
 mod cost;
