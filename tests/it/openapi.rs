@@ -222,3 +222,14 @@ fn a_returned_customer_or_rule_can_be_put_again() {
         assert_eq!(status, 200, "{path}: {put}");
     }
 }
+
+#[test]
+fn an_entry_has_the_members_that_are_documented() {
+    let sim = Sim::start();
+    sim.call("demo", "{}");
+    let entry = sim.admin("GET", "/requests/1", "").1;
+    let mut schema = &DOCUMENT["paths"]["/requests/{id}"]["get"]["responses"]["200"]["content"];
+    schema = resolved(&schema["application/json"]["schema"]);
+    let names = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>();
+    assert_eq!(names(&schema["properties"]), names(&entry), "clients make their types from the schema");
+}

@@ -50,9 +50,14 @@ pub struct Entry {
     pub fault: Option<FaultRecord>,
     /// What was decided; `sent` tells what left the socket.
     pub answer: AnswerRecord,
-    #[serde(flatten, skip_deserializing)]
+    #[serde(flatten, deserialize_with = "nothing_sent")]
     #[schemars(with = "SendingRecord")]
     pub sending: Sending,
+}
+
+/// What was sent is stored beside the entry: it changes.
+fn nothing_sent<'de, D: Deserializer<'de>>(_: D) -> Result<Sending, D::Error> {
+    Ok(Sending::default())
 }
 
 /// Delay of an answer by a rule.
