@@ -265,6 +265,7 @@ fn what_cannot_be_sent_is_refused_with_its_place() {
         (json!({ "customer_id": "demo", "nik": "1" }), 400, "/nik", ""),
         (json!({ "customer_id": "demo", "image": "*" }), 400, "/image", "'*'"),
         (json!({ "customer_id": "demo", "account": { "user": "x" } }), 400, "/account/user", "unknown"),
+        (json!({ "customer_id": "demo", "account": [null, null] }), 400, "/account", "object"),
         (
             json!({ "customer_id": "demo", "account": { "password": "x".repeat(246) } }),
             400,

@@ -4,6 +4,8 @@
 //! admin thread serves others.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +14,9 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
@@ -43,7 +47,7 @@ pub struct CallRequest {
     /// The `methode` in the request path; default: the customer's first.
     methode: Option<String>,
     /// Credentials in plain text; default: the customer's own.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object")]
     account: AccountSpec,
     /// The `transactionId`; default: generated.
     transaction_id: Option<String>,
@@ -141,6 +145,23 @@ pub async fn call(
             Ok(json(&outgoing.answer(&reachable(shared.start.endpoint, &called), result, entry)))
         }
     }
+}
+
+/// Reads an object; serde's derived readers also take an array of the members' values.
+fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(input: D) -> Result<T, D::Error> {
+    struct Members<T>(PhantomData<T>);
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
+        type Value = T;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<T, A::Error> {
+            T::deserialize(MapAccessDeserializer::new(members))
+        }
+    }
+    input.deserialize_map(Members(PhantomData))
 }
 
 /// A request that is ready to be sent.
