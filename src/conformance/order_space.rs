@@ -4,15 +4,10 @@ use super::order::DEFECTS;
 use crate::domain::policy::Check;
 
 /// The checks that are ordered. Capacity's place cannot be told by calls.
-const ORDERED: [Check; 7] = [
-    Check::Parameters,
-    Check::Decryption,
-    Check::Account,
-    Check::Quota,
-    Check::Ip,
-    Check::Threshold,
-    Check::Image,
-];
+const ORDERED: [Check; 7] = {
+    let [ordered @ .., _] = Check::ALL;
+    ordered
+};
 
 /// What an answer says: the checks that failed, and for each whether its code is the one that was answered.
 pub type OrderEvidence = Vec<(Check, bool)>;
