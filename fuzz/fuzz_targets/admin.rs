@@ -9,7 +9,8 @@ mod admin;
 mod inputs;
 
 thread_local! {
-    static API: admin::AdminApi = admin::AdminApi::start();
+    // Never dropped: at the thread's end its runtime would reach for thread-local values that are gone by then.
+    static API: &'static admin::AdminApi = Box::leak(Box::new(admin::AdminApi::start()));
 }
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {

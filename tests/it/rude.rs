@@ -4,9 +4,11 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::process::Command;
+use std::sync::mpsc::channel;
 
 use dukcapil_fr_sim::internals::domain::nik::NikContext;
 use dukcapil_fr_sim::internals::domain::nik::api::NikAnswer;
+use dukcapil_fr_sim::internals::state::customers::CustomerError;
 use serde_json::{Value, json};
 
 use crate::abuse::{connect, read_answers, sent};
@@ -492,4 +494,48 @@ fn everything_is_given_back_after_any_sequence_of_rude_clients() {
         })
         .unwrap();
     assert_eq!(call("GET", "/health", "").status, 200);
+}
+
+#[test]
+fn a_change_that_takes_long_delays_other_changes_but_no_other_call() {
+    let sim = Sim::start();
+    for id in ["slow", "other"] {
+        admin(&sim, "PUT", &format!("/customers/{id}"), json!({ "extends": "demo" }));
+    }
+    let customers = &sim.0.app_state().engine.customers;
+    let changes = [
+        ("DELETE", "/customers/other", Value::Null),
+        ("POST", "/reset?scope=all", Value::Null),
+        ("POST", "/reset?scope=rules&customer_id=slow", Value::Null),
+        ("PUT", "/customers/slow/rules/one", json!({ "reply": { "code": "6014" } })),
+        ("DELETE", "/customers/slow/rules", Value::Null),
+        ("PUT", "/clock", json!({ "advance": "1h" })),
+        ("PUT", "/customers/slow/clock", json!({ "advance": "1h" })),
+        ("PATCH", "/customers/slow", json!({ "quota": { "per_day": 5 } })),
+    ];
+    let ((begun, begins), (end, ends)) = (channel(), channel::<()>());
+    std::thread::scope(|scope| {
+        // As one that generates a long key.
+        let slow = move || {
+            let changed = customers.change(&"slow".parse().unwrap(), jiff::Timestamp::now(), |entry| {
+                begun.send(()).unwrap();
+                let _ = ends.recv();
+                Ok::<_, CustomerError>(entry)
+            });
+            changed.unwrap();
+        };
+        scope.spawn(slow);
+        begins.recv().unwrap();
+        let mut waiting = Vec::new();
+        for (method, path, body) in &changes {
+            let body = if body.is_null() { String::new() } else { body.to_string() };
+            waiting.push(sent(sim.admin_address(), http(method, path, "", body.as_bytes())));
+            assert_eq!(sim.admin("GET", "/health", "").0, 200, "{method} {path}");
+        }
+        drop(end);
+        for (mut stream, (method, path, _)) in waiting.into_iter().zip(&changes) {
+            let answer = read_answers(&mut stream, 1).remove(0);
+            assert!([200, 404].contains(&answer.status), "{method} {path}: {}", answer.text());
+        }
+    });
 }

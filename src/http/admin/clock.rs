@@ -4,9 +4,10 @@ use actix_web::{HttpResponse, web};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ApiError, Json, customer, json};
+use super::{ApiError, Json, customer, json, run_blocking};
 use crate::base::duration::DurationText;
 use crate::base::time;
+use crate::engine::Engine;
 use crate::http::state::AppState;
 use crate::state::clock::{ClockMove, ClockReading};
 
@@ -50,7 +51,9 @@ pub async fn change(
     shared: web::Data<AppState>,
     Json(change): Json<ClockChange>,
 ) -> Result<HttpResponse, ApiError> {
-    let reading = shared.engine.clock.change(change.into_move()?).map_err(out_of_range)?;
+    let change = change.into_move()?;
+    let reading =
+        run_blocking(&shared, move |engine| engine.clock.change(change).map_err(out_of_range)).await?;
     Ok(response(reading))
 }
 
@@ -68,7 +71,9 @@ pub async fn change_of(
     Json(change): Json<ClockChange>,
 ) -> Result<HttpResponse, ApiError> {
     let customer = customer(&shared, &customer_id)?;
-    let reading = shared.engine.change_clock_of(&customer.id, change.into_move()?).map_err(out_of_range)?;
+    let change = change.into_move()?;
+    let of = move |engine: &Engine| engine.change_clock_of(&customer.id, change).map_err(out_of_range);
+    let reading = run_blocking(&shared, of).await?;
     Ok(response(reading))
 }
 

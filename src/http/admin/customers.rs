@@ -1,7 +1,6 @@
 //! `GET|POST /customers`, `GET|PUT|PATCH|DELETE /customers/{customer_id}`.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
 use actix_web::http::header::{ContentType, LOCATION};
 use actix_web::{HttpResponse, web};
@@ -10,7 +9,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json as value};
 
 use super::quota::QuotaOfDay;
-use super::{ApiError, Json, JsonOrNothing, Removed, beside, customer, json, unknown_customer};
+use super::{ApiError, Json, JsonOrNothing, Removed, customer, json, run_blocking, unknown_customer};
 use crate::base::duration::Ttl;
 use crate::base::{self, time};
 use crate::config::{CustomerId, CustomerSpec};
@@ -212,8 +211,8 @@ pub async fn remove(
     shared: web::Data<AppState>,
     customer_id: web::Path<String>,
 ) -> Result<HttpResponse, ApiError> {
-    let engine = &shared.engine;
-    engine.remove_customer(&id_of(&customer(&shared, &customer_id)?.id)?)?;
+    let id = id_of(&customer(&shared, &customer_id)?.id)?;
+    run_blocking(&shared, move |engine| Ok(engine.remove_customer(&id)?)).await?;
     Ok(json(&Removed { removed: 1 }))
 }
 
@@ -229,15 +228,6 @@ fn for_path(mut input: CustomerInput, customer_id: &str) -> Result<CustomerInput
         }
         _ => Ok(input),
     }
-}
-
-/// Runs work that is slow, as generating a key and compiling regexes are, on a blocking thread.
-async fn run_blocking<T: Send + 'static>(
-    shared: &web::Data<AppState>,
-    work: impl FnOnce(&Engine) -> Result<T, ApiError> + Send + 'static,
-) -> Result<T, ApiError> {
-    let engine = Arc::clone(&shared.engine);
-    beside(move || work(&engine)).await?
 }
 
 fn id_of(text: &str) -> Result<CustomerId, ApiError> {

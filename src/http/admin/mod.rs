@@ -45,6 +45,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::domain::customer::Customer;
+use crate::engine::Engine;
 use crate::http::state::AppState;
 use operation::Operation;
 
@@ -165,6 +166,15 @@ async fn parse<T: DeserializeOwned + JsonSchema + Send + 'static>(
 /// Runs what may take long beside the listener's only thread.
 async fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, ApiError> {
     web::block(work).await.map_err(|_| ApiError::stopping())
+}
+
+/// Runs a change, or a long reading, beside the listener's only thread: it may generate a key, or wait for a change that does.
+async fn run_blocking<T: Send + 'static>(
+    shared: &web::Data<AppState>,
+    work: impl FnOnce(&Engine) -> Result<T, ApiError> + Send + 'static,
+) -> Result<T, ApiError> {
+    let engine = Arc::clone(&shared.engine);
+    beside(move || work(&engine)).await?
 }
 
 /// Deserializes a member that may be absent but not null: in a change request null would be ambiguous.

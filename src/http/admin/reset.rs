@@ -33,7 +33,7 @@ pub struct Reset {
 pub async fn reset(shared: web::Data<AppState>, req: HttpRequest) -> Result<HttpResponse, ApiError> {
     let ResetQuery { scope, customer_id } = query(&req)?;
     let id = customer_id.as_deref().map(|id| existing_id(&shared, id)).transpose()?;
-    shared.engine.reset(scope, id.as_ref())?;
+    super::run_blocking(&shared, move |engine| Ok(engine.reset(scope, id.as_ref())?)).await?;
     Ok(json(&Reset { scope, customer_id }))
 }
 

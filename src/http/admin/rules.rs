@@ -4,8 +4,9 @@ use actix_web::{HttpResponse, web};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ApiError, Json, Removed, customer, json};
+use super::{ApiError, Json, Removed, customer, json, run_blocking};
 use crate::domain::rules::{Draw, Rule, RuleSpec};
+use crate::engine::Engine;
 use crate::http::state::AppState;
 use crate::state::customer_fields::edit;
 
@@ -47,7 +48,8 @@ pub async fn put(
     if spec.name.as_ref().is_some_and(|own| *own != name) {
         return Err(ApiError::invalid("the name in the body differs from the one in the path").path("/name"));
     }
-    Ok(json(&shared.engine.put_rule(&customer.id, &name, spec).map_err(ApiError::invalid)?))
+    let put = move |engine: &Engine| engine.put_rule(&customer.id, &name, spec).map_err(ApiError::invalid);
+    Ok(json(&run_blocking(&shared, put).await?))
 }
 
 /// Removes a rule created over the admin API.
@@ -57,7 +59,9 @@ pub async fn remove(
 ) -> Result<HttpResponse, ApiError> {
     let (customer_id, name) = path.into_inner();
     let customer = customer(&shared, &customer_id)?;
-    if shared.engine.remove_rules(&customer.id, Some(&name)) > 0 {
+    let (id, known) = (customer.id.clone(), name.clone());
+    let removed = run_blocking(&shared, move |engine| Ok(engine.remove_rules(&id, Some(&known)))).await?;
+    if removed > 0 {
         return Ok(json(&Removed { removed: 1 }));
     }
     if customer.rules.iter().any(|rule| rule.name == name) {
@@ -73,7 +77,8 @@ pub async fn remove_all(
     shared: web::Data<AppState>,
     customer_id: web::Path<String>,
 ) -> Result<HttpResponse, ApiError> {
-    let removed = shared.engine.remove_rules(&customer(&shared, &customer_id)?.id, None);
+    let customer = customer(&shared, &customer_id)?;
+    let removed = run_blocking(&shared, move |engine| Ok(engine.remove_rules(&customer.id, None))).await?;
     Ok(json(&Removed { removed }))
 }
 
