@@ -254,7 +254,8 @@ fn a_test_that_passes_only_thanks_to_a_guess_fails() {
     assert_eq!(entry["basis"]["code"], json!({ "standing": "assumed", "source": "policy not_found" }));
     let (_, near) = sim.admin("POST", "/requests/verify", r#"{"match":{"id":1,"rests_on":"assumed"},"count":1}"#);
     let differs = json!({ "rests_on": { "want": "assumed", "got": [] } });
-    assert_eq!(near["nearest"][0]["differs"], differs);
+    let nearest = near["nearest"].as_array().unwrap();
+    assert!(nearest.contains(&json!({ "id": 1, "differs": differs })), "{near:#}");
 }
 
 fn picture(file: &[u8]) -> String {

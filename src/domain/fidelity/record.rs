@@ -8,15 +8,22 @@ use super::grounds::Grounds;
 use super::rests_on::{Differs, RestsOn};
 
 /// What an answer rests on, and where its parts are known from.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
 pub struct GroundsRecord {
     /// Policy keys with an assumed value, under another value of which the answer would differ; empty when the answer does not rest on
     /// an assumption.
-    #[serde(default)]
     pub rests_on: Vec<RestsOn>,
     /// Where code, text, shape, white space and head are known from; null when the answer has no code.
-    #[serde(default)]
     pub basis: Option<Basis>,
+}
+
+/// The same as it is stored. Entries of an earlier version have none.
+#[derive(Deserialize)]
+struct StoredGrounds {
+    #[serde(default)]
+    rests_on: Vec<RestsOn>,
+    #[serde(default)]
+    basis: Option<Basis>,
 }
 
 /// The grounds of an entry's answer: kept, to be derived from when somebody asks; or as an earlier run of the simulator derived them.
@@ -86,6 +93,7 @@ impl Serialize for AnswerGrounds {
 
 impl<'de> Deserialize<'de> for AnswerGrounds {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        GroundsRecord::deserialize(deserializer).map(|record| AnswerGrounds::Derived(Box::new(record)))
+        let StoredGrounds { rests_on, basis } = StoredGrounds::deserialize(deserializer)?;
+        Ok(AnswerGrounds::Derived(Box::new(GroundsRecord { rests_on, basis })))
     }
 }
