@@ -53,8 +53,12 @@ export function outcome(entry) {
 /** @param {Entry} entry */
 export const pill = (entry) => {
   const { kind, mark, text } = outcome(entry);
-  return html`<span class="pill ${kind}"><span aria-hidden="true">${mark}</span> ${text}</span>`;
+  return html`<span class="pill ${kind}"><span aria-hidden="true">${mark}</span> ${text}${guess(entry)}</span>`;
 };
+
+/** The mark behind a code that rests on an assumption: another code or status is possible. @param {Entry} entry */
+export const guess = (entry) => (entry.sent.end === 'complete' && !isSpoiled(entry) && entry.rests_on.some(({ differs }) => differs === 'code')
+  ? html`<span class="guess" title=${t('guess_more')}><span aria-hidden="true">~</span><span class="hidden">, ${t('guess')}</span></span>` : nothing);
 
 /** What the code means, in a few words. @param {string | null | undefined} code */
 export const meaning = (code) => (code && `code_${code}` in texts.en ? t(`code_${code}`) : '');

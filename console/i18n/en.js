@@ -56,6 +56,10 @@ export default {
   effect_reply: 'the reply', effect_delay: 'the delay', effect_fault: 'the fault', effect_set_state: 'the state',
   on_the_wire: 'On the wire', status: 'Status', no_status: 'no head was sent', bytes_sent: 'Bytes sent', ended_by: 'Ended', took: 'Took', fault: 'Fault', delay: 'Delay planned', decided: 'Decided', nothing: 'nothing',
   end_complete: 'complete', end_fin: 'closed (FIN)', end_rst: 'reset (RST)', end_none: 'the client left', end_pending: 'under way', end_timeout: 'no end before the time-out', end_refused: 'nothing listens', end_too_large: 'more than 16 MiB came',
+  guess: 'a guess', guess_more: 'A guess: the code rests on an assumption, and the real endpoint may answer another one.',
+  rests_on: 'Rests on', rests_on_with: 'with', rests_on_none: 'Nothing that is only assumed.',
+  basis_code: 'Code', basis_text: 'Text', basis_shape: 'Shape', basis_white_space: 'White space', basis_head: 'Head',
+  standing_measured: 'measured', standing_doc: 'in the document', standing_observed: 'observed', standing_assumed: 'assumed', standing_rule: 'by your rule',
   warnings: 'Warnings', candidates: 'Candidates', not_in_gallery: 'not in the gallery', score: 'Score',
   the_request: 'The request', image: 'image', body: 'body', n_bytes: '1 byte|{n} bytes', peer: 'Peer', number: 'Number', number_more: '{id}; connection {connection}, request {ordinal} of the customer', at: 'At', raw_entry: 'Raw entry',
   // Try

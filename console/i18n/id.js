@@ -56,6 +56,10 @@ export default {
   effect_reply: 'jawaban', effect_delay: 'delay', effect_fault: 'fault', effect_set_state: 'state',
   on_the_wire: 'Di jaringan', status: 'Status', no_status: 'head tidak terkirim', bytes_sent: 'Byte terkirim', ended_by: 'Berakhir', took: 'Lama', fault: 'Fault', delay: 'Delay yang direncanakan', decided: 'Diputuskan', nothing: 'tidak ada',
   end_complete: 'lengkap', end_fin: 'ditutup (FIN)', end_rst: 'di-reset (RST)', end_none: 'klien pergi', end_pending: 'berjalan', end_timeout: 'belum selesai saat timeout', end_refused: 'tidak ada yang mendengarkan', end_too_large: 'lebih dari 16 MiB',
+  guess: 'tebakan', guess_more: 'Tebakan: kode ini bersandar pada asumsi, dan endpoint yang sebenarnya mungkin menjawab lain.',
+  rests_on: 'Bersandar pada', rests_on_with: 'dengan', rests_on_none: 'Tidak ada yang hanya diasumsikan.',
+  basis_code: 'Kode', basis_text: 'Teks', basis_shape: 'Bentuk', basis_white_space: 'Spasi', basis_head: 'Head',
+  standing_measured: 'terukur', standing_doc: 'dalam dokumen', standing_observed: 'teramati', standing_assumed: 'diasumsikan', standing_rule: 'oleh aturan Anda',
   warnings: 'Peringatan', candidates: 'Kandidat', not_in_gallery: 'tidak ada di galeri', score: 'Skor',
   the_request: 'Isi permintaan', image: 'foto', body: 'body', n_bytes: '{n} byte', peer: 'Alamat klien', number: 'Nomor', number_more: '{id}; koneksi {connection}, permintaan ke-{ordinal} milik pelanggan', at: 'Waktu', raw_entry: 'Entri mentah',
   // Coba

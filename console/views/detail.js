@@ -4,7 +4,7 @@
 import { curl, json } from '../api.js';
 import { NEXT_ONES, act, makeNext, takeBack, thumbnail } from '../actions.js';
 import { state, update } from '../store.js';
-import { block, closeMenus, copyButton, count, duration, english, html, isSpoiled, meaning, menu, nothing, outcome, radios, shown, t, visible } from '../ui.js';
+import { block, closeMenus, copyButton, count, duration, english, guess, html, isSpoiled, meaning, menu, nothing, outcome, radios, shown, t, visible } from '../ui.js';
 
 /** @typedef {import('types').Schemas['Entry']} Entry */
 /** @typedef {import('types').Schemas['Finding']} Finding */
@@ -93,6 +93,17 @@ const fields = ({ request, methode, connection, ordinal, at, id }) => html`
     ${fact(t('at'), html`<time datetime=${at}>${at}</time>`)}
   </dl></section>`;
 
+const PARTS = /** @type {const} */ (['code', 'text', 'shape', 'white_space', 'head']);
+
+/** Which assumptions the answer rests on, and where its parts are known from. @param {Entry} entry */
+const grounds = ({ rests_on, basis, answer }) => (answer.code || rests_on.length ? html`
+  <section><h2 class="minor">${t('rests_on')}</h2>
+    ${rests_on.length ? html`<ul class="plain">${rests_on.map(({ key, other_value, other_answer }) => html`
+      <li><code>${key}</code> ${t('rests_on_with')} <code>${shown(json(other_value), 100)}</code>: ${english(other_answer)}</li>`)}</ul>`
+    : html`<p class="quiet">${t('rests_on_none')}</p>`}
+    ${basis ? html`<dl class="facts grid">${PARTS.map((part) => fact(t(`basis_${part}`), html`${t(`standing_${basis[part].standing ?? 'rule'}`)} <small>${english(basis[part].source)}</small>`))}</dl>` : nothing}
+  </section>` : nothing);
+
 /** The call that sends a request like this one: the journal keeps neither photo nor account. @param {Entry} entry */
 const likeThis = ({ customer_id, methode, request }) => ({
   customer_id: customer_id ?? '', methode,
@@ -133,7 +144,7 @@ export function detail(entry, { level = 1, isBeside = false } = {}) {
   const { sorted, first, next, byRule } = answered(entry);
   const { answer, customer_id, fault, warnings } = entry;
   const spoiled = isSpoiled(entry);
-  const title = html`<span class="mark" aria-hidden="true">${mark}</span> ${text}${spoiled || kind === 'waiting' ? nothing : html` <span class="meaning">${meaning(answer.code)}</span>`}`;
+  const title = html`<span class="mark" aria-hidden="true">${mark}</span> ${text}${guess(entry)}${spoiled || kind === 'waiting' ? nothing : html` <span class="meaning">${meaning(answer.code)}</span>`}`;
   return html`
     <header class="headline ${kind}">
       ${level === 1 ? html`<h1 tabindex="-1">${title}</h1>` : html`<h2>${title}</h2>`}
@@ -153,6 +164,7 @@ export function detail(entry, { level = 1, isBeside = false } = {}) {
     </div>`}
     ${entry.findings.length ? html`<section><h2 class="minor">${t('checks')}</h2><ol class="checks">${sorted.map((finding) => check(finding, { first, next }))}</ol></section>` : nothing}
     ${warnings.length ? html`<section><h2 class="minor">${t('warnings')}</h2><ul class="plain">${warnings.map(({ name, message }) => html`<li><code>${name}</code> ${english(message)}</li>`)}</ul></section>` : nothing}
+    ${grounds(entry)}
     ${candidates(entry)}
     ${ruleList(entry)} ${wire(entry)}
     ${isBeside ? nothing : html`${fields(entry)}

@@ -133,7 +133,7 @@ struct RunArgs {
     /// Public key file of the endpoint: PEM, DER, certificate, JWK
     #[arg(long, value_name = "PEM")]
     public_key: PathBuf,
-    /// File with user_id and password, a line each, that only its owner can read; - for stdin [default: FRSIM_USER_ID and FRSIM_PASSWORD]
+    /// File with user_id and password, a line each, that only its owner can read; - for stdin [default: FRSIM_USER_ID and FRSIM_PASSWORD, else asked on the terminal]
     #[arg(long, value_name = "FILE")]
     credentials: Option<PathBuf>,
     /// Most calls of a day, answered or not; required off loopback
@@ -355,16 +355,26 @@ fn subject(args: &RunArgs, target: &Target) -> Result<Subject, Failure> {
     })
 }
 
-/// Reads user_id and password, from a file that nobody else can read, from stdin, or from the environment.
+const NO_ACCOUNT: &str =
+    "no account: give --credentials FILE with user_id and password, a line each, or FRSIM_USER_ID and FRSIM_PASSWORD";
+
+/// Asks for user_id and password on the terminal; `None` without a terminal, and where nothing is typed.
+fn asked() -> Result<Option<(String, String)>, Failure> {
+    let ask = |question: &str| {
+        let answer = terminal::ask_hidden(question).map_err(|error| Failure::bad_input(error.to_string()))?;
+        Ok(answer.filter(|text| !text.is_empty()))
+    };
+    let Some(user_id) = ask("user_id (not shown): ")? else { return Ok(None) };
+    Ok(ask("password (not shown): ")?.map(|password| (user_id, password)))
+}
+
+/// Reads user_id and password, from a file that nobody else can read, from stdin, from the environment, or from the terminal.
 fn credentials(path: Option<&Path>) -> Result<(Secret, Secret), Failure> {
     let Some(path) = path else {
         let read = |name| std::env::var(name).ok().filter(|text| !text.is_empty());
-        return match (read("FRSIM_USER_ID"), read("FRSIM_PASSWORD")) {
-            (Some(user_id), Some(password)) => Ok((user_id.into(), password.into())),
-            _ => Err(Failure::bad_input(
-                "no account: give --credentials FILE with user_id and password, a line each, or FRSIM_USER_ID and FRSIM_PASSWORD",
-            )),
-        };
+        let given = read("FRSIM_USER_ID").zip(read("FRSIM_PASSWORD"));
+        let (user_id, password) = given.or(asked()?).ok_or_else(|| Failure::bad_input(NO_ACCOUNT))?;
+        return Ok((user_id.into(), password.into()));
     };
     let failed = |error: io::Error| Failure::bad_input(format!("{}: {error}", path.display()));
     let mut text = String::new();

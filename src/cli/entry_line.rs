@@ -11,6 +11,7 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 use crate::base::text::wrap;
 use crate::base::time;
 use crate::domain::faults::FaultKind;
+use crate::domain::fidelity::RestsOn;
 use crate::protocol::Code;
 use crate::state::journal::{Delivered, Entry, Sent};
 
@@ -63,6 +64,8 @@ pub struct EntryLine {
     pub reason: String,
     pub hint: Option<String>,
     pub warnings: Vec<String>,
+    /// What the answer rests on.
+    pub rests_on: Vec<RestsOn>,
     pub elapsed_us: u64,
 }
 
@@ -86,6 +89,7 @@ impl From<&Entry> for EntryLine {
             reason: entry.answer.reason.clone(),
             hint: entry.answer.hint.clone(),
             warnings: entry.warnings.iter().map(|warning| warning.message.clone()).collect(),
+            rests_on: entry.grounds.rests_on(),
             elapsed_us: entry.sending.elapsed_us(),
         }
     }
@@ -118,6 +122,7 @@ impl EntryLine {
             reason: text(&answer["reason"]).unwrap_or_default(),
             hint: text(&answer["hint"]),
             warnings: warnings.filter_map(|warning| text(&warning["message"])).collect(),
+            rests_on: serde_json::from_value(entry["rests_on"].clone()).unwrap_or_default(),
             elapsed_us: entry["elapsed_us"].as_u64().unwrap_or_default(),
         })
     }
@@ -125,6 +130,11 @@ impl EntryLine {
     /// Returns whether a rule made the answer fail or linger: a fault was injected.
     pub fn has_fault(&self) -> bool {
         self.fault.is_some()
+    }
+
+    /// Returns the mark behind the code: `~` where another code or status is possible.
+    pub fn mark(&self) -> &'static str {
+        guess_mark(&self.rests_on)
     }
 
     /// Returns whether it has not ended.
@@ -225,7 +235,8 @@ impl EntryLine {
         let hint = self.hint.iter().map(|hint| format!("hint: {hint}"));
         let warnings = self.warnings.iter().map(|warning| format!("warning: {warning}"));
         let width = terminal.map_or(usize::MAX, |(width, _)| width.saturating_sub(INDENT).max(20));
-        let lines = whole.into_iter().chain(hint).chain(warnings).flat_map(|text| wrap(&plain(&text), width));
+        let guesses = self.rests_on.iter().map(|one| format!("guess: {one}"));
+        let lines = whole.into_iter().chain(hint).chain(warnings).chain(guesses).flat_map(|text| wrap(&plain(&text), width));
         lines.map(|line| format!("\n{}{}", " ".repeat(INDENT), style.paint(DIM, &line))).collect()
     }
 
@@ -235,6 +246,9 @@ impl EntryLine {
             // The mark of the fault needs the room.
             Delivered::Status(status) if self.has_fault() => status.to_string(),
             Delivered::Nothing => "gone".to_owned(),
+            Delivered::Code(code) => format!("{code}{}", self.mark()),
+            // As short as a code: the mark needs the room.
+            Delivered::Status(status) if !self.mark().is_empty() => format!("{status}{}", self.mark()),
             other => other.to_string(),
         }
     }
@@ -250,6 +264,11 @@ impl EntryLine {
             _ => RED,
         }
     }
+}
+
+/// Returns the mark behind a code: `~` where the code or the status rests on an assumption.
+pub fn guess_mark(rests_on: &[RestsOn]) -> &'static str {
+    if rests_on.iter().any(RestsOn::is_of_the_code) { "~" } else { "" }
 }
 
 /// Rounds down to whole milliseconds.

@@ -13,10 +13,11 @@ use serde_json::{Value, json};
 
 use super::admin::{AdminArgs, refusal};
 use super::client::ClientError;
-use super::entry_line::plain;
+use super::entry_line::{guess_mark, plain};
 use super::terminal::{eprint_line, say};
 use super::{Failure, FixtureArgs, PolicyArgs, fixture_directory, load, received};
 use crate::base::json as own_json;
+use crate::domain::fidelity::RestsOn;
 use crate::domain::nik::mask::masked;
 use crate::engine::{Engine, EngineSettings, RequestHead};
 use crate::state::clock::{Clock, ClockStart};
@@ -199,6 +200,8 @@ struct ExplanationView {
     candidates: Vec<CandidateView>,
     findings: Vec<FindingView>,
     warnings: Vec<WarningView>,
+    #[serde(default)]
+    rests_on: Vec<RestsOn>,
     body: String,
 }
 
@@ -222,7 +225,8 @@ struct WarningView {
 
 fn print(explanation: Value, show_nik: bool) -> Result<(), Failure> {
     let view = ExplanationView::deserialize(explanation).map_err(|error| Failure::no(error.to_string()))?;
-    say(format_args!("{}  {}", view.code.unwrap_or_else(|| view.status.to_string()), view.reason))?;
+    let code = view.code.unwrap_or_else(|| view.status.to_string());
+    say(format_args!("{code}{}  {}", guess_mark(&view.rests_on), view.reason))?;
     if let Some(hint) = &view.hint {
         say(format_args!("      {hint}"))?;
     }
@@ -232,6 +236,9 @@ fn print(explanation: Value, show_nik: bool) -> Result<(), Failure> {
     }
     for warning in &view.warnings {
         say(format_args!("{:<11} {:<8} {}", "warning", "", warning.message))?;
+    }
+    for one in &view.rests_on {
+        say(format_args!("{:<11} {:<8} {one}", "guess", ""))?;
     }
     let rule = |value: &Value| plain(value["rule"].as_str().unwrap_or_default());
     if let Some(us) = view.delay["us"].as_u64() {

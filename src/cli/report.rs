@@ -56,6 +56,7 @@ impl Report {
         });
         self.rows.extend(entry.hint.clone().map(|hint| ("hint", Style::new(), hint)));
         self.rows.extend(entry.warnings.iter().map(|warning| ("warning", YELLOW, warning.clone())));
+        self.rows.extend(entry.rests_on.iter().map(|one| ("guess", Style::new(), one.to_string())));
         self.rows.retain(|(_, _, text)| !text.is_empty());
     }
 
@@ -76,7 +77,9 @@ impl Report {
 fn sent_words(entry: &EntryLine) -> String {
     let Sent { status, bytes, end } = entry.sent;
     let what = match (&entry.delivered, status) {
-        (Delivered::Code(code), Some(status)) => format!("HTTP {status}, code {code}, {}", counted(bytes)),
+        (Delivered::Code(code), Some(status)) => {
+            format!("HTTP {status}, code {code}{}, {}", entry.mark(), counted(bytes))
+        },
         (_, Some(status)) => format!("HTTP {status}, {}", counted(bytes)),
         (_, None) if bytes == 0 => "no byte".to_owned(),
         (_, None) if end == SentEnd::Complete => format!("{}, not HTTP", counted(bytes)),

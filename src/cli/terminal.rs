@@ -1,7 +1,7 @@
 //! Writes to stdout and stderr. No other module of the command line does.
 
 use std::fmt::Display;
-use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::io::{self, BufRead, ErrorKind, IsTerminal, Write};
 
 use anstream::{AutoStream, ColorChoice};
 
@@ -30,6 +30,36 @@ pub fn eprint_line(line: impl Display) {
 /// Returns stderr, for writing many lines.
 pub fn stderr() -> io::Stderr {
     io::stderr()
+}
+
+/// Asks for a line on the terminal without showing what is typed. `None` where stdin or stderr is not a terminal.
+///
+/// # Errors
+/// The terminal cannot be read.
+#[cfg(unix)]
+pub fn ask_hidden(question: &str) -> io::Result<Option<String>> {
+    use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+    let stdin = io::stdin();
+    if !stdin.is_terminal() || !stderr_is_terminal() {
+        return Ok(None);
+    }
+    let shown = tcgetattr(&stdin)?;
+    let mut hidden = shown.clone();
+    hidden.local_modes.remove(LocalModes::ECHO);
+    hidden.local_modes.insert(LocalModes::ECHONL);
+    tcsetattr(&stdin, OptionalActions::Now, &hidden)?;
+    let _ = stderr().write_all(question.as_bytes());
+    let mut line = String::new();
+    let read = stdin.lock().read_line(&mut line);
+    tcsetattr(&stdin, OptionalActions::Now, &shown)?;
+    read?;
+    Ok(Some(line.trim_end_matches(['\r', '\n']).to_owned()))
+}
+
+/// Asks nothing: what is typed could not be hidden.
+#[cfg(not(unix))]
+pub fn ask_hidden(_: &str) -> io::Result<Option<String>> {
+    Ok(None)
 }
 
 /// Returns the width of the terminal that stdout is, in characters: at most 120, which people read well; else 80.

@@ -41,7 +41,9 @@ pub struct Fixtures {
     /// Capacity of the shared matcher, for customers without a capacity of their own; `None`: unlimited.
     pub capacity: Option<Capacity>,
     /// Global policy; also applies to requests of unknown customers.
-    pub policy: Policy,
+    pub policy: Arc<Policy>,
+    /// Where the global policy comes from.
+    pub policy_layers: PolicyLayers,
     pub customers: BTreeMap<String, Arc<Customer>>,
     /// Shared gallery, for every customer that does not opt out.
     pub gallery: Gallery,
@@ -270,7 +272,8 @@ pub(super) fn resolve_with(
     let simulator = read_simulator(files, &mut problems);
     let (specs, unreadable) = read_customers(files, &mut problems);
     let gallery = gallery::shared(files, &pictures, &mut problems);
-    let policy = start.over(&simulator.policy).policy();
+    let policy_layers = start.over(&simulator.policy);
+    let policy = Arc::new(policy_layers.policy());
     let attached_files = read_attached_files(files);
     let population = simulator.population.0;
     let resolver = Resolver {
@@ -327,6 +330,7 @@ pub(super) fn resolve_with(
         limits,
         capacity,
         policy,
+        policy_layers,
         customers,
         gallery,
         pictures,

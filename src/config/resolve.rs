@@ -13,7 +13,7 @@ use crate::base::suggestion;
 use crate::domain::capacity::{Capacity, CapacitySpec};
 use crate::domain::customer::{Account, Customer};
 use crate::domain::matcher::Gallery;
-use crate::domain::policy::Policy;
+use crate::domain::policy::{Policy, PolicySpec};
 use crate::domain::rules::{Rule, RuleError, RuleSpec};
 use crate::keys::{KeyRing, PrivateKey};
 
@@ -49,7 +49,7 @@ pub(super) fn read_capacity(
 #[derive(Clone, Copy)]
 pub(super) struct Resolver<'a> {
     pub(super) attached_files: &'a BTreeMap<String, Vec<u8>>,
-    pub(super) policy: &'a Policy,
+    pub(super) policy: &'a Arc<Policy>,
     pub(super) keys: &'a KeyRing,
     pub(super) population: u64,
     pub(super) gallery: &'a Gallery,
@@ -103,7 +103,7 @@ impl Resolver<'_> {
             allow: spec.access.allow.clone(),
             access_peer: spec.access.peer.unwrap_or(false),
             per_day: spec.quota.per_day.flatten(),
-            policy: self.policy.clone().with(&spec.policy),
+            policy: self.policy_with(&spec.policy),
             key,
             capacity,
             rules,
@@ -112,6 +112,14 @@ impl Resolver<'_> {
             population: spec.population.map_or(self.population, |Population(people)| people),
             extends: spec.extends.as_ref().map(ToString::to_string),
         })
+    }
+
+    /// The global policy, shared, where the customer sets no key of its own.
+    fn policy_with(&self, own: &PolicySpec) -> Arc<Policy> {
+        if *own == PolicySpec::default() {
+            return Arc::clone(self.policy);
+        }
+        Arc::new(Policy::clone(self.policy).with(own))
     }
 
     fn key(

@@ -64,7 +64,7 @@ fn the_built_in_fixtures_are_valid_and_complete() {
     for customer in fixtures.customers.values() {
         assert_eq!((&*customer.account.user_id, &*customer.account.password), ("demo-user", "demo-password"));
     }
-    assert_eq!(fixtures.policy, Policy::default());
+    assert_eq!(*fixtures.policy, Policy::default());
     assert_eq!(fixtures.prefixes, DOCUMENTED_PREFIXES);
 }
 
@@ -87,7 +87,7 @@ fn a_customer_without_extends_has_the_documented_defaults() {
     let bank = &fixtures.customers["bank"];
     assert_eq!(bank.methode, ["CALL_FN"]);
     assert!(bank.allow.is_none() && bank.per_day.is_none() && bank.rules.is_empty() && !bank.access_peer);
-    assert_eq!(bank.policy, Policy::default());
+    assert_eq!(*bank.policy, Policy::default());
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn extends_inherits_every_key_not_set() {
     assert_eq!((a.per_day, &*a.account.password), (Some(5), "demo-password"));
     assert_eq!(a.methode, ["X", "Y"]);
     assert!(a.policy.trim_messages && a.policy.layout == Layout::Compact);
-    assert_eq!(fixtures.customers["demo"].policy, Policy::default());
+    assert_eq!(*fixtures.customers["demo"].policy, Policy::default());
 }
 
 #[test]
@@ -130,8 +130,8 @@ fn the_shipped_settings_leave_every_policy_key_to_the_preset() {
     let start = StartPolicy::new(&Preset::Probable, PolicySpec::default()).unwrap();
     let fixtures = resolve(&super::source::built_in(), ring(), &start).unwrap();
     let probable = Policy::default().with(&Preset::Probable.built_in());
-    assert_eq!(fixtures.policy, probable);
-    assert!(fixtures.customers.values().all(|customer| customer.policy == probable));
+    assert_eq!(*fixtures.policy, probable);
+    assert!(fixtures.customers.values().all(|customer| *customer.policy == probable));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::answer::{Comparable, comparable, read_body};
@@ -20,7 +21,7 @@ pub enum ComparedWith<'a> {
 }
 
 /// How a case ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum CaseVerdict {
     AsExpected,
@@ -35,8 +36,9 @@ pub enum CaseVerdict {
 }
 
 /// A case of a run.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct CaseResult {
+    /// Id, such as `4.6/21`.
     pub case: &'static str,
     pub question: &'static str,
     pub verdict: CaseVerdict,
@@ -44,15 +46,17 @@ pub struct CaseResult {
     pub answers: Vec<String>,
     /// Numbers of the calls.
     pub calls: Vec<u32>,
+    /// Time to the last bytes of the answers, together.
     pub milliseconds: u64,
 }
 
 /// A run with its results.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct RunReport {
     pub run: RunHeader,
-    /// Why it stopped early.
+    /// Why it stopped early; null for a complete run.
     pub stopped: Option<String>,
+    /// Number of calls.
     pub calls: usize,
     pub cases: Vec<CaseResult>,
 }

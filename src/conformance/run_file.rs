@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::answer::KeptAnswer;
@@ -19,12 +20,17 @@ pub const SUITE: u32 = 1;
 const SCHEMA: u32 = 1;
 
 /// First line: what was run, and against what.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RunHeader {
+    /// Version of the format of runs.
     pub schema: u32,
+    /// Program and version.
     pub tool: String,
+    /// Version of the cases.
     pub suite: u32,
+    /// Id of the run.
     pub run: String,
+    /// RFC 3339.
     pub started: String,
     /// A name that the operator chose, or a keyed token of host and customer.
     pub target: String,

@@ -54,7 +54,7 @@ pub fn compose(content: AnswerContent, policy: &Policy) -> Answer {
         }
         .to_owned(),
         max_results: policy.max_results,
-        face_threshold: face_threshold(code, echo, policy),
+        face_threshold: face_threshold(code, echo, &policy.face_threshold),
         response: code.has_response().then_some(candidates),
         uid: policy.uid.clone(),
         quota_limiter: quota_limiter(policy, quota),
@@ -62,9 +62,10 @@ pub fn compose(content: AnswerContent, policy: &Policy) -> Answer {
     }
 }
 
-/// Doc 4: `"0"` in answers of the frontend, the request's threshold in answers of the matcher; `"0"` too when it cannot be read.
-fn face_threshold(code: &Code, echo: Echo, policy: &Policy) -> String {
-    let echoed = match (code.stage(), policy.face_threshold.as_str()) {
+/// Returns `faceThreshold` under a setting of the policy key. Doc 4: `"0"` in answers of the frontend, the request's threshold in answers of the matcher; `"0"` too when it cannot be read.
+#[must_use]
+pub fn face_threshold(code: &Code, echo: Echo, setting: &str) -> String {
+    let echoed = match (code.stage(), setting) {
         (AnsweredBy::Frontend, _) => None,
         (AnsweredBy::Matcher, "echo") => echo.threshold.map(number::java_double),
         (AnsweredBy::Matcher, "verbatim") => echo.threshold_as_written.map(str::to_owned),

@@ -24,7 +24,8 @@ pub struct Customer {
     pub per_day: Option<u64>,
     /// Capacity of the customer's own matcher; `None`: it uses the shared matcher, which may be unlimited.
     pub capacity: Option<Capacity>,
-    pub policy: Policy,
+    /// Shared with the journal's entries, which outlive a change of the customer.
+    pub policy: Arc<Policy>,
     pub key: Arc<PrivateKey>,
     pub rules: Vec<Arc<Rule>>,
     /// Identities that only this customer finds.

@@ -8,6 +8,7 @@ pub mod customer;
 pub mod delay;
 pub mod evidence;
 pub mod faults;
+pub mod fidelity;
 pub mod http_answer;
 pub mod limits;
 pub mod matcher;

@@ -13,6 +13,52 @@ use super::warnings::Headers;
 use crate::base::{json, media_type, text, time};
 use crate::protocol::Body;
 
+/// What a server may refuse in a request before any check.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ServerFaults {
+    /// The Content-Type is missing or not JSON.
+    pub content_type: bool,
+    /// The Accept excludes JSON.
+    pub accept: bool,
+    /// The body is not a JSON object.
+    pub malformed: bool,
+}
+
+impl ServerFaults {
+    /// Finds the faults of a request. Headers that are not known are not judged.
+    #[must_use]
+    pub fn of(headers: Option<&Headers>, body: &Body) -> ServerFaults {
+        ServerFaults {
+            // As Tomcat, the first of several.
+            content_type: headers
+                .is_some_and(|headers| !headers.all_of("content-type").next().is_some_and(media_type::is_json)),
+            accept: headers.is_some_and(|headers| !media_type::accepts_json(headers.all_of("accept"))),
+            malformed: body.fault.is_some(),
+        }
+    }
+
+    /// Which faults a policy refuses.
+    #[must_use]
+    pub fn refused_by(policy: &Policy) -> ServerFaults {
+        ServerFaults {
+            content_type: policy.content_type == ContentTypePolicy::UnsupportedMediaType,
+            accept: policy.accept == AcceptPolicy::NotAcceptable,
+            malformed: policy.malformed_json == MalformedJson::BadRequest,
+        }
+    }
+
+    /// Returns the status that these faults get; `None` when the request reaches the endpoint.
+    #[must_use]
+    pub fn status(self, refused: ServerFaults) -> Option<u16> {
+        let refusals = [
+            (self.content_type && refused.content_type, 415),
+            (self.accept && refused.accept, 406),
+            (self.malformed && refused.malformed, 400),
+        ];
+        refusals.into_iter().find(|(is_refused, _)| *is_refused).map(|(_, status)| status)
+    }
+}
+
 /// What the server answers instead of the endpoint, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerAnswer {
@@ -32,12 +78,31 @@ struct SpringError<'a> {
 }
 
 impl ServerAnswer {
-    /// Returns what the server answers; `None` when the request reaches the endpoint. Headers that are not known are not judged.
+    /// Returns what the server answers to these faults; `None` when the request reaches the endpoint.
     #[must_use]
-    pub fn to(policy: &Policy, headers: Option<&Headers>, body: &Body) -> Option<ServerAnswer> {
-        let by_headers = headers
-            .and_then(|headers| unsupported(policy, headers).or_else(|| unacceptable(policy, headers)));
-        by_headers.or_else(|| malformed(policy, body))
+    pub fn to(
+        faults: ServerFaults,
+        policy: &Policy,
+        headers: Option<&Headers>,
+        body: &Body,
+    ) -> Option<ServerAnswer> {
+        let values = |name| headers.into_iter().flat_map(move |headers| headers.all_of(name));
+        Some(match (faults.status(ServerFaults::refused_by(policy))?, &body.fault) {
+            (status @ 415, _) => unsupported(status, values("content-type").next()),
+            (status, Some(fault)) if status == 400 => ServerAnswer {
+                status,
+                reason: format!("{} (policy malformed_json = \"400\")", fault.reason),
+                hint: fault.hint.clone(),
+            },
+            (status, _) => ServerAnswer {
+                status,
+                reason: format!(
+                    "Accept is {}, which excludes JSON (policy accept = \"406\")",
+                    names(values("accept"))
+                ),
+                hint: "send Accept: application/json".to_owned(),
+            },
+        })
     }
 
     /// Returns the body. `path` is the request's, as sent.
@@ -48,12 +113,9 @@ impl ServerAnswer {
     }
 }
 
-fn unsupported(policy: &Policy, headers: &Headers) -> Option<ServerAnswer> {
-    // As Tomcat, the first of several.
-    let content_type = headers.all_of("content-type").next();
-    let is_supported = content_type.is_some_and(media_type::is_json);
-    (policy.content_type == ContentTypePolicy::UnsupportedMediaType && !is_supported).then(|| ServerAnswer {
-        status: 415,
+fn unsupported(status: u16, content_type: Option<&str>) -> ServerAnswer {
+    ServerAnswer {
+        status,
         reason: match content_type {
             Some(other) => {
                 format!("Content-Type is {}, not JSON (policy content_type = \"415\")", names([other]))
@@ -61,19 +123,7 @@ fn unsupported(policy: &Policy, headers: &Headers) -> Option<ServerAnswer> {
             None => "Content-Type is missing (policy content_type = \"415\")".to_owned(),
         },
         hint: "send Content-Type: application/json".to_owned(),
-    })
-}
-
-fn unacceptable(policy: &Policy, headers: &Headers) -> Option<ServerAnswer> {
-    let is_acceptable = media_type::accepts_json(headers.all_of("accept"));
-    (policy.accept == AcceptPolicy::NotAcceptable && !is_acceptable).then(|| ServerAnswer {
-        status: 406,
-        reason: format!(
-            "Accept is {}, which excludes JSON (policy accept = \"406\")",
-            names(headers.all_of("accept"))
-        ),
-        hint: "send Accept: application/json".to_owned(),
-    })
+    }
 }
 
 /// Quotes the types that a header names.
@@ -84,15 +134,6 @@ fn names<'a>(values: impl IntoIterator<Item = &'a str>) -> String {
 /// Max characters of the types in a reason.
 const MAX_NAMES_CHARS: usize = 100;
 
-fn malformed(policy: &Policy, body: &Body) -> Option<ServerAnswer> {
-    let fault = body.fault.as_ref().filter(|_| policy.malformed_json == MalformedJson::BadRequest)?;
-    Some(ServerAnswer {
-        status: 400,
-        reason: format!("{} (policy malformed_json = \"400\")", fault.reason),
-        hint: fault.hint.clone(),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,10 +143,14 @@ mod tests {
         Policy::default().with(spec)
     }
 
+    fn answer(policy: &Policy, headers: Option<&Headers>, body: &Body) -> Option<ServerAnswer> {
+        ServerAnswer::to(ServerFaults::of(headers, body), policy, headers, body)
+    }
+
     fn status(policy: &Policy, headers: &[(&str, &str)], body: &str) -> Option<u16> {
         let all = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let headers = Headers { all, ..Headers::default() };
-        ServerAnswer::to(policy, Some(&headers), &Body::decode(body.as_bytes())).map(|answer| answer.status)
+        answer(policy, Some(&headers), &Body::decode(body.as_bytes())).map(|answer| answer.status)
     }
 
     const JSON: (&str, &str) = ("Content-Type", "application/json");
@@ -146,9 +191,9 @@ mod tests {
     #[test]
     fn headers_that_are_not_known_are_not_judged() {
         let probable = policy(&Preset::Probable.built_in());
-        assert_eq!(ServerAnswer::to(&probable, None, &Body::decode(b"{}")), None);
+        assert_eq!(answer(&probable, None, &Body::decode(b"{}")), None);
         assert_eq!(
-            ServerAnswer::to(&probable, None, &Body::decode(b"x")).map(|answer| answer.status),
+            answer(&probable, None, &Body::decode(b"x")).map(|answer| answer.status),
             Some(400)
         );
     }

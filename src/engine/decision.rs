@@ -14,6 +14,7 @@ use crate::base::time;
 use crate::domain::capacity::Availability;
 use crate::domain::checks::{self, CheckInput, Finding, Status};
 use crate::domain::customer::Customer;
+use crate::domain::fidelity::{QuotaDoubt, QuotaGrounds};
 use crate::domain::policy::{Check, NotFound, QuotaCounts};
 use crate::domain::quota::QuotaView;
 use crate::domain::rules::{DrawContext, Facts, Phase, Reply, Rule, RuleEffects, ScenarioChange};
@@ -86,6 +87,8 @@ pub struct Decision<'a> {
     pub findings: Vec<Finding>,
     /// Today's quota afterwards.
     pub quota: QuotaView,
+    /// Of a customer with a limit.
+    pub quota_grounds: Option<QuotaGrounds>,
     pub charged: bool,
     /// Whether the request occupies a worker of the matcher, or waits for one.
     pub occupies_worker: bool,
@@ -207,6 +210,7 @@ fn without_checks<'a>(
         hint: None,
         findings: Vec::new(),
         quota: state.quota(time::jakarta_day(now), per_day),
+        quota_grounds: None,
         charged: false,
         occupies_worker: false,
         effects,
@@ -234,12 +238,26 @@ pub fn decide<'a>(state: &mut CustomerState, evaluated: &Evaluated<'a>) -> Decis
         candidates = candidates_of(&reply, candidates);
     }
     let authenticated = evaluated.input.customer.is_some() && !effects.skips_checks;
-    let counts = authenticated && counts(evaluated, &checked, &reply, &candidates);
+    let is_counted =
+        |by| authenticated && counts(by, evaluated, &checked, &reply, &candidates);
+    let counts = is_counted(evaluated.input.policy.quota_counts);
+    let before = quota;
     let days = if counts { state.charge(day, per_day) } else { Vec::new() };
     let charged = !days.is_empty();
     if charged {
         quota = state.quota(day, per_day);
         changed.extend(days.into_iter().map(StateChange::Used));
+    }
+    let quota_grounds = before.per_day.map(|per_day| QuotaGrounds {
+        per_day,
+        used: before.used,
+        doubt: state.quota_doubt(day),
+        charged,
+        is_identified: is_counted(QuotaCounts::Identified),
+        has_code: is_counted(QuotaCounts::All),
+    });
+    if let Some(grounds) = quota_grounds {
+        state.set_quota_doubt(day, doubt_after(grounds, &checked, evaluated));
     }
     Decision {
         at: facts.now,
@@ -251,6 +269,7 @@ pub fn decide<'a>(state: &mut CustomerState, evaluated: &Evaluated<'a>) -> Decis
         occupies_worker: authenticated && checked.nothing_failed_before_capacity,
         findings: checked.findings,
         quota,
+        quota_grounds,
         charged,
         effects,
         counters_overflowed: state.scenario.take_overflow(),
@@ -364,12 +383,32 @@ fn candidates_of(reply: &Reply, found: Vec<Candidate>) -> Vec<Candidate> {
     }
 }
 
-/// Whether the answer uses up quota. A free reply never does, whatever the policy.
-fn counts(evaluated: &Evaluated, checked: &Checked, reply: &Reply, candidates: &[Candidate]) -> bool {
+/// What other values of `quota_counts` would have counted, this request included. Where they would have left quota for it, it takes that.
+fn doubt_after(grounds: QuotaGrounds, checked: &Checked, evaluated: &Evaluated) -> QuotaDoubt {
+    let QuotaGrounds { per_day, used, doubt, charged, is_identified, has_code } = grounds;
+    let has_failed = |found: &&Finding| found.status == Status::Failed;
+    let takes_what_is_left = used >= per_day
+        && !evaluated.candidates.is_empty()
+        && evaluated.findings.iter().chain(&checked.findings).filter(has_failed).all(|found| found.check == Check::Quota);
+    QuotaDoubt {
+        charged: (doubt.charged + u64::from(charged && !is_identified))
+            .saturating_sub(u64::from(takes_what_is_left)),
+        spared: doubt.spared + u64::from(has_code && !charged && used < per_day),
+    }
+}
+
+/// Whether the answer uses up quota, by this value of the policy key `quota_counts`. A free reply never does, whatever the policy.
+fn counts(
+    by: QuotaCounts,
+    evaluated: &Evaluated,
+    checked: &Checked,
+    reply: &Reply,
+    candidates: &[Candidate],
+) -> bool {
     let Some(code) = reply.code() else { return false };
     let passed =
         |check| evaluated.findings.iter().any(|found| found.check == check && found.status == Status::Passed);
-    match evaluated.input.policy.quota_counts {
+    match by {
         QuotaCounts::Matched => {
             // Where nothing failed, whatever stands for "nobody" is the matcher's.
             let is_nobody =
@@ -394,7 +433,7 @@ mod tests {
     use super::*;
     use crate::config::{CustomerSpec, Fixtures, StartPolicy, load};
     use crate::domain::evidence::{Credential, Evidence};
-    use crate::domain::policy::PolicySpec;
+    use crate::domain::policy::{Policy, PolicySpec};
     use crate::keys::{KeyRing, PrivateKey};
     use crate::protocol::Body;
 
@@ -558,8 +597,8 @@ mod tests {
         ] {
             let charged = |mut case: Case| {
                 let counts = format!("quota_counts = '{policy}'");
-                case.customer.policy =
-                    case.customer.policy.clone().with(&toml::from_str::<PolicySpec>(&counts).unwrap());
+                let counts = toml::from_str::<PolicySpec>(&counts).unwrap();
+                case.customer.policy = Arc::new(Policy::clone(&case.customer.policy).with(&counts));
                 once(&case).charged
             };
             let body = r#"{"transactionId":"T","transactionSource":"t","threshold":0,"image":"AA==","user_id":"AA==",

@@ -1,5 +1,7 @@
 //! One request, from its bytes to the verdict. [`Evaluation::run`] is the whole way; each step is a call.
 
+mod grounds;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -16,12 +18,13 @@ use crate::domain::checks::{self, CheckInput, Finding};
 use crate::domain::customer::Customer;
 use crate::domain::evidence::{Credential, Evidence, Photo};
 use crate::domain::faults::Upload;
+use crate::domain::fidelity::{AnswerGrounds, AnsweredThrough, FailedCheck, Grounds};
 use crate::domain::http_answer::HttpAnswer;
 use crate::domain::matcher;
 use crate::domain::policy::{Check, Policy};
 use crate::domain::quota::QuotaView;
 use crate::domain::rules::{Facts, Reply, RuleEffects};
-use crate::domain::server_answer::ServerAnswer;
+use crate::domain::server_answer::{ServerAnswer, ServerFaults};
 use crate::domain::warnings::{self, Warning};
 use crate::protocol::{Body, Candidate, Field, Shape, Value, sample};
 use crate::state::customer_state::CustomerState;
@@ -36,10 +39,12 @@ pub(super) struct Evaluation<'a> {
     engine: &'a Engine,
     fixtures: &'a Fixtures,
     policy: &'a Policy,
+    /// The policy, unless it is only tried: then nobody asks what the answer rests on.
+    in_force: Option<&'a Arc<Policy>>,
     head: &'a RequestHead,
     admission: &'a Admission,
     body: &'a Body<'a>,
-    body_bytes: usize,
+    bytes: &'a [u8],
     /// The customer's rules, compared with the request's texts before any lock is taken.
     rules: Vec<AskedRule<'a>>,
     timer: &'a StageTimer,
@@ -60,18 +65,20 @@ impl Engine {
         policy: Option<&Policy>,
     ) -> Verdict {
         let (fixtures, timer) = (self.customers.fixtures_guard(), StageTimer::default());
-        let own = || admission.customer().map_or(&fixtures.policy, |customer| &customer.policy);
-        let policy = policy.unwrap_or_else(own);
+        let own = admission.customer().map_or(&fixtures.policy, |customer| &customer.policy);
+        let in_force = policy.is_none().then_some(own);
+        let policy = policy.unwrap_or(own);
         let body = timer.time(Stage::Decode, || Body::decode(bytes).with_numbers(policy.numbers));
         let mut evaluation = Evaluation {
             rules: Vec::new(),
             engine: self,
             fixtures: &fixtures,
             policy,
+            in_force,
             head,
             admission,
             body: &body,
-            body_bytes: bytes.len(),
+            bytes,
             timer: &timer,
         };
         if let Some(caller) = &admission.caller {
@@ -87,6 +94,7 @@ fn name_unread_body(findings: &mut [Finding]) {
     for finding in findings.iter_mut().filter(|finding| finding.check == Check::Parameters) {
         finding.reason = "the body was not read: a rule answers before it".into();
         finding.hint = None;
+        finding.decided_by = None;
     }
 }
 
@@ -100,8 +108,10 @@ impl Evaluation<'_> {
         // What was not read cannot be malformed.
         let unread = Body::default();
         let judged = if is_unread { &unread } else { self.body };
-        if let Some(answer) = ServerAnswer::to(self.policy, self.head.headers.as_ref(), judged) {
-            return self.answer_as_server(&answer, effects);
+        let headers = self.head.headers.as_ref();
+        let faults = ServerFaults::of(headers, judged);
+        if let Some(answer) = ServerAnswer::to(faults, self.policy, headers, judged) {
+            return self.answer_as_server(&answer, faults, effects);
         }
         let evidence = self.evidence();
         let input = self.check_input(&evidence);
@@ -115,8 +125,9 @@ impl Evaluation<'_> {
         let availability = Availability::Unlimited;
         let mut evaluated = Evaluated { asked, input, findings, candidates, pixel_fault, availability };
         let (decision, slot) = self.decide_and_charge(&mut evaluated);
-        let Evaluated { findings, pixel_fault, .. } = evaluated;
-        self.compose(decision, &input, (findings, pixel_fault), slot)
+        let Evaluated { findings, pixel_fault, candidates, .. } = evaluated;
+        let found_nobody = candidates.is_empty();
+        self.compose(decision, &input, (findings, pixel_fault), slot, (faults, found_nobody))
     }
 
     /// The answer of a rule that skips the checks, if one fires. What rules decided so far is added to `effects`.
@@ -137,11 +148,12 @@ impl Evaluation<'_> {
             Reply::Code { code, .. } | Reply::Sample(code) => code.to_string(),
         };
         decision.reason = format!("{} answers {answer} without any check", self.head.customer_id);
-        Some(self.compose_without_checks(decision, photo.as_ref()))
+        let through = AnsweredThrough::RuleWithoutChecks;
+        Some(self.compose_without_checks(decision, photo.as_ref(), through, ServerFaults::default()))
     }
 
     /// The answer of the server, unless a rule replaces it.
-    fn answer_as_server(&self, answer: &ServerAnswer, effects: RuleEffects) -> Verdict {
+    fn answer_as_server(&self, answer: &ServerAnswer, faults: ServerFaults, effects: RuleEffects) -> Verdict {
         let photo = self.photo(self.policy);
         let similar = self.similar(photo.as_ref());
         let mut asked = self.asked(self.facts(photo.as_ref(), &similar), effects);
@@ -158,7 +170,11 @@ impl Evaluation<'_> {
                 decision::decide_as_server(&mut CustomerState::default(), None, &asked, answer, &self.path())
             }
         };
-        self.compose_without_checks(decision, photo.as_ref())
+        let through = match &decision.effects.reply {
+            Some(_) => AnsweredThrough::Rule { outcome: None },
+            None => AnsweredThrough::Server,
+        };
+        self.compose_without_checks(decision, photo.as_ref(), through, faults)
     }
 
     fn path(&self) -> Cow<'_, str> {
@@ -332,10 +348,26 @@ impl Evaluation<'_> {
         input: &CheckInput,
         (findings, pixel_fault): (Vec<Finding>, Option<Arc<str>>),
         slot: Option<Slot>,
+        (server, found_nobody): (ServerFaults, bool),
     ) -> Verdict {
         let findings = checks::replaced(findings, std::mem::take(&mut decision.findings));
         let (http, shape) = self.http_answer(&decision, input.policy);
+        let outcome_of = |name: &str| {
+            let rule = self.rules.iter().find(|asked| asked.rule.name == name);
+            rule.and_then(|asked| asked.rule.spec.when.outcome.clone())
+        };
+        let through = match &decision.effects.reply {
+            Some((_, rule)) => AnsweredThrough::Rule { outcome: outcome_of(rule) },
+            None => AnsweredThrough::Checks,
+        };
+        let grounds = self.grounds(&decision, shape, through, server).map(|grounds| {
+            let failed: Vec<_> = findings.iter().filter_map(FailedCheck::of).collect();
+            let found_nobody = found_nobody && failed.is_empty();
+            let readings = self.other_readings(input.evidence, &decision, &http.body);
+            Grounds { failed, found_nobody, readings, ..grounds }
+        });
         Verdict {
+            grounds: AnswerGrounds::of(grounds),
             slot,
             findings,
             warnings: self.warnings(warnings::of_evidence(input.evidence), pixel_fault.as_deref()),
@@ -344,13 +376,20 @@ impl Evaluation<'_> {
     }
 
     /// The answer of a rule or of the server to whatever was sent.
-    fn compose_without_checks(&self, mut decision: Decision, photo: Option<&Photo>) -> Verdict {
+    fn compose_without_checks(
+        &self,
+        mut decision: Decision,
+        photo: Option<&Photo>,
+        through: AnsweredThrough,
+        server: ServerFaults,
+    ) -> Verdict {
         let mut pixel_fault = None;
         if decision.reply.needs_match() {
             (decision.candidates, pixel_fault) = self.search(self.admission.customer(), photo);
         }
         let (http, shape) = self.http_answer(&decision, self.policy);
         Verdict {
+            grounds: AnswerGrounds::of(self.grounds(&decision, shape, through, server)),
             warnings: self.warnings(Vec::new(), pixel_fault.as_deref()),
             ..self.verdict(decision, http, shape, photo)
         }
@@ -399,7 +438,8 @@ impl Evaluation<'_> {
                 self.body.text(Field::TransactionId),
                 photo.and_then(|photo| photo.sha256),
             ),
-            request: RequestRecord::of(self.body, self.body_bytes, photo),
+            request: RequestRecord::of(self.body, self.bytes.len(), photo),
+            grounds: AnswerGrounds::default(),
             times: self.timer.read(),
         }
     }

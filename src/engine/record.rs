@@ -46,6 +46,7 @@ impl Engine {
             findings: verdict.findings,
             warnings: verdict.warnings,
             rules: verdict.effects.firings,
+            grounds: verdict.grounds,
             ..blank
         };
         let (delivery, listener) = match verdict.plan {

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::domain::checks::Finding;
 use crate::domain::faults::{Delivery, ListenerFault, Plan};
+use crate::domain::fidelity::{AnswerGrounds, GroundsRecord};
 use crate::domain::http_answer::HttpAnswer;
 use crate::domain::rules::{Firing, RuleEffects};
 use crate::domain::warnings::Warning;
@@ -48,6 +49,8 @@ pub struct Verdict {
     pub(super) at: Timestamp,
     pub(super) marks: RequestMarks,
     pub(super) request: RequestRecord,
+    /// What the answer rests on; missing where the policy is only tried.
+    pub(super) grounds: AnswerGrounds,
     pub(super) times: StageTimes,
 }
 
@@ -85,6 +88,8 @@ pub struct Explanation {
     pub warnings: Vec<Warning>,
     /// What the request would change of the customer's state: `used/<day>`, `state`, `draws/<rule>`, `count/<rule>`.
     pub would_change: Vec<String>,
+    #[serde(flatten)]
+    pub grounds: GroundsRecord,
     /// HTTP status.
     pub status: u16,
     /// The answer's body as it would be sent, were there no fault.
@@ -97,6 +102,7 @@ impl Verdict {
     pub fn explanation(self, show_nik: bool) -> Explanation {
         Explanation {
             rule: self.rule(),
+            grounds: self.grounds.record(),
             delay: self.delay_record(),
             fault: self.fault_record(),
             candidates: self.candidate_records(show_nik),

@@ -172,6 +172,19 @@ impl<'a> Body<'a> {
         self
     }
 
+    /// Returns whether a value is read in the other mode of numbers as something else.
+    #[must_use]
+    pub fn depends_on_numbers(&self) -> bool {
+        let is_loose = |field: Field| match self.value(field) {
+            Value::Text(text) if field == Field::Threshold => {
+                !number::is_json_number(text) && number::read(text, NumberMode::Loose).is_some()
+            }
+            Value::Number(_) | Value::Bool(_) => field != Field::Threshold,
+            _ => false,
+        };
+        !self.loosely_read.is_empty() || FIELDS.iter().any(|rule| is_loose(rule.field))
+    }
+
     /// Returns the value of `field`.
     #[must_use]
     pub fn value(&self, field: Field) -> &Value<'a> {

@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// How reliable a fact about the endpoint is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Provenance {
     /// Measured at a real endpoint, by `calibrate`.
@@ -46,6 +46,17 @@ pub enum Shape {
     Identification,
     /// `error` an object with a numeric `errorCode`, everything else strings (doc 4.3 and 4.6).
     Verification,
+}
+
+impl Shape {
+    /// Returns the name, as in the policy.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Shape::Identification => "identification",
+            Shape::Verification => "verification",
+        }
+    }
 }
 
 /// Which component answers. Decides the value of `faceThreshold`.
@@ -120,6 +131,12 @@ impl Outcome {
     #[must_use]
     pub fn find(code: &Code) -> Option<&'static Outcome> {
         OUTCOMES.iter().find(|outcome| outcome.code == code.as_str())
+    }
+
+    /// Returns how certain the text is.
+    #[must_use]
+    pub fn text_standing(&self) -> Provenance {
+        if self.source.ends_with("text assumed") { Provenance::Assumed } else { self.standing }
     }
 
     /// Returns the documented outcomes, in the table's order.

@@ -15,6 +15,7 @@ use parking_lot::{Mutex, RwLock};
 
 use super::clock;
 use super::store::{Store, StoreSubject, StoreWrite};
+use crate::domain::fidelity::QuotaDoubt;
 use crate::domain::quota::QuotaView;
 use crate::domain::rules::{Rule, Scenario};
 
@@ -29,6 +30,8 @@ pub struct CustomerState {
     instance: u64,
     requests: u64,
     used: BTreeMap<Date, u64>,
+    /// Of the day that was charged last. Not kept in a store.
+    quota_doubt: Option<(Date, QuotaDoubt)>,
     /// Set by `PUT /customers/{customer_id}/quota`; `Some(None)` removes the limit.
     per_day: Option<Option<u64>>,
     in_flight: Arc<AtomicU64>,
@@ -122,12 +125,29 @@ impl CustomerState {
             return Vec::new();
         }
         let forgotten =
-            self.set_used(day, self.used.get(&day).copied().unwrap_or_default().saturating_add(1));
+            self.put_used(day, self.used.get(&day).copied().unwrap_or_default().saturating_add(1));
         std::iter::once(day).chain(forgotten).collect()
     }
 
     /// Sets the quota use of `day`. Returns the day that was forgotten for it, if one was.
     pub fn set_used(&mut self, day: Date, used: u64) -> Option<Date> {
+        // What was said to be used is used, whatever counted before.
+        self.quota_doubt = None;
+        self.put_used(day, used)
+    }
+
+    /// Returns what other values of the policy key `quota_counts` would have counted on a day.
+    #[must_use]
+    pub fn quota_doubt(&self, day: Date) -> QuotaDoubt {
+        self.quota_doubt.filter(|(known, _)| *known == day).map(|(_, doubt)| doubt).unwrap_or_default()
+    }
+
+    /// Sets what other values of the policy key `quota_counts` would have counted on a day.
+    pub fn set_quota_doubt(&mut self, day: Date, doubt: QuotaDoubt) {
+        self.quota_doubt = Some((day, doubt));
+    }
+
+    fn put_used(&mut self, day: Date, used: u64) -> Option<Date> {
         self.used.insert(day, used);
         if self.used.len() <= DAYS_KEPT {
             return None;
@@ -150,6 +170,7 @@ impl CustomerState {
     /// Resets the quota use of all days and removes the override.
     pub fn reset_quota(&mut self) {
         self.used.clear();
+        self.quota_doubt = None;
         self.clear_quota_override();
     }
 

@@ -119,7 +119,7 @@ pub fn with_policy(spec: &PolicySpec) -> Sim {
     })
 }
 
-fn number(variable: &str, default: u64) -> u64 {
+pub fn number(variable: &str, default: u64) -> u64 {
     std::env::var(variable).map_or(default, |text| text.parse().unwrap())
 }
 
@@ -315,14 +315,20 @@ fn faults_make_values_undetermined_and_never_wrong() {
             ("reset", json!({ "fault": { "kind": "reset" } })),
             ("gone", json!({ "fault": { "kind": "empty_close" } })),
             ("cut", json!({ "fault": { "kind": "truncate", "at": 0.5 } })),
+            ("hang", json!({ "fault": { "kind": "hang" } })),
             ("busy", json!({ "reply": { "code": "6014" } })),
         ] {
             // The first call proves that this is the endpoint.
-            let mut rule = json!({ "rate": 0.025, "skip": 1 });
+            let mut rule = json!({ "rate": 0.02, "skip": 1 });
             rule.as_object_mut().unwrap().extend(effect.as_object().unwrap().clone());
             sim.0.put_rule("bank", name, rule).unwrap();
         }
-        let (run, end) = run_against(&sim, "bank", &settings());
+        let mut file = new_file(None, &settings());
+        let subject = subject(&sim, "bank");
+        // A hanging answer is waited for; an answer that is only slow is lost, which is as good.
+        let mut exchanger = TcpExchanger { timeout: Duration::from_secs(5), ..tcp(sim.address()) };
+        let end = run_with(&subject, &settings(), &mut exchanger, None, &mut file);
+        let run = file.run;
         let stopped_by_busy = matches!(&end, Err(RunStop::Early(why)) if why.contains("6014"));
         assert!(end.is_ok() || stopped_by_busy, "{seed}: {end:?}");
         let found = calibrate(&MODEL, &[run], &Policy::default());

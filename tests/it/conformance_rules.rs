@@ -1,5 +1,6 @@
 //! `conformance`: every safety rule, servers that are not the endpoint or outside the space of policies, and the commands.
 
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -20,11 +21,13 @@ use dukcapil_fr_sim::internals::conformance::runner::{RunSettings, RunStop, Surr
 use dukcapil_fr_sim::internals::domain::policy::Policy;
 use dukcapil_fr_sim::internals::keys::{self, PrivateKey};
 use dukcapil_fr_sim::internals::protocol::encoding::{self, Base64Mode};
+use rand::rngs::ChaCha8Rng;
+use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
 
 use crate::binary::{Served, command, text};
 use crate::conformance::{
-    MODEL, morning, new_file, run_against, run_with, settings, subject, tcp, well_formed, with_policy,
+    MODEL, morning, new_file, number, run_against, run_with, settings, subject, tcp, well_formed, with_policy,
 };
 use crate::support::{KEYS, SITIS_NIK, Sim, exchange, http};
 
@@ -750,4 +753,74 @@ fn over_a_contradiction_no_file_is_written() {
     std::fs::write(&out, text_of_run.replacen(&file.run.header.run, "run-1", 1)).unwrap();
     let broken = conformance(&args);
     assert!(broken.status.code() == Some(2) && text(&broken.stderr).contains("line 1"), "{broken:?}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_killed_run_goes_on_and_no_call_is_made_twice_or_beyond_the_budget() {
+    let mut random = ChaCha8Rng::seed_from_u64(number("FRSIM_SEED", 0));
+    let sim = Sim::start();
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    let (out, ledger, report) = (path("run.jsonl"), path("ledger"), format!("json={}", path("report.json")));
+    let (target, public) = (sim.0.url(), public_key());
+    let flags = run_flags(&target, public.to_str().unwrap());
+    let flags = with(&flags, &["--budget", "60", "--ledger", &ledger, "--out", &out, "--resume", "--report", &report]);
+    let account = [("FRSIM_USER_ID", "demo-user"), ("FRSIM_PASSWORD", "demo-password")];
+    let (mut kills, mut received) = (0, 0);
+    for _ in 0..3 {
+        let mut run = command(&flags).envs(account).spawn().unwrap();
+        // The first call proves that this is the endpoint: a run without its answer does not go on.
+        received += random.random_range(2..9);
+        let wait = json!({ "count": received, "timeout": "60s" }).to_string();
+        assert_eq!(sim.admin("POST", "/requests/wait", &wait).0, 200);
+        run.kill().unwrap();
+        kills += usize::from(run.wait().unwrap().code().is_none());
+        received = sim.0.received().len();
+    }
+    assert!(kills > 0, "SIGKILL");
+    let end = command(&flags).envs(account).output().unwrap();
+    assert_eq!(end.status.code(), Some(0), "{end:?}");
+    let ids: Vec<_> = sim.0.received().iter().filter_map(|entry| entry.request.transaction_id.clone()).collect();
+    let distinct: BTreeSet<_> = ids.iter().collect();
+    assert_eq!(distinct.len(), ids.len(), "a call was made twice");
+    let counted = std::fs::read_to_string(&ledger).unwrap().lines().count();
+    let made = sim.0.received().len();
+    assert!(counted >= made && counted <= made + kills && counted <= 60, "{counted} counted, {made} made");
+    let report = std::fs::read_to_string(path("report.json")).unwrap();
+    assert_eq!(serde_json::from_str::<Value>(&report).unwrap()["stopped"], Value::Null);
+}
+
+#[test]
+fn a_report_in_json_is_as_its_schema_says() {
+    let schema = text(&command(&["schema", "conformance-report"]).output().unwrap().stdout);
+    let schema: Value = serde_json::from_str(&schema).unwrap();
+    jsonschema::draft7::meta::validate(&schema).unwrap_or_else(|error| panic!("{error}"));
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let sim = with_policy(&PolicySpec::default());
+    let other: PolicySpec = toml::from_str("not_found = '6019'").unwrap();
+    let (whole, _) = run_against(&sim, "bank", &settings());
+    sim.0.put_rule("bank", "lost", json!({ "skip": 2, "times": 1, "fault": { "kind": "reset" } })).unwrap();
+    sim.0.put_rule("bank", "quota", json!({ "skip": 6, "reply": { "code": "5002" } })).unwrap();
+    let (stopped, _) = run_against(&sim, "bank", &settings());
+    let expected = Policy::default().with(&other);
+    let mut verdicts = BTreeSet::new();
+    for run in [&whole, &stopped] {
+        let report = RunReport::new(run, &ComparedWith::Policy(&MODEL, &expected));
+        let report: Value = serde_json::from_str(&report.json()).unwrap();
+        let errors: Vec<_> = validator.iter_errors(&report).map(|error| error.to_string()).collect();
+        assert!(errors.is_empty(), "{errors:?}");
+        for case in report["cases"].as_array().unwrap() {
+            let verdict = &case["verdict"];
+            let name = verdict.as_object().and_then(|one| one.keys().next().cloned());
+            verdicts.insert(name.unwrap_or_else(|| verdict.as_str().unwrap().to_owned()));
+        }
+        let mut wrong = report.clone();
+        wrong["cases"][0]["verdict"] = json!("fine");
+        assert!(!validator.is_valid(&wrong), "another verdict");
+        wrong["cases"][0].as_object_mut().unwrap().remove("verdict");
+        assert!(!validator.is_valid(&wrong), "no verdict");
+    }
+    let all = ["as-expected", "differs", "lost", "seen", "skipped"];
+    assert_eq!(verdicts.iter().map(String::as_str).collect::<Vec<_>>(), all, "every verdict is in a report");
 }

@@ -20,6 +20,7 @@ mod customers;
 mod documented;
 mod explain;
 mod faults;
+mod fidelity;
 mod fixture_files;
 mod fuzzed;
 mod gallery;

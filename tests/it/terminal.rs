@@ -10,7 +10,7 @@ use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 
 use crate::binary::{address, command, listening};
-use crate::support::{KEYS, exchange, http};
+use crate::support::{KEYS, Sim, exchange, http};
 
 /// `serve` in a terminal of this width.
 struct Terminal {
@@ -21,13 +21,9 @@ struct Terminal {
 
 impl Terminal {
     fn start(columns: u16) -> Terminal {
-        let screen = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-        grantpt(&screen).unwrap();
-        unlockpt(&screen).unwrap();
+        let (screen, stderr) = pseudo_terminal();
         let size = Winsize { ws_row: 40, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
         tcsetwinsize(&screen, size).unwrap();
-        let name = ptsname(&screen, Vec::new()).unwrap();
-        let stderr = open(&name, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap();
         let mut command = command(&listening("127.0.0.1:0", KEYS.path()));
         command.env("NO_COLOR", "1").stdout(Stdio::piped()).stderr(stderr);
         let mut child = command.spawn().unwrap();
@@ -55,6 +51,44 @@ impl Terminal {
         let _ = File::from(self.screen).read_to_end(&mut shown);
         (code, String::from_utf8(shown).unwrap())
     }
+}
+
+/// A pseudo-terminal: its screen, and its other side.
+fn pseudo_terminal() -> (OwnedFd, OwnedFd) {
+    let screen = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&screen).unwrap();
+    unlockpt(&screen).unwrap();
+    let name = ptsname(&screen, Vec::new()).unwrap();
+    let other = open(&name, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap();
+    (screen, other)
+}
+
+#[test]
+fn an_account_that_is_not_given_is_asked_for_and_not_shown() {
+    let sim = Sim::start();
+    let (screen, other) = pseudo_terminal();
+    let (url, key) = (sim.0.url(), KEYS.path().join("public.pem"));
+    let mut run = command(&["conformance", "run", "--target", &url, "--customer", "demo", "--ip", "10.0.0.1"]);
+    run.args(["--case", "4.6/21", "--public-key", key.to_str().unwrap()]);
+    run.env_remove("FRSIM_USER_ID").env_remove("FRSIM_PASSWORD");
+    run.stdin(other.try_clone().unwrap()).stderr(other).stdout(Stdio::piped());
+    let child = run.spawn().unwrap();
+    drop(run);
+    let (mut screen, mut shown, mut chunk) = (File::from(screen), String::new(), [0; 256]);
+    for (question, answer) in [("user_id (not shown): ", "demo-user\n"), ("password (not shown): ", "demo-password\n")] {
+        while !shown.ends_with(question) {
+            let count = screen.read(&mut chunk).unwrap();
+            shown.push_str(&String::from_utf8_lossy(&chunk[..count]));
+        }
+        std::io::Write::write_all(&mut screen, answer.as_bytes()).unwrap();
+    }
+    let end = child.wait_with_output().unwrap();
+    // The end of a terminal is an error on Linux.
+    let mut rest = Vec::new();
+    let _ = screen.read_to_end(&mut rest);
+    shown.push_str(&String::from_utf8_lossy(&rest));
+    assert!(end.status.success(), "the account was right: {shown} {end:?}");
+    assert!(!shown.contains("demo-user") && !shown.contains("demo-password"), "{shown}");
 }
 
 /// Columns that a text takes: `⚡` takes two.

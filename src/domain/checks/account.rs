@@ -16,7 +16,8 @@ pub fn check(input: &CheckInput) -> Finding {
             input.policy.unknown_customer.clone(),
             format!("no customer has the id {}", text::quoted(input.customer_id)),
             "use the id of a fixture, such as demo, in /api/face-recognition/{customer_id}/{methode}",
-        );
+        )
+        .decided_by("unknown_customer");
     };
     let wrong = [
         mismatch("user_id", &input.evidence.user_id, &customer.account.user_id, &customer.account.password),

@@ -61,15 +61,18 @@ pub struct Finding {
     pub reason: Cow<'static, str>,
     /// What to do about it, when the check failed.
     pub hint: Option<Cow<'static, str>>,
+    /// Policy key that decides the code, where one does.
+    #[serde(skip)]
+    pub decided_by: Option<&'static str>,
 }
 
 impl Finding {
     pub(super) fn passed(check: Check, reason: impl Into<Cow<'static, str>>) -> Finding {
-        Finding { check, status: Status::Passed, code: None, reason: reason.into(), hint: None }
+        Finding { check, status: Status::Passed, code: None, reason: reason.into(), hint: None, decided_by: None }
     }
 
     pub(super) fn unknown(check: Check, reason: impl Into<Cow<'static, str>>) -> Finding {
-        Finding { check, status: Status::Unknown, code: None, reason: reason.into(), hint: None }
+        Finding { check, status: Status::Unknown, code: None, reason: reason.into(), hint: None, decided_by: None }
     }
 
     pub(super) fn failed(
@@ -79,6 +82,11 @@ impl Finding {
         hint: impl Into<Cow<'static, str>>,
     ) -> Finding {
         let hint = Some(hint.into());
-        Finding { check, status: Status::Failed, code: Some(code), reason: reason.into(), hint }
+        Finding { check, status: Status::Failed, code: Some(code), reason: reason.into(), hint, decided_by: None }
+    }
+
+    /// Names the policy key that decides the code.
+    pub(super) fn decided_by(self, key: &'static str) -> Finding {
+        Finding { decided_by: Some(key), ..self }
     }
 }

@@ -12,6 +12,7 @@ pub fn check(input: &CheckInput) -> Finding {
     match (&photo.fault, photo.format, photo.dimensions) {
         (Some(fault), ..) => {
             Finding::failed(THIS, input.policy.bad_image.clone(), format!("image {fault}"), fault.hint())
+                .decided_by("bad_image")
         }
         (None, Some(format), Some((width, height))) => {
             Finding::passed(THIS, format!("{format} of {width} x {height} pixels, {} bytes", photo.bytes))

@@ -25,7 +25,7 @@ fn customer() -> Customer {
         allow: Some(["10.0.0.0/8", "127.0.0.1"].map(|net| net.parse::<AllowedNetwork>().unwrap()).to_vec()),
         access_peer: false,
         per_day: Some(80),
-        policy: Policy::default(),
+        policy: Arc::default(),
         key: Arc::clone(&KEY),
         capacity: None,
         rules: Vec::new(),
@@ -53,7 +53,7 @@ struct Case {
 /// Evaluates the checks on the good case, modified by `change`.
 fn evaluate(json: &str, customer: Option<&Customer>, change: impl Fn(&mut Case)) -> Vec<Finding> {
     let body = Body::decode(json.as_bytes());
-    let policy = customer.map_or_else(Policy::default, |customer| customer.policy.clone());
+    let policy = customer.map_or_else(Arc::<Policy>::default, |customer| Arc::clone(&customer.policy));
     let mut case = Case {
         methode: "CALL_FN",
         peer: None,
@@ -173,7 +173,7 @@ fn parameters() {
     let unknown = evaluate(GOOD, None, |case| case.methode = "CALL_FR");
     expect(&unknown, Check::Parameters, Status::Passed, None, "");
     let mut lenient = customer();
-    lenient.policy.wrong_methode = Code::ACCOUNT;
+    Arc::make_mut(&mut lenient.policy).wrong_methode = Code::ACCOUNT;
     let other = evaluate(GOOD, Some(&lenient), |case| case.methode = "CALL_FR");
     expect(&other, Check::Parameters, Status::Failed, Some("5001"), "methode");
 }
@@ -316,7 +316,7 @@ fn threshold() {
 #[test]
 fn image() {
     let mut demo = customer();
-    demo.policy.bad_image = Code::BAD_PHOTO;
+    Arc::make_mut(&mut demo.policy).bad_image = Code::BAD_PHOTO;
     let broken = evaluate(GOOD, Some(&demo), |case| {
         case.evidence.photo =
             Some(Photo::of_file(b"GIF89a".to_vec(), &crate::domain::limits::Limits::default()))

@@ -3,9 +3,9 @@
 use std::fmt;
 
 use super::Policy;
+use super::keys::KEYS;
 use super::measured::Measurement;
 use super::spec::PolicySpec;
-use crate::base::json;
 
 /// What sets policy keys for all customers; a later layer overrides an earlier one.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -45,7 +45,10 @@ impl PolicyLayers {
     /// Returns the policy that holds for a customer without keys of its own.
     #[must_use]
     pub fn policy(&self) -> Policy {
-        Policy::default().with(&self.preset).with(&self.file).with(&self.flags)
+        let mut policy = Policy::default().with(&self.preset);
+        let is_measured = |key: &&str| self.measured.iter().any(|one| one.is_of(key)) && self.preset.sets(key);
+        policy.measured = KEYS.iter().map(|key| key.name).filter(is_measured).collect();
+        policy.with(&self.file).with(&self.flags)
     }
 
     /// Returns how a key's value was measured; none where another layer decides it.
@@ -57,12 +60,11 @@ impl PolicyLayers {
     /// Returns the layer that decides a key. `shape` is merged code by code: the last layer that sets one.
     #[must_use]
     pub fn source(&self, key: &str) -> PolicySource {
-        let sets = |spec: &PolicySpec| json::value(spec).get(key).is_some();
         let layers = [
             (&self.flags, PolicySource::Flag),
             (&self.file, PolicySource::File),
             (&self.preset, PolicySource::Preset),
         ];
-        layers.into_iter().find(|(spec, _)| sets(spec)).map_or(PolicySource::Default, |(_, source)| source)
+        layers.into_iter().find(|(spec, _)| spec.sets(key)).map_or(PolicySource::Default, |(_, source)| source)
     }
 }

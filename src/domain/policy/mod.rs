@@ -14,7 +14,7 @@ mod table;
 mod values;
 
 pub use check::Check;
-pub use keys::{KEYS, PolicyKey};
+pub use keys::{FIXED, FixedBehaviour, KEYS, PolicyKey};
 pub use layers::{PolicyLayers, PolicySource};
 pub use measured::{Measurement, Undetermined};
 pub use not_found::NotFound;
@@ -30,7 +30,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::http_answer::HeadStyle;
 use crate::protocol::encoding::Base64Mode;
-use crate::protocol::{Code, Layout, NumberMode, Shape, ValueTypes};
+use crate::protocol::{Code, Layout, NumberMode, Provenance, Shape, ValueTypes};
 
 /// Value of `transactionId` in the verification shape.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -119,6 +119,9 @@ pub struct Policy {
     pub base64: Base64Mode,
     pub max_results: usize,
     pub nik_min_age: u32,
+    /// Keys whose value was measured, and that nothing else sets.
+    #[serde(skip)]
+    pub measured: Vec<&'static str>,
 }
 
 /// Literal `transactionId` of the document (doc 4.3).
@@ -149,6 +152,7 @@ impl Default for Policy {
             base64: Base64Mode::Strict,
             max_results: 10,
             nik_min_age: 17,
+            measured: Vec::new(),
         }
     }
 }
@@ -158,6 +162,19 @@ impl Policy {
     #[must_use]
     pub fn shape_of(&self, code: &Code) -> Shape {
         self.shape.get(code).copied().unwrap_or_else(|| code.shape())
+    }
+
+    /// Returns how certain the value of a key of [`KEYS`] is: `otherwise`, unless it was measured.
+    #[must_use]
+    pub fn standing(&self, key: &str, otherwise: Provenance) -> Provenance {
+        if self.measured.contains(&key) { Provenance::Measured } else { otherwise }
+    }
+
+    /// Whether nobody knows if the endpoint has this value of a key: it is not in the document, and nobody has measured or observed it.
+    #[must_use]
+    pub fn is_assumed(&self, key: &str) -> bool {
+        let known = KEYS.iter().find(|known| known.name == key);
+        known.is_some_and(|known| self.standing(key, known.standing) == Provenance::Assumed)
     }
 }
 

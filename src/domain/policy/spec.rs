@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
 use super::keys::describe_policy;
 use super::not_found::NotFound;
 use super::values::{BadImage, MaxResults, Precedence, ShapedCode};
 use super::{AcceptPolicy, ContentTypePolicy, MalformedJson, Policy, QuotaCounts, TransactionIdPolicy};
+use crate::base::json;
 use crate::domain::http_answer::HeadStyle;
 use crate::protocol::encoding::Base64Mode;
 use crate::protocol::{Code, Layout, NumberMode, Shape, ValueTypes};
@@ -17,7 +17,7 @@ use crate::protocol::{Code, Layout, NumberMode, Shape, ValueTypes};
 /// `[policy]` of a fixture or an admin API request: any of the keys.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-#[schemars(transform = describe_policy, example = json!({ "layout": "compact" }))]
+#[schemars(transform = describe_policy, example = serde_json::json!({ "layout": "compact" }))]
 pub struct PolicySpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub precedence: Option<Precedence>,
@@ -92,6 +92,12 @@ macro_rules! plain_keys {
 }
 
 impl PolicySpec {
+    /// Whether a key is set.
+    #[must_use]
+    pub fn sets(&self, key: &str) -> bool {
+        json::value(self).get(key).is_some()
+    }
+
     /// Returns this specification, overlaid by the keys that `over` sets; `shape` merges code by code.
     #[must_use]
     pub fn overlaid(mut self, over: &PolicySpec) -> PolicySpec {
@@ -116,6 +122,8 @@ impl Policy {
         macro_rules! take {
             ($($key:ident),* $(,)?) => { $(if let Some(value) = &spec.$key { self.$key = value.clone(); })* };
         }
+        // What is set here is not what was measured.
+        self.measured.retain(|key| !spec.sets(key));
         plain_keys!(take);
         if let Some(Precedence(checks)) = &spec.precedence {
             self.precedence.clone_from(checks);

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use jiff::Timestamp;
 use jiff::civil::Date;
 
-use super::keys::{FIXED, KEYS, PolicyKey};
+use super::keys::{FIXED, FixedBehaviour, KEYS, PolicyKey};
 use super::layers::PolicyLayers;
 use super::measured::Measurement;
 use crate::base::json;
@@ -62,7 +62,7 @@ pub fn table(layers: &PolicyLayers, width: usize, today: Date) -> String {
         below(&mut text, &format!("{}; other values: {}", key.meaning, key.others));
     }
     text.push_str("\nfixed behaviour, without a key:\n");
-    for (name, standing, meaning) in &FIXED {
+    for FixedBehaviour { name, standing, meaning, .. } in &FIXED {
         let _ = writeln!(text, "\n{name:<17} {standing}");
         below(&mut text, meaning);
     }

@@ -205,7 +205,7 @@ fn the_printed_table_has_each_key_with_its_value_source_and_standing() {
     ] {
         assert!(text.contains(listed), "{text}");
     }
-    assert!(FIXED.iter().all(|(name, ..)| text.contains(&format!("\n{name} "))), "{text}");
+    assert!(FIXED.iter().all(|fixed| text.contains(&format!("\n{} ", fixed.name))), "{text}");
     assert!(text.contains("\n    default: \"plain\"\n"), "{text}");
     for width in [60, 80, 120] {
         let text = table(&PolicyLayers::default(), width, TODAY);

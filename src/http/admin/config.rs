@@ -90,7 +90,7 @@ pub async fn read(shared: web::Data<AppState>) -> HttpResponse {
         prefixes: fixtures.prefixes.clone(),
         peer: fixtures.peer,
         limits: fixtures.limits.clone(),
-        policy: fixtures.policy.clone(),
+        policy: Policy::clone(&fixtures.policy),
         customers: engine.customers.customers(engine.clock.now()).len(),
     })
 }

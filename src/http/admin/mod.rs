@@ -11,6 +11,7 @@ mod count;
 mod customers;
 pub mod events;
 mod explain;
+mod fidelity;
 pub mod gallery;
 mod keys;
 mod metrics;

@@ -30,6 +30,8 @@ pub struct JournalQuery {
     limit: Option<usize>,
     /// Only entries in this state.
     state: Option<State>,
+    /// Only entries whose answer rests on an assumption: a key, `assumed`, `code` or `value`; a glob or `/regex/`.
+    rests_on: Option<Pattern>,
 }
 
 /// Response of `GET /requests`.
@@ -62,6 +64,7 @@ pub async fn list(shared: web::Data<AppState>, req: HttpRequest) -> Result<HttpR
         code: query.code,
         since: since.map(Since),
         state: query.state,
+        rests_on: query.rests_on,
         ..Match::default()
     };
     let (requests, dropped) = shared.engine.journal.list(&filter, limit);

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::operation::Operation;
 use super::{
-    Removed, call, clock, config, console, customers, events, explain, gallery, keys, metrics, openapi,
+    Removed, call, clock, config, console, customers, events, explain, fidelity, gallery, keys, metrics, openapi,
     quota, requests, reset, rules, status, verify, wait,
 };
 use crate::domain::rules::RuleSpec;
@@ -153,6 +153,13 @@ fn fixtures() -> Vec<Operation> {
         .optional_body::<config::FixtureDraft>(draft)
         .ok::<config::Validation>()
         .errors(&[503]),
+        get(
+            "/fidelity",
+            "fidelity",
+            fidelity::read,
+            "Returns every behaviour of the endpoint: how certain it is, where it is known from, and since when.",
+        )
+        .ok::<fidelity::Fidelity>(),
         post(
             "/explain",
             "explain",

@@ -14,6 +14,7 @@ use crate::base::hash::hex;
 use crate::domain::checks::Finding;
 use crate::domain::evidence::{Photo, PhotoFormat};
 use crate::domain::faults::FaultKind;
+use crate::domain::fidelity::{AnswerGrounds, GroundsRecord};
 use crate::domain::nik::District;
 use crate::domain::nik::mask::masked;
 use crate::domain::rules::Firing;
@@ -50,6 +51,9 @@ pub struct Entry {
     pub fault: Option<FaultRecord>,
     /// What was decided; `sent` tells what left the socket.
     pub answer: AnswerRecord,
+    #[serde(flatten)]
+    #[schemars(with = "GroundsRecord")]
+    pub grounds: AnswerGrounds,
     #[serde(flatten, deserialize_with = "nothing_sent")]
     #[schemars(with = "SendingRecord")]
     pub sending: Sending,
@@ -245,6 +249,7 @@ impl Entry {
             delay: None,
             fault: None,
             answer: AnswerRecord::default(),
+            grounds: AnswerGrounds::default(),
             sending: Sending::default(),
         }
     }
@@ -289,7 +294,7 @@ impl Entry {
             + 64;
         let actions = 200 * (self.rules.len() + usize::from(self.delay.is_some()))
             + self.fault.as_ref().map_or(0, FaultRecord::weight);
-        size_of::<Entry>() + actions + findings + warnings + texts + names + candidates
+        size_of::<Entry>() + actions + findings + warnings + texts + names + candidates + self.grounds.weight()
     }
 }
 

@@ -13,6 +13,7 @@ use crate::base::json;
 use crate::base::pattern::{IpPattern, Pattern, holds};
 use crate::base::range::NumberRange;
 use crate::base::time;
+use crate::domain::fidelity::RestsOn;
 use crate::domain::nik::mask::without_niks;
 use crate::protocol::Code;
 
@@ -62,6 +63,10 @@ pub struct Match {
     /// Name of any warning.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub warning: Option<Pattern>,
+    /// What the answer rests on: the key, the standing (`assumed`), or what would differ (`code` or `value`) of any assumed policy key
+    /// under another value of which the decided answer would differ.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rests_on: Option<Pattern>,
     /// Number of the connection, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connection: Option<NumberRange>,
@@ -155,7 +160,7 @@ struct MatchField {
 
 /// All conditions; cheap and selective ones first.
 #[rustfmt::skip]
-const FIELDS: [MatchField; 22] = [
+const FIELDS: [MatchField; 23] = [
     field("customer_id", |m, e| holds(&m.customer_id, e.customer_id.as_deref(), Pattern::matches), |e| e.customer_id.clone().into()),
     field("id", |m, e| holds(&m.id, Some(e.id as f64), NumberRange::contains), |e| e.id.into()),
     field("code", |m, e| holds(&m.code, code(e), Pattern::matches), |e| code(e).into()),
@@ -178,6 +183,7 @@ const FIELDS: [MatchField; 22] = [
     field("rule", |m, e| any(&m.rule, rules(e)), |e| rules(e).collect()),
     field("fault", |m, e| holds(&m.fault, fault(e), Pattern::matches), |e| fault(e).into()),
     field("warning", |m, e| any(&m.warning, warnings(e)), |e| warnings(e).collect()),
+    field("rests_on", |m, e| rests_on(&m.rests_on, e), |e| e.grounds.rests_on().into_iter().map(|one| Value::from(&*one.key)).collect()),
 ];
 
 const fn field(
@@ -190,6 +196,13 @@ const fn field(
 
 fn any<'a>(pattern: &Option<Pattern>, mut values: impl Iterator<Item = &'a str>) -> bool {
     pattern.as_ref().is_none_or(|pattern| values.any(|value| pattern.matches(value)))
+}
+
+/// Matches what an answer rests on. Derived only where the filter asks.
+fn rests_on(pattern: &Option<Pattern>, entry: &Entry) -> bool {
+    let Some(pattern) = pattern else { return true };
+    let names = |one: &RestsOn| [one.key.to_string(), one.standing.to_string(), one.differs.name().to_owned()];
+    entry.grounds.rests_on().iter().any(|one| names(one).iter().any(|name| pattern.matches(name)))
 }
 
 /// Matches a digest. The journal writes digests in lower case, but a client may write upper case.
@@ -306,6 +319,9 @@ mod tests {
             draw: Draw { ordinal: 1, fires: true, rate: None },
             decides: Vec::new(),
         };
+        let guess = json!({
+            "key": "not_found", "standing": "assumed", "other_value": "6019", "other_answer": "6019", "differs": "code",
+        });
         let full = Entry {
             id: 17,
             connection: 4,
@@ -324,6 +340,7 @@ mod tests {
             rules: vec![firing("slow"), firing("cut")],
             fault: Some(FaultRecord::new(FaultKind::find("late_close").unwrap(), "cut")),
             answer: AnswerRecord { status: Some(200), code: Some(Code::FOUND), ..AnswerRecord::default() },
+            grounds: serde_json::from_value(json!({ "rests_on": [guess] })).unwrap(),
             ..entry("demo", Code::FOUND)
         };
         leave(&full, SentEnd::Complete);
@@ -361,6 +378,7 @@ mod tests {
             (json!({ "rule": "cut" }), json!({ "rule": "c" })),
             (json!({ "fault": "late*" }), json!({ "fault": "hang" })),
             (json!({ "warning": "bom" }), json!({ "warning": "extra_key" })),
+            (json!({ "rests_on": "not_*" }), json!({ "rests_on": "value" })),
             (json!({ "connection": 4 }), json!({ "connection": 5 })),
             (json!({ "ordinal": "3" }), json!({ "ordinal": "<3" })),
             (

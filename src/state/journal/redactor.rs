@@ -193,6 +193,7 @@ mod tests {
         assert_eq!(redactor.value("p=pass-word of user"), "p=*** of user");
         assert_eq!(redactor.message("an extra key k=pass-word, \"user\""), "an extra key k=***, \"***\"");
         let mut findings = [Finding {
+            decided_by: None,
             check: Check::Ip,
             status: Status::Failed,
             code: None,

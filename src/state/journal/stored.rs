@@ -66,9 +66,14 @@ mod tests {
             region: None,
             score: 12.34,
         });
+        let rests_on = json!([{
+            "key": "precedence", "standing": "assumed", "other_value": ["ip"], "other_answer": "5003", "differs": "code",
+        }]);
+        written.grounds = serde_json::from_value(json!({ "rests_on": rests_on })).unwrap();
         let stored = StoredEntry { entry: written.entry_text(), sending: written.sending_text() };
         let read = read(&stored).unwrap();
         assert!(read.is_spoiled(), "a fault is the same fault");
+        assert_eq!(json::value(&read)["rests_on"], rests_on);
         assert_eq!((read.sending.state(), read.sending.sent().end), (State::Aborted, SentEnd::None));
         let (mut before, mut after) = (json::value(&written), json::value(&read));
         for value in [&mut before, &mut after] {
