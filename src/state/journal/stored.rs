@@ -65,6 +65,7 @@ mod tests {
             nik: "3174XXXX".to_owned(),
             region: None,
             score: 12.34,
+            by: None,
         });
         let stored = StoredEntry { entry: written.entry_text(), sending: written.sending_text() };
         let read = read(&stored).unwrap();
