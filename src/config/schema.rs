@@ -164,11 +164,9 @@ schemas! {
         "type": "object",
         "description": "Names and values.",
         "additionalProperties": { "type": "string", "format": "password" },
+        "examples": [{ "X-Api-Key": "..." }],
     });
-    NoFace: |_| known_codes_or(
-        "\"nobody\", or a code.",
-        &json!({ "type": "string", "examples": ["nobody", "6015"], "minLength": 1, "maxLength": 32 }),
-    );
+    NoFace: |_| text("\"nobody\", or a code: the answer to a photo without a face that nobody is found for.", "6015");
     BadImage: |_| codes(BadImage::CODES);
     MaxResults: |_| json!({ "type": "integer", "minimum": 1, "maximum": 1000 });
     Pattern: |_| json!({
