@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use dukcapil_fr_sim::internals::domain::evidence::Photo;
 use dukcapil_fr_sim::internals::domain::limits::Limits;
-use dukcapil_fr_sim::internals::domain::matcher::{Gallery, Identity, Picture, look_alikes};
+use dukcapil_fr_sim::internals::domain::matcher::{FaceLook, Gallery, Identity, Picture, look_alikes};
 use dukcapil_fr_sim::internals::state::face_matcher::{FaceMatcher, SearchScope};
 use image::codecs::jpeg::JpegEncoder;
 use image::{DynamicImage, RgbImage};
@@ -46,7 +46,7 @@ fn main() {
 fn search(matcher: &FaceMatcher, gallery: &Gallery, photo: &Photo) {
     let own = Gallery::default();
     let scope = SearchScope { customer_id: "bench", own: &own, shared: Some(gallery), perceptual: true };
-    black_box(matcher.find(&scope, photo, 7.0).candidates(10));
+    black_box(matcher.find(&scope, photo, 7.0, &FaceLook::NotAsked).candidates(10));
 }
 
 fn once(work: impl FnOnce()) -> Duration {

@@ -16,7 +16,7 @@ use dukcapil_fr_sim::internals::config::{self, Fixtures, StartPolicy};
 use dukcapil_fr_sim::internals::domain::answer::{AnswerContent, AnswerOverrides, Echo, compose};
 use dukcapil_fr_sim::internals::domain::evidence::{Photo, PhotoFormat, credential};
 use dukcapil_fr_sim::internals::domain::limits::Limits;
-use dukcapil_fr_sim::internals::domain::matcher::{Gallery, decode_small};
+use dukcapil_fr_sim::internals::domain::matcher::{FaceLook, Gallery, decode_small};
 use dukcapil_fr_sim::internals::domain::policy::Policy;
 use dukcapil_fr_sim::internals::domain::quota::QuotaView;
 use dukcapil_fr_sim::internals::domain::rules::{DrawContext, Facts, RuleEffects, Scenario};
@@ -85,7 +85,7 @@ const STAGES: [Work; 12] = [
         let own = Gallery::default();
         let shared = Some(&inputs.fixtures.gallery);
         let scope = SearchScope { customer_id: "bench", own: &own, shared, perceptual: true };
-        black_box(inputs.matcher.find(&scope, &inputs.photo, 7.0).candidates(10));
+        black_box(inputs.matcher.find(&scope, &inputs.photo, 7.0, &FaceLook::NotAsked).candidates(10));
     }),
     ("rules", "all shipped customers' rules, tried in turn", |inputs| {
         let rules: Vec<_> = inputs.fixtures.customers.values().flat_map(|customer| &customer.rules).collect();
@@ -99,7 +99,7 @@ const STAGES: [Work; 12] = [
         }
     }),
     ("render", "an answer with one candidate", |_| {
-        let candidates = vec![Candidate { nik: "3174055708909001".to_owned(), score: 14.5 }];
+        let candidates = vec![Candidate { nik: "3174055708909001".to_owned(), score: 14.5, by: None }];
         let content = AnswerContent {
             code: &Code::FOUND,
             echo: Echo { transaction_id: Some("T-1"), threshold: Some(7.0), threshold_as_written: Some("7") },

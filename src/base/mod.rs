@@ -1,5 +1,6 @@
 //! Small utilities that several layers share. Nothing here depends on the endpoint.
 
+pub mod client_error;
 pub mod cpu_time;
 pub mod duration;
 pub mod from_text;

@@ -355,14 +355,13 @@ fn subject(args: &RunArgs, target: &Target) -> Result<Subject, Failure> {
     })
 }
 
-const NO_ACCOUNT: &str =
-    "no account: give --credentials FILE with user_id and password, a line each, or FRSIM_USER_ID and FRSIM_PASSWORD";
+const NO_ACCOUNT: &str = "no account: give --credentials FILE with user_id and password, a line each, or FRSIM_USER_ID and FRSIM_PASSWORD";
 
 /// Asks for user_id and password on the terminal; `None` without a terminal, and where nothing is typed.
 fn asked() -> Result<Option<(String, String)>, Failure> {
     let ask = |question: &str| {
         let answer = terminal::ask_hidden(question).map_err(|error| Failure::bad_input(error.to_string()))?;
-        Ok(answer.filter(|text| !text.is_empty()))
+        Ok::<_, Failure>(answer.filter(|text| !text.is_empty()))
     };
     let Some(user_id) = ask("user_id (not shown): ")? else { return Ok(None) };
     Ok(ask("password (not shown): ")?.map(|password| (user_id, password)))

@@ -236,7 +236,12 @@ impl EntryLine {
         let warnings = self.warnings.iter().map(|warning| format!("warning: {warning}"));
         let width = terminal.map_or(usize::MAX, |(width, _)| width.saturating_sub(INDENT).max(20));
         let guesses = self.rests_on.iter().map(|one| format!("guess: {one}"));
-        let lines = whole.into_iter().chain(hint).chain(warnings).chain(guesses).flat_map(|text| wrap(&plain(&text), width));
+        let lines = whole
+            .into_iter()
+            .chain(hint)
+            .chain(warnings)
+            .chain(guesses)
+            .flat_map(|text| wrap(&plain(&text), width));
         lines.map(|line| format!("\n{}{}", " ".repeat(INDENT), style.paint(DIM, &line))).collect()
     }
 

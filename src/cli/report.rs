@@ -79,7 +79,7 @@ fn sent_words(entry: &EntryLine) -> String {
     let what = match (&entry.delivered, status) {
         (Delivered::Code(code), Some(status)) => {
             format!("HTTP {status}, code {code}{}, {}", entry.mark(), counted(bytes))
-        },
+        }
         (_, Some(status)) => format!("HTTP {status}, {}", counted(bytes)),
         (_, None) if bytes == 0 => "no byte".to_owned(),
         (_, None) if end == SentEnd::Complete => format!("{}, not HTTP", counted(bytes)),

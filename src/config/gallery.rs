@@ -22,14 +22,15 @@ const MAX_REPORTED: usize = 20;
 pub struct Pictures(BTreeMap<String, Result<Arc<Picture>, String>>);
 
 impl Pictures {
-    /// Decodes the pictures in `gallery/` on all cores. Reuses those that `before` has already.
+    /// Decodes the pictures in `gallery/` on all cores. Reuses those that `before` has already. With `keeps_files`, the files of a user's
+    /// own are kept, because a face engine is asked about them.
     #[must_use]
-    pub fn open(files: &Files, before: Option<&Pictures>) -> Pictures {
+    pub fn open(files: &Files, before: Option<&Pictures>, keeps_files: bool) -> Pictures {
         let cached: HashMap<_, _> =
             before.into_iter().flat_map(Pictures::all).map(|picture| (picture.sha256, picture)).collect();
         let names = files.iter().filter_map(|(path, file)| Some((path.strip_prefix("gallery/")?, file)));
         let names: Vec<_> = names.filter(|(name, _)| !name.ends_with(".toml")).collect();
-        let open = |(name, file): &(&str, &File)| ((*name).to_owned(), decode(file, &cached));
+        let open = |(name, file): &(&str, &File)| ((*name).to_owned(), decode(file, &cached, keeps_files));
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let share = names.len().div_ceil(cores).max(1);
         std::thread::scope(|scope| {
@@ -44,6 +45,13 @@ impl Pictures {
 
     fn all(&self) -> impl Iterator<Item = &Arc<Picture>> {
         self.0.values().flatten()
+    }
+
+    /// Returns the pictures whose files were kept, because a face engine was not asked about them yet, with their names.
+    pub fn without_face(&self) -> impl Iterator<Item = (&str, &Arc<Picture>)> {
+        let decoded =
+            self.0.iter().filter_map(|(name, picture)| Some((name.as_str(), picture.as_ref().ok()?)));
+        decoded.filter(|(_, picture)| picture.file_without_face().is_some())
     }
 
     /// Returns the picture with this name.
@@ -62,13 +70,20 @@ impl Pictures {
     }
 }
 
-fn decode(file: &File, cached: &HashMap<[u8; 32], &Arc<Picture>>) -> Result<Arc<Picture>, String> {
+fn decode(
+    file: &File,
+    cached: &HashMap<[u8; 32], &Arc<Picture>>,
+    keeps_files: bool,
+) -> Result<Arc<Picture>, String> {
     let sha256: [u8; 32] = Sha256::digest(&file.bytes).into();
     if let Some(picture) = cached.get(&sha256) {
         return Ok(Arc::clone(picture));
     }
     match &file.bytes {
         Cow::Borrowed(shipped) => Picture::shipped(shipped),
+        Cow::Owned(bytes) if keeps_files => {
+            Picture::new(bytes.clone(), &Limits::NONE).map(|picture| picture.with_file(bytes))
+        }
         Cow::Owned(bytes) => Picture::new(bytes.clone(), &Limits::NONE),
     }
     .map(Arc::new)

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::document::{ParsedFile, parse};
 use super::extends::{SpecsById, chain, inherited, too_long};
+use super::faces::FacesSpec;
 use super::gallery::{self, Pictures};
 use super::model::{CustomerSpec, PeerSource, SimulatorSpec, Synchronous};
 use super::preset::StartPolicy;
@@ -24,6 +25,7 @@ use crate::domain::capacity::{Capacity, CapacitySpec};
 use crate::domain::customer::Customer;
 use crate::domain::limits::Limits;
 use crate::domain::matcher::Gallery;
+use crate::domain::matcher::face_engine::FaceSettings;
 use crate::domain::policy::{Policy, PolicyLayers};
 use crate::domain::rules::RuleSpec;
 use crate::keys::KeyRing;
@@ -51,6 +53,8 @@ pub struct Fixtures {
     pub pictures: Pictures,
     /// Compares photos by content; if false, only identical files match.
     pub perceptual: bool,
+    /// The face engine; `None`: faces are not compared.
+    pub faces: Option<Arc<FaceSettings>>,
     /// Whether the store waits for the disk.
     pub is_synchronous: bool,
     /// Default number of strangers that a photo is also searched among.
@@ -77,6 +81,12 @@ impl Fixtures {
         let prefix = self.prefixes.first().map_or("", String::as_str);
         let prefix = utf8_percent_encode(prefix, IN_A_PATH);
         format!("{prefix}/{}/{}", encoded(customer_id), encoded(methode))
+    }
+
+    /// Returns whether a store that lasts keeps vectors of faces.
+    #[must_use]
+    pub fn keeps_faces(&self) -> bool {
+        self.faces.as_ref().is_some_and(|faces| faces.keep)
     }
 
     /// Returns a customer's specification as written in its file, without inheritance.
@@ -123,10 +133,11 @@ impl Fixtures {
         };
         let capacity =
             simulator.capacity.as_ref().and_then(|spec| read_capacity(spec, &self.attached_files).err());
-        let capacity = capacity.map(|error| prefixed(&["simulator"], error));
+        let faces = simulator.matcher.faces.iter().filter_map(|spec| spec.resolve().err()).flatten();
+        let of_simulator = capacity.into_iter().chain(faces).map(|error| prefixed(&["simulator"], error));
         let customers = self.customer_errors(customers);
         let customers = customers.into_iter().map(|(id, error)| prefixed(&["customers", id.as_str()], error));
-        capacity.into_iter().chain(customers).collect()
+        of_simulator.chain(customers).collect()
     }
 
     /// Validates these customers over the present ones. Attributes each error to the new customer that causes it: its own errors,
@@ -255,21 +266,26 @@ pub fn reload(
     before: &Fixtures,
 ) -> Result<Fixtures, Vec<Problem>> {
     let files = source::read(directory).map_err(|problem| vec![problem])?;
-    resolve_with(&files, before.keys.clone(), start, Pictures::open(&files, Some(&before.pictures)))
+    resolve_with(&files, before.keys.clone(), start, Some(before))
 }
 
 pub(super) fn resolve(files: &Files, keys: KeyRing, start: &StartPolicy) -> Result<Fixtures, Vec<Problem>> {
-    resolve_with(files, keys, start, Pictures::open(files, None))
+    resolve_with(files, keys, start, None)
 }
 
 pub(super) fn resolve_with(
     files: &Files,
     keys: KeyRing,
     start: &StartPolicy,
-    pictures: Pictures,
+    before: Option<&Fixtures>,
 ) -> Result<Fixtures, Vec<Problem>> {
     let mut problems = Vec::new();
     let simulator = read_simulator(files, &mut problems);
+    let faces = face_settings(simulator.matcher.faces.as_ref(), files, &mut problems);
+    let engine = |faces: &Option<Arc<FaceSettings>>| faces.as_ref().map(|faces| faces.engine());
+    // Another engine finds other faces.
+    let before = before.filter(|before| engine(&before.faces) == engine(&faces));
+    let pictures = Pictures::open(files, before.map(|before| &before.pictures), faces.is_some());
     let (specs, unreadable) = read_customers(files, &mut problems);
     let gallery = gallery::shared(files, &pictures, &mut problems);
     let policy_layers = start.over(&simulator.policy);
@@ -335,6 +351,7 @@ pub(super) fn resolve_with(
         gallery,
         pictures,
         perceptual,
+        faces,
         is_synchronous,
         population,
         keys,
@@ -352,15 +369,25 @@ pub(super) fn shared_capacity(
     attached_files: &BTreeMap<String, Vec<u8>>,
     problems: &mut Vec<Problem>,
 ) -> Option<Capacity> {
-    match read_capacity(spec?, attached_files) {
-        Ok(capacity) => Some(capacity),
-        Err((path, message)) => {
-            let file = files.get("simulator.toml")?;
-            let text = String::from_utf8_lossy(&file.bytes);
-            problems.push(Problem::at(&file.shown, &text, &path, message));
-            None
-        }
-    }
+    let capacity = read_capacity(spec?, attached_files);
+    capacity.map_err(|error| problems.extend(in_simulator_file(vec![error], files))).ok()
+}
+
+/// Reads the settings of the face engine. Adds errors to `problems`.
+fn face_settings(
+    spec: Option<&FacesSpec>,
+    files: &Files,
+    problems: &mut Vec<Problem>,
+) -> Option<Arc<FaceSettings>> {
+    spec?.resolve().map(Arc::new).map_err(|errors| problems.extend(in_simulator_file(errors, files))).ok()
+}
+
+/// Returns errors in the settings of `simulator.toml` with their places there.
+fn in_simulator_file(errors: Vec<FieldError>, files: &Files) -> Vec<Problem> {
+    let Some(file) = files.get("simulator.toml") else { return Vec::new() };
+    let text = String::from_utf8_lossy(&file.bytes);
+    let located = |(path, message): FieldError| Problem::at(&file.shown, &text, &path, message);
+    errors.into_iter().map(located).collect()
 }
 
 /// A customer's file and its parsed content.

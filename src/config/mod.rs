@@ -5,6 +5,7 @@
 mod built_in;
 mod document;
 mod extends;
+mod faces;
 mod gallery;
 mod ignored;
 mod load;

@@ -6,6 +6,7 @@ use std::path::{Component, Path};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::faces::FacesSpec;
 use super::values::{CustomerId, Methode, PathPrefixes, PlantedScore, Population};
 use crate::base::network::AllowedNetwork;
 use crate::domain::capacity::CapacitySpec;
@@ -57,16 +58,19 @@ pub enum Synchronous {
 }
 
 /// `[matcher]`: photo matching.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct MatcherSpec {
     /// Compares photos by content. If false, only an identical file matches, and photos are never decoded.
     pub perceptual: bool,
+    /// Compares faces too, by an engine of the user's; default: none is asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub faces: Option<FacesSpec>,
 }
 
 impl Default for MatcherSpec {
     fn default() -> MatcherSpec {
-        MatcherSpec { perceptual: true }
+        MatcherSpec { perceptual: true, faces: None }
     }
 }
 

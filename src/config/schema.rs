@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Value, json};
 
+use super::faces::{BodyTemplate, EngineHeaders, EngineUrl};
 use super::model::{CustomerSpec, GallerySpec, NikText, PictureName, SimulatorSpec};
 use super::values::{CustomerId, Methode, PathPrefix, PathPrefixes, PlantedScore, Population};
 use crate::base::duration::{DurationText, Ttl};
@@ -18,6 +19,8 @@ use crate::base::range::NumberRange;
 use crate::base::size::Size;
 use crate::domain::delay::{DelaySpec, RandomDelay};
 use crate::domain::faults::Offset;
+use crate::domain::matcher::face::NoFace;
+use crate::domain::matcher::face_engine::VectorPath;
 use crate::domain::policy::{BadImage, Check, MaxResults, NotFound, Precedence, ShapedCode};
 use crate::domain::rules::{TimeOfDay, Window};
 use crate::protocol::{Code, OUTCOMES};
@@ -148,6 +151,22 @@ schemas! {
             "additionalProperties": false,
         }],
     });
+    EngineUrl: |_| text("A URL with http://; https is not in this build.", "http://127.0.0.1:5005/represent");
+    BodyTemplate: |_| text(
+        "The body, with {image} where the photo's base64 goes.",
+        r#"{"img":"data:image/jpeg;base64,{image}"}"#,
+    );
+    VectorPath: |_| text(
+        "Names, with / between them, and * for each element of a list.",
+        "results/*/embedding",
+    );
+    EngineHeaders: |_| json!({
+        "type": "object",
+        "description": "Names and values.",
+        "additionalProperties": { "type": "string", "format": "password" },
+        "examples": [{ "X-Api-Key": "..." }],
+    });
+    NoFace: |_| text("\"nobody\", or a code: the answer to a photo without a face that nobody is found for.", "6015");
     BadImage: |_| codes(BadImage::CODES);
     MaxResults: |_| json!({ "type": "integer", "minimum": 1, "maximum": 1000 });
     Pattern: |_| json!({

@@ -7,10 +7,11 @@ use std::sync::LazyLock;
 use super::load::{DOCUMENTED_PREFIXES, resolve};
 use super::source::File;
 use super::*;
+use crate::domain::matcher::face::NoFace;
 use crate::domain::nik::NikContext;
 use crate::domain::policy::{Policy, PolicySpec, Preset};
 use crate::keys::KeyRing;
-use crate::protocol::Layout;
+use crate::protocol::{Code, Layout};
 
 static KEY: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
     let directory = tempfile::tempdir().unwrap();
@@ -525,4 +526,93 @@ fn a_wrong_capacity_is_reported_with_its_position() {
         &[("customers/a.toml", "extends = 'demo'\n[capacity]\nworkers = 0")],
         "customers/a.toml:3:11: workers must be a whole number from 1 to 4294967295, not the number 0: write workers = 4",
     );
+}
+
+/// `[matcher.faces]` of an engine on this machine, with more keys.
+fn faces(more: &str) -> String {
+    format!(
+        "[matcher.faces]\nurl = 'http://localhost:5005/v'\nvectors = 'faces/*/vector'\nstrangers = {{ mean = 0.09, deviation = 0.088 }}\n{more}"
+    )
+}
+
+#[test]
+fn a_face_engine_has_every_key_and_defaults() {
+    let settings = |toml: &str| load_over(&[("simulator.toml", toml)]).unwrap().faces;
+    assert!(settings("matcher = { perceptual = false }").is_none(), "off by default");
+    let plain = settings(&faces("")).unwrap();
+    assert_eq!((plain.timeout.as_secs(), &plain.no_face, plain.keep), (5, &NoFace::Nobody, false));
+    assert_eq!((&plain.body, &plain.no_face_when, plain.headers.len()), (&None, &None, 0));
+    let all = settings(
+        r#"
+        [matcher.faces]
+        url = "http://10.0.0.5:5005/represent"
+        body = '{"model_name":"SFace","img":"data:image/jpeg;base64,{image}"}'
+        vectors = "results/*/embedding"
+        timeout = "2s"
+        strangers = { mean = 0.1, deviation = 0.2 }
+        no_face = "6015"
+        no_face_when = { status = 400, body = "/no face/" }
+        headers = { X-Api-Key = "secret" }
+        keep = true
+        allow_remote = true"#,
+    )
+    .unwrap();
+    assert_eq!((&*all.url, all.vectors.as_str()), ("http://10.0.0.5:5005/represent", "results/*/embedding"));
+    assert_eq!((all.timeout.as_secs(), &all.no_face), (2, &NoFace::Code(Code::BAD_PHOTO)));
+    assert_eq!((all.strangers.mean, all.strangers.deviation, all.keep), (0.1, 0.2, true));
+    assert_eq!(all.no_face_when.as_ref().unwrap().status, Some(400));
+    assert_eq!(all.headers, [("X-Api-Key".to_owned(), "secret".to_owned())]);
+    for host in ["127.0.0.1", "127.8.8.8", "[::1]", "LOCALHOST:80"] {
+        let toml = faces("").replace("localhost:5005", host);
+        assert!(settings(&toml).is_some(), "{host}");
+    }
+}
+
+#[test]
+fn a_wrong_face_engine_is_reported_with_its_position() {
+    let url = |url: &str| faces("").replace("http://localhost:5005/v", url);
+    let first = |toml: &str| load_over(&[("simulator.toml", toml)]).unwrap_err().remove(0).to_string();
+    for (toml, place, parts) in [
+        (
+            url("https://engine.example/v"),
+            "2:7",
+            &["this build speaks no TLS", "a sidecar", "on loopback"][..],
+        ),
+        (
+            url("127.0.0.1:5005"),
+            "2:7",
+            &["it is not a URL", "write one such as \"http://127.0.0.1:5005/represent\""],
+        ),
+        (url("ftp://localhost/"), "2:7", &["it is not a URL with http://"]),
+        (url("http://me:geheim@localhost/"), "2:7", &["it has a user name or a password", "headers"]),
+        (url("http://10.0.0.5/v"), "2:7", &["10.0.0.5 may be another machine", "allow_remote = true"]),
+        (faces("body = '{}'"), "5:8", &["it has no {image}", "write one such as"]),
+        (faces("body = 'img={image}'"), "5:8", &["body is not JSON", "Content-Type"]),
+        (faces("timeout = '0s'"), "5:11", &["longer than 0 and at most 1m"]),
+        (faces("timeout = '61s'"), "5:11", &["longer than 0 and at most 1m"]),
+        (faces("timeout = '5'"), "5:11", &["is not a duration"]),
+        (faces("no_face = 'no one'"), "5:11", &["neither \"nobody\" nor a code", "\"6015\""]),
+        (faces("no_face_when = {}"), "5:16", &["no_face_when is empty"]),
+        (faces("no_face_when = { body = '/(/' }"), "5:25", &["is not a regex"]),
+        (faces("headers = { 'a b' = 'x' }"), "5:21", &["\"a b\" is not a header of HTTP"]),
+        (faces("headers = { Host = 'x' }"), "5:20", &["Host follows from the request"]),
+        (faces("keep = 'yes'"), "5:8", &["keep must be true or false"]),
+        (faces("kept = true"), "5:1", &["unknown key `kept`", "did you mean `keep`?"]),
+        (faces("").replace("mean = 0.09", "mean = 2"), "4:13", &["mean is -1 to 1"]),
+        (faces("").replace("deviation = 0.088", "deviation = 0"), "4:13", &["deviation is above 0"]),
+        (faces("").replace(", deviation = 0.088", ""), "4:13", &["deviation is missing"]),
+        (
+            faces("").replace("faces/*/vector", "/faces"),
+            "3:11",
+            &["is not a path in an answer", "results/*/embedding"],
+        ),
+        ("[matcher.faces]\nurl = 'http://localhost/'".to_owned(), "1:1", &["vectors is missing"]),
+    ] {
+        let problem = first(&toml);
+        let is_there = problem.starts_with(&format!("simulator.toml:{place}: "));
+        assert!(is_there && parts.iter().all(|part| problem.contains(part)), "{toml}\n{problem}");
+    }
+    // A header's value is never shown.
+    let problem = first(&faces("headers = { X-Key = ['geheim'] }"));
+    assert!(problem.contains("X-Key must be text in quotes") && !problem.contains("geheim"), "{problem}");
 }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::evidence::photo::PhotoInfo;
 use super::evidence::{Credential, Evidence};
+use super::matcher::Matched;
 use crate::protocol::{Body, Field};
 
 /// A deviation that was accepted, but that clients should not rely on.
@@ -58,7 +59,7 @@ pub fn of(
     headers: Option<&Headers>,
     body: &Body,
     of_evidence: Vec<Warning>,
-    pixel_fault: Option<&str>,
+    matched: &Matched,
 ) -> Vec<Warning> {
     let mut warnings = Vec::new();
     if let Some(headers) = headers {
@@ -91,7 +92,8 @@ pub fn of(
         warnings.push(warning("loosely_read", format!("{name} is {read_as} (policy numbers = \"loose\")")));
     }
     warnings.extend(of_evidence);
-    warnings.extend(pixel_fault.map(|fault| warning("pixels", fault)));
+    warnings.extend(matched.pixel_fault.as_deref().map(|fault| warning("pixels", fault)));
+    warnings.extend(matched.faces.warning().map(|message| warning("faces", message)));
     warnings
 }
 

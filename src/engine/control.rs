@@ -19,6 +19,7 @@ use crate::state::clock::{ClockMove, ClockReading};
 use crate::state::customer_fields::{StateField, edit};
 use crate::state::customer_state::SharedState;
 use crate::state::customers::{CustomerEntry, CustomerError, CustomerInput, SpecAndExpiry};
+use crate::state::face_matcher::PictureError;
 
 /// The customer that a generated one extends when it names none.
 const DEFAULT_BASE: &str = "demo";
@@ -221,7 +222,16 @@ impl Engine {
         let (fixtures, customers) = (self.fixtures(), self.customers.customers(self.clock.now()));
         let customer_id = new.customer_id.clone();
         let owner = |nik: &str| fixtures.nik_owner(&customers, nik, customer_id.as_deref());
-        self.matcher.enrol(new, owner)
+        self.matcher.enrol(new, owner, fixtures.keeps_faces())
+    }
+
+    /// Reads a picture to enrol, and asks the face engine about it, if there is one. Takes as long as the engine: not for an I/O thread.
+    ///
+    /// # Errors
+    /// When it is not a picture, or the engine has no answer that can be used.
+    pub fn picture(&self, file: Vec<u8>) -> Result<matcher::Picture, PictureError> {
+        let fixtures = self.fixtures();
+        self.matcher.picture(file, &fixtures.limits, fixtures.faces.as_deref())
     }
 
     /// Removes the identities enrolled over the admin API: all, or those of one customer. Returns how many.
@@ -232,8 +242,12 @@ impl Engine {
     /// Replaces the fixtures as a whole; what was created over the admin API stays. Requests in a worker pool stay there; its new capacity
     /// applies to later ones. Returns a warning for each customer of the admin API that the new fixtures make invalid: it stays as it was.
     pub fn replace_fixtures(&self, fixtures: Fixtures) -> Vec<String> {
+        let kept_faces = self.fixtures().keeps_faces();
         let warnings = self.customers.replace_fixtures(fixtures, self.clock.now());
         let (fixtures, customers) = (self.fixtures(), self.customers.customers(self.clock.now()));
+        if fixtures.keeps_faces() != kept_faces {
+            self.matcher.keep_faces(fixtures.keeps_faces());
+        }
         self.pools.follow(fixtures.capacities(&customers));
         self.follow_change(customers);
         self.evidence.clear_ciphertexts();

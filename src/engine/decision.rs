@@ -5,7 +5,6 @@
 //! with `checks = "skip"` occupies none and charges nothing.
 
 use std::fmt;
-use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -15,11 +14,13 @@ use crate::domain::capacity::Availability;
 use crate::domain::checks::{self, CheckInput, Finding, Status};
 use crate::domain::customer::Customer;
 use crate::domain::fidelity::{QuotaDoubt, QuotaGrounds};
+use crate::domain::matcher::face::NO_FACE_FOUND;
+use crate::domain::matcher::{FaceResult, Matched};
 use crate::domain::policy::{Check, NotFound, QuotaCounts};
 use crate::domain::quota::QuotaView;
 use crate::domain::rules::{DrawContext, Facts, Phase, Reply, Rule, RuleEffects, ScenarioChange};
 use crate::domain::server_answer::ServerAnswer;
-use crate::protocol::{Candidate, Code};
+use crate::protocol::{Candidate, Code, Provenance, ScoredBy};
 use crate::state::customer_fields::StateField;
 use crate::state::customer_state::CustomerState;
 
@@ -64,10 +65,8 @@ pub struct Evaluated<'a> {
     pub input: CheckInput<'a>,
     /// The findings of all checks. Those of quota and capacity are made again here.
     pub findings: Vec<Finding>,
-    /// Who reaches the threshold.
-    pub candidates: Vec<Candidate>,
-    /// Why the photo's pixels were not compared, or only in part.
-    pub pixel_fault: Option<Arc<str>>,
+    /// Who reaches the threshold, and what is to be said of the search.
+    pub matched: Matched,
     /// What the next request finds at the matcher.
     pub availability: Availability,
 }
@@ -238,8 +237,7 @@ pub fn decide<'a>(state: &mut CustomerState, evaluated: &Evaluated<'a>) -> Decis
         candidates = candidates_of(&reply, candidates);
     }
     let authenticated = evaluated.input.customer.is_some() && !effects.skips_checks;
-    let is_counted =
-        |by| authenticated && counts(by, evaluated, &checked, &reply, &candidates);
+    let is_counted = |by| authenticated && counts(by, evaluated, &checked, &reply, &candidates);
     let counts = is_counted(evaluated.input.policy.quota_counts);
     let before = quota;
     let days = if counts { state.charge(day, per_day) } else { Vec::new() };
@@ -318,7 +316,7 @@ impl Checked {
         };
         let failed =
             policy.precedence.iter().filter_map(found).find(|finding| finding.status == Status::Failed);
-        let candidates = &evaluated.candidates;
+        let Matched { candidates, faces, .. } = &evaluated.matched;
         match failed {
             Some(finding) => CheckedOutcome {
                 code: finding.code.clone().expect("a failed finding has a code"),
@@ -327,10 +325,26 @@ impl Checked {
                 hint: finding.hint.as_ref().map(ToString::to_string),
                 candidates: Vec::new(),
             },
+            None if let FaceResult::Failed(reason) = faces => CheckedOutcome {
+                code: Code::BUSY,
+                error: None,
+                reason: reason.to_string(),
+                hint: Some(FACE_ENGINE_HINT.to_owned()),
+                candidates: Vec::new(),
+            },
+            None if let (true, Some(code)) = (candidates.is_empty(), faces.no_face_code()) => {
+                CheckedOutcome {
+                    code: code.clone(),
+                    error: None,
+                    reason: format!("{NO_FACE_FOUND}: no_face of [matcher.faces] ({})", Provenance::Assumed),
+                    hint: None,
+                    candidates: Vec::new(),
+                }
+            }
             None if candidates.is_empty() => CheckedOutcome {
                 code: policy.not_found.code.clone(),
                 error: policy.not_found.error.clone(),
-                reason: nobody(&policy.not_found, evaluated.pixel_fault.as_deref()),
+                reason: nobody(&policy.not_found, &evaluated.matched),
                 hint: None,
                 candidates: Vec::new(),
             },
@@ -354,13 +368,17 @@ struct CheckedOutcome {
     candidates: Vec<Candidate>,
 }
 
-/// Says how certain it is that the endpoint answers so, unless that is the default; and what is wrong with the photo's pixels.
-fn nobody(not_found: &NotFound, pixel_fault: Option<&str>) -> String {
+/// What to do when the face engine fails.
+const FACE_ENGINE_HINT: &str =
+    "nothing was compared: see to the engine of [matcher.faces], or to what is written there";
+
+/// Says how certain it is that the endpoint answers so, unless that is the default; and what is wrong with the photo's pixels or faces.
+fn nobody(not_found: &NotFound, matched: &Matched) -> String {
     let mut reason = "nobody in the gallery reaches the threshold".to_owned();
     if not_found.code != Code::FOUND {
         reason += &format!(": policy not_found ({})", not_found.standing());
     }
-    if let Some(fault) = pixel_fault {
+    for fault in matched.pixel_fault.iter().map(ToString::to_string).chain(matched.faces.warning()) {
         reason += &format!("; {fault}");
     }
     reason
@@ -368,9 +386,14 @@ fn nobody(not_found: &NotFound, pixel_fault: Option<&str>) -> String {
 
 fn summary(candidates: &[Candidate]) -> String {
     let best = candidates.first().map_or(0.0, |best| best.score);
+    let by = match candidates.first().and_then(|best| best.by) {
+        None => "",
+        Some(ScoredBy::Picture) => ", by the picture",
+        Some(ScoredBy::Face) => ", by the face",
+    };
     match candidates.len() {
-        1 => format!("1 candidate, score {best:.2}"),
-        count => format!("{count} candidates, best score {best:.2}"),
+        1 => format!("1 candidate, score {best:.2}{by}"),
+        count => format!("{count} candidates, best score {best:.2}{by}"),
     }
 }
 
@@ -388,8 +411,13 @@ fn doubt_after(grounds: QuotaGrounds, checked: &Checked, evaluated: &Evaluated) 
     let QuotaGrounds { per_day, used, doubt, charged, is_identified, has_code } = grounds;
     let has_failed = |found: &&Finding| found.status == Status::Failed;
     let takes_what_is_left = used >= per_day
-        && !evaluated.candidates.is_empty()
-        && evaluated.findings.iter().chain(&checked.findings).filter(has_failed).all(|found| found.check == Check::Quota);
+        && !evaluated.matched.candidates.is_empty()
+        && evaluated
+            .findings
+            .iter()
+            .chain(&checked.findings)
+            .filter(has_failed)
+            .all(|found| found.check == Check::Quota);
     QuotaDoubt {
         charged: (doubt.charged + u64::from(charged && !is_identified))
             .saturating_sub(u64::from(takes_what_is_left)),
@@ -411,8 +439,9 @@ fn counts(
     match by {
         QuotaCounts::Matched => {
             // Where nothing failed, whatever stands for "nobody" is the matcher's.
-            let is_nobody =
-                checked.nothing_failed_before_capacity && *code == evaluated.input.policy.not_found.code;
+            let nobody =
+                [Some(&evaluated.input.policy.not_found.code), evaluated.matched.faces.no_face_code()];
+            let is_nobody = checked.nothing_failed_before_capacity && nobody.contains(&Some(code));
             is_nobody || [Code::FOUND, Code::NOT_FOUND, Code::BUSY].contains(code)
         }
         // The document's sample names its own.
@@ -433,6 +462,7 @@ mod tests {
     use super::*;
     use crate::config::{CustomerSpec, Fixtures, StartPolicy, load};
     use crate::domain::evidence::{Credential, Evidence};
+    use crate::domain::matcher::face::NoFace;
     use crate::domain::policy::{Policy, PolicySpec};
     use crate::keys::{KeyRing, PrivateKey};
     use crate::protocol::Body;
@@ -452,6 +482,7 @@ mod tests {
         body: &'static str,
         password: &'static str,
         found: bool,
+        faces: FaceResult,
         availability: Availability,
         /// What rules decided before the body was read.
         effects: RuleEffects,
@@ -466,7 +497,8 @@ mod tests {
         let spec: CustomerSpec = toml::from_str(&format!("{account}\n{toml}")).unwrap();
         let customer = FIXTURES.resolve(&"bank".parse().unwrap(), &spec, NOW).unwrap();
         let (availability, effects) = (Availability::Unlimited, RuleEffects::default());
-        Case { customer, body: GOOD, password: "password", found: true, availability, effects }
+        let faces = FaceResult::NotAsked;
+        Case { customer, body: GOOD, password: "password", found: true, faces, availability, effects }
     }
 
     /// A decision, as far as tests compare it.
@@ -512,15 +544,11 @@ mod tests {
                 quota: QuotaView::default(),
                 availability: None,
             };
-            let candidate = Candidate { nik: "3174055708909001".to_owned(), score: 14.5 };
-            let (findings, candidates) =
-                (checks::assess(&input), self.found.then_some(candidate).into_iter().collect());
-            let availability = self.availability;
-            let pixel_fault = None;
-            Seen::of(&decide(
-                state,
-                &Evaluated { asked, input, findings, candidates, pixel_fault, availability },
-            ))
+            let candidate = Candidate { nik: "3174055708909001".to_owned(), score: 14.5, by: None };
+            let (findings, availability) = (checks::assess(&input), self.availability);
+            let candidates = self.found.then_some(candidate).into_iter().collect();
+            let matched = Matched { candidates, faces: self.faces.clone(), ..Matched::default() };
+            Seen::of(&decide(state, &Evaluated { asked, input, findings, matched, availability }))
         }
 
         /// The codes of so many equal requests, one after the other.
@@ -598,7 +626,8 @@ mod tests {
             let charged = |mut case: Case| {
                 let counts = format!("quota_counts = '{policy}'");
                 let counts = toml::from_str::<PolicySpec>(&counts).unwrap();
-                case.customer.policy = Arc::new(Policy::clone(&case.customer.policy).with(&counts));
+                case.customer.policy =
+                    std::sync::Arc::new(Policy::clone(&case.customer.policy).with(&counts));
                 once(&case).charged
             };
             let body = r#"{"transactionId":"T","transactionSource":"t","threshold":0,"image":"AA==","user_id":"AA==",
@@ -611,6 +640,26 @@ mod tests {
             ];
             assert_eq!(seen, [found, nobody, bad_threshold, bad_password], "{policy}");
         }
+    }
+
+    #[test]
+    fn a_face_engine_that_fails_is_6014_and_a_photo_without_a_face_is_what_no_face_says() {
+        let failed = FaceResult::Failed("the face engine is down".into());
+        let no_face = || FaceResult::NoFace(NoFace::Code(Code::BAD_PHOTO));
+        for (faces, found, code) in [
+            (failed.clone(), false, "6014"),
+            (failed.clone(), true, "6014"),
+            (no_face(), false, "6015"),
+            (no_face(), true, "6018"),
+            (FaceResult::NoFace(NoFace::Nobody), false, "6018"),
+            (FaceResult::Compared { unknown: 3 }, false, "6018"),
+        ] {
+            let seen = once(&Case { faces: faces.clone(), found, ..case("") });
+            assert_eq!((seen.code.as_deref(), seen.charged), (Some(code), true), "{faces:?}");
+        }
+        // A check that failed comes first.
+        let seen = once(&Case { faces: failed, password: "other", ..case("") });
+        assert_eq!((seen.code.as_deref(), seen.charged), (Some("5001"), false));
     }
 
     #[test]
@@ -695,15 +744,8 @@ mod tests {
         let facts = Facts { now: NOW, ..Facts::default() };
         let draws = DrawContext { seed: 0, customer_id: "nobody", max_counters: 1 };
         let asked = Asked { rules: &[], facts, draws, effects: RuleEffects::default(), changed: Vec::new() };
-        let (findings, candidates) = (checks::assess(&input), Vec::new());
-        let evaluated = Evaluated {
-            asked,
-            input,
-            findings,
-            candidates,
-            pixel_fault: None,
-            availability: Availability::Unlimited,
-        };
+        let (findings, availability) = (checks::assess(&input), Availability::Unlimited);
+        let evaluated = Evaluated { asked, input, findings, matched: Matched::default(), availability };
         let seen = Seen::of(&decide(&mut CustomerState::default(), &evaluated));
         assert_eq!((seen.code.as_deref(), seen.charged, seen.changed.len()), (Some("5001"), false, 0));
     }

@@ -3,6 +3,7 @@
 mod grounds;
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 use super::Engine;
@@ -20,13 +21,14 @@ use crate::domain::evidence::{Credential, Evidence, Photo};
 use crate::domain::faults::Upload;
 use crate::domain::fidelity::{AnswerGrounds, AnsweredThrough, FailedCheck, Grounds};
 use crate::domain::http_answer::HttpAnswer;
-use crate::domain::matcher;
+use crate::domain::matcher::face_engine::FaceSettings;
+use crate::domain::matcher::{self, FaceLook, Matched};
 use crate::domain::policy::{Check, Policy};
 use crate::domain::quota::QuotaView;
 use crate::domain::rules::{Facts, Reply, RuleEffects};
 use crate::domain::server_answer::{ServerAnswer, ServerFaults};
 use crate::domain::warnings::{self, Warning};
-use crate::protocol::{Body, Candidate, Field, Shape, Value, sample};
+use crate::protocol::{Body, Field, Shape, Value, sample};
 use crate::state::customer_state::CustomerState;
 use crate::state::evidence_cache::EncryptedField;
 use crate::state::face_matcher::SearchScope;
@@ -47,11 +49,10 @@ pub(super) struct Evaluation<'a> {
     bytes: &'a [u8],
     /// The customer's rules, compared with the request's texts before any lock is taken.
     rules: Vec<AskedRule<'a>>,
+    /// What the face engine says of the photo; asked once, when it is needed.
+    face: OnceCell<FaceLook>,
     timer: &'a StageTimer,
 }
-
-/// Candidates, and why the photo's pixels were not compared, or only in part.
-type Matched = (Vec<Candidate>, Option<Arc<str>>);
 
 impl Engine {
     /// Evaluates a request: decodes it, tries the rules that come before the checks, opens what is encrypted and looks at the photo, makes
@@ -79,6 +80,7 @@ impl Engine {
             admission,
             body: &body,
             bytes,
+            face: OnceCell::new(),
             timer: &timer,
         };
         if let Some(caller) = &admission.caller {
@@ -119,15 +121,14 @@ impl Evaluation<'_> {
         if is_unread {
             name_unread_body(&mut findings);
         }
-        let (candidates, pixel_fault) = self.candidates(&input, &findings);
+        let matched = self.matched(&input, &findings);
         let similar = self.similar(input.photo());
         let asked = self.asked(self.facts(input.photo(), &similar), effects);
         let availability = Availability::Unlimited;
-        let mut evaluated = Evaluated { asked, input, findings, candidates, pixel_fault, availability };
+        let mut evaluated = Evaluated { asked, input, findings, matched, availability };
         let (decision, slot) = self.decide_and_charge(&mut evaluated);
-        let Evaluated { findings, pixel_fault, candidates, .. } = evaluated;
-        let found_nobody = candidates.is_empty();
-        self.compose(decision, &input, (findings, pixel_fault), slot, (faults, found_nobody))
+        let Evaluated { findings, matched, .. } = evaluated;
+        self.compose(decision, &input, (findings, &matched), slot, faults)
     }
 
     /// The answer of a rule that skips the checks, if one fires. What rules decided so far is added to `effects`.
@@ -246,7 +247,7 @@ impl Evaluation<'_> {
     }
 
     /// Who reaches the request's threshold, unless a check failed.
-    fn candidates(&self, input: &CheckInput, findings: &[Finding]) -> Matched {
+    fn matched(&self, input: &CheckInput, findings: &[Finding]) -> Matched {
         match checks::first_failed(findings, &input.policy.precedence) {
             None => self.search(input.customer, input.photo()),
             Some(_) => Matched::default(),
@@ -261,7 +262,8 @@ impl Evaluation<'_> {
         self.timer.time(Stage::Match, || {
             let threshold = self.body.threshold().unwrap_or_else(|| f64::from(matcher::score::SAME_PERSON));
             let max_results = self.policy.max_results;
-            let mut found = self.engine.matcher.find(&self.scope(customer), photo, threshold);
+            let scope = self.scope(customer);
+            let mut found = self.engine.matcher.find(&scope, photo, threshold, self.face(&scope, photo));
             let digest = photo.sha256.expect("a fit photo has a digest");
             let look_alikes = matcher::look_alikes(
                 self.engine.seed(),
@@ -270,10 +272,14 @@ impl Evaluation<'_> {
                 threshold,
                 max_results,
             );
-            look_alikes.iter().for_each(|stranger| found.record(&stranger.nik, stranger.score));
-            let pixel_fault = found.pixel_fault.take();
-            (found.candidates(max_results), pixel_fault)
+            look_alikes.iter().for_each(|stranger| found.record(&stranger.nik, stranger.score, None));
+            found.matched(max_results)
         })
+    }
+
+    fn face(&self, scope: &SearchScope, photo: &Photo) -> &FaceLook {
+        let ask = |settings: &Arc<FaceSettings>| self.engine.matcher.look(scope, photo, settings);
+        self.face.get_or_init(|| self.fixtures.faces.as_ref().map(ask).unwrap_or_default())
     }
 
     fn scope<'a>(&'a self, customer: &'a Customer) -> SearchScope<'a> {
@@ -295,7 +301,8 @@ impl Evaluation<'_> {
             return Vec::new();
         }
         let same_person = f64::from(matcher::score::SAME_PERSON);
-        self.engine.matcher.find(&self.scope(&caller.customer), photo, same_person).niks()
+        let scope = self.scope(&caller.customer);
+        self.engine.matcher.find(&scope, photo, same_person, self.face(&scope, photo)).niks()
     }
 
     /// What conditions are compared with, but the outcome.
@@ -346,9 +353,9 @@ impl Evaluation<'_> {
         &self,
         mut decision: Decision,
         input: &CheckInput,
-        (findings, pixel_fault): (Vec<Finding>, Option<Arc<str>>),
+        (findings, matched): (Vec<Finding>, &Matched),
         slot: Option<Slot>,
-        (server, found_nobody): (ServerFaults, bool),
+        server: ServerFaults,
     ) -> Verdict {
         let findings = checks::replaced(findings, std::mem::take(&mut decision.findings));
         let (http, shape) = self.http_answer(&decision, input.policy);
@@ -362,7 +369,7 @@ impl Evaluation<'_> {
         };
         let grounds = self.grounds(&decision, shape, through, server).map(|grounds| {
             let failed: Vec<_> = findings.iter().filter_map(FailedCheck::of).collect();
-            let found_nobody = found_nobody && failed.is_empty();
+            let found_nobody = matched.candidates.is_empty() && failed.is_empty();
             let readings = self.other_readings(input.evidence, &decision, &http.body);
             Grounds { failed, found_nobody, readings, ..grounds }
         });
@@ -370,7 +377,7 @@ impl Evaluation<'_> {
             grounds: AnswerGrounds::of(grounds),
             slot,
             findings,
-            warnings: self.warnings(warnings::of_evidence(input.evidence), pixel_fault.as_deref()),
+            warnings: self.warnings(warnings::of_evidence(input.evidence), matched),
             ..self.verdict(decision, http, shape, input.photo())
         }
     }
@@ -383,20 +390,21 @@ impl Evaluation<'_> {
         through: AnsweredThrough,
         server: ServerFaults,
     ) -> Verdict {
-        let mut pixel_fault = None;
+        let mut matched = Matched::default();
         if decision.reply.needs_match() {
-            (decision.candidates, pixel_fault) = self.search(self.admission.customer(), photo);
+            matched = self.search(self.admission.customer(), photo);
+            decision.candidates = std::mem::take(&mut matched.candidates);
         }
         let (http, shape) = self.http_answer(&decision, self.policy);
         Verdict {
             grounds: AnswerGrounds::of(self.grounds(&decision, shape, through, server)),
-            warnings: self.warnings(Vec::new(), pixel_fault.as_deref()),
+            warnings: self.warnings(Vec::new(), &matched),
             ..self.verdict(decision, http, shape, photo)
         }
     }
 
-    fn warnings(&self, of_evidence: Vec<Warning>, pixel_fault: Option<&str>) -> Vec<Warning> {
-        warnings::of(self.head.headers.as_ref(), self.body, of_evidence, pixel_fault)
+    fn warnings(&self, of_evidence: Vec<Warning>, matched: &Matched) -> Vec<Warning> {
+        warnings::of(self.head.headers.as_ref(), self.body, of_evidence, matched)
     }
 
     /// A verdict without the findings, the warnings and the slot.

@@ -16,7 +16,8 @@ impl Engine {
     /// # Errors
     /// What in the store cannot be read.
     pub fn keep_in(&mut self, store: &Arc<Store>, stored: &StoredState) -> Result<Vec<String>, StoreError> {
-        let messages = self.restore(stored).map_err(|what| StoreError::damaged(store.path(), what))?;
+        let (messages, has_faces) =
+            self.restore(stored).map_err(|what| StoreError::damaged(store.path(), what))?;
         self.clock.keep_in(store);
         self.customers.keep_in(store);
         self.states.keep_in(store);
@@ -29,12 +30,16 @@ impl Engine {
             // This start has resolved them anew.
             Some(_) => self.customers.whole(),
         });
+        if has_faces && !self.fixtures().keeps_faces() {
+            self.matcher.keep_faces(false);
+        }
         // Counters of rules that were removed from the files meanwhile go, as with a reload.
         self.follow_change(self.customers.customers(self.clock.now()));
         Ok(messages)
     }
 
-    fn restore(&mut self, stored: &StoredState) -> Result<Vec<String>, String> {
+    /// Returns messages for a person, and whether the store has vectors of faces.
+    fn restore(&mut self, stored: &StoredState) -> Result<(Vec<String>, bool), String> {
         self.clock.restore(stored)?;
         let mut messages = self.customers.restore(stored, self.clock.now())?;
         if let Some(began) = stored.field(START, BEGAN) {
@@ -54,9 +59,9 @@ impl Engine {
                 left_out.into_iter().map(|why| format!("a stored rule of {customer_id} is left out: {why}")),
             );
         }
-        self.matcher.restore(stored)?;
+        let has_faces = self.matcher.restore(stored, fixtures.keeps_faces())?;
         self.journal.restore(&stored.entries, stored.number(JOURNAL, LAST_ID)?)?;
-        Ok(messages)
+        Ok((messages, has_faces))
     }
 
     /// Returns the writes that make the whole state.
@@ -68,7 +73,7 @@ impl Engine {
             self.clock.whole(),
             self.customers.whole(),
             self.states.whole(),
-            self.matcher.whole(),
+            self.matcher.whole(self.fixtures().keeps_faces()),
             self.journal.whole(),
         ];
         parts.into_iter().flatten().collect()

@@ -4,14 +4,15 @@
 //!
 //! `request.rs` admits, `evaluation.rs` is the way of a request step by step, `decision.rs` decides, `verdict.rs` is the result, `record.rs`
 //! the journal's entry of it. `control.rs` is what the admin API changes, `lasting.rs` what a store keeps, `reload.rs` reads the
-//! fixtures again.
+//! fixtures again, `gallery_faces.rs` asks a face engine about their pictures.
 //!
 //! An answer is computed on the thread that calls. A private-key operation takes 0.4 ms, for which two thread switches would not pay; the
-//! listener calls from another thread where a large photo is to be decoded (`http/data/exchange.rs`).
+//! listener calls from another thread where a large photo is to be decoded, or a face engine to be asked (`http/data/exchange.rs`).
 
 mod control;
 mod decision;
 mod evaluation;
+pub mod gallery_faces;
 mod lasting;
 mod record;
 pub mod reload;
@@ -106,6 +107,12 @@ impl Engine {
     pub fn unknown_customer(&self, id: &str) -> String {
         let suggestion = self.customers.suggestion(id, self.clock.now());
         format!("no customer has the id {}{suggestion}", quoted(id))
+    }
+
+    /// Whether a face engine is asked about photos, which takes long.
+    #[must_use]
+    pub fn asks_faces(&self) -> bool {
+        self.customers.fixtures_guard().faces.is_some()
     }
 
     /// Whether NIKs are shown in full in journal and explanations.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::Engine;
+use super::{Engine, gallery_faces};
 use crate::config::{self, Fixtures, Problem, StartPolicy};
 use crate::state::change::Change;
 use crate::state::observer::Observer;
@@ -61,6 +61,7 @@ impl Reloader {
                 warnings.extend(self.engine.replace_fixtures(fixtures));
                 warnings.iter().for_each(|warning| self.observer.warned(warning));
                 self.observer.reloaded(customers);
+                gallery_faces::learn(&self.engine, &self.observer);
                 Ok(customers)
             }
             Err(problems) => {

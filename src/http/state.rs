@@ -16,6 +16,7 @@ use crate::domain::faults::ListenerFault;
 use crate::domain::policy::Preset;
 use crate::engine::Engine;
 use crate::engine::reload::Reloader;
+use crate::state::face_engine::{MAX_ASKING, MAX_WAITING};
 use crate::state::metrics::Metrics;
 use crate::state::observer::Observer;
 use crate::state::timer::Timer;
@@ -28,6 +29,10 @@ pub const MAX_READERS: usize = 64;
 
 /// Max concurrent `POST /call` calls; 429 above it. Each holds its photo several times.
 pub const MAX_CALLS: usize = 8;
+
+/// Max concurrent evaluations while a face engine is configured. More than can ask it and wait for it, so that requests which need no
+/// answer of a slow engine do not wait behind those that do.
+pub const MAX_FACE_EVALUATIONS: usize = MAX_ASKING + MAX_WAITING + 24;
 
 /// Application state shared by both listeners.
 pub struct AppState {
@@ -50,6 +55,8 @@ pub struct AppState {
     pub metrics: Metrics,
     /// Permits for evaluations beside the I/O threads, one a core: more would only take turns, each with its photo in memory.
     pub evaluations: Arc<Semaphore>,
+    /// Permits for evaluations with a face engine, of [`MAX_FACE_EVALUATIONS`]: those that wait for it take no processor time.
+    pub face_evaluations: Arc<Semaphore>,
     /// Whether the simulator is stopping: no new connections, and hanging ones are closed.
     pub stopping: watch::Sender<bool>,
     /// Requests the shutdown.

@@ -42,6 +42,18 @@ pub struct Candidate {
     pub nik: String,
     /// Similarity on the matcher's scale of 0 to 20.
     pub score: f32,
+    /// Which comparison gave the score; `None` where no face engine is configured, and for what nobody compared.
+    pub by: Option<ScoredBy>,
+}
+
+/// Which comparison gave a score.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ScoredBy {
+    /// The content of two pictures.
+    Picture,
+    /// The faces in them.
+    Face,
 }
 
 /// All values of one answer, ready to render.

@@ -13,6 +13,6 @@ mod photo;
 pub mod sample;
 
 pub use body::{Body, Field, Value};
-pub use layout::{Answer, Candidate, Layout, ValueTypes};
+pub use layout::{Answer, Candidate, Layout, ScoredBy, ValueTypes};
 pub use number::NumberMode;
 pub use outcome::{AnsweredBy, Code, OUTCOMES, Outcome, Provenance, Shape};

@@ -20,9 +20,11 @@ use super::{Simulator, lasting, setup};
 use crate::config::{self, StartPolicy};
 use crate::domain::policy::{PolicySpec, Preset};
 use crate::engine::reload::Reloader;
-use crate::engine::{Engine, EngineSettings};
+use crate::engine::{Engine, EngineSettings, gallery_faces};
 use crate::http::admin_tokens::{self, AdminTokens, NamedToken, TokenFileError};
-use crate::http::state::{AppState, HttpSettings, MAX_CALLS, MAX_READERS, MAX_WAITS, StartInfo};
+use crate::http::state::{
+    AppState, HttpSettings, MAX_CALLS, MAX_FACE_EVALUATIONS, MAX_READERS, MAX_WAITS, StartInfo,
+};
 use crate::http::timeouts::Timeouts;
 use crate::keys::{self, KeyRing, PrivateKey};
 use crate::state::clock::{Clock, ClockStart};
@@ -345,6 +347,7 @@ impl Builder {
         let engine = Arc::new(engine);
         let store = opened.map(|opened| lasting::start(opened, &engine, &self.observer)).transpose()?;
         apply_initial(&engine, &self.customers, &self.rules)?;
+        gallery_faces::learn(&engine, &self.observer);
         let reloader = Arc::new(Reloader::new(
             self.fixtures.clone(),
             policy,
@@ -364,6 +367,7 @@ impl Builder {
             engine,
             observer: self.observer,
             evaluations: Arc::new(Semaphore::new(self.settings.workers)),
+            face_evaluations: Arc::new(Semaphore::new(MAX_FACE_EVALUATIONS)),
             settings: self.settings,
             timer: self.timer,
             in_flight: watch::Sender::new(0),

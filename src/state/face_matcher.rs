@@ -3,17 +3,25 @@
 //! A photo is decoded only if it must be, because that is the most expensive step of a search. The file of a gallery picture needs no
 //! decoding: the gallery keeps its small greyscale image (2 kB). Hashes of other photos are cached by SHA-256 (4096, second chance).
 //! What remains is decoded in little memory. With `matcher.perceptual = false` no photo is decoded.
+//!
+//! With a face engine a search has two steps: [`FaceMatcher::look`] asks the engine, which takes long, and holds no lock meanwhile;
+//! [`FaceMatcher::find`] compares.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use parking_lot::{RwLock, RwLockReadGuard};
 
 use super::enrolled_fields;
+use super::face_engine::{FaceEngine, FacePhoto, is_drawing};
 use super::store::{Store, StoreWrite, StoredState};
 use crate::domain::evidence::Photo;
+use crate::domain::limits::Limits;
+use crate::domain::matcher::face::ProbeFace;
+use crate::domain::matcher::face_engine::FaceSettings;
 use crate::domain::matcher::{
-    EnrolError, Enrolled, Enrolment, Gallery, Identity, Probe, ProbePixels, SearchResult, SmallPicture,
-    decode_small,
+    EnrolError, Enrolled, Enrolment, FaceLook, Gallery, Identity, Picture, Probe, ProbePixels, SearchResult,
+    SmallPicture, decode_small,
 };
 use crate::state::print_cache::PrintCache;
 
@@ -29,9 +37,20 @@ pub struct SearchScope<'a> {
     pub perceptual: bool,
 }
 
+/// Why a picture cannot be enrolled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PictureError {
+    /// The reason, behind "the picture".
+    Invalid(String),
+    /// A sentence about the face engine.
+    FaceEngine(String),
+}
+
 /// Shared state of searches: identities enrolled over the admin API, and cached probe hashes.
 #[derive(Debug)]
 pub struct FaceMatcher {
+    /// Client of the face engine, if the fixtures have one.
+    pub faces: FaceEngine,
     hashes: PrintCache,
     enrolled: RwLock<Enrolled>,
     /// Where enrolled identities are kept over a restart; steps are pushed under their lock.
@@ -42,15 +61,20 @@ impl FaceMatcher {
     /// Returns a matcher with an empty cache and nothing enrolled. `seed` seeds generated NIKs.
     #[must_use]
     pub fn new(seed: u64) -> FaceMatcher {
-        FaceMatcher { hashes: PrintCache::default(), enrolled: RwLock::new(Enrolled::new(seed)), store: None }
+        FaceMatcher {
+            faces: FaceEngine::default(),
+            hashes: PrintCache::default(),
+            enrolled: RwLock::new(Enrolled::new(seed)),
+            store: None,
+        }
     }
 
-    /// Enrols what a store has.
+    /// Enrols what a store has; vectors of faces only with `keeps_faces`. Returns whether it has such vectors.
     ///
     /// # Errors
     /// What cannot be read.
-    pub fn restore(&mut self, stored: &StoredState) -> Result<(), String> {
-        enrolled_fields::restore(self.enrolled.get_mut(), stored)
+    pub fn restore(&mut self, stored: &StoredState, keeps_faces: bool) -> Result<bool, String> {
+        enrolled_fields::restore(self.enrolled.get_mut(), stored, keeps_faces)
     }
 
     /// Hands over changes to a store from now on.
@@ -58,10 +82,16 @@ impl FaceMatcher {
         self.store = Some(Arc::clone(store));
     }
 
-    /// Returns the writes that make everything enrolled.
+    /// Returns the writes that make everything enrolled; vectors of faces only with `keeps_faces`.
     #[must_use]
-    pub fn whole(&self) -> Vec<StoreWrite> {
-        enrolled_fields::whole(&self.enrolled())
+    pub fn whole(&self, keeps_faces: bool) -> Vec<StoreWrite> {
+        enrolled_fields::whole(&self.enrolled(), keeps_faces)
+    }
+
+    /// Hands everything enrolled over again, after it was decided anew whether vectors of faces are kept.
+    pub fn keep_faces(&self, keeps_faces: bool) {
+        let enrolled = self.enrolled.write();
+        self.push(|| enrolled_fields::whole(&enrolled, keeps_faces));
     }
 
     /// Locks the identities enrolled over the admin API, for reading.
@@ -69,7 +99,7 @@ impl FaceMatcher {
         self.enrolled.read()
     }
 
-    /// Enrols an identity, see [`Enrolled::enrol`].
+    /// Enrols an identity, see [`Enrolled::enrol`]. A store keeps vectors of faces only with `keeps_faces`.
     ///
     /// # Errors
     /// Those of [`Enrolled::enrol`].
@@ -77,11 +107,12 @@ impl FaceMatcher {
         &self,
         new: Enrolment,
         owner: impl Fn(&str) -> Option<String>,
+        keeps_faces: bool,
     ) -> Result<Identity, EnrolError> {
         let customer_id = new.customer_id.clone();
         let mut enrolled = self.enrolled.write();
         let identity = enrolled.enrol(new, owner)?;
-        self.push(|| enrolled_fields::changed(&enrolled, &identity.nik, customer_id.as_deref()));
+        self.push(|| enrolled_fields::changed(&enrolled, &identity.nik, customer_id.as_deref(), keeps_faces));
         Ok(identity)
     }
 
@@ -90,7 +121,7 @@ impl FaceMatcher {
         let mut enrolled = self.enrolled.write();
         let is_removed = enrolled.remove(nik, customer_id).is_some();
         if is_removed {
-            self.push(|| enrolled_fields::changed(&enrolled, nik, customer_id));
+            self.push(|| enrolled_fields::changed(&enrolled, nik, customer_id, false));
         }
         is_removed
     }
@@ -108,10 +139,54 @@ impl FaceMatcher {
         }
     }
 
-    /// Returns all identities in `scope` that match this photo with a score of at least `threshold`.
+    /// Asks the face engine about a photo, and about the pictures of the fixtures in `scope` that it was not asked about yet; all of it
+    /// within the time for one photo. What was learned so far is known the next time.
     #[must_use]
-    pub fn find(&self, scope: &SearchScope, photo: &Photo, threshold: f64) -> SearchResult {
-        let probe = self.probe(scope, photo);
+    pub fn look(&self, scope: &SearchScope, photo: &Photo, settings: &FaceSettings) -> FaceLook {
+        let (Some(sha256), Some(format)) = (photo.sha256, photo.format) else { return FaceLook::NotAsked };
+        if is_drawing(&sha256) {
+            return FaceLook::NotAsked;
+        }
+        let deadline = Instant::now() + settings.timeout;
+        let photo = FacePhoto { sha256, format, file: &photo.file() };
+        let looked = self.faces.vector(settings, photo, deadline).and_then(|vector| {
+            let Some(vector) = vector else { return Ok(FaceLook::NoFace(settings.no_face.clone())) };
+            let galleries = [scope.own].into_iter().chain(scope.shared);
+            let pictures = galleries.flat_map(Gallery::identities).flat_map(|identity| &identity.pictures);
+            for picture in pictures {
+                if let Some(file) = picture.file_without_face() {
+                    self.faces.learn(settings, picture, file, deadline)?;
+                }
+            }
+            let (engine, strangers) = (settings.engine(), settings.strangers);
+            Ok(FaceLook::Face(ProbeFace { vector, engine, strangers }))
+        });
+        looked.unwrap_or_else(|reason| FaceLook::Failed(reason.into()))
+    }
+
+    /// Reads a picture to enrol, and asks the face engine about it, if there is one.
+    ///
+    /// # Errors
+    /// When it is not a picture, or the engine has no answer that can be used.
+    pub fn picture(
+        &self,
+        file: Vec<u8>,
+        limits: &Limits,
+        settings: Option<&FaceSettings>,
+    ) -> Result<Picture, PictureError> {
+        let Some(settings) = settings else {
+            return Picture::new(file, limits).map_err(PictureError::Invalid);
+        };
+        let picture = Picture::new(file.clone(), limits).map_err(PictureError::Invalid)?;
+        let deadline = Instant::now() + settings.timeout;
+        self.faces.learn(settings, &picture, &file, deadline).map_err(PictureError::FaceEngine)?;
+        Ok(picture)
+    }
+
+    /// Returns all identities in `scope` that match this photo, or the face in it, with a score of at least `threshold`.
+    #[must_use]
+    pub fn find(&self, scope: &SearchScope, photo: &Photo, threshold: f64, face: &FaceLook) -> SearchResult {
+        let probe = Probe { face: face.clone(), ..self.probe(scope, photo) };
         let enrolled = self.enrolled();
         SearchResult::search(galleries(scope, &enrolled), &probe, threshold)
     }
@@ -123,7 +198,7 @@ impl FaceMatcher {
             let enrolled = self.enrolled();
             let mut galleries = galleries(scope, &enrolled);
             if !scope.perceptual || galleries.clone().all(|gallery| gallery.identities().len() == 0) {
-                return Probe { sha256, pixels: ProbePixels::default() };
+                return Probe { sha256, ..Probe::default() };
             }
             galleries.find_map(|gallery| gallery.picture(&sha256)).map(|picture| *picture.small())
         };
@@ -132,7 +207,8 @@ impl FaceMatcher {
             (None, Some(format)) => decode_small(&photo.file(), format),
             (None, None) => Err("it is of an unknown format".to_owned()),
         };
-        Probe { sha256, pixels: self.hashes.get_or_compute(&sha256, || ProbePixels::of(decode())) }
+        let pixels = self.hashes.get_or_compute(&sha256, || ProbePixels::of(decode()));
+        Probe { sha256, pixels, ..Probe::default() }
     }
 }
 

@@ -17,6 +17,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
+use super::face_engine::{FaceEngineCounts, FaceEngineStatus};
 use super::journal::{Delivered, Entry, Sent, Usage};
 use super::timing::StageTimes;
 use crate::protocol::Outcome;
@@ -60,6 +61,11 @@ struct MatcherLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct FaceLabels {
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct BuildLabels {
     version: &'static str,
 }
@@ -76,6 +82,8 @@ pub struct Snapshot {
     pub journal: Option<Usage>,
     /// Remaining quota today, of the customers that have a quota.
     pub quota_left: Vec<(String, u64)>,
+    /// How often the face engine was asked, and how it is; `None` without one.
+    pub faces: Option<(FaceEngineCounts, FaceEngineStatus)>,
     pub capacities: Vec<CapacityUsage>,
 }
 
@@ -117,6 +125,9 @@ struct Gauges {
     workers: Family<MatcherLabels, Gauge>,
     workers_busy: Family<MatcherLabels, Gauge>,
     queue: Family<MatcherLabels, Gauge>,
+    faces: Family<FaceLabels, Counter>,
+    /// Empty without a face engine: a family without members is not written.
+    faces_failing: Family<[(&'static str, &'static str); 0], Gauge>,
     uptime: Gauge<f64, AtomicU64>,
 }
 
@@ -175,10 +186,16 @@ impl Gauges {
         );
         registry.register("journal_dropped", "Entries dropped because the journal was full", journal_dropped);
         registry.register("quota_left", "Remaining quota of today", quota_left);
-        let Gauges { workers, workers_busy, queue, uptime, .. } = self.clone();
+        let Gauges { workers, workers_busy, queue, faces, faces_failing, uptime, .. } = self.clone();
         registry.register("matcher_workers", "Workers of a matcher", workers);
         registry.register("matcher_workers_busy", "Busy workers of a matcher", workers_busy);
         registry.register("matcher_queue", "Requests waiting for a worker of a matcher", queue);
+        registry.register(
+            "face_engine_photos",
+            "Photos that the face engine was asked about, by result: vector, no_face or failed",
+            faces,
+        );
+        registry.register("face_engine_failing", "1 while the face engine does not answer", faces_failing);
         registry.register_with_unit("uptime", "Time since the simulator started", Unit::Seconds, uptime);
     }
 
@@ -198,6 +215,14 @@ impl Gauges {
             self.quota_left
                 .get_or_create(&CustomerLabels { customer: customer.clone() })
                 .set(gauge_value(*left));
+        }
+        self.faces.clear();
+        self.faces_failing.clear();
+        if let Some((FaceEngineCounts { vectors, no_faces, failures }, status)) = now.faces {
+            for (result, count) in [("vector", vectors), ("no_face", no_faces), ("failed", failures)] {
+                self.faces.get_or_create(&FaceLabels { result }).inner().store(count, Ordering::Relaxed);
+            }
+            self.faces_failing.get_or_create(&[]).set(i64::from(status == FaceEngineStatus::Failing));
         }
         let families = [&self.workers, &self.workers_busy, &self.queue];
         families.iter().for_each(|family| family.clear());

@@ -9,6 +9,7 @@ pub mod customers;
 pub mod diagnosis_budget;
 pub mod enrolled_fields;
 pub mod evidence_cache;
+pub mod face_engine;
 pub mod face_matcher;
 pub mod journal;
 pub mod known_accounts;

@@ -19,6 +19,7 @@ mod console;
 mod customers;
 mod documented;
 mod explain;
+mod faces;
 mod faults;
 mod fidelity;
 mod fixture_files;

@@ -3,7 +3,7 @@
 use dukcapil_fr_sim::internals::config::{Fixtures, StartPolicy, load};
 use dukcapil_fr_sim::internals::domain::evidence::Photo;
 use dukcapil_fr_sim::internals::domain::limits::Limits;
-use dukcapil_fr_sim::internals::domain::matcher::Gallery;
+use dukcapil_fr_sim::internals::domain::matcher::{FaceLook, Gallery};
 use dukcapil_fr_sim::internals::keys::{KeyRing, PrivateKey};
 use dukcapil_fr_sim::internals::protocol::Candidate;
 use dukcapil_fr_sim::internals::state::face_matcher::{FaceMatcher, SearchScope};
@@ -39,7 +39,8 @@ impl TestMatcher {
             shared: Some(&self.fixtures.gallery),
             perceptual: true,
         };
-        self.matcher.find(&scope, &Photo::of_file(file, &Limits::NONE), 0.0).candidates(usize::MAX)
+        let photo = Photo::of_file(file, &Limits::NONE);
+        self.matcher.find(&scope, &photo, 0.0, &FaceLook::NotAsked).candidates(usize::MAX)
     }
 }
 

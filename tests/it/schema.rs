@@ -164,7 +164,27 @@ fn every_fault_is_in_the_schema_with_its_parameters() {
 }
 
 /// A file of the kind with a hole for a value of the type.
-const PLACES: [(&str, FileKind, &str); 17] = [
+const PLACES: [(&str, FileKind, &str); 21] = [
+    (
+        "BodyTemplate",
+        Simulator,
+        "[matcher.faces]\nurl = 'http://[::1]/'\nvectors = 'v'\nstrangers = { mean = 0, deviation = 1 }\nbody = {}",
+    ),
+    (
+        "EngineUrl",
+        Simulator,
+        "[matcher.faces]\nurl = {}\nvectors = 'v'\nstrangers = { mean = 0, deviation = 1 }",
+    ),
+    (
+        "NoFace",
+        Simulator,
+        "[matcher.faces]\nurl = 'http://[::1]/'\nvectors = 'v'\nstrangers = { mean = 0, deviation = 1 }\nno_face = {}",
+    ),
+    (
+        "VectorPath",
+        Simulator,
+        "[matcher.faces]\nurl = 'http://[::1]/'\nvectors = {}\nstrangers = { mean = 0, deviation = 1 }",
+    ),
     ("AllowedNetwork", Customer, "access = { allow = [{}] }"),
     ("CustomerId", Customer, "customer_id = {}"),
     ("DurationText", Customer, "capacity = { service_time = {} }"),

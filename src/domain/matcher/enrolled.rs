@@ -10,6 +10,7 @@ use std::sync::Arc;
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
 
+use super::face::FaceEngineId;
 use super::gallery::{Gallery, Identity, Similar};
 use super::picture::Picture;
 use super::population;
@@ -32,7 +33,7 @@ pub struct Enrolment {
     pub name: Option<String>,
     /// `None`: for every customer that uses the shared gallery.
     pub customer_id: Option<String>,
-    /// Added to the existing pictures; a file that is already there is ignored.
+    /// Added to the existing pictures; a file that is already there is ignored, unless a face engine was asked about it only now.
     pub pictures: Vec<Picture>,
     /// `None`: unchanged, or none for a new identity.
     pub similar: Option<Vec<Similar>>,
@@ -158,6 +159,14 @@ impl Enrolled {
         gallery.restore(number, identity);
     }
 
+    /// Returns how many enrolled pictures this face engine was not asked about.
+    #[must_use]
+    pub fn pictures_unknown_to(&self, engine: &FaceEngineId) -> usize {
+        let identities = self.own.values().chain([&self.shared]).flat_map(Gallery::identities);
+        let pictures = identities.flat_map(|identity| &identity.pictures);
+        pictures.filter(|picture| picture.face(engine).is_none()).count()
+    }
+
     /// Returns how far the generator of NIKs is.
     #[must_use]
     pub fn generated(&self) -> u128 {
@@ -213,8 +222,10 @@ fn merge(existing: Option<&Identity>, nik: String, new: Enrolment) -> Result<Ide
         similar: Vec::new(),
     });
     for picture in new.pictures {
-        if identity.pictures.iter().all(|existing| existing.sha256 != picture.sha256) {
-            identity.pictures.push(Arc::new(picture));
+        match identity.pictures.iter_mut().find(|existing| existing.sha256 == picture.sha256) {
+            Some(existing) if picture.any_face().is_some() => *existing = Arc::new(picture),
+            Some(_) => {}
+            None => identity.pictures.push(Arc::new(picture)),
         }
     }
     identity.name = new.name.unwrap_or(identity.name);

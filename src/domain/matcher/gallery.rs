@@ -7,10 +7,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock};
 
+use super::face::{FaceLook, FaceResult, ProbeFace};
 use super::hash::{ProbeHash, Template};
 use super::picture::{Picture, SmallPicture};
 use super::score::{TOP, score};
-use crate::protocol::Candidate;
+use crate::protocol::{Candidate, ScoredBy};
 
 /// A person in a gallery.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,6 +38,7 @@ pub struct Similar {
 pub struct Probe {
     pub sha256: [u8; 32],
     pub pixels: ProbePixels,
+    pub face: FaceLook,
 }
 
 /// What is compared of a photo's pixels.
@@ -173,24 +175,54 @@ impl Gallery {
 
     /// Adds all identities that score at least `threshold` to `found`, each with its best score, and their planted look-alikes.
     fn search(&self, probe: &Probe, threshold: f64, found: &mut SearchResult) {
-        let mut scores: HashMap<u32, f32> = HashMap::new();
-        let mut record = |number: u32, score: f32| {
+        let by_picture = match probe.face {
+            FaceLook::NotAsked => None,
+            _ => Some(ScoredBy::Picture),
+        };
+        let mut scores: HashMap<u32, (f32, Option<ScoredBy>)> = HashMap::new();
+        let mut record = |number: u32, score: f32, by: Option<ScoredBy>| {
             if score > 0.0 && f64::from(score) >= threshold {
                 let best = scores.entry(number).or_default();
-                *best = best.max(score);
+                if score > best.0 {
+                    *best = (score, by);
+                }
             }
         };
-        self.by_file.get(&probe.sha256).into_iter().flatten().for_each(|number| record(*number, TOP));
+        let same_file = self.by_file.get(&probe.sha256).into_iter().flatten();
+        same_file.for_each(|number| record(*number, TOP, by_picture));
         if let Some(hash) = &probe.pixels.hash {
             self.templates()
                 .iter()
-                .for_each(|(template, number)| record(*number, score(hash.distance(template))));
+                .for_each(|(template, number)| record(*number, score(hash.distance(template)), by_picture));
         }
-        for (number, score) in scores {
+        if let FaceLook::Face(face) = &probe.face {
+            found.faces = std::mem::take(&mut found.faces)
+                .and(self.compare_faces(face, |number, score| record(number, score, Some(ScoredBy::Face))));
+        }
+        for (number, (score, by)) in scores {
             let Some(identity) = self.identities.get(&number) else { continue };
-            found.record(&identity.nik, score);
-            identity.similar.iter().for_each(|twin| found.record(&twin.nik, twin.score.min(score)));
+            found.record(&identity.nik, score, by);
+            identity.similar.iter().for_each(|twin| found.record(&twin.nik, twin.score.min(score), by));
         }
+    }
+
+    /// Scores a face against every picture whose face is known.
+    fn compare_faces(&self, face: &ProbeFace, mut record: impl FnMut(u32, f32)) -> FaceResult {
+        let mut unknown = 0;
+        for (number, identity) in &self.identities {
+            for picture in &identity.pictures {
+                let Some(known) = picture.face(&face.engine) else {
+                    unknown += usize::from(!picture.is_shipped());
+                    continue;
+                };
+                let Some(vector) = known else { continue };
+                match face.vector.cosine(vector) {
+                    Some(cosine) => record(*number, face.strangers.score(cosine)),
+                    None => return face.misfit(vector),
+                }
+            }
+        }
+        FaceResult::Compared { unknown }
     }
 }
 
@@ -201,10 +233,21 @@ fn templates_of(identity: &Identity, number: u32) -> impl Iterator<Item = (Templ
 /// Search result: the best score of each NIK.
 #[derive(Debug)]
 pub struct SearchResult {
-    scores: BTreeMap<String, f32>,
+    scores: BTreeMap<String, (f32, Option<ScoredBy>)>,
     threshold: f64,
     /// Why the photo's pixels were not compared, or only in part.
+    pixel_fault: Option<Arc<str>>,
+    faces: FaceResult,
+}
+
+/// What a search contributes to an answer.
+#[derive(Clone, Debug, Default)]
+pub struct Matched {
+    /// Who reaches the threshold, best first.
+    pub candidates: Vec<Candidate>,
+    /// Why the photo's pixels were not compared, or only in part.
     pub pixel_fault: Option<Arc<str>>,
+    pub faces: FaceResult,
 }
 
 impl SearchResult {
@@ -215,31 +258,39 @@ impl SearchResult {
         threshold: f64,
     ) -> SearchResult {
         let pixel_fault = probe.pixels.fault.clone();
-        let mut found = SearchResult { scores: BTreeMap::new(), threshold, pixel_fault };
+        let faces = FaceResult::before_search(&probe.face);
+        let mut found = SearchResult { scores: BTreeMap::new(), threshold, pixel_fault, faces };
         galleries.into_iter().for_each(|gallery| gallery.search(probe, threshold, &mut found));
         found
     }
 
     /// Records a score for a NIK. Ignores a score below the threshold; keeps the best one.
-    pub fn record(&mut self, nik: &str, score: f32) {
+    pub fn record(&mut self, nik: &str, score: f32, by: Option<ScoredBy>) {
         if f64::from(score) < self.threshold {
             return;
         }
         match self.scores.get_mut(nik) {
-            Some(best) => *best = best.max(score),
-            None => drop(self.scores.insert(nik.to_owned(), score)),
+            Some(best) if best.0 >= score => {}
+            Some(best) => *best = (score, by),
+            None => drop(self.scores.insert(nik.to_owned(), (score, by))),
         }
     }
 
     /// Returns at most `max_results` candidates, sorted by descending score, then by NIK.
     #[must_use]
     pub fn candidates(self, max_results: usize) -> Vec<Candidate> {
-        let mut candidates: Vec<_> =
-            self.scores.into_iter().map(|(nik, score)| Candidate { nik, score }).collect();
+        self.matched(max_results).candidates
+    }
+
+    /// Returns at most `max_results` candidates, as [`SearchResult::candidates`], and what is to be said of the search.
+    #[must_use]
+    pub fn matched(self, max_results: usize) -> Matched {
+        let candidate = |(nik, (score, by))| Candidate { nik, score, by };
+        let mut candidates: Vec<_> = self.scores.into_iter().map(candidate).collect();
         // The sort is stable, and the map iterates in NIK order.
         candidates.sort_by(|a, b| b.score.total_cmp(&a.score));
         candidates.truncate(max_results);
-        candidates
+        Matched { candidates, pixel_fault: self.pixel_fault, faces: self.faces }
     }
 
     /// Returns all NIKs that were found.
@@ -252,6 +303,7 @@ impl SearchResult {
 mod tests {
     use super::*;
     use crate::domain::limits::Limits;
+    use crate::domain::matcher::face::{FaceEngineId, FaceVector, NoFace, PictureFace, Strangers};
     use crate::domain::matcher::hash::{GreyImage, SIDE};
 
     const FILES: [&[u8]; 3] = [
@@ -285,7 +337,7 @@ mod tests {
     fn probe(number: usize, altered: bool) -> Probe {
         let picture = picture(number);
         let sha256 = if altered { [0; 32] } else { picture.sha256 };
-        Probe { sha256, pixels: pixels(picture.small()) }
+        Probe { sha256, pixels: pixels(picture.small()), ..Probe::default() }
     }
 
     fn search(gallery: &Gallery, probe: &Probe, threshold: f64, max_results: usize) -> Vec<(String, f32)> {
@@ -301,9 +353,7 @@ mod tests {
         for (number, nik) in [(0, NIKS[0]), (1, NIKS[1]), (2, NIKS[1])] {
             assert_eq!(search(&gallery, &file_alone(number), 20.0, 10), [(nik.to_owned(), TOP)]);
         }
-        assert!(
-            search(&gallery, &Probe { pixels: ProbePixels::default(), ..probe(0, true) }, 1.0, 10).is_empty()
-        );
+        assert!(search(&gallery, &Probe::default(), 1.0, 10).is_empty());
     }
 
     #[test]
@@ -341,7 +391,7 @@ mod tests {
         // A third of the picture is from another one, so the identity's own score is lower, and so are its twins'.
         let mut small = *picture(0).small();
         small[..SIDE * SIDE / 3].copy_from_slice(&picture(1).small()[..SIDE * SIDE / 3]);
-        let changed = Probe { sha256: [0; 32], pixels: pixels(&small) };
+        let changed = Probe { pixels: pixels(&small), ..Probe::default() };
         let found = search(&gallery, &changed, 0.0, 10);
         let [own, first, second] = NIKS.map(|nik| found.iter().find(|found| found.0 == nik).unwrap().1);
         assert!(own > 0.0 && own < 20.0, "{own}");
@@ -389,8 +439,104 @@ mod tests {
         ] {
             let pixels = ProbePixels::of(decoded);
             assert_eq!((pixels.hash.is_some(), pixels.fault.as_deref()), (has_hash, expected));
-            let probe = Probe { sha256: [0; 32], pixels };
-            assert_eq!(SearchResult::search([], &probe, 1.0).pixel_fault.as_deref(), expected);
+            let probe = Probe { pixels, ..Probe::default() };
+            assert_eq!(SearchResult::search([], &probe, 1.0).matched(1).pixel_fault.as_deref(), expected);
+        }
+    }
+
+    const ENGINE: FaceEngineId = [7; 16];
+
+    /// A picture with this file and this face; `None`: the engine finds none.
+    fn with_face(number: usize, engine: FaceEngineId, vector: Option<&[f64]>) -> Arc<Picture> {
+        let picture = Picture::new(FILES[number].to_vec(), &Limits::NONE).unwrap();
+        picture
+            .set_face(PictureFace { engine, vector: vector.map(|values| FaceVector::new(values).unwrap()) });
+        Arc::new(picture)
+    }
+
+    fn person(nik: &str, picture: Arc<Picture>) -> Identity {
+        Identity { pictures: vec![picture], ..identity(nik, &[], &[]) }
+    }
+
+    /// A photo of nobody's picture, with this face.
+    fn face_probe(values: &[f64]) -> Probe {
+        let vector = FaceVector::new(values).unwrap();
+        let strangers = Strangers { mean: 0.0, deviation: 0.1 };
+        Probe { face: FaceLook::Face(ProbeFace { vector, engine: ENGINE, strangers }), ..Probe::default() }
+    }
+
+    #[test]
+    fn the_better_of_picture_and_face_counts_and_says_which_it_was() {
+        let gallery: Gallery = [
+            person(NIKS[0], with_face(0, ENGINE, Some(&[1.0, 0.0]))),
+            person(NIKS[1], with_face(1, ENGINE, Some(&[0.0, 1.0]))),
+            person(NIKS[2], with_face(2, ENGINE, None)),
+        ]
+        .into_iter()
+        .collect();
+        let found = |probe: &Probe, threshold| {
+            let Matched { candidates, faces, .. } =
+                SearchResult::search([&gallery], probe, threshold).matched(10);
+            assert_eq!(faces, FaceResult::Compared { unknown: 0 });
+            candidates.into_iter().map(|one| (one.nik, one.score, one.by)).collect::<Vec<_>>()
+        };
+        let by = |nik: &str, score, by| (nik.to_owned(), score, Some(by));
+        let same_face = face_probe(&[2.0, 0.0]);
+        assert_eq!(found(&same_face, 1.0), [by(NIKS[0], TOP, ScoredBy::Face)]);
+        let half = Strangers { mean: 0.0, deviation: 0.1 }.score(0.5);
+        let alike = face_probe(&[0.5, 0.75_f64.sqrt()]);
+        let scores = found(&alike, 0.0);
+        assert_eq!((&*scores[0].0, &*scores[1].0, scores[1].2), (NIKS[1], NIKS[0], Some(ScoredBy::Face)));
+        assert!((scores[1].1 - half).abs() < 1e-4, "{scores:?}");
+        // The picture of one person with the face of another.
+        let mixed = Probe { sha256: picture(2).sha256, ..same_face };
+        assert_eq!(
+            found(&mixed, 1.0),
+            [by(NIKS[0], TOP, ScoredBy::Face), by(NIKS[2], TOP, ScoredBy::Picture)]
+        );
+        let same_picture = Probe { sha256: picture(0).sha256, ..face_probe(&[0.5, 0.75_f64.sqrt()]) };
+        assert_eq!(found(&same_picture, 20.0)[0], by(NIKS[0], TOP, ScoredBy::Picture));
+    }
+
+    #[test]
+    fn a_vector_of_another_engine_is_not_compared_and_one_of_another_length_is_an_error() {
+        let faces = |pictures: [Arc<Picture>; 2]| {
+            let [a, b] = pictures.map(|picture| person(NIKS[0], picture));
+            let galleries: [Gallery; 2] = [[a].into_iter().collect(), [b].into_iter().collect()];
+            SearchResult::search(&galleries, &face_probe(&[1.0, 0.0]), 1.0).matched(10)
+        };
+        let known = || with_face(0, ENGINE, Some(&[1.0, 0.0]));
+        let foreign = || with_face(1, [8; 16], Some(&[1.0, 0.0]));
+        let shipped = || Arc::new(Picture::shipped(FILES[2]).unwrap());
+        assert_eq!(faces([known(), shipped()]).faces, FaceResult::Compared { unknown: 0 });
+        let found = faces([foreign(), picture(1)]);
+        assert_eq!((found.faces, found.candidates.len()), (FaceResult::Compared { unknown: 2 }, 0));
+        for pictures in
+            [[known(), with_face(1, ENGINE, Some(&[1.0]))], [with_face(1, ENGINE, Some(&[1.0])), known()]]
+        {
+            let FaceResult::Failed(reason) = faces(pictures).faces else { panic!("it fits") };
+            assert!(reason.contains("vector of 2 numbers") && reason.contains("has 1"), "{reason}");
+        }
+    }
+
+    #[test]
+    fn what_the_engine_says_of_the_photo_is_said_of_the_search() {
+        let failed: Arc<str> = "down".into();
+        for (look, expected) in [
+            (FaceLook::NotAsked, FaceResult::NotAsked),
+            (FaceLook::NoFace(NoFace::Nobody), FaceResult::NoFace(NoFace::Nobody)),
+            (FaceLook::Failed(Arc::clone(&failed)), FaceResult::Failed(failed)),
+            (face_probe(&[1.0]).face, FaceResult::Compared { unknown: 0 }),
+        ] {
+            let asked = !matches!(look, FaceLook::NotAsked);
+            let gallery: Gallery = [identity(NIKS[0], &[], &[])].into_iter().collect();
+            let found =
+                SearchResult::search([&gallery], &Probe { face: look.clone(), ..Probe::default() }, 1.0);
+            assert_eq!(found.matched(10).faces, expected);
+            let gallery: Gallery = [person(NIKS[0], with_face(0, ENGINE, None))].into_iter().collect();
+            let by_file = Probe { face: look, ..probe(0, false) };
+            let found = SearchResult::search([&gallery], &by_file, 1.0).candidates(10);
+            assert_eq!(found[0].by, asked.then_some(ScoredBy::Picture));
         }
     }
 }

@@ -4,6 +4,8 @@
 //! changes no score. `docs/matching.md` describes the mapping from distances to scores, and the measurements.
 
 pub mod enrolled;
+pub mod face;
+pub mod face_engine;
 pub mod gallery;
 pub mod hash;
 mod picture;
@@ -11,6 +13,7 @@ pub mod population;
 pub mod score;
 
 pub use enrolled::{EnrolError, Enrolled, Enrolment};
-pub use gallery::{Gallery, Identity, Probe, ProbePixels, SearchResult, Similar};
+pub use face::{FaceLook, FaceResult};
+pub use gallery::{Gallery, Identity, Matched, Probe, ProbePixels, SearchResult, Similar};
 pub use picture::{Picture, SmallPicture, decode_small};
 pub use population::look_alikes;

@@ -1,11 +1,12 @@
 //! A picture, decoded once: a small greyscale image for the hash, and a thumbnail for display. Built-in ones are decoded lazily.
 
 use std::fmt;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use image::codecs::jpeg::JpegEncoder;
 use image::{DynamicImage, GrayImage, RgbImage};
 
+use super::face::{FaceEngineId, FaceVector, PictureFace};
 use super::hash::{GreyImage, SIDE, Template};
 use crate::domain::evidence::{Photo, PhotoFormat};
 use crate::domain::limits::Limits;
@@ -31,6 +32,10 @@ pub struct Picture {
     thumbnail: OnceLock<Vec<u8>>,
     /// The file of a built-in picture; empty for all others.
     shipped: &'static [u8],
+    /// The file of a picture of the fixtures that a face engine may be asked about; empty for all others.
+    file: Arc<[u8]>,
+    /// What a face engine finds in it; empty until one is asked.
+    face: OnceLock<PictureFace>,
 }
 
 /// Data computed from a picture's pixels.
@@ -68,6 +73,12 @@ impl Picture {
         Ok(picture)
     }
 
+    /// Keeps the file, for a face engine that is asked later.
+    #[must_use]
+    pub fn with_file(self, file: &[u8]) -> Picture {
+        Picture { file: file.into(), ..self }
+    }
+
     /// Accepts a complete jpg or png that is built into the program. It is decoded lazily, on first use, for a faster start.
     ///
     /// # Errors
@@ -95,6 +106,8 @@ impl Picture {
             decoded,
             thumbnail: OnceLock::from(thumbnail),
             shipped: &[],
+            file: Arc::default(),
+            face: OnceLock::new(),
         }
     }
 
@@ -112,6 +125,8 @@ impl Picture {
             decoded: OnceLock::new(),
             thumbnail: OnceLock::new(),
             shipped,
+            file: Arc::default(),
+            face: OnceLock::new(),
         })
     }
 
@@ -143,6 +158,36 @@ impl Picture {
 }
 
 impl Picture {
+    /// Returns whether the picture is built in: a drawing, which has no face. An engine takes all drawings for one person.
+    #[must_use]
+    pub fn is_shipped(&self) -> bool {
+        !self.shipped.is_empty()
+    }
+
+    /// Returns the file, where it was kept for a face engine that was not asked yet.
+    #[must_use]
+    pub fn file_without_face(&self) -> Option<&[u8]> {
+        (!self.file.is_empty() && self.face.get().is_none()).then_some(&*self.file)
+    }
+
+    /// Returns what this engine finds in the picture: the vector of a face, or `None`, no face. The outer `None`: it was not asked.
+    #[must_use]
+    pub fn face(&self, engine: &FaceEngineId) -> Option<Option<&FaceVector>> {
+        self.face.get().filter(|known| known.engine == *engine).map(|known| known.vector.as_ref())
+    }
+
+    /// Returns what an engine finds in the picture, whichever was asked.
+    #[must_use]
+    pub fn any_face(&self) -> Option<&PictureFace> {
+        self.face.get()
+    }
+
+    /// Sets what an engine finds in the picture, unless that is known.
+    pub fn set_face(&self, face: PictureFace) {
+        // The first answer stays: another one of the same engine says the same.
+        let _ = self.face.set(face);
+    }
+
     /// Returns a file that shows the picture, as a client would send it: its own file where that is built in, else the thumbnail.
     #[must_use]
     pub fn to_send(&self) -> &[u8] {

@@ -50,7 +50,7 @@ pub fn look_alikes(
             break;
         }
         let nik = next_unused(&mut used, || generator.next(&mut rng));
-        look_alikes.push(Candidate { nik: nik.to_string(), score });
+        look_alikes.push(Candidate { nik: nik.to_string(), score, by: None });
     }
     look_alikes
 }

@@ -10,6 +10,7 @@ mod jpeg_dc;
 mod plane;
 pub mod png;
 pub mod standard_codes;
+mod turned;
 
 use std::io::Cursor;
 
@@ -18,6 +19,7 @@ use image::{ImageFormat, ImageReader};
 
 use jpeg_dc::{Colours, Means};
 use plane::{Channel, Plane, Side};
+pub use turned::{is_turned, turned};
 
 /// Max pixels of a picture whose pixels are read, whatever the limits of requests are.
 pub const MAX_PIXELS: u64 = 200_000_000;

@@ -134,7 +134,7 @@ impl Reply {
 fn candidates(given: &[CandidateSpec]) -> Result<Vec<Candidate>, String> {
     let candidate = |given: &CandidateSpec| {
         if given.score.is_finite() {
-            return Ok(Candidate { nik: given.nik.clone(), score: given.score });
+            return Ok(Candidate { nik: given.nik.clone(), score: given.score, by: None });
         }
         Err(format!("the score of {:?} is not a finite number, so JSON cannot hold it", given.nik))
     };

@@ -1,5 +1,6 @@
 //! What is kept of a decision, to tell what its answer rests on.
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 use super::Evaluation;
@@ -59,7 +60,12 @@ impl Evaluation<'_> {
 
     /// What would be answered if numbers or base64 were read in the other way. Only now are the texts there; few requests have a text that
     /// is read in two ways, and only those pay for it.
-    pub(super) fn other_readings(&self, evidence: &Evidence, decision: &Decision, body: &[u8]) -> Vec<OtherReading> {
+    pub(super) fn other_readings(
+        &self,
+        evidence: &Evidence,
+        decision: &Decision,
+        body: &[u8],
+    ) -> Vec<OtherReading> {
         let is_read_once = |key, depends: bool| !depends || !self.policy.is_assumed(key);
         let mut found = Vec::new();
         if !is_read_once("numbers", self.body.depends_on_numbers()) {
@@ -83,9 +89,11 @@ impl Evaluation<'_> {
 
     /// Whether there are line breaks in base64. A text that was read without any has none.
     fn depends_on_base64(&self, evidence: &Evidence) -> bool {
-        let has_breaks =
-            |field| self.body.text(field).is_some_and(|text| memchr::memchr2(b'\r', b'\n', text.as_bytes()).is_some());
-        let is_read = |credential: &Credential| matches!(credential, Credential::Opened { line_breaks: false, .. });
+        let has_breaks = |field| {
+            self.body.text(field).is_some_and(|text| memchr::memchr2(b'\r', b'\n', text.as_bytes()).is_some())
+        };
+        let is_read =
+            |credential: &Credential| matches!(credential, Credential::Opened { line_breaks: false, .. });
         let photo = evidence.photo.as_ref();
         let is_read_photo = photo.is_none_or(|photo| photo.fault.is_none() && !photo.line_breaks);
         (!is_read(&evidence.user_id) && has_breaks(Field::UserId))
@@ -102,15 +110,17 @@ impl Evaluation<'_> {
         answered: &[u8],
     ) -> Option<OtherReading> {
         let body = Body::decode(self.bytes).with_numbers(policy.numbers);
-        let other = Evaluation { policy, in_force: None, body: &body, rules: Vec::new(), ..*self };
+        // A face engine is not asked again: a photo that only the other reading opens is compared by its picture.
+        let face = OnceCell::from(self.face.get().cloned().unwrap_or_default());
+        let other = Evaluation { policy, in_force: None, body: &body, rules: Vec::new(), face, ..*self };
         let evidence = other.evidence();
         let input = other.check_input(&evidence);
         let findings = checks::assess(&input);
-        let (candidates, pixel_fault) = other.candidates(&input, &findings);
+        let matched = other.matched(&input, &findings);
         let mut asked = other.asked(other.facts(input.photo(), &[]), RuleEffects::default());
         asked.facts.now = decision.at;
         let availability = Availability::Unlimited;
-        let evaluated = Evaluated { asked, input, findings, candidates, pixel_fault, availability };
+        let evaluated = Evaluated { asked, input, findings, matched, availability };
         let mut state = CustomerState::default();
         if let Some(quota) = decision.quota_grounds {
             state.set_per_day(Some(quota.per_day));

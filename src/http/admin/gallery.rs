@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use actix_web::http::StatusCode;
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
@@ -19,11 +20,12 @@ use crate::config::model::{NikText, SimilarSpec};
 use crate::config::{Fixtures, PlantedScore};
 use crate::domain::customer::Customer;
 use crate::domain::evidence::PhotoFormat;
-use crate::domain::limits::Limits;
 use crate::domain::matcher::enrolled::{EnrolError, MAX_PICTURES_EACH};
 use crate::domain::matcher::{Enrolled, Enrolment, Gallery, Identity, Picture, Similar};
+use crate::engine::Engine;
 use crate::http::state::AppState;
 use crate::protocol::encoding::{self, Base64Mode};
+use crate::state::face_matcher::PictureError;
 
 /// Max identities listed when the query has no limit.
 const DEFAULT_LIMIT: usize = 1000;
@@ -125,6 +127,9 @@ pub struct ListedIdentity {
     pub pictures: Vec<ListedPicture>,
     /// Twins and look-alikes.
     pub similar: Vec<SimilarSpec>,
+    /// What is probably not meant, though the identity was enrolled; absent when there is nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 /// A picture of an identity.
@@ -140,6 +145,9 @@ pub struct ListedPicture {
     pub format: String,
     /// File size, in bytes.
     pub bytes: usize,
+    /// Whether the face engine finds a face in it; absent without one, and while it was not asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub face: Option<bool>,
 }
 
 /// Response of `GET /gallery`.
@@ -234,7 +242,6 @@ pub async fn enrol(
         None => parse_json(&body)?,
     };
     let engine = &shared.engine;
-    let fixtures = engine.fixtures();
     if let Some(id) = &request.customer_id {
         super::customer(&shared, id)?;
     }
@@ -244,10 +251,12 @@ pub async fn enrol(
     if files.len() > MAX_PICTURES_EACH {
         return Err(enrol_error(EnrolError::TooManyPictures));
     }
-    let limits = fixtures.limits.clone();
-    // On a blocking thread: decoding is slow, and the admin listener has one thread.
-    let pictures =
-        web::block(move || decode_pictures(files, &limits)).await.map_err(|_| ApiError::stopping())??;
+    // On a blocking thread: decoding is slow, so is a face engine, and the admin listener has one thread.
+    let pictures = {
+        let engine = Arc::clone(engine);
+        web::block(move || read_pictures(&engine, files)).await.map_err(|_| ApiError::stopping())??
+    };
+    let warnings = pictures.iter().enumerate().filter_map(no_face_warning).collect();
     let similar = request.similar.map(|all| {
         all.into_iter().map(|SimilarSpec { nik, score }| Similar { nik: nik.0, score: score.0 }).collect()
     });
@@ -265,7 +274,7 @@ pub async fn enrol(
         origin: IdentityOrigin::Api,
         customer_id: customer_id.as_deref(),
     };
-    Ok(json(&listed(&source, &identity)))
+    Ok(json(&ListedIdentity { warnings, ..listed(&source, &identity) }))
 }
 
 /// Removes an enrolled identity.
@@ -375,6 +384,7 @@ fn listed(source: &IdentitySource, identity: &Identity) -> ListedIdentity {
             PhotoFormat::Png => "png".to_owned(),
         },
         bytes: picture.bytes,
+        face: picture.any_face().map(|face| face.vector.is_some()),
     };
     let similar = |similar: &Similar| SimilarSpec {
         nik: NikText(similar.nik.clone()),
@@ -387,6 +397,7 @@ fn listed(source: &IdentitySource, identity: &Identity) -> ListedIdentity {
         source: source.origin,
         pictures: identity.pictures.iter().map(|one| picture(one)).collect(),
         similar: identity.similar.iter().map(similar).collect(),
+        warnings: Vec::new(),
     }
 }
 
@@ -455,14 +466,27 @@ fn part_json<T: DeserializeOwned + JsonSchema>(bytes: &[u8], part: &str) -> Resu
     ApiError::parse_any(bytes).map_err(|error| part_error(part, error.to_string()))
 }
 
-/// Decodes the pictures.
-fn decode_pictures(files: UploadedFiles, limits: &Limits) -> Result<Vec<Picture>, ApiError> {
+/// Decodes the pictures, and asks the face engine about them.
+fn read_pictures(engine: &Engine, files: UploadedFiles) -> Result<Vec<Picture>, ApiError> {
     let picture = |(index, file)| {
-        Picture::new(file, limits).map_err(|message| {
-            ApiError::invalid(format!("the picture {message}")).path(format!("/pictures/{index}"))
+        engine.picture(file).map_err(|error| match error {
+            PictureError::Invalid(message) => {
+                ApiError::invalid(format!("the picture {message}")).path(format!("/pictures/{index}"))
+            }
+            PictureError::FaceEngine(message) => {
+                ApiError::unmet(StatusCode::SERVICE_UNAVAILABLE, "face_engine", message)
+                    .path(format!("/pictures/{index}"))
+                    .hint("nothing was enrolled: try again when the engine of [matcher.faces] answers")
+            }
         })
     };
     files.into_iter().enumerate().map(picture).collect()
+}
+
+/// Returns the warning about a picture in which the face engine finds no face.
+fn no_face_warning((index, picture): (usize, &Picture)) -> Option<String> {
+    picture.any_face().filter(|face| face.vector.is_none())?;
+    Some(format!("picture {index} has no face for the face engine, so it matches by content only"))
 }
 
 /// Converts an enrolment error.

@@ -19,6 +19,10 @@ pub async fn metrics(shared: web::Data<AppState>) -> HttpResponse {
         event_readers: MAX_READERS - shared.readers.available_permits(),
         journal: Some(shared.engine.journal.fill()),
         quota_left: quota_left(&shared.engine),
+        faces: shared.engine.asks_faces().then(|| {
+            let faces = &shared.engine.matcher.faces;
+            (faces.counts(), faces.status())
+        }),
         capacities: shared.engine.capacities().into_iter().map(capacity).collect(),
     };
     HttpResponse::Ok().content_type(CONTENT_TYPE).body(shared.metrics.scrape(&snapshot))

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::json;
 use crate::http::state::AppState;
+use crate::state::face_engine::FaceEngineStatus;
 use crate::version;
 
 /// Status of the simulator.
@@ -24,6 +25,9 @@ pub struct Readiness {
     in_flight: usize,
     /// Where state is kept.
     store: StoreStatus,
+    /// How the face engine is; absent without `[matcher.faces]`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    faces: Option<FaceEngineStatus>,
 }
 
 /// Where state is kept.
@@ -61,7 +65,8 @@ pub async fn ready(shared: web::Data<AppState>) -> HttpResponse {
         Some(store) if store.is_failing() => StoreStatus::Failing,
         Some(_) => StoreStatus::File,
     };
-    json(&Readiness { status: "ready", customers, in_flight: *shared.in_flight.borrow(), store })
+    let faces = engine.asks_faces().then(|| engine.matcher.faces.status());
+    json(&Readiness { status: "ready", customers, in_flight: *shared.in_flight.borrow(), store, faces })
 }
 
 pub async fn version() -> HttpResponse {

@@ -121,10 +121,13 @@ impl Exchange {
         }
     }
 
-    /// Evaluates the request. A large photo is decoded beside the thread that serves other connections, a bounded number at once.
+    /// Evaluates the request. A large photo is decoded, and a face engine asked, beside the thread that serves other connections, a bounded
+    /// number at once.
     async fn evaluate(mut self, body: Vec<u8>) -> (Exchange, ResponseAction) {
-        let is_costly = cost::is_costly(&body);
-        let permits = Arc::clone(&self.app.evaluations);
+        let asks_faces = self.app.engine.asks_faces();
+        let is_costly = asks_faces || cost::is_costly(&body);
+        let permits = if asks_faces { &self.app.face_evaluations } else { &self.app.evaluations };
+        let permits = Arc::clone(permits);
         let decide = move || {
             let (entry, action) = self.app.engine.answer(&self.head, &self.admission, &body);
             drop(body);

@@ -19,7 +19,7 @@ use crate::domain::nik::District;
 use crate::domain::nik::mask::masked;
 use crate::domain::rules::Firing;
 use crate::domain::warnings::Warning;
-use crate::protocol::{Body, Candidate, Code, Field, Shape};
+use crate::protocol::{Body, Candidate, Code, Field, ScoredBy, Shape};
 
 /// One request and its answer.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -151,6 +151,9 @@ pub struct CandidateRecord {
     /// District that first issued the NIK; null when its first six digits are not a known district.
     pub region: Option<String>,
     pub score: f32,
+    /// Which comparison gave the score; absent without a face engine, and for what nobody compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<ScoredBy>,
 }
 
 /// The time of an entry as text, to the millisecond.
@@ -226,7 +229,7 @@ impl CandidateRecord {
     pub fn of(candidate: &Candidate, show_nik: bool) -> CandidateRecord {
         let nik = if show_nik { candidate.nik.clone() } else { masked(&candidate.nik) };
         let region = District::of_nik(&candidate.nik).map(ToString::to_string);
-        CandidateRecord { nik, region, score: candidate.score }
+        CandidateRecord { nik, region, score: candidate.score, by: candidate.by }
     }
 }
 
@@ -294,7 +297,14 @@ impl Entry {
             + 64;
         let actions = 200 * (self.rules.len() + usize::from(self.delay.is_some()))
             + self.fault.as_ref().map_or(0, FaultRecord::weight);
-        size_of::<Entry>() + actions + findings + warnings + texts + names + candidates + self.grounds.weight()
+        size_of::<Entry>()
+            + actions
+            + findings
+            + warnings
+            + texts
+            + names
+            + candidates
+            + self.grounds.weight()
     }
 }
 
@@ -312,7 +322,7 @@ mod tests {
     #[test]
     fn a_candidate_is_recorded_with_the_name_of_its_region() {
         let found = |nik: &str, show| {
-            let found = CandidateRecord::of(&Candidate { nik: nik.to_owned(), score: 20.0 }, show);
+            let found = CandidateRecord::of(&Candidate { nik: nik.to_owned(), score: 20.0, by: None }, show);
             (found.nik, found.region)
         };
         let cakung =

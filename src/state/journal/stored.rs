@@ -65,6 +65,7 @@ mod tests {
             nik: "3174XXXX".to_owned(),
             region: None,
             score: 12.34,
+            by: None,
         });
         let rests_on = json!([{
             "key": "precedence", "standing": "assumed", "other_value": ["ip"], "other_answer": "5003", "differs": "code",

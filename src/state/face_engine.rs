@@ -1,0 +1,281 @@
+//! Client of a user's face engine: asks it for the vector of a photo, on the thread that calls, a bounded number at once.
+//!
+//! Callers hold no lock and are not I/O threads: a photo waits for the engine as long as its settings allow. Vectors are cached by the
+//! digest of the photo's file, so the same photo is not sent again. Failures are not cached.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::net::{TcpStream, ToSocketAddrs};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use http::Uri;
+use parking_lot::{Condvar, Mutex};
+use schemars::JsonSchema;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use ureq::Agent;
+
+use super::cache::Cache;
+use crate::base::client_error::{ClientError, explained};
+use crate::config::source;
+use crate::domain::matcher::Picture;
+use crate::domain::matcher::face::{FaceEngineId, FaceVector, PictureFace};
+use crate::domain::matcher::face_engine::{FaceRequest, FaceSettings, MAX_ANSWER};
+use crate::domain::pixels::{self, PhotoFormat};
+
+/// Max photos that are asked about at once: an engine takes all cores for one.
+pub const MAX_ASKING: usize = 8;
+/// Max photos that wait for their turn; beyond it a request is answered at once.
+pub const MAX_WAITING: usize = 32;
+
+/// Max cached vectors, of 0.5 to 32 kB each.
+const MAX_CACHED: usize = 1024;
+
+/// Digests of the built-in pictures. An engine takes all drawings for one person, so it is not asked about them.
+static DRAWINGS: LazyLock<HashSet<[u8; 32]>> = LazyLock::new(|| {
+    let pictures = source::built_in().into_iter().filter(|(name, _)| !name.ends_with(".toml"));
+    pictures.map(|(_, file)| Sha256::digest(&file.bytes).into()).collect()
+});
+
+/// Returns whether a file is a picture of the built-in gallery.
+#[must_use]
+pub fn is_drawing(sha256: &[u8; 32]) -> bool {
+    DRAWINGS.contains(sha256)
+}
+
+/// A photo to ask about.
+#[derive(Clone, Copy)]
+pub struct FacePhoto<'a> {
+    /// Of the file.
+    pub sha256: [u8; 32],
+    pub format: PhotoFormat,
+    pub file: &'a [u8],
+}
+
+/// How the face engine is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum FaceEngineStatus {
+    /// It was not asked yet.
+    Unknown,
+    /// It answered last time.
+    Ok,
+    /// It did not answer last time, or its answer could not be used.
+    Failing,
+}
+
+/// How often the face engine was asked, by what came of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FaceEngineCounts {
+    pub vectors: u64,
+    /// Photos without a face.
+    pub no_faces: u64,
+    pub failures: u64,
+}
+
+/// Client of the face engine.
+#[derive(Debug, Default)]
+pub struct FaceEngine {
+    vectors: Cache<(FaceEngineId, [u8; 32]), Option<FaceVector>>,
+    queue: Mutex<AskQueue>,
+    /// Wakes a photo that waits.
+    freed: Condvar,
+    /// One photo is turned at a time, because its pixels are in memory then.
+    turning: Mutex<()>,
+    counts: [AtomicU64; 3],
+    status: AtomicU8,
+}
+
+#[derive(Debug, Default)]
+struct AskQueue {
+    asking: usize,
+    waiting: usize,
+}
+
+impl FaceEngine {
+    /// Returns the vector of the first face in a photo; `None` when it has none. Waits until `deadline`.
+    ///
+    /// # Errors
+    /// Why there is no answer that can be used: a sentence that names the engine.
+    pub fn vector(
+        &self,
+        settings: &FaceSettings,
+        photo: FacePhoto,
+        deadline: Instant,
+    ) -> Result<Option<FaceVector>, String> {
+        let key = (settings.engine(), photo.sha256);
+        if is_drawing(&photo.sha256) {
+            return Ok(None);
+        }
+        if let Some(known) = self.vectors.get(&key) {
+            return Ok(known);
+        }
+        let answered = self.turn(deadline).and_then(|turn| {
+            // Another request may have asked about the same photo meanwhile.
+            let known = self.vectors.get(&key);
+            let answered = known.map_or_else(|| self.ask(settings, photo, deadline), Ok);
+            drop(turn);
+            answered
+        });
+        match answered {
+            Ok(vector) => {
+                self.count(usize::from(vector.is_none()), FaceEngineStatus::Ok);
+                self.vectors.insert(key, vector.clone(), MAX_CACHED);
+                Ok(vector)
+            }
+            Err(reason) => {
+                self.count(2, FaceEngineStatus::Failing);
+                Err(sentence(settings, &reason))
+            }
+        }
+    }
+
+    /// Asks about a picture of a gallery, unless its face is known.
+    ///
+    /// # Errors
+    /// Those of [`FaceEngine::vector`].
+    pub fn learn(
+        &self,
+        settings: &FaceSettings,
+        picture: &Picture,
+        file: &[u8],
+        deadline: Instant,
+    ) -> Result<(), String> {
+        let engine = settings.engine();
+        if picture.face(&engine).is_none() {
+            let photo = FacePhoto { sha256: picture.sha256, format: picture.format, file };
+            let vector = self.vector(settings, photo, deadline)?;
+            picture.set_face(PictureFace { engine, vector });
+        }
+        Ok(())
+    }
+
+    /// Returns whether something listens where the engine should be.
+    ///
+    /// # Errors
+    /// A sentence that names the engine.
+    pub fn reach(&self, settings: &FaceSettings) -> Result<(), String> {
+        let uri: Option<Uri> = settings.url.parse().ok();
+        let host = uri.as_ref().and_then(Uri::host).unwrap_or_default();
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let port = uri.as_ref().and_then(Uri::port_u16).unwrap_or(80);
+        let addresses = (host, port).to_socket_addrs().into_iter().flatten();
+        let mut connected = addresses.map(|address| TcpStream::connect_timeout(&address, settings.timeout));
+        if connected.any(|connected| connected.is_ok()) {
+            return Ok(());
+        }
+        self.status.store(FaceEngineStatus::Failing as u8, Ordering::Relaxed);
+        Err(sentence(settings, &ClientError::Unreachable.to_string()))
+    }
+
+    /// Returns how the engine is.
+    #[must_use]
+    pub fn status(&self) -> FaceEngineStatus {
+        let all = [FaceEngineStatus::Unknown, FaceEngineStatus::Ok, FaceEngineStatus::Failing];
+        all[usize::from(self.status.load(Ordering::Relaxed)).min(2)]
+    }
+
+    /// Returns how often the engine was asked.
+    #[must_use]
+    pub fn counts(&self) -> FaceEngineCounts {
+        let [vectors, no_faces, failures] =
+            [0, 1, 2].map(|index: usize| self.counts[index].load(Ordering::Relaxed));
+        FaceEngineCounts { vectors, no_faces, failures }
+    }
+
+    fn count(&self, index: usize, status: FaceEngineStatus) {
+        self.counts[index].fetch_add(1, Ordering::Relaxed);
+        self.status.store(status as u8, Ordering::Relaxed);
+    }
+
+    /// Waits for a turn to ask, until `deadline`.
+    fn turn(&self, deadline: Instant) -> Result<AskTurn<'_>, String> {
+        let mut queue = self.queue.lock();
+        if queue.asking >= MAX_ASKING {
+            if queue.waiting >= MAX_WAITING {
+                return Err(format!("{} photos wait for it already", queue.waiting));
+            }
+            queue.waiting += 1;
+            while queue.asking >= MAX_ASKING {
+                if self.freed.wait_until(&mut queue, deadline).timed_out() && queue.asking >= MAX_ASKING {
+                    queue.waiting -= 1;
+                    return Err(format!(
+                        "no turn in time, behind {} other photos",
+                        queue.asking + queue.waiting
+                    ));
+                }
+            }
+            queue.waiting -= 1;
+        }
+        queue.asking += 1;
+        Ok(AskTurn(self))
+    }
+
+    fn ask(
+        &self,
+        settings: &FaceSettings,
+        photo: FacePhoto,
+        deadline: Instant,
+    ) -> Result<Option<FaceVector>, String> {
+        let (file, format) = self.upright(photo);
+        let FaceRequest { content_type, body } = settings.request(&file, format);
+        drop(file);
+        let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+        let failed = |error, status| match explained(error, status) {
+            ClientError::TimedOut => {
+                format!("no whole answer within {}", humantime::format_duration(settings.timeout))
+            }
+            other => other.to_string(),
+        };
+        let agent: Agent = Agent::config_builder()
+            .http_status_as_error(false)
+            .proxy(None)
+            .max_redirects(0)
+            // A kept connection may be closed by the engine when the next photo is sent.
+            .max_idle_connections(0)
+            .timeout_global(Some(left))
+            .user_agent(concat!("dukcapil-fr-sim/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .into();
+        let request = agent.post(&settings.url).header("content-type", content_type);
+        let own = settings.headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("content-type"));
+        let request = own.fold(request, |request, (name, value)| request.header(name, value));
+        let mut response = request.send(&body[..]).map_err(|error| failed(error, None))?;
+        let status = response.status().as_u16();
+        // One more, because the limit itself counts as beyond it.
+        let answer = response.body_mut().with_config().limit(MAX_ANSWER + 1).read_to_vec();
+        let answer = answer.map_err(|error| match error {
+            ureq::Error::BodyExceedsLimit(_) => format!("its answer is longer than {MAX_ANSWER} bytes"),
+            other => failed(other, Some(status)),
+        })?;
+        settings.read(status, &answer)
+    }
+
+    /// Returns the file of a photo with the right side up: itself, or a JPEG where EXIF turns it.
+    fn upright<'a>(&self, photo: FacePhoto<'a>) -> (Cow<'a, [u8]>, PhotoFormat) {
+        if pixels::is_turned(photo.file, photo.format) {
+            let _one_at_a_time = self.turning.lock();
+            if let Some(turned) = pixels::turned(photo.file, photo.format) {
+                return (turned.into(), PhotoFormat::Jpeg);
+            }
+        }
+        (photo.file.into(), photo.format)
+    }
+}
+
+/// The right to ask the engine, given back on drop.
+#[derive(Debug)]
+struct AskTurn<'a>(&'a FaceEngine);
+
+impl Drop for AskTurn<'_> {
+    fn drop(&mut self) {
+        self.0.queue.lock().asking -= 1;
+        self.0.freed.notify_one();
+    }
+}
+
+fn sentence(settings: &FaceSettings, reason: &str) -> String {
+    format!("the face engine at {}: {reason}", settings.shown_url())
+}
