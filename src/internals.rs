@@ -21,7 +21,9 @@ pub mod conformance {
 }
 
 pub mod domain {
-    pub use crate::domain::{answer, evidence, faults, fidelity, limits, matcher, nik, pixels, policy, quota, rules};
+    pub use crate::domain::{
+        answer, evidence, faults, fidelity, limits, matcher, nik, pixels, policy, quota, rules,
+    };
 }
 
 pub mod engine {

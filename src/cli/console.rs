@@ -145,7 +145,12 @@ impl Console {
             ("fixtures", source),
             ("customers", wrapped(&grouped(loaded.customers.keys().map(String::as_str)))),
             ("try", try_command(&url, admin.as_deref(), keys)),
-            ("guess", wrapped("~ behind a code: it rests on an assumption (docs/reference/fidelity.md, GET /fidelity)")),
+            (
+                "guess",
+                wrapped(
+                    "~ behind a code: it rests on an assumption (docs/reference/fidelity.md, GET /fidelity)",
+                ),
+            ),
             ("stop", "Ctrl-C".to_owned()),
         ];
         for (name, value) in preset.into_iter().chain(rows).chain(store) {

@@ -30,8 +30,9 @@ impl ServerFaults {
     pub fn of(headers: Option<&Headers>, body: &Body) -> ServerFaults {
         ServerFaults {
             // As Tomcat, the first of several.
-            content_type: headers
-                .is_some_and(|headers| !headers.all_of("content-type").next().is_some_and(media_type::is_json)),
+            content_type: headers.is_some_and(|headers| {
+                !headers.all_of("content-type").next().is_some_and(media_type::is_json)
+            }),
             accept: headers.is_some_and(|headers| !media_type::accepts_json(headers.all_of("accept"))),
             malformed: body.fault.is_some(),
         }
@@ -192,10 +193,7 @@ mod tests {
     fn headers_that_are_not_known_are_not_judged() {
         let probable = policy(&Preset::Probable.built_in());
         assert_eq!(answer(&probable, None, &Body::decode(b"{}")), None);
-        assert_eq!(
-            answer(&probable, None, &Body::decode(b"x")).map(|answer| answer.status),
-            Some(400)
-        );
+        assert_eq!(answer(&probable, None, &Body::decode(b"x")).map(|answer| answer.status), Some(400));
     }
 
     #[test]

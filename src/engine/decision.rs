@@ -238,8 +238,7 @@ pub fn decide<'a>(state: &mut CustomerState, evaluated: &Evaluated<'a>) -> Decis
         candidates = candidates_of(&reply, candidates);
     }
     let authenticated = evaluated.input.customer.is_some() && !effects.skips_checks;
-    let is_counted =
-        |by| authenticated && counts(by, evaluated, &checked, &reply, &candidates);
+    let is_counted = |by| authenticated && counts(by, evaluated, &checked, &reply, &candidates);
     let counts = is_counted(evaluated.input.policy.quota_counts);
     let before = quota;
     let days = if counts { state.charge(day, per_day) } else { Vec::new() };
@@ -389,7 +388,12 @@ fn doubt_after(grounds: QuotaGrounds, checked: &Checked, evaluated: &Evaluated) 
     let has_failed = |found: &&Finding| found.status == Status::Failed;
     let takes_what_is_left = used >= per_day
         && !evaluated.candidates.is_empty()
-        && evaluated.findings.iter().chain(&checked.findings).filter(has_failed).all(|found| found.check == Check::Quota);
+        && evaluated
+            .findings
+            .iter()
+            .chain(&checked.findings)
+            .filter(has_failed)
+            .all(|found| found.check == Check::Quota);
     QuotaDoubt {
         charged: (doubt.charged + u64::from(charged && !is_identified))
             .saturating_sub(u64::from(takes_what_is_left)),

@@ -765,7 +765,10 @@ fn a_killed_run_goes_on_and_no_call_is_made_twice_or_beyond_the_budget() {
     let (out, ledger, report) = (path("run.jsonl"), path("ledger"), format!("json={}", path("report.json")));
     let (target, public) = (sim.0.url(), public_key());
     let flags = run_flags(&target, public.to_str().unwrap());
-    let flags = with(&flags, &["--budget", "60", "--ledger", &ledger, "--out", &out, "--resume", "--report", &report]);
+    let flags = with(
+        &flags,
+        &["--budget", "60", "--ledger", &ledger, "--out", &out, "--resume", "--report", &report],
+    );
     let account = [("FRSIM_USER_ID", "demo-user"), ("FRSIM_PASSWORD", "demo-password")];
     let (mut kills, mut received) = (0, 0);
     for _ in 0..3 {
@@ -781,7 +784,8 @@ fn a_killed_run_goes_on_and_no_call_is_made_twice_or_beyond_the_budget() {
     assert!(kills > 0, "SIGKILL");
     let end = command(&flags).envs(account).output().unwrap();
     assert_eq!(end.status.code(), Some(0), "{end:?}");
-    let ids: Vec<_> = sim.0.received().iter().filter_map(|entry| entry.request.transaction_id.clone()).collect();
+    let ids: Vec<_> =
+        sim.0.received().iter().filter_map(|entry| entry.request.transaction_id.clone()).collect();
     let distinct: BTreeSet<_> = ids.iter().collect();
     assert_eq!(distinct.len(), ids.len(), "a call was made twice");
     let counted = std::fs::read_to_string(&ledger).unwrap().lines().count();
@@ -793,8 +797,8 @@ fn a_killed_run_goes_on_and_no_call_is_made_twice_or_beyond_the_budget() {
 
 #[test]
 fn a_report_in_json_is_as_its_schema_says() {
-    let schema = text(&command(&["schema", "conformance-report"]).output().unwrap().stdout);
-    let schema: Value = serde_json::from_str(&schema).unwrap();
+    let printed = command(&["schema", "conformance-report"]).output().unwrap();
+    let schema: Value = serde_json::from_slice(&printed.stdout).unwrap();
     jsonschema::draft7::meta::validate(&schema).unwrap_or_else(|error| panic!("{error}"));
     let validator = jsonschema::validator_for(&schema).unwrap();
     let sim = with_policy(&PolicySpec::default());

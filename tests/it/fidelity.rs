@@ -45,7 +45,8 @@ fn other_values(is_opposite: bool) -> Vec<(&'static str, Value)> {
     let [default, opposite] = policies();
     let other = if is_opposite { default } else { opposite };
     let single = other.as_object().unwrap().iter().filter(|(key, _)| *key != "precedence");
-    let single = single.map(|(key, value)| (KEYS.iter().find(|known| known.name == key).unwrap().name, value.clone()));
+    let single =
+        single.map(|(key, value)| (KEYS.iter().find(|known| known.name == key).unwrap().name, value.clone()));
     let more = [
         ("face_threshold", json!("7.0")),
         ("quota_counts", json!("identified")),
@@ -110,7 +111,8 @@ fn an_answer_rests_on_exactly_the_keys_under_another_value_of_which_it_differs()
     let (mut seen, mut unlisted) = (BTreeSet::new(), BTreeSet::new());
     for (is_opposite, base) in policies().into_iter().enumerate() {
         let others = other_values(is_opposite == 1);
-        let customer = |policy: &Value| json!({ "extends": "demo", "quota": { "per_day": 4 }, "policy": policy });
+        let customer =
+            |policy: &Value| json!({ "extends": "demo", "quota": { "per_day": 4 }, "policy": policy });
         let sim = Sim::with(|builder| {
             let builder = builder.customer("base", customer(&base));
             others.iter().enumerate().fold(builder, |builder, (index, (key, value))| {
@@ -162,7 +164,11 @@ fn an_answer_rests_on_exactly_the_keys_under_another_value_of_which_it_differs()
         }
     }
     let all: BTreeSet<_> = assumed().into_iter().filter(|key| *key != "unknown_customer").collect();
-    assert_eq!(seen.iter().map(String::as_str).collect::<BTreeSet<_>>(), all, "each key matters for a request");
+    assert_eq!(
+        seen.iter().map(String::as_str).collect::<BTreeSet<_>>(),
+        all,
+        "each key matters for a request"
+    );
     assert!(unlisted.is_superset(&all), "and for another it does not");
 }
 
@@ -212,7 +218,8 @@ fn the_documents_answers_rest_on_nothing_and_each_part_has_its_section() {
             assert_eq!(entry["basis"]["text"]["standing"], "doc");
         }
     }
-    let (status, _) = sim.admin("POST", "/requests/verify", r#"{"match":{"rests_on":"assumed"},"count":{"exactly":0}}"#);
+    let (status, _) =
+        sim.admin("POST", "/requests/verify", r#"{"match":{"rests_on":"assumed"},"count":{"exactly":0}}"#);
     assert_eq!(status, 200, "a test with only these passes");
 }
 
@@ -240,8 +247,12 @@ fn a_test_that_passes_only_thanks_to_a_guess_fails() {
     ] {
         let path = format!("/requests?rests_on={}", pattern.replace('^', "%5E").replace('|', "%7C"));
         let (_, listing) = sim.admin("GET", &path, "");
-        let ids: Vec<_> =
-            listing["requests"].as_array().unwrap().iter().map(|entry| entry["id"].as_u64().unwrap()).collect();
+        let ids: Vec<_> = listing["requests"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|entry| entry["id"].as_u64().unwrap())
+            .collect();
         assert_eq!(ids, found, "{pattern}");
         let verify = json!({ "match": { "rests_on": pattern }, "count": found.len() });
         assert_eq!(sim.admin("POST", "/requests/verify", &verify.to_string()).0, 200, "{pattern}");
@@ -252,7 +263,8 @@ fn a_test_that_passes_only_thanks_to_a_guess_fails() {
     });
     assert_eq!(entry["rests_on"], json!([guess]));
     assert_eq!(entry["basis"]["code"], json!({ "standing": "assumed", "source": "policy not_found" }));
-    let (_, near) = sim.admin("POST", "/requests/verify", r#"{"match":{"id":1,"rests_on":"assumed"},"count":1}"#);
+    let (_, near) =
+        sim.admin("POST", "/requests/verify", r#"{"match":{"id":1,"rests_on":"assumed"},"count":1}"#);
     let differs = json!({ "rests_on": { "want": "assumed", "got": [] } });
     let nearest = near["nearest"].as_array().unwrap();
     assert!(nearest.contains(&json!({ "id": 1, "differs": differs })), "{near:#}");
@@ -297,11 +309,21 @@ fn what_a_rule_answers_rests_on_an_outcome_only_where_its_condition_does() {
         listed(&sim.last()).into_keys().collect::<Vec<_>>()
     };
     assert_eq!(rests_on(json!({ "reply": { "code": "6014" } })), [""; 0], "whatever the matcher says");
-    assert_eq!(rests_on(json!({ "when": { "outcome": "6018" }, "reply": { "code": "6014" } })), ["not_found"]);
-    assert_eq!(rests_on(json!({ "when": { "outcome": "6019" }, "reply": { "code": "6014" } })), ["not_found"]);
+    assert_eq!(
+        rests_on(json!({ "when": { "outcome": "6018" }, "reply": { "code": "6014" } })),
+        ["not_found"]
+    );
+    assert_eq!(
+        rests_on(json!({ "when": { "outcome": "6019" }, "reply": { "code": "6014" } })),
+        ["not_found"]
+    );
     assert_eq!(rests_on(json!({ "reply": { "status": 503, "body": "" } })), [""; 0]);
     assert_eq!(sim.last()["basis"], Value::Null, "not the document's");
-    assert_eq!(rests_on(json!({ "fault": { "kind": "gateway_page" } })), ["not_found"], "of what was decided");
+    assert_eq!(
+        rests_on(json!({ "fault": { "kind": "gateway_page" } })),
+        ["not_found"],
+        "of what was decided"
+    );
 }
 
 #[test]
@@ -309,7 +331,9 @@ fn what_was_measured_is_not_assumed_until_something_else_sets_it() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("measured.toml");
     let measured = |key: &str, case: &str| {
-        format!("[[measured]]\nkey = '{key}'\nat = '2026-12-01T20:51:07+07:00'\ntarget = 'fr-1n'\nrun = 'run-1'\ncases = ['{case}']\n")
+        format!(
+            "[[measured]]\nkey = '{key}'\nat = '2026-12-01T20:51:07+07:00'\ntarget = 'fr-1n'\nrun = 'run-1'\ncases = ['{case}']\n"
+        )
     };
     let text = "[policy]\nnot_found = '6018'\nhead = 'tomcat'\nlayout = 'compact'\n".to_owned()
         + &["not_found", "head", "layout"].map(|key| measured(key, "match/none")).concat();
@@ -335,12 +359,27 @@ fn what_was_measured_is_not_assumed_until_something_else_sets_it() {
     };
     let not_found = row("not_found");
     assert_eq!(
-        [&not_found["standing"], &not_found["value"], &not_found["source"], &not_found["date"], &not_found["cases"]],
-        [&json!("measured"), &json!("6018"), &json!("fr-1n in run-1"), &json!("2026-12-01T20:51:07+07:00"), &json!(["match/none"])]
+        [
+            &not_found["standing"],
+            &not_found["value"],
+            &not_found["source"],
+            &not_found["date"],
+            &not_found["cases"]
+        ],
+        [
+            &json!("measured"),
+            &json!("6018"),
+            &json!("fr-1n in run-1"),
+            &json!("2026-12-01T20:51:07+07:00"),
+            &json!(["match/none"])
+        ]
     );
     assert_eq!(row("accept")["standing"], "assumed");
     assert_eq!(row("5001")["kind"], "code");
-    assert_eq!(fidelity["behaviours"].as_array().unwrap().len(), table::behaviours(&Default::default()).len());
+    assert_eq!(
+        fidelity["behaviours"].as_array().unwrap().len(),
+        table::behaviours(&Default::default()).len()
+    );
 }
 
 #[test]
@@ -350,7 +389,10 @@ fn the_page_of_all_behaviour_is_up_to_date() {
         return std::fs::write(path, page).unwrap();
     }
     let committed = std::fs::read_to_string(path).unwrap_or_default();
-    assert!(committed == page, "docs/reference/fidelity.md is old: UPDATE_DOCS=1 cargo test --test it fidelity::");
+    assert!(
+        committed == page,
+        "docs/reference/fidelity.md is old: UPDATE_DOCS=1 cargo test --test it fidelity::"
+    );
 }
 
 #[test]
@@ -364,9 +406,15 @@ fn every_case_of_the_suite_may_change_our_mind_about_something() {
             CASES.iter().filter(|case| case.keys.contains(&key.name)).map(|case| case.id).collect();
         let listed: BTreeSet<_> = key.cases.iter().copied().collect();
         let is_form = FORM_KEYS.contains(&key.name);
-        assert!(if is_form { !listed.is_empty() } else { listed == asking }, "{}: {listed:?} {asking:?}", key.name);
+        assert!(
+            if is_form { !listed.is_empty() } else { listed == asking },
+            "{}: {listed:?} {asking:?}",
+            key.name
+        );
     }
     let names: BTreeSet<_> = behaviours.iter().map(|row| row.name).collect();
     assert_eq!(names.len(), behaviours.len(), "a name twice");
-    assert!(FIXED.iter().all(|fixed| !fixed.source.is_empty()) && KEYS.iter().all(|key| !key.source.is_empty()));
+    assert!(
+        FIXED.iter().all(|fixed| !fixed.source.is_empty()) && KEYS.iter().all(|key| !key.source.is_empty())
+    );
 }

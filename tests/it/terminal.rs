@@ -68,14 +68,17 @@ fn an_account_that_is_not_given_is_asked_for_and_not_shown() {
     let sim = Sim::start();
     let (screen, other) = pseudo_terminal();
     let (url, key) = (sim.0.url(), KEYS.path().join("public.pem"));
-    let mut run = command(&["conformance", "run", "--target", &url, "--customer", "demo", "--ip", "10.0.0.1"]);
+    let mut run =
+        command(&["conformance", "run", "--target", &url, "--customer", "demo", "--ip", "10.0.0.1"]);
     run.args(["--case", "4.6/21", "--public-key", key.to_str().unwrap()]);
     run.env_remove("FRSIM_USER_ID").env_remove("FRSIM_PASSWORD");
     run.stdin(other.try_clone().unwrap()).stderr(other).stdout(Stdio::piped());
     let child = run.spawn().unwrap();
     drop(run);
     let (mut screen, mut shown, mut chunk) = (File::from(screen), String::new(), [0; 256]);
-    for (question, answer) in [("user_id (not shown): ", "demo-user\n"), ("password (not shown): ", "demo-password\n")] {
+    for (question, answer) in
+        [("user_id (not shown): ", "demo-user\n"), ("password (not shown): ", "demo-password\n")]
+    {
         while !shown.ends_with(question) {
             let count = screen.read(&mut chunk).unwrap();
             shown.push_str(&String::from_utf8_lossy(&chunk[..count]));

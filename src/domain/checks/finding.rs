@@ -68,11 +68,25 @@ pub struct Finding {
 
 impl Finding {
     pub(super) fn passed(check: Check, reason: impl Into<Cow<'static, str>>) -> Finding {
-        Finding { check, status: Status::Passed, code: None, reason: reason.into(), hint: None, decided_by: None }
+        Finding {
+            check,
+            status: Status::Passed,
+            code: None,
+            reason: reason.into(),
+            hint: None,
+            decided_by: None,
+        }
     }
 
     pub(super) fn unknown(check: Check, reason: impl Into<Cow<'static, str>>) -> Finding {
-        Finding { check, status: Status::Unknown, code: None, reason: reason.into(), hint: None, decided_by: None }
+        Finding {
+            check,
+            status: Status::Unknown,
+            code: None,
+            reason: reason.into(),
+            hint: None,
+            decided_by: None,
+        }
     }
 
     pub(super) fn failed(
@@ -82,7 +96,14 @@ impl Finding {
         hint: impl Into<Cow<'static, str>>,
     ) -> Finding {
         let hint = Some(hint.into());
-        Finding { check, status: Status::Failed, code: Some(code), reason: reason.into(), hint, decided_by: None }
+        Finding {
+            check,
+            status: Status::Failed,
+            code: Some(code),
+            reason: reason.into(),
+            hint,
+            decided_by: None,
+        }
     }
 
     /// Names the policy key that decides the code.

@@ -19,7 +19,8 @@ pub fn check(input: &CheckInput) -> Finding {
         (None, None) => Finding::passed(THIS, "all seven fields are present, with the right type and length"),
         (Some((reason, hint)), None) => Finding::failed(THIS, Code::PARAMETERS, reason, hint),
         (None, Some((reason, hint))) => {
-            Finding::failed(THIS, input.policy.wrong_methode.clone(), reason, hint).decided_by("wrong_methode")
+            Finding::failed(THIS, input.policy.wrong_methode.clone(), reason, hint)
+                .decided_by("wrong_methode")
         }
         (Some((reason, hint)), Some((also, _))) => {
             Finding::failed(THIS, Code::PARAMETERS, format!("{reason}; {also}"), hint)

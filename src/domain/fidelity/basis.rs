@@ -49,7 +49,10 @@ impl Grounds {
             text: self.text_basis(code),
             shape: self.shape_basis(code, shape),
             white_space: self.white_space_basis(code, shape),
-            head: part(self.policy.standing("head", Provenance::Assumed), "policy head; the document shows no head"),
+            head: part(
+                self.policy.standing("head", Provenance::Assumed),
+                "policy head; the document shows no head",
+            ),
         })
     }
 
@@ -79,7 +82,9 @@ impl Grounds {
         let message = code.message();
         match Outcome::find(code) {
             _ if self.found_nobody && self.policy.not_found.error.is_some() => own("not_found"),
-            _ if self.policy.trim_messages && message.trim() != message && !self.is_sample => own("trim_messages"),
+            _ if self.policy.trim_messages && message.trim() != message && !self.is_sample => {
+                own("trim_messages")
+            }
             Some(row) => part(row.text_standing(), row.source),
             None => part(Provenance::Assumed, "not in the document"),
         }
@@ -92,8 +97,12 @@ impl Grounds {
             Some(row) if self.is_sample => part(row.standing, row.source),
             _ if self.has_rules_shape => BY_RULE,
             _ if is_native => own("types"),
-            _ if self.policy.shape.contains_key(code) && self.policy.measured.contains(&"shape") => own("shape"),
-            Some(row) if row.standing == Provenance::Doc && row.shape == shape => part(row.standing, row.source),
+            _ if self.policy.shape.contains_key(code) && self.policy.measured.contains(&"shape") => {
+                own("shape")
+            }
+            Some(row) if row.standing == Provenance::Doc && row.shape == shape => {
+                part(row.standing, row.source)
+            }
             Some(row) if row.standing == Provenance::Doc => own("shape"),
             _ => part(Provenance::Assumed, "not in the document; as its other answers of this shape"),
         }

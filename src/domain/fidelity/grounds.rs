@@ -119,7 +119,10 @@ impl Grounds {
 
     /// The failed checks in the order of the policy.
     pub fn in_order(&self) -> impl Iterator<Item = &FailedCheck> {
-        self.policy.precedence.iter().filter_map(|check| self.failed.iter().find(|failed| failed.check == *check))
+        self.policy
+            .precedence
+            .iter()
+            .filter_map(|check| self.failed.iter().find(|failed| failed.check == *check))
     }
 
     /// Returns the approximate memory use beside the struct, in bytes.

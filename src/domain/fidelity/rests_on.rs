@@ -122,7 +122,11 @@ impl Grounds {
         });
         self.server_answers()
             .into_iter()
-            .chain([self.precedence(), self.code_of_check(), self.not_found(), self.quota_counts()].into_iter().flatten())
+            .chain(
+                [self.precedence(), self.code_of_check(), self.not_found(), self.quota_counts()]
+                    .into_iter()
+                    .flatten(),
+            )
             .chain(readings)
             .collect()
     }
@@ -142,9 +146,19 @@ impl Grounds {
         let refused = ServerFaults::refused_by(&self.policy);
         let now = self.server.status(refused);
         let flipped = [
-            ("content_type", ["any", "415"], ServerFaults { content_type: !refused.content_type, ..refused }, refused.content_type),
+            (
+                "content_type",
+                ["any", "415"],
+                ServerFaults { content_type: !refused.content_type, ..refused },
+                refused.content_type,
+            ),
             ("accept", ["any", "406"], ServerFaults { accept: !refused.accept, ..refused }, refused.accept),
-            ("malformed_json", ["5004", "400"], ServerFaults { malformed: !refused.malformed, ..refused }, refused.malformed),
+            (
+                "malformed_json",
+                ["5004", "400"],
+                ServerFaults { malformed: !refused.malformed, ..refused },
+                refused.malformed,
+            ),
         ];
         let differing = flipped.into_iter().filter_map(|(key, [lenient, strict], other, is_refused)| {
             let then = self.server.status(other);

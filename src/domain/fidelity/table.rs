@@ -151,7 +151,8 @@ pub fn markdown() -> String {
             let cases = if cases.is_empty() { "-".to_owned() } else { cases.join(", ") };
             let Behaviour { name, meaning, standing, source, date, .. } = row;
             let (meaning, source) = (cell(meaning), cell(source));
-            let _ = writeln!(text, "| `{name}` | {meaning} |{value} {standing} | {source} | {date} | {cases} |");
+            let _ =
+                writeln!(text, "| `{name}` | {meaning} |{value} {standing} | {source} | {date} | {cases} |");
         }
     }
     text

@@ -46,7 +46,8 @@ impl PolicyLayers {
     #[must_use]
     pub fn policy(&self) -> Policy {
         let mut policy = Policy::default().with(&self.preset);
-        let is_measured = |key: &&str| self.measured.iter().any(|one| one.is_of(key)) && self.preset.sets(key);
+        let is_measured =
+            |key: &&str| self.measured.iter().any(|one| one.is_of(key)) && self.preset.sets(key);
         policy.measured = KEYS.iter().map(|key| key.name).filter(is_measured).collect();
         policy.with(&self.file).with(&self.flags)
     }
@@ -65,6 +66,9 @@ impl PolicyLayers {
             (&self.file, PolicySource::File),
             (&self.preset, PolicySource::Preset),
         ];
-        layers.into_iter().find(|(spec, _)| spec.sets(key)).map_or(PolicySource::Default, |(_, source)| source)
+        layers
+            .into_iter()
+            .find(|(spec, _)| spec.sets(key))
+            .map_or(PolicySource::Default, |(_, source)| source)
     }
 }

@@ -59,7 +59,12 @@ impl Evaluation<'_> {
 
     /// What would be answered if numbers or base64 were read in the other way. Only now are the texts there; few requests have a text that
     /// is read in two ways, and only those pay for it.
-    pub(super) fn other_readings(&self, evidence: &Evidence, decision: &Decision, body: &[u8]) -> Vec<OtherReading> {
+    pub(super) fn other_readings(
+        &self,
+        evidence: &Evidence,
+        decision: &Decision,
+        body: &[u8],
+    ) -> Vec<OtherReading> {
         let is_read_once = |key, depends: bool| !depends || !self.policy.is_assumed(key);
         let mut found = Vec::new();
         if !is_read_once("numbers", self.body.depends_on_numbers()) {
@@ -83,9 +88,11 @@ impl Evaluation<'_> {
 
     /// Whether there are line breaks in base64. A text that was read without any has none.
     fn depends_on_base64(&self, evidence: &Evidence) -> bool {
-        let has_breaks =
-            |field| self.body.text(field).is_some_and(|text| memchr::memchr2(b'\r', b'\n', text.as_bytes()).is_some());
-        let is_read = |credential: &Credential| matches!(credential, Credential::Opened { line_breaks: false, .. });
+        let has_breaks = |field| {
+            self.body.text(field).is_some_and(|text| memchr::memchr2(b'\r', b'\n', text.as_bytes()).is_some())
+        };
+        let is_read =
+            |credential: &Credential| matches!(credential, Credential::Opened { line_breaks: false, .. });
         let photo = evidence.photo.as_ref();
         let is_read_photo = photo.is_none_or(|photo| photo.fault.is_none() && !photo.line_breaks);
         (!is_read(&evidence.user_id) && has_breaks(Field::UserId))

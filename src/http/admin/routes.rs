@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 
 use super::operation::Operation;
 use super::{
-    Removed, call, clock, config, console, customers, events, explain, fidelity, gallery, keys, metrics, openapi,
-    quota, requests, reset, rules, status, verify, wait,
+    Removed, call, clock, config, console, customers, events, explain, fidelity, gallery, keys, metrics,
+    openapi, quota, requests, reset, rules, status, verify, wait,
 };
 use crate::domain::rules::RuleSpec;
 use crate::engine::Explanation;

@@ -294,7 +294,14 @@ impl Entry {
             + 64;
         let actions = 200 * (self.rules.len() + usize::from(self.delay.is_some()))
             + self.fault.as_ref().map_or(0, FaultRecord::weight);
-        size_of::<Entry>() + actions + findings + warnings + texts + names + candidates + self.grounds.weight()
+        size_of::<Entry>()
+            + actions
+            + findings
+            + warnings
+            + texts
+            + names
+            + candidates
+            + self.grounds.weight()
     }
 }
 

@@ -201,7 +201,8 @@ fn any<'a>(pattern: &Option<Pattern>, mut values: impl Iterator<Item = &'a str>)
 /// Matches what an answer rests on. Derived only where the filter asks.
 fn rests_on(pattern: &Option<Pattern>, entry: &Entry) -> bool {
     let Some(pattern) = pattern else { return true };
-    let names = |one: &RestsOn| [one.key.to_string(), one.standing.to_string(), one.differs.name().to_owned()];
+    let names =
+        |one: &RestsOn| [one.key.to_string(), one.standing.to_string(), one.differs.name().to_owned()];
     entry.grounds.rests_on().iter().any(|one| names(one).iter().any(|name| pattern.matches(name)))
 }
 
