@@ -359,7 +359,7 @@ const NO_ACCOUNT: &str = "no account: give --credentials FILE with user_id and p
 
 /// Asks for user_id and password on the terminal; `None` without a terminal, and where nothing is typed.
 fn asked() -> Result<Option<(String, String)>, Failure> {
-    let ask = |question: &str| {
+    let ask = |question: &str| -> Result<Option<String>, Failure> {
         let answer = terminal::ask_hidden(question).map_err(|error| Failure::bad_input(error.to_string()))?;
         Ok::<_, Failure>(answer.filter(|text| !text.is_empty()))
     };
@@ -371,8 +371,11 @@ fn asked() -> Result<Option<(String, String)>, Failure> {
 fn credentials(path: Option<&Path>) -> Result<(Secret, Secret), Failure> {
     let Some(path) = path else {
         let read = |name| std::env::var(name).ok().filter(|text| !text.is_empty());
-        let given = read("FRSIM_USER_ID").zip(read("FRSIM_PASSWORD"));
-        let (user_id, password) = given.or(asked()?).ok_or_else(|| Failure::bad_input(NO_ACCOUNT))?;
+        let given = match read("FRSIM_USER_ID").zip(read("FRSIM_PASSWORD")) {
+            None => asked()?,
+            given => given,
+        };
+        let (user_id, password) = given.ok_or_else(|| Failure::bad_input(NO_ACCOUNT))?;
         return Ok((user_id.into(), password.into()));
     };
     let failed = |error: io::Error| Failure::bad_input(format!("{}: {error}", path.display()));

@@ -382,6 +382,40 @@ mod tests {
     }
 
     #[test]
+    fn a_code_that_rests_on_an_assumption_has_a_mark() {
+        let guess = |differs: &str| {
+            let rests_on = json!([{
+                "key": "not_found", "standing": "assumed", "other_value": "6019", "other_answer": "6019", "differs": differs,
+            }]);
+            let mut entry = json!({
+                "id": 7, "at": "2026-11-21T02:11:51.358+07:00", "customer_id": "demo", "request": { "transaction_id": "T" },
+                "answer": { "status": 200, "code": "6018", "reason": "nobody" }, "warnings": [], "elapsed_us": 812,
+                "sent": sent(Some(200), 900, "complete"),
+            });
+            entry["rests_on"] = rests_on;
+            entry
+        };
+        let text = |entry: &Value, style: &LineStyle| EntryLine::of_json(entry).unwrap().text(style);
+        assert!(text(&guess("code"), &PLAIN).contains(" 6018~    nobody"));
+        assert!(
+            text(&guess("value"), &PLAIN).contains(" 6018     nobody"),
+            "only a value in the body differs"
+        );
+        let verbose = text(&guess("value"), &at_width(100, true));
+        assert!(
+            verbose.ends_with("\n             guess: not_found is assumed; with \"6019\": 6019"),
+            "{verbose}"
+        );
+        let mut refused = guess("code");
+        refused["answer"] = json!({ "status": 415, "code": null, "reason": "no JSON" });
+        refused["sent"] = sent(Some(415), 300, "complete");
+        assert!(text(&refused, &PLAIN).contains(" 415~     no JSON"));
+        refused["sent"] = sent(None, 0, "rst");
+        refused["fault"] = json!({ "kind": "reset", "rule": "f" });
+        assert!(!text(&refused, &PLAIN).contains('~'), "no code was sent");
+    }
+
+    #[test]
     fn lines_fit_the_terminal_and_columns_are_aligned() {
         let lines = [
             request(Value::Null, sent(Some(200), 900, "complete")),

@@ -56,7 +56,8 @@ impl Report {
         });
         self.rows.extend(entry.hint.clone().map(|hint| ("hint", Style::new(), hint)));
         self.rows.extend(entry.warnings.iter().map(|warning| ("warning", YELLOW, warning.clone())));
-        self.rows.extend(entry.rests_on.iter().map(|one| ("guess", Style::new(), one.to_string())));
+        let guesses = entry.rests_on.iter().filter(|one| one.is_of_the_code());
+        self.rows.extend(guesses.map(|one| ("guess", Style::new(), one.to_string())));
         self.rows.retain(|(_, _, text)| !text.is_empty());
     }
 
@@ -184,6 +185,24 @@ mod tests {
             assert!(text.starts_with(&format!("sent:    {first}; request #12, after 0.8 ms\n")), "{text}");
             assert!(text.contains(&format!("\n{more}")) && text.ends_with("\nwarning: a BOM"), "{text}");
         }
+    }
+
+    #[test]
+    fn a_code_that_rests_on_an_assumption_says_which() {
+        let rests_on = |key: &str, differs: &str| json!({ "key": key, "standing": "assumed", "other_value": "6019", "other_answer": "6019", "differs": differs });
+        let entry = json!({
+            "id": 12, "at": "2026-11-21T02:11:51.358+07:00", "answer": { "status": 200, "code": "6018", "reason": "nobody" },
+            "sent": { "status": 200, "bytes": 9, "end": "complete" }, "warnings": [],
+            "rests_on": [rests_on("face_threshold", "value"), rests_on("not_found", "code")],
+        });
+        let mut report = Report::default();
+        report.entry(&EntryLine::of_json(&entry).unwrap());
+        let text = report.text(&PLAIN);
+        assert!(text.starts_with("sent:    HTTP 200, code 6018~, 9 bytes, complete"), "{text}");
+        assert!(
+            text.ends_with("\nguess:   not_found is assumed; with \"6019\": 6019") && !text.contains("face"),
+            "{text}"
+        );
     }
 
     #[test]

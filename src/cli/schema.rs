@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
+use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
 use super::Failure;
 use super::terminal::say;
-use crate::base::json_schema::schema_of;
 use crate::config::schema::FileKind;
 use crate::conformance::report::RunReport;
 
@@ -42,7 +42,10 @@ impl SchemaSubject {
             SchemaSubject::Customer => FileKind::Customer.schema(),
             SchemaSubject::Simulator => FileKind::Simulator.schema(),
             SchemaSubject::Gallery => FileKind::Gallery.schema(),
-            SchemaSubject::ConformanceReport => schema_of::<RunReport>(),
+            SchemaSubject::ConformanceReport => {
+                let settings = SchemaSettings::draft07().for_serialize();
+                settings.into_generator().into_root_schema_for::<RunReport>().to_value()
+            }
         }
     }
 

@@ -319,11 +319,11 @@ fn the_preset_is_a_flag_and_a_variable_of_serve_explain_and_check() {
     // Behind the line that says where the answer comes from.
     let first_line =
         |output: &std::process::Output| text(&output.stdout).lines().nth(1).unwrap_or_default().to_owned();
-    assert!(first_line(&run(&explain)).starts_with("5004  "));
+    assert!(first_line(&run(&explain)).starts_with("5004~  "));
     let probable = run(&[&explain[..], &["--preset", "probable"]].concat());
-    assert!(first_line(&probable).starts_with("400  not JSON"), "{}", first_line(&probable));
+    assert!(first_line(&probable).starts_with("400~  not JSON"), "{}", first_line(&probable));
     let by_variable = command(&explain).env("FRSIM_PRESET", "probable").output().unwrap();
-    assert!(first_line(&by_variable).starts_with("400  "));
+    assert!(first_line(&by_variable).starts_with("400~  "));
 
     let row = |output: &std::process::Output, key: &str| {
         let line = text(&output.stdout)
