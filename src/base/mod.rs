@@ -18,5 +18,6 @@ mod strict;
 pub mod suggestion;
 pub mod text;
 pub mod time;
+pub mod trace;
 pub mod url;
 pub mod wording;

@@ -64,5 +64,6 @@ mod tail;
 mod terminal;
 mod tidy;
 mod timers;
+mod traces;
 mod wire;
 mod words;
