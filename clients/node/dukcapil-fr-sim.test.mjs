@@ -161,12 +161,13 @@ test("an error of the API is an error with a hint", async () => {
 async function withTemporary(environment, work) {
   const directory = await fs.mkdtemp(path.join(os.tmpdir(), "frsim-test-"));
   const kept = { ...process.env };
-  Object.assign(process.env, { TMPDIR: directory, ...environment });
+  const temporary = { TMPDIR: directory, TEMP: directory, TMP: directory };
+  Object.assign(process.env, temporary, environment);
   try {
     await work(directory);
     return await fs.readdir(directory);
   } finally {
-    for (const name of ["TMPDIR", ...Object.keys(environment)])
+    for (const name of [...Object.keys(temporary), ...Object.keys(environment)])
       if (name in kept) process.env[name] = kept[name];
       else delete process.env[name];
     await fs.rm(directory, { recursive: true });

@@ -295,7 +295,7 @@ def frsim_arguments():
 def frsim(request, frsim_arguments):
     """The simulator of the test run."""
     directory = getattr(request.config, "workerinput", {}).get("frsim_directory")
-    if directory:
+    if directory and os.path.isdir(directory):  # a worker on another machine has its own simulator
         yield _shared(directory, frsim_arguments)
         return
     with start(*frsim_arguments) as simulator:

@@ -23,6 +23,7 @@ mod faults;
 mod fixture_files;
 mod fuzzed;
 mod gallery;
+mod http_file;
 mod journal;
 mod key_files;
 mod layers;
