@@ -232,7 +232,7 @@ fn json_of(event: &str, entry: &Entry) -> Value {
     let sent = entry.sending.sent();
     json!({
         "event": event, "id": entry.id, "at": time::rfc3339_millis(entry.at), "customer_id": entry.customer_id,
-        "transaction_id": entry.request.transaction_id, "outcome": entry.delivered(sent).label(),
+        "transaction_id": entry.request.transaction_id, "trace_id": entry.trace_id, "outcome": entry.delivered(sent).label(),
         "code": entry.answer.code, "sent": sent, "rule": entry.rule, "fault": entry.fault,
         "delay_us": entry.delay.as_ref().map(|delay| delay.us), "reason": entry.answer.reason,
         "hint": entry.answer.hint, "warnings": entry.warnings, "elapsed_us": entry.sending.elapsed_us(),

@@ -40,6 +40,7 @@ pub struct RefusedRequest {
     /// customer_id and methode of the path, where it names them.
     pub target: Option<(String, String)>,
     pub user_agent: Option<String>,
+    pub trace_id: Option<String>,
     pub status: u16,
     pub reason: String,
     /// Method and path, for the reason; the path as sent, where it names no customer.

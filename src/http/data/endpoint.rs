@@ -14,6 +14,7 @@ use super::nik;
 use super::refusal::{self, Refusal};
 use super::socket::Socket;
 use crate::base::text;
+use crate::base::trace::trace_id;
 use crate::config::{Fixtures, PeerSource};
 use crate::domain::announced::Announced;
 use crate::domain::faults::{End, Upload};
@@ -124,6 +125,7 @@ pub async fn refuse_unrouted<S: Socket>(
         peer,
         target,
         user_agent: head.and_then(|head| head.header("user-agent")).map(str::to_owned),
+        trace_id: head.and_then(|head| trace_id(&head.headers)).map(str::to_owned),
         status: refusal.status,
         reason: refusal.message.clone(),
         request: head.map(|head| (head.method.clone(), text::truncate(&head.path, 100))),
