@@ -2,12 +2,13 @@
 //! wants. `.ci/faces` has the check with a real one.
 
 use std::collections::HashMap;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use dukcapil_fr_sim::internals::protocol::encoding;
 use dukcapil_fr_sim::{Builder, Entry, Observer, Problem};
@@ -72,6 +73,8 @@ struct EngineState {
     is_open: bool,
     at_once: usize,
     max_at_once: usize,
+    /// The connections of those that wait.
+    held: Vec<TcpStream>,
 }
 
 /// A face engine that says what a test wants.
@@ -177,6 +180,7 @@ fn serve(mut stream: TcpStream, (state, changed): &(Mutex<EngineState>, Condvar)
     guard.at_once += 1;
     guard.max_at_once = guard.max_at_once.max(guard.at_once);
     if matches!(does, Does::Waits) {
+        guard.held.push(stream.try_clone().unwrap());
         guard = changed.wait_while(guard, |state| !state.is_open).unwrap();
     }
     guard.at_once -= 1;
@@ -622,6 +626,24 @@ fn a_bounded_number_is_asked_at_once_and_others_are_served_meanwhile() {
     });
     assert!(codes.iter().all(|code| code == "6018"), "{codes:?}");
     assert_eq!(engine.at_once(), (0, 8));
+}
+
+#[test]
+fn a_simulator_that_stops_does_not_wait_for_the_engine() {
+    let engine = FakeEngine::start();
+    let settings = engine.settings("timeout = '1m'");
+    let (sim, _fixtures) =
+        Sim::over_with(&[("simulator.toml", &settings)], |builder| builder.grace(Duration::ZERO));
+    engine.otherwise(Does::Waits);
+    let mut stream = TcpStream::connect(sim.address()).unwrap();
+    let path = "/api/face-recognition/load/CALL_FN";
+    stream.write_all(&http("POST", path, "", body_with(&sim, &photo(1)).text().as_bytes())).unwrap();
+    eventually("the engine is asked", || engine.at_once().0 == 1);
+    sim.0.stop();
+    // The simulator has not given up the exchange, which would have taken the minute; it did not wait for it.
+    let state = engine.state.0.lock().unwrap();
+    state.held[0].set_nonblocking(true).unwrap();
+    assert_eq!(state.held[0].peek(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock);
 }
 
 /// Vectors are biometric data: no output has them.
