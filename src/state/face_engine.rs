@@ -283,8 +283,7 @@ impl AskTurn {
             state.answers.insert(last, None);
             last
         };
-        let (settings, shown_timeout) = (settings.clone(), humantime::format_duration(settings.timeout));
-        let late = format!("no whole answer within {shown_timeout}");
+        let (settings, late) = (settings.clone(), late(settings));
         let exchange = move || {
             let answer = exchange(&settings, &request, deadline);
             let mut state = self.0.state.lock();
@@ -320,9 +319,7 @@ impl Drop for AskTurn {
 fn exchange(settings: &FaceSettings, request: &FaceRequest, deadline: Instant) -> AskAnswer {
     let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
     let failed = |error, status| match explained(error, status) {
-        ClientError::TimedOut => {
-            format!("no whole answer within {}", humantime::format_duration(settings.timeout))
-        }
+        ClientError::TimedOut => late(settings),
         other => other.to_string(),
     };
     let agent: Agent = Agent::config_builder()
@@ -347,6 +344,10 @@ fn exchange(settings: &FaceSettings, request: &FaceRequest, deadline: Instant) -
         other => failed(other, Some(status)),
     })?;
     Ok((status, answer))
+}
+
+fn late(settings: &FaceSettings) -> String {
+    format!("no whole answer within {}", humantime::format_duration(settings.timeout))
 }
 
 fn sentence(settings: &FaceSettings, reason: &str) -> String {

@@ -469,6 +469,26 @@ fn the_engine_is_not_asked_about_drawings_nor_about_requests_that_fail() {
 }
 
 #[test]
+fn rules_find_people_by_the_face_too_and_an_engine_that_fails_is_a_warning_there() {
+    let engine = FakeEngine::start();
+    let (sim, _fixtures) = engine.sim("");
+    engine.knows(&photo(1), &[1.0, 0.0]);
+    engine.knows(&photo(2), &[0.9, 0.1]);
+    engine.otherwise(Does::Answers(500, String::new()));
+    assert_eq!(enrol(&sim, NIK, &photo(1)).0, 200);
+    let always = |photo: &[u8]| sim.call("always-6018", body_with(&sim, photo).text());
+    assert_eq!(always(&photo(2)).candidates().keys().collect::<Vec<_>>(), [NIK]);
+    let answer = always(&photo(3));
+    assert_eq!((answer.code(), answer.candidates().len()), ("6018".to_owned(), 0), "the rule decides");
+    assert_eq!(sim.last()["warnings"][0]["message"], format!("{}it answers 500", engine.name()));
+    let rule =
+        json!({ "when": { "image": { "similar_to": NIK } }, "checks": "skip", "reply": { "code": "5000" } });
+    assert_eq!(sim.admin("PUT", "/customers/load/rules/ani", &rule.to_string()).0, 200);
+    assert_eq!((call(&sim, &photo(2)).0, call(&sim, &photo(4)).0), ("5000".to_owned(), "6014".to_owned()));
+    assert_eq!(engine.count(), 4, "a photo is asked about once in a request");
+}
+
+#[test]
 fn a_photo_without_a_face_is_nobody_or_the_code_of_no_face() {
     let by_error = "no_face_when = { status = 400, body = '/no face/' }";
     let refusal = || Does::Answers(400, r#"{"error":"there is no face"}"#.to_owned());
