@@ -121,6 +121,7 @@ impl FaceMatcher {
         let mut enrolled = self.enrolled.write();
         let is_removed = enrolled.remove(nik, customer_id).is_some();
         if is_removed {
+            self.faces.forget();
             self.push(|| enrolled_fields::changed(&enrolled, nik, customer_id, false));
         }
         is_removed
@@ -130,7 +131,11 @@ impl FaceMatcher {
     pub fn reset(&self, customer_id: Option<&str>) -> usize {
         let mut enrolled = self.enrolled.write();
         self.push(|| enrolled_fields::cleared(&enrolled, customer_id));
-        enrolled.reset(customer_id)
+        let count = enrolled.reset(customer_id);
+        if count > 0 {
+            self.faces.forget();
+        }
+        count
     }
 
     fn push(&self, writes: impl FnOnce() -> Vec<StoreWrite>) {
