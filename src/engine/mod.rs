@@ -16,6 +16,7 @@ mod lasting;
 mod record;
 pub mod reload;
 mod request;
+pub mod shared;
 mod verdict;
 
 pub use control::Scope;

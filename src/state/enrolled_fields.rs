@@ -18,7 +18,7 @@ const GALLERY: &str = "gallery";
 
 /// Subject and field of the position of the generator of NIKs.
 const MADE: &str = "made";
-const NIKS: &str = "niks";
+pub const NIKS: &str = "niks";
 
 /// An identity as it is stored.
 #[derive(Serialize, Deserialize)]
@@ -42,6 +42,15 @@ struct StoredPicture {
     small: String,
     /// A JPEG, in base64.
     thumbnail: String,
+}
+
+/// Returns whose identities a subject has: a customer's, or all customers'; `None` for another subject.
+#[must_use]
+pub fn owner(subject: &str) -> Option<Option<&str>> {
+    match subject.strip_prefix(GALLERY)? {
+        "" => Some(None),
+        rest => rest.strip_prefix(':').map(Some),
+    }
 }
 
 fn subject(customer_id: Option<&str>) -> StoreSubject {
@@ -93,11 +102,7 @@ pub fn whole(enrolled: &Enrolled) -> Vec<StoreWrite> {
 /// What cannot be read.
 pub fn restore(enrolled: &mut Enrolled, stored: &StoredState) -> Result<(), String> {
     for (name, fields) in &stored.fields {
-        let customer_id = match name.strip_prefix(GALLERY) {
-            Some("") => None,
-            Some(rest) if rest.starts_with(':') => Some(&rest[1..]),
-            _ => continue,
-        };
+        let Some(customer_id) = owner(name) else { continue };
         let read = |(nik, text): (&String, &String)| {
             identity(nik, text).ok_or_else(|| format!("the identity {nik} of the subject {name}"))
         };
@@ -111,6 +116,24 @@ pub fn restore(enrolled: &mut Enrolled, stored: &StoredState) -> Result<(), Stri
         let position = position.parse().map_err(|_| format!("the field {NIKS} of the subject {MADE}"))?;
         enrolled.continue_at(position);
     }
+    Ok(())
+}
+
+/// Applies what another replica changed of one NIK: its identity as text, or that it was removed.
+///
+/// # Errors
+/// What cannot be read.
+pub fn apply(
+    enrolled: &mut Enrolled,
+    customer_id: Option<&str>,
+    (nik, text): (&str, Option<&str>),
+) -> Result<(), String> {
+    let Some(text) = text else {
+        enrolled.remove(nik, customer_id);
+        return Ok(());
+    };
+    let (number, identity) = identity(nik, text).ok_or_else(|| format!("the identity {nik}"))?;
+    enrolled.replace(customer_id, number, identity);
     Ok(())
 }
 

@@ -32,6 +32,7 @@ pub struct SearchScope<'a> {
 /// Shared state of searches: identities enrolled over the admin API, and cached probe hashes.
 #[derive(Debug)]
 pub struct FaceMatcher {
+    seed: u64,
     hashes: PrintCache,
     enrolled: RwLock<Enrolled>,
     /// Where enrolled identities are kept over a restart; steps are pushed under their lock.
@@ -42,15 +43,41 @@ impl FaceMatcher {
     /// Returns a matcher with an empty cache and nothing enrolled. `seed` seeds generated NIKs.
     #[must_use]
     pub fn new(seed: u64) -> FaceMatcher {
-        FaceMatcher { hashes: PrintCache::default(), enrolled: RwLock::new(Enrolled::new(seed)), store: None }
+        FaceMatcher {
+            seed,
+            hashes: PrintCache::default(),
+            enrolled: RwLock::new(Enrolled::new(seed)),
+            store: None,
+        }
     }
 
     /// Enrols what a store has.
     ///
     /// # Errors
     /// What cannot be read.
-    pub fn restore(&mut self, stored: &StoredState) -> Result<(), String> {
-        enrolled_fields::restore(self.enrolled.get_mut(), stored)
+    pub fn restore(&self, stored: &StoredState) -> Result<(), String> {
+        let mut enrolled = Enrolled::new(self.seed);
+        enrolled_fields::restore(&mut enrolled, stored)?;
+        *self.enrolled.write() = enrolled;
+        Ok(())
+    }
+
+    /// Applies what another replica changed of one NIK: its identity as text, or that it was removed.
+    ///
+    /// # Errors
+    /// What cannot be read.
+    pub fn apply(&self, customer_id: Option<&str>, change: (&str, Option<&str>)) -> Result<(), String> {
+        enrolled_fields::apply(&mut self.enrolled.write(), customer_id, change)
+    }
+
+    /// Removes identities as another replica did: those for all customers, or one customer's.
+    pub fn apply_cleared(&self, customer_id: Option<&str>) {
+        self.enrolled.write().clear(customer_id);
+    }
+
+    /// Sets the position of the generator of NIKs, as another replica did.
+    pub fn apply_position(&self, position: u128) {
+        self.enrolled.write().continue_at(position);
     }
 
     /// Hands over changes to a store from now on.

@@ -5,9 +5,10 @@
 //! transaction, so that many answers share a commit. Steps are pushed under the lock of what they change (a customer's state, the journal's
 //! ring), so the store has the order of that lock. Values are absolute, so a step may be written twice.
 //!
-//! A field has a subject (`c:demo`), a name (`used/2026-11-21`) and a text: a store with the same four writes can be another database.
+//! A field has a subject (`c:demo`), a name (`used/2026-11-21`) and a text. [`redis`] has the same writes in a history that replicas share.
 
 mod file;
+pub mod redis;
 mod writer;
 
 pub use file::{JOURNAL, LAST_ID, StoreIdentity, StoredEntry, StoredState, backup};
@@ -20,6 +21,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::watch;
+
+use redis::SharedStore;
 
 /// Name of what a field belongs to, such as `c:demo`.
 pub type StoreSubject = Arc<str>;
@@ -44,6 +47,8 @@ pub enum StoreWrite {
     End {
         id: u64,
         sending: String,
+        /// Whether the exchange has ended; else it is about to.
+        is_over: bool,
     },
     /// Removes the entries up to this id.
     DropEntries(u64),
@@ -105,6 +110,8 @@ pub struct Store {
     done: watch::Sender<u64>,
     failing: AtomicBool,
     testing: StoreTesting,
+    /// Where the changes go instead, when replicas share them.
+    shared: Option<Arc<SharedStore>>,
 }
 
 #[derive(Debug, Default)]
@@ -128,7 +135,31 @@ impl Store {
             done: watch::Sender::new(0),
             failing: AtomicBool::new(false),
             testing,
+            shared: None,
         }
+    }
+
+    /// The handle of a store that several replicas share; `name` is shown as its path.
+    pub(super) fn shared_by_replicas(name: PathBuf, shared: Arc<SharedStore>) -> Store {
+        Store { shared: Some(shared), ..Store::new(name, StoreTesting::default()) }
+    }
+
+    /// A store that only collects changes, of a step that may be decided again.
+    #[must_use]
+    pub fn draft() -> Store {
+        Store::new(PathBuf::new(), StoreTesting::default())
+    }
+
+    /// Takes what was handed over so far.
+    #[must_use]
+    pub fn take(&self) -> Vec<StoreWrite> {
+        std::mem::take(&mut self.queue.lock().writes)
+    }
+
+    /// Returns what the replicas share; `None`: the store is this process's own.
+    #[must_use]
+    pub fn shared(&self) -> Option<&Arc<SharedStore>> {
+        self.shared.as_ref()
     }
 
     /// Returns the file.
@@ -142,6 +173,9 @@ impl Store {
         if writes.is_empty() {
             return;
         }
+        if let Some(shared) = &self.shared {
+            return shared.push(writes);
+        }
         let mut queue = self.queue.lock();
         if queue.is_dropping {
             return;
@@ -154,8 +188,11 @@ impl Store {
         }
     }
 
-    /// Waits until everything handed over so far is committed. Does not wait while the file cannot be written.
+    /// Waits until everything handed over so far is committed. Does not wait while the store cannot be written.
     pub async fn committed(&self) {
+        if let Some(shared) = &self.shared {
+            return shared.settled().await;
+        }
         if self.testing.answers_first {
             return;
         }
@@ -185,11 +222,6 @@ impl Store {
     /// A store without a file.
     pub fn for_tests() -> Arc<Store> {
         Arc::new(Store::new("test.db".into(), StoreTesting::default()))
-    }
-
-    /// Takes what was handed over so far.
-    pub fn take(&self) -> Vec<StoreWrite> {
-        std::mem::take(&mut self.queue.lock().writes)
     }
 }
 
