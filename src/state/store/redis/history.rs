@@ -79,14 +79,20 @@ pub fn open(
     let found = loop {
         let found = connect(&address, PATIENCE).and_then(|mut connection| {
             let meta = founder.meta(&mut connection, &keys)?;
-            Ok((founder.compare(&meta)?, meta))
+            let differ = founder.compare(&meta)?;
+            if differ {
+                let mut note = ::redis::cmd("HSET");
+                note.arg(&keys.meta).arg("fixtures").arg(&founder.identity.fixtures);
+                let _: Value = ask(&mut connection, &note)?;
+            }
+            Ok(differ)
         });
         match found {
             Err(trouble) if trouble.may_pass && Instant::now() < deadline => std::thread::sleep(PAUSE),
             found => break found,
         }
     };
-    let (fixtures_differ, _) = found.map_err(|trouble| {
+    let fixtures_differ = found.map_err(|trouble| {
         (StoreError { path: path.clone().into(), message: trouble.message }, trouble.may_pass)
     })?;
     let replica = unguessable();
