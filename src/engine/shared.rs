@@ -258,7 +258,8 @@ impl Engine {
             self.journal.apply(record, step, shared.replica())?;
         }
         // Requests are counted in the store; what a replica shows of their number follows the entries.
-        if let Some(entry) = (record.entry_id > 0).then(|| self.journal.get(record.entry_id)).flatten()
+        let is_new = record.entry_id > 0 && !shared.has_taken_over(record.position);
+        if let Some(entry) = is_new.then(|| self.journal.get(record.entry_id)).flatten()
             && let (Some(id), Some(ordinal)) = (&entry.customer_id, entry.ordinal)
             && let Some(state) = self.states.get(id)
         {

@@ -72,7 +72,7 @@ impl Replica {
 
 /// The customer of a round: a quota, and rules whose counts, draws and states depend on the order of all requests.
 fn customer() -> Value {
-    json!({ "extends": "demo", "quota": { "per_day": QUOTA }, "policy": { "quota_counts": "6018" }, "rules": [
+    json!({ "extends": "demo", "quota": { "per_day": QUOTA }, "policy": { "quota_counts": "identified" }, "rules": [
         { "name": "first", "per": "transaction_id", "times": 1, "every": 2, "reply": { "code": "6014" } },
         { "name": "tenths", "exact": "3/10", "reply": { "code": "5001" } },
         { "name": "down", "when": { "state": "" }, "every": 7, "set_state": "down" },

@@ -257,7 +257,7 @@ fn while_the_store_is_down_nothing_is_decided_and_it_comes_back_by_itself() {
                 );
                 assert!(answer.head.to_lowercase().contains("\r\nretry-after: 1"), "{}", answer.head);
             }
-            for path in ["/health", "/version", "/metrics", "/openapi.json", "/"] {
+            for path in ["/health", "/version", "/metrics", "/openapi.json"] {
                 assert_eq!(exchange(sim.admin_address(), &http("GET", path, "", b"")).status, 200, "{path}");
             }
         }

@@ -307,6 +307,7 @@ impl FollowerTask {
         shared.change(|progress| {
             progress.session += 1;
             session = progress.session;
+            progress.taken_over = records;
             progress.operations_before = shared.next_operation();
             progress.why = None;
             progress.made = made;

@@ -103,6 +103,8 @@ struct StoreProgress {
     /// Names the history.
     made: String,
     applied: u64,
+    /// Position of the books that this session took over.
+    taken_over: u64,
     writer: Option<mpsc::Sender<StoreCommand>>,
     /// Token of the turn that this replica has.
     turn: Option<String>,
@@ -174,6 +176,12 @@ impl SharedStore {
     #[must_use]
     pub fn is_own(&self, record: &HistoryRecord) -> bool {
         record.replica == self.replica && record.operation > self.progress.lock().operations_before
+    }
+
+    /// Returns whether the books that were taken over have what the record at this position changed.
+    #[must_use]
+    pub fn has_taken_over(&self, position: u64) -> bool {
+        position <= self.progress.lock().taken_over
     }
 
     /// Sets that position; 0 when the subject was removed. To be called under the lock of what the subject's records change.
