@@ -46,17 +46,18 @@ pub(super) fn open_shared(
     let (identity, shown) = (identity(engine, fixtures)?, address.to_string());
     let max_bytes = journal_bytes.saturating_mul(2).max(LEAST_HISTORY);
     let opened = redis::open(address, identity, engine.initial_state(), max_bytes);
-    let (history, fixtures_differ) = opened.map_err(|(error, is_unreachable)| match is_unreachable {
-        true => StartError::StoreUnreachable(error),
-        false => error.into(),
-    })?;
+    let (history, fixtures_differ, warning) =
+        opened.map_err(|(error, is_unreachable)| match is_unreachable {
+            true => StartError::StoreUnreachable(error),
+            false => error.into(),
+        })?;
     engine.share_in(history.store());
     let message = || {
         format!(
-            "the fixtures differ from those that {shown} was made with: give all replicas the same, or they answer differently"
+            "the fixtures differ from those that {shown} was last used with: give all replicas the same, or they answer differently"
         )
     };
-    Ok((history, fixtures_differ.then(message).into_iter().collect()))
+    Ok((history, fixtures_differ.then(message).into_iter().chain(warning).collect()))
 }
 
 /// Says what is not as it was, and follows the history from now on. On return everything in it is applied.

@@ -445,12 +445,26 @@ mod tests {
             &|| edit(&state).scenario.forget(own[1].fingerprint),
             &|| edit(&state).reset_scenario(Timestamp::from_second(77).unwrap(), 2),
         ];
+        // Another replica's, which applies the changes one by one.
+        let other = CustomerStates::new(Timestamp::UNIX_EPOCH).of("demo");
         for number in 0..40 {
             decide(number);
             if number % 5 == 4 {
                 steps[number / 5]();
             }
-            apply(&mut stored, store.take());
+            let writes = store.take();
+            let changes = writes.iter().map(|write| match write {
+                StoreWrite::Set { field, value, .. } => (field.as_str(), Some(value.as_str())),
+                StoreWrite::Remove { field, .. } => (field.as_str(), None),
+                other => panic!("{other:?}"),
+            });
+            let changes: Vec<_> = changes.collect();
+            let run = (Timestamp::UNIX_EPOCH, number as u64);
+            let own = changes.iter().filter(|(name, value)| *name != "requests" || value.is_none());
+            other.lock().apply(&own.copied().collect::<Vec<_>>(), run, &|_| Err(String::new())).unwrap();
+            other.lock().set_requests(state.lock().requests());
+            assert_eq!(other.lock().fields(), state.lock().fields(), "applied after step {number}");
+            apply(&mut stored, writes);
             let mut fields = state.lock().fields();
             if !stored.contains_key("began") {
                 fields.remove("began");

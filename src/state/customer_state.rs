@@ -317,10 +317,13 @@ impl CustomerStates {
 
     /// Removes a customer's state. Its requests in flight keep the state that they began with, which is not stored any more.
     pub fn close(&self, customer_id: &str) {
-        let is_there = self.close_if(customer_id, |_| true);
-        if let Some(store) = self.store.as_ref().filter(|store| !is_there && store.shared().is_some()) {
-            // Another replica may have one.
-            store.push(vec![StoreWrite::Clear(StoreLink::new(store, customer_id).subject)]);
+        match self.store.as_ref().and_then(|store| Some((store, store.shared()?))) {
+            // Each replica, this one too, removes it once that is in their history; who closes it learns of a failure by the number of troubles.
+            Some((store, shared)) => {
+                let clear = StoreWrite::Clear(StoreLink::new(store, customer_id).subject);
+                let _ = shared.push_and_apply(vec![clear]);
+            }
+            None => self.close_if(customer_id, |_| true),
         }
     }
 
@@ -329,21 +332,20 @@ impl CustomerStates {
         match self.store.as_ref().is_some_and(|store| store.shared().is_some()) {
             // Whoever removes the customer says so to all replicas.
             true => self.drop_state(customer_id, || ()),
-            false => drop(self.close_if(customer_id, |known| Arc::ptr_eq(known, state))),
+            false => self.close_if(customer_id, |known| Arc::ptr_eq(known, state)),
         }
     }
 
-    fn close_if(&self, customer_id: &str, goes: impl FnOnce(&SharedState) -> bool) -> bool {
+    fn close_if(&self, customer_id: &str, goes: impl FnOnce(&SharedState) -> bool) {
         let mut by_id = self.by_id.write();
         if !by_id.get(customer_id).is_some_and(goes) {
-            return false;
+            return;
         }
-        let Some(state) = by_id.remove(customer_id) else { return false };
+        let Some(state) = by_id.remove(customer_id) else { return };
         // Before another state of this customer can be created.
         if let Some(StoreLink { store, subject }) = state.lock().link.take() {
             store.push(vec![StoreWrite::Clear(subject)]);
         }
-        true
     }
 
     /// Removes a customer's state as another replica did; `removed` is run under its lock.

@@ -172,8 +172,14 @@ fn the_journal_of_any_replica_has_an_answer_as_soon_as_the_client_has_it() {
         let count = std::io::Read::read(&mut events, &mut buffer).unwrap();
         seen.extend_from_slice(&buffer[..count]);
         let text = String::from_utf8_lossy(&seen);
-        text.contains("event: request") && text.contains("event: ended")
-            || text.matches("id: 101").count() >= 2
+        text.contains("event: request\nid: 101\n") && text.contains("event: done")
+    });
+    replicas.admin(0, "PUT", "/customers/demo/quota", json!({ "per_day": 99 }));
+    eventually("the change of another replica", || {
+        let count = std::io::Read::read(&mut events, &mut buffer).unwrap();
+        seen.extend_from_slice(&buffer[..count]);
+        let text = String::from_utf8_lossy(&seen);
+        text.contains("event: changed") && text.contains("/customers/demo/quota")
     });
     assert_eq!(replicas.admin(1, "DELETE", "/requests?customer_id=demo", Value::Null)["removed"], 101);
     assert_eq!(replicas.get(2, "/requests")["requests"], json!([]));

@@ -253,7 +253,9 @@ fn the_example_of_replicas_for_kubernetes_starts_with_its_environment() {
         let mut command = crate::binary::command(&["--listen", "127.0.0.1:0", "--quiet"]);
         for variable in container["env"].as_array().unwrap() {
             let value = variable["value"].as_str().unwrap();
-            let value = value.replace("/secrets", here).replace("redis://frsim-valkey:6379/team", &server.store("team"));
+            let value = value
+                .replace("/secrets", here)
+                .replace("redis://frsim-valkey:6379/team", &server.store("team"));
             command.env(variable["name"].as_str().unwrap(), value.replace("0.0.0.0:9090", "127.0.0.1:0"));
         }
         crate::binary::Served::from(command)

@@ -287,6 +287,9 @@ impl Journal {
 
     /// Reports a change to the readers of events.
     pub fn report(&self, change: Change) {
+        if let Some(shared) = self.shared().filter(|_| change.call.is_some()) {
+            shared.push_changed(json::text(&change));
+        }
         self.publish(JournalEvent::Changed(Arc::new(change)));
     }
 

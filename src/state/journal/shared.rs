@@ -122,6 +122,12 @@ impl Journal {
                 self.apply_gone(replica, me);
                 Ok(())
             }
+            HistoryStep::Changed(text) if record.replica != me => {
+                let change = serde_json::from_str(text).map_err(|error| format!("a change: {error}"))?;
+                self.publish(JournalEvent::Changed(Arc::new(change)));
+                Ok(())
+            }
+            HistoryStep::Changed(_) => Ok(()),
             HistoryStep::Set(..) | HistoryStep::Remove(..) | HistoryStep::Clear(_) => Ok(()),
         }
     }

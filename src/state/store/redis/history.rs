@@ -61,8 +61,8 @@ pub trait HistoryReader: Send {
     fn report(&self, message: &str);
 }
 
-/// Opens a shared store, and creates it where there is none, with these fields. Returns it, and whether the fixtures differ from those that
-/// it was made with. Its history is followed from [`SharedHistory::start`] on.
+/// Opens a shared store, and creates it where there is none, with these fields. Returns it, whether the fixtures differ from those of the
+/// last start, and a warning about the server. Its history is followed from [`SharedHistory::start`] on.
 ///
 /// # Errors
 /// Why it cannot be used, and whether the server was merely out of reach.
@@ -71,7 +71,7 @@ pub fn open(
     identity: StoreIdentity,
     initial: Vec<StoreWrite>,
     max_bytes: usize,
-) -> Result<(SharedHistory, bool), (StoreError, bool)> {
+) -> Result<(SharedHistory, bool, Option<String>), (StoreError, bool)> {
     let path = address.to_string();
     let keys = Keys::of(&address.name);
     let founder = Founder { identity, initial };
@@ -85,20 +85,20 @@ pub fn open(
                 note.arg(&keys.meta).arg("fixtures").arg(&founder.identity.fixtures);
                 let _: Value = ask(&mut connection, &note)?;
             }
-            Ok(differ)
+            Ok((differ, eviction(&mut connection)))
         });
         match found {
             Err(trouble) if trouble.may_pass && Instant::now() < deadline => std::thread::sleep(PAUSE),
             found => break found,
         }
     };
-    let fixtures_differ = found.map_err(|trouble| {
+    let (fixtures_differ, warning) = found.map_err(|trouble| {
         (StoreError { path: path.clone().into(), message: trouble.message }, trouble.may_pass)
     })?;
     let replica = unguessable();
     let store = Arc::new(SharedStore::new(address, replica, max_bytes));
     let store = Arc::new(Store::shared_by_replicas(path.into(), store));
-    Ok((SharedHistory { store, founder: Some(founder), thread: None }, fixtures_differ))
+    Ok((SharedHistory { store, founder: Some(founder), thread: None }, fixtures_differ, warning))
 }
 
 /// A shared store whose history is followed. Dropping it ends that.
@@ -141,6 +141,8 @@ impl SharedHistory {
 impl Drop for SharedHistory {
     fn drop(&mut self) {
         if let Some(shared) = self.store.shared() {
+            // Behind everything that was pushed: how the last requests ended.
+            let _ = shared.caught_up_blocking();
             shared.change(|progress| progress.is_closed = true);
         }
         // It fails only when the thread panicked; the panic was shown then.
@@ -149,6 +151,20 @@ impl Drop for SharedHistory {
             shared.change(|progress| (progress.is_up, progress.writer) = (false, None));
         }
     }
+}
+
+/// Returns a warning when the server may throw away what was counted; `None` also where it does not say.
+fn eviction(connection: &mut Connection) -> Option<String> {
+    let mut info = ::redis::cmd("INFO");
+    info.arg("memory");
+    let info: String = ask(connection, &info).ok()?;
+    let value = |name: &str| info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    let (limit, policy) = (value("maxmemory")?, value("maxmemory_policy")?);
+    (limit != "0" && policy != "noeviction").then(|| {
+        format!(
+            "the server of the shared store has maxmemory-policy {policy}: it may throw away what was counted; set noeviction"
+        )
+    })
 }
 
 /// What a store belongs to, and what a new one has.

@@ -61,12 +61,12 @@ pub struct Arrival {
     session: u64,
 }
 
-type Reply = Box<dyn FnOnce(Result<Value, StoreDown>) + Send>;
+type StoreReply = Box<dyn FnOnce(Result<Value, StoreDown>) + Send>;
 
 /// A command for the thread that writes.
 struct StoreCommand {
     command: Cmd,
-    reply: Reply,
+    reply: StoreReply,
 }
 
 /// The shared store of one replica.
@@ -315,7 +315,15 @@ impl SharedStore {
 
     /// Hands over the changes of a step, in the order of the calls. [`SharedStore::settled`] waits for them.
     pub fn push(self: &Arc<Self>, writes: Vec<StoreWrite>) {
-        let steps = HistoryStep::of(writes);
+        self.push_steps(&HistoryStep::of(writes));
+    }
+
+    /// Tells the readers of events at other replicas of a change, given as JSON.
+    pub fn push_changed(self: &Arc<Self>, change: String) {
+        self.push_steps(&[HistoryStep::Changed(change)]);
+    }
+
+    fn push_steps(self: &Arc<Self>, steps: &[HistoryStep]) {
         if steps.is_empty() {
             return;
         }
@@ -323,7 +331,7 @@ impl SharedStore {
         let command = {
             let mut progress = self.progress.lock();
             progress.pushed += 1;
-            self.append_command(&progress, None, &steps, operation)
+            self.append_command(&progress, None, steps, operation)
         };
         let store = Arc::clone(self);
         let settle = move |answer: Result<Value, StoreDown>| {
@@ -453,7 +461,7 @@ impl SharedStore {
     }
 
     /// Hands a command to the thread that writes; without a connection it fails at once.
-    fn send(&self, command: Cmd, reply: Reply) {
+    fn send(&self, command: Cmd, reply: StoreReply) {
         let writer = {
             let progress = self.progress.lock();
             progress.writer.clone().filter(|_| progress.is_up)

@@ -19,6 +19,8 @@ pub enum HistoryStep {
     End(u64, String, bool),
     /// Removes a customer's entries; `None`: all.
     ClearEntries(Option<String>),
+    /// Tells the readers of events of a change over the admin API, as JSON.
+    Changed(String),
     /// A replica is gone: what it had under way is aborted.
     Gone(String),
 }
