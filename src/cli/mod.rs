@@ -252,6 +252,18 @@ fn load(directory: Option<&Path>, keys: &Path, policy: &PolicyArgs) -> Result<Fi
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::state::store::StoreError;
+
+    #[test]
+    fn a_shared_store_out_of_reach_has_an_exit_code_of_its_own() {
+        let error = || StoreError { path: "redis://h:1/x".into(), message: "cannot be reached".to_owned() };
+        let unreachable = Failure::from(StartError::StoreUnreachable(error()));
+        assert_eq!(
+            (unreachable.code, &*unreachable.message),
+            (5, "the store redis://h:1/x cannot be reached")
+        );
+        assert_eq!(Failure::from(StartError::Store(error())).code, 2);
+    }
 
     #[test]
     fn debug_output_redacts_secrets() {

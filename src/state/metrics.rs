@@ -64,6 +64,21 @@ struct BuildLabels {
     version: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StoreLabels {
+    store: String,
+}
+
+/// How a store stands that replicas share.
+#[derive(Clone, Debug)]
+pub struct StoreUsage {
+    /// Its address.
+    pub store: String,
+    pub is_up: bool,
+    /// How often its history went back.
+    pub regressions: u64,
+}
+
 /// Values that are read at scrape time.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
@@ -77,6 +92,7 @@ pub struct Snapshot {
     /// Remaining quota today, of the customers that have a quota.
     pub quota_left: Vec<(String, u64)>,
     pub capacities: Vec<CapacityUsage>,
+    pub store: Option<StoreUsage>,
 }
 
 /// Load of a matcher with bounded capacity.
@@ -118,6 +134,8 @@ struct Gauges {
     workers_busy: Family<MatcherLabels, Gauge>,
     queue: Family<MatcherLabels, Gauge>,
     uptime: Gauge<f64, AtomicU64>,
+    store_up: Family<StoreLabels, Gauge>,
+    store_regressions: Family<StoreLabels, Counter>,
 }
 
 impl Default for Metrics {
@@ -179,6 +197,17 @@ impl Gauges {
         registry.register("matcher_workers", "Workers of a matcher", workers);
         registry.register("matcher_workers_busy", "Busy workers of a matcher", workers_busy);
         registry.register("matcher_queue", "Requests waiting for a worker of a matcher", queue);
+        let Gauges { store_up, store_regressions, .. } = self.clone();
+        registry.register(
+            "shared_store_up",
+            "Whether the store that replicas share can be reached",
+            store_up,
+        );
+        registry.register(
+            "shared_store_regressions",
+            "How often the history of the store that replicas share went back",
+            store_regressions,
+        );
         registry.register_with_unit("uptime", "Time since the simulator started", Unit::Seconds, uptime);
     }
 
@@ -193,6 +222,11 @@ impl Gauges {
             self.journal_dropped.inner().store(dropped, Ordering::Relaxed);
         }
         self.uptime.set(uptime.as_secs_f64());
+        if let Some(StoreUsage { store, is_up, regressions }) = &now.store {
+            let label = StoreLabels { store: store.clone() };
+            self.store_up.get_or_create(&label).set(i64::from(*is_up));
+            self.store_regressions.get_or_create(&label).inner().store(*regressions, Ordering::Relaxed);
+        }
         self.quota_left.clear();
         for (customer, left) in now.quota_left.iter().take(MAX_CUSTOMERS) {
             self.quota_left

@@ -308,6 +308,11 @@ fn a_history_that_went_back_is_noticed_taken_over_and_told() {
         assert_eq!(replicas.get(replica, "/customers/bank/quota")["used"], 4);
         assert_eq!(replicas.sims[replica].admin("GET", "/customers/later", "").0, 404);
         assert_eq!(replicas.get(replica, "/requests?limit=1")["requests"][0]["id"], 4);
+        let metrics = exchange(replicas.sims[replica].admin_address(), &http("GET", "/metrics", "", b""));
+        let label = format!("{{store=\"{}\"}}", server.store("team"));
+        for (name, value) in [("frsim_shared_store_up", 1), ("frsim_shared_store_regressions_total", 1)] {
+            assert!(metrics.text().contains(&format!("{name}{label} {value}\n")), "{}", metrics.text());
+        }
     }
     assert_eq!(replicas.call(1, "bank", "T"), "6018");
     assert_eq!(replicas.get(0, "/requests?limit=1")["requests"][0]["id"], 5, "ids are given again");

@@ -7,7 +7,7 @@ use ::redis::{Cmd, Value};
 use tokio::sync::oneshot;
 
 use super::scripts::RELEASE;
-use super::{SharedStore, StoreDown};
+use super::shared_store::{SharedStore, StoreDown};
 
 /// How long a turn lasts when its replica is killed; a living one keeps it for longer.
 pub(super) const TURN: Duration = Duration::from_secs(10);
