@@ -4,6 +4,7 @@ mod delivered;
 mod entry;
 mod file;
 mod matching;
+mod pending;
 mod recent;
 mod redactor;
 mod ring;

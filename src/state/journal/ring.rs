@@ -15,8 +15,8 @@ use parking_lot::Mutex;
 use tokio::sync::broadcast;
 
 use super::file::JournalFile;
+use super::pending::{Author, PendingEntries};
 use super::recent::{Earlier, RecentIndex};
-use super::shared::{Author, PendingEntries};
 use super::{Entry, Match, RequestMarks, SendingRecord, Sent, State, stored};
 use crate::base::json;
 use crate::domain::faults::End;

@@ -1,13 +1,11 @@
 //! The journal that replicas share: an entry is in the ring once it is in their history, at the place that it has there. The replica that
 //! serves it keeps the entry itself, whose sending goes on; others have a copy that the history ends.
 
-use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
-use parking_lot::Mutex;
-
+use super::pending::{Author, PendingEntry};
 use super::ring::ended;
 use super::{Entry, Journal, JournalEvent, RequestMarks, SendingRecord};
 use crate::base::json;
@@ -16,25 +14,6 @@ use crate::state::store::redis::{Appended, HistoryRecord, HistoryStep, SharedSto
 
 /// How long an entry that is in the history may take to this replica's own ring.
 const HANDOVER: Duration = Duration::from_secs(4);
-
-/// The replica that serves an entry.
-#[derive(Debug)]
-pub(super) struct Author {
-    replica: Arc<str>,
-    /// Whether the history has the end of the request.
-    is_settled: bool,
-}
-
-/// Entries on their way to the history, by operation.
-#[derive(Debug, Default)]
-pub(super) struct PendingEntries(Mutex<HashMap<u64, PendingEntry>>);
-
-#[derive(Debug)]
-struct PendingEntry {
-    entry: Entry,
-    marks: RequestMarks,
-    ring_has_it: SyncSender<Arc<Entry>>,
-}
 
 /// What became of an entry, and of the step that it tells of.
 #[derive(Debug)]

@@ -63,7 +63,7 @@ impl Founder {
             }
         }
         let meta: Meta = ask(connection, &call)?;
-        if meta.get("format").is_none() || meta.get("made").is_none() {
+        if !meta.contains_key("format") || !meta.contains_key("made") {
             return Err(StoreTrouble::lasting(FOREIGN));
         }
         Ok(meta)
