@@ -134,8 +134,9 @@ impl Console {
         let preset = simulator.preset();
         let preset = (*preset != Preset::Documented).then(|| ("preset", preset.to_string()));
         let admin = simulator.admin_url();
-        let store = store
-            .map(|path| ("store", format!("{path}, only for its owner: it holds accounts and thumbnails")));
+        let is_shared = simulator.engine().shared().is_some();
+        let whose = if is_shared { "shared by replicas (beta)" } else { "only for its owner" };
+        let store = store.map(|path| ("store", format!("{path}, {whose}: it holds accounts and thumbnails")));
         let rows = [
             ("endpoint", format!("{path}/demo/CALL_FN")),
             ("account", account_of_demo(&loaded)),

@@ -23,6 +23,17 @@ impl Engine {
         admission: &Admission,
         verdict: Verdict,
     ) -> (Arc<Entry>, ResponseAction) {
+        let (entry, marks, action) = self.entry_of(head, admission, verdict);
+        (self.journal.add(entry, marks), action)
+    }
+
+    /// Makes the entry of a request and its verdict, with what is to be done on the wire.
+    pub(super) fn entry_of(
+        &self,
+        head: &RequestHead,
+        admission: &Admission,
+        verdict: Verdict,
+    ) -> (Entry, RequestMarks, ResponseAction) {
         let blank = Entry { at: verdict.at, ..self.blank_entry(head, admission) };
         let marks = marks(admission, &verdict);
         let entry = Entry {
@@ -62,7 +73,7 @@ impl Engine {
             times: verdict.times,
             counters_overflowed: verdict.counters_overflowed,
         };
-        (self.journal.add(entry, marks), action)
+        (entry, marks, action)
     }
 
     /// Adds a request to the journal that never came to an answer of the document: its body was rejected or broke off. `status` is what was

@@ -92,6 +92,11 @@ impl Caller {
     pub(super) fn new(customer: Arc<Customer>, state: SharedState, in_flight: InFlight) -> Caller {
         Caller { customer, state, instance: 0, rules: Vec::new(), pool: None, in_flight }
     }
+
+    /// Counts the request where all replicas do.
+    pub(super) fn count(&mut self, in_flight: InFlight) {
+        self.in_flight = in_flight;
+    }
 }
 
 impl Admission {

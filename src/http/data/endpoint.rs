@@ -54,7 +54,14 @@ async fn answer<S: Socket>(connection: &mut Connection<S>, head: &Head, app: &Ar
         let target = Some((route.customer_id, route.methode));
         return refuse_unrouted(connection, &refusal, Some(head), target, app).await;
     }
-    let exchange = Exchange::begin(app, request_head(connection, head, route, fixtures.peer));
+    let Ok(exchange) = Exchange::begin(app, request_head(connection, head, route, fixtures.peer)).await
+    else {
+        let keeps_connection = refusal::leaves_nothing_unread(head);
+        let refusal = Refusal { keeps_connection, ..Refusal::store_down(head) };
+        let target =
+            Route::of(&head.path, &fixtures.prefixes).map(|route| (route.customer_id, route.methode));
+        return refuse_unrouted(connection, &refusal, Some(head), target, app).await;
+    };
     let max_bytes = app.settings.max_body;
     if let Some(refusal) = refusal::by_head(head, max_bytes) {
         return exchange.refuse(connection, head, &refusal).await;
