@@ -18,6 +18,7 @@ use super::clock::ClockMode;
 use super::customer_state::{CustomerState, CustomerStates, SharedState};
 use crate::base::hash::{hex, unhex};
 use crate::base::json;
+use crate::domain::fidelity::QuotaDoubt;
 use crate::domain::rules::{
     Counter, CounterKey, FileReader, Fingerprint, Rule, RuleSpec, Scenario, ScenarioChange, joined,
 };
@@ -40,6 +41,8 @@ pub enum StateField {
     PerDay,
     /// Use of a day's quota.
     Used(Date),
+    /// What other values of `quota_counts` would have counted.
+    QuotaDoubt,
     /// A rule of the admin API, by name.
     Rule(String),
     Draws(Fingerprint),
@@ -55,6 +58,7 @@ impl fmt::Display for StateField {
             StateField::Clock => f.write_str("clock"),
             StateField::PerDay => f.write_str("per_day"),
             StateField::Used(day) => write!(f, "used/{day}"),
+            StateField::QuotaDoubt => f.write_str("quota_doubt"),
             StateField::Rule(name) => write!(f, "rule/{name}"),
             StateField::Draws(fingerprint) => write!(f, "draw/{}", hex(fingerprint)),
             StateField::Counter((fingerprint, per)) => write!(f, "count/{}/{}", hex(fingerprint), hex(per)),
@@ -93,6 +97,10 @@ impl CustomerState {
             StateField::Clock => (self.clock != ClockMode::default()).then(|| self.clock.to_string()),
             StateField::PerDay => self.quota_override().map(|per_day| json::text(&per_day)),
             StateField::Used(day) => self.used_on(*day).map(|used| used.to_string()),
+            StateField::QuotaDoubt => {
+                let (day, QuotaDoubt { charged, spared }) = self.newest_quota_doubt()?;
+                Some(format!("{day} {charged} {spared}"))
+            }
             StateField::Rule(name) => {
                 let position = self.put_rules.iter().position(|rule| rule.name == *name)?;
                 let rule = &self.put_rules[position];
@@ -117,6 +125,7 @@ impl CustomerState {
             StateField::State,
             StateField::Clock,
             StateField::PerDay,
+            StateField::QuotaDoubt,
         ];
         let used = self.days_used().map(StateField::Used);
         let rules = self.put_rules.iter().map(|rule| StateField::Rule(rule.name.clone()));
@@ -153,8 +162,9 @@ impl CustomerState {
                 "clock" => value.parse().map(|clock| self.clock = clock).ok(),
                 "per_day" => serde_json::from_str(value).map(|per_day| self.set_per_day(per_day)).ok(),
                 "used" => both(key.parse(), value.parse()).map(|(day, used)| {
-                    self.set_used(day, used);
+                    self.restore_used(day, used);
                 }),
+                "quota_doubt" => quota_doubt(value).map(|(day, doubt)| self.set_quota_doubt(day, doubt)),
                 "draw" => unhex(key).zip(value.parse().ok()).map(|draw| draws.extend([draw])),
                 "count" => counter(key, value).map(|counter| counters.extend([counter])),
                 "rule" => serde_json::from_str(value).map(|rule: StoredRule| rules.push(rule)).ok(),
@@ -234,8 +244,15 @@ impl CustomerState {
                 }
                 ("used", None) => key.parse().map(|day| self.forget_used(day)).ok(),
                 ("used", Some(value)) => both(key.parse(), value.parse()).map(|(day, used)| {
-                    self.set_used(day, used);
+                    self.restore_used(day, used);
                 }),
+                ("quota_doubt", None) => {
+                    self.forget_quota_doubt();
+                    Some(())
+                }
+                ("quota_doubt", Some(value)) => {
+                    quota_doubt(value).map(|(day, doubt)| self.set_quota_doubt(day, doubt))
+                }
                 ("draw", None) => unhex(key).map(|rule| self.scenario.set_draws(rule, None)),
                 ("draw", Some(value)) => unhex(key)
                     .zip(value.parse().ok())
@@ -299,6 +316,13 @@ fn counter(key: &str, value: &str) -> Option<(CounterKey, Counter)> {
     let mut number = || numbers.next()?.ok();
     let counter = Counter { matched: number()?, fired: number()?, number: number()? };
     Some((counter_key(key)?, counter))
+}
+
+fn quota_doubt(value: &str) -> Option<(Date, QuotaDoubt)> {
+    let mut parts = value.split(' ');
+    let day = parts.next()?.parse().ok()?;
+    let mut number = || parts.next()?.parse().ok();
+    Some((day, QuotaDoubt { charged: number()?, spared: number()? }))
 }
 
 /// A state that is being changed over the admin API. When it is dropped, the store gets what is different.
@@ -430,10 +454,13 @@ mod tests {
             let context = DrawContext { seed: 3, customer_id: "demo", max_counters: 3 };
             let rules = own.iter().map(Arc::as_ref);
             let changes = state.scenario.decide(rules, &facts, context, &mut RuleEffects::default());
-            let used = state.charge(date(2026, 11, 21 + (number % 3) as i8), None);
+            let day = date(2026, 11, 21 + (number % 3) as i8);
+            let used = state.charge(day, None);
+            state.set_quota_doubt(day, QuotaDoubt { charged: number as u64, spared: 1 });
             let changes = changes.into_iter().map(StateField::from);
             let used = used.into_iter().map(StateField::Used);
-            state.commit(std::iter::once(StateField::Requests).chain(used).chain(changes));
+            let plain = [StateField::Requests, StateField::QuotaDoubt];
+            state.commit(plain.into_iter().chain(used).chain(changes));
         };
         let steps: [&dyn Fn(); 8] = [
             &|| edit(&state).set_per_day(None),

@@ -31,7 +31,7 @@ pub struct CustomerState {
     instance: u64,
     requests: u64,
     used: BTreeMap<Date, u64>,
-    /// Of the day that was charged last. Not kept in a store.
+    /// Of the newest day that has one.
     quota_doubt: Option<(Date, QuotaDoubt)>,
     /// Set by `PUT /customers/{customer_id}/quota`; `Some(None)` removes the limit.
     per_day: Option<Option<u64>>,
@@ -126,7 +126,7 @@ impl CustomerState {
             return Vec::new();
         }
         let forgotten =
-            self.put_used(day, self.used.get(&day).copied().unwrap_or_default().saturating_add(1));
+            self.restore_used(day, self.used.get(&day).copied().unwrap_or_default().saturating_add(1));
         std::iter::once(day).chain(forgotten).collect()
     }
 
@@ -134,7 +134,7 @@ impl CustomerState {
     pub fn set_used(&mut self, day: Date, used: u64) -> Option<Date> {
         // What was said to be used is used, whatever counted before.
         self.quota_doubt = None;
-        self.put_used(day, used)
+        self.restore_used(day, used)
     }
 
     /// Returns what other values of the policy key `quota_counts` would have counted on a day.
@@ -148,7 +148,18 @@ impl CustomerState {
         self.quota_doubt = Some((day, doubt));
     }
 
-    fn put_used(&mut self, day: Date, used: u64) -> Option<Date> {
+    pub(super) fn forget_quota_doubt(&mut self) {
+        self.quota_doubt = None;
+    }
+
+    /// Returns what other values of `quota_counts` would have counted, and on which day.
+    #[must_use]
+    pub fn newest_quota_doubt(&self) -> Option<(Date, QuotaDoubt)> {
+        self.quota_doubt
+    }
+
+    /// Sets the quota use of `day` to what was counted. Returns the day that was forgotten for it, if one was.
+    pub fn restore_used(&mut self, day: Date, used: u64) -> Option<Date> {
         self.used.insert(day, used);
         if self.used.len() <= DAYS_KEPT {
             return None;
