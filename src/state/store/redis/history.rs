@@ -51,7 +51,11 @@ pub fn open(
         }
     };
     let (fixtures_differ, warning) = found.map_err(|trouble| {
-        (StoreError { path: path.clone().into(), message: trouble.message }, trouble.may_pass)
+        let message = match trouble.may_pass {
+            true => format!("{}; it was tried for {} seconds", trouble.message, START.as_secs()),
+            false => trouble.message,
+        };
+        (StoreError { path: path.clone().into(), message }, trouble.may_pass)
     })?;
     let replica = unguessable();
     let store = Arc::new(SharedStore::new(address, replica, max_bytes));
