@@ -39,6 +39,7 @@ mod openapi;
 mod openssl;
 mod pixels;
 mod port_files;
+mod portable;
 mod post_call;
 mod presets;
 mod quotas;
