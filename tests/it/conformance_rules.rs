@@ -584,7 +584,6 @@ fn the_plan_never_connects_and_names_calls_costs_and_risks() {
 
 #[test]
 fn a_run_off_loopback_is_refused_before_anything_is_sent() {
-    let directory = tempfile::tempdir().unwrap();
     let public = public_key();
     let public = public.to_str().unwrap();
     for (target, more, why) in [
@@ -611,6 +610,7 @@ fn a_run_off_loopback_is_refused_before_anything_is_sent() {
     let flags = run_flags("http://127.0.0.1:9", public);
     #[cfg(unix)]
     {
+        let directory = tempfile::tempdir().unwrap();
         let open = directory.path().join("credentials");
         std::fs::write(&open, "demo-user\ndemo-password\n").unwrap();
         let refused = conformance(&with(&flags, &["--credentials", open.to_str().unwrap()]));
