@@ -41,6 +41,7 @@ mod openapi;
 mod openssl;
 mod pixels;
 mod port_files;
+mod portable;
 mod post_call;
 mod presets;
 mod quotas;

@@ -128,7 +128,7 @@ fn every_kit_has_every_word_of_the_table() {
     if !root().join("clients").exists() {
         return;
     }
-    let page = read(&format!("{KIT_PAGES}/README.md"));
+    let page = read(format!("{KIT_PAGES}/README.md"));
     let (_, table) = page.split_once("| of a customer |").unwrap();
     let rows = table.lines().skip(2).map_while(|line| line.strip_prefix("| `")?.split('`').next());
     let words: Vec<_> = rows.filter(|word| *word != "id").collect();
