@@ -44,6 +44,7 @@ mod post_call;
 mod presets;
 mod quotas;
 mod reasons;
+mod reference;
 mod release;
 mod remembered;
 mod request_streams;

@@ -1,4 +1,4 @@
-//! The samples of `docs/ci.md` are tested files: each block after `<!-- file: PATH -->` is the complete file.
+//! The samples of `docs/how-to/ci.md` are tested files: each block after `<!-- file: PATH -->` is the complete file.
 //!
 //! To update the blocks: `FRSIM_WRITE_SAMPLES=1 cargo test --test it samples::`.
 
@@ -48,15 +48,15 @@ fn with_files(page: &str) -> (String, Vec<String>) {
 
 #[test]
 fn the_ci_page_shows_tested_files() {
-    let page = read("docs/ci.md");
+    let page = read("docs/how-to/ci.md");
     let (wanted, names) = with_files(&page);
     if std::env::var_os("FRSIM_WRITE_SAMPLES").is_some() {
-        return fs::write(root().join("docs/ci.md"), &wanted).unwrap();
+        return fs::write(root().join("docs/how-to/ci.md"), &wanted).unwrap();
     }
-    assert!(page == wanted, "docs/ci.md shows something else than {names:?}; see the head of this file");
+    assert!(page == wanted, "docs/how-to/ci.md shows something else than {names:?}; see the head of this file");
     for path in files("docs/ci").iter().filter(|path| !path.ends_with("requirements.txt")) {
         let shown = names.iter().any(|name| root().join(name) == *path);
-        assert!(shown, "docs/ci.md does not show {}", path.display());
+        assert!(shown, "docs/how-to/ci.md does not show {}", path.display());
     }
 }
 
@@ -68,7 +68,7 @@ fn every_sample_of_the_ci_page_is_tested() {
     }
     let (helpers, tests) = (read(".ci/helpers"), read("tests/it/main.rs"));
     assert!(read(".ci/run").contains(".ci/helpers "), ".ci/run runs the samples");
-    for name in with_files(&read("docs/ci.md")).1 {
+    for name in with_files(&read("docs/how-to/ci.md")).1 {
         let is_run = match name.strip_prefix("tests/it/").and_then(|name| name.strip_suffix(".rs")) {
             Some(module) => tests.contains(&format!("mod {module};")),
             // .ci/helpers names jobs and containers in loops, without their extensions.
