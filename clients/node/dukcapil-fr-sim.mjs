@@ -1,8 +1,8 @@
 // dukcapil-fr-sim for tests in JavaScript, in one file to copy beside them. No dependencies; Node 18 or newer.
 //
 //   const sim = await start();                  // once; sim.stop() at the end
-//   const customer = await sim.customer();      // one per test: its own account, rules, quota, clock and view of the journal,
-//   await customer.delete();                    // so tests can run in parallel
+//   const customer = await sim.customer();      // one per test: its own account, rules, quota, clock, state, people and view of the
+//   await customer.delete();                    // journal, so tests can run in parallel
 //
 // The binary is FRSIM_BINARY, or `dukcapil-fr-sim` on the PATH, or the newest build in a `target` directory above this file.
 //
@@ -50,6 +50,16 @@ export class Simulator {
     return json;
   }
 
+  /** Resets `journal`, `rules`, `quota`, `state`, `clock`, `gallery`, `customers` or `all`: of every customer, or of one. */
+  async reset(scope = "all", customer_id) {
+    await this.ask("POST", `/reset?${new URLSearchParams({ scope, ...(customer_id && { customer_id }) })}`);
+  }
+
+  /** Returns the simulator's clock, after a change as of `Customer.clock` if given. Customers' own clocks stay. */
+  clock(change) {
+    return this.ask(change ? "PUT" : "GET", "/clock", change);
+  }
+
   /** Creates a customer with a generated id and account and no quota; `spec` is a customer's fixture file as JSON, with a `ttl`. */
   async customer(spec = {}) {
     return new Customer(this, await this.ask("POST", "/customers", { ttl: "10m", ...spec }));
@@ -87,6 +97,23 @@ export class Customer {
   /** Returns its clock, after `{ advance: "25h" }`, `{ now: "2026-11-21T23:59:00+07:00" }`, `{ freeze: true }` or `{ reset: true }`. */
   clock(change) {
     return this.simulator.ask(change ? "PUT" : "GET", `${this.path}/clock`, change);
+  }
+
+  /** Returns the state of its scenario, which rules test with `when: { state: ... }`, after setting it if given. */
+  async state(state) {
+    const answer = await this.simulator.ask(state === undefined ? "GET" : "PUT", `${this.path}/state`, state === undefined ? state : { state });
+    return answer.state;
+  }
+
+  /** Enrols a person whom only this customer finds: JPG or PNG files as Buffers, and nik, name, similar. Returns the person, with NIK. */
+  enrol(pictures, person = {}) {
+    const files = [pictures].flat().map((picture) => Buffer.from(picture).toString("base64"));
+    return this.simulator.ask("POST", "/gallery", { ...person, customer_id: this.id, pictures: files });
+  }
+
+  /** Resets its `journal`, `rules`, `quota`, `state`, `clock`, `gallery`, or `all` of them. */
+  reset(scope = "all") {
+    return this.simulator.reset(scope, this.id);
   }
 
   /** Returns its journal entries, newest first; `code`, `since`, `state` and `limit` filter them. */

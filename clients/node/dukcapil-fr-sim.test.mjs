@@ -82,6 +82,37 @@ test("quota is reset when the clock passes midnight", async () => {
   assert.equal((await customer.clock()).frozen, true);
 });
 
+test("a scenario has a state", async () => {
+  await customer.rule("down", { when: { state: "down" }, reply: { code: "6014" } });
+  assert.equal(await customer.state(), "");
+  assert.equal(await customer.state("down"), "down");
+  assert.equal(await post(customer), "6014");
+  assert.equal(await customer.state(""), "");
+  assert.equal(await post(customer), "6018");
+});
+
+test("an enrolled person is found by this customer only", async () => {
+  const photo = await fs.readFile(new URL("../../fixtures/gallery/andi.png", import.meta.url));
+  const person = await customer.enrol(photo, { nik: "3273010101909777", name: "Baru" });
+  assert.deepEqual([person.nik, person.name, person.customer_id], ["3273010101909777", "Baru", customer.id]);
+  const other = await sim.customer();
+  for (const [one, number] of [[other, 1], [customer, 2]]) {
+    assert.equal(await post(one, { image: photo.toString("base64") }), "6018");
+    assert.equal((await one.requests())[0].answer.candidates.length, number);
+  }
+  await other.delete();
+});
+
+test("reset takes a customer back to its start", async () => {
+  await customer.rule("busy", { reply: { code: "6014" } });
+  await customer.state("down");
+  assert.equal(await post(customer), "6014");
+  await customer.reset("journal");
+  assert.deepEqual(await customer.requests(), []);
+  await customer.reset();
+  assert.deepEqual([await customer.state(), await post(customer)], ["", "6018"]);
+});
+
 test("explain says why and consumes nothing", async () => {
   const explained = await customer.explain(body(customer, { threshold: "21" }));
   assert.equal(explained.code, "5005");
@@ -130,12 +161,13 @@ test("an error of the API is an error with a hint", async () => {
 async function withTemporary(environment, work) {
   const directory = await fs.mkdtemp(path.join(os.tmpdir(), "frsim-test-"));
   const kept = { ...process.env };
-  Object.assign(process.env, { TMPDIR: directory, ...environment });
+  const temporary = { TMPDIR: directory, TEMP: directory, TMP: directory };
+  Object.assign(process.env, temporary, environment);
   try {
     await work(directory);
     return await fs.readdir(directory);
   } finally {
-    for (const name of ["TMPDIR", ...Object.keys(environment)])
+    for (const name of [...Object.keys(temporary), ...Object.keys(environment)])
       if (name in kept) process.env[name] = kept[name];
       else delete process.env[name];
     await fs.rm(directory, { recursive: true });
@@ -147,6 +179,9 @@ test("a stopped simulator leaves nothing behind", async () => {
     const own = await start("--seed", "7");
     assert.equal((await fs.readdir(directory)).length, 1);
     assert.equal((await own.ask("GET", "/config")).seed, 7);
+    assert.equal((await own.clock({ now: "2026-11-21T10:00:00+07:00" })).now, "2026-11-21T10:00:00+07:00");
+    await own.reset("clock");
+    assert.equal((await own.clock()).frozen, false);
     await assert.rejects(new Simulator(own.endpoint, own.admin).ask("GET", "/customers"), { status: 401 });
     await own.stop();
     await own.stop();

@@ -1,14 +1,18 @@
 """pytest fixtures for dukcapil-fr-sim, in one file to copy beside your tests. Standard library only; Python 3.8 or newer.
 
 In conftest.py: `pytest_plugins = ["dukcapil_fr_sim"]`. Each test that uses the fixture `customer` gets its own customer on one
-simulator per session: its own account, rules, quota, clock and view of the journal, so tests can run in parallel.
+simulator per test run: its own account, rules, quota, clock, state, people and view of the journal, so tests can run in parallel.
+With `pytest -n` the worker that comes first starts the simulator, the others use it, and pytest itself stops it at the end.
 The binary is FRSIM_BINARY, or `dukcapil-fr-sim` on the PATH, or the newest build in a `target` directory above this file.
 
 A started simulator is ready when it prints a line; then the port file has its addresses. Reading the line needs no polling and ends
 when the process ends. It is stopped by `POST /shutdown`, which works on every operating system, unlike signals.
 """
 
+import base64
 import contextlib
+import hashlib
+import http.client
 import json
 import os
 import pathlib
@@ -60,6 +64,15 @@ class Simulator:
             with error:
                 raise ApiError(error.code, json.load(error)) from None
 
+    def reset(self, scope="all", customer_id=None):
+        """Resets `journal`, `rules`, `quota`, `state`, `clock`, `gallery`, `customers` or `all`: of every customer, or of one."""
+        query = {"scope": scope, "customer_id": customer_id}
+        self.ask("POST", "/reset?" + urllib.parse.urlencode({name: value for name, value in query.items() if value}))
+
+    def clock(self, **change):
+        """Returns the simulator's clock, after applying `advance`, `now`, `freeze` or `reset` if given. Customers' own clocks stay."""
+        return self.ask("PUT" if change else "GET", "/clock", change or None)
+
     @contextlib.contextmanager
     def customer(self, ttl="10m", **spec):
         """Creates a customer with a generated id and account and no quota, and deletes it afterwards. `spec` is a fixture file as JSON."""
@@ -95,6 +108,19 @@ class Customer:
     def clock(self, **change):
         """Returns its clock, after applying `advance="25h"`, `now="2026-11-21T23:59:00+07:00"`, `freeze=True` or `reset=True` if given."""
         return self._read_or_change("clock", change)
+
+    def state(self, new=None):
+        """Returns the state of its scenario, which rules test with `when={"state": ...}`, after setting it if given."""
+        return self._read_or_change("state", {} if new is None else {"state": new})["state"]
+
+    def enrol(self, *pictures, **person):
+        """Enrols a person whom only this customer finds: JPG or PNG files as bytes, `nik`, `name`, `similar`. Returns the person, with NIK."""
+        pictures = [base64.b64encode(picture).decode() for picture in pictures]
+        return self.simulator.ask("POST", "/gallery", {**person, "customer_id": self.id, "pictures": pictures})
+
+    def reset(self, scope="all"):
+        """Resets its `journal`, `rules`, `quota`, `state`, `clock`, `gallery`, or `all` of them."""
+        self.simulator.reset(scope, self.id)
 
     def requests(self, **query):
         """Returns its journal entries, newest first; `code`, `since`, `state` and `limit` filter them."""
@@ -167,40 +193,96 @@ def start(*arguments):
     """Starts a simulator on free ports with its own keys. `arguments` are additional flags of `serve`, such as "--seed", "7"."""
     with tempfile.TemporaryDirectory(prefix="frsim-") as directory:
         directory = pathlib.Path(directory)
-        command = [find_binary(), "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--keys", directory / "keys"]
-        command += ["--port-file", directory / "ports"]
-        # Otherwise it would load a `fixtures` directory of the project under test.
-        if "FRSIM_FIXTURES" not in os.environ and "--fixtures" not in arguments:
-            (directory / "fixtures").mkdir()
-            command += ["--fixtures", directory / "fixtures"]
-        with _process([*command, *arguments], directory / "log") as process:
-            ports = json.loads((directory / "ports").read_text(encoding="utf-8"))
-            simulator = Simulator(ports["endpoint"], ports["admin"], os.environ.get("FRSIM_ADMIN_TOKEN"))
+        process = _launch(directory, arguments)
+        try:
+            simulator = _running(directory)
             yield simulator
             simulator.ask("POST", "/shutdown")
             process.wait(START_TIMEOUT)
+        finally:
+            process.kill()
+            process.wait()
 
 
-@contextlib.contextmanager
-def _process(command, log):
-    """Starts a process, waits until it is ready, and kills it on exit."""
-    with open(log, "wb") as stderr:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr)
+def _running(directory):
+    """Returns the simulator whose files are in the directory."""
+    ports = json.loads((directory / "ports").read_text(encoding="utf-8"))
+    return Simulator(ports["endpoint"], ports["admin"], os.environ.get("FRSIM_ADMIN_TOKEN"))
+
+
+def _launch(directory, arguments):
+    """Starts a process with its files in the directory and returns it once it is ready. RuntimeError with its output if it ends before."""
+    command = [find_binary(), "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--keys", directory / "keys"]
+    command += ["--port-file", directory / "ports"]
+    # Otherwise it would load a `fixtures` directory of the project under test.
+    if "FRSIM_FIXTURES" not in os.environ and "--fixtures" not in arguments:
+        (directory / "fixtures").mkdir(exist_ok=True)
+        command += ["--fixtures", directory / "fixtures"]
+    with open(directory / "log", "wb") as stderr:
+        process = subprocess.Popen([*command, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr)
+    watchdog = threading.Timer(START_TIMEOUT, process.kill)
+    watchdog.start()
     try:
         with process.stdout:
-            watchdog = threading.Timer(START_TIMEOUT, process.kill)
-            watchdog.start()
             # One line, once the port file is written; empty when the process exits first.
             ready = process.stdout.readline()
-            watchdog.cancel()
-            if not ready:
-                status = process.wait()
-                output = log.read_text(encoding="utf-8", errors="replace").strip()
-                raise RuntimeError(f"dukcapil-fr-sim did not start (exit status {status}): {output}")
-            yield process
-    finally:
+    except BaseException:  # Ctrl-C
         process.kill()
-        process.wait()
+        raise
+    finally:
+        watchdog.cancel()
+    if not ready:
+        status = process.wait()
+        output = (directory / "log").read_text(encoding="utf-8", errors="replace").strip()
+        raise RuntimeError(f"dukcapil-fr-sim did not start (exit status {status}): {output}")
+    return process
+
+
+# --- one simulator for all workers of `pytest -n`: pytest's main process creates a directory, workers start the simulator in it
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node):
+    """Tells each worker of pytest-xdist the directory; runs in the main process."""
+    if not hasattr(node.config, "_frsim_directory"):
+        node.config._frsim_directory = tempfile.mkdtemp(prefix="frsim-")
+    node.workerinput["frsim_directory"] = node.config._frsim_directory
+
+
+def pytest_unconfigure(config):
+    """Stops what the workers started, when they have ended; runs in the main process."""
+    directory = getattr(config, "_frsim_directory", None)
+    if directory is None:
+        return
+    for started in pathlib.Path(directory).glob("*/ports"):
+        # It may have ended, by `POST /shutdown` or Ctrl-C; and the stream of events breaks off when it ends.
+        with contextlib.suppress(OSError, ValueError, http.client.HTTPException):
+            simulator = _running(started.parent)
+            events = urllib.request.Request(f"{simulator.admin}/events", headers=simulator._headers)
+            with simulator._opener.open(events, timeout=START_TIMEOUT) as until_it_ends:
+                simulator.ask("POST", "/shutdown")
+                until_it_ends.read()
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+def _shared(directory, arguments):
+    """Returns the simulator of the test run that has these arguments; starts it when no worker has yet."""
+    directory = pathlib.Path(directory, hashlib.sha256(json.dumps([*map(str, arguments)]).encode()).hexdigest()[:16])
+    directory.mkdir(exist_ok=True)
+    with open(directory / "lock", "wb") as lock:  # held until the file is closed
+        if os.name == "nt":
+            import msvcrt
+
+            msvcrt.locking(lock.fileno(), msvcrt.LK_LOCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (directory / "ports").exists():
+            process = _launch(directory, arguments)
+            # It outlives this worker.
+            threading.Thread(target=process.wait, daemon=True).start()
+        return _running(directory)
 
 
 @pytest.fixture(scope="session")
@@ -210,8 +292,12 @@ def frsim_arguments():
 
 
 @pytest.fixture(scope="session")
-def frsim(frsim_arguments):
-    """The session's simulator."""
+def frsim(request, frsim_arguments):
+    """The simulator of the test run."""
+    directory = getattr(request.config, "workerinput", {}).get("frsim_directory")
+    if directory and os.path.isdir(directory):  # a worker on another machine has its own simulator
+        yield _shared(directory, frsim_arguments)
+        return
     with start(*frsim_arguments) as simulator:
         yield simulator
 

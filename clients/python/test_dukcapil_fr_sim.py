@@ -91,6 +91,52 @@ def test_quota_is_reset_when_the_clock_passes_midnight(customer):
     assert customer.quota()["used"] == 1
 
 
+def test_a_scenario_has_a_state(customer):
+    customer.rule("down", when={"state": "down"}, reply={"code": "6014"})
+    assert customer.state() == ""
+    assert customer.state("down") == "down" == customer.state()
+    assert post(customer) == "6014"
+    assert customer.state("") == ""
+    assert post(customer) == "6018"
+
+
+def test_an_enrolled_person_is_found_by_this_customer_only(frsim, customer):
+    photo = (pathlib.Path(__file__).parents[2] / "fixtures/gallery/andi.png").read_bytes()
+    person = customer.enrol(photo, nik="3273010101909777", name="Baru")
+    assert (person["nik"], person["name"], person["customer_id"]) == ("3273010101909777", "Baru", customer.id)
+    image = base64.b64encode(photo).decode()
+
+    def found(by):
+        assert post(by, image=image) == "6018"
+        return [candidate["nik"] for candidate in by.requests()[0]["answer"]["candidates"]]
+
+    with frsim.customer() as other:
+        assert len(found(other)) == 1
+        assert len(found(customer)) == 2
+
+
+def test_reset_takes_a_customer_back_to_its_start(frsim, customer):
+    customer.rule("busy", reply={"code": "6014"})
+    customer.state("down")
+    with frsim.customer() as other:
+        assert [post(customer), post(other)] == ["6014", "6018"]
+        customer.reset("journal")
+        assert customer.requests() == [] and len(other.requests()) == 1
+        customer.reset()
+        assert (customer.state(), post(customer)) == ("", "6018")
+    with pytest.raises(dukcapil_fr_sim.ApiError, match="404"):
+        frsim.reset("quota", "nobody")
+
+
+def test_the_simulators_clock_is_that_of_customers_without_their_own():
+    with dukcapil_fr_sim.start() as simulator, simulator.customer() as customer:
+        assert not simulator.clock()["frozen"]
+        simulator.clock(now="2026-11-21T10:00:00+07:00")
+        assert customer.clock()["now"] == "2026-11-21T10:00:00+07:00"
+        simulator.reset("clock")
+        assert not simulator.clock()["frozen"]
+
+
 def test_a_customer_accepts_a_complete_specification(frsim):
     with frsim.customer(ttl="1m", access={"allow": ["192.168.0.0/16"]}, policy={"not_found": "6019"}) as customer:
         assert post(customer, ip="10.0.0.1") == "5003"
@@ -210,17 +256,54 @@ def test_a_missing_binary_is_an_error_with_a_hint(tmp_path, monkeypatch):
     assert dukcapil_fr_sim.find_binary() == str(built)
 
 
-def test_one_line_in_conftest_is_enough(tmp_path):
-    """A separate project, set up as the documentation says, with flags for the simulator."""
+def run_pytest(directory, tests, *arguments, **environment):
+    """Runs a separate project, set up as the documentation says. Returns its output."""
     here = pathlib.Path(dukcapil_fr_sim.__file__)
     for path in (here, here.with_name("conftest.py")):
-        (tmp_path / path.name).write_bytes(path.read_bytes())
-    (tmp_path / "test_theirs.py").write_text(
+        (directory / path.name).write_bytes(path.read_bytes())
+    (directory / "test_theirs.py").write_text(tests)
+    environment = {**os.environ, "FRSIM_BINARY": os.path.abspath(dukcapil_fr_sim.find_binary()), **environment}
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--no-header", "-q", *arguments, directory]
+    return subprocess.run(command, cwd=directory, env=environment, capture_output=True, text=True, timeout=120).stdout
+
+
+def test_one_line_in_conftest_is_enough(tmp_path):
+    done = run_pytest(
+        tmp_path,
         "import pytest\n\n"
         "@pytest.fixture(scope='session')\ndef frsim_arguments():\n    return ['--clock', '2026-11-21T10:00:00+07:00']\n\n"
-        "def test_theirs(customer):\n    assert customer.clock()['frozen']\n    customer.verify(at_least=1)\n"
+        "def test_theirs(customer):\n    assert customer.clock()['frozen']\n    customer.verify(at_least=1)\n",
     )
-    environment = {**os.environ, "FRSIM_BINARY": os.path.abspath(dukcapil_fr_sim.find_binary())}
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--no-header", "-q", tmp_path]
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
-    assert "1 failed" in done.stdout and "E       AssertionError: 0 requests found, expected at least 1" in done.stdout, done.stdout
+    assert "1 failed" in done and "E       AssertionError: 0 requests found, expected at least 1" in done, done
+
+
+TELL = """
+import os, pathlib, pytest
+
+@pytest.mark.parametrize("number", range(2))
+def test_theirs(frsim, customer, number):
+    customer.verify(exactly=0)
+    pathlib.Path(os.environ["SEEN"], str(os.getpid())).write_text(frsim.admin)
+"""
+
+
+def test_workers_share_one_simulator_and_it_ends_with_the_run(tmp_path):
+    pytest.importorskip("xdist")
+    seen, temporary, project = (tmp_path / name for name in ("seen", "tmp", "project"))
+    for directory in (seen, temporary, project):
+        directory.mkdir()
+    done = run_pytest(project, TELL, "-n", "2", SEEN=str(seen), TMPDIR=str(temporary), FRSIM_ADMIN_TOKEN="secret")
+    assert "2 passed" in done, done
+    addresses = [path.read_text() for path in seen.iterdir()]
+    assert len(addresses) == 2 and len(set(addresses)) == 1, "xdist gives each worker one of two tests"
+    with pytest.raises(OSError):
+        dukcapil_fr_sim.Simulator("", addresses[0]).ask("GET", "/ready")
+    left = [path.name for path in temporary.iterdir() if path.name.startswith("frsim-")]
+    assert left == [], "nothing is left behind"
+
+
+def test_workers_report_a_failed_start(tmp_path):
+    pytest.importorskip("xdist")
+    tests = "import pytest\n\n@pytest.fixture(scope='session')\ndef frsim_arguments():\n    return ['--layout', 'pretty']\n\n"
+    done = run_pytest(tmp_path, tests + "def test_theirs(customer):\n    pass\n", "-n", "1")
+    assert "did not start (exit status 2)" in done and "--layout" in done, done

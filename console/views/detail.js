@@ -78,7 +78,7 @@ const candidates = ({ answer }) => (answer.candidates.length ? html`
   })}</ol></section>` : nothing);
 
 /** @param {Entry} entry */
-const fields = ({ request, methode, connection, ordinal, at, id }) => html`
+const fields = ({ request, methode, connection, ordinal, trace_id, at, id }) => html`
   <section><h2 class="minor">${t('the_request')}</h2><dl class="facts grid">
     ${fact('transactionId', shown(request.transaction_id ?? '–', 100))}
     ${fact('transactionSource', shown(request.transaction_source ?? '–', 100))}
@@ -88,6 +88,7 @@ const fields = ({ request, methode, connection, ordinal, at, id }) => html`
     ${fact(t('image'), request.image ? html`${request.image.format ?? '?'} ${request.image.width ?? '?'} × ${request.image.height ?? '?'}, ${t('n_bytes', { n: request.image.bytes })}` : '–')}
     ${fact(t('body'), t('n_bytes', { n: request.body_bytes }))}
     ${fact('User-Agent', shown(request.user_agent ?? '–', 200))}
+    ${trace_id ? fact('trace_id', trace_id) : nothing}
     ${fact(t('peer'), request.peer ?? '–')}
     ${fact(t('number'), t('number_more', { id, connection, ordinal: ordinal ?? '–' }))}
     ${fact(t('at'), html`<time datetime=${at}>${at}</time>`)}

@@ -19,5 +19,6 @@ mod strict;
 pub mod suggestion;
 pub mod text;
 pub mod time;
+pub mod trace;
 pub mod url;
 pub mod wording;

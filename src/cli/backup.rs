@@ -8,12 +8,15 @@ use clap::Args;
 
 use super::Failure;
 use crate::state::store;
+use crate::state::store::redis::SharedAddress;
 
 /// Where state is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StoreChoice {
     Memory,
     File(PathBuf),
+    /// A wrong address is told later: clap would show it, with its password.
+    Shared(Result<SharedAddress, String>),
 }
 
 impl FromStr for StoreChoice {
@@ -28,10 +31,12 @@ impl FromStr for StoreChoice {
         }
         let is_shared =
             ["redis:", "rediss:", "valkey:", "valkeys:"].iter().any(|scheme| text.starts_with(scheme));
-        Err(match is_shared {
-            true => "this version has no store that several simulators share; file:PATH keeps the state of one, and docs/how-to/shared-server.md shows how a proxy spreads customers over several".to_owned(),
-            false => "memory, or file: and a path, such as file:frsim.db".to_owned(),
-        })
+        match is_shared {
+            true => Ok(StoreChoice::Shared(text.parse())),
+            false => {
+                Err("memory, file: and a path such as file:frsim.db, or redis://HOST:PORT/NAME".to_owned())
+            }
+        }
     }
 }
 
@@ -41,13 +46,21 @@ pub struct BackupArgs {
     #[arg(value_name = "COPY")]
     copy: PathBuf,
     /// Store to copy, as for serve; in a container both read the same variable
-    #[arg(long, value_name = "file:PATH", env = "FRSIM_STORE")]
+    #[arg(long, value_name = "file:PATH", env = "FRSIM_STORE", hide_env_values = true)]
     store: StoreChoice,
 }
 
 pub fn run(args: &BackupArgs) -> Result<ExitCode, Failure> {
-    let StoreChoice::File(path) = &args.store else {
-        return Err(Failure::bad_input("there is nothing to copy: --store memory keeps nothing"));
+    let path = match &args.store {
+        StoreChoice::File(path) => path,
+        StoreChoice::Memory => {
+            return Err(Failure::bad_input("there is nothing to copy: --store memory keeps nothing"));
+        }
+        StoreChoice::Shared(_) => {
+            return Err(Failure::bad_input(
+                "this command copies files only: a shared store is copied with its server's own tools, such as redis-cli --rdb COPY",
+            ));
+        }
     };
     store::backup(path, &args.copy).map_err(|error| Failure::bad_input(error.to_string()))?;
     Ok(ExitCode::SUCCESS)
@@ -67,10 +80,15 @@ mod tests {
             ("", "such as file:frsim.db"),
             ("file:", "such as file:frsim.db"),
             ("frsim.db", "such as file:frsim.db"),
-            ("redis://localhost/x", "no store that several simulators share"),
-            ("rediss://localhost/x", "no store that several simulators share"),
+            ("http://localhost/x", "or redis://HOST:PORT/NAME"),
         ] {
             assert!(read(text).unwrap_err().contains(part), "{text}");
         }
+        let shared = "redis://localhost:6379/x".parse().unwrap();
+        assert_eq!(read("redis://localhost:6379/x"), Ok(StoreChoice::Shared(Ok(shared))));
+        let Ok(StoreChoice::Shared(Err(wrong))) = read("rediss://:s3cret@localhost:6379/x") else {
+            panic!("it is told later")
+        };
+        assert!(wrong.contains("speaks no TLS") && !wrong.contains("s3cret"), "{wrong}");
     }
 }

@@ -132,7 +132,7 @@ fn print_answer(answer: &ClientResponse) -> Result<(), Failure> {
     if candidates.is_empty() {
         return Ok(());
     }
-    let rows = candidates.iter().map(|(nik, score)| (nik.as_str(), score.as_f64().unwrap_or_default()));
+    let rows = candidates.iter().map(|(nik, score)| (nik.as_str(), score.as_f64().unwrap_or_default(), None));
     say(format_args!("\n{}", received::table(rows.collect())))
 }
 

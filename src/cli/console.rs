@@ -134,8 +134,9 @@ impl Console {
         let preset = simulator.preset();
         let preset = (*preset != Preset::Documented).then(|| ("preset", preset.to_string()));
         let admin = simulator.admin_url();
-        let store = store
-            .map(|path| ("store", format!("{path}, only for its owner: it holds accounts and thumbnails")));
+        let is_shared = simulator.engine().shared().is_some();
+        let whose = if is_shared { "shared by replicas (beta)" } else { "only for its owner" };
+        let store = store.map(|path| ("store", format!("{path}, {whose}: it holds accounts and thumbnails")));
         let rows = [
             ("endpoint", format!("{path}/demo/CALL_FN")),
             ("account", account_of_demo(&loaded)),
@@ -232,7 +233,7 @@ fn json_of(event: &str, entry: &Entry) -> Value {
     let sent = entry.sending.sent();
     json!({
         "event": event, "id": entry.id, "at": time::rfc3339_millis(entry.at), "customer_id": entry.customer_id,
-        "transaction_id": entry.request.transaction_id, "outcome": entry.delivered(sent).label(),
+        "transaction_id": entry.request.transaction_id, "trace_id": entry.trace_id, "outcome": entry.delivered(sent).label(),
         "code": entry.answer.code, "sent": sent, "rule": entry.rule, "fault": entry.fault,
         "delay_us": entry.delay.as_ref().map(|delay| delay.us), "reason": entry.answer.reason,
         "hint": entry.answer.hint, "warnings": entry.warnings, "elapsed_us": entry.sending.elapsed_us(),

@@ -52,6 +52,7 @@ pub struct EntryLine {
     at: String,
     pub customer_id: Option<String>,
     transaction_id: Option<String>,
+    trace_id: Option<String>,
     pub delivered: Delivered,
     pub sent: Sent,
     /// What was decided.
@@ -80,6 +81,7 @@ impl From<&Entry> for EntryLine {
             at: time::rfc3339_millis(entry.at),
             customer_id: entry.customer_id.clone(),
             transaction_id: entry.request.transaction_id.clone(),
+            trace_id: entry.trace_id.clone(),
             delivered: entry.delivered(sent),
             sent,
             code: entry.answer.code.clone(),
@@ -113,6 +115,7 @@ impl EntryLine {
             at: text(&entry["at"])?,
             customer_id: text(&entry["customer_id"]),
             transaction_id: text(&entry["request"]["transaction_id"]),
+            trace_id: text(&entry["trace_id"]),
             delivered: Delivered::of(code.as_ref(), is_spoiled, sent),
             sent,
             code,
@@ -142,7 +145,7 @@ impl EntryLine {
         self.delivered == Delivered::Pending
     }
 
-    /// Says what happened: what was sent and by which rule, then what was decided.
+    /// Says what happened: what was sent and by which rule, then what was decided, and the trace that the request belongs to.
     pub fn story(&self) -> String {
         let decided = match (&self.code, self.status) {
             (Some(code), _) => format!("decided {code}, {}", self.reason),
@@ -161,6 +164,7 @@ impl EntryLine {
         if let Some((delay, rule)) = &self.delay {
             parts.push(format!("delayed {} by rule \"{rule}\"", humantime::format_duration(millis(*delay))));
         }
+        parts.extend(self.trace_id.as_ref().map(|id| format!("trace {id}")));
         parts.retain(|part| !part.is_empty());
         parts.join("; ")
     }
@@ -413,6 +417,18 @@ mod tests {
         refused["sent"] = sent(None, 0, "rst");
         refused["fault"] = json!({ "kind": "reset", "rule": "f" });
         assert!(!text(&refused, &PLAIN).contains('~'), "no code was sent");
+    }
+
+    #[test]
+    fn a_line_ends_with_the_trace_that_the_request_belongs_to() {
+        let id = "4bf92f3577b34da6a3ce929d0e0e4736";
+        let traced = EntryLine {
+            trace_id: Some(id.to_owned()),
+            ..request(Value::Null, sent(Some(200), 900, "complete"))
+        };
+        assert!(traced.text(&PLAIN).ends_with(&format!("1 candidate; trace {id}     0.8 ms")));
+        assert!(!traced.text(&at_width(80, false)).contains(id), "there is no room");
+        assert!(traced.text(&at_width(80, true)).contains(&format!("1 candidate; trace {id}\n")));
     }
 
     #[test]

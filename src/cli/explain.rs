@@ -209,6 +209,8 @@ struct ExplanationView {
 struct CandidateView {
     nik: String,
     score: f64,
+    /// With a face engine: `picture` or `face`.
+    by: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -249,7 +251,8 @@ fn print(explanation: Value, show_nik: bool) -> Result<(), Failure> {
         say(format_args!("{:<11} {:<8} {kind} by rule \"{}\"", "fault", "", rule(&view.fault)))?;
     }
     if !view.candidates.is_empty() {
-        let rows = view.candidates.iter().map(|found| (found.nik.as_str(), found.score)).collect();
+        let candidates = view.candidates.iter();
+        let rows = candidates.map(|found| (found.nik.as_str(), found.score, found.by.as_deref())).collect();
         say(format_args!("\n{}", received::table(rows)))?;
     }
     let sent = received::candidates(&view.body);

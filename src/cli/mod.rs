@@ -96,7 +96,7 @@ pub fn command() -> clap::Command {
 }
 
 /// Exit codes of all commands, and what each means.
-pub const EXIT_CODES: [(u8, &str); 5] = [
+pub const EXIT_CODES: [(u8, &str); 6] = [
     (0, "done; serve ended by SIGTERM, SIGINT or POST /shutdown; call got a 6018"),
     (
         Failure::NO,
@@ -105,6 +105,7 @@ pub const EXIT_CODES: [(u8, &str); 5] = [
     (Failure::BAD_INPUT, "invalid arguments, fixtures, token or store"),
     (Failure::ADDRESS_IN_USE, "serve: the address is in use; call and tail: nothing listens there"),
     (Failure::KEYS_UNUSABLE, "a key is missing or cannot be used"),
+    (Failure::STORE_UNREACHABLE, "the server of a shared store cannot be reached"),
 ];
 
 /// Parses the command line and runs the command.
@@ -115,9 +116,9 @@ pub fn main() -> ExitCode {
     let matches = command.get_matches_from(arguments);
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let result = match cli.command {
-        None => serve::run(cli.serve.resolve_verbosity(&matches)),
+        None => serve::run(cli.serve.resolved(&matches)),
         Some(CliCommand::Serve(args)) => {
-            serve::run(args.resolve_verbosity(matches.subcommand_matches("serve").unwrap_or(&matches)))
+            serve::run(args.resolved(matches.subcommand_matches("serve").unwrap_or(&matches)))
         }
         Some(CliCommand::Init(args)) => init::run(&args),
         Some(CliCommand::Call(args)) => call::run(&args),
@@ -161,6 +162,7 @@ impl Failure {
     /// Nothing listens where a command calls.
     const NOTHING_ANSWERS: u8 = 3;
     const KEYS_UNUSABLE: u8 = 4;
+    const STORE_UNREACHABLE: u8 = 5;
 
     /// Stdout was closed by its reader. Not an error: exit code 0, no message.
     fn unread() -> Failure {
@@ -197,7 +199,9 @@ impl From<StartError> for Failure {
             | StartError::TokenFile { .. }
             | StartError::MaxBody(_)
             | StartError::Store(_)
+            | StartError::StoreAddress(_)
             | StartError::System(_) => Failure::BAD_INPUT,
+            StartError::StoreUnreachable(_) => Failure::STORE_UNREACHABLE,
         };
         Failure { code, message: error.to_string() }
     }
@@ -267,6 +271,18 @@ fn load(directory: Option<&Path>, keys: &Path, policy: &PolicyArgs) -> Result<Fi
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::state::store::StoreError;
+
+    #[test]
+    fn a_shared_store_out_of_reach_has_an_exit_code_of_its_own() {
+        let error = || StoreError { path: "redis://h:1/x".into(), message: "cannot be reached".to_owned() };
+        let unreachable = Failure::from(StartError::StoreUnreachable(error()));
+        assert_eq!(
+            (unreachable.code, &*unreachable.message),
+            (5, "the store redis://h:1/x cannot be reached")
+        );
+        assert_eq!(Failure::from(StartError::Store(error())).code, 2);
+    }
 
     #[test]
     fn debug_output_redacts_secrets() {

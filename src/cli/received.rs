@@ -22,10 +22,11 @@ pub fn candidates(body: &str) -> Map<String, Value> {
     found().unwrap_or_default()
 }
 
-/// Formats candidates as a table, best first.
-pub fn table(mut rows: Vec<(&str, f64)>) -> String {
-    rows.sort_by(|(_, a), (_, b)| b.total_cmp(a));
-    let lines = rows.iter().map(|(nik, score)| format!("\n{nik:<20} {score:.3}"));
+/// Formats candidates as a table, best first: NIK, score, and which comparison gave it, where that is known.
+pub fn table(mut rows: Vec<(&str, f64, Option<&str>)>) -> String {
+    rows.sort_by(|(_, a, _), (_, b, _)| b.total_cmp(a));
+    let by = |by: &Option<&str>| by.map_or(String::new(), |by| format!("  by {by}"));
+    let lines = rows.iter().map(|(nik, score, scored)| format!("\n{nik:<20} {score:.3}{}", by(scored)));
     format!("{:<20} score{}", "NIK", lines.collect::<String>())
 }
 
@@ -45,6 +46,13 @@ mod tests {
         ] {
             assert_eq!(code(body).as_deref(), found, "{body}");
         }
+    }
+
+    #[test]
+    fn the_table_is_sorted_and_says_what_gave_the_score() {
+        let shown = table(vec![("1", 1.5, None), ("2", 8.859, Some("face"))]);
+        let lines: Vec<_> = shown.lines().map(|line| line.split_whitespace().collect::<Vec<_>>()).collect();
+        assert_eq!(lines, [&["NIK", "score"][..], &["2", "8.859", "by", "face"], &["1", "1.500"]]);
     }
 
     #[test]

@@ -1,7 +1,10 @@
 //! `serve`: runs the endpoint and the admin API until SIGTERM or SIGINT.
 
+use std::fmt;
+use std::fs::File;
+use std::io::Read;
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -22,6 +25,7 @@ use crate::keys::KEY_BITS;
 use crate::simulator::memory;
 use crate::state::clock::ClockStart;
 use crate::state::store::StoreTesting;
+use crate::state::store::redis::SharedAddress;
 use crate::{Builder, Simulator, StartError};
 
 /// Flags of `serve`; each has an environment variable.
@@ -71,9 +75,22 @@ pub struct ServeArgs {
     /// File to append journal entries to, one JSON object per line
     #[arg(long, value_name = "PATH", env = "FRSIM_JOURNAL_FILE")]
     journal_file: Option<PathBuf>,
-    /// Where state is kept: memory forgets on a restart; a file keeps customers, rules, quotas, counters, people, clocks and the journal
-    #[arg(long, value_name = "memory|file:PATH", default_value = "memory", env = "FRSIM_STORE")]
+    /// Where state is kept: memory forgets on a restart; a file keeps customers, rules, quotas, counters, people, clocks and the journal;
+    /// on Valkey or Redis several replicas share them, as one simulator (beta)
+    #[arg(
+        long,
+        value_name = "memory|file:PATH|redis://HOST:PORT/NAME",
+        default_value = "memory",
+        env = "FRSIM_STORE",
+        hide_env_values = true
+    )]
     store: StoreChoice,
+    /// File with the password of the shared store; or give it in FRSIM_STORE, as redis://:PASSWORD@HOST:PORT/NAME
+    #[arg(long, value_name = "PATH", env = "FRSIM_STORE_PASSWORD_FILE")]
+    store_password_file: Option<PathBuf>,
+    /// Whether --store is on the command line, which other users of the machine can see.
+    #[arg(skip)]
+    store_is_visible: bool,
     /// For the project's own tests: answers do not wait for the store
     #[arg(long, hide = true)]
     test_store_answers_first: bool,
@@ -92,13 +109,15 @@ pub struct ServeArgs {
 }
 
 impl ServeArgs {
-    /// Resolves -v against -q: the last flag on the command line wins, and a flag overrides the other's environment variable.
-    pub fn resolve_verbosity(mut self, matches: &ArgMatches) -> ServeArgs {
+    /// Resolves -v against -q: the last flag on the command line wins, and a flag overrides the other's environment variable. Notes where
+    /// --store comes from.
+    pub fn resolved(mut self, matches: &ArgMatches) -> ServeArgs {
         let is_flag = |name| matches.value_source(name) == Some(ValueSource::CommandLine);
         let position = |name| matches.index_of(name).filter(|_| is_flag(name));
         let (quiet, verbose) = (position("quiet"), position("verbose"));
         self.quiet &= quiet >= verbose;
         self.verbose &= verbose >= quiet;
+        self.store_is_visible = is_flag("store");
         self
     }
 }
@@ -195,9 +214,14 @@ fn builder(
         AdminListen::Off => None,
         AdminListen::At(address) => Some(address),
     };
-    let store = match args.store {
-        StoreChoice::Memory => None,
-        StoreChoice::File(path) => Some(path),
+    let (store, shared) = match args.store {
+        StoreChoice::Memory => (None, None),
+        StoreChoice::File(path) => (Some(path), None),
+        StoreChoice::Shared(address) => {
+            let address = address.map_err(|wrong| Failure::bad_input(format!("--store: {wrong}")))?;
+            let file = args.store_password_file.as_deref();
+            (None, Some(with_password(address, file, args.store_is_visible)?))
+        }
     };
     let testing = StoreTesting { answers_first: args.test_store_answers_first, ..StoreTesting::default() };
     let max_body = usize::try_from(args.max_body.0).unwrap_or(usize::MAX);
@@ -219,9 +243,37 @@ fn builder(
         .journal_bytes(usize::try_from(args.journal.0).unwrap_or(usize::MAX))
         .journal_file(args.journal_file)
         .store(store)
+        .shared_address(shared)
         .store_testing(testing)
         .show_nik(args.show_nik)
         .observer(observer))
+}
+
+/// Max size of a file with a password, in bytes.
+const MAX_PASSWORD: u64 = 4096;
+
+/// Adds the password in a file. One on the command line is refused: every user of the machine could read it.
+fn with_password(
+    address: SharedAddress,
+    file: Option<&Path>,
+    is_visible: bool,
+) -> Result<SharedAddress, Failure> {
+    if is_visible && address.password.is_some() {
+        return Err(Failure::bad_input(
+            "--store: a password on the command line can be read by every user of this machine: put it in a file, \
+             --store-password-file PATH, or give the same value as the environment variable FRSIM_STORE",
+        ));
+    }
+    let Some(path) = file else { return Ok(address) };
+    let failed = |error: &dyn fmt::Display| Failure::bad_input(format!("{}: {error}", path.display()));
+    let mut text = String::new();
+    let file = File::open(path).map_err(|error| failed(&error))?;
+    file.take(MAX_PASSWORD).read_to_string(&mut text).map_err(|error| failed(&error))?;
+    let password = text.trim_end_matches(['\r', '\n']);
+    if password.is_empty() || password.contains('\n') {
+        return Err(failed(&"it has to hold the password on one line"));
+    }
+    Ok(SharedAddress { password: Some(password.to_owned()), ..address })
 }
 
 /// Writes the port file and prints the ready line, the only line on stdout. As JSON, the ready line equals the port file: `admin` is null

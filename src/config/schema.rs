@@ -53,11 +53,15 @@ impl FileKind {
     /// Returns the schema, for editors.
     #[must_use]
     pub fn schema(self) -> Value {
-        match self {
-            FileKind::Customer => schema_of::<CustomerSpec>(),
-            FileKind::Simulator => schema_of::<SimulatorSpec>(),
-            FileKind::Gallery => schema_of::<GallerySpec>(),
-        }
+        let (name, mut schema) = match self {
+            FileKind::Customer => ("customer", schema_of::<CustomerSpec>()),
+            FileKind::Simulator => ("simulator", schema_of::<SimulatorSpec>()),
+            FileKind::Gallery => ("gallery", schema_of::<GallerySpec>()),
+        };
+        // A name, and no address: nothing is to be fetched.
+        schema["$id"] = format!("urn:dukcapil-fr-sim:schema:{name}").into();
+        schema["$comment"] = concat!("SPDX-License-Identifier: ", env!("CARGO_PKG_LICENSE")).into();
+        schema
     }
 }
 

@@ -209,9 +209,22 @@ impl Engine {
 
     fn forget_customer(&self, id: &CustomerId) {
         self.states.close(id.as_str());
-        self.pools.forget(id.as_str());
         self.reset_gallery(Some(id.as_str()));
-        self.fixtures().keys.forget(id.as_str());
+        self.forget_beside(id.as_str());
+    }
+
+    /// Forgets what only this process has of a customer that was removed.
+    pub(super) fn forget_beside(&self, id: &str) {
+        self.pools.forget(id);
+        self.fixtures().keys.forget(id);
+    }
+
+    /// Brings a customer's pool up to a change of the customer.
+    pub(super) fn follow_pool(&self, id: &str) {
+        let customer = self.customer(id);
+        if let Some(capacity) = customer.as_ref().and_then(|customer| customer.capacity.as_ref()) {
+            self.pools.set(Some(id), capacity);
+        }
     }
 
     /// Enrols an identity, or adds pictures to an enrolled one.

@@ -103,6 +103,8 @@ pub struct Decision<'a> {
 pub enum StateChange<'a> {
     /// What is used of a day's quota.
     Used(Date),
+    /// What other values of `quota_counts` would have counted.
+    QuotaDoubt,
     /// The scenario: its state, a rule's draws or its counters.
     Scenario(ScenarioChange<'a>),
 }
@@ -111,6 +113,7 @@ impl From<StateChange<'_>> for StateField {
     fn from(change: StateChange) -> StateField {
         match change {
             StateChange::Used(day) => StateField::Used(day),
+            StateChange::QuotaDoubt => StateField::QuotaDoubt,
             StateChange::Scenario(change) => change.into(),
         }
     }
@@ -120,6 +123,7 @@ impl fmt::Display for StateChange<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             StateChange::Used(day) => write!(f, "used/{day}"),
+            StateChange::QuotaDoubt => f.write_str("quota_doubt"),
             StateChange::Scenario(change) => change.fmt(f),
         }
     }
@@ -255,7 +259,11 @@ pub fn decide<'a>(state: &mut CustomerState, evaluated: &Evaluated<'a>) -> Decis
         has_code: is_counted(QuotaCounts::All),
     });
     if let Some(grounds) = quota_grounds {
-        state.set_quota_doubt(day, doubt_after(grounds, &checked, evaluated));
+        let doubt = doubt_after(grounds, &checked, evaluated);
+        if doubt != grounds.doubt {
+            state.set_quota_doubt(day, doubt);
+            changed.push(StateChange::QuotaDoubt);
+        }
     }
     Decision {
         at: facts.now,

@@ -7,7 +7,7 @@ use std::cell::OnceCell;
 use std::sync::Arc;
 
 use super::Engine;
-use super::decision::{self, Asked, AskedRule, Decision, Evaluated};
+use super::decision::{self, Asked, AskedRule, Decision, Evaluated, StateChange};
 use super::request::{Admission, Caller, RequestHead};
 use super::verdict::Verdict;
 use crate::base::random::{Purpose, RngKey};
@@ -435,7 +435,12 @@ impl Evaluation<'_> {
             charged: decision.charged,
             reason: decision.reason,
             hint: decision.hint,
-            would_change: decision.changed.iter().map(ToString::to_string).collect(),
+            would_change: decision
+                .changed
+                .iter()
+                .filter(|change| **change != StateChange::QuotaDoubt)
+                .map(ToString::to_string)
+                .collect(),
             counters_overflowed: self.admission.counters_overflowed || decision.counters_overflowed,
             effects: decision.effects,
             delay,

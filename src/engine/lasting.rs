@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use super::Engine;
 use crate::state::customer_state::CUSTOMER_PREFIX;
 use crate::state::store::{JOURNAL, LAST_ID, Store, StoreError, StoreWrite, StoredState, set};
@@ -9,6 +11,20 @@ use crate::state::store::{JOURNAL, LAST_ID, Store, StoreError, StoreWrite, Store
 /// Subject and field of the start of the first run.
 const START: &str = "start";
 const BEGAN: &str = "began";
+
+/// Returns the write of when the first run began.
+pub(super) fn began(began: Timestamp) -> StoreWrite {
+    set(&START.into(), BEGAN, began.to_string())
+}
+
+/// Returns when the first run began; `None` when a store does not say.
+///
+/// # Errors
+/// When that cannot be read.
+pub(super) fn began_of(stored: &StoredState) -> Result<Option<Timestamp>, String> {
+    let began = stored.field(START, BEGAN).map(str::parse).transpose();
+    began.map_err(|_| format!("the field {BEGAN} of the subject {START}"))
+}
 
 impl Engine {
     /// Takes over what a store has, and hands over changes to it from now on. Returns messages for a person: what is not as it was.
@@ -42,12 +58,7 @@ impl Engine {
     fn restore(&mut self, stored: &StoredState) -> Result<(Vec<String>, bool), String> {
         self.clock.restore(stored)?;
         let mut messages = self.customers.restore(stored, self.clock.now())?;
-        if let Some(began) = stored.field(START, BEGAN) {
-            let began = began.parse().map_err(|_| format!("the field {BEGAN} of the subject {START}"))?;
-            self.states.begin_at(began);
-        } else {
-            self.states.begin_at(self.clock.now());
-        }
+        self.states.begin_at(began_of(stored)?.unwrap_or_else(|| self.clock.now()));
         let fixtures = self.fixtures();
         for (subject, fields) in &stored.fields {
             let Some(customer_id) = subject.strip_prefix(CUSTOMER_PREFIX) else { continue };
@@ -67,7 +78,7 @@ impl Engine {
     /// Returns the writes that make the whole state.
     #[must_use]
     pub fn whole_state(&self) -> Vec<StoreWrite> {
-        let own = vec![set(&START.into(), BEGAN, self.states.began().to_string())];
+        let own = vec![began(self.states.began())];
         let parts = [
             own,
             self.clock.whole(),

@@ -17,6 +17,7 @@ mod lasting;
 mod record;
 pub mod reload;
 mod request;
+pub mod shared;
 mod verdict;
 
 pub use control::Scope;

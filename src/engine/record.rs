@@ -7,6 +7,7 @@ use super::Engine;
 use super::request::{Admission, RefusedRequest, RequestHead};
 use super::verdict::{ResponseAction, Verdict};
 use crate::base::text;
+use crate::base::trace::trace_id;
 use crate::domain::customer::Customer;
 use crate::domain::faults::Delivery;
 use crate::state::journal::{AnswerRecord, Entry, FaultRecord, Redactor, RequestMarks, RequestRecord};
@@ -22,6 +23,17 @@ impl Engine {
         admission: &Admission,
         verdict: Verdict,
     ) -> (Arc<Entry>, ResponseAction) {
+        let (entry, marks, action) = self.entry_of(head, admission, verdict);
+        (self.journal.add(entry, marks), action)
+    }
+
+    /// Makes the entry of a request and its verdict, with what is to be done on the wire.
+    pub(super) fn entry_of(
+        &self,
+        head: &RequestHead,
+        admission: &Admission,
+        verdict: Verdict,
+    ) -> (Entry, RequestMarks, ResponseAction) {
         let blank = Entry { at: verdict.at, ..self.blank_entry(head, admission) };
         let marks = marks(admission, &verdict);
         let entry = Entry {
@@ -61,7 +73,7 @@ impl Engine {
             times: verdict.times,
             counters_overflowed: verdict.counters_overflowed,
         };
-        (self.journal.add(entry, marks), action)
+        (entry, marks, action)
     }
 
     /// Adds a request to the journal that never came to an answer of the document: its body was rejected or broke off. `status` is what was
@@ -91,7 +103,8 @@ impl Engine {
 
     /// Adds a request to the journal that is no call of a customer: a malformed head, a path that names none, a wrong method.
     pub fn record_refusal(&self, refused: RefusedRequest) -> Arc<Entry> {
-        let RefusedRequest { connection, peer, target, user_agent, status, reason, request, hint } = refused;
+        let RefusedRequest { connection, peer, target, user_agent, trace_id, status, reason, request, hint } =
+            refused;
         let customer = target.as_ref().and_then(|(customer_id, _)| self.customer(customer_id));
         let redactor = self.redactor(customer.as_deref());
         let target = target.map(|(customer_id, methode)| {
@@ -109,6 +122,7 @@ impl Engine {
             customer_id,
             methode: methode.unwrap_or_default(),
             connection,
+            trace_id: shown_trace_id(&redactor, trace_id.as_deref()),
             request: redactor.request(RequestRecord { peer, user_agent, ..RequestRecord::default() }),
             answer: AnswerRecord {
                 status: Some(status),
@@ -151,6 +165,10 @@ impl Engine {
             methode: shown_name(&redactor, head.methode.as_deref().unwrap_or_default()),
             connection: head.connection,
             ordinal: admission.ordinal,
+            trace_id: shown_trace_id(
+                &redactor,
+                head.headers.as_ref().and_then(|headers| trace_id(&headers.all)),
+            ),
             request: redactor.request(request),
             ..Entry::blank(admission.now)
         }
@@ -159,6 +177,10 @@ impl Engine {
 
 fn shown_name(redactor: &Redactor, name: &str) -> String {
     redactor.value(&text::preview(name, MAX_NAME_CHARS)).into_owned()
+}
+
+fn shown_trace_id(redactor: &Redactor, trace_id: Option<&str>) -> Option<String> {
+    Some(redactor.value(trace_id?).into_owned())
 }
 
 /// A customer's own id is not a secret, whatever it looks like.

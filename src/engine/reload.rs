@@ -39,6 +39,8 @@ impl Reloader {
     /// # Errors
     /// Everything that is wrong with them; the old ones stay in force then.
     pub fn reload(&self) -> Result<usize, Vec<Problem>> {
+        // Without it, while a shared store is down, this replica's files are in force all the same.
+        let _turn = self.engine.take_turn_blocking().ok();
         let customers = self.reload_for_call()?;
         self.report(Vec::new());
         Ok(customers)

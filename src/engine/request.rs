@@ -40,6 +40,7 @@ pub struct RefusedRequest {
     /// customer_id and methode of the path, where it names them.
     pub target: Option<(String, String)>,
     pub user_agent: Option<String>,
+    pub trace_id: Option<String>,
     pub status: u16,
     pub reason: String,
     /// Method and path, for the reason; the path as sent, where it names no customer.
@@ -90,6 +91,11 @@ pub(super) struct PoolShare {
 impl Caller {
     pub(super) fn new(customer: Arc<Customer>, state: SharedState, in_flight: InFlight) -> Caller {
         Caller { customer, state, instance: 0, rules: Vec::new(), pool: None, in_flight }
+    }
+
+    /// Counts the request where all replicas do.
+    pub(super) fn count(&mut self, in_flight: InFlight) {
+        self.in_flight = in_flight;
     }
 }
 

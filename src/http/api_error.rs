@@ -1,6 +1,7 @@
 //! Error responses of the admin API: `{"error":{"code","message","path","hint"}}`, created by constructors only.
 //!
-//! A 4xx says what is wrong with the request; nothing has changed. The only 5xx is 503, while the simulator stops.
+//! A 4xx says what is wrong with the request; nothing has changed. The only 5xx is 503: the simulator stops, or the store that
+//! it shares with others cannot be reached.
 
 use std::fmt;
 
@@ -140,6 +141,16 @@ impl ApiError {
         ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", "the simulator is stopping")
     }
 
+    /// Returns the error while the store that replicas share cannot be reached.
+    pub fn store_unavailable() -> ApiError {
+        ApiError::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "store_unavailable",
+            "the store that the simulator shares with others cannot be reached; what was just changed may be in force or not",
+        )
+        .hint("try again in a moment: the simulator goes on by itself once the store is back")
+    }
+
     /// Returns an error for an expectation that does not hold.
     pub fn unmet(status: StatusCode, code: &'static str, message: impl Into<String>) -> ApiError {
         ApiError::new(status, code, message)
@@ -272,6 +283,9 @@ impl ResponseError for ApiError {
         let mut response = HttpResponse::build(self.status);
         if let Some(methods) = &self.allow {
             response.insert_header(("Allow", methods.as_str()));
+        }
+        if self.code == "store_unavailable" {
+            response.insert_header(("Retry-After", "1"));
         }
         if self.status == StatusCode::UNAUTHORIZED {
             response.insert_header(("WWW-Authenticate", "Bearer"));

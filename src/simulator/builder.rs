@@ -32,6 +32,7 @@ use crate::state::journal::Journal;
 use crate::state::metrics::Metrics;
 use crate::state::observer::{NoopObserver, Observer};
 use crate::state::store::StoreTesting;
+use crate::state::store::redis::SharedAddress;
 use crate::state::timer::{RealTimer, Timer};
 
 /// Configuration of a simulator. Everything has a default: free ports on loopback, a new key, the built-in fixtures, the system's
@@ -52,6 +53,7 @@ pub struct Builder {
     journal_bytes: usize,
     journal_file: Option<PathBuf>,
     store: Option<PathBuf>,
+    shared_store: Result<Option<SharedAddress>, String>,
     store_testing: StoreTesting,
     show_nik: bool,
     watch: bool,
@@ -94,6 +96,7 @@ impl Default for Builder {
             journal_bytes: 32 << 20,
             journal_file: None,
             store: None,
+            shared_store: Ok(None),
             store_testing: StoreTesting::default(),
             show_nik: false,
             watch: false,
@@ -228,6 +231,22 @@ impl Builder {
         self
     }
 
+    /// Sets a store on Valkey or Redis that several simulators share: they act as one (beta). `redis://HOST:PORT/NAME`, with
+    /// `:PASSWORD@` before the host where there is one. All of them need the same seed, keys and fixtures.
+    ///
+    /// A wrong address is an error of the start.
+    #[must_use]
+    pub fn shared_store(mut self, address: Option<&str>) -> Builder {
+        self.shared_store = address.map(str::parse).transpose();
+        self
+    }
+
+    /// The same, of an address that has been read.
+    pub(crate) fn shared_address(mut self, address: Option<SharedAddress>) -> Builder {
+        self.shared_store = Ok(address);
+        self
+    }
+
     /// Sets what tests must be able to bring about.
     #[doc(hidden)]
     #[must_use]
@@ -344,10 +363,22 @@ impl Builder {
         let directories = (self.fixtures.as_deref(), self.keys.as_deref());
         let open = |path| lasting::open(path, &mut engine, directories, self.clock, testing);
         let opened = self.store.as_deref().map(open).transpose()?;
+        let shared = self.shared_store.map_err(StartError::StoreAddress)?;
+        let open_shared = |address| {
+            lasting::open_shared(address, &mut engine, self.fixtures.as_deref(), self.journal_bytes)
+        };
+        let shared = shared.map(open_shared).transpose()?;
         let engine = Arc::new(engine);
         let store = opened.map(|opened| lasting::start(opened, &engine, &self.observer)).transpose()?;
+        let start_shared = |opened| lasting::start_shared(opened, &engine, self.clock, &self.observer);
+        let history = shared.map(start_shared).transpose()?;
+        let turn = engine.take_turn_blocking().map_err(|_| lasting::lost(&engine))?;
+        if turn.is_some() {
+            engine.follow_files();
+        }
         apply_initial(&engine, &self.customers, &self.rules)?;
         gallery_faces::learn(&engine, &self.observer);
+        drop(turn);
         let reloader = Arc::new(Reloader::new(
             self.fixtures.clone(),
             policy,
@@ -405,6 +436,7 @@ impl Builder {
             origin,
             running,
             _store: store,
+            _history: history,
             shared,
             transactions: AtomicU64::new(0),
             _watcher: watcher,

@@ -57,6 +57,12 @@ pub enum StartError {
     /// The store cannot be used: in use, foreign, damaged, or of a simulator with another seed or key.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The address of a shared store is wrong.
+    #[error("{0}")]
+    StoreAddress(String),
+    /// The server of a shared store cannot be reached.
+    #[error(transparent)]
+    StoreUnreachable(StoreError),
     /// The operating system refuses a thread or a watch.
     #[error("the operating system refused: {0}")]
     System(#[from] io::Error),

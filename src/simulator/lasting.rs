@@ -7,8 +7,10 @@ use super::error::StartError;
 use crate::base::hash::hex;
 use crate::config;
 use crate::engine::Engine;
+use crate::engine::shared::Replica;
 use crate::state::clock::ClockStart;
 use crate::state::observer::Observer;
+use crate::state::store::redis::{self, SharedAddress, SharedHistory};
 use crate::state::store::{OpenStore, StoreError, StoreIdentity, StoreTesting, StoreWriter};
 
 /// Returns whether a file is directly in a directory.
@@ -17,6 +19,79 @@ fn is_in(path: &Path, directory: Option<&Path>) -> bool {
         path.parent().map(|parent| if parent.as_os_str().is_empty() { Path::new(".") } else { parent });
     let canonical = |path: &Path| path.canonicalize().ok();
     parent.and_then(canonical).is_some_and(|parent| directory.and_then(canonical) == Some(parent))
+}
+
+/// Returns what the store of an engine belongs to.
+fn identity(engine: &Engine, fixtures: Option<&Path>) -> Result<StoreIdentity, StartError> {
+    Ok(StoreIdentity {
+        seed: engine.seed(),
+        key: hex(engine.fixtures().keys.server().fingerprint()),
+        fixtures: config::digest(fixtures).map_err(|problem| StartError::Fixtures(vec![problem]))?,
+    })
+}
+
+/// Least bytes of the history at the server: a replica that was away for a moment finds what it missed.
+const LEAST_HISTORY: usize = 8 << 20;
+
+/// Opens a store that replicas share, and connects the engine with it. The journal has `journal_bytes` in memory.
+///
+/// # Errors
+/// Why the store cannot be used.
+pub(super) fn open_shared(
+    address: SharedAddress,
+    engine: &mut Engine,
+    fixtures: Option<&Path>,
+    journal_bytes: usize,
+) -> Result<(SharedHistory, Vec<String>), StartError> {
+    let (identity, shown) = (identity(engine, fixtures)?, address.to_string());
+    let max_bytes = journal_bytes.saturating_mul(2).max(LEAST_HISTORY);
+    let opened = redis::open(address, identity, engine.initial_state(), max_bytes);
+    let (history, fixtures_differ, warning) =
+        opened.map_err(|(error, is_unreachable)| match is_unreachable {
+            true => StartError::StoreUnreachable(error),
+            false => error.into(),
+        })?;
+    engine.share_in(history.store());
+    let message = || {
+        format!(
+            "the fixtures differ from those that {shown} was last used with: give all replicas the same, or they answer differently"
+        )
+    };
+    Ok((history, fixtures_differ.then(message).into_iter().chain(warning).collect()))
+}
+
+/// Says what is not as it was, and follows the history from now on. On return everything in it is applied.
+///
+/// # Errors
+/// Why the store cannot be used.
+pub(super) fn start_shared(
+    (history, mut messages): (SharedHistory, Vec<String>),
+    engine: &Arc<Engine>,
+    clock: ClockStart,
+    observer: &Arc<dyn Observer>,
+) -> Result<SharedHistory, StartError> {
+    // Weak: the engine has the store.
+    let replica = Replica { engine: Arc::downgrade(engine), observer: Arc::clone(observer) };
+    let history = history.start(Box::new(replica))?;
+    if clock != ClockStart::System && clock != engine.clock.start() {
+        messages.push(format!(
+            "--clock is for a new store: the clock that {} has goes on; PUT /clock changes it",
+            history.store().path().display()
+        ));
+    }
+    if engine.has_limited_capacity() {
+        messages.push(
+            "the matcher's capacity is each replica's own: replicas share state, not workers".to_owned(),
+        );
+    }
+    messages.iter().for_each(|message| observer.warned(message));
+    Ok(history)
+}
+
+/// Returns the error of a shared store that was lost during the start.
+pub(super) fn lost(engine: &Engine) -> StartError {
+    let path = engine.store().map(|store| store.path().to_owned()).unwrap_or_default();
+    StartError::StoreUnreachable(StoreError { path, message: "cannot be reached any more".to_owned() })
 }
 
 /// Opens the store in a file, and gives the engine what it holds; the directories are those of fixtures and keys. Returns messages for a person: what is not as it was.
@@ -35,11 +110,7 @@ pub(super) fn open(
             "is in the keys directory, whose files are read when they change; name another place".to_owned();
         return Err(StoreError { path: path.to_owned(), message }.into());
     }
-    let identity = StoreIdentity {
-        seed: engine.seed(),
-        key: hex(engine.fixtures().keys.server().fingerprint()),
-        fixtures: config::digest(fixtures).map_err(|problem| StartError::Fixtures(vec![problem]))?,
-    };
+    let identity = identity(engine, fixtures)?;
     let is_synchronous = engine.fixtures().is_synchronous;
     let (store, stored) = OpenStore::open(path, &identity, is_synchronous, testing)?;
     let mut messages = Vec::new();

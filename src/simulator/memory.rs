@@ -21,7 +21,8 @@ pub(super) async fn release_idle_memory(app: &AppState) {
     loop {
         tokio::time::sleep(CHECK_INTERVAL).await;
         let total = app.engine.journal.count() + app.connections.load(Ordering::Relaxed);
-        let new = total - last;
+        // A shared history may go back, and with it the number of entries.
+        let new = total.saturating_sub(last);
         last = total;
         if new > 0 {
             remaining = RELEASES;

@@ -22,6 +22,7 @@ use crate::engine::Engine;
 use crate::http::state::AppState;
 use crate::keys;
 use crate::state::store::StoreWriter;
+use crate::state::store::redis::SharedHistory;
 use file_watch::FileWatcher;
 use servers::Running;
 
@@ -33,6 +34,7 @@ pub struct Simulator {
     /// Dropped first, then the store, so that what the servers' end changes is kept; the store still needs the state below.
     running: Running,
     _store: Option<StoreWriter>,
+    _history: Option<SharedHistory>,
     shared: Arc<AppState>,
     /// Number of requests built by [`Simulator::request`].
     transactions: AtomicU64,

@@ -85,6 +85,8 @@ impl Servers {
             let _ = shared.calls.acquire_many(MAX_CALLS as u32).await;
         };
         let _ = tokio::time::timeout(grace, all_done).await;
+        // A worker ends with what is evaluated beside it, which may wait for the engine much longer.
+        shared.engine.matcher.faces.stop();
         workers.into_iter().for_each(Worker::stop);
         if let (Some(handle), Some(admin)) = (handle, admin) {
             handle.stop(false).await;

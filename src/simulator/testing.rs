@@ -17,6 +17,7 @@ use crate::http::client_request::{Fields, Request};
 use crate::keys;
 use crate::state::clock::ClockMove;
 use crate::state::journal::{Entry, ExpectedCount, Match, MatchReport};
+use crate::state::store::redis::Turn;
 
 /// Failed verification: the number of matching requests is not the expected one. Holds the count and the nearest misses. `{}` and
 /// `{:?}` print the same, so that `unwrap` in a test shows everything.
@@ -103,7 +104,7 @@ impl Simulator {
     /// Returns all journal entries, oldest first. NIKs are masked unless the simulator shows them.
     #[must_use]
     pub fn received(&self) -> Vec<Arc<Entry>> {
-        let (mut entries, _) = self.engine().journal.entries();
+        let mut entries = self.entries();
         entries.reverse();
         entries
     }
@@ -132,7 +133,7 @@ impl Simulator {
             .map_err(|TestError(message)| VerificationFailed::of(message, MatchReport::default()))?;
         let allowed =
             expected.counts().map_err(|message| VerificationFailed::of(message, MatchReport::default()))?;
-        let (entries, _) = self.engine().journal.entries();
+        let entries = self.entries();
         let report = MatchReport::of(&entries, &filter);
         if allowed.contains(&report.count) {
             return Ok(report.count);
@@ -145,6 +146,7 @@ impl Simulator {
     /// # Errors
     /// When the new time would be after the year 9999.
     pub fn advance(&self, by: Duration) -> Result<Timestamp, TestError> {
+        let _turn = self.turn()?;
         let reading = self.engine().clock.change(ClockMove::Advance(by)).map_err(TestError)?;
         Ok(reading.now)
     }
@@ -154,6 +156,7 @@ impl Simulator {
     /// # Errors
     /// What is wrong with the customer, and where.
     pub fn put_customer(&self, id: &str, customer: impl Serialize) -> Result<(), TestError> {
+        let _turn = self.turn()?;
         setup::put_customer(self.engine(), id, &customer)
     }
 
@@ -163,6 +166,7 @@ impl Simulator {
     /// What is wrong with the customer, and where.
     pub fn create_customer(&self, customer: impl Serialize) -> Result<String, TestError> {
         let input = customer_input(&customer)?;
+        let _turn = self.turn()?;
         let created = self.engine().create_customer(input);
         created.map(|entry| entry.customer.id.clone()).map_err(|error| TestError(error.to_string()))
     }
@@ -172,6 +176,7 @@ impl Simulator {
     /// # Errors
     /// What is wrong with the rule, or that no customer has the id.
     pub fn put_rule(&self, customer_id: &str, name: &str, rule: impl Serialize) -> Result<(), TestError> {
+        let _turn = self.turn()?;
         setup::put_rule(self.engine(), customer_id, name, &rule)
     }
 
@@ -183,7 +188,22 @@ impl Simulator {
         let id = customer_id
             .map(|id| self.customer(id).and_then(|customer| parse_id(&customer.id)))
             .transpose()?;
+        let _turn = self.turn()?;
         self.engine().reset(scope, id.as_ref()).map_err(|error| TestError(error.to_string()))
+    }
+
+    /// Waits for the turn to change what replicas share.
+    fn turn(&self) -> Result<Option<Turn>, TestError> {
+        self.engine().take_turn_blocking().map_err(|down| TestError(down.to_string()))
+    }
+
+    /// Returns the journal's entries, newest first; of replicas, all that any of them has answered.
+    fn entries(&self) -> Vec<Arc<Entry>> {
+        if let Some(shared) = self.engine().shared() {
+            // While the store is down these are those that came before.
+            let _ = shared.caught_up_blocking();
+        }
+        self.engine().journal.entries().0
     }
 
     fn customer(&self, customer_id: &str) -> Result<Arc<Customer>, TestError> {

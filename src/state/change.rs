@@ -4,15 +4,15 @@ use std::fmt;
 use std::net::IpAddr;
 
 use jiff::Timestamp;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::base::time;
 
 /// A successful change over the admin API, or a reload of the fixture files.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
     /// When, on the simulator's clock.
-    #[serde(serialize_with = "millis")]
+    #[serde(serialize_with = "millis", deserialize_with = "instant")]
     pub at: Timestamp,
     pub what: ChangedPart,
     /// The only customer that it concerns; `None`: several or all, or none.
@@ -25,7 +25,7 @@ pub struct Change {
 }
 
 /// What a change concerns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ChangedPart {
     Customers,
@@ -42,7 +42,7 @@ pub enum ChangedPart {
 }
 
 /// A call of the admin API: what, and by whom.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AdminCall {
     pub method: String,
     /// Path and query, percent-encoded; NIKs are masked.
@@ -70,6 +70,10 @@ impl Change {
     pub fn of_fixtures(at: Timestamp, problems: Vec<String>) -> Change {
         Change { at, what: ChangedPart::Fixtures, customer_id: None, call: None, problems }
     }
+}
+
+fn instant<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+    time::parse_instant(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
 }
 
 fn millis<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {

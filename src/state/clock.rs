@@ -106,15 +106,15 @@ pub struct ClockReading {
 }
 
 /// Subject and fields of the clock in a store.
-const CLOCK: &str = "clock";
+pub const CLOCK: &str = "clock";
 const START: &str = "start";
 const MODE: &str = "mode";
 
 /// The simulator's clock. Jakarta time is UTC+7 all year, since 1964.
 #[derive(Debug)]
 pub struct Clock {
-    start: ClockStart,
-    mode: Mutex<ClockMode>,
+    /// The initial state, and the mode.
+    face: Mutex<(ClockStart, ClockMode)>,
     /// Where the mode is kept over a restart.
     store: Option<Arc<Store>>,
 }
@@ -123,26 +123,37 @@ impl Clock {
     /// Creates a clock in its initial state.
     #[must_use]
     pub fn new(start: ClockStart) -> Clock {
-        Clock { start, mode: Mutex::new(ClockMode::of(start)), store: None }
+        Clock { face: Mutex::new((start, ClockMode::of(start))), store: None }
     }
 
     /// Returns what a reset returns to.
     #[must_use]
     pub fn start(&self) -> ClockStart {
-        self.start
+        self.face.lock().0
     }
 
     /// Takes over start and mode of an earlier run.
     ///
     /// # Errors
     /// When they cannot be read.
-    pub fn restore(&mut self, stored: &StoredState) -> Result<(), String> {
-        let damaged = |name| format!("the field {name} of the clock");
-        if let Some(start) = stored.field(CLOCK, START) {
-            self.start = start.parse().map_err(|_| damaged(START))?;
-        }
-        if let Some(mode) = stored.field(CLOCK, MODE) {
-            *self.mode.get_mut() = mode.parse().map_err(|_| damaged(MODE))?;
+    pub fn restore(&self, stored: &StoredState) -> Result<(), String> {
+        [START, MODE].iter().try_for_each(|name| match stored.field(CLOCK, name) {
+            Some(value) => self.apply(name, value),
+            None => Ok(()),
+        })
+    }
+
+    /// Sets a field to what a store has.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn apply(&self, name: &str, value: &str) -> Result<(), String> {
+        let damaged = || format!("the field {name} of the clock");
+        let mut face = self.face.lock();
+        match name {
+            START => face.0 = value.parse().map_err(|_| damaged())?,
+            MODE => face.1 = value.parse().map_err(|_| damaged())?,
+            _ => return Err(damaged()),
         }
         Ok(())
     }
@@ -155,8 +166,8 @@ impl Clock {
     /// Returns the writes that make the clock.
     #[must_use]
     pub fn whole(&self) -> Vec<StoreWrite> {
-        let mode = self.mode.lock();
-        vec![set(&CLOCK.into(), START, self.start.to_string()), set(&CLOCK.into(), MODE, mode.to_string())]
+        let (start, mode) = *self.face.lock();
+        vec![set(&CLOCK.into(), START, start.to_string()), set(&CLOCK.into(), MODE, mode.to_string())]
     }
 
     /// Returns the present instant.
@@ -168,7 +179,7 @@ impl Clock {
     /// Returns the present instant, and whether the clock is frozen.
     #[must_use]
     pub fn read(&self) -> ClockReading {
-        self.mode.lock().read(system())
+        self.face.lock().1.read(system())
     }
 
     /// Changes the clock and returns its reading.
@@ -176,10 +187,19 @@ impl Clock {
     /// # Errors
     /// When the result is out of range (end of year 9999); the clock is then unchanged.
     pub fn change(&self, change: ClockMove) -> Result<ClockReading, String> {
-        let mut mode = self.mode.lock();
-        *mode = mode.changed(change, system(), ClockMode::of(self.start))?;
+        let mut face = self.face.lock();
+        let (start, mode) = *face;
+        let mode = mode.changed(change, system(), ClockMode::of(start))?;
+        let write = || vec![set(&CLOCK.into(), MODE, mode.to_string())];
+        if let Some(shared) = self.store.as_ref().and_then(|store| store.shared()) {
+            // Replicas, this one too, change theirs once the change is in the history that they share.
+            drop(face);
+            let _ = shared.push_and_apply(write());
+            return Ok(mode.read(system()));
+        }
+        face.1 = mode;
         if let Some(store) = &self.store {
-            store.push(vec![set(&CLOCK.into(), MODE, mode.to_string())]);
+            store.push(write());
         }
         Ok(mode.read(system()))
     }

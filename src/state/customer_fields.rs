@@ -18,6 +18,7 @@ use super::clock::ClockMode;
 use super::customer_state::{CustomerState, CustomerStates, SharedState};
 use crate::base::hash::{hex, unhex};
 use crate::base::json;
+use crate::domain::fidelity::QuotaDoubt;
 use crate::domain::rules::{
     Counter, CounterKey, FileReader, Fingerprint, Rule, RuleSpec, Scenario, ScenarioChange, joined,
 };
@@ -40,6 +41,8 @@ pub enum StateField {
     PerDay,
     /// Use of a day's quota.
     Used(Date),
+    /// What other values of `quota_counts` would have counted.
+    QuotaDoubt,
     /// A rule of the admin API, by name.
     Rule(String),
     Draws(Fingerprint),
@@ -55,6 +58,7 @@ impl fmt::Display for StateField {
             StateField::Clock => f.write_str("clock"),
             StateField::PerDay => f.write_str("per_day"),
             StateField::Used(day) => write!(f, "used/{day}"),
+            StateField::QuotaDoubt => f.write_str("quota_doubt"),
             StateField::Rule(name) => write!(f, "rule/{name}"),
             StateField::Draws(fingerprint) => write!(f, "draw/{}", hex(fingerprint)),
             StateField::Counter((fingerprint, per)) => write!(f, "count/{}/{}", hex(fingerprint), hex(per)),
@@ -93,6 +97,10 @@ impl CustomerState {
             StateField::Clock => (self.clock != ClockMode::default()).then(|| self.clock.to_string()),
             StateField::PerDay => self.quota_override().map(|per_day| json::text(&per_day)),
             StateField::Used(day) => self.used_on(*day).map(|used| used.to_string()),
+            StateField::QuotaDoubt => {
+                let (day, QuotaDoubt { charged, spared }) = self.newest_quota_doubt()?;
+                Some(format!("{day} {charged} {spared}"))
+            }
             StateField::Rule(name) => {
                 let position = self.put_rules.iter().position(|rule| rule.name == *name)?;
                 let rule = &self.put_rules[position];
@@ -117,6 +125,7 @@ impl CustomerState {
             StateField::State,
             StateField::Clock,
             StateField::PerDay,
+            StateField::QuotaDoubt,
         ];
         let used = self.days_used().map(StateField::Used);
         let rules = self.put_rules.iter().map(|rule| StateField::Rule(rule.name.clone()));
@@ -153,8 +162,9 @@ impl CustomerState {
                 "clock" => value.parse().map(|clock| self.clock = clock).ok(),
                 "per_day" => serde_json::from_str(value).map(|per_day| self.set_per_day(per_day)).ok(),
                 "used" => both(key.parse(), value.parse()).map(|(day, used)| {
-                    self.set_used(day, used);
+                    self.restore_used(day, used);
                 }),
+                "quota_doubt" => quota_doubt(value).map(|(day, doubt)| self.set_quota_doubt(day, doubt)),
                 "draw" => unhex(key).zip(value.parse().ok()).map(|draw| draws.extend([draw])),
                 "count" => counter(key, value).map(|counter| counters.extend([counter])),
                 "rule" => serde_json::from_str(value).map(|rule: StoredRule| rules.push(rule)).ok(),
@@ -179,6 +189,105 @@ impl CustomerState {
     }
 }
 
+impl CustomerState {
+    /// Sets everything to what a store has; what is not there is as in a new state, which began at `began`.
+    ///
+    /// # Errors
+    /// Which field cannot be read.
+    pub fn reset_to(
+        &mut self,
+        fields: &StoredFields,
+        (began, instance): (Timestamp, u64),
+        file: FileReader,
+    ) -> Result<Vec<String>, String> {
+        self.begin_again(began, instance);
+        self.restore(fields, file)
+    }
+
+    /// Applies changes that a replica made: names of fields and their values; `None` where a field is as in a new state.
+    ///
+    /// # Errors
+    /// Which field cannot be read.
+    pub fn apply(
+        &mut self,
+        changes: &[(&str, Option<&str>)],
+        (began, instance): (Timestamp, u64),
+        file: FileReader,
+    ) -> Result<(), String> {
+        let mut rules: Vec<_> = std::mem::take(&mut self.put_rules).into_iter().enumerate().collect();
+        let mut is_read = Ok(());
+        for (name, value) in changes {
+            let (kind, key) = name.split_once('/').unwrap_or((name, ""));
+            let read = match (kind, *value) {
+                ("began", value) => value
+                    .map_or(Some(began), |value| value.parse().ok())
+                    .map(|began| self.scenario.began = began),
+                ("requests", None) => {
+                    // The scenario was reset.
+                    self.begin_run(instance);
+                    self.set_requests(0);
+                    Some(())
+                }
+                ("state", value) => {
+                    value.unwrap_or_default().clone_into(&mut self.scenario.state);
+                    Some(())
+                }
+                ("clock", value) => value
+                    .map_or(Some(ClockMode::default()), |value| value.parse().ok())
+                    .map(|clock| self.clock = clock),
+                ("per_day", None) => {
+                    self.clear_quota_override();
+                    Some(())
+                }
+                ("per_day", Some(value)) => {
+                    serde_json::from_str(value).map(|per_day| self.set_per_day(per_day)).ok()
+                }
+                ("used", None) => key.parse().map(|day| self.forget_used(day)).ok(),
+                ("used", Some(value)) => both(key.parse(), value.parse()).map(|(day, used)| {
+                    self.restore_used(day, used);
+                }),
+                ("quota_doubt", None) => {
+                    self.forget_quota_doubt();
+                    Some(())
+                }
+                ("quota_doubt", Some(value)) => {
+                    quota_doubt(value).map(|(day, doubt)| self.set_quota_doubt(day, doubt))
+                }
+                ("draw", None) => unhex(key).map(|rule| self.scenario.set_draws(rule, None)),
+                ("draw", Some(value)) => unhex(key)
+                    .zip(value.parse().ok())
+                    .map(|(rule, draws)| self.scenario.set_draws(rule, Some(draws))),
+                ("count", value) => value
+                    .map_or_else(
+                        || counter_key(key).map(|key| (key, None)),
+                        |value| counter(key, value).map(|(key, counter)| (key, Some(counter))),
+                    )
+                    .map(|(key, counter)| self.scenario.set_counter(key, counter)),
+                ("rule", value) => {
+                    rules.retain(|(_, rule)| rule.name != key);
+                    value.map_or(Some(()), |value| {
+                        let StoredRule { position, spec, put, expires } = serde_json::from_str(value).ok()?;
+                        let instant = |text: Option<String>| text.and_then(|text| text.parse().ok());
+                        // One whose file is missing here is left out, as at a start.
+                        if let Ok(rule) = Rule::new(&spec, 1, file) {
+                            let rule = Rule { put: instant(put), expires: instant(expires), ..rule };
+                            rules.push((position, Arc::new(rule)));
+                        }
+                        Some(())
+                    })
+                }
+                _ => None,
+            };
+            if read.is_none() {
+                is_read = Err(format!("the field {name} is {value:?}"));
+            }
+        }
+        rules.sort_by_key(|(position, _)| *position);
+        self.put_rules = rules.into_iter().map(|(_, rule)| rule).collect();
+        is_read
+    }
+}
+
 impl CustomerStates {
     /// Returns the writes that make all states.
     #[must_use]
@@ -197,47 +306,89 @@ fn both<A, E, B, F>(a: Result<A, E>, b: Result<B, F>) -> Option<(A, B)> {
     a.ok().zip(b.ok())
 }
 
-fn counter(key: &str, value: &str) -> Option<(CounterKey, Counter)> {
+fn counter_key(key: &str) -> Option<CounterKey> {
     let (rule, per) = key.split_once('/')?;
+    Some((unhex(rule)?, unhex(per)?))
+}
+
+fn counter(key: &str, value: &str) -> Option<(CounterKey, Counter)> {
     let mut numbers = value.split(' ').map(u64::from_str);
     let mut number = || numbers.next()?.ok();
     let counter = Counter { matched: number()?, fired: number()?, number: number()? };
-    Some(((unhex(rule)?, unhex(per)?), counter))
+    Some((counter_key(key)?, counter))
 }
 
-/// A locked state that is being changed over the admin API. When it is dropped, the store gets what is different.
+fn quota_doubt(value: &str) -> Option<(Date, QuotaDoubt)> {
+    let mut parts = value.split(' ');
+    let day = parts.next()?.parse().ok()?;
+    let mut number = || parts.next()?.parse().ok();
+    Some((day, QuotaDoubt { charged: number()?, spared: number()? }))
+}
+
+/// A state that is being changed over the admin API. When it is dropped, the store gets what is different.
 #[derive(Debug)]
 pub struct StateEdit<'a> {
-    state: MutexGuard<'a, CustomerState>,
+    state: EditedState<'a>,
+    instance: u64,
     /// `None` without a store.
     before: Option<StoredFields>,
 }
 
-/// Locks a state to change it.
+#[derive(Debug)]
+enum EditedState<'a> {
+    /// Locked.
+    Own(MutexGuard<'a, CustomerState>),
+    /// A copy: replicas, this one too, change theirs once the change is in the history that they share.
+    Copy(Box<CustomerState>),
+}
+
+/// Locks a state to change it, or copies it where replicas share it.
 pub fn edit(state: &Mutex<CustomerState>) -> StateEdit<'_> {
     let state = state.lock();
-    let before = state.link().map(|_| state.fields());
-    StateEdit { state, before }
+    let (instance, before) = (state.instance(), state.link().map(|_| state.fields()));
+    let is_shared = state.link().is_some_and(|link| link.store.shared().is_some());
+    let state = if is_shared { EditedState::Copy(Box::new(state.clone())) } else { EditedState::Own(state) };
+    StateEdit { state, instance, before }
 }
 
 impl Deref for StateEdit<'_> {
     type Target = CustomerState;
 
     fn deref(&self) -> &CustomerState {
-        &self.state
+        match &self.state {
+            EditedState::Own(state) => state,
+            EditedState::Copy(state) => state,
+        }
     }
 }
 
 impl DerefMut for StateEdit<'_> {
     fn deref_mut(&mut self) -> &mut CustomerState {
-        &mut self.state
+        match &mut self.state {
+            EditedState::Own(state) => state,
+            EditedState::Copy(state) => state,
+        }
     }
 }
 
 impl Drop for StateEdit<'_> {
     fn drop(&mut self) {
-        let Some((link, before)) = self.state.link().zip(self.before.as_ref()) else { return };
-        link.store.push(difference(&link.subject, before, self.state.fields()));
+        let Some((link, before)) = self.link().zip(self.before.as_ref()) else { return };
+        let mut changes = difference(&link.subject, before, self.fields());
+        let Some(shared) = link.store.shared() else { return link.store.push(changes) };
+        if self.instance != self.state_instance() {
+            // Requests that came to other replicas are counted in the store only.
+            let (subject, field) = (Arc::clone(&link.subject), StateField::Requests.to_string());
+            changes.push(StoreWrite::Remove { subject, field });
+        }
+        // Whoever made the change learns of a failure by the number of troubles.
+        let _ = shared.push_and_apply(changes);
+    }
+}
+
+impl StateEdit<'_> {
+    fn state_instance(&self) -> u64 {
+        self.deref().instance()
     }
 }
 
@@ -303,10 +454,13 @@ mod tests {
             let context = DrawContext { seed: 3, customer_id: "demo", max_counters: 3 };
             let rules = own.iter().map(Arc::as_ref);
             let changes = state.scenario.decide(rules, &facts, context, &mut RuleEffects::default());
-            let used = state.charge(date(2026, 11, 21 + (number % 3) as i8), None);
+            let day = date(2026, 11, 21 + (number % 3) as i8);
+            let used = state.charge(day, None);
+            state.set_quota_doubt(day, QuotaDoubt { charged: number as u64, spared: 1 });
             let changes = changes.into_iter().map(StateField::from);
             let used = used.into_iter().map(StateField::Used);
-            state.commit(std::iter::once(StateField::Requests).chain(used).chain(changes));
+            let plain = [StateField::Requests, StateField::QuotaDoubt];
+            state.commit(plain.into_iter().chain(used).chain(changes));
         };
         let steps: [&dyn Fn(); 8] = [
             &|| edit(&state).set_per_day(None),
@@ -318,12 +472,26 @@ mod tests {
             &|| edit(&state).scenario.forget(own[1].fingerprint),
             &|| edit(&state).reset_scenario(Timestamp::from_second(77).unwrap(), 2),
         ];
+        // Another replica's, which applies the changes one by one.
+        let other = CustomerStates::new(Timestamp::UNIX_EPOCH).of("demo");
         for number in 0..40 {
             decide(number);
             if number % 5 == 4 {
                 steps[number / 5]();
             }
-            apply(&mut stored, store.take());
+            let writes = store.take();
+            let changes = writes.iter().map(|write| match write {
+                StoreWrite::Set { field, value, .. } => (field.as_str(), Some(value.as_str())),
+                StoreWrite::Remove { field, .. } => (field.as_str(), None),
+                other => panic!("{other:?}"),
+            });
+            let changes: Vec<_> = changes.collect();
+            let run = (Timestamp::UNIX_EPOCH, number as u64);
+            let own = changes.iter().filter(|(name, value)| *name != "requests" || value.is_none());
+            other.lock().apply(&own.copied().collect::<Vec<_>>(), run, &|_| Err(String::new())).unwrap();
+            other.lock().set_requests(state.lock().requests());
+            assert_eq!(other.lock().fields(), state.lock().fields(), "applied after step {number}");
+            apply(&mut stored, writes);
             let mut fields = state.lock().fields();
             if !stored.contains_key("began") {
                 fields.remove("began");

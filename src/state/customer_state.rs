@@ -14,6 +14,7 @@ use jiff::civil::Date;
 use parking_lot::{Mutex, RwLock};
 
 use super::clock;
+use super::store::redis::{Arrival, SharedStore, StepBasis};
 use super::store::{Store, StoreSubject, StoreWrite};
 use crate::domain::fidelity::QuotaDoubt;
 use crate::domain::quota::QuotaView;
@@ -30,7 +31,7 @@ pub struct CustomerState {
     instance: u64,
     requests: u64,
     used: BTreeMap<Date, u64>,
-    /// Of the day that was charged last. Not kept in a store.
+    /// Of the newest day that has one.
     quota_doubt: Option<(Date, QuotaDoubt)>,
     /// Set by `PUT /customers/{customer_id}/quota`; `Some(None)` removes the limit.
     per_day: Option<Option<u64>>,
@@ -65,7 +66,7 @@ impl CustomerState {
     pub fn begin_request(&mut self) -> BegunRequest {
         self.requests += 1;
         let in_flight = self.in_flight.fetch_add(1, Ordering::Relaxed) + 1;
-        let guard = InFlight(Some(Arc::clone(&self.in_flight)));
+        let guard = InFlight { count: Some(Arc::clone(&self.in_flight)), shared: None };
         BegunRequest { ordinal: self.requests, in_flight, guard }
     }
 
@@ -125,7 +126,7 @@ impl CustomerState {
             return Vec::new();
         }
         let forgotten =
-            self.put_used(day, self.used.get(&day).copied().unwrap_or_default().saturating_add(1));
+            self.restore_used(day, self.used.get(&day).copied().unwrap_or_default().saturating_add(1));
         std::iter::once(day).chain(forgotten).collect()
     }
 
@@ -133,7 +134,7 @@ impl CustomerState {
     pub fn set_used(&mut self, day: Date, used: u64) -> Option<Date> {
         // What was said to be used is used, whatever counted before.
         self.quota_doubt = None;
-        self.put_used(day, used)
+        self.restore_used(day, used)
     }
 
     /// Returns what other values of the policy key `quota_counts` would have counted on a day.
@@ -147,7 +148,18 @@ impl CustomerState {
         self.quota_doubt = Some((day, doubt));
     }
 
-    fn put_used(&mut self, day: Date, used: u64) -> Option<Date> {
+    pub(super) fn forget_quota_doubt(&mut self) {
+        self.quota_doubt = None;
+    }
+
+    /// Returns what other values of `quota_counts` would have counted, and on which day.
+    #[must_use]
+    pub fn newest_quota_doubt(&self) -> Option<(Date, QuotaDoubt)> {
+        self.quota_doubt
+    }
+
+    /// Sets the quota use of `day` to what was counted. Returns the day that was forgotten for it, if one was.
+    pub fn restore_used(&mut self, day: Date, used: u64) -> Option<Date> {
         self.used.insert(day, used);
         if self.used.len() <= DAYS_KEPT {
             return None;
@@ -172,6 +184,23 @@ impl CustomerState {
         self.used.clear();
         self.quota_doubt = None;
         self.clear_quota_override();
+    }
+
+    /// Makes it a new state, that began then.
+    pub(super) fn begin_again(&mut self, began: Timestamp, instance: u64) {
+        let (in_flight, link) = (Arc::clone(&self.in_flight), self.link.take());
+        let scenario = Scenario::begin(began);
+        *self = CustomerState { instance, in_flight, link, scenario, ..CustomerState::default() };
+    }
+
+    /// Notes that another run of this state has begun.
+    pub(super) fn begin_run(&mut self, instance: u64) {
+        self.instance = instance;
+    }
+
+    /// Forgets the quota use of a day.
+    pub(super) fn forget_used(&mut self, day: Date) {
+        self.used.remove(&day);
     }
 
     /// Restarts the scenario: resets its state, rule counters and request ordinals. `instance` is the number of the new run.
@@ -214,15 +243,36 @@ pub struct BegunRequest {
     pub guard: InFlight,
 }
 
-/// Counts a request as in flight until it is released or dropped. No lock is taken.
+/// Counts a request as in flight until it is released or dropped. No lock is taken, where replicas share no state.
 #[derive(Debug)]
-pub struct InFlight(Option<Arc<AtomicU64>>);
+pub struct InFlight {
+    count: Option<Arc<AtomicU64>>,
+    /// Where it is counted for all replicas.
+    shared: Option<Box<SharedFlight>>,
+}
+
+#[derive(Debug)]
+struct SharedFlight {
+    store: Arc<SharedStore>,
+    customer_id: String,
+    arrival: Arrival,
+}
 
 impl InFlight {
+    /// Counts a request that has come to one of several replicas.
+    #[must_use]
+    pub fn at_all(store: &Arc<SharedStore>, customer_id: &str, arrival: Arrival) -> InFlight {
+        let flight = SharedFlight { store: Arc::clone(store), customer_id: customer_id.to_owned(), arrival };
+        InFlight { count: None, shared: Some(Box::new(flight)) }
+    }
+
     /// Ends the request.
     pub fn release(&mut self) {
-        if let Some(count) = self.0.take() {
+        if let Some(count) = self.count.take() {
             count.fetch_sub(1, Ordering::Relaxed);
+        }
+        if let Some(flight) = self.shared.take() {
+            flight.store.leave(&flight.customer_id, &flight.arrival);
         }
     }
 }
@@ -243,7 +293,7 @@ pub struct CustomerStates {
     /// Number of the newest run of a customer's state.
     last_instance: AtomicU64,
     /// Start of the simulator: the scenarios of the fixtures begin then.
-    began: Timestamp,
+    began: Mutex<Timestamp>,
     store: Option<Arc<Store>>,
 }
 
@@ -251,13 +301,18 @@ impl CustomerStates {
     /// Creates an empty collection.
     #[must_use]
     pub fn new(began: Timestamp) -> CustomerStates {
-        CustomerStates { by_id: RwLock::default(), last_instance: AtomicU64::new(0), began, store: None }
+        CustomerStates {
+            by_id: RwLock::default(),
+            last_instance: AtomicU64::new(0),
+            began: Mutex::new(began),
+            store: None,
+        }
     }
 
     /// Returns the state of an existing customer; created on first use.
     #[must_use]
     pub fn of(&self, customer_id: &str) -> SharedState {
-        self.get(customer_id).unwrap_or_else(|| self.open(customer_id, self.began))
+        self.get(customer_id).unwrap_or_else(|| self.open(customer_id, self.began()))
     }
 
     fn new_state(&self, customer_id: &str, began: Timestamp) -> SharedState {
@@ -294,12 +349,23 @@ impl CustomerStates {
 
     /// Removes a customer's state. Its requests in flight keep the state that they began with, which is not stored any more.
     pub fn close(&self, customer_id: &str) {
-        self.close_if(customer_id, |_| true);
+        match self.store.as_ref().and_then(|store| Some((store, store.shared()?))) {
+            // Each replica, this one too, removes it once that is in their history; who closes it learns of a failure by the number of troubles.
+            Some((store, shared)) => {
+                let clear = StoreWrite::Clear(StoreLink::new(store, customer_id).subject);
+                let _ = shared.push_and_apply(vec![clear]);
+            }
+            None => self.close_if(customer_id, |_| true),
+        }
     }
 
     /// Removes this state of a customer, unless the customer has another one by now.
     pub fn close_only(&self, customer_id: &str, state: &SharedState) {
-        self.close_if(customer_id, |known| Arc::ptr_eq(known, state));
+        match self.store.as_ref().is_some_and(|store| store.shared().is_some()) {
+            // Whoever removes the customer says so to all replicas.
+            true => self.drop_state(customer_id, || ()),
+            false => self.close_if(customer_id, |known| Arc::ptr_eq(known, state)),
+        }
     }
 
     fn close_if(&self, customer_id: &str, goes: impl FnOnce(&SharedState) -> bool) {
@@ -314,15 +380,34 @@ impl CustomerStates {
         }
     }
 
+    /// Removes a customer's state as another replica did; `removed` is run under its lock.
+    pub fn drop_state(&self, customer_id: &str, removed: impl FnOnce()) {
+        let mut by_id = self.by_id.write();
+        match by_id.remove(customer_id) {
+            Some(state) => {
+                let mut state = state.lock();
+                state.link = None;
+                removed();
+            }
+            None => removed(),
+        }
+    }
+
+    /// Returns the ids of the customers that have a state.
+    #[must_use]
+    pub fn ids(&self) -> Vec<String> {
+        self.by_id.read().keys().cloned().collect()
+    }
+
     /// When the scenarios of the fixtures began; set to that of an earlier run.
-    pub fn begin_at(&mut self, began: Timestamp) {
-        self.began = began;
+    pub fn begin_at(&self, began: Timestamp) {
+        *self.began.lock() = began;
     }
 
     /// When the scenarios of the fixtures began.
     #[must_use]
     pub fn began(&self) -> Timestamp {
-        self.began
+        *self.began.lock()
     }
 
     /// Hands over changes to a store from now on.
@@ -331,6 +416,44 @@ impl CustomerStates {
         for (customer_id, state) in self.by_id.get_mut() {
             state.lock().link = Some(StoreLink::new(store, customer_id));
         }
+    }
+}
+
+/// A step on a copy of a customer's state. What it changes is collected, to be appended to the history that replicas share.
+#[derive(Debug)]
+pub struct StateDraft {
+    pub state: SharedState,
+    /// What the step is decided on; `None` for the state of a customer that was removed, which is not stored.
+    pub basis: Option<StepBasis>,
+    collected: Arc<Store>,
+}
+
+impl StateDraft {
+    /// Copies a state. The next request that it counts has the ordinal and the number in flight that all replicas gave it.
+    #[must_use]
+    pub fn of(state: &Mutex<CustomerState>, shared: &SharedStore, arrival: Option<&Arrival>) -> StateDraft {
+        let state = state.lock();
+        let basis = state.link.as_ref().map(|link| shared.basis(&link.subject));
+        let mut copy = state.clone();
+        drop(state);
+        let collected = Arc::new(Store::draft());
+        if let Some(link) = &mut copy.link {
+            link.store = Arc::clone(&collected);
+        }
+        if let Some(arrival) = arrival {
+            copy.requests = arrival.ordinal.saturating_sub(1);
+        }
+        copy.in_flight =
+            Arc::new(AtomicU64::new(arrival.map_or(0, |arrival| arrival.under_way.saturating_sub(1))));
+        StateDraft { state: Arc::new(Mutex::new(copy)), basis, collected }
+    }
+
+    /// Returns what the step changed, but the number of requests: that is counted for all replicas when a request comes.
+    #[must_use]
+    pub fn writes(&self) -> Vec<StoreWrite> {
+        let mut writes = self.collected.take();
+        writes.retain(|write| !matches!(write, StoreWrite::Set { field, .. } if field == "requests"));
+        writes
     }
 }
 

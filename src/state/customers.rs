@@ -15,6 +15,8 @@
 
 mod stored;
 
+pub use stored::{CUSTOMERS, GENERATED, MADE};
+
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;

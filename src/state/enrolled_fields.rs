@@ -19,7 +19,7 @@ const GALLERY: &str = "gallery";
 
 /// Subject and field of the position of the generator of NIKs.
 const MADE: &str = "made";
-const NIKS: &str = "niks";
+pub const NIKS: &str = "niks";
 
 /// An identity as it is stored.
 #[derive(Serialize, Deserialize)]
@@ -67,6 +67,15 @@ impl StoredFace {
             None => None,
         };
         Some(PictureFace { engine: unhex(&self.engine)?, vector })
+    }
+}
+
+/// Returns whose identities a subject has: a customer's, or all customers'; `None` for another subject.
+#[must_use]
+pub fn owner(subject: &str) -> Option<Option<&str>> {
+    match subject.strip_prefix(GALLERY)? {
+        "" => Some(None),
+        rest => rest.strip_prefix(':').map(Some),
     }
 }
 
@@ -127,11 +136,7 @@ pub fn whole(enrolled: &Enrolled, keeps_faces: bool) -> Vec<StoreWrite> {
 pub fn restore(enrolled: &mut Enrolled, stored: &StoredState, keeps_faces: bool) -> Result<bool, String> {
     let mut has_faces = false;
     for (name, fields) in &stored.fields {
-        let customer_id = match name.strip_prefix(GALLERY) {
-            Some("") => None,
-            Some(rest) if rest.starts_with(':') => Some(&rest[1..]),
-            _ => continue,
-        };
+        let Some(customer_id) = owner(name) else { continue };
         let read = |(nik, text): (&String, &String)| {
             identity(nik, text, keeps_faces)
                 .ok_or_else(|| format!("the identity {nik} of the subject {name}"))
@@ -148,6 +153,25 @@ pub fn restore(enrolled: &mut Enrolled, stored: &StoredState, keeps_faces: bool)
         enrolled.continue_at(position);
     }
     Ok(has_faces)
+}
+
+/// Applies what another replica changed of one NIK: its identity as text, or that it was removed.
+///
+/// # Errors
+/// What cannot be read.
+pub fn apply(
+    enrolled: &mut Enrolled,
+    customer_id: Option<&str>,
+    (nik, text): (&str, Option<&str>),
+    keeps_faces: bool,
+) -> Result<(), String> {
+    let Some(text) = text else {
+        enrolled.remove(nik, customer_id);
+        return Ok(());
+    };
+    let restored = identity(nik, text, keeps_faces).ok_or_else(|| format!("the identity {nik}"))?;
+    enrolled.replace(customer_id, restored.number, restored.identity);
+    Ok(())
 }
 
 fn text(number: u32, identity: &Identity, keeps_faces: bool) -> String {

@@ -1,13 +1,14 @@
-//! Client of a user's face engine: asks it for the vector of a photo, on the thread that calls, a bounded number at once.
+//! Client of a user's face engine: asks it for the vector of a photo, while the caller waits, a bounded number at once.
 //!
-//! Callers hold no lock and are not I/O threads: a photo waits for the engine as long as its settings allow. Vectors are cached by the
+//! Callers hold no lock and are not I/O threads: a photo waits for the engine as long as its settings allow, or until the simulator stops. Vectors are cached by the
 //! digest of the photo's file, so the same photo is not sent again. Failures are not cached.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::net::{TcpStream, ToSocketAddrs};
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use http::Uri;
@@ -79,20 +80,35 @@ pub struct FaceEngineCounts {
 #[derive(Debug, Default)]
 pub struct FaceEngine {
     vectors: Cache<(FaceEngineId, [u8; 32]), Option<FaceVector>>,
-    queue: Mutex<AskQueue>,
-    /// Wakes a photo that waits.
-    freed: Condvar,
+    queue: Arc<AskQueue>,
     /// One photo is turned at a time, because its pixels are in memory then.
     turning: Mutex<()>,
     counts: [AtomicU64; 3],
     status: AtomicU8,
 }
 
+/// Photos that are asked about, and those that wait. The exchange with the engine is in a thread of its own, so that a simulator that
+/// stops does not wait for it.
 #[derive(Debug, Default)]
 struct AskQueue {
+    state: Mutex<AskState>,
+    /// Wakes who waits: for a turn, or for an answer.
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct AskState {
     asking: usize,
     waiting: usize,
+    is_stopped: bool,
+    /// Number of the last question.
+    last: u64,
+    /// By question that somebody waits for: its answer, once it is there.
+    answers: HashMap<u64, Option<AskAnswer>>,
 }
+
+/// HTTP status and body, or why there is none.
+type AskAnswer = Result<(u16, Vec<u8>), String>;
 
 impl FaceEngine {
     /// Returns the vector of the first face in a photo; `None` when it has none. Waits until `deadline`.
@@ -112,12 +128,10 @@ impl FaceEngine {
         if let Some(known) = self.vectors.get(&key) {
             return Ok(known);
         }
-        let answered = self.turn(deadline).and_then(|turn| {
-            // Another request may have asked about the same photo meanwhile.
-            let known = self.vectors.get(&key);
-            let answered = known.map_or_else(|| self.ask(settings, photo, deadline), Ok);
-            drop(turn);
-            answered
+        let answered = self.queue.turn(deadline).and_then(|turn| match self.vectors.get(&key) {
+            // Another request has asked about the same photo meanwhile.
+            Some(known) => Ok(known),
+            None => self.ask(settings, photo, turn, deadline),
         });
         match answered {
             Ok(vector) => {
@@ -190,66 +204,28 @@ impl FaceEngine {
         self.status.store(status as u8, Ordering::Relaxed);
     }
 
-    /// Waits for a turn to ask, until `deadline`.
-    fn turn(&self, deadline: Instant) -> Result<AskTurn<'_>, String> {
-        let mut queue = self.queue.lock();
-        if queue.asking >= MAX_ASKING {
-            if queue.waiting >= MAX_WAITING {
-                return Err(format!("{} photos wait for it already", queue.waiting));
-            }
-            queue.waiting += 1;
-            while queue.asking >= MAX_ASKING {
-                if self.freed.wait_until(&mut queue, deadline).timed_out() && queue.asking >= MAX_ASKING {
-                    queue.waiting -= 1;
-                    return Err(format!(
-                        "no turn in time, behind {} other photos",
-                        queue.asking + queue.waiting
-                    ));
-                }
-            }
-            queue.waiting -= 1;
-        }
-        queue.asking += 1;
-        Ok(AskTurn(self))
+    /// Ends all asking: who waits for the engine gets an error, now and later.
+    pub fn stop(&self) {
+        self.queue.state.lock().is_stopped = true;
+        self.queue.changed.notify_all();
+    }
+
+    /// Forgets the vectors of photos.
+    pub fn forget(&self) {
+        self.vectors.clear();
     }
 
     fn ask(
         &self,
         settings: &FaceSettings,
         photo: FacePhoto,
+        turn: AskTurn,
         deadline: Instant,
     ) -> Result<Option<FaceVector>, String> {
         let (file, format) = self.upright(photo);
-        let FaceRequest { content_type, body } = settings.request(&file, format);
+        let request = settings.request(&file, format);
         drop(file);
-        let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
-        let failed = |error, status| match explained(error, status) {
-            ClientError::TimedOut => {
-                format!("no whole answer within {}", humantime::format_duration(settings.timeout))
-            }
-            other => other.to_string(),
-        };
-        let agent: Agent = Agent::config_builder()
-            .http_status_as_error(false)
-            .proxy(None)
-            .max_redirects(0)
-            // A kept connection may be closed by the engine when the next photo is sent.
-            .max_idle_connections(0)
-            .timeout_global(Some(left))
-            .user_agent(concat!("dukcapil-fr-sim/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .into();
-        let request = agent.post(&settings.url).header("content-type", content_type);
-        let own = settings.headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("content-type"));
-        let request = own.fold(request, |request, (name, value)| request.header(name, value));
-        let mut response = request.send(&body[..]).map_err(|error| failed(error, None))?;
-        let status = response.status().as_u16();
-        // One more, because the limit itself counts as beyond it.
-        let answer = response.body_mut().with_config().limit(MAX_ANSWER + 1).read_to_vec();
-        let answer = answer.map_err(|error| match error {
-            ureq::Error::BodyExceedsLimit(_) => format!("its answer is longer than {MAX_ANSWER} bytes"),
-            other => failed(other, Some(status)),
-        })?;
+        let (status, answer) = turn.exchange(settings, request, deadline)?;
         settings.read(status, &answer)
     }
 
@@ -265,15 +241,113 @@ impl FaceEngine {
     }
 }
 
+impl AskQueue {
+    /// Waits for a turn to ask, until `deadline`.
+    fn turn(self: &Arc<Self>, deadline: Instant) -> Result<AskTurn, String> {
+        let mut state = self.state.lock();
+        if state.asking >= MAX_ASKING && state.waiting >= MAX_WAITING {
+            return Err(format!("{} photos wait for it already", state.waiting));
+        }
+        state.waiting += 1;
+        while state.asking >= MAX_ASKING && !state.is_stopped {
+            if self.changed.wait_until(&mut state, deadline).timed_out() {
+                break;
+            }
+        }
+        state.waiting -= 1;
+        if state.is_stopped {
+            return Err(STOPPED.to_owned());
+        }
+        if state.asking >= MAX_ASKING {
+            return Err(format!("no turn in time, with {} other photos", state.asking + state.waiting));
+        }
+        state.asking += 1;
+        Ok(AskTurn(Arc::clone(self)))
+    }
+}
+
+const STOPPED: &str = "not asked, because the simulator stops";
+
 /// The right to ask the engine, given back on drop.
 #[derive(Debug)]
-struct AskTurn<'a>(&'a FaceEngine);
+struct AskTurn(Arc<AskQueue>);
 
-impl Drop for AskTurn<'_> {
-    fn drop(&mut self) {
-        self.0.queue.lock().asking -= 1;
-        self.0.freed.notify_one();
+impl AskTurn {
+    /// Sends a request in a thread of its own, and waits for its answer.
+    fn exchange(self, settings: &FaceSettings, request: FaceRequest, deadline: Instant) -> AskAnswer {
+        let queue = Arc::clone(&self.0);
+        let question = {
+            let mut state = queue.state.lock();
+            state.last += 1;
+            let last = state.last;
+            state.answers.insert(last, None);
+            last
+        };
+        let (settings, late) = (settings.clone(), late(settings));
+        let exchange = move || {
+            let answer = exchange(&settings, &request, deadline);
+            let mut state = self.0.state.lock();
+            if let Some(waited_for) = state.answers.get_mut(&question) {
+                *waited_for = Some(answer);
+            }
+        };
+        let spawned = thread::Builder::new().name("frsim-face".to_owned()).spawn(exchange);
+        let mut state = queue.state.lock();
+        if let Err(error) = spawned {
+            state.answers.remove(&question);
+            return Err(format!("no thread can be started: {error}"));
+        }
+        let is_there = |state: &AskState| matches!(state.answers.get(&question), Some(Some(_)));
+        while !is_there(&state) && !state.is_stopped {
+            if queue.changed.wait_until(&mut state, deadline).timed_out() {
+                break;
+            }
+        }
+        let missing = if state.is_stopped { STOPPED.to_owned() } else { late };
+        state.answers.remove(&question).flatten().unwrap_or(Err(missing))
     }
+}
+
+impl Drop for AskTurn {
+    fn drop(&mut self) {
+        self.0.state.lock().asking -= 1;
+        self.0.changed.notify_all();
+    }
+}
+
+/// Posts a request, and reads the answer.
+fn exchange(settings: &FaceSettings, request: &FaceRequest, deadline: Instant) -> AskAnswer {
+    let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+    let failed = |error, status| match explained(error, status) {
+        ClientError::TimedOut => late(settings),
+        other => other.to_string(),
+    };
+    let agent: Agent = Agent::config_builder()
+        .http_status_as_error(false)
+        .proxy(None)
+        .max_redirects(0)
+        // A kept connection may be closed by the engine when the next photo is sent.
+        .max_idle_connections(0)
+        .timeout_global(Some(left))
+        .user_agent(concat!("dukcapil-fr-sim/", env!("CARGO_PKG_VERSION")))
+        .build()
+        .into();
+    let post = agent.post(&settings.url).header("content-type", &request.content_type);
+    let own = settings.headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("content-type"));
+    let post = own.fold(post, |post, (name, value)| post.header(name, value));
+    let mut response = post.send(&request.body[..]).map_err(|error| failed(error, None))?;
+    let status = response.status().as_u16();
+    // One more, because the limit itself counts as beyond it.
+    let answer = response.body_mut().with_config().limit(MAX_ANSWER + 1).read_to_vec();
+    let answer = answer.map_err(|error| match error {
+        ureq::Error::BodyExceedsLimit(_) => format!("its answer is longer than {MAX_ANSWER} bytes"),
+        other => failed(other, Some(status)),
+    })?;
+    Ok((status, answer))
+}
+
+fn late(settings: &FaceSettings) -> String {
+    format!("no whole answer within {}", humantime::format_duration(settings.timeout))
 }
 
 fn sentence(settings: &FaceSettings, reason: &str) -> String {

@@ -51,6 +51,7 @@ pub enum PictureError {
 pub struct FaceMatcher {
     /// Client of the face engine, if the fixtures have one.
     pub faces: FaceEngine,
+    seed: u64,
     hashes: PrintCache,
     enrolled: RwLock<Enrolled>,
     /// Where enrolled identities are kept over a restart; steps are pushed under their lock.
@@ -63,6 +64,7 @@ impl FaceMatcher {
     pub fn new(seed: u64) -> FaceMatcher {
         FaceMatcher {
             faces: FaceEngine::default(),
+            seed,
             hashes: PrintCache::default(),
             enrolled: RwLock::new(Enrolled::new(seed)),
             store: None,
@@ -73,8 +75,34 @@ impl FaceMatcher {
     ///
     /// # Errors
     /// What cannot be read.
-    pub fn restore(&mut self, stored: &StoredState, keeps_faces: bool) -> Result<bool, String> {
-        enrolled_fields::restore(self.enrolled.get_mut(), stored, keeps_faces)
+    pub fn restore(&self, stored: &StoredState, keeps_faces: bool) -> Result<bool, String> {
+        let mut enrolled = Enrolled::new(self.seed);
+        let has_faces = enrolled_fields::restore(&mut enrolled, stored, keeps_faces)?;
+        *self.enrolled.write() = enrolled;
+        Ok(has_faces)
+    }
+
+    /// Applies what another replica changed of one NIK: its identity as text, or that it was removed.
+    ///
+    /// # Errors
+    /// What cannot be read.
+    pub fn apply(
+        &self,
+        customer_id: Option<&str>,
+        change: (&str, Option<&str>),
+        keeps_faces: bool,
+    ) -> Result<(), String> {
+        enrolled_fields::apply(&mut self.enrolled.write(), customer_id, change, keeps_faces)
+    }
+
+    /// Removes identities as another replica did: those for all customers, or one customer's.
+    pub fn apply_cleared(&self, customer_id: Option<&str>) {
+        self.enrolled.write().clear(customer_id);
+    }
+
+    /// Sets the position of the generator of NIKs, as another replica did.
+    pub fn apply_position(&self, position: u128) {
+        self.enrolled.write().continue_at(position);
     }
 
     /// Hands over changes to a store from now on.
@@ -121,6 +149,7 @@ impl FaceMatcher {
         let mut enrolled = self.enrolled.write();
         let is_removed = enrolled.remove(nik, customer_id).is_some();
         if is_removed {
+            self.faces.forget();
             self.push(|| enrolled_fields::changed(&enrolled, nik, customer_id, false));
         }
         is_removed
@@ -130,7 +159,11 @@ impl FaceMatcher {
     pub fn reset(&self, customer_id: Option<&str>) -> usize {
         let mut enrolled = self.enrolled.write();
         self.push(|| enrolled_fields::cleared(&enrolled, customer_id));
-        enrolled.reset(customer_id)
+        let count = enrolled.reset(customer_id);
+        if count > 0 {
+            self.faces.forget();
+        }
+        count
     }
 
     fn push(&self, writes: impl FnOnce() -> Vec<StoreWrite>) {

@@ -70,6 +70,21 @@ struct BuildLabels {
     version: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StoreLabels {
+    store: String,
+}
+
+/// How a store stands that replicas share.
+#[derive(Clone, Debug)]
+pub struct StoreUsage {
+    /// Its address.
+    pub store: String,
+    pub is_up: bool,
+    /// How often its history went back.
+    pub regressions: u64,
+}
+
 /// Values that are read at scrape time.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
@@ -85,6 +100,7 @@ pub struct Snapshot {
     /// How often the face engine was asked, and how it is; `None` without one.
     pub faces: Option<(FaceEngineCounts, FaceEngineStatus)>,
     pub capacities: Vec<CapacityUsage>,
+    pub store: Option<StoreUsage>,
 }
 
 /// Load of a matcher with bounded capacity.
@@ -129,6 +145,8 @@ struct Gauges {
     /// Empty without a face engine: a family without members is not written.
     faces_failing: Family<[(&'static str, &'static str); 0], Gauge>,
     uptime: Gauge<f64, AtomicU64>,
+    store_up: Family<StoreLabels, Gauge>,
+    store_regressions: Family<StoreLabels, Counter>,
 }
 
 impl Default for Metrics {
@@ -196,6 +214,17 @@ impl Gauges {
             faces,
         );
         registry.register("face_engine_failing", "1 while the face engine does not answer", faces_failing);
+        let Gauges { store_up, store_regressions, .. } = self.clone();
+        registry.register(
+            "shared_store_up",
+            "Whether the store that replicas share can be reached",
+            store_up,
+        );
+        registry.register(
+            "shared_store_regressions",
+            "How often the history of the store that replicas share went back",
+            store_regressions,
+        );
         registry.register_with_unit("uptime", "Time since the simulator started", Unit::Seconds, uptime);
     }
 
@@ -210,6 +239,11 @@ impl Gauges {
             self.journal_dropped.inner().store(dropped, Ordering::Relaxed);
         }
         self.uptime.set(uptime.as_secs_f64());
+        if let Some(StoreUsage { store, is_up, regressions }) = &now.store {
+            let label = StoreLabels { store: store.clone() };
+            self.store_up.get_or_create(&label).set(i64::from(*is_up));
+            self.store_regressions.get_or_create(&label).inner().store(*regressions, Ordering::Relaxed);
+        }
         self.quota_left.clear();
         for (customer, left) in now.quota_left.iter().take(MAX_CUSTOMERS) {
             self.quota_left

@@ -176,6 +176,8 @@ fn an_entry_has_everything_except_photo_and_credentials() {
             "delay",
             "fault",
             "answer",
+            "rests_on",
+            "basis",
             "state",
             "sent",
             "elapsed_us"

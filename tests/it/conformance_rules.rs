@@ -587,7 +587,6 @@ fn the_plan_never_connects_and_names_calls_costs_and_risks() {
 
 #[test]
 fn a_run_off_loopback_is_refused_before_anything_is_sent() {
-    let directory = tempfile::tempdir().unwrap();
     let public = public_key();
     let public = public.to_str().unwrap();
     for (target, more, why) in [
@@ -611,12 +610,16 @@ fn a_run_off_loopback_is_refused_before_anything_is_sent() {
             "the plan is printed"
         );
     }
-    let open = directory.path().join("credentials");
-    std::fs::write(&open, "demo-user\ndemo-password\n").unwrap();
     let flags = run_flags("http://127.0.0.1:9", public);
-    let refused = conformance(&with(&flags, &["--credentials", open.to_str().unwrap()]));
     #[cfg(unix)]
-    assert!(refused.status.code() == Some(6) && text(&refused.stderr).contains("chmod 600"), "{refused:?}");
+    {
+        let directory = tempfile::tempdir().unwrap();
+        let open = directory.path().join("credentials");
+        std::fs::write(&open, "demo-user\ndemo-password\n").unwrap();
+        let refused = conformance(&with(&flags, &["--credentials", open.to_str().unwrap()]));
+        let is_refused = refused.status.code() == Some(6) && text(&refused.stderr).contains("chmod 600");
+        assert!(is_refused, "{refused:?}");
+    }
     let missing = command(&flags).output().unwrap();
     assert!(
         missing.status.code() == Some(2) && text(&missing.stderr).contains("FRSIM_USER_ID"),

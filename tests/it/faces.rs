@@ -2,12 +2,13 @@
 //! wants. `.ci/faces` has the check with a real one.
 
 use std::collections::HashMap;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use dukcapil_fr_sim::internals::protocol::encoding;
 use dukcapil_fr_sim::{Builder, Entry, Observer, Problem};
@@ -72,6 +73,8 @@ struct EngineState {
     is_open: bool,
     at_once: usize,
     max_at_once: usize,
+    /// The connections of those that wait.
+    held: Vec<TcpStream>,
 }
 
 /// A face engine that says what a test wants.
@@ -177,6 +180,7 @@ fn serve(mut stream: TcpStream, (state, changed): &(Mutex<EngineState>, Condvar)
     guard.at_once += 1;
     guard.max_at_once = guard.max_at_once.max(guard.at_once);
     if matches!(does, Does::Waits) {
+        guard.held.push(stream.try_clone().unwrap());
         guard = changed.wait_while(guard, |state| !state.is_open).unwrap();
     }
     guard.at_once -= 1;
@@ -465,6 +469,26 @@ fn the_engine_is_not_asked_about_drawings_nor_about_requests_that_fail() {
 }
 
 #[test]
+fn rules_find_people_by_the_face_too_and_an_engine_that_fails_is_a_warning_there() {
+    let engine = FakeEngine::start();
+    let (sim, _fixtures) = engine.sim("");
+    engine.knows(&photo(1), &[1.0, 0.0]);
+    engine.knows(&photo(2), &[0.9, 0.1]);
+    engine.otherwise(Does::Answers(500, String::new()));
+    assert_eq!(enrol(&sim, NIK, &photo(1)).0, 200);
+    let always = |photo: &[u8]| sim.call("always-6018", body_with(&sim, photo).text());
+    assert_eq!(always(&photo(2)).candidates().keys().collect::<Vec<_>>(), [NIK]);
+    let answer = always(&photo(3));
+    assert_eq!((answer.code(), answer.candidates().len()), ("6018".to_owned(), 0), "the rule decides");
+    assert_eq!(sim.last()["warnings"][0]["message"], format!("{}it answers 500", engine.name()));
+    let rule =
+        json!({ "when": { "image": { "similar_to": NIK } }, "checks": "skip", "reply": { "code": "5000" } });
+    assert_eq!(sim.admin("PUT", "/customers/load/rules/ani", &rule.to_string()).0, 200);
+    assert_eq!((call(&sim, &photo(2)).0, call(&sim, &photo(4)).0), ("5000".to_owned(), "6014".to_owned()));
+    assert_eq!(engine.count(), 4, "a photo is asked about once in a request");
+}
+
+#[test]
 fn a_photo_without_a_face_is_nobody_or_the_code_of_no_face() {
     let by_error = "no_face_when = { status = 400, body = '/no face/' }";
     let refusal = || Does::Answers(400, r#"{"error":"there is no face"}"#.to_owned());
@@ -622,6 +646,24 @@ fn a_bounded_number_is_asked_at_once_and_others_are_served_meanwhile() {
     });
     assert!(codes.iter().all(|code| code == "6018"), "{codes:?}");
     assert_eq!(engine.at_once(), (0, 8));
+}
+
+#[test]
+fn a_simulator_that_stops_does_not_wait_for_the_engine() {
+    let engine = FakeEngine::start();
+    let settings = engine.settings("timeout = '1m'");
+    let (sim, _fixtures) =
+        Sim::over_with(&[("simulator.toml", &settings)], |builder| builder.grace(Duration::ZERO));
+    engine.otherwise(Does::Waits);
+    let mut stream = TcpStream::connect(sim.address()).unwrap();
+    let path = "/api/face-recognition/load/CALL_FN";
+    stream.write_all(&http("POST", path, "", body_with(&sim, &photo(1)).text().as_bytes())).unwrap();
+    eventually("the engine is asked", || engine.at_once().0 == 1);
+    sim.0.stop();
+    // The simulator has not given up the exchange, which would have taken the minute; it did not wait for it.
+    let state = engine.state.0.lock().unwrap();
+    state.held[0].set_nonblocking(true).unwrap();
+    assert_eq!(state.held[0].peek(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock);
 }
 
 /// Vectors are biometric data: no output has them.

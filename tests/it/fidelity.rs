@@ -275,6 +275,20 @@ fn picture(file: &[u8]) -> String {
 }
 
 #[test]
+fn what_the_client_wrote_as_threshold_is_not_repeated() {
+    let sim = Sim::start();
+    for written in ["3174055708909001".to_owned(), format!("7.{}", "0".repeat(100_000))] {
+        sim.call("always-6018", documented(&sim).set("threshold", written.as_str()).text());
+        let entry = sim.last();
+        assert_eq!(listed(&entry), BTreeMap::from([("face_threshold".to_owned(), "value".to_owned())]));
+        assert!(
+            !entry["rests_on"].to_string().contains("3174") && entry.to_string().len() < 5000,
+            "{entry:#}"
+        );
+    }
+}
+
+#[test]
 fn an_explanation_rests_on_what_the_answer_would_rest_on() {
     let sim = Sim::start();
     let good = documented(&sim);

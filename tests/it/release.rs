@@ -1,11 +1,13 @@
 //! Release artifacts besides the simulator: version, completions, manual, package, notices, container files.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use dukcapil_fr_sim::internals::version::{COMMIT, VERSION, WITH_COMMIT};
 
 use crate::binary::command;
+use crate::tidy::{read, root, tracked_files};
 
 /// Returns the output of a successful command.
 fn stdout_of(args: &[&str]) -> String {
@@ -88,6 +90,45 @@ fn the_manual_has_a_page_for_every_command() {
     let unknown = command(&["man", "healtcheck"]).output().unwrap();
     assert_eq!(unknown.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&unknown.stderr).contains("unknown command healtcheck"));
+}
+
+/// `.ci/release_notes` takes the section of the version that is tagged.
+#[test]
+fn the_changelog_tells_this_version_and_the_page_of_examples_names_all() {
+    let changelog = read("CHANGELOG.md");
+    let mut sections = changelog.lines().filter_map(|line| line.strip_prefix("## ")?.split(' ').next());
+    assert!(sections.any(|section| section == VERSION), "CHANGELOG.md has no section ## {VERSION}");
+    // The package contains no examples.
+    let Some(tracked) = tracked_files("examples").filter(|_| root().join("examples").exists()) else {
+        return;
+    };
+    let page = read("examples/README.md");
+    let named: BTreeSet<_> = tracked
+        .iter()
+        .filter_map(|path| path.split('/').nth(1))
+        .filter(|name| *name != "README.md")
+        .collect();
+    assert!(named.len() > 10, "{named:?}");
+    for name in named {
+        assert!(page.contains(&format!("[{name}](")), "examples/README.md does not name {name}");
+    }
+}
+
+/// Each relative link leads to a file.
+#[test]
+fn links_between_the_pages_lead_to_files() {
+    let pages = tracked_files(".").unwrap_or_default().into_iter().filter(|path| path.ends_with(".md"));
+    let link = regex::Regex::new(r"\]\(([^)#:\s]+)(#[^)]*)?\)").unwrap();
+    let mut checked = 0;
+    for page in pages.filter(|page| !page.starts_with("tests/")) {
+        let text = read(&page);
+        for target in link.captures_iter(&text).map(|found| found[1].to_owned()) {
+            let path = root().join(&page).parent().unwrap().join(&target);
+            assert!(path.exists(), "{page} links to {target}, which does not exist");
+            checked += 1;
+        }
+    }
+    assert!(checked == 0 || checked > 60, "only {checked} links were found");
 }
 
 #[test]

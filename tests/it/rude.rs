@@ -3,6 +3,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
+#[cfg(target_os = "linux")]
 use std::process::Command;
 use std::sync::mpsc::channel;
 
@@ -12,8 +13,11 @@ use dukcapil_fr_sim::internals::state::customers::CustomerError;
 use serde_json::{Value, json};
 
 use crate::abuse::{connect, read_answers, sent};
+#[cfg(target_os = "linux")]
 use crate::binary::{Served, address, command, listening};
-use crate::support::{KEYS, Sim, exchange, http, parse, unchunked};
+#[cfg(target_os = "linux")]
+use crate::support::KEYS;
+use crate::support::{Sim, exchange, http, parse, unchunked};
 #[cfg(target_os = "linux")]
 use crate::wire::kilobytes_resident;
 

@@ -64,6 +64,19 @@ fn it_prints_the_schema_of_a_file_or_writes_all_of_them() {
     assert_eq!(run(&["gallery", "--out", "x"]).status.code(), Some(2));
 }
 
+/// Editors and collections of schemas know a schema by its `$id`, and whether they may ship it by its licence.
+#[test]
+fn each_schema_has_its_own_id_and_the_licence() {
+    let ids: BTreeSet<_> = FileKind::ALL.iter().map(|kind| kind.schema()["$id"].to_string()).collect();
+    assert_eq!(
+        ids.iter().map(String::as_str).collect::<Vec<_>>(),
+        ["customer", "gallery", "simulator"].map(|name| format!("\"urn:dukcapil-fr-sim:schema:{name}\""))
+    );
+    for kind in FileKind::ALL {
+        assert_eq!(kind.schema()["$comment"], "SPDX-License-Identifier: MIT OR Apache-2.0");
+    }
+}
+
 #[test]
 fn the_built_in_fixtures_are_valid() {
     let [customer, simulator, gallery] = FileKind::ALL.map(validator);

@@ -221,6 +221,52 @@ fn documents(path: &str) -> Option<Vec<Value>> {
 }
 
 #[test]
+fn the_example_of_replicas_for_kubernetes_starts_with_its_environment() {
+    let Some(documents) = documents("examples/kubernetes-replicas.yaml") else {
+        assert!(std::env::var_os("CI").is_none(), "python3 with yaml must be installed under CI");
+        return eprintln!("SKIPPED: python3 with yaml is not installed");
+    };
+    let Some(server) = crate::redis_server::RedisServer::start(&["--requirepass", "s3cret"]) else { return };
+    let of = |kind: &str, name: &str| {
+        let is = |document: &&Value| document["kind"] == kind && document["metadata"]["name"] == name;
+        documents.iter().find(is).unwrap()
+    };
+    let deployment = &of("Deployment", "frsim")["spec"];
+    assert_eq!(deployment["replicas"], 3);
+    let store = of("Service", "frsim-valkey");
+    assert_eq!(store["spec"]["ports"][0]["port"], 6379);
+    let container = &deployment["template"]["spec"]["containers"][0];
+    assert_eq!(container["readinessProbe"]["httpGet"]["path"], "/ready");
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path().to_str().unwrap();
+    for (name, files) in [("tokens", &["tokens"][..]), ("store", &["password"]), ("keys", &[])] {
+        std::fs::create_dir(directory.path().join(name)).unwrap();
+        for file in files {
+            let text = if *file == "password" { "s3cret" } else { "ani abcdefgh\n" };
+            std::fs::write(directory.path().join(name).join(file), text).unwrap();
+        }
+    }
+    for file in ["private.pem", "public.pem"] {
+        std::fs::copy(KEYS.path().join(file), directory.path().join("keys").join(file)).unwrap();
+    }
+    let replicas = [(); 3].map(|()| {
+        let mut command = crate::binary::command(&["--listen", "127.0.0.1:0", "--quiet"]);
+        for variable in container["env"].as_array().unwrap() {
+            let value = variable["value"].as_str().unwrap();
+            let value = value
+                .replace("/secrets", here)
+                .replace("redis://frsim-valkey:6379/team", &server.store("team"));
+            command.env(variable["name"].as_str().unwrap(), value.replace("0.0.0.0:9090", "127.0.0.1:0"));
+        }
+        crate::binary::Served::from(command)
+    });
+    for replica in &replicas {
+        let ready = crate::support::exchange(replica.admin(), &http("GET", "/ready", "", b""));
+        assert_eq!(ready.json()["store"], "shared");
+    }
+}
+
+#[test]
 fn the_example_for_kubernetes_has_one_replica_a_volume_and_probes_that_answer() {
     let Some(documents) = documents("examples/kubernetes.yaml") else {
         assert!(std::env::var_os("CI").is_none(), "python3 with yaml must be installed under CI");

@@ -13,8 +13,12 @@ use serde_json::{Value, json};
 use socket2::SockRef;
 
 use crate::abuse::{PATIENT, connect, read_answers, read_until_close, request, sent};
-use crate::binary::{Served, address, command, listening, run, text};
-use crate::support::{Body, KEYS, Sim, eventually, exchange, http, parse, unchunked, write_fixture};
+#[cfg(target_os = "linux")]
+use crate::binary::command;
+use crate::binary::{Served, address, listening, run, text};
+#[cfg(target_os = "linux")]
+use crate::support::Body;
+use crate::support::{KEYS, Sim, eventually, exchange, http, parse, unchunked, write_fixture};
 use crate::timers::Recorder;
 
 /// Calls the admin API of a binary.
@@ -22,6 +26,7 @@ fn admin(served: &Served, path: &str) -> Value {
     exchange(address(&served.value("admin")), &http("GET", path, "", b"")).json()
 }
 
+#[cfg(target_os = "linux")]
 pub fn in_flight(served: &Served) -> u64 {
     admin(served, "/ready")["in_flight"].as_u64().unwrap()
 }
@@ -154,6 +159,7 @@ pub fn descriptors(served: &Served) -> Vec<String> {
 }
 
 /// Customers whose requests wait: for ever in a fault, for an hour in a delay, and for an hour in the matcher's queue.
+#[cfg(target_os = "linux")]
 const WAITING: [(&str, &str); 3] = [
     ("hang", ""),
     ("late", "extends = 'load'\n[[rules]]\ndelay = '1h'\n"),
@@ -161,6 +167,7 @@ const WAITING: [(&str, &str); 3] = [
 ];
 
 /// Starts a binary that has the waiting customers.
+#[cfg(target_os = "linux")]
 fn with_waiting_customers(more: &[&str]) -> (Served, tempfile::TempDir) {
     let directory = tempfile::tempdir().unwrap();
     for (name, text) in WAITING.iter().filter(|(_, text)| !text.is_empty()) {
@@ -171,11 +178,13 @@ fn with_waiting_customers(more: &[&str]) -> (Served, tempfile::TempDir) {
     (served, directory)
 }
 
+#[cfg(target_os = "linux")]
 fn good_body() -> String {
     Body::encrypted_with(&std::fs::read_to_string(KEYS.path().join("public.pem")).unwrap()).text()
 }
 
 /// Writes as much as the connection takes without anyone reading. Returns how much that was.
+#[cfg(target_os = "linux")]
 fn stuff(mut stream: &TcpStream, bytes: &[u8]) -> usize {
     stream.set_nonblocking(true).unwrap();
     let mut written = 0;

@@ -42,7 +42,13 @@ impl FailedCheck {
 #[derive(Clone, Debug, PartialEq)]
 pub struct EchoedThreshold {
     pub number: Option<f64>,
+    /// At most [`EchoedThreshold::MAX_CHARS`].
     pub written: Option<Box<str>>,
+}
+
+impl EchoedThreshold {
+    /// More than a Java double has, so that a text that is cut still differs from every other.
+    pub const MAX_CHARS: usize = 40;
 }
 
 /// The quota of a customer with a limit, when a request was decided.

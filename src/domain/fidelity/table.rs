@@ -191,7 +191,7 @@ Each entry of the journal and each explanation says what its answer rests on:
 - `~` behind a code in the terminal and in the console: another code or status is possible.
 - The head (`head`) is in every answer's `basis` and not in `rests_on`: it would be in all. Rules that would fire only for another outcome are
   not tried. What was used of a quota before is taken as it is, but `quota_counts` knows how many of today's requests other values would have
-  counted since the simulator started or the quota was set; it does not know it of other replicas of a shared store.
+  counted since the quota was set.
 
 A test that passes only thanks to a guess is found by a call at its end:
 

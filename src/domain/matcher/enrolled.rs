@@ -167,6 +167,16 @@ impl Enrolled {
         pictures.filter(|picture| picture.face(engine).is_none()).count()
     }
 
+    /// Enrols an identity as another replica did, in the place of the one with its NIK if there is one.
+    pub fn replace(&mut self, customer_id: Option<&str>, number: u32, identity: Identity) {
+        if let Some(known) = self.gallery(customer_id).and_then(|gallery| gallery.get(&identity.nik)) {
+            let pictures = known.pictures.len();
+            self.identities -= 1;
+            self.pictures -= pictures;
+        }
+        self.restore(customer_id, number, identity);
+    }
+
     /// Returns how far the generator of NIKs is.
     #[must_use]
     pub fn generated(&self) -> u128 {
@@ -194,6 +204,16 @@ impl Enrolled {
         self.identities -= 1;
         self.pictures -= removed.pictures.len();
         Some(removed)
+    }
+
+    /// Removes the identities for all customers, or those of one; those of others stay.
+    pub fn clear(&mut self, customer_id: Option<&str>) {
+        let gone = match customer_id {
+            Some(id) => self.own.remove(id).unwrap_or_default(),
+            None => std::mem::take(&mut self.shared),
+        };
+        self.identities -= gone.identities().len();
+        self.pictures -= gone.identities().map(|identity| identity.pictures.len()).sum::<usize>();
     }
 
     /// Removes all identities, or those of one customer. Returns how many.

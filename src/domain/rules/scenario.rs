@@ -252,6 +252,37 @@ impl Scenario {
         (self.draws, self.counters) = (draws, counters);
     }
 
+    /// Sets a counter to what another replica made it; `None` removes it. New ones come in the order of their numbers.
+    pub fn set_counter(&mut self, key: CounterKey, counter: Option<Counter>) {
+        let Some(counter) = counter else {
+            self.counters.remove(&key);
+            match self.order.front() {
+                // The oldest goes when one is evicted.
+                Some(oldest) if *oldest == key => drop(self.order.pop_front()),
+                _ => self.order.retain(|known| *known != key),
+            }
+            return;
+        };
+        let is_new = self.counters.insert(key, counter).is_none();
+        if is_new && key.1 != OF_CUSTOMER {
+            self.order.push_back(key);
+        }
+        self.last_counter = self.last_counter.max(counter.number);
+    }
+
+    /// Sets the number of draws of a rule to what another replica made it; `None`: none yet.
+    pub fn set_draws(&mut self, rule: Fingerprint, draws: Option<u64>) {
+        match draws {
+            Some(draws) => drop(self.draws.insert(rule, draws)),
+            None => drop(self.draws.remove(&rule)),
+        }
+    }
+
+    /// Notes that the overflow was reported, of a copy of this scenario.
+    pub fn overflow_reported(&mut self) {
+        self.reported = true;
+    }
+
     /// Whether to report that counters are evicted: true once, on the first call after the first eviction.
     pub fn take_overflow(&mut self) -> bool {
         let is_new = self.overflowed && !self.reported;

@@ -4,6 +4,7 @@ use std::cell::OnceCell;
 use std::sync::Arc;
 
 use super::Evaluation;
+use crate::base::text::first_chars;
 use crate::base::time;
 use crate::domain::capacity::Availability;
 use crate::domain::checks;
@@ -51,7 +52,9 @@ impl Evaluation<'_> {
                 && echo.transaction_id.unwrap_or_default() == SAMPLE_TRANSACTION_ID,
             threshold: echoes_threshold.map(|_| EchoedThreshold {
                 number: echo.threshold,
-                written: echo.threshold_as_written.map(Box::from),
+                written: echo
+                    .threshold_as_written
+                    .map(|text| first_chars(text, EchoedThreshold::MAX_CHARS).into()),
             }),
             quota: decision.quota_grounds,
             readings: Vec::new(),

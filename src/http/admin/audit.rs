@@ -1,5 +1,7 @@
 //! Audit: reports every change over the admin API, to the log and as the event `changed`, with the caller.
 
+use std::sync::Arc;
+
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::LOCATION;
@@ -24,9 +26,24 @@ pub async fn report(
     let work = async move {
         let app = req.app_data::<web::Data<AppState>>().cloned();
         let (call, customer_id) = (call_of(&req, app.as_ref()), customer_of(&req));
+        // Of an operation that needs no store: it may be down.
+        let engine =
+            app.as_ref().map(|app| Arc::clone(&app.engine)).filter(|_| what != ChangedPart::Shutdown);
+        let turn = match &engine {
+            Some(engine) => engine.take_turn().await.map_err(|_| ApiError::store_unavailable())?,
+            None => None,
+        };
+        let troubles = || engine.as_ref().and_then(|engine| engine.shared()).map(|shared| shared.troubles());
+        let before = troubles();
         let response = next.call(req).await?.map_into_boxed_body();
+        if let Some(engine) = &engine {
+            engine.committed().await;
+        }
+        if troubles() != before {
+            return Err(ApiError::store_unavailable().into());
+        }
+        drop(turn);
         if let Some(app) = app.filter(|_| response.status().is_success()) {
-            app.engine.committed().await;
             let customer_id = customer_id.or_else(|| created_customer(&response));
             let customer_id = customer_id.map(|id| app.engine.hidden(&id).into_owned());
             let at = app.engine.clock.now();

@@ -8,7 +8,7 @@ use actix_web::{HttpResponse, web};
 use crate::domain::customer::Customer;
 use crate::engine::Engine;
 use crate::http::state::{AppState, MAX_READERS, MAX_WAITS};
-use crate::state::metrics::{CONTENT_TYPE, CapacityUsage, Snapshot};
+use crate::state::metrics::{CONTENT_TYPE, CapacityUsage, Snapshot, StoreUsage};
 use crate::state::worker_pool::CapacityGauge;
 
 pub async fn metrics(shared: web::Data<AppState>) -> HttpResponse {
@@ -24,6 +24,11 @@ pub async fn metrics(shared: web::Data<AppState>) -> HttpResponse {
             (faces.counts(), faces.status())
         }),
         capacities: shared.engine.capacities().into_iter().map(capacity).collect(),
+        store: shared.engine.shared().map(|store| StoreUsage {
+            store: store.address().to_string(),
+            is_up: store.is_up(),
+            regressions: store.regressions(),
+        }),
     };
     HttpResponse::Ok().content_type(CONTENT_TYPE).body(shared.metrics.scrape(&snapshot))
 }

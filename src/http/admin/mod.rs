@@ -24,6 +24,7 @@ mod reset;
 pub mod routes;
 mod rules;
 pub mod server;
+pub mod shared;
 mod status;
 pub mod verify;
 pub mod wait;

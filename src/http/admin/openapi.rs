@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::access::PUBLIC_ROUTES;
 use super::operation::{Content, Operation, RequestBodySpec, ResponseSpec, SchemaOf};
+use super::shared::WITHOUT_STORE;
 use crate::base::json_schema;
 use crate::config::CustomerId;
 use crate::config::model::NikText;
@@ -49,7 +50,11 @@ const ERRORS: [(u16, &str, &str); 11] = [
     (415, "Encoded", "The body has a Content-Encoding."),
     (421, "ForeignHost", "Without an admin token, `Host` must be this machine."),
     (429, "TooMany", "Too many calls of this kind are open."),
-    (503, "Stopping", "The simulator is stopping."),
+    (
+        503,
+        "Unavailable",
+        "The simulator is stopping, or the store that it shares with others cannot be reached.",
+    ),
 ];
 
 /// Path parameters: name, description, schema, example value.
@@ -268,6 +273,9 @@ fn statuses(operation: &Operation) -> BTreeSet<u16> {
     }
     if !operation.body.contents.is_empty() {
         statuses.extend([400, 408, 413, 415]);
+    }
+    if !WITHOUT_STORE.contains(&operation.path) {
+        statuses.insert(503);
     }
     statuses.extend(&operation.error_statuses);
     statuses

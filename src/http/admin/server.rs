@@ -8,7 +8,7 @@ use std::time::Duration;
 use actix_web::dev::Server;
 use actix_web::{App, HttpServer, web};
 
-use super::access;
+use super::{access, shared as shared_store};
 use crate::http::state::AppState;
 
 /// Keep-alive timeout of the admin listener.
@@ -25,6 +25,7 @@ pub fn start(listener: std::net::TcpListener, shared: &Arc<AppState>) -> std::io
         App::new()
             .app_data(web::Data::from(Arc::clone(&shared)))
             .app_data(web::Data::new(bound))
+            .wrap(actix_web::middleware::from_fn(shared_store::guard))
             .wrap(actix_web::middleware::from_fn(access::guard))
             .configure(super::routes)
     });

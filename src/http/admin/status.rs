@@ -38,6 +38,8 @@ enum StoreStatus {
     Memory,
     /// In the file of `--store`.
     File,
+    /// On the server of `--store`, with other replicas. While it cannot be reached this is answered 503.
+    Shared,
     /// In the file of `--store`, which cannot be written at present. The simulator goes on in memory.
     Failing,
 }
@@ -56,12 +58,14 @@ pub async fn health() -> HttpResponse {
     json(&Health { status: "ok" })
 }
 
-/// Readiness: always 200, because the admin listener opens last, when everything is loaded and the data listener is open.
+/// Readiness: 200, because the admin listener opens last, when everything is loaded and the data listener is open; 503 while a shared store
+/// cannot be reached.
 pub async fn ready(shared: web::Data<AppState>) -> HttpResponse {
     let engine = &shared.engine;
     let customers = engine.customers.customers(engine.clock.now()).len();
     let store = match engine.store() {
         None => StoreStatus::Memory,
+        Some(store) if store.shared().is_some() => StoreStatus::Shared,
         Some(store) if store.is_failing() => StoreStatus::Failing,
         Some(_) => StoreStatus::File,
     };

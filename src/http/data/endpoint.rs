@@ -14,6 +14,7 @@ use super::nik;
 use super::refusal::{self, Refusal};
 use super::socket::Socket;
 use crate::base::text;
+use crate::base::trace::trace_id;
 use crate::config::{Fixtures, PeerSource};
 use crate::domain::announced::Announced;
 use crate::domain::faults::{End, Upload};
@@ -53,7 +54,14 @@ async fn answer<S: Socket>(connection: &mut Connection<S>, head: &Head, app: &Ar
         let target = Some((route.customer_id, route.methode));
         return refuse_unrouted(connection, &refusal, Some(head), target, app).await;
     }
-    let exchange = Exchange::begin(app, request_head(connection, head, route, fixtures.peer));
+    let Ok(exchange) = Exchange::begin(app, request_head(connection, head, route, fixtures.peer)).await
+    else {
+        let keeps_connection = refusal::leaves_nothing_unread(head);
+        let refusal = Refusal { keeps_connection, ..Refusal::store_down(head) };
+        let target =
+            Route::of(&head.path, &fixtures.prefixes).map(|route| (route.customer_id, route.methode));
+        return refuse_unrouted(connection, &refusal, Some(head), target, app).await;
+    };
     let max_bytes = app.settings.max_body;
     if let Some(refusal) = refusal::by_head(head, max_bytes) {
         return exchange.refuse(connection, head, &refusal).await;
@@ -124,6 +132,7 @@ pub async fn refuse_unrouted<S: Socket>(
         peer,
         target,
         user_agent: head.and_then(|head| head.header("user-agent")).map(str::to_owned),
+        trace_id: head.and_then(|head| trace_id(&head.headers)).map(str::to_owned),
         status: refusal.status,
         reason: refusal.message.clone(),
         request: head.map(|head| (head.method.clone(), text::truncate(&head.path, 100))),

@@ -19,6 +19,7 @@ use crate::engine::{Admission, RequestHead, ResponseAction};
 use crate::http::state::{AppState, ListenerCommand};
 use crate::state::journal::{Entry, Sent, SentEnd, State};
 use crate::state::observer::SlowUpload;
+use crate::state::store::redis::{SharedStore, StoreDown};
 use crate::state::worker_pool::Slot;
 
 /// Counts an answer as in flight until dropped; a stopping server waits for it.
@@ -56,11 +57,20 @@ pub struct Exchange {
 
 impl Exchange {
     /// Admits a request.
-    #[must_use]
-    pub fn begin(app: &Arc<AppState>, head: RequestHead) -> Exchange {
+    ///
+    /// # Errors
+    /// When the store that replicas share cannot be reached.
+    pub async fn begin(app: &Arc<AppState>, head: RequestHead) -> Result<Exchange, StoreDown> {
         let in_flight = InFlightGuard::start(app);
-        let admission = app.engine.admit(&head, app.timer.now());
-        Exchange {
+        let arrived = app.timer.now();
+        let (head, admission) = match app.engine.shared() {
+            Some(shared) => admit_at_all(Arc::clone(app), Arc::clone(shared), head, arrived).await?,
+            None => {
+                let admission = app.engine.admit(&head, arrived);
+                (head, admission)
+            }
+        };
+        Ok(Exchange {
             app: Arc::clone(app),
             head,
             counters_overflowed: admission.counters_overflowed(),
@@ -70,7 +80,7 @@ impl Exchange {
             end: None,
             counted: None,
             _in_flight: in_flight,
-        }
+        })
     }
 
     /// What happens to the upload, where a rule decided that.
@@ -86,7 +96,11 @@ impl Exchange {
         head: &Head,
         body: Vec<u8>,
     ) -> After {
-        let (mut exchange, action) = self.evaluate(body).await;
+        let (mut exchange, decided) = self.evaluate(body).await;
+        let action = match decided {
+            Ok(action) => action,
+            Err(StoreDown) => return exchange.refuse(connection, head, &Refusal::store_down(head)).await,
+        };
         connection.count_in(exchange.entry.clone());
         let notice = exchange.notice();
         tokio::select! {
@@ -122,24 +136,32 @@ impl Exchange {
     }
 
     /// Evaluates the request. A large photo is decoded, and a face engine asked, beside the thread that serves other connections, a bounded
-    /// number at once.
-    async fn evaluate(mut self, body: Vec<u8>) -> (Exchange, ResponseAction) {
+    /// number at once. Over a shared store every request is evaluated there: it waits for the store.
+    async fn evaluate(mut self, body: Vec<u8>) -> (Exchange, Result<ResponseAction, StoreDown>) {
         let asks_faces = self.app.engine.asks_faces();
         let is_costly = asks_faces || cost::is_costly(&body);
+        let is_shared = self.app.engine.shared().is_some();
         let permits = if asks_faces { &self.app.face_evaluations } else { &self.app.evaluations };
         let permits = Arc::clone(permits);
         let decide = move || {
-            let (entry, action) = self.app.engine.answer(&self.head, &self.admission, &body);
+            let engine = &self.app.engine;
+            let answered = match engine.shared() {
+                Some(shared) => engine.answer_at_all(shared, &self.head, &mut self.admission, &body),
+                None => Ok(engine.answer(&self.head, &self.admission, &body)),
+            };
             drop(body);
-            self.entry = Some(entry);
-            self.counters_overflowed |= action.counters_overflowed;
-            self.app.metrics.record_stages(&action.times);
+            let action = answered.map(|(entry, action)| {
+                self.entry = Some(entry);
+                self.counters_overflowed |= action.counters_overflowed;
+                self.app.metrics.record_stages(&action.times);
+                action
+            });
             (self, action)
         };
-        if !is_costly {
+        if !is_costly && !is_shared {
             return decide();
         }
-        let _permit = permits.acquire().await;
+        let _permit = if is_costly { permits.acquire().await.ok() } else { None };
         match tokio::task::spawn_blocking(decide).await {
             Ok(decided) => decided,
             // The task is never aborted; a panic in it goes on here.
@@ -310,6 +332,24 @@ impl Exchange {
     fn count_in<S: Socket>(&mut self, connection: &mut Connection<S>, entry: Arc<Entry>) {
         connection.count_in(Some(Arc::clone(&entry)));
         self.entry = Some(entry);
+    }
+}
+
+/// Admits a request over the state that replicas share, beside the thread that serves other connections: it waits for the store.
+async fn admit_at_all(
+    app: Arc<AppState>,
+    shared: Arc<SharedStore>,
+    head: RequestHead,
+    arrived: Instant,
+) -> Result<(RequestHead, Admission), StoreDown> {
+    let admit = move || {
+        let admission = app.engine.admit_at_all(&shared, &head, arrived)?;
+        Ok((head, admission))
+    };
+    match tokio::task::spawn_blocking(admit).await {
+        Ok(admitted) => admitted,
+        // The task is never aborted; a panic in it goes on here.
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
 }
 

@@ -76,6 +76,19 @@ impl Refusal {
         }
     }
 
+    /// A request whose body was read, while the store that replicas share cannot be reached. No code of the document: it could not be told
+    /// from one that a rule answers.
+    #[must_use]
+    pub fn store_down(head: &Head) -> Refusal {
+        let refusal = Refusal::new(
+            503,
+            "store_unavailable",
+            "the store that the simulator shares with others cannot be reached, so nothing is decided; the request may have been counted",
+            "send it again in a moment; GET /ready on the admin listener says when the store can be reached again",
+        );
+        Refusal { keeps_connection: !head.closes, ..refusal }
+    }
+
     /// A method that is not POST.
     pub fn wrong_method(message: impl Into<String>, head: &Head) -> Refusal {
         let refusal = Refusal::new(405, "method_not_allowed", message, "use POST");
@@ -100,6 +113,9 @@ impl Refusal {
         let mut headers = vec![("content-type".to_owned(), "application/json".to_owned())];
         if self.status == 405 {
             headers.push(("allow".to_owned(), "POST".to_owned()));
+        }
+        if self.status == 503 {
+            headers.push(("retry-after".to_owned(), "1".to_owned()));
         }
         let error = ErrorBody {
             code: self.code,

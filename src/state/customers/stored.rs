@@ -16,11 +16,11 @@ use crate::state::known_accounts::KnownAccounts;
 use crate::state::store::{Store, StoreWrite, StoredState, set};
 
 /// Subject of the customers in a store; the fields are their ids.
-const CUSTOMERS: &str = "customers";
+pub const CUSTOMERS: &str = "customers";
 
 /// Subject and field of the number of generated customers.
-const MADE: &str = "made";
-const GENERATED: &str = "customers";
+pub const MADE: &str = "made";
+pub const GENERATED: &str = "customers";
 
 /// A customer as it is stored. Its account and its key are in the clear.
 #[derive(Serialize, Deserialize)]
@@ -102,8 +102,9 @@ impl CustomerRegistry {
     ///
     /// # Errors
     /// What cannot be read.
-    pub fn restore(&mut self, stored: &StoredState, now: Timestamp) -> Result<Vec<String>, String> {
-        *self.generated.get_mut() = stored.number(MADE, GENERATED)?;
+    pub fn restore(&self, stored: &StoredState, now: Timestamp) -> Result<Vec<String>, String> {
+        let _lock = self.write_lock.lock();
+        *self.generated.lock() = stored.number(MADE, GENERATED)?;
         let fixtures = self.fixtures();
         let (mut table, mut messages) = (Table::new(), Vec::new());
         for (name, text) in stored.fields.get(CUSTOMERS).into_iter().flatten() {
@@ -126,8 +127,56 @@ impl CustomerRegistry {
             }
         }
         self.renew(&mut table, renewed);
-        *self.api_customers.get_mut() = table;
+        *self.api_customers.write() = table;
         Ok(messages)
+    }
+
+    /// Applies what another replica changed: ids and texts of customers, `None` for one that was removed. Returns the ids that exist now.
+    ///
+    /// # Errors
+    /// What cannot be read.
+    pub fn apply(&self, changes: &[(&str, Option<&str>)], now: Timestamp) -> Result<Vec<CustomerId>, String> {
+        let _lock = self.write_lock.lock();
+        let fixtures = self.fixtures();
+        let mut changed = Vec::new();
+        for (name, text) in changes {
+            let damaged = |what: String| format!("the customer {name}: {what}");
+            let id: CustomerId = name.parse().map_err(damaged)?;
+            fixtures.keys.forget(id.as_str());
+            let customer = match text {
+                Some(text) => {
+                    let stored = serde_json::from_str(text).map_err(|error| damaged(error.to_string()))?;
+                    // One that cannot be with these fixtures is left out, as at a start.
+                    as_it_was(&id, stored, &fixtures, &self.accounts, now).map_err(damaged)?.ok()
+                }
+                None => None,
+            };
+            let mut table = self.api_customers.write();
+            match customer {
+                Some(customer) => {
+                    table.insert(id.clone(), customer);
+                    changed.push(id);
+                }
+                None => drop(table.remove(&id)),
+            }
+        }
+        let table = self.api_customers.read();
+        let pending = PendingChange { table: &table, change: None, fixtures: &fixtures, now };
+        let renewed = changed.iter().filter_map(|id| Some((id.clone(), pending.renewed(id).ok()?))).collect();
+        drop(table);
+        self.renew(&mut self.api_customers.write(), renewed);
+        Ok(changed)
+    }
+
+    /// Removes all customers of the admin API, as another replica did. Returns their ids.
+    pub fn apply_cleared(&self) -> Vec<CustomerId> {
+        let _lock = self.write_lock.lock();
+        std::mem::take(&mut *self.api_customers.write()).into_keys().collect()
+    }
+
+    /// Sets the number of the next generated customer, as another replica did.
+    pub fn apply_generated(&self, number: u64) {
+        *self.generated.lock() = number;
     }
 }
 

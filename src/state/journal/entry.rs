@@ -37,6 +37,8 @@ pub struct Entry {
     pub connection: u64,
     /// Ordinal of this request among the customer's requests, from 1; null for an unknown customer.
     pub ordinal: Option<u64>,
+    /// Trace id of the request's `traceparent` header (W3C Trace Context): 32 hexadecimal digits; null without a valid one.
+    pub trace_id: Option<String>,
     pub request: RequestRecord,
     pub findings: Vec<Finding>,
     /// Deviations that were tolerated, and what looks like a client mistake.
@@ -244,6 +246,7 @@ impl Entry {
             methode: String::new(),
             connection: 0,
             ordinal: None,
+            trace_id: None,
             request: RequestRecord::default(),
             findings: Vec::new(),
             warnings: Vec::new(),
@@ -285,6 +288,7 @@ impl Entry {
             &request.transaction_source,
             &request.ip,
             &request.user_agent,
+            &self.trace_id,
             &self.answer.hint,
             &self.rule,
         ];

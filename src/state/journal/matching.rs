@@ -42,6 +42,9 @@ pub struct Match {
     pub transaction_id: Option<Pattern>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub transaction_source: Option<Pattern>,
+    /// Trace id of the request's `traceparent` header.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<Pattern>,
     /// `ip` in the body: a network or a pattern.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ip: Option<IpPattern>,
@@ -160,7 +163,7 @@ struct MatchField {
 
 /// All conditions; cheap and selective ones first.
 #[rustfmt::skip]
-const FIELDS: [MatchField; 23] = [
+const FIELDS: [MatchField; 24] = [
     field("customer_id", |m, e| holds(&m.customer_id, e.customer_id.as_deref(), Pattern::matches), |e| e.customer_id.clone().into()),
     field("id", |m, e| holds(&m.id, Some(e.id as f64), NumberRange::contains), |e| e.id.into()),
     field("code", |m, e| holds(&m.code, code(e), Pattern::matches), |e| code(e).into()),
@@ -176,6 +179,7 @@ const FIELDS: [MatchField; 23] = [
     field("methode", |m, e| holds(&m.methode, Some(e.methode.as_str()), Pattern::matches), |e| e.methode.clone().into()),
     field("transaction_id", |m, e| holds(&m.transaction_id, e.request.transaction_id.as_deref(), Pattern::matches), |e| e.request.transaction_id.clone().into()),
     field("transaction_source", |m, e| holds(&m.transaction_source, e.request.transaction_source.as_deref(), Pattern::matches), |e| e.request.transaction_source.clone().into()),
+    field("trace_id", |m, e| holds(&m.trace_id, e.trace_id.as_deref(), Pattern::matches), |e| e.trace_id.clone().into()),
     field("ip", |m, e| holds(&m.ip, e.request.ip.as_deref(), IpPattern::matches), |e| e.request.ip.clone().into()),
     field("peer", |m, e| m.peer.is_none() || holds(&m.peer, peer(e).as_deref(), IpPattern::matches), |e| peer(e).into()),
     field("image.sha256", |m, e| sha256(&m.image.sha256, e), |e| e.request.image.as_ref().map(|image| image.sha256.clone()).into()),
@@ -327,6 +331,7 @@ mod tests {
             id: 17,
             connection: 4,
             ordinal: Some(3),
+            trace_id: Some("4bf92f3577b34da6a3ce929d0e0e4736".to_owned()),
             request: RequestRecord {
                 peer: Some("127.0.0.1".parse().unwrap()),
                 transaction_id: Some("T-17".to_owned()),
@@ -370,6 +375,7 @@ mod tests {
             (json!({ "sent": { "end": "complete" } }), json!({ "sent": { "end": "rst" } })),
             (json!({ "transaction_id": "/^T-[0-9]+$/" }), json!({ "transaction_id": "T" })),
             (json!({ "transaction_source": "mob*" }), json!({ "transaction_source": "web" })),
+            (json!({ "trace_id": "4bf9*" }), json!({ "trace_id": "4bf9" })),
             (json!({ "ip": "10.0.0.0/8" }), json!({ "ip": "11.*" })),
             (json!({ "peer": "127.0.0.0/8" }), json!({ "peer": "10.0.0.1" })),
             (json!({ "threshold": "5..7" }), json!({ "threshold": ">7" })),

@@ -4,10 +4,12 @@ mod delivered;
 mod entry;
 mod file;
 mod matching;
+mod pending;
 mod recent;
 mod redactor;
 mod ring;
 mod sending;
+mod shared;
 mod stored;
 mod tally;
 
@@ -23,6 +25,7 @@ pub use recent::RequestMarks;
 pub use redactor::Redactor;
 pub use ring::{Journal, JournalEvent, SharedEvent, Subscription, Usage};
 pub use sending::{Sending, SendingRecord, Sent, SentEnd, State};
+pub use shared::KeptEntry;
 pub use tally::{ExpectedCount, MatchReport};
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 use tokio::sync::broadcast;
 
 use super::file::JournalFile;
+use super::pending::{Author, PendingEntries};
 use super::recent::{Earlier, RecentIndex};
 use super::{Entry, Match, RequestMarks, SendingRecord, Sent, State, stored};
 use crate::base::json;
@@ -24,16 +25,16 @@ use crate::state::change::Change;
 use crate::state::store::{self, Store, StoreWrite, StoredEntry};
 
 #[derive(Debug, Default)]
-struct Ring {
+pub(super) struct Ring {
     /// Ids are ascending, with gaps where a customer's entries were cleared.
-    entries: VecDeque<Kept>,
+    pub(super) entries: VecDeque<Kept>,
     /// Marks of these entries.
     recent: RecentIndex,
     bytes: usize,
-    last_id: u64,
+    pub(super) last_id: u64,
     dropped: u64,
     /// Id of the newest dropped entry; 0 if none was dropped.
-    last_dropped: u64,
+    pub(super) last_dropped: u64,
     /// The newest clearings, oldest first: the newest id then, and whose entries; `None`: all. For readers that reconnect.
     clearings: VecDeque<(u64, Option<String>)>,
     /// Newest id at the last clearing that this list has no longer.
@@ -42,22 +43,28 @@ struct Ring {
 
 /// An entry of the ring.
 #[derive(Debug)]
-struct Kept {
+pub(super) struct Kept {
     weight: usize,
-    entry: Arc<Entry>,
+    pub(super) entry: Arc<Entry>,
     marks: RequestMarks,
+    /// The replica that serves it; `None` where replicas share nothing.
+    pub(super) author: Option<Author>,
 }
 
 impl Ring {
     fn insert(&mut self, entry: Arc<Entry>, marks: RequestMarks) {
+        self.insert_of(None, entry, marks);
+    }
+
+    pub(super) fn insert_of(&mut self, author: Option<Author>, entry: Arc<Entry>, marks: RequestMarks) {
         let weight = entry.weight();
         self.bytes += weight;
         self.recent.insert(&marks, entry.id);
-        self.entries.push_back(Kept { weight, entry, marks });
+        self.entries.push_back(Kept { weight, entry, marks, author });
     }
 
     /// Drops the oldest entries until there are at most `max_bytes`. Returns the newest that it dropped.
-    fn trim(&mut self, max_bytes: usize) -> Option<u64> {
+    pub(super) fn trim(&mut self, max_bytes: usize) -> Option<u64> {
         let before = self.dropped;
         while self.bytes > max_bytes {
             let Some(dropped) = self.entries.pop_front() else { break };
@@ -67,6 +74,11 @@ impl Ring {
             self.last_dropped = dropped.entry.id;
         }
         (self.dropped > before).then_some(self.last_dropped)
+    }
+
+    pub(super) fn find_mut(&mut self, id: u64) -> Option<&mut Kept> {
+        let index = self.entries.binary_search_by_key(&id, |kept| kept.entry.id).ok()?;
+        self.entries.get_mut(index)
     }
 
     fn find(&self, id: u64) -> Option<&Kept> {
@@ -88,7 +100,7 @@ impl Ring {
         }
     }
 
-    fn repetition(&self, marks: &RequestMarks) -> Option<Warning> {
+    pub(super) fn repetition(&self, marks: &RequestMarks) -> Option<Warning> {
         let find = |id| self.find(id).map(|kept| Earlier { entry: &kept.entry, marks: &kept.marks });
         self.recent.warning(marks, find)
     }
@@ -157,13 +169,15 @@ pub struct Usage {
 /// Journal of requests: the ring, and the file that ended entries are appended to.
 #[derive(Debug)]
 pub struct Journal {
-    ring: Mutex<Ring>,
-    max_bytes: usize,
+    pub(super) ring: Mutex<Ring>,
+    pub(super) max_bytes: usize,
     file: Option<Mutex<JournalFile>>,
     /// Sends under the ring's lock, so that events have the ring's order.
     events: broadcast::Sender<Arc<SharedEvent>>,
     /// Where entries are kept over a restart; steps are pushed under the ring's lock.
-    store: Option<Arc<Store>>,
+    pub(super) store: Option<Arc<Store>>,
+    /// Entries on their way to the history that replicas share.
+    pub(super) pending: PendingEntries,
 }
 
 impl Journal {
@@ -179,6 +193,7 @@ impl Journal {
             file,
             events: broadcast::Sender::new(EVENT_CAPACITY),
             store: None,
+            pending: PendingEntries::default(),
         })
     }
 
@@ -227,6 +242,9 @@ impl Journal {
     /// Adds an entry: assigns its id, and a warning when it repeats an earlier one by its marks. Returns the entry, for
     /// [`Journal::end`].
     pub fn add(&self, mut entry: Entry, marks: RequestMarks) -> Arc<Entry> {
+        if let Some(shared) = self.shared() {
+            return self.add_to_all(shared, entry, marks);
+        }
         let mut ring = self.ring.lock();
         ring.last_id += 1;
         entry.id = ring.last_id;
@@ -260,7 +278,7 @@ impl Journal {
         {
             let _in_order = self.ring.lock();
             entry.sending.end(end, elapsed, now);
-            self.push(|| vec![ended(entry, &entry.sending.record())]);
+            self.push(|| ended(entry, &entry.sending.record(), true));
             self.publish(JournalEvent::Ended(Arc::clone(entry)));
         }
         self.append(entry)
@@ -270,15 +288,18 @@ impl Journal {
     /// simulator is killed right then.
     pub fn foresee(&self, entry: &Entry, sent: Sent, elapsed: Duration) {
         let elapsed_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
-        self.push(|| vec![ended(entry, &SendingRecord { state: sent.state(), sent, elapsed_us })]);
+        self.push(|| ended(entry, &SendingRecord { state: sent.state(), sent, elapsed_us }, false));
     }
 
     /// Reports a change to the readers of events.
     pub fn report(&self, change: Change) {
+        if let Some(shared) = self.shared().filter(|_| change.call.is_some()) {
+            shared.push_changed(json::text(&change));
+        }
         self.publish(JournalEvent::Changed(Arc::new(change)));
     }
 
-    fn publish(&self, event: JournalEvent) {
+    pub(super) fn publish(&self, event: JournalEvent) {
         // Sending fails only without readers.
         let _ = self.events.send(Arc::new(event.into()));
     }
@@ -352,6 +373,16 @@ impl Journal {
     /// Removes all entries, or one customer's, including those in flight. Returns how many. Ids continue, and cleared entries do not
     /// count as dropped.
     pub fn clear(&self, customer_id: Option<&str>) -> usize {
+        if let Some(shared) = self.shared() {
+            return self.clear_at_all(shared, customer_id);
+        }
+        self.remove(customer_id, || {
+            self.push(|| vec![StoreWrite::ClearEntries(customer_id.map(str::to_owned))]);
+        })
+    }
+
+    /// Removes entries; `removed` is run under the ring's lock.
+    pub(super) fn remove(&self, customer_id: Option<&str>, removed: impl FnOnce()) -> usize {
         let mut ring = self.ring.lock();
         let before = ring.entries.len();
         let is_kept = |kept: &Kept| {
@@ -367,7 +398,7 @@ impl Journal {
         });
         ring.bytes = ring.entries.iter().map(|kept| kept.weight).sum();
         ring.remember_clearing(customer_id);
-        self.push(|| vec![StoreWrite::ClearEntries(customer_id.map(str::to_owned))]);
+        removed();
         self.publish(JournalEvent::Cleared(customer_id.map(str::to_owned)));
         before - ring.entries.len()
     }
@@ -379,8 +410,10 @@ impl Journal {
     }
 }
 
-fn ended(entry: &Entry, sending: &SendingRecord) -> StoreWrite {
-    StoreWrite::End { id: entry.id, sending: json::text(sending) }
+/// Returns the write of how an entry's sending stands; none for one that is not in the journal, because the store was down.
+pub(super) fn ended(entry: &Entry, sending: &SendingRecord, is_over: bool) -> Vec<StoreWrite> {
+    let end = StoreWrite::End { id: entry.id, sending: json::text(sending), is_over };
+    (entry.id != 0).then_some(end).into_iter().collect()
 }
 
 #[cfg(test)]

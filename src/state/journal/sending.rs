@@ -127,6 +127,25 @@ impl Sending {
         let _ = self.ended.set(Ended { sent, elapsed, at });
     }
 
+    /// Sets what another replica foresees, or how it ended.
+    pub(super) fn follow(&self, record: &SendingRecord, is_over: bool) {
+        let elapsed = Duration::from_micros(record.elapsed_us);
+        let place = if is_over { &self.ended } else { &self.leaving };
+        let _ = place.set(Ended { sent: record.sent, elapsed, at: Instant::now() });
+    }
+
+    /// Ends what another replica had under way when it was gone: as it foresaw, else as cut. Returns whether it had not ended.
+    pub(super) fn cut(&self) -> bool {
+        let cut =
+            || Ended { sent: self.foresee(0, SentEnd::None), elapsed: Duration::ZERO, at: Instant::now() };
+        self.ended.set(self.leaving.get().copied().unwrap_or_else(cut)).is_ok()
+    }
+
+    /// Returns whether it has ended, not only as foreseen.
+    pub(super) fn is_over(&self) -> bool {
+        self.ended.get().is_some()
+    }
+
     /// What was sent after so many bytes; `end` if they are not all.
     fn after(&self, bytes: u64, end: SentEnd) -> Sent {
         let announced = self.announced.get().copied().unwrap_or_default();

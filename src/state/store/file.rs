@@ -46,6 +46,32 @@ pub struct StoreIdentity {
     pub fixtures: String,
 }
 
+impl StoreIdentity {
+    /// Compares with what a store says of itself; `another` is what else could be named. Returns whether the fixtures differ.
+    ///
+    /// # Errors
+    /// When the store belongs to another seed or another server key.
+    pub(super) fn compare<'a>(&self, field: impl Fn(&str) -> &'a str, another: &str) -> Result<bool, String> {
+        if field("seed") != self.seed.to_string() {
+            return Err(format!(
+                "was made with --seed {}, and this start has --seed {}: start with that seed, or name {another}",
+                field("seed"),
+                self.seed
+            ));
+        }
+        if field("key") != self.key {
+            let short = |digest: &str| digest.chars().take(16).collect::<String>();
+            return Err(format!(
+                "was made with another server key (SHA-256 of public.pem begins with {}, this start's with {}): \
+                 start with the keys directory that it was made with, or name {another}",
+                short(field("key")),
+                short(&self.key)
+            ));
+        }
+        Ok(field("fixtures") != self.fixtures)
+    }
+}
+
 /// What a store holds at the start.
 #[derive(Debug, Default)]
 pub struct StoredState {
@@ -122,7 +148,8 @@ impl StoreFile {
             return Ok((StoreFile { connection, max_pages: 0, _lock: lock }, StoredState::default()));
         }
         let mut stored = load(&connection).map_err(|failure| explained(path, &failure))?;
-        stored.fixtures_differ = compare(&stored, identity).map_err(error)?;
+        let field = |name: &str| stored.field(STORE, name).unwrap_or_default();
+        stored.fixtures_differ = identity.compare(field, "another file").map_err(error)?;
         stored.fields.remove(STORE);
         let mut file = StoreFile { connection, max_pages: 0, _lock: lock };
         let subject: StoreSubject = STORE.into();
@@ -307,28 +334,6 @@ fn verify(connection: &Connection, path: &Path) -> Result<(), StoreError> {
     }
 }
 
-/// Compares what a store belongs to. Returns whether the fixtures differ.
-fn compare(stored: &StoredState, identity: &StoreIdentity) -> Result<bool, String> {
-    let field = |name| stored.field(STORE, name).unwrap_or_default();
-    if field("seed") != identity.seed.to_string() {
-        return Err(format!(
-            "was made with --seed {}, and this start has --seed {}: start with that seed, or name another file",
-            field("seed"),
-            identity.seed
-        ));
-    }
-    if field("key") != identity.key {
-        let short = |digest: &str| digest.chars().take(16).collect::<String>();
-        return Err(format!(
-            "was made with another server key (SHA-256 of public.pem begins with {}, this start's with {}): \
-             start with the keys directory that it was made with, or name another file",
-            short(field("key")),
-            short(&identity.key)
-        ));
-    }
-    Ok(field("fixtures") != identity.fixtures)
-}
-
 fn load(connection: &Connection) -> rusqlite::Result<StoredState> {
     let mut stored = StoredState::default();
     let mut query = connection.prepare("SELECT subject, name, value FROM field")?;
@@ -367,7 +372,7 @@ fn apply(connection: &Connection, writes: &[StoreWrite]) -> rusqlite::Result<()>
                 connection.prepare_cached(sql)?.execute(row)?;
                 last_id = last_id.max(Some(record.id()));
             }
-            StoreWrite::End { id, sending } => {
+            StoreWrite::End { id, sending, is_over: _ } => {
                 let sql = "UPDATE journal SET sending = ? WHERE id = ?";
                 connection.prepare_cached(sql)?.execute(params![sending, number(*id)])?;
             }

@@ -5,15 +5,17 @@
 //! transaction, so that many answers share a commit. Steps are pushed under the lock of what they change (a customer's state, the journal's
 //! ring), so the store has the order of that lock. Values are absolute, so a step may be written twice.
 //!
-//! A field has a subject (`c:demo`), a name (`used/2026-11-21`) and a text: a store with the same four writes can be another database.
+//! A field has a subject (`c:demo`), a name (`used/2026-11-21`) and a text. [`redis`] has the same writes in a history that replicas share.
 
 mod file;
+pub mod redis;
+mod write;
 mod writer;
 
 pub use file::{JOURNAL, LAST_ID, StoreIdentity, StoredEntry, StoredState, backup};
+pub use write::{JournalRecord, StoreError, StoreSubject, StoreWrite, set};
 pub use writer::{OpenStore, StoreWriter};
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -21,69 +23,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::watch;
 
-/// Name of what a field belongs to, such as `c:demo`.
-pub type StoreSubject = Arc<str>;
-
-/// A change of what is stored.
-#[derive(Clone, Debug)]
-pub enum StoreWrite {
-    Set {
-        subject: StoreSubject,
-        field: String,
-        value: String,
-    },
-    Remove {
-        subject: StoreSubject,
-        field: String,
-    },
-    /// Removes all fields of a subject.
-    Clear(StoreSubject),
-    /// Adds an entry to the journal, or replaces it.
-    Add(Arc<dyn JournalRecord>),
-    /// Sets how an entry's sending stands, as [`JournalRecord::sending_text`].
-    End {
-        id: u64,
-        sending: String,
-    },
-    /// Removes the entries up to this id.
-    DropEntries(u64),
-    /// Removes a customer's entries; `None`: all.
-    ClearEntries(Option<String>),
-}
-
-/// An entry of the journal, as far as a store is concerned. It is made text by the thread that writes.
-pub trait JournalRecord: fmt::Debug + Send + Sync {
-    fn id(&self) -> u64;
-    fn customer_id(&self) -> Option<&str>;
-    /// The entry as JSON.
-    fn entry_text(&self) -> String;
-    /// State, what was sent, and duration, as JSON.
-    fn sending_text(&self) -> String;
-}
-
-/// Returns the write that sets a field.
-pub fn set(subject: &StoreSubject, field: impl Into<String>, value: impl Into<String>) -> StoreWrite {
-    StoreWrite::Set { subject: Arc::clone(subject), field: field.into(), value: value.into() }
-}
-
-/// Why a store cannot be used; the message begins behind the file's name.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the store {} {message}", path.display())]
-pub struct StoreError {
-    pub path: PathBuf,
-    pub message: String,
-}
-
-impl StoreError {
-    /// Returns the error of something in the store that this program cannot have written.
-    #[must_use]
-    pub fn damaged(path: &Path, what: impl fmt::Display) -> StoreError {
-        let message = format!(
-            "is damaged: {what}; put a backup in its place, or move the file away to begin with an empty one"
-        );
-        StoreError { path: path.to_owned(), message }
-    }
-}
+use redis::SharedStore;
 
 /// For the project's own tests: what they must be able to bring about.
 #[derive(Clone, Debug, Default)]
@@ -105,6 +45,8 @@ pub struct Store {
     done: watch::Sender<u64>,
     failing: AtomicBool,
     testing: StoreTesting,
+    /// Where the changes go instead, when replicas share them.
+    shared: Option<Arc<SharedStore>>,
 }
 
 #[derive(Debug, Default)]
@@ -128,7 +70,31 @@ impl Store {
             done: watch::Sender::new(0),
             failing: AtomicBool::new(false),
             testing,
+            shared: None,
         }
+    }
+
+    /// The handle of a store that several replicas share; `name` is shown as its path.
+    pub(super) fn shared_by_replicas(name: PathBuf, shared: Arc<SharedStore>) -> Store {
+        Store { shared: Some(shared), ..Store::new(name, StoreTesting::default()) }
+    }
+
+    /// A store that only collects changes, of a step that may be decided again.
+    #[must_use]
+    pub fn draft() -> Store {
+        Store::new(PathBuf::new(), StoreTesting::default())
+    }
+
+    /// Takes what was handed over so far.
+    #[must_use]
+    pub fn take(&self) -> Vec<StoreWrite> {
+        std::mem::take(&mut self.queue.lock().writes)
+    }
+
+    /// Returns what the replicas share; `None`: the store is this process's own.
+    #[must_use]
+    pub fn shared(&self) -> Option<&Arc<SharedStore>> {
+        self.shared.as_ref()
     }
 
     /// Returns the file.
@@ -142,6 +108,9 @@ impl Store {
         if writes.is_empty() {
             return;
         }
+        if let Some(shared) = &self.shared {
+            return shared.push(writes);
+        }
         let mut queue = self.queue.lock();
         if queue.is_dropping {
             return;
@@ -154,8 +123,11 @@ impl Store {
         }
     }
 
-    /// Waits until everything handed over so far is committed. Does not wait while the file cannot be written.
+    /// Waits until everything handed over so far is committed. Does not wait while the store cannot be written.
     pub async fn committed(&self) {
+        if let Some(shared) = &self.shared {
+            return shared.settled().await;
+        }
         if self.testing.answers_first {
             return;
         }
@@ -185,11 +157,6 @@ impl Store {
     /// A store without a file.
     pub fn for_tests() -> Arc<Store> {
         Arc::new(Store::new("test.db".into(), StoreTesting::default()))
-    }
-
-    /// Takes what was handed over so far.
-    pub fn take(&self) -> Vec<StoreWrite> {
-        std::mem::take(&mut self.queue.lock().writes)
     }
 }
 

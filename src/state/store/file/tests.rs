@@ -65,8 +65,8 @@ fn what_is_committed_is_read_back_and_a_rewrite_replaces_it() {
         add(4, Some("x")),
         StoreWrite::DropEntries(1),
         StoreWrite::ClearEntries(Some("x".to_owned())),
-        StoreWrite::End { id: 2, sending: "gone".to_owned() },
-        StoreWrite::End { id: 3, sending: "done".to_owned() },
+        StoreWrite::End { id: 2, sending: "gone".to_owned(), is_over: true },
+        StoreWrite::End { id: 3, sending: "done".to_owned(), is_over: true },
     ];
     file.commit(&writes).unwrap();
     drop(file);

@@ -1,0 +1,3 @@
+module dukcapilfrsim
+
+go 1.19
