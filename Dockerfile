@@ -1,4 +1,4 @@
-# One static binary in an empty image, and directories for its keys and its store. docs/container.md explains how to use it.
+# One static binary in an empty image, and directories for its keys and its store. docs/how-to/container.md explains how to use it.
 #
 # There is no other file, so the binary itself prints the third-party notices and runs the health check. There is no VOLUME: it would
 # leave an unnamed volume behind for every container.

@@ -1,5 +1,5 @@
 // @ts-check
-// The scenarios of docs/scenarios.md, as what they add to a customer. A test compares them with the page and puts each of them.
+// The scenarios of docs/how-to/scenarios.md, as what they add to a customer. A test compares them with the page and puts each of them.
 
 /** @typedef {import('types').Schemas['RuleSpec']} Rule */
 /** @typedef {{ rules?: Rule[], quota?: { per_day: number }, capacity?: import('types').Schemas['CapacitySpec'] }} Recipe */
@@ -8,7 +8,7 @@ const found = { outcome: '6018' };
 /** @param {string} name @param {Partial<Rule>} rest @returns {Rule} */
 const rule = (name, rest) => ({ name, when: {}, per: 'customer', ...rest });
 
-/** By the file's name in docs/scenarios.md. @type {Record<string, Recipe>} */
+/** By the file's name in docs/how-to/scenarios.md. @type {Record<string, Recipe>} */
 export const recipes = {
   'busy-twice': { rules: [rule('busy twice per transaction', { when: found, times: 2, per: 'transaction_id', reply: { code: '6014' } })] },
   'rush-hour': { rules: [

@@ -3,6 +3,10 @@
 
 pub use crate::cli::main;
 
+pub mod cli {
+    pub use crate::cli::{EXIT_CODES, command};
+}
+
 pub mod base {
     pub use crate::base::{hash, json_schema, reading, wording};
 }
@@ -22,7 +26,8 @@ pub mod conformance {
 
 pub mod domain {
     pub use crate::domain::{
-        answer, evidence, faults, fidelity, limits, matcher, nik, pixels, policy, quota, rules,
+        answer, evidence, faults, fidelity, http_answer, limits, matcher, nik, pixels, policy, quota, rules,
+        warnings,
     };
 }
 

@@ -24,7 +24,7 @@ public class DukcapilFrSimContainer extends GenericContainer<DukcapilFrSimContai
     // Beyond loopback the admin API requires a token.
     private static final String TOKEN = "for-tests";
 
-    /** {@code image} is one whose entry point is the binary; docs/container.md says how to build it. */
+    /** {@code image} is one whose entry point is the binary; docs/how-to/container.md says how to build it. */
     public DukcapilFrSimContainer(String image) {
         super(DockerImageName.parse(image));
         withEnv("FRSIM_LISTEN", "0.0.0.0:" + ENDPOINT);

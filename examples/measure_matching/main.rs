@@ -1,5 +1,5 @@
-//! Measures the matcher: `cargo run --release --example measure_matching -- docs/matching.svg [PHOTO...]` prints the tables of
-//! `docs/matching.md` and draws its plot: of the built-in gallery, of photographs that are drawn here (and of other photos, where some are
+//! Measures the matcher: `cargo run --release --example measure_matching -- docs/explanation/matching.svg [PHOTO...]` prints the tables of
+//! `docs/explanation/matching.md` and draws its plot: of the built-in gallery, of photographs that are drawn here (and of other photos, where some are
 //! named), and of ten thousand strangers.
 
 mod changes;

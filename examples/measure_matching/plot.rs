@@ -1,4 +1,4 @@
-//! The plot of `docs/matching.md` as SVG: score histograms of changed copies and of different pictures.
+//! The plot of `docs/explanation/matching.md` as SVG: score histograms of changed copies and of different pictures.
 
 use std::fmt::Write;
 

@@ -89,6 +89,25 @@ enum CliCommand {
     Notices(notices::NoticesArgs),
 }
 
+/// Returns the command line with all its commands and flags, as data: for completions, manual pages and the reference.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
+/// Exit codes of all commands, and what each means.
+pub const EXIT_CODES: [(u8, &str); 6] = [
+    (0, "done; serve ended by SIGTERM, SIGINT or POST /shutdown; call got a 6018"),
+    (
+        Failure::NO,
+        "the command ran and the result is negative: call got another answer or none, a NIK is invalid, the server is not ready, conformance found differences, tail lost the simulator",
+    ),
+    (Failure::BAD_INPUT, "invalid arguments, fixtures, token or store"),
+    (Failure::ADDRESS_IN_USE, "serve: the address is in use; call and tail: nothing listens there"),
+    (Failure::KEYS_UNUSABLE, "a key is missing or cannot be used"),
+    (Failure::STORE_UNREACHABLE, "the server of a shared store cannot be reached"),
+];
+
 /// Parses the command line and runs the command.
 #[must_use]
 pub fn main() -> ExitCode {

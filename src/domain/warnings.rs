@@ -18,6 +18,33 @@ pub struct Warning {
     pub message: String,
 }
 
+/// Every warning and what it is about, in the order in which they are found.
+pub const WARNINGS: [(&str, &str); 14] = [
+    ("accept", "`Accept` is missing, or is not `application/json`"),
+    ("content_type", "`Content-Type` is missing, or is not `application/json`"),
+    (
+        "x_forwarded_for",
+        "`peer = \"x-forwarded-for\"`, but the header is missing or does not end with an address",
+    ),
+    (
+        "raw_blank",
+        "the path has a raw blank, as the document's own URL; strict servers refuse it, so send `%20`",
+    ),
+    ("bom", "the JSON starts with a byte order mark"),
+    ("duplicate_key", "a key is there twice; the last value is used"),
+    ("extra_key", "a key that is not in the document; it is ignored"),
+    ("loosely_read", "a value was read only because of `policy.numbers = \"loose\"`"),
+    ("line_breaks", "line breaks in base64 were accepted because of `policy.base64 = \"mime\"`"),
+    ("photo_twice", "the file has its photo twice, one behind the other; only the first is read"),
+    (
+        "pixels",
+        "the photo's pixels cannot be decoded, are damaged or have no contrast, so only the identical file is found, or only what is left of the photo is compared",
+    ),
+    ("faces", "the face engine found no face, or failed"),
+    ("retry_without_backoff", "a retry less than a second after a failure"),
+    ("repeated_transaction_id", "the `transactionId` was used before, by a request that did not fail"),
+];
+
 /// Max characters of a header value that are kept, for conditions and the journal.
 pub const MAX_VALUE_CHARS: usize = 500;
 

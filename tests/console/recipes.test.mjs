@@ -1,4 +1,4 @@
-// The recipes of the console are the scenarios of docs/scenarios.md.
+// The recipes of the console are the scenarios of docs/how-to/scenarios.md.
 
 import assert from 'node:assert/strict';
 import fs from 'node:fs/promises';
@@ -14,7 +14,7 @@ let browser, simulator, fixtures;
 before(async () => {
   fixtures = await fs.mkdtemp(path.join(os.tmpdir(), 'frsim-scenarios-'));
   await fs.mkdir(path.join(fixtures, 'customers'));
-  const page = await fs.readFile(new URL('../../docs/scenarios.md', import.meta.url), 'utf8');
+  const page = await fs.readFile(new URL('../../docs/how-to/scenarios.md', import.meta.url), 'utf8');
   for (const [block, name] of page.matchAll(/^# (customers\/[\w-]+\.toml)\n[^`]*/gm)) await fs.writeFile(path.join(fixtures, name), block);
   [browser, simulator] = await Promise.all([startBrowser(), startSimulator({ args: ['--fixtures', fixtures] })]);
 });

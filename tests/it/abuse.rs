@@ -1,4 +1,4 @@
-//! Misbehaving clients on raw sockets: each is handled as `docs/abuse.md` says, and the simulator keeps serving others.
+//! Misbehaving clients on raw sockets: each is handled as `docs/reference/http-behaviour.md` says, and the simulator keeps serving others.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};

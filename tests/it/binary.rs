@@ -8,7 +8,6 @@ use std::process::{Child, Command, Output, Stdio};
 use serde_json::{Value, json};
 
 use crate::support::{Body, KEYS, MORNING, SITIS_NIK, elsewhere, eventually, exchange, http, write_fixture};
-use crate::tidy::{read, table_after};
 
 pub fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_dukcapil-fr-sim"));
@@ -552,26 +551,6 @@ fn call_is_a_complete_client() {
     ]);
     assert!(text(&other.stdout).contains("7371012804969008"), "{}", text(&other.stdout));
     assert_eq!(run(&["call", "--url", "http://127.0.0.1:1", "--admin", &admin]).status.code(), Some(3));
-}
-
-#[test]
-fn both_readmes_list_every_command() {
-    let help = run(&["--help"]);
-    let commands = text(&help.stdout).split("Commands:\n").nth(1).unwrap().split("\n\n").next().unwrap();
-    // A command stands two columns in, its wrapped text further.
-    let names =
-        commands.lines().filter_map(|line| line.strip_prefix("  ").filter(|line| !line.starts_with(' ')));
-    let mut names: Vec<_> =
-        names.filter_map(|line| line.split(' ').next()).filter(|name| *name != "help").collect();
-    names.sort_unstable();
-    for (readme, heading) in
-        [("README.md", "## Commands and flags"), ("README.id.md", "## Perintah dan flag")]
-    {
-        let rows = table_after(&read(readme), heading);
-        let mut listed: Vec<_> = rows.iter().flat_map(|row| row[0].split("`, `")).collect();
-        listed.sort_unstable();
-        assert_eq!(listed, names, "{readme}");
-    }
 }
 
 #[test]

@@ -39,6 +39,8 @@ mod nik;
 mod nik_commands;
 mod openapi;
 mod openssl;
+#[cfg(unix)]
+mod pages;
 mod pixels;
 mod port_files;
 mod portable;
@@ -47,6 +49,7 @@ mod presets;
 mod quotas;
 mod reasons;
 mod redis_server;
+mod reference;
 mod release;
 mod remembered;
 mod replica_kills;

@@ -1,5 +1,5 @@
 //! What one client does to others: long lists, costly conditions, large rules, customers that are removed and changed while they are in
-//! use, a full disk. `docs/abuse.md` names these tests.
+//! use, a full disk. `docs/reference/http-behaviour.md` names these tests.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;

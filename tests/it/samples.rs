@@ -1,4 +1,4 @@
-//! The samples of `docs/ci.md` and of `docs/how-to/clients` are tested files: each block after `<!-- file: PATH -->` is the complete file.
+//! The samples of `docs/how-to/ci.md` and of `docs/how-to/clients` are tested files: each block after `<!-- file: PATH -->` is the complete file.
 //!
 //! To update the blocks: `FRSIM_WRITE_SAMPLES=1 cargo test --test it samples::`.
 
@@ -48,11 +48,11 @@ fn with_files(page: &str) -> (String, Vec<String>) {
 
 const KIT_PAGES: &str = "docs/how-to/clients";
 
-/// Returns the pages with samples: `docs/ci.md` and those of the test kits.
+/// Returns the pages with samples: `docs/how-to/ci.md` and those of the test kits.
 fn pages() -> Vec<String> {
     let kits = files(KIT_PAGES).into_iter().filter(|path| path.extension().is_some_and(|end| end == "md"));
     let kits = kits.map(|path| path.strip_prefix(root()).unwrap().to_str().unwrap().to_owned());
-    ["docs/ci.md".to_owned()].into_iter().chain(kits).collect()
+    ["docs/how-to/ci.md".to_owned()].into_iter().chain(kits).collect()
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn every_sample_of_the_ci_page_is_tested() {
         helpers.contains("for page in docs/how-to/clients/*.md"),
         ".ci/helpers runs the pages of the kits"
     );
-    for name in with_files(&read("docs/ci.md")).1 {
+    for name in with_files(&read("docs/how-to/ci.md")).1 {
         let is_run = match name.strip_prefix("tests/it/").and_then(|name| name.strip_suffix(".rs")) {
             Some(module) => tests.contains(&format!("mod {module};")),
             // .ci/helpers names jobs and containers in loops, without their extensions.

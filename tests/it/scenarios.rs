@@ -1,4 +1,4 @@
-//! The cookbook: every recipe of `docs/scenarios.md` works as printed.
+//! The cookbook: every recipe of `docs/how-to/scenarios.md` works as printed.
 
 use std::collections::BTreeSet;
 use std::io::{ErrorKind, Read, Write};
@@ -10,7 +10,7 @@ use crate::capacity;
 use crate::support::{Answer, Body, End, SITIS_NIK, Sim, http, parse, read_to_the_end, write_fixture};
 use crate::timers::Recorder;
 
-const COOKBOOK: &str = include_str!("../../docs/scenarios.md");
+const COOKBOOK: &str = include_str!("../../docs/how-to/scenarios.md");
 
 /// Returns the customer and the file content of each recipe.
 fn recipes() -> Vec<(&'static str, &'static str)> {

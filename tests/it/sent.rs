@@ -106,16 +106,6 @@ fn every_kind_of_fault_has_a_row() {
 }
 
 #[test]
-fn the_readme_says_what_the_log_leads_with() {
-    let readme = crate::tidy::read("README.md");
-    let (_, table) = readme.split_once("\n## Faults\n").unwrap();
-    for (kind, _, _, _, _, leads) in FAULTS {
-        let row = table.lines().find(|line| line.starts_with(&format!("| `{kind}` |"))).unwrap();
-        assert!(row.ends_with(&format!("| {leads} |")), "{row}");
-    }
-}
-
-#[test]
 fn the_terminal_the_journal_verify_and_the_metrics_tell_what_was_sent() {
     let (served, _directory) = serve_all("text");
     send_to_each(&served, address(&served.value("endpoint")));

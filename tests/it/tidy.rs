@@ -5,9 +5,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use dukcapil_fr_sim::internals::config::source;
-use dukcapil_fr_sim::internals::domain::policy;
-use dukcapil_fr_sim::internals::protocol::OUTCOMES;
-use dukcapil_fr_sim::internals::protocol::body::FIELDS;
 
 #[path = "../../examples/draw_gallery/files.rs"]
 mod files;
@@ -218,70 +215,4 @@ fn the_guides_name_tests_and_files_that_exist() {
     }
     assert!(named > 80, "only {named} names were found");
     assert!(read("ARCHITECTURE.md").lines().count() <= 150, "ARCHITECTURE.md is one page");
-}
-
-/// Returns the rows of the Markdown table after a heading.
-pub fn table_after(text: &str, heading: &str) -> Vec<Vec<String>> {
-    let section = text.split(heading).nth(1).unwrap_or_else(|| panic!("missing heading {heading:?}"));
-    let lines =
-        section.lines().skip_while(|line| !line.starts_with('|')).take_while(|line| line.starts_with('|'));
-    lines
-        .skip(2)
-        .map(|line| {
-            line.trim_matches('|').split('|').map(|cell| cell.trim().trim_matches('`').to_owned()).collect()
-        })
-        .collect()
-}
-
-#[test]
-fn both_readmes_list_every_customer_code_policy_key_and_field() {
-    let customers: BTreeSet<String> = source::built_in()
-        .into_keys()
-        .filter_map(|name| Some(name.strip_prefix("customers/")?.strip_suffix(".toml")?.to_owned()))
-        .collect();
-    for (name, headings) in [
-        ("README.md", ["## Shipped customers", "## Checks and codes", "## Policy"]),
-        ("README.id.md", ["## Pelanggan bawaan", "## Pemeriksaan dan kode", "## Kebijakan"]),
-    ] {
-        let text = read(name);
-        let listed: BTreeSet<String> =
-            table_after(&text, headings[0]).into_iter().flat_map(|row| expand(&row[0])).collect();
-        assert_eq!(listed, customers, "{name}");
-        let keys: Vec<_> = table_after(&text, headings[2]).into_iter().map(|row| row[0].clone()).collect();
-        assert_eq!(keys, policy::KEYS.iter().map(|key| key.name).collect::<Vec<_>>(), "{name}");
-        let faults: Vec<_> = table_after(&text, if name == "README.md" { "## Faults" } else { "## Fault\n" })
-            .into_iter()
-            .map(|row| row[0].clone())
-            .collect();
-        assert_eq!(
-            faults,
-            dukcapil_fr_sim::internals::domain::faults::KINDS
-                .iter()
-                .map(|kind| kind.name)
-                .collect::<Vec<_>>(),
-            "{name}"
-        );
-        let routes = table_after(&text, if name == "README.md" { "## Admin API" } else { "## API admin" });
-        let routes: Vec<_> = routes.iter().map(|row| format!("{} {}", row[0], row[1])).collect();
-        let served = dukcapil_fr_sim::internals::http::admin::routes::operations();
-        let served: Vec<_> =
-            served.iter().map(|operation| format!("{} {}", operation.method, operation.path)).collect();
-        assert_eq!(routes, served, "{name}");
-        for outcome in &OUTCOMES {
-            assert!(text.contains(outcome.code), "{name} lacks {}", outcome.code);
-        }
-        for field in &FIELDS {
-            assert!(text.contains(&format!("`{}`", field.name)), "{name} lacks {}", field.name);
-        }
-    }
-}
-
-/// `always-<code>` stands for one customer a documented code.
-fn expand(cell: &str) -> Vec<String> {
-    match cell.strip_suffix("<code>") {
-        Some(stem) => dukcapil_fr_sim::internals::protocol::Outcome::documented()
-            .map(|outcome| format!("{stem}{}", outcome.code))
-            .collect(),
-        None => cell.split(',').map(|name| name.trim().trim_matches('`').to_owned()).collect(),
-    }
 }

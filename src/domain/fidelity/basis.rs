@@ -18,6 +18,7 @@ pub struct Basis {
     pub text: BasisPart,
     /// Keys and types of the body.
     pub shape: BasisPart,
+    /// Blanks and line breaks of the body.
     pub white_space: BasisPart,
     /// Status line and headers.
     pub head: BasisPart,

@@ -1,7 +1,7 @@
 //! Perceptual hash: 256 bits of a small greyscale image, and the Hamming distance between two pictures.
 //!
 //! Half of the bits are signs of low frequencies (a cosine transform); half compare the brightness of neighbouring grid cells. The
-//! sums use integer arithmetic, so every machine computes the same hash. `docs/matching.md` has the measurements.
+//! sums use integer arithmetic, so every machine computes the same hash. `docs/explanation/matching.md` has the measurements.
 //!
 //! Some of a picture's sums are so near 0 that a copy has another sign. These bits say nothing, so an eighth of a gallery picture's bits,
 //! those with the smallest sums, are not compared: copies come nearer, strangers hardly.

@@ -1,7 +1,7 @@
 //! The matcher: searches galleries for a photo, and generates look-alikes among a large population.
 //!
 //! A photo matches by identical file, or by perceptual hash, which costs one decoding the first time. Whether a photo was seen before
-//! changes no score. `docs/matching.md` describes the mapping from distances to scores, and the measurements.
+//! changes no score. `docs/explanation/matching.md` describes the mapping from distances to scores, and the measurements.
 
 pub mod enrolled;
 pub mod face;

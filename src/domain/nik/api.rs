@@ -3,7 +3,7 @@
 //! A response has about 1 kB for each element, so it is made piece by piece as it is sent: a slow reader keeps its request in memory, not
 //! the response.
 //!
-//! `docs/nik.md` lists what the document leaves open, and the differences from the original program.
+//! `docs/reference/nik.md` lists what the document leaves open, and the differences from the original program.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};

@@ -7,7 +7,7 @@
 //! province, regency, district of first issue
 //! ```
 //!
-//! There is no check digit. A NIK is for life: it keeps the region codes that were valid when it was issued. Details: `docs/nik.md`.
+//! There is no check digit. A NIK is for life: it keeps the region codes that were valid when it was issued. Details: `docs/reference/nik.md`.
 //!
 //! ```
 //! use dukcapil_fr_sim::nik::{self, NikContext, Sex};

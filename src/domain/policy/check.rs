@@ -3,7 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A check; the variants are in the default precedence (SPEC 3; assumed, from a look-alike of the 1:1 sibling).
+// The order is assumed, from a look-alike of the 1:1 sibling.
+/// A check; the variants are in the default precedence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Check {
