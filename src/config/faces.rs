@@ -31,6 +31,7 @@ const OWN_HEADERS: [&str; 5] = ["content-length", "transfer-encoding", "connecti
 #[serde(deny_unknown_fields)]
 pub struct FacesSpec {
     /// Where photos are posted. On this machine, unless `allow_remote` is true.
+    #[schemars(extend("format" = "password"))]
     pub url: EngineUrl,
     /// Body of the request, with `{image}` where the photo's base64 goes; default: the file itself is posted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -50,6 +51,7 @@ pub struct FacesSpec {
     pub no_face_when: Option<NoFaceWhenSpec>,
     /// Headers of the request, such as an API key.
     #[serde(default)]
+    #[schemars(extend("format" = "password"))]
     pub headers: EngineHeaders,
     /// Whether a store that lasts keeps the vectors of enrolled people. They are biometric data, and the store is not encrypted.
     #[serde(default)]

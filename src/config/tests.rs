@@ -607,8 +607,12 @@ fn a_wrong_face_engine_is_reported_with_its_position() {
             &["is not a path in an answer", "results/*/embedding"],
         ),
         ("[matcher.faces]\nurl = 'http://localhost/'".to_owned(), "1:1", &["vectors is missing"]),
+        (url("localhost/v?key=geheim"), "2:7", &["it is not a URL"]),
+        (faces("headers = 'geheim'"), "5:11", &["headers must be a table"]),
+        (faces("headers = { Key = ['geheim'] }"), "5:19", &["must be text"]),
     ] {
         let problem = first(&toml);
+        assert!(!problem.contains("geheim"), "a key or a password: {problem}");
         let is_there = problem.starts_with(&format!("simulator.toml:{place}: "));
         assert!(is_there && parts.iter().all(|part| problem.contains(part)), "{toml}\n{problem}");
     }

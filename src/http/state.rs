@@ -57,6 +57,8 @@ pub struct AppState {
     pub evaluations: Arc<Semaphore>,
     /// Permits for evaluations with a face engine, of [`MAX_FACE_EVALUATIONS`]: those that wait for it take no processor time.
     pub face_evaluations: Arc<Semaphore>,
+    /// Permits for admin calls that ask a face engine: fewer than the admin API has threads for work that takes long.
+    pub face_calls: Semaphore,
     /// Whether the simulator is stopping: no new connections, and hanging ones are closed.
     pub stopping: watch::Sender<bool>,
     /// Requests the shutdown.

@@ -21,6 +21,7 @@ use crate::config::{self, StartPolicy};
 use crate::domain::policy::{PolicySpec, Preset};
 use crate::engine::reload::Reloader;
 use crate::engine::{Engine, EngineSettings, gallery_faces};
+use crate::http::admin::server::blocking_threads;
 use crate::http::admin_tokens::{self, AdminTokens, NamedToken, TokenFileError};
 use crate::http::state::{
     AppState, HttpSettings, MAX_CALLS, MAX_FACE_EVALUATIONS, MAX_READERS, MAX_WAITS, StartInfo,
@@ -399,6 +400,7 @@ impl Builder {
             observer: self.observer,
             evaluations: Arc::new(Semaphore::new(self.settings.workers)),
             face_evaluations: Arc::new(Semaphore::new(MAX_FACE_EVALUATIONS)),
+            face_calls: Semaphore::new(blocking_threads() - 1),
             settings: self.settings,
             timer: self.timer,
             in_flight: watch::Sender::new(0),

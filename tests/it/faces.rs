@@ -654,6 +654,26 @@ fn a_bounded_number_is_asked_at_once_and_others_are_served_meanwhile() {
 }
 
 #[test]
+fn explanations_that_wait_for_the_engine_leave_the_admin_api_to_others() {
+    let engine = FakeEngine::start();
+    let (sim, _fixtures) = engine.sim("timeout = '1m'");
+    engine.otherwise(Does::Waits);
+    thread::scope(|scope| {
+        let asks = (0..8).map(|number| {
+            let (sim, photo) = (&sim, photo(300 + number));
+            scope.spawn(move || explain(sim, &photo)["code"].clone())
+        });
+        let asks: Vec<_> = asks.collect();
+        eventually("the engine is asked", || engine.at_once().0 > 0);
+        assert_eq!(sim.admin("PUT", "/customers/load/quota", r#"{"per_day":5}"#).0, 200);
+        assert_eq!(sim.admin("PUT", "/customers/own", r#"{"extends":"demo"}"#).0, 200);
+        assert!(asks.iter().all(|asked| !asked.is_finished()));
+        engine.open_gate();
+        assert!(asks.into_iter().all(|asked| asked.join().unwrap() == "6018"));
+    });
+}
+
+#[test]
 fn a_simulator_that_stops_does_not_wait_for_the_engine() {
     let engine = FakeEngine::start();
     let settings = engine.settings("timeout = '1m'");

@@ -50,6 +50,7 @@ pub async fn explain(
     let headers = headers(header_map);
     let head = RequestHead { customer_id, methode, path: None, peer, connection: 0, headers };
     let engine = Arc::clone(&shared.engine);
+    let _permit = super::permit_to_ask_faces(&shared).await;
     let verdict = beside(move || engine.explain(&head, text.as_bytes())).await?;
     Ok(json(&verdict.explanation(shared.engine.shows_nik())))
 }

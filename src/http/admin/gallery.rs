@@ -254,6 +254,7 @@ pub async fn enrol(
     // On a blocking thread: decoding is slow, so is a face engine, and the admin listener has one thread.
     let pictures = {
         let engine = Arc::clone(engine);
+        let _permit = super::permit_to_ask_faces(&shared).await;
         web::block(move || read_pictures(&engine, files)).await.map_err(|_| ApiError::stopping())??
     };
     let warnings = pictures.iter().enumerate().filter_map(no_face_warning).collect();

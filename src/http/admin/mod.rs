@@ -45,6 +45,7 @@ use futures_util::future::{LocalBoxFuture, ready};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
+use tokio::sync::SemaphorePermit;
 
 use crate::domain::customer::Customer;
 use crate::engine::Engine;
@@ -168,6 +169,11 @@ async fn parse<T: DeserializeOwned + JsonSchema + Send + 'static>(
 /// Runs what may take long beside the listener's only thread.
 async fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, ApiError> {
     web::block(work).await.map_err(|_| ApiError::stopping())
+}
+
+/// Waits for a permit to ask the face engine, where there is one: it may take long, and other calls need the same threads.
+async fn permit_to_ask_faces(shared: &AppState) -> Option<SemaphorePermit<'_>> {
+    if shared.engine.asks_faces() { shared.face_calls.acquire().await.ok() } else { None }
 }
 
 /// Runs a change, or a long reading, beside the listener's only thread: it may generate a key, or wait for a change that does.

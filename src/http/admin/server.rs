@@ -29,13 +29,18 @@ pub fn start(listener: std::net::TcpListener, shared: &Arc<AppState>) -> std::io
             .wrap(actix_web::middleware::from_fn(access::guard))
             .configure(super::routes)
     });
-    let cores = std::thread::available_parallelism().map_or(2, usize::from);
     // More would only take turns.
     let server = server
         .workers(1)
-        .worker_max_blocking_threads(cores.max(2))
+        .worker_max_blocking_threads(blocking_threads())
         .disable_signals()
         .shutdown_timeout(0)
         .h1_allow_half_closed(false);
     Ok(server.keep_alive(KEEP_ALIVE).listen(listener)?.run())
+}
+
+/// Number of threads for work that takes long: one a core, and at least two, so that one that waits does not stop all.
+#[must_use]
+pub fn blocking_threads() -> usize {
+    std::thread::available_parallelism().map_or(2, usize::from).max(2)
 }
