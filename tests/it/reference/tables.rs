@@ -88,7 +88,7 @@ fn codes() -> Block {
 fn fields() -> Block {
     let rows = FIELDS.iter().map(|field| {
         let length = field.max_chars.map_or_else(String::new, |chars| chars.to_string());
-        let is_shown = if field.secret { "no" } else { "yes" };
+        let is_shown = if field.secret { "" } else { "✓" };
         vec![Cell::code(field.name), plain(length), plain(is_shown), written(field.name)]
     });
     Block::new("fields", &["field", "max. characters", "in the journal", "meaning"], rows.collect())
