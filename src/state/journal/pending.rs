@@ -14,6 +14,8 @@ pub(super) struct Author {
     pub replica: Arc<str>,
     /// Whether the history has the end of the request.
     pub is_settled: bool,
+    /// Whether it was read from the history: nobody at this replica ends it.
+    pub is_copy: bool,
 }
 
 /// Entries on their way to the history, by operation.

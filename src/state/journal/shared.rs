@@ -6,7 +6,7 @@ use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
 use super::pending::{Author, PendingEntry};
-use super::ring::ended;
+use super::ring::{Kept, ended};
 use super::{Entry, Journal, JournalEvent, RequestMarks, SendingRecord};
 use crate::base::json;
 use crate::state::store::StoreWrite;
@@ -127,7 +127,8 @@ impl Journal {
         };
         entry.id = id;
         let entry = Arc::new(entry);
-        let author = Author { replica: record.replica.as_str().into(), is_settled: false };
+        let is_copy = waiting.is_none();
+        let author = Author { replica: record.replica.as_str().into(), is_settled: false, is_copy };
         let mut ring = self.ring.lock();
         if ring.last_id == 0 {
             // A reader that comes back learns how many the log has no longer.
@@ -187,7 +188,14 @@ impl Journal {
         let ring = self.ring.lock();
         let is_missing = |author: &Author| *author.replica == *me && !author.is_settled;
         let kept = ring.entries.iter().filter(|kept| kept.author.as_ref().is_some_and(is_missing));
-        let entries = kept.map(|kept| Arc::clone(&kept.entry)).filter(|entry| entry.sending.is_over());
+        let ended_or_cut = |kept: &&Kept| {
+            // Its request was answered 503: the store went away before it was known to be in the history.
+            if kept.author.as_ref().is_some_and(|author| author.is_copy) && kept.entry.sending.cut() {
+                self.publish(JournalEvent::Ended(Arc::clone(&kept.entry)));
+            }
+            kept.entry.sending.is_over()
+        };
+        let entries = kept.filter(ended_or_cut).map(|kept| Arc::clone(&kept.entry));
         let writes: Vec<_> = entries.flat_map(|entry| ended(&entry, &entry.sending.record(), true)).collect();
         if let Some(shared) = self.shared() {
             shared.push(writes);
