@@ -208,7 +208,7 @@ fn customers() -> Block {
     Block::new("customers", &["customer", "meaning"], rows.collect())
 }
 
-const MEMBER: &[&str] = &["key", "example", "meaning"];
+const MEMBER: &[&str] = &["key", "values, or an example", "meaning"];
 
 /// The members of a schema and, below each that is an object, its own; not of those types whose names are `leaves`.
 fn members(types: &Value, schema: &Value, leaves: &[&str]) -> Vec<Vec<Cell>> {
@@ -224,25 +224,37 @@ fn add_members(types: &Value, schema: &Value, leaves: &[&str], prefix: &str, row
         let described = type_name.map_or(&Value::Null, |name| &types[name]);
         let text = [member, described].into_iter().find_map(|one| one["description"].as_str());
         let english = text.map(|text| text.trim_end_matches('.').to_owned());
-        let example = [member, described].into_iter().find_map(|one| {
-            let default = Some(&one["default"]).filter(|value| !value.is_object());
-            one["examples"].get(0).or(default).or_else(|| one["enum"].get(0)).filter(|value| !value.is_null())
-        });
         let is_object =
             described.get("properties").is_some() && !type_name.is_some_and(|name| leaves.contains(&name));
-        let example = example.filter(|_| !is_object).map(toml_value).unwrap_or_default();
-        rows.push(vec![Cell::code(&key), Cell::code(shortened(&example)), Cell::Said(key.clone(), english)]);
+        let example = if is_object { String::new() } else { example(member, described) };
+        rows.push(vec![Cell::code(&key), Cell::code(example), Cell::Said(key.clone(), english)]);
         if is_object {
             add_members(types, described, leaves, &format!("{key}."), rows);
         }
     }
 }
 
-fn shortened(text: &str) -> String {
-    if text.chars().count() > 48 {
-        text.chars().take(24).chain("...\"".chars()).collect()
-    } else {
-        text.to_owned()
+/// Returns the values that a member can have, if they are few, else an example, else its default; as in a fixture file.
+fn example(member: &Value, described: &Value) -> String {
+    let constants = described["oneOf"].as_array().into_iter().flatten().map(|one| &one["const"]);
+    let listed = [member, described].into_iter().find_map(|one| one["enum"].as_array());
+    let values: Vec<_> = listed.into_iter().flatten().chain(constants).filter(|value| !value.is_null()).collect();
+    if (1..=10).contains(&values.len()) {
+        return values.into_iter().map(toml_value).collect::<Vec<_>>().join("`, `");
+    }
+    let found = [member, described].into_iter().find_map(|one| {
+        let default = Some(&one["default"]).filter(|value| !value.is_object());
+        one["examples"].get(0).or(default).filter(|value| !value.is_null())
+    });
+    let text = found.map(toml_value).unwrap_or_default();
+    let is_list = [member, described].iter().any(|one| {
+        one["type"] == "array" || one["type"].as_array().is_some_and(|types| types.contains(&json!("array")))
+    });
+    match text.chars().count() {
+        // A hash, for example.
+        49.. => text.chars().take(24).chain("...\"".chars()).collect(),
+        1.. if is_list && !text.starts_with('[') => format!("[{text}]"),
+        _ => text,
     }
 }
 
