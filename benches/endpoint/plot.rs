@@ -35,7 +35,9 @@ pub fn write(path: &Path, title: &str, (x_label, y_label): (&str, &str), lines: 
             at + 4.0,
             short(y)
         );
-        let x = max_x * f64::from(step) / 4.0;
+    }
+    let x_step = round_up(max_x / 4.0);
+    for x in (0..5).map(|step| f64::from(step) * x_step).filter(|x| *x <= max_x) {
         let _ = writeln!(
             svg,
             "<text x=\"{:.1}\" y=\"{}\" text-anchor=\"middle\">{}</text>",

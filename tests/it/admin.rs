@@ -168,6 +168,7 @@ fn an_entry_has_everything_except_photo_and_credentials() {
             "methode",
             "connection",
             "ordinal",
+            "trace_id",
             "request",
             "findings",
             "warnings",

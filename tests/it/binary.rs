@@ -278,7 +278,7 @@ fn the_json_log_has_what_was_sent_with_hint_and_warnings() {
     let (_, _, err) = served.end();
     let lines: Vec<Value> = err.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let keys: Vec<_> = lines[1].as_object().unwrap().keys().map(String::as_str).collect();
-    let expected = "event id at customer_id transaction_id outcome code sent rule fault delay_us reason hint warnings elapsed_us";
+    let expected = "event id at customer_id transaction_id trace_id outcome code sent rule fault delay_us reason hint warnings elapsed_us";
     assert_eq!(keys.join(" "), expected);
     assert_eq!((&lines[1]["outcome"], &lines[1]["code"]), (&json!("5004"), &json!("5004")));
     assert_eq!((&lines[1]["sent"]["status"], &lines[1]["sent"]["end"]), (&json!(200), &json!("complete")));

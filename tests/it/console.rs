@@ -212,7 +212,7 @@ fn vendored_files_are_those_of_their_source() {
 }
 
 /// Max bytes of all files together: the page needs no build step only as long as it stays small.
-const MAX_BYTES: usize = 165_000;
+const MAX_BYTES: usize = 166_000;
 
 /// Max bytes that a browser loads.
 const MAX_SENT_BYTES: usize = 75_000;

@@ -238,7 +238,8 @@ fn add_members(types: &Value, schema: &Value, leaves: &[&str], prefix: &str, row
 fn example(member: &Value, described: &Value) -> String {
     let constants = described["oneOf"].as_array().into_iter().flatten().map(|one| &one["const"]);
     let listed = [member, described].into_iter().find_map(|one| one["enum"].as_array());
-    let values: Vec<_> = listed.into_iter().flatten().chain(constants).filter(|value| !value.is_null()).collect();
+    let values: Vec<_> =
+        listed.into_iter().flatten().chain(constants).filter(|value| !value.is_null()).collect();
     if (1..=10).contains(&values.len()) {
         return values.into_iter().map(toml_value).collect::<Vec<_>>().join("`, `");
     }
