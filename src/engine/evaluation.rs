@@ -134,7 +134,7 @@ impl Evaluation<'_> {
     /// The answer of a rule that skips the checks, if one fires. What rules decided so far is added to `effects`.
     fn answer_without_checks(&self, effects: &mut RuleEffects) -> Option<Verdict> {
         let caller = self.admission.caller.as_ref().filter(|_| decision::may_skip_checks(&self.rules))?;
-        let photo = self.photo(self.policy);
+        let photo = self.photo();
         let similar = self.similar(photo.as_ref());
         let mut asked = self.asked(self.facts(photo.as_ref(), &similar), std::mem::take(effects));
         let mut state = caller.state.lock();
@@ -155,7 +155,7 @@ impl Evaluation<'_> {
 
     /// The answer of the server, unless a rule replaces it.
     fn answer_as_server(&self, answer: &ServerAnswer, faults: ServerFaults, effects: RuleEffects) -> Verdict {
-        let photo = self.photo(self.policy);
+        let photo = self.photo();
         let similar = self.similar(photo.as_ref());
         let mut asked = self.asked(self.facts(photo.as_ref(), &similar), effects);
         let decision = match &self.admission.caller {
@@ -193,8 +193,16 @@ impl Evaluation<'_> {
 
     /// Opens what is encrypted and looks at the photo: the costly part.
     fn evidence(&self) -> Evidence<'_> {
+        self.evidence_under(self.policy, self.body.text(Field::Image), self.timer)
+    }
+
+    fn evidence_under<'b>(
+        &'b self,
+        policy: &Policy,
+        image: Option<&'b str>,
+        timer: &StageTimer,
+    ) -> Evidence<'b> {
         let customer = self.admission.customer();
-        let policy = self.policy;
         let key = customer.map_or_else(|| self.fixtures.keys.server(), |customer| &customer.key);
         let open = |field, expected| {
             let encrypted = EncryptedField {
@@ -204,18 +212,21 @@ impl Evaluation<'_> {
                 key,
                 ring: &self.fixtures.keys,
             };
-            self.timer.time(Stage::Decrypt, || self.engine.evidence.open(encrypted, &self.fixtures.limits))
+            timer.time(Stage::Decrypt, || self.engine.evidence.open(encrypted, &self.fixtures.limits))
         };
         let user_id = open(Field::UserId, customer.map(|customer| customer.account.user_id.as_str()));
         let password = open(Field::Password, customer.map(|customer| customer.account.password.as_str()));
         let owner_of_user_id = self.owner_of(&user_id, customer);
-        Evidence { user_id, password, photo: self.photo(policy), owner_of_user_id }
+        let photo = image.map(|text| self.photo_of(text, policy, timer));
+        Evidence { user_id, password, photo, owner_of_user_id }
     }
 
-    fn photo(&self, policy: &Policy) -> Option<Photo<'_>> {
-        let text = self.body.text(Field::Image)?;
-        let read = || self.engine.evidence.photo(text, policy.base64, &self.fixtures.limits);
-        Some(self.timer.time(Stage::Image, read))
+    fn photo(&self) -> Option<Photo<'_>> {
+        Some(self.photo_of(self.body.text(Field::Image)?, self.policy, self.timer))
+    }
+
+    fn photo_of<'b>(&self, text: &'b str, policy: &Policy, timer: &StageTimer) -> Photo<'b> {
+        timer.time(Stage::Image, || self.engine.evidence.photo(text, policy.base64, &self.fixtures.limits))
     }
 
     /// The customer whose account has this user_id, when it is not the caller's own.
@@ -369,7 +380,8 @@ impl Evaluation<'_> {
         };
         let grounds = self.grounds(&decision, shape, through, server).map(|grounds| {
             let failed: Vec<_> = findings.iter().filter_map(FailedCheck::of).collect();
-            let found_nobody = matched.candidates.is_empty() && failed.is_empty();
+            let is_by_engine = matched.faces.no_face_code().is_some() || matched.faces.has_failed();
+            let found_nobody = matched.candidates.is_empty() && failed.is_empty() && !is_by_engine;
             let readings = self.other_readings(input.evidence, &decision, &http.body);
             Grounds { failed, found_nobody, readings, ..grounds }
         });

@@ -365,6 +365,10 @@ fn check_failure(what: &str, sim: &Sim, photo: &[u8], engine: &str, reason: &str
     let told = entry["answer"]["reason"].as_str().unwrap();
     assert!(code == "6014" && told.starts_with(engine) && told.contains(reason), "{what}: {code}, {told}");
     assert_eq!(entry["warnings"][0], json!({ "name": "faces", "message": told }), "{what}");
+    assert!(
+        !entry["rests_on"].to_string().contains("not_found"),
+        "{what}: not what the matcher says of nobody"
+    );
     assert!(entry["answer"]["hint"].as_str().unwrap().contains("[matcher.faces]"), "{what}");
     let explanation = explain(sim, photo);
     let said = explanation["reason"].as_str().unwrap();
@@ -514,6 +518,7 @@ fn a_photo_without_a_face_is_nobody_or_the_code_of_no_face() {
         assert!(reason.contains("the face engine finds no face in the photo"), "{more}: {reason}");
         assert!(code == "6018" || reason.contains("no_face of [matcher.faces] (assumed)"), "{reason}");
         assert_eq!(entry["warnings"][0]["message"], "the face engine finds no face in the photo");
+        assert_eq!(entry["rests_on"].to_string().contains("not_found"), code == "6018", "{more}");
         // A picture is found by its content all the same.
         let smaller = changes::jpeg(&changes::scaled(&squares(1), 0.5), 80);
         assert_eq!(call(&sim, &smaller).1, [NIK], "{more}");

@@ -18,7 +18,7 @@ use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
 
 use crate::conformance::{subject, tcp};
-use crate::support::{Answer, Body, SITI, Sim, stranger};
+use crate::support::{Answer, Body, SITI, Sim, exchange, http, stranger};
 use crate::tidy::root;
 
 /// Keys whose standing is assumed. `head` is in every answer's basis instead; an unknown customer has no policy of its own.
@@ -221,6 +221,60 @@ fn the_documents_answers_rest_on_nothing_and_each_part_has_its_section() {
     let (status, _) =
         sim.admin("POST", "/requests/verify", r#"{"match":{"rests_on":"assumed"},"count":{"exactly":0}}"#);
     assert_eq!(status, 200, "a test with only these passes");
+}
+
+#[test]
+fn what_no_policy_key_decides_is_assumed_all_the_same() {
+    let sim = Sim::start();
+    assert_eq!(sim.call("load", documented(&sim).encrypted("password", "nobody's").text()).code(), "5001");
+    let entry = sim.last();
+    assert_eq!(entry["rests_on"], json!([]));
+    let row = FIXED.iter().find(|fixed| fixed.name == "password").unwrap();
+    assert_eq!(entry["basis"]["code"], json!({ "standing": "assumed", "source": row.source }));
+}
+
+#[test]
+fn a_quota_below_what_is_surely_used_rests_on_nothing() {
+    let sim = Sim::with(|builder| {
+        builder.customer("own", json!({ "extends": "load", "quota": { "per_day": 10 } }))
+    });
+    for image in [picture(&stranger()), picture(SITI), picture(SITI)] {
+        sim.call("own", documented(&sim).set("image", image).text());
+    }
+    for (per_day, keys) in [(3, vec!["quota_counts"]), (2, Vec::new())] {
+        let quota = json!({ "per_day": per_day }).to_string();
+        assert_eq!(sim.admin("PUT", "/customers/own/quota", &quota).0, 200);
+        assert_eq!(sim.call("own", documented(&sim).text()).code(), "5002");
+        assert_eq!(listed(&sim.last()).into_keys().collect::<Vec<_>>(), keys, "{per_day}");
+    }
+}
+
+#[test]
+fn deciding_again_is_no_stage_of_the_request() {
+    let policy = |base64: &str| json!({ "extends": "load", "policy": { "base64": base64 } });
+    let sim =
+        Sim::with(|builder| builder.customer("strict", policy("strict")).customer("mime", policy("mime")));
+    let wrapped: String =
+        picture(SITI).as_bytes().chunks(76).map(|line| String::from_utf8_lossy(line) + "\r\n").collect();
+    let stages = || {
+        let answer = exchange(sim.admin_address(), &http("GET", "/metrics", "", b""));
+        let metrics = String::from_utf8(answer.body).unwrap();
+        ["image", "match"].map(|stage| {
+            let line = format!("frsim_stage_seconds_count{{stage=\"{stage}\"}} ");
+            metrics
+                .lines()
+                .find_map(|text| text.strip_prefix(&line))
+                .map_or(0, |count| count.parse::<u64>().unwrap())
+        })
+    };
+    for (customer, code, keys, matched) in
+        [("strict", "5004", &["bad_image", "base64"][..], 0), ("mime", "6018", &["base64"], 1)]
+    {
+        let [image, matches] = stages();
+        assert_eq!(sim.call(customer, documented(&sim).set("image", &*wrapped).text()).code(), code);
+        assert_eq!(listed(&sim.last()).into_keys().collect::<Vec<_>>(), keys, "{customer}");
+        assert_eq!(stages(), [image + 1, matches + matched], "{customer}");
+    }
 }
 
 #[test]

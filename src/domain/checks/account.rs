@@ -27,7 +27,10 @@ pub fn check(input: &CheckInput) -> Finding {
     match wrong.first() {
         Some((_, hint)) => {
             let reasons: Vec<_> = wrong.iter().map(|(reason, _)| reason.as_str()).collect();
-            Finding::failed(THIS, Code::ACCOUNT, with_owner(input, reasons.join("; ")), hint.clone())
+            let finding =
+                Finding::failed(THIS, Code::ACCOUNT, with_owner(input, reasons.join("; ")), hint.clone());
+            let is_users = matches!(&input.evidence.user_id, Credential::Opened { plain, .. } if *plain == customer.account.user_id);
+            if is_users { finding.decided_by("password") } else { finding }
         }
         None if decrypted(&input.evidence.user_id) && decrypted(&input.evidence.password) => {
             Finding::passed(THIS, "user_id and password are the customer's")

@@ -61,7 +61,7 @@ pub struct Finding {
     pub reason: Cow<'static, str>,
     /// What to do about it, when the check failed.
     pub hint: Option<Cow<'static, str>>,
-    /// Policy key that decides the code, where one does.
+    /// Policy key, or row of the table of fixed behaviour, that decides the code, where one does.
     #[serde(skip)]
     pub decided_by: Option<&'static str>,
 }

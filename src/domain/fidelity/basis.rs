@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::grounds::{AnsweredThrough, Grounds};
 use super::rests_on::{Differs, RestsOn};
+use crate::domain::policy::FIXED;
 use crate::protocol::{Code, Layout, Outcome, Provenance, Shape, ValueTypes};
 
 /// Where the parts of an answer are known from. Null for an answer that has no code.
@@ -66,7 +67,11 @@ impl Grounds {
         if !assumed.is_empty() {
             return part(Provenance::Assumed, format!("policy {}", assumed.join(", ")));
         }
-        match (Outcome::find(code), self.first_failed().and_then(|failed| failed.decided_by)) {
+        let decided_by = self.first_failed().and_then(|failed| failed.decided_by);
+        if let Some(fixed) = FIXED.iter().find(|fixed| Some(fixed.name) == decided_by) {
+            return part(fixed.standing, fixed.source);
+        }
+        match (Outcome::find(code), decided_by) {
             (_, Some(key)) if self.policy.standing(key, Provenance::Assumed) == Provenance::Measured => {
                 part(Provenance::Measured, format!("policy {key}"))
             }

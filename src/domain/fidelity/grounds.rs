@@ -25,7 +25,7 @@ pub enum AnsweredThrough {
 pub struct FailedCheck {
     pub check: Check,
     pub code: Code,
-    /// Policy key that decides the code, where one does.
+    /// Policy key, or row of the table of fixed behaviour, that decides the code, where one does.
     pub decided_by: Option<&'static str>,
 }
 

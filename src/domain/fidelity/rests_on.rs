@@ -209,7 +209,8 @@ impl Grounds {
         let first = self.first_failed();
         let (value, leads_to) = if first.is_some_and(|first| first.check == Check::Quota) {
             let next = self.in_order().nth(1).map(|failed| LeadsTo::Code(failed.code.clone()));
-            (doubt.charged > 0).then(|| (QuotaCounts::Identified, next.unwrap_or(LeadsTo::OtherChecks)))?
+            (used.saturating_sub(doubt.charged) < per_day)
+                .then(|| (QuotaCounts::Identified, next.unwrap_or(LeadsTo::OtherChecks)))?
         } else {
             let place = |check| self.policy.precedence.iter().position(|known| *known == check);
             let is_answered = first.is_none_or(|first| place(Check::Quota) < place(first.check));

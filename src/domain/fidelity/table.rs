@@ -184,14 +184,16 @@ This page shows the defaults. `GET /fidelity` shows the same for a running simul
 Each entry of the journal and each explanation says what its answer rests on:
 
 - `rests_on` lists each assumed policy key with another value under which this answer would differ: the key, its standing, such a value, what
-  would be answered then, and whether the `code` (or the HTTP status) or a `value` in the body differs. It is found by deciding again when
-  the entry is read, from what the entry keeps. An empty list: the answer is the same under every value that the simulator knows.
+  would be answered then, and whether the `code` (or the HTTP status) or a `value` in the body differs. It is found by deciding again,
+  mostly when the entry is read, from what the entry keeps. An empty list: the answer is the same under every value that the simulator knows
+  of the assumed keys.
 - `basis` says of code, text, shape, white space and head how certain each is, and where it is known from: a section of the document, a policy
   key, or a rule of yours, which has no standing.
 - `~` behind a code in the terminal and in the console: another code or status is possible.
-- The head (`head`) is in every answer's `basis` and not in `rests_on`: it would be in all. Rules that would fire only for another outcome are
-  not tried. What was used of a quota before is taken as it is, but `quota_counts` knows how many of today's requests other values would have
-  counted since the quota was set.
+- The head (`head`) is in every answer's `basis` and not in `rests_on`: it would be in all. Rules are not tried
+  again: of an answer by a rule, only the code of `when.outcome` and what is echoed of a document's answer are asked about. What no policy key
+  decides, such as 5001 for a wrong password, is in `basis` alone. What was used of a quota before is taken as it is, but `quota_counts` knows
+  how many of today's requests other values would have counted since the quota was set.
 
 A test that passes only thanks to a guess is found by a call at its end:
 

@@ -305,6 +305,12 @@ impl FaceResult {
         }
     }
 
+    /// Whether the engine could not be asked, or its answer could not be used.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        matches!(self, FaceResult::Failed(_))
+    }
+
     /// Returns the code that is answered to a photo without a face, if there is one.
     #[must_use]
     pub fn no_face_code(&self) -> Option<&Code> {

@@ -17,6 +17,7 @@ use crate::engine::decision::{self, Decision, Evaluated};
 use crate::protocol::encoding::Base64Mode;
 use crate::protocol::{AnsweredBy, Body, Field, NumberMode, Shape};
 use crate::state::customer_state::CustomerState;
+use crate::state::timing::StageTimer;
 
 impl Evaluation<'_> {
     /// What is kept of a decision, but what the checks found.
@@ -77,7 +78,7 @@ impl Evaluation<'_> {
                 NumberMode::Loose => ("strict", NumberMode::Strict),
             };
             let policy = Policy { numbers, ..self.policy.clone() };
-            found.extend(self.read_under(&policy, ("numbers", value), decision, body));
+            found.extend(self.read_under(&policy, ("numbers", value), evidence, decision, body));
         }
         if !is_read_once("base64", self.depends_on_base64(evidence)) {
             let (value, base64) = match self.policy.base64 {
@@ -85,7 +86,13 @@ impl Evaluation<'_> {
                 Base64Mode::Mime => ("strict", Base64Mode::Strict),
             };
             let policy = Policy { base64, ..self.policy.clone() };
-            found.extend(self.read_under(&policy, ("base64", value), decision, body));
+            // What else is read again is in the caches, or small.
+            let image = match base64 {
+                Base64Mode::Strict => self.body.text(Field::Image).map(up_to_line_break),
+                Base64Mode::Mime => self.body.text(Field::Image),
+            };
+            let other = self.evidence_under(&policy, image, &StageTimer::default());
+            found.extend(self.read_under(&policy, ("base64", value), &other, decision, body));
         }
         found
     }
@@ -109,15 +116,25 @@ impl Evaluation<'_> {
         &self,
         policy: &Policy,
         (key, value): (&'static str, &'static str),
+        evidence: &Evidence,
         decision: &Decision,
         answered: &[u8],
     ) -> Option<OtherReading> {
         let body = Body::decode(self.bytes).with_numbers(policy.numbers);
         // A face engine is not asked again: a photo that only the other reading opens is compared by its picture.
         let face = OnceCell::from(self.face.get().cloned().unwrap_or_default());
-        let other = Evaluation { policy, in_force: None, body: &body, rules: Vec::new(), face, ..*self };
-        let evidence = other.evidence();
-        let input = other.check_input(&evidence);
+        // It is no stage of the request.
+        let timer = StageTimer::default();
+        let other = Evaluation {
+            policy,
+            in_force: None,
+            body: &body,
+            rules: Vec::new(),
+            face,
+            timer: &timer,
+            ..*self
+        };
+        let input = other.check_input(evidence);
         let findings = checks::assess(&input);
         let matched = other.matched(&input, &findings);
         let mut asked = other.asked(other.facts(input.photo(), &[]), RuleEffects::default());
@@ -136,4 +153,10 @@ impl Evaluation<'_> {
         let differs = has_other_body || Some(&code) != decision.outcome.as_ref();
         differs.then_some(OtherReading { key, value, code, has_other_body })
     }
+}
+
+/// A text as far as strict base64 fails on it: to its first line break and a little behind it. A photo of megabytes need not be read for that.
+fn up_to_line_break(text: &str) -> &str {
+    let end = memchr::memchr2(b'\r', b'\n', text.as_bytes()).map_or(text.len(), |at| at + 8);
+    text.get(..end).unwrap_or(text)
 }
