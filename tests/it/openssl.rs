@@ -75,3 +75,33 @@ fn the_readmes_other_requests_return_every_other_code() {
         }
     }
 }
+
+#[test]
+fn the_readmes_rule_makes_two_requests_busy_and_its_file_resets_twice() {
+    if !are_installed(&["openssl", "curl", "base64"]) {
+        return;
+    }
+    for (readme, first, fail) in [
+        ("README.md", "## First request", "## Make it fail"),
+        ("README.id.md", "## Permintaan pertama", "## Membuatnya gagal"),
+    ] {
+        let file = std::fs::read_to_string(format!("{}/{readme}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+        let section = file.split(fail).nth(1).unwrap();
+        let toml = section.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+        let (sim, _directory) = Sim::over(&[("customers/retry.toml", toml)]);
+        let script =
+            block_after(readme, first) + &block_after(readme, fail) + &"\nbody | post demo".repeat(3);
+        let output = run(&sim, &script);
+        let codes = |code: &str| output.matches(&format!("\"errorCode\": \"{code}\"")).count();
+        assert_eq!((codes("6014"), codes("6018")), (2, 2), "{readme}: {output}");
+        let request = sim.request();
+        let path = "/api/face-recognition/retry/CALL_FN";
+        let sent = crate::support::http("POST", path, "", request.text().as_bytes());
+        for _ in 0..2 {
+            let mut stream = std::net::TcpStream::connect(sim.address()).unwrap();
+            std::io::Write::write_all(&mut stream, &sent).unwrap();
+            assert_eq!(crate::support::read_to_the_end(&mut stream).0, b"", "{readme}");
+        }
+        assert_eq!(sim.call("retry", request.text()).code(), "6018", "{readme}");
+    }
+}

@@ -73,16 +73,13 @@ fn run_blocks(page: &str) -> usize {
     let binary = command(&[]).get_program().to_owned();
     let tools = directory.path().join(".tools");
     std::fs::create_dir(&tools).unwrap();
-    #[cfg(unix)]
     std::os::unix::fs::symlink(&binary, tools.join("dukcapil-fr-sim")).unwrap();
     std::os::unix::fs::symlink(crate::support::KEYS.path(), directory.path().join("keys")).unwrap();
     let path = format!("{}:{}", tools.display(), std::env::var("PATH").unwrap_or_default());
     let mut count = 0;
-    let mut before = "";
     for part in text.split("```").collect::<Vec<_>>().chunks(2) {
         let [outside, block] = part else { break };
         let is_left_out = outside.trim_end().ends_with("-->") && outside.contains("<!-- not run: ");
-        before = outside;
         let Some(block) = block.strip_prefix("console\n").filter(|_| !is_left_out) else { continue };
         let mut steps: Vec<(String, String)> = Vec::new();
         for line in block.lines() {
@@ -112,7 +109,6 @@ fn run_blocks(page: &str) -> usize {
             count += 1;
         }
     }
-    let _ = before;
     count
 }
 

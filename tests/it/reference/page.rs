@@ -24,6 +24,15 @@ pub fn backticks(text: &str) -> String {
     if text.is_empty() { String::new() } else { format!("`{text}`") }
 }
 
+pub fn plain(text: impl std::fmt::Display) -> Cell {
+    Cell::Plain(text.to_string())
+}
+
+/// A sentence of which the code has the English text.
+pub fn said(key: impl Into<String>, english: impl Into<String>) -> Cell {
+    Cell::Said(key.into(), Some(english.into()))
+}
+
 /// A table of a block, below a heading if it has one.
 pub struct Table {
     pub heading: Option<String>,

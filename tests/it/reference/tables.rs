@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use dukcapil_fr_sim::internals::cli;
 use dukcapil_fr_sim::internals::config::{schema::FileKind, source};
 use dukcapil_fr_sim::internals::domain::faults::KINDS;
 use dukcapil_fr_sim::internals::domain::policy::KEYS;
@@ -12,19 +11,12 @@ use dukcapil_fr_sim::internals::protocol::OUTCOMES;
 use dukcapil_fr_sim::internals::protocol::body::FIELDS;
 use serde_json::{Value, json};
 
-use super::page::{Block, Cell, Table, backticks};
+use super::command_line;
+use super::page::{Block, Cell, Table, backticks, plain, said};
 use crate::support::{Sim, exchange, http};
-
-fn said(key: impl Into<String>, english: impl Into<String>) -> Cell {
-    Cell::Said(key.into(), Some(english.into()))
-}
 
 fn written(key: impl Into<String>) -> Cell {
     Cell::Said(key.into(), None)
-}
-
-fn plain(text: impl std::fmt::Display) -> Cell {
-    Cell::Plain(text.to_string())
 }
 
 /// Returns every block.
@@ -66,9 +58,9 @@ pub fn blocks() -> Vec<Block> {
         Block::new("gallery-file", MEMBER, members(&gallery["definitions"], &gallery, &[])),
         limits(&simulator),
         route_tables(&api),
-        commands(),
-        flags(),
-        exit_codes(),
+        command_line::commands(),
+        command_line::flags(),
+        command_line::exit_codes(),
         metrics(),
         Block::new("journal", &["key", "meaning"], without_examples(in_api("Entry", &["BasisPart"]))),
         constants("states", &components["State"]),
@@ -86,25 +78,9 @@ pub fn api() -> Value {
 
 fn codes() -> Block {
     let rows = OUTCOMES.iter().map(|row| {
-        let from = match row.code.starts_with('6') {
-            true => "matcher",
-            false => "front end",
-        };
-        let shape = if row.shape
-            == dukcapil_fr_sim::internals::protocol::Code::new("5001").expect("a code").shape()
-        {
-            "verification"
-        } else {
-            "identification"
-        };
-        vec![
-            plain(row.code),
-            Cell::code(row.message),
-            plain(shape),
-            plain(from),
-            plain(row.standing),
-            plain(row.source),
-        ]
+        let lower = |name: &dyn std::fmt::Debug| plain(format!("{name:?}").to_lowercase());
+        let (shape, from) = (lower(&row.shape), lower(&row.stage));
+        vec![plain(row.code), Cell::code(row.message), shape, from, plain(row.standing), plain(row.source)]
     });
     Block::new("codes", &["code", "message", "shape", "answered by", "standing", "source"], rows.collect())
 }
@@ -112,7 +88,7 @@ fn codes() -> Block {
 fn fields() -> Block {
     let rows = FIELDS.iter().map(|field| {
         let length = field.max_chars.map_or_else(String::new, |chars| chars.to_string());
-        let is_shown = if field.secret { "no" } else { "yes" };
+        let is_shown = if field.secret { "" } else { "✓" };
         vec![Cell::code(field.name), plain(length), plain(is_shown), written(field.name)]
     });
     Block::new("fields", &["field", "max. characters", "in the journal", "meaning"], rows.collect())
@@ -167,7 +143,7 @@ fn policy() -> Block {
 }
 
 /// Default of each parameter of a fault, in TOML; `the_defaults_of_faults_are_those_of_the_table` proves them.
-pub const DEFAULTS: [(&str, &str, &str); 19] = [
+pub const DEFAULTS: [(&str, &str, &str); 20] = [
     ("refuse", "for", "\"1s\""),
     ("close_on_accept", "for", "\"1s\""),
     ("close_during_upload", "at", "0.5"),
@@ -187,16 +163,13 @@ pub const DEFAULTS: [(&str, &str, &str); 19] = [
     ("bitflip", "bits", "1"),
     ("gateway_page", "status", "502"),
     ("stale_keepalive", "after", "\"500ms\""),
+    ("late_close", "after", "\"1s\""),
 ];
 
-/// The last one, apart: an array of twenty would not fit the line.
-pub const LATE_CLOSE: (&str, &str, &str) = ("late_close", "after", "\"1s\"");
-
 fn faults() -> Block {
-    let defaults = || DEFAULTS.iter().chain([&LATE_CLOSE]);
     let rows = KINDS.iter().map(|kind| {
         let parameter = |name: &&str| {
-            let default = defaults().find(|row| (row.0, row.1) == (kind.name, *name));
+            let default = DEFAULTS.iter().find(|row| (row.0, row.1) == (kind.name, *name));
             default.map_or(format!("`{name}`"), |row| format!("`{name} = {}`", row.2))
         };
         let parameters = kind.takes.iter().map(parameter).collect::<Vec<_>>().join(", ");
@@ -235,7 +208,7 @@ fn customers() -> Block {
     Block::new("customers", &["customer", "meaning"], rows.collect())
 }
 
-const MEMBER: &[&str] = &["key", "example", "meaning"];
+const MEMBER: &[&str] = &["key", "values, or an example", "meaning"];
 
 /// The members of a schema and, below each that is an object, its own; not of those types whose names are `leaves`.
 fn members(types: &Value, schema: &Value, leaves: &[&str]) -> Vec<Vec<Cell>> {
@@ -251,25 +224,38 @@ fn add_members(types: &Value, schema: &Value, leaves: &[&str], prefix: &str, row
         let described = type_name.map_or(&Value::Null, |name| &types[name]);
         let text = [member, described].into_iter().find_map(|one| one["description"].as_str());
         let english = text.map(|text| text.trim_end_matches('.').to_owned());
-        let example = [member, described].into_iter().find_map(|one| {
-            let default = Some(&one["default"]).filter(|value| !value.is_object());
-            one["examples"].get(0).or(default).or_else(|| one["enum"].get(0)).filter(|value| !value.is_null())
-        });
         let is_object =
             described.get("properties").is_some() && !type_name.is_some_and(|name| leaves.contains(&name));
-        let example = example.filter(|_| !is_object).map(toml_value).unwrap_or_default();
-        rows.push(vec![Cell::code(&key), Cell::code(shortened(&example)), Cell::Said(key.clone(), english)]);
+        let example = if is_object { String::new() } else { example(member, described) };
+        rows.push(vec![Cell::code(&key), Cell::code(example), Cell::Said(key.clone(), english)]);
         if is_object {
             add_members(types, described, leaves, &format!("{key}."), rows);
         }
     }
 }
 
-fn shortened(text: &str) -> String {
-    if text.chars().count() > 48 {
-        text.chars().take(24).chain("...\"".chars()).collect()
-    } else {
-        text.to_owned()
+/// Returns the values that a member can have, if they are few, else an example, else its default; as in a fixture file.
+fn example(member: &Value, described: &Value) -> String {
+    let constants = described["oneOf"].as_array().into_iter().flatten().map(|one| &one["const"]);
+    let listed = [member, described].into_iter().find_map(|one| one["enum"].as_array());
+    let values: Vec<_> =
+        listed.into_iter().flatten().chain(constants).filter(|value| !value.is_null()).collect();
+    if (1..=10).contains(&values.len()) {
+        return values.into_iter().map(toml_value).collect::<Vec<_>>().join("`, `");
+    }
+    let found = [member, described].into_iter().find_map(|one| {
+        let default = Some(&one["default"]).filter(|value| !value.is_object());
+        one["examples"].get(0).or(default).filter(|value| !value.is_null())
+    });
+    let text = found.map(toml_value).unwrap_or_default();
+    let is_list = [member, described].iter().any(|one| {
+        one["type"] == "array" || one["type"].as_array().is_some_and(|types| types.contains(&json!("array")))
+    });
+    match text.chars().count() {
+        // A hash, for example.
+        49.. => text.chars().take(24).chain("...\"".chars()).collect(),
+        1.. if is_list && !text.starts_with('[') => format!("[{text}]"),
+        _ => text,
     }
 }
 
@@ -370,86 +356,6 @@ fn route_tables(api: &Value) -> Block {
         }
     }
     Block { name: "routes", tables }
-}
-
-/// The commands with their full names, those below a command included.
-fn all_commands() -> Vec<(String, clap::Command)> {
-    fn add(above: &str, command: &clap::Command, all: &mut Vec<(String, clap::Command)>) {
-        for below in command.get_subcommands() {
-            let name = format!("{above} {}", below.get_name()).trim().to_owned();
-            all.push((name.clone(), below.clone()));
-            add(&name, below, all);
-        }
-    }
-    let mut all = Vec::new();
-    add("", &cli::command(), &mut all);
-    all
-}
-
-fn commands() -> Block {
-    let rows = all_commands().into_iter().map(|(name, command)| {
-        let about = command.get_about().map(ToString::to_string).unwrap_or_default();
-        vec![Cell::code(&name), said(name, about)]
-    });
-    Block::new("commands", &["command", "what it does"], rows.collect())
-}
-
-/// The flags of each command. One text for a flag that means the same in all commands.
-fn flags() -> Block {
-    let commands = all_commands();
-    let name_of = |arg: &clap::Arg| match (arg.get_short(), arg.get_long()) {
-        (Some(short), Some(long)) => format!("-{short}, --{long}"),
-        (None, Some(long)) => format!("--{long}"),
-        (_, None) => arg.get_id().to_string().to_uppercase(),
-    };
-    let help_of = |arg: &clap::Arg| arg.get_help().map(ToString::to_string);
-    let shown =
-        |arg: &&clap::Arg| !arg.is_hide_set() && !["help", "version"].contains(&arg.get_id().as_str());
-    let mut texts: BTreeMap<String, Vec<Option<String>>> = BTreeMap::new();
-    for arg in commands.iter().flat_map(|(_, command)| command.get_arguments()).filter(shown) {
-        let known = texts.entry(name_of(arg)).or_default();
-        if !known.contains(&help_of(arg)) {
-            known.push(help_of(arg));
-        }
-    }
-    let row = |command: &str, arg: &clap::Arg| {
-        let name = name_of(arg);
-        let key = if texts[&name].len() == 1 { name.clone() } else { format!("{command} {name}") };
-        let values =
-            arg.get_possible_values().iter().map(|value| value.get_name().to_owned()).collect::<Vec<_>>();
-        let takes_value = arg.get_action().takes_values()
-            && !(arg.get_num_args().is_some_and(|count| count.min_values() == 0));
-        let is_named = arg.get_long().is_some();
-        let value = match (is_named && takes_value, values.is_empty()) {
-            (false, _) => String::new(),
-            (true, false) if values != ["true", "false"] => format!(" {}", values.join("|")),
-            (true, _) => format!(
-                " {}",
-                arg.get_value_names().map_or_else(
-                    || "VALUE".to_owned(),
-                    |names| names.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(" ")
-                )
-            ),
-        };
-        let value = if values == ["true", "false"] { String::new() } else { value };
-        let default: Vec<_> = arg.get_default_values().iter().map(|value| value.to_string_lossy()).collect();
-        let default =
-            if values == ["true", "false"] || !takes_value { String::new() } else { default.join(" ") };
-        let environment = arg.get_env().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let text = Cell::Said(key, help_of(arg));
-        vec![Cell::code(format!("{name}{value}")), Cell::code(default), Cell::code(environment), text]
-    };
-    let tables = commands.iter().filter_map(|(name, command)| {
-        let rows: Vec<_> = command.get_arguments().filter(shown).map(|arg| row(name, arg)).collect();
-        let head = &["flag", "default", "environment", "meaning"];
-        (!rows.is_empty()).then(|| Table { heading: Some(name.clone()), head, rows })
-    });
-    Block { name: "flags", tables: tables.collect() }
-}
-
-fn exit_codes() -> Block {
-    let rows = cli::EXIT_CODES.iter().map(|(code, text)| vec![plain(code), said(code.to_string(), *text)]);
-    Block::new("exit-codes", &["exit code", "meaning"], rows.collect())
 }
 
 /// The metrics of a simulator that has answered, once with a fault and once in a matcher of a customer's own.
