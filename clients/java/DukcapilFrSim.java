@@ -172,8 +172,9 @@ public final class DukcapilFrSim implements BeforeAllCallback, ParameterResolver
         public final String endpoint;
         /** URL of the admin API. */
         public final String admin;
+        /** Value of --admin-token, or null. */
+        public final String token;
 
-        private final String token;
         private Process process;
         private Path directory;
 

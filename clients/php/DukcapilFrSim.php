@@ -94,7 +94,7 @@ final class Simulator
     private $process = null;
     private string $directory = '';
 
-    public function __construct(public readonly string $endpoint, public readonly string $admin, private readonly ?string $token = null)
+    public function __construct(public readonly string $endpoint, public readonly string $admin, public readonly ?string $token = null)
     {
     }
 

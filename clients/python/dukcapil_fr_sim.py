@@ -49,14 +49,14 @@ class Simulator:
 
     def __init__(self, endpoint, admin, token=None):
         self.endpoint, self.admin = endpoint.rstrip("/"), admin.rstrip("/")
-        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self.headers = {"Authorization": f"Bearer {token}"} if token else {}
         # Ignores proxies from the environment.
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     def ask(self, method, path, body=None, timeout=RESPONSE_TIMEOUT):
         """Calls the admin API and returns its JSON response. Raises ApiError."""
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(self.admin + path, data, self._headers, method=method)
+        request = urllib.request.Request(self.admin + path, data, self.headers, method=method)
         try:
             with self._opener.open(request, timeout=timeout) as answer:
                 return json.load(answer)
@@ -258,7 +258,7 @@ def pytest_unconfigure(config):
         # It may have ended, by `POST /shutdown` or Ctrl-C; and the stream of events breaks off when it ends.
         with contextlib.suppress(OSError, ValueError, http.client.HTTPException):
             simulator = _running(started.parent)
-            events = urllib.request.Request(f"{simulator.admin}/events", headers=simulator._headers)
+            events = urllib.request.Request(f"{simulator.admin}/events", headers=simulator.headers)
             with simulator._opener.open(events, timeout=START_TIMEOUT) as until_it_ends:
                 simulator.ask("POST", "/shutdown")
                 until_it_ends.read()

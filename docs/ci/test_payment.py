@@ -30,7 +30,9 @@ def search(customer, photo, tries=3):
 
 
 def photo_of(customer, nik):
-    with urllib.request.urlopen(f"{customer.simulator.admin}/gallery/{nik}/thumbnail", timeout=30) as response:
+    simulator = customer.simulator
+    request = urllib.request.Request(f"{simulator.admin}/gallery/{nik}/thumbnail", headers=simulator.headers)
+    with urllib.request.urlopen(request, timeout=30) as response:
         return response.read()
 
 

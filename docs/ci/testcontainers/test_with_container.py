@@ -13,7 +13,7 @@ TOKEN = "for-tests"
 @pytest.fixture(scope="session")
 def frsim():
     container = DockerContainer(os.environ.get("FRSIM_IMAGE", "dukcapil-fr-sim"))
-    container.with_envs(FRSIM_LISTEN="0.0.0.0:8080", FRSIM_ADMIN_LISTEN="0.0.0.0:9090", FRSIM_ADMIN_TOKEN=TOKEN, FRSIM_KEYS="/tmp/keys")
+    container.with_envs(FRSIM_LISTEN="0.0.0.0:8080", FRSIM_ADMIN_LISTEN="0.0.0.0:9090", FRSIM_ADMIN_TOKEN=TOKEN)
     container.with_exposed_ports(8080, 9090)
     container.waiting_for(HttpWaitStrategy(9090, "/ready").for_status_code(200))
     with container:

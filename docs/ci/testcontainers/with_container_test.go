@@ -20,7 +20,6 @@ func TestEachTestHasItsOwnCustomer(t *testing.T) {
 			"FRSIM_LISTEN":       "0.0.0.0:8080",
 			"FRSIM_ADMIN_LISTEN": "0.0.0.0:9090",
 			"FRSIM_ADMIN_TOKEN":  token,
-			"FRSIM_KEYS":         "/tmp/keys",
 		}),
 		testcontainers.WithExposedPorts("8080/tcp", "9090/tcp"),
 		testcontainers.WithWaitStrategy(wait.ForHTTP("/ready").WithPort("9090/tcp")),

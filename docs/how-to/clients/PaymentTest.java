@@ -52,7 +52,8 @@ class PaymentTest {
 
     static byte[] photoOf(Customer customer, String nik) throws Exception {
         URI photo = URI.create(customer.simulator.admin + "/gallery/" + nik + "/thumbnail");
-        return HttpClient.newHttpClient().send(HttpRequest.newBuilder(photo).build(), BodyHandlers.ofByteArray()).body();
+        HttpRequest request = HttpRequest.newBuilder(photo).header("Authorization", "Bearer " + customer.simulator.token).build();
+        return HttpClient.newHttpClient().send(request, BodyHandlers.ofByteArray()).body();
     }
 
     @Test

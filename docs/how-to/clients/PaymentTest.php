@@ -38,7 +38,9 @@ final class PaymentTest extends TestCase
 
     private function photoOf(string $nik): string
     {
-        return file_get_contents(self::simulator()->admin . "/gallery/$nik/thumbnail");
+        $sim = self::simulator();
+        $context = stream_context_create(['http' => ['header' => "Authorization: Bearer $sim->token"]]);
+        return file_get_contents("$sim->admin/gallery/$nik/thumbnail", false, $context);
     }
 
     public function testSitiIsFound(): void

@@ -30,7 +30,8 @@ async function search(photo) {
 }
 
 async function photoOf(nik) {
-  return Buffer.from(await (await fetch(`${sim.admin}/gallery/${nik}/thumbnail`)).arrayBuffer());
+  const answer = await fetch(`${sim.admin}/gallery/${nik}/thumbnail`, { headers: sim.headers });
+  return Buffer.from(await answer.arrayBuffer());
 }
 
 test("Siti is found", async () => {

@@ -62,7 +62,9 @@ func search(t *testing.T, customer *dukcapilfrsim.Customer, photo []byte) string
 }
 
 func photoOf(t *testing.T, nik string) []byte {
-	response, err := http.Get(sim.Admin + "/gallery/" + nik + "/thumbnail")
+	request, _ := http.NewRequest("GET", sim.Admin+"/gallery/"+nik+"/thumbnail", nil)
+	request.Header.Set("Authorization", "Bearer "+sim.Token)
+	response, err := http.DefaultClient.Do(request)
 	if err != nil {
 		t.Fatal(err)
 	}

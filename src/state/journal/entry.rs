@@ -37,7 +37,7 @@ pub struct Entry {
     pub connection: u64,
     /// Ordinal of this request among the customer's requests, from 1; null for an unknown customer.
     pub ordinal: Option<u64>,
-    /// Trace id of the request's `traceparent` header (W3C Trace Context): 32 hexadecimal digits; null without a valid one.
+    /// Trace id of the request's `traceparent` header (W3C Trace Context): 32 hexadecimal digits, a NIK in them masked; null without a valid one.
     pub trace_id: Option<String>,
     pub request: RequestRecord,
     pub findings: Vec<Finding>,
