@@ -20,7 +20,10 @@ struct Key {
 fn keys(root: &Value, schema: &Value, path: &[String], found: &mut Vec<Key>) {
     let below = |key: &str| [path, &[key.to_owned()]].concat();
     let mut enter = |key: &str, schema: &Value| {
-        found.push(Key { path: below(key), is_secret: key == "account" || schema["format"] == "password" });
+        found.push(Key {
+            path: below(key),
+            is_secret: ["account", "faces"].contains(&key.as_str()) || schema["format"] == "password",
+        });
         keys(root, schema, &below(key), found);
     };
     for (key, property) in schema["properties"].as_object().into_iter().flatten() {
