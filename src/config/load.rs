@@ -89,6 +89,17 @@ impl Fixtures {
         self.faces.as_ref().is_some_and(|faces| faces.keep)
     }
 
+    /// Returns the error about a face engine whose vectors would stay with the replica that asked for them.
+    #[must_use]
+    pub fn unshared_faces(&self) -> Option<Problem> {
+        let is_unshared = self.faces.is_some() && !self.keeps_faces();
+        let message = "[matcher.faces] over a store that replicas share needs keep = true: the vector of an enrolled person reaches other \
+                       replicas, and stays after a reconnect, only by way of the store";
+        let hint = "write keep = true under [matcher.faces], and the server has the vectors from then on; or give the simulator a store of \
+                    its own: --store file:PATH";
+        is_unshared.then(|| Problem::of_file("simulator.toml", message).hint(hint))
+    }
+
     /// Returns a customer's specification as written in its file, without inheritance.
     #[must_use]
     pub fn spec(&self, id: &str) -> Option<&CustomerSpec> {

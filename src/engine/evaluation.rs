@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::Engine;
 use super::decision::{self, Asked, AskedRule, Decision, Evaluated, StateChange};
-use super::request::{Admission, Caller, RequestHead};
+use super::request::{Admission, RequestHead};
 use super::verdict::Verdict;
 use crate::base::random::{Purpose, RngKey};
 use crate::base::text::first_chars;
@@ -50,20 +50,21 @@ pub(super) struct Evaluation<'a> {
     /// The customer's rules, compared with the request's texts before any lock is taken.
     rules: Vec<AskedRule<'a>>,
     /// What the face engine says of the photo; asked once, when it is needed.
-    face: OnceCell<FaceLook>,
+    face: &'a OnceCell<FaceLook>,
     timer: &'a StageTimer,
 }
 
 impl Engine {
     /// Evaluates a request: decodes it, tries the rules that come before the checks, opens what is encrypted and looks at the photo, makes
     /// all checks, asks the matcher, decides and charges, and composes the answer. `policy` is another one than the customer's, to see what
-    /// would be answered under it.
+    /// would be answered under it; `face` has what the face engine says of the photo, once it was asked.
     pub(super) fn evaluate(
         &self,
         head: &RequestHead,
         admission: &Admission,
         bytes: &[u8],
         policy: Option<&Policy>,
+        face: &OnceCell<FaceLook>,
     ) -> Verdict {
         let (fixtures, timer) = (self.customers.fixtures_guard(), StageTimer::default());
         let own = admission.customer().map_or(&fixtures.policy, |customer| &customer.policy);
@@ -80,7 +81,7 @@ impl Engine {
             admission,
             body: &body,
             bytes,
-            face: OnceCell::new(),
+            face,
             timer: &timer,
         };
         if let Some(caller) = &admission.caller {
@@ -137,7 +138,7 @@ impl Evaluation<'_> {
         let photo = self.photo();
         let similar = self.similar(photo.as_ref());
         let mut asked = self.asked(self.facts(photo.as_ref(), &similar), std::mem::take(effects));
-        let mut state = caller.state.lock();
+        let mut state = caller.deciding().lock();
         asked.facts.now = self.engine.now_of(&state);
         let decision = decision::decide_without_checks(&mut state, &caller.customer, &mut asked);
         decision::commit(&state, decision.as_ref().map_or(&asked.changed, |decision| &decision.changed));
@@ -160,7 +161,7 @@ impl Evaluation<'_> {
         let mut asked = self.asked(self.facts(photo.as_ref(), &similar), effects);
         let decision = match &self.admission.caller {
             Some(caller) => {
-                let mut state = caller.state.lock();
+                let mut state = caller.deciding().lock();
                 asked.facts.now = self.engine.now_of(&state);
                 let per_day = caller.customer.per_day;
                 let decision = decision::decide_as_server(&mut state, per_day, &asked, answer, &self.path());
@@ -345,12 +346,12 @@ impl Evaluation<'_> {
 
     /// Decides under the customer's lock; then under that of the matcher's workers, so that who finds one free gets it.
     fn decide_and_charge<'a>(&self, evaluated: &mut Evaluated<'a>) -> (Decision<'a>, Option<Slot>) {
-        let Some(Caller { state, pool, .. }) = &self.admission.caller else {
+        let Some(caller) = &self.admission.caller else {
             return (decision::decide(&mut CustomerState::default(), evaluated), None);
         };
-        let mut state = state.lock();
+        let mut state = caller.deciding().lock();
         evaluated.asked.facts.now = self.engine.now_of(&state);
-        let share = pool.as_ref();
+        let share = caller.pool.as_ref();
         let guard = share.map(|share| share.pool.lock());
         evaluated.availability = guard.as_ref().map_or(Availability::Unlimited, |guard| guard.availability());
         let decision = decision::decide(&mut state, evaluated);

@@ -32,8 +32,7 @@ impl Engine {
     /// # Errors
     /// What in the store cannot be read.
     pub fn keep_in(&mut self, store: &Arc<Store>, stored: &StoredState) -> Result<Vec<String>, StoreError> {
-        let (messages, has_faces) =
-            self.restore(stored).map_err(|what| StoreError::damaged(store.path(), what))?;
+        let messages = self.restore(stored).map_err(|what| StoreError::damaged(store.path(), what))?;
         self.clock.keep_in(store);
         self.customers.keep_in(store);
         self.states.keep_in(store);
@@ -46,19 +45,26 @@ impl Engine {
             // This start has resolved them anew.
             Some(_) => self.customers.whole(),
         });
-        if has_faces && !self.fixtures().keeps_faces() {
-            self.matcher.keep_faces(false);
+        if !self.fixtures().keeps_faces() {
+            self.matcher.remove_stored_faces();
         }
         // Counters of rules that were removed from the files meanwhile go, as with a reload.
         self.follow_change(self.customers.customers(self.clock.now()));
         Ok(messages)
     }
 
-    /// Returns messages for a person, and whether the store has vectors of faces.
-    fn restore(&mut self, stored: &StoredState) -> Result<(Vec<String>, bool), String> {
+    /// Restores everything but the customers' states and the journal. Returns messages for a person.
+    pub(super) fn restore_settings(&self, stored: &StoredState) -> Result<Vec<String>, String> {
         self.clock.restore(stored)?;
-        let mut messages = self.customers.restore(stored, self.clock.now())?;
+        let messages = self.customers.restore(stored, self.clock.now())?;
         self.states.begin_at(began_of(stored)?.unwrap_or_else(|| self.clock.now()));
+        self.matcher.restore(stored, self.fixtures().keeps_faces())?;
+        Ok(messages)
+    }
+
+    /// Returns messages for a person.
+    fn restore(&mut self, stored: &StoredState) -> Result<Vec<String>, String> {
+        let mut messages = self.restore_settings(stored)?;
         let fixtures = self.fixtures();
         for (subject, fields) in &stored.fields {
             let Some(customer_id) = subject.strip_prefix(CUSTOMER_PREFIX) else { continue };
@@ -70,9 +76,8 @@ impl Engine {
                 left_out.into_iter().map(|why| format!("a stored rule of {customer_id} is left out: {why}")),
             );
         }
-        let has_faces = self.matcher.restore(stored, fixtures.keeps_faces())?;
         self.journal.restore(&stored.entries, stored.number(JOURNAL, LAST_ID)?)?;
-        Ok((messages, has_faces))
+        Ok(messages)
     }
 
     /// Returns the writes that make the whole state.

@@ -24,6 +24,7 @@ pub use control::Scope;
 pub use request::{Admission, RefusedRequest, RequestHead};
 pub use verdict::{Explanation, ResponseAction, Verdict};
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -250,7 +251,7 @@ impl Engine {
         admission: &Admission,
         body: &[u8],
     ) -> (Arc<Entry>, ResponseAction) {
-        let verdict = self.evaluate(head, admission, body, None);
+        let verdict = self.evaluate(head, admission, body, None, &OnceCell::new());
         self.record(head, admission, verdict)
     }
 
@@ -272,7 +273,7 @@ impl Engine {
         if let Some(share) = admission.caller.as_mut().and_then(|caller| caller.pool.as_mut()) {
             share.pool = share.pool.copy();
         }
-        let mut verdict = self.evaluate(head, &admission, body, policy);
+        let mut verdict = self.evaluate(head, &admission, body, policy, &OnceCell::new());
         verdict.warnings.extend(self.journal.repetition(&record::marks(&admission, &verdict)));
         verdict
     }

@@ -86,19 +86,31 @@ impl Engine {
         reason: &str,
         hint: Option<String>,
     ) -> Arc<Entry> {
+        self.journal.add(self.rejection(head, admission, status, reason, hint), RequestMarks::default())
+    }
+
+    /// Makes the entry of such a request.
+    #[must_use]
+    pub fn rejection(
+        &self,
+        head: &RequestHead,
+        admission: &Admission,
+        status: Option<u16>,
+        reason: &str,
+        hint: Option<String>,
+    ) -> Entry {
         let redactor = self.redactor(admission.customer());
         let reason = redactor.message(reason).into_owned();
         let hint = hint.map(|hint| redactor.message(&hint).into_owned());
         let effects = &admission.effects;
         let fault = effects.fault.as_ref().map(|(fault, rule)| FaultRecord::new(fault.kind(), rule));
-        let entry = Entry {
+        Entry {
             answer: AnswerRecord { status, reason, hint, ..AnswerRecord::default() },
             rule: effects.firings.first().map(|firing| firing.rule.clone()),
             rules: effects.firings.clone(),
             fault,
             ..self.blank_entry(head, admission)
-        };
-        self.journal.add(entry, RequestMarks::default())
+        }
     }
 
     /// Adds a request to the journal that is no call of a customer: a malformed head, a path that names none, a wrong method.

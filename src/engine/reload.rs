@@ -79,6 +79,10 @@ impl Reloader {
     /// # Errors
     /// Everything that is wrong with them.
     pub fn read(&self) -> Result<Fixtures, Vec<Problem>> {
-        config::reload(self.directory.as_deref(), &self.policy, &self.engine.fixtures())
+        let fixtures = config::reload(self.directory.as_deref(), &self.policy, &self.engine.fixtures())?;
+        match fixtures.unshared_faces().filter(|_| self.engine.shared().is_some()) {
+            Some(problem) => Err(vec![problem]),
+            None => Ok(fixtures),
+        }
     }
 }

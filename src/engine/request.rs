@@ -2,7 +2,7 @@
 //! what they decide before the body is read.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -11,7 +11,8 @@ use crate::domain::customer::Customer;
 use crate::domain::faults::Upload;
 use crate::domain::rules::{Facts, Rule, RuleEffects};
 use crate::domain::warnings::Headers;
-use crate::state::customer_state::{InFlight, SharedState};
+use crate::state::customer_state::{InFlight, SharedState, StateDraft};
+use crate::state::store::redis::SharedStore;
 use crate::state::worker_pool::WorkerPool;
 
 /// What is known of a request before its body.
@@ -72,6 +73,8 @@ pub struct Admission {
 pub(super) struct Caller {
     pub customer: Arc<Customer>,
     pub state: SharedState,
+    /// Where replicas share the state: what the request is decided on instead.
+    pub draft: Option<LateDraft>,
     /// Which run of the customer's state this is, see [`CustomerState::instance`](crate::state::customer_state::CustomerState).
     pub instance: u64,
     /// The active rules, in the order in which they are tried.
@@ -88,9 +91,36 @@ pub(super) struct PoolShare {
     pub service_time: Duration,
 }
 
+/// A draft of a customer's state, made as late as possible: others may overtake it from then on.
+#[derive(Debug)]
+pub(super) struct LateDraft {
+    shared: Arc<SharedStore>,
+    draft: OnceLock<StateDraft>,
+}
+
+impl LateDraft {
+    pub(super) fn new(shared: &Arc<SharedStore>) -> LateDraft {
+        LateDraft { shared: Arc::clone(shared), draft: OnceLock::new() }
+    }
+
+    fn of(&self, state: &SharedState) -> &SharedState {
+        &self.draft.get_or_init(|| StateDraft::of(state, &self.shared, None)).state
+    }
+
+    /// Returns the draft, if something was decided.
+    pub(super) fn taken(self) -> Option<StateDraft> {
+        self.draft.into_inner()
+    }
+}
+
 impl Caller {
     pub(super) fn new(customer: Arc<Customer>, state: SharedState, in_flight: InFlight) -> Caller {
-        Caller { customer, state, instance: 0, rules: Vec::new(), pool: None, in_flight }
+        Caller { customer, state, draft: None, instance: 0, rules: Vec::new(), pool: None, in_flight }
+    }
+
+    /// Returns the state that the request is decided on: the customer's, or a copy of it as it is when this is first called.
+    pub(super) fn deciding(&self) -> &SharedState {
+        self.draft.as_ref().map_or(&self.state, |draft| draft.of(&self.state))
     }
 
     /// Counts the request where all replicas do.

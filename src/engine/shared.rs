@@ -3,11 +3,14 @@
 //!
 //! The decision itself is the one of every simulator, on a copy of the customer's state. It is run again when another step came first.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use super::request::{Admission, RequestHead};
+use parking_lot::MutexGuard;
+
+use super::request::{Admission, LateDraft, RequestHead};
 use super::verdict::ResponseAction;
 use super::{Engine, lasting};
 use crate::domain::rules::FileReader;
@@ -19,12 +22,37 @@ use crate::state::enrolled_fields::{self, NIKS};
 use crate::state::journal::{Entry, Journal, KeptEntry};
 use crate::state::observer::Observer;
 use crate::state::store::redis::{
-    Appended, HistoryReader, HistoryRecord, HistoryStep, SharedStore, StoreDown, Turn,
+    Appended, HistoryReader, HistoryRecord, HistoryStep, NoTurn, SharedStore, StoreDown, Turn,
 };
 use crate::state::store::{Store, StoreWrite, StoredState};
 
 /// How long a step may be overtaken by others.
 const OVERTAKEN: Duration = Duration::from_secs(10);
+
+/// A step that was overtaken: it has the turn of its customer's steps at this replica, which would overtake each other.
+struct Queued<'a> {
+    deadline: Instant,
+    _turn: MutexGuard<'a, ()>,
+}
+
+impl<'a> Queued<'a> {
+    /// Waits until what overtook a step is applied here, and at the first time for the customer's queue.
+    fn follow(
+        queued: &mut Option<Queued<'a>>,
+        shared: &'a SharedStore,
+        customer_id: &str,
+        position: u64,
+    ) -> Result<(), StoreDown> {
+        let queued = queued.get_or_insert_with(|| Queued {
+            deadline: Instant::now() + OVERTAKEN,
+            _turn: shared.queue(customer_id),
+        });
+        match Instant::now() < queued.deadline {
+            true => shared.applied(position),
+            false => Err(StoreDown),
+        }
+    }
+}
 
 impl Engine {
     /// Returns the store, if replicas share it.
@@ -47,8 +75,8 @@ impl Engine {
     /// Waits for the turn to change settings, which replicas share; `None` where they share nothing.
     ///
     /// # Errors
-    /// When the shared store cannot be reached.
-    pub async fn take_turn(&self) -> Result<Option<Turn>, StoreDown> {
+    /// When the shared store cannot be reached, or others have the turn for too long.
+    pub async fn take_turn(&self) -> Result<Option<Turn>, NoTurn> {
         match self.shared() {
             Some(shared) => shared.take_turn().await.map(Some),
             None => Ok(None),
@@ -58,8 +86,8 @@ impl Engine {
     /// The same, for threads.
     ///
     /// # Errors
-    /// When the shared store cannot be reached.
-    pub fn take_turn_blocking(&self) -> Result<Option<Turn>, StoreDown> {
+    /// When the shared store cannot be reached, or others have the turn for too long.
+    pub fn take_turn_blocking(&self) -> Result<Option<Turn>, NoTurn> {
         self.shared().map(SharedStore::take_turn_blocking).transpose()
     }
 
@@ -88,8 +116,8 @@ impl Engine {
         }
         let found = self.customer_and_state(id).filter(|_| was_known);
         let Some((customer, state)) = found else { return Ok(self.admit_to_nobody(arrived)) };
-        let deadline = Instant::now() + OVERTAKEN;
-        while Instant::now() < deadline {
+        let mut queue = None;
+        loop {
             let draft = StateDraft::of(&state, shared, Some(&arrival));
             let mut admission = self.admit_to(Arc::clone(&customer), Arc::clone(&draft.state), head, arrived);
             let steps = HistoryStep::of(draft.writes());
@@ -109,10 +137,9 @@ impl Engine {
                     }
                     return Ok(admission);
                 }
-                Appended::Overtaken(position) => shared.applied(position)?,
+                Appended::Overtaken(position) => Queued::follow(&mut queue, shared, id, position)?,
             }
         }
-        Err(StoreDown)
     }
 
     /// Answers a request like [`Engine::answer`], over the state that replicas share.
@@ -126,37 +153,32 @@ impl Engine {
         admission: &mut Admission,
         body: &[u8],
     ) -> Result<(Arc<Entry>, ResponseAction), StoreDown> {
-        let deadline = Instant::now() + OVERTAKEN;
-        let own = admission.caller.as_ref().map(|caller| Arc::clone(&caller.state));
-        let mut turn = None;
-        while Instant::now() < deadline {
-            let draft = own.as_ref().map(|state| StateDraft::of(state, shared, None));
-            if let (Some(caller), Some(draft)) = (&mut admission.caller, &draft) {
-                caller.state = Arc::clone(&draft.state);
+        // What the face engine said, also that it failed: it is asked once, and not while others of the customer wait.
+        let face = OnceCell::new();
+        let mut queue = None;
+        loop {
+            if let Some(caller) = &mut admission.caller {
+                caller.draft = Some(LateDraft::new(shared));
             }
-            let verdict = self.evaluate(head, admission, body, None);
+            let verdict = self.evaluate(head, admission, body, None, &face);
             let (entry, marks, action) = self.entry_of(head, admission, verdict);
-            if let (Some(caller), Some(state)) = (&mut admission.caller, &own) {
-                caller.state = Arc::clone(state);
-            }
+            let draft = admission.caller.as_mut().and_then(|caller| caller.draft.take()?.taken());
             let writes = draft.as_ref().map(StateDraft::writes).unwrap_or_default();
             let basis = draft.as_ref().and_then(|draft| draft.basis.as_ref());
             match self.journal.keep(shared, basis, writes, entry, marks) {
                 KeptEntry::Kept(entry) => {
-                    if let (true, Some(state)) = (action.counters_overflowed, &own) {
-                        state.lock().scenario.overflow_reported();
+                    if let (true, Some(caller)) = (action.counters_overflowed, &admission.caller) {
+                        caller.state.lock().scenario.overflow_reported();
                     }
                     return Ok((entry, action));
                 }
+                // What is costly of the request is cached by now.
                 KeptEntry::Overtaken(position) => {
-                    // What is costly of the request is cached by now; steps of one customer would overtake each other.
-                    turn.get_or_insert_with(|| shared.queue(&head.customer_id));
-                    shared.applied(position)?;
+                    Queued::follow(&mut queue, shared, &head.customer_id, position)?;
                 }
                 KeptEntry::Down(_) => return Err(StoreDown),
             }
         }
-        Err(StoreDown)
     }
 
     /// Returns whether some matcher's capacity is limited.
@@ -166,8 +188,12 @@ impl Engine {
         self.fixtures().capacities(&customers).next().is_some()
     }
 
-    /// Resets the counters of rules that were removed from the files meanwhile, as a reload does. By whoever has the turn.
+    /// Resets the counters of rules that were removed from the files meanwhile, as a reload does, and removes stored vectors of faces where
+    /// none are kept. By whoever has the turn.
     pub fn follow_files(&self) {
+        if !self.fixtures().keeps_faces() {
+            self.matcher.remove_stored_faces();
+        }
         self.follow_change(self.customers.customers(self.clock.now()));
     }
 
@@ -195,10 +221,7 @@ impl Engine {
         versions: &BTreeMap<String, u64>,
     ) -> Result<Vec<String>, String> {
         let version = |subject: &str| versions.get(subject).copied().unwrap_or_default();
-        self.clock.restore(stored)?;
-        let mut messages = self.customers.restore(stored, self.clock.now())?;
-        self.states.begin_at(lasting::began_of(stored)?.unwrap_or_else(|| self.clock.now()));
-        self.matcher.restore(stored, self.fixtures().keeps_faces())?;
+        let mut messages = self.restore_settings(stored)?;
         let of_customers = |subject: &str| !subject.starts_with(CUSTOMER_PREFIX);
         let known = shared.subjects();
         let known = known.iter().map(|subject| &**subject);

@@ -17,6 +17,7 @@ use crate::base::suggestion;
 use crate::base::wording::Notation;
 use crate::protocol::json_fault;
 use crate::state::customers::CustomerError;
+use crate::state::store::redis::NoTurn;
 
 /// Error details.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -149,6 +150,17 @@ impl ApiError {
             "the store that the simulator shares with others cannot be reached; what was just changed may be in force or not",
         )
         .hint("try again in a moment: the simulator goes on by itself once the store is back")
+    }
+
+    /// Returns the error when there was no turn for a change.
+    pub fn no_turn(why: NoTurn) -> ApiError {
+        match why {
+            NoTurn::Down(_) => ApiError::store_unavailable(),
+            NoTurn::Taken => {
+                ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", why.to_string())
+                    .hint("try again in a moment")
+            }
+        }
     }
 
     /// Returns an error for an expectation that does not hold.

@@ -352,6 +352,9 @@ impl Builder {
         let (ring, origin) = self.key_ring()?;
         let policy = StartPolicy::new(&self.preset, self.policy).map_err(StartError::Fixtures)?;
         let fixtures = config::load(self.fixtures.as_deref(), ring, &policy).map_err(StartError::Fixtures)?;
+        if let (Some(problem), Ok(Some(_))) = (fixtures.unshared_faces(), &self.shared_store) {
+            return Err(StartError::Fixtures(vec![problem]));
+        }
         fixtures.warnings.iter().for_each(|warning| self.observer.warned(&warning.to_string()));
         let journal_file = self.journal_file.as_deref();
         let journal = Journal::new(self.journal_bytes, journal_file).map_err(|source| StartError::File {

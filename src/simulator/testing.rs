@@ -194,7 +194,7 @@ impl Simulator {
 
     /// Waits for the turn to change what replicas share.
     fn turn(&self) -> Result<Option<Turn>, TestError> {
-        self.engine().take_turn_blocking().map_err(|down| TestError(down.to_string()))
+        self.engine().take_turn_blocking().map_err(|no_turn| TestError(no_turn.to_string()))
     }
 
     /// Returns the journal's entries, newest first; of replicas, all that any of them has answered.

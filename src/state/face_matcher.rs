@@ -8,6 +8,7 @@
 //! [`FaceMatcher::find`] compares.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use parking_lot::{RwLock, RwLockReadGuard};
@@ -56,6 +57,8 @@ pub struct FaceMatcher {
     enrolled: RwLock<Enrolled>,
     /// Where enrolled identities are kept over a restart; steps are pushed under their lock.
     store: Option<Arc<Store>>,
+    /// Whether the store had vectors of faces when it was restored.
+    has_stored_faces: AtomicBool,
 }
 
 impl FaceMatcher {
@@ -68,18 +71,21 @@ impl FaceMatcher {
             hashes: PrintCache::default(),
             enrolled: RwLock::new(Enrolled::new(seed)),
             store: None,
+            has_stored_faces: AtomicBool::new(false),
         }
     }
 
-    /// Enrols what a store has; vectors of faces only with `keeps_faces`. Returns whether it has such vectors.
+    /// Enrols what a store has; vectors of faces only with `keeps_faces`.
     ///
     /// # Errors
     /// What cannot be read.
-    pub fn restore(&self, stored: &StoredState, keeps_faces: bool) -> Result<bool, String> {
+    pub fn restore(&self, stored: &StoredState, keeps_faces: bool) -> Result<(), String> {
         let mut enrolled = Enrolled::new(self.seed);
         let has_faces = enrolled_fields::restore(&mut enrolled, stored, keeps_faces)?;
+        self.has_stored_faces.store(has_faces, Ordering::Relaxed);
         *self.enrolled.write() = enrolled;
-        Ok(has_faces)
+        self.faces.forget();
+        Ok(())
     }
 
     /// Applies what another replica changed of one NIK: its identity as text, or that it was removed.
@@ -92,12 +98,16 @@ impl FaceMatcher {
         change: (&str, Option<&str>),
         keeps_faces: bool,
     ) -> Result<(), String> {
+        if change.1.is_none() {
+            self.faces.forget();
+        }
         enrolled_fields::apply(&mut self.enrolled.write(), customer_id, change, keeps_faces)
     }
 
     /// Removes identities as another replica did: those for all customers, or one customer's.
     pub fn apply_cleared(&self, customer_id: Option<&str>) {
         self.enrolled.write().clear(customer_id);
+        self.faces.forget();
     }
 
     /// Sets the position of the generator of NIKs, as another replica did.
@@ -114,6 +124,13 @@ impl FaceMatcher {
     #[must_use]
     pub fn whole(&self, keeps_faces: bool) -> Vec<StoreWrite> {
         enrolled_fields::whole(&self.enrolled(), keeps_faces)
+    }
+
+    /// Removes the vectors of faces that the store had when it was restored.
+    pub fn remove_stored_faces(&self) {
+        if self.has_stored_faces.swap(false, Ordering::Relaxed) {
+            self.keep_faces(false);
+        }
     }
 
     /// Hands everything enrolled over again, after it was decided anew whether vectors of faces are kept.

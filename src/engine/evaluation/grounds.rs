@@ -130,7 +130,7 @@ impl Evaluation<'_> {
             in_force: None,
             body: &body,
             rules: Vec::new(),
-            face,
+            face: &face,
             timer: &timer,
             ..*self
         };

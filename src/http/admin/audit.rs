@@ -3,24 +3,35 @@
 use std::sync::Arc;
 
 use actix_web::body::{BoxBody, MessageBody};
-use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::header::LOCATION;
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, rt, web};
+use futures_util::stream;
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 
-use super::ApiError;
+use super::{ApiError, body};
 use crate::domain::nik::mask::{masked, without_niks};
 use crate::http::admin_tokens::TokenHolder;
 use crate::http::state::AppState;
 use crate::state::change::{AdminCall, Change, ChangedPart};
 
+/// What is known of an operation that changes something.
+#[derive(Clone, Copy)]
+pub struct AuditedChange {
+    pub what: ChangedPart,
+    /// Whether it accepts a body.
+    pub has_body: bool,
+    /// Whether it takes the turn of changes itself.
+    pub takes_turn: bool,
+}
+
 /// Middleware of an operation that changes something: reports the change when it has succeeded, before it is answered.
 ///
 /// The operation is a task of its own: a caller that disconnects early cancels neither the change halfway nor its report.
 pub async fn report(
-    what: ChangedPart,
-    req: ServiceRequest,
+    AuditedChange { what, has_body, takes_turn }: AuditedChange,
+    mut req: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let work = async move {
@@ -29,9 +40,15 @@ pub async fn report(
         // Of an operation that needs no store: it may be down.
         let engine =
             app.as_ref().map(|app| Arc::clone(&app.engine)).filter(|_| what != ChangedPart::Shutdown);
+        if has_body && engine.as_ref().is_some_and(|engine| engine.shared().is_some()) {
+            // A caller that sends slowly does not keep the turn from others.
+            let (req, payload) = req.parts_mut();
+            let body = body::read(req, payload).await?;
+            *payload = Payload::Stream { payload: Box::pin(stream::iter([Ok(body)])) };
+        }
         let turn = match &engine {
-            Some(engine) => engine.take_turn().await.map_err(|_| ApiError::store_unavailable())?,
-            None => None,
+            Some(engine) if !takes_turn => engine.take_turn().await.map_err(ApiError::no_turn)?,
+            _ => None,
         };
         let troubles = || engine.as_ref().and_then(|engine| engine.shared()).map(|shared| shared.troubles());
         let before = troubles();

@@ -262,6 +262,11 @@ pub async fn enrol(
         all.into_iter().map(|SimilarSpec { nik, score }| Similar { nik: nik.0, score: score.0 }).collect()
     });
     let customer_id = request.customer_id.clone();
+    // Behind what takes long. It ends behind what is handed over here.
+    let turn = engine.take_turn().await.map_err(ApiError::no_turn)?;
+    if let Some(id) = &customer_id {
+        super::customer(&shared, id)?;
+    }
     let enrolment = Enrolment {
         nik: request.nik.map(|NikText(nik)| nik),
         name: request.name,
@@ -270,6 +275,7 @@ pub async fn enrol(
         similar,
     };
     let identity = engine.enrol(enrolment).map_err(enrol_error)?;
+    drop(turn);
     let source = IdentitySource {
         gallery: &Gallery::default(),
         origin: IdentityOrigin::Api,

@@ -8,7 +8,7 @@ use actix_web::{FromRequest, Handler, Responder, Route, guard, web};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::Value;
 
-use super::audit;
+use super::audit::{self, AuditedChange};
 use crate::state::change::ChangedPart;
 
 /// Returns a schema; adds the schemas it refers to to the generator.
@@ -58,6 +58,8 @@ pub struct Operation {
     pub error_statuses: Vec<u16>,
     /// What it changes, for the audit; `None`: nothing.
     pub changes: Option<ChangedPart>,
+    /// Whether it takes the turn of changes itself, behind what takes long.
+    pub takes_turn: bool,
     route: Box<dyn Fn() -> Route>,
 }
 
@@ -89,6 +91,7 @@ impl Operation {
             responses: Vec::new(),
             error_statuses: Vec::new(),
             changes: None,
+            takes_turn: false,
             route: Box::new(move || {
                 let method = guard::Any(guard::Method(route_method.clone()));
                 // HEAD is answered wherever GET is; the server leaves the body out.
@@ -110,7 +113,11 @@ impl Operation {
     pub fn route(&self) -> Route {
         let route = (self.route)();
         match self.changes {
-            Some(what) => route.wrap(from_fn(move |req, next: Next<BoxBody>| audit::report(what, req, next))),
+            Some(what) => {
+                let has_body = !self.body.contents.is_empty();
+                let audited = AuditedChange { what, has_body, takes_turn: self.takes_turn };
+                route.wrap(from_fn(move |req, next: Next<BoxBody>| audit::report(audited, req, next)))
+            }
             None => route,
         }
     }
@@ -118,6 +125,11 @@ impl Operation {
     /// Sets what the operation changes.
     pub fn changes(self, what: ChangedPart) -> Operation {
         Operation { changes: Some(what), ..self }
+    }
+
+    /// Says that the operation takes the turn of changes itself.
+    pub fn takes_turn(self) -> Operation {
+        Operation { takes_turn: true, ..self }
     }
 
     /// Accepts the members of `T` as query parameters.

@@ -5,9 +5,10 @@ use jiff::civil::Date;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ApiError, Json, json};
+use super::{ApiError, Json, json, run_blocking};
 use crate::base::time;
 use crate::domain::quota::QuotaView;
+use crate::engine::Engine;
 use crate::http::state::AppState;
 use crate::state::customer_fields::edit;
 
@@ -52,18 +53,21 @@ pub async fn change(
     customer_id: web::Path<String>,
     Json(change): Json<QuotaChange>,
 ) -> Result<HttpResponse, ApiError> {
-    let engine = &shared.engine;
     let customer = super::customer(&shared, &customer_id)?;
-    let shared_state = engine.state_of(&customer.id);
-    let mut state = edit(&shared_state);
-    let day = time::jakarta_day(engine.now_of(&state));
-    if let Some(per_day) = change.per_day {
-        state.set_per_day(per_day);
-    }
-    if let Some(used) = change.used {
-        state.set_used(day, used);
-    }
-    Ok(response(state.quota(day, customer.per_day), day))
+    let changed = move |engine: &Engine| {
+        let shared_state = engine.state_of(&customer.id);
+        let mut state = edit(&shared_state);
+        let day = time::jakarta_day(engine.now_of(&state));
+        if let Some(per_day) = change.per_day {
+            state.set_per_day(per_day);
+        }
+        if let Some(used) = change.used {
+            state.set_used(day, used);
+        }
+        Ok((state.quota(day, customer.per_day), day))
+    };
+    let (quota, day) = run_blocking(&shared, changed).await?;
+    Ok(response(quota, day))
 }
 
 fn response(quota: QuotaView, day: Date) -> HttpResponse {

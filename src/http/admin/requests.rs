@@ -6,9 +6,10 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ApiError, Removed, json, query};
+use super::{ApiError, Removed, json, query, run_blocking};
 use crate::base::pattern::Pattern;
 use crate::base::time;
+use crate::engine::Engine;
 use crate::http::state::AppState;
 use crate::state::journal::{Entry, Match, Since, State};
 
@@ -93,7 +94,8 @@ pub struct ClearQuery {
 /// Removes entries, also those of a customer that no longer exists.
 pub async fn clear(shared: web::Data<AppState>, req: HttpRequest) -> Result<HttpResponse, ApiError> {
     let query: ClearQuery = query(&req)?;
-    Ok(json(&Removed { removed: shared.engine.journal.clear(query.customer_id.as_deref()) }))
+    let clear = move |engine: &Engine| Ok(engine.journal.clear(query.customer_id.as_deref()));
+    Ok(json(&Removed { removed: run_blocking(&shared, clear).await? }))
 }
 
 /// Parses a timestamp of a query. An unescaped `+` in a query is a space, which no timestamp contains.

@@ -352,6 +352,7 @@ fn gallery() -> Vec<Operation> {
             .errors(&[404]),
         post("/gallery", "enrol", gallery::enrol, "Enrols an identity, or adds to an enrolled one.")
             .changes(ChangedPart::Gallery)
+            .takes_turn()
             .request_body::<gallery::EnrolRequest>(enrolled)
             .accepts("multipart/form-data", gallery::form_schema)
             .ok::<gallery::ListedIdentity>()

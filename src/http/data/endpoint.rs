@@ -8,7 +8,7 @@ use percent_encoding::percent_decode_str;
 
 use super::body::BodyError;
 use super::connection::{After, Connection, Next};
-use super::exchange::Exchange;
+use super::exchange::{self, Exchange};
 use super::head::{BodyFraming, Head};
 use super::nik;
 use super::refusal::{self, Refusal};
@@ -123,11 +123,11 @@ pub async fn refuse_unrouted<S: Socket>(
     refusal: &Refusal,
     head: Option<&Head>,
     target: Option<(String, String)>,
-    app: &AppState,
+    app: &Arc<AppState>,
 ) -> After {
     let started = Instant::now();
     let peer = connection.peer.map(|address| address.ip().to_canonical());
-    let entry = app.engine.record_refusal(RefusedRequest {
+    let refused = RefusedRequest {
         connection: connection.number,
         peer,
         target,
@@ -137,7 +137,15 @@ pub async fn refuse_unrouted<S: Socket>(
         reason: refusal.message.clone(),
         request: head.map(|head| (head.method.clone(), text::truncate(&head.path, 100))),
         hint: refusal.hint.clone(),
-    });
+    };
+    let entry = match app.engine.shared() {
+        // It waits for the store.
+        Some(_) => {
+            let app = Arc::clone(app);
+            exchange::beside(move || app.engine.record_refusal(refused)).await
+        }
+        None => app.engine.record_refusal(refused),
+    };
     connection.count_in(Some(Arc::clone(&entry)));
     let (response, after) = refusal.render(head, app);
     let elapsed = started.elapsed();

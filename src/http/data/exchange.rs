@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use super::connection::{After, Connection};
@@ -17,7 +18,7 @@ use crate::domain::faults::{Delivery, End, ListenerFault, Step, Upload};
 use crate::domain::http_answer::Persistence;
 use crate::engine::{Admission, RequestHead, ResponseAction};
 use crate::http::state::{AppState, ListenerCommand};
-use crate::state::journal::{Entry, Sent, SentEnd, State};
+use crate::state::journal::{Entry, RequestMarks, Sent, SentEnd, State};
 use crate::state::observer::SlowUpload;
 use crate::state::store::redis::{SharedStore, StoreDown};
 use crate::state::worker_pool::Slot;
@@ -162,11 +163,7 @@ impl Exchange {
             return decide();
         }
         let _permit = if is_costly { permits.acquire().await.ok() } else { None };
-        match tokio::task::spawn_blocking(decide).await {
-            Ok(decided) => decided,
-            // The task is never aborted; a panic in it goes on here.
-            Err(error) => std::panic::resume_unwind(error.into_panic()),
-        }
+        beside(decide).await
     }
 
     async fn respond<S: Socket>(
@@ -301,37 +298,77 @@ impl Exchange {
     }
 
     /// Ends the connection in the middle of the upload.
-    pub async fn cut_off<S: Socket>(mut self, connection: &mut Connection<S>, end: End) -> After {
-        let reason = "a rule ended the connection during the upload";
-        let entry = self.app.engine.record_rejection(&self.head, &self.admission, None, reason, None);
-        self.count_in(connection, entry);
+    pub async fn cut_off<S: Socket>(self, connection: &mut Connection<S>, end: End) -> After {
+        let reason = "a rule ended the connection during the upload".to_owned();
+        let mut exchange = self.reject(connection, None, reason, None).await;
         // Nothing more is read: what the client still sends meets the closed socket.
-        let _ = self.run(connection, &[end.step()]).await;
+        let _ = exchange.run(connection, &[end.step()]).await;
         After::Close
     }
 
     /// Ends a request that gets a refusal of HTTP instead.
     pub async fn refuse<S: Socket>(
-        mut self,
+        self,
         connection: &mut Connection<S>,
         head: &Head,
         refusal: &Refusal,
     ) -> After {
-        let (status, reason) = (Some(refusal.status), &refusal.message);
-        let hint = Some(refusal.hint.clone());
-        let entry = self.app.engine.record_rejection(&self.head, &self.admission, status, reason, hint);
-        self.count_in(connection, entry);
-        let (response, after) = refusal.render(head, &self.app);
-        match self.send(connection, refusal.status, &response).await {
+        let (status, reason) = (Some(refusal.status), refusal.message.clone());
+        let mut exchange = self.reject(connection, status, reason, Some(refusal.hint.clone())).await;
+        let (response, after) = refusal.render(head, &exchange.app);
+        match exchange.send(connection, refusal.status, &response).await {
             Ok(()) => after,
             Err(_) => After::Close,
         }
     }
 
-    /// Makes an entry that of this exchange, and of what the connection sends.
-    fn count_in<S: Socket>(&mut self, connection: &mut Connection<S>, entry: Arc<Entry>) {
-        connection.count_in(Some(Arc::clone(&entry)));
-        self.entry = Some(entry);
+    /// Makes an entry without an answer of the document that of this exchange, and of what the connection sends.
+    async fn reject<S: Socket>(
+        mut self,
+        connection: &mut Connection<S>,
+        status: Option<u16>,
+        reason: String,
+        hint: Option<String>,
+    ) -> Exchange {
+        let is_shared = self.app.engine.shared().is_some();
+        let record = move || {
+            let engine = &self.app.engine;
+            self.entry = Some(engine.record_rejection(&self.head, &self.admission, status, &reason, hint));
+            self
+        };
+        let exchange = if is_shared { beside(record).await } else { record() };
+        connection.count_in(exchange.entry.clone());
+        exchange
+    }
+
+    /// Journals a request whose connection ended before its body, beside the thread that serves other connections: over a shared store
+    /// that waits. Nobody waits for it but a server that stops.
+    fn reject_beside(&mut self, runtime: &Handle) {
+        let entry = self.app.engine.rejection(&self.head, &self.admission, None, BROKEN_OFF, None);
+        self.admission.finish();
+        let (app, in_flight, elapsed) =
+            (Arc::clone(&self.app), InFlightGuard::start(&self.app), self.started.elapsed());
+        let overflowed = self.counters_overflowed.then(|| self.head.customer_id.clone());
+        runtime.spawn_blocking(move || {
+            let entry = app.engine.journal.add(entry, RequestMarks::default());
+            refusal::count(&app, &entry, entry.sending.foresee(0, SentEnd::None), elapsed);
+            refusal::end(&app, &entry, None, elapsed);
+            if let Some(customer_id) = overflowed {
+                app.observer.counters_overflow(&customer_id);
+            }
+            drop(in_flight);
+        });
+    }
+}
+
+const BROKEN_OFF: &str = "the connection ended before the whole body arrived";
+
+/// Runs what waits for the store beside the thread that serves other connections.
+pub async fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        // The task is never aborted; a panic in it goes on here.
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
 }
 
@@ -346,11 +383,7 @@ async fn admit_at_all(
         let admission = app.engine.admit_at_all(&shared, &head, arrived)?;
         Ok((head, admission))
     };
-    match tokio::task::spawn_blocking(admit).await {
-        Ok(admitted) => admitted,
-        // The task is never aborted; a panic in it goes on here.
-        Err(error) => std::panic::resume_unwind(error.into_panic()),
-    }
+    beside(admit).await
 }
 
 /// Returns what a response says of the connection, as its request wants it.
@@ -360,9 +393,11 @@ pub fn persistence(head: &Head) -> Persistence {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
+        if let (None, Some(_), Ok(runtime)) = (&self.entry, self.app.engine.shared(), Handle::try_current()) {
+            return self.reject_beside(&runtime);
+        }
         let entry = self.entry.take().unwrap_or_else(|| {
-            let reason = "the connection ended before the whole body arrived";
-            self.app.engine.record_rejection(&self.head, &self.admission, None, reason, None)
+            self.app.engine.record_rejection(&self.head, &self.admission, None, BROKEN_OFF, None)
         });
         let cut = || entry.sending.foresee(0, SentEnd::None);
         let elapsed = self.counted.unwrap_or_else(|| self.count(&entry, cut()));

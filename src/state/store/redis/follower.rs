@@ -124,9 +124,9 @@ impl FollowerTask {
         let mut connection = connect(&shared.address, BLOCK + PATIENCE)?;
         let meta = self.founder.meta(&mut connection, keys)?;
         self.founder.compare(&meta)?;
-        let (known, applied) = {
+        let (known, applied, strays) = {
             let progress = shared.progress.lock();
-            (progress.made.clone(), progress.applied)
+            (progress.made.clone(), progress.applied, progress.strays)
         };
         connection.set_read_timeout(Some(LARGE))?;
         let (stored, versions, meta) = snapshot(&mut connection, keys)?;
@@ -175,7 +175,15 @@ impl FollowerTask {
             }
         }
         self.beat(&mut connection, true)?;
-        shared.change(|progress| progress.is_up = progress.why.is_none());
+        let mut is_stale = false;
+        shared.change(|progress| {
+            // Changed here since the books were taken over, while nothing could be appended.
+            is_stale = progress.strays != strays;
+            progress.is_up = progress.why.is_none() && !is_stale;
+        });
+        if is_stale {
+            return Err(StoreTrouble::passing("did not take a change that is in force here"));
+        }
         self.reader.resume();
         if std::mem::take(is_told) {
             self.reader.report(&format!("the store {} can be used again", shared.address));

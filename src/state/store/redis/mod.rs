@@ -25,4 +25,4 @@ pub use follower::HistoryReader;
 pub use history::{SharedHistory, open};
 pub use record::{HistoryRecord, HistoryStep, StepBasis};
 pub use shared_store::{Appended, Arrival, SharedStore, StoreDown};
-pub use turn::Turn;
+pub use turn::{NoTurn, Turn};

@@ -93,6 +93,8 @@ pub(super) struct StoreProgress {
     pub settled: u64,
     /// Writes given up, and sessions ended.
     pub troubles: u64,
+    /// Changes that are in force here and not in the history: the books must be taken over again.
+    pub strays: u64,
     pub regressions: u64,
     pub why: Option<StoreTrouble>,
 }
@@ -321,14 +323,20 @@ impl SharedStore {
             return;
         }
         let operation = self.next_operation();
-        let command = {
+        let (command, session) = {
             let mut progress = self.progress.lock();
             progress.pushed += 1;
-            self.append_command(&progress, None, steps, operation)
+            (self.append_command(&progress, None, steps, operation), progress.session)
         };
+        // What it changes is in force here already.
+        let is_applied = steps.iter().any(|step| step.subject().is_some());
         let store = Arc::clone(self);
         let settle = move |answer: Result<Value, StoreDown>| {
             let is_kept = answer.is_ok_and(|value| words(value).is_ok_and(|(word, _)| word == "kept"));
+            if is_applied && !is_kept {
+                store.change(|progress| progress.strays += 1);
+                store.fail(session, StoreTrouble::passing("did not take a change that is in force here"));
+            }
             store.change(|progress| {
                 progress.settled += 1;
                 progress.troubles += u64::from(!is_kept);

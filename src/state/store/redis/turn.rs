@@ -18,6 +18,17 @@ const WAIT: Duration = Duration::from_secs(20);
 /// Pause before the next attempt.
 const PAUSE: Duration = Duration::from_millis(2);
 
+/// Why there is no turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoTurn {
+    #[error(transparent)]
+    Down(#[from] StoreDown),
+    #[error(
+        "other changes had the turn for too long, so nothing was changed: replicas make changes one after the other"
+    )]
+    Taken,
+}
+
 /// The right to change settings, until it is dropped.
 #[derive(Debug)]
 pub struct Turn {
@@ -38,7 +49,7 @@ impl SharedStore {
     ///
     /// # Errors
     /// When the store cannot be reached, or others have the turn for too long.
-    pub async fn take_turn(self: &Arc<Self>) -> Result<Turn, StoreDown> {
+    pub async fn take_turn(self: &Arc<Self>) -> Result<Turn, NoTurn> {
         let token = self.token();
         let deadline = Instant::now() + WAIT;
         loop {
@@ -52,7 +63,7 @@ impl SharedStore {
                 }
             }
             if Instant::now() >= deadline {
-                return Err(StoreDown);
+                return Err(NoTurn::Taken);
             }
             tokio::time::sleep(PAUSE).await;
         }
@@ -62,7 +73,7 @@ impl SharedStore {
     ///
     /// # Errors
     /// Those of [`SharedStore::take_turn`].
-    pub fn take_turn_blocking(self: &Arc<Self>) -> Result<Turn, StoreDown> {
+    pub fn take_turn_blocking(self: &Arc<Self>) -> Result<Turn, NoTurn> {
         let token = self.token();
         let deadline = Instant::now() + WAIT;
         loop {
@@ -74,7 +85,7 @@ impl SharedStore {
                 }
             }
             if Instant::now() >= deadline {
-                return Err(StoreDown);
+                return Err(NoTurn::Taken);
             }
             std::thread::sleep(PAUSE);
         }
