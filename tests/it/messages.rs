@@ -22,7 +22,7 @@ fn keys(root: &Value, schema: &Value, path: &[String], found: &mut Vec<Key>) {
     let mut enter = |key: &str, schema: &Value| {
         found.push(Key {
             path: below(key),
-            is_secret: ["account", "faces"].contains(&key.as_str()) || schema["format"] == "password",
+            is_secret: ["account", "faces"].contains(&key) || schema["format"] == "password",
         });
         keys(root, schema, &below(key), found);
     };
