@@ -16,6 +16,7 @@ use image::{DynamicImage, Rgb, RgbImage};
 use serde_json::{Value, json};
 
 use crate::matching::changes;
+use crate::redis_server::RedisServer;
 use crate::support::{
     Body, SITI, SITIS_NIK, Sim, eventually, exchange, http, in_parallel, unchunked, write_fixture,
 };
@@ -749,6 +750,82 @@ fn no_vector_is_shown_or_stored_unless_the_user_keeps_it() {
         assert_eq!(call(&sim, &photo(2)).1, Vec::<String>::new());
     }
     assert_eq!(stored_face(), None, "what is no longer to be kept is removed");
+}
+
+/// A replica that asks this engine and shares this store.
+fn replica(settings: &str, server: &RedisServer) -> (Sim, tempfile::TempDir) {
+    let store = server.store("team");
+    Sim::over_with(&[("simulator.toml", settings)], |builder| builder.shared_store(Some(&store)))
+}
+
+#[test]
+fn replicas_find_a_person_by_the_face_and_forget_one_that_was_removed() {
+    let Some(server) = RedisServer::start(&[]) else { return };
+    let engine = FakeEngine::start();
+    let vector = [0.612_345_678, 0.790_597_1];
+    engine.knows(&photo(1), &vector);
+    engine.knows(&photo(2), &vector);
+    let settings = engine.settings("keep = true");
+    let (one, _fixtures) = replica(&settings, &server);
+    let (other, _fixtures_too) = replica(&settings, &server);
+    assert_eq!(enrol(&one, NIK, &photo(1)).0, 200);
+    assert_eq!(call(&other, &photo(2)).1, [NIK]);
+    assert_eq!(call(&other, &photo(2)).1, [NIK]);
+    assert_eq!(engine.count(), 2, "each photo once");
+    assert_eq!(one.admin("DELETE", &format!("/gallery/{NIK}"), "").0, 200);
+    assert_eq!(call(&other, &photo(2)).1, Vec::<String>::new());
+    assert_eq!(engine.count(), 3, "its vector was forgotten with the person");
+    assert_eq!(one.admin("DELETE", "/gallery", "").0, 200);
+    assert_eq!(enrol(&one, NIK, &photo(1)).0, 200);
+    assert_eq!(call(&other, &photo(2)).1, [NIK]);
+    let asked = engine.count();
+    assert_eq!(one.admin("DELETE", "/gallery", "").0, 200);
+    assert_eq!(call(&other, &photo(2)).1, Vec::<String>::new());
+    assert_eq!(engine.count(), asked + 1, "also with all people");
+    assert_eq!(enrol(&one, NIK, &photo(1)).0, 200);
+    drop((one, other));
+    let stored = || server.ask(&["HGET", "{frsim:team}:s:gallery", NIK]);
+    assert!(stored().contains(r#""vector""#), "{}", stored());
+    // Without a face engine nothing of a face is kept, from the start.
+    let (sim, _fixtures) = replica("", &server);
+    assert!(stored().contains(r#""sha256""#) && !stored().contains(r#""vector""#), "{}", stored());
+    assert_eq!(call(&sim, &photo(1)).1, [NIK], "by its picture");
+}
+
+#[test]
+fn an_engine_is_asked_once_for_a_request_that_others_overtake() {
+    let Some(server) = RedisServer::start(&[]) else { return };
+    let engine = FakeEngine::start();
+    engine.otherwise(Does::Answers(500, String::new()));
+    let settings = engine.settings("keep = true");
+    let (sim, _fixtures) = replica(&settings, &server);
+    let bank =
+        json!({ "extends": "load", "quota": { "per_day": 1000 }, "policy": { "quota_counts": "all" } });
+    assert_eq!(sim.admin("PUT", "/customers/bank", &bank.to_string()).0, 200);
+    let body = body_with(&sim, &photo(1)).text();
+    let codes = in_parallel(30, |_| sim.call("bank", &body).code());
+    assert!(codes.iter().all(|code| code == "6014"), "{codes:?}");
+    assert_eq!(engine.count(), 30, "a failure is not asked about again");
+}
+
+#[test]
+fn an_enrolment_that_waits_for_the_engine_keeps_no_other_change_waiting() {
+    let Some(server) = RedisServer::start(&[]) else { return };
+    let engine = FakeEngine::start();
+    engine.otherwise(Does::Waits);
+    let settings = engine.settings("keep = true\ntimeout = '1m'");
+    let (one, _fixtures) = replica(&settings, &server);
+    let (other, _fixtures_too) = replica(&settings, &server);
+    thread::scope(|scope| {
+        let enrolment = scope.spawn(|| enrol(&one, NIK, &photo(1)));
+        eventually("it is asked", || engine.at_once().0 == 1);
+        for sim in [&one, &other] {
+            assert_eq!(sim.admin("PUT", "/customers/load/quota", r#"{"per_day":7}"#).0, 200);
+        }
+        engine.open_gate();
+        assert_eq!(enrolment.join().unwrap().0, 200);
+    });
+    assert!(other.admin("GET", "/gallery", "").1.to_string().contains(NIK));
 }
 
 /// What has no `[matcher.faces]` is answered, shown and stored as before there was one.

@@ -344,6 +344,129 @@ fn what_a_replica_that_is_gone_had_under_way_is_aborted_and_no_longer_counted() 
 }
 
 #[test]
+fn a_change_that_the_store_does_not_take_is_in_force_at_no_replica() {
+    let Some(server) = RedisServer::start(&[]) else { return };
+    let replicas = Replicas::start(&server, 2);
+    let turn = "{frsim:team}:turn";
+    let mut number = 0;
+    let mut path = String::new();
+    // Somebody else gets the turn while a key is generated, as when this replica was stopped for too long.
+    eventually("the turn is lost in the middle of a change", || {
+        number += 1;
+        path = format!("/customers/late{number}");
+        let spec = r#"{"extends":"demo","key":"generate"}"#;
+        let status = std::thread::scope(|scope| {
+            let put = scope.spawn(|| replicas.sims[0].admin("PUT", &path, spec).0);
+            while server.ask(&["SET", turn, "another", "XX"]) != "OK" && !put.is_finished() {}
+            put.join().unwrap()
+        });
+        server.ask(&["DEL", turn]);
+        eventually("it can be used", || replicas.is_up(0));
+        assert!(status == 200 || status == 503, "{status}");
+        status == 503
+    });
+    for replica in 0..2 {
+        assert_eq!(replicas.sims[replica].admin("GET", &path, "").0, 404, "replica {replica}");
+    }
+    let listed = [0, 1].map(|replica| replicas.get(replica, "/customers"));
+    assert_eq!(listed[0], listed[1]);
+    assert_eq!(replicas.call(0, "demo", "T"), "6018");
+}
+
+#[test]
+fn many_requests_whose_rule_counts_before_the_body_are_all_admitted() {
+    let Some(server) = RedisServer::start(&[]) else { return };
+    let replicas = Replicas::start(&server, 1);
+    let rule = json!({ "name": "count", "every": 1_000_000, "fault": { "kind": "slow_read" } });
+    replicas.admin(0, "PUT", "/customers/bank", json!({ "extends": "load", "rules": [rule] }));
+    let codes = in_parallel(500, |number| replicas.call(0, "bank", &format!("T-{number}")));
+    assert!(codes.iter().all(|code| code == "6018"), "{codes:?}");
+    assert_eq!(replicas.get(0, "/requests?limit=1")["requests"][0]["id"], 500);
+}
+
+#[test]
+fn a_caller_that_sends_half_a_change_keeps_no_other_waiting() {
+    let Some(server) = RedisServer::start(&[]) else { return };
+    let replicas = Replicas::start(&server, 2);
+    let change = http("PUT", "/customers/demo/quota", "", br#"{"per_day":9}"#);
+    let (begin, end) = change.split_at(change.len() - 4);
+    let mut slow = TcpStream::connect(replicas.sims[0].admin_address()).unwrap();
+    slow.write_all(begin).unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    for replica in 0..2 {
+        replicas.admin(replica, "PUT", "/customers/demo/quota", json!({ "per_day": 7 }));
+    }
+    slow.write_all(end).unwrap();
+    let mut answer = Vec::new();
+    std::io::Read::read_to_end(&mut slow, &mut answer).unwrap();
+    assert_eq!(crate::support::parse(&answer).status, 200);
+    assert_eq!(replicas.get(1, "/customers/demo/quota")["per_day"], 9);
+}
+
+#[test]
+fn a_change_that_gets_no_turn_says_so() {
+    let Some(server) = RedisServer::start(&[]) else { return };
+    let replicas = Replicas::start(&server, 1);
+    server.ask(&["SET", "{frsim:team}:turn", "another"]);
+    let (status, answer) = replicas.sims[0].admin("PUT", "/customers/demo/quota", r#"{"per_day":7}"#);
+    assert_eq!((status, &answer["error"]["code"]), (503, &json!("store_unavailable")));
+    assert!(answer["error"]["message"].as_str().unwrap().contains("had the turn for too long"), "{answer}");
+    assert!(replicas.is_up(0), "the store is up");
+}
+
+#[test]
+fn requests_that_break_off_while_the_store_hangs_keep_no_other_waiting() {
+    let Some(server) = RedisServer::start(&[]) else { return };
+    let store = server.store("team");
+    let sim = Sim::with(|builder| builder.shared_store(Some(&store)).workers(1));
+    let begun = http("POST", "/api/face-recognition/demo/CALL_FN", "", sim.request().text().as_bytes());
+    let begin = || {
+        let mut stream = TcpStream::connect(sim.address()).unwrap();
+        stream.write_all(&begun[..begun.len() - 1]).unwrap();
+        stream
+    };
+    let streams: Vec<_> = (0..4).map(|_| begin()).collect();
+    sim.wait_for_in_flight(4);
+    server.signal("STOP");
+    drop(streams);
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    // This one needs no store.
+    let nik = json!({ "nik": ["1234567891234567"], "process": "full" }).to_string();
+    assert_eq!(exchange(sim.address(), &http("POST", "/api/nik", "", nik.as_bytes())).status, 200);
+    let metrics = exchange(sim.admin_address(), &http("GET", "/metrics", "", b""));
+    let is_up = metrics.text().contains(&format!("frsim_shared_store_up{{store=\"{store}\"}} 1\n"));
+    server.signal("CONT");
+    assert!(is_up, "it was answered before anybody had waited long for the store");
+    eventually("they end", || sim.in_flight() == 0);
+}
+
+/// A vector that only one replica has would make it answer otherwise than the others.
+#[test]
+fn a_face_engine_over_a_shared_store_needs_its_vectors_kept() {
+    let Some(server) = RedisServer::start(&[]) else { return };
+    let store = server.store("team");
+    let faces = |keep: &str| {
+        format!(
+            "[matcher.faces]\nurl = 'http://127.0.0.1:9/'\nvectors = 'v'\nstrangers = {{ mean = 0.0, deviation = 0.1 }}\n{keep}\n"
+        )
+    };
+    let directory = tempfile::tempdir().unwrap();
+    crate::support::write_fixture(directory.path(), "simulator.toml", &faces(""));
+    let (code, said) = refused(&store, &["--fixtures", directory.path().to_str().unwrap()], &[]);
+    assert!(code == Some(2) && said.contains("write keep = true under [matcher.faces]"), "{code:?} {said}");
+    // A reload neither.
+    let warnings = Arc::new(Warnings::default());
+    let (sim, fixtures) =
+        Sim::over_with(&[], |builder| builder.shared_store(Some(&store)).observer(warnings).watch(false));
+    crate::support::write_fixture(fixtures.path(), "simulator.toml", &faces(""));
+    let (status, answer) = sim.admin("POST", "/config/reload", "");
+    assert!(status == 400 || status == 422, "{status} {answer}");
+    assert!(answer.to_string().contains("needs keep = true"), "{answer}");
+    crate::support::write_fixture(fixtures.path(), "simulator.toml", &faces("keep = true"));
+    assert_eq!(sim.admin("POST", "/config/reload", "").0, 200);
+}
+
+#[test]
 fn the_log_at_the_server_is_bounded() {
     let Some(server) = RedisServer::start(&[]) else { return };
     let store = server.store("team");
