@@ -33,12 +33,7 @@ impl Engine {
     /// What in the store cannot be read.
     pub fn keep_in(&mut self, store: &Arc<Store>, stored: &StoredState) -> Result<Vec<String>, StoreError> {
         let messages = self.restore(stored).map_err(|what| StoreError::damaged(store.path(), what))?;
-        self.clock.keep_in(store);
-        self.customers.keep_in(store);
-        self.states.keep_in(store);
-        self.matcher.keep_in(store);
-        self.journal.keep_in(store);
-        self.store = Some(Arc::clone(store));
+        self.hand_over_to(store);
         // A store without a start is new, or its first run ended before its first commit.
         store.push(match stored.field(START, BEGAN) {
             None => self.whole_state(),
@@ -51,6 +46,16 @@ impl Engine {
         // Counters of rules that were removed from the files meanwhile go, as with a reload.
         self.follow_change(self.customers.customers(self.clock.now()));
         Ok(messages)
+    }
+
+    /// Hands over changes to a store from now on.
+    pub fn hand_over_to(&mut self, store: &Arc<Store>) {
+        self.clock.keep_in(store);
+        self.customers.keep_in(store);
+        self.states.keep_in(store);
+        self.matcher.keep_in(store);
+        self.journal.keep_in(store);
+        self.store = Some(Arc::clone(store));
     }
 
     /// Restores everything but the customers' states and the journal. Returns messages for a person.

@@ -24,7 +24,7 @@ use crate::state::observer::Observer;
 use crate::state::store::redis::{
     Appended, HistoryReader, HistoryRecord, HistoryStep, NoTurn, SharedStore, StoreDown, Turn,
 };
-use crate::state::store::{Store, StoreWrite, StoredState};
+use crate::state::store::{StoreWrite, StoredState};
 
 /// How long a step may be overtaken by others.
 const OVERTAKEN: Duration = Duration::from_secs(10);
@@ -195,16 +195,6 @@ impl Engine {
             self.matcher.remove_stored_faces();
         }
         self.follow_change(self.customers.customers(self.clock.now()));
-    }
-
-    /// Shares everything with other replicas from now on. What they have comes with [`Replica::take_over`](HistoryReader::take_over).
-    pub fn share_in(&mut self, store: &Arc<Store>) {
-        self.clock.keep_in(store);
-        self.customers.keep_in(store);
-        self.states.keep_in(store);
-        self.matcher.keep_in(store);
-        self.journal.keep_in(store);
-        self.store = Some(Arc::clone(store));
     }
 
     /// Returns the writes that make a new store.

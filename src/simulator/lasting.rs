@@ -51,7 +51,7 @@ pub(super) fn open_shared(
             true => StartError::StoreUnreachable(error),
             false => error.into(),
         })?;
-    engine.share_in(history.store());
+    engine.hand_over_to(history.store());
     let message = || {
         format!(
             "the fixtures differ from those that {shown} was last used with: give all replicas the same, or they answer differently"

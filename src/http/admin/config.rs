@@ -154,7 +154,7 @@ pub struct FixtureDraft {
 /// Reloads the fixture files atomically: all of them, or none when one is invalid.
 pub async fn reload(shared: web::Data<AppState>) -> Result<HttpResponse, ApiError> {
     let reloader = shared.reloader.clone();
-    let reloaded = web::block(move || reloader.reload_for_call()).await.map_err(|_| ApiError::stopping())?;
+    let reloaded = super::beside(move || reloader.reload_for_call()).await?;
     match reloaded {
         Ok(customers) => Ok(json(&Reloaded { customers })),
         Err(problems) => {
@@ -173,7 +173,7 @@ pub async fn validate(
     shared: web::Data<AppState>,
     JsonOrNothing(draft): JsonOrNothing<FixtureDraft>,
 ) -> Result<HttpResponse, ApiError> {
-    let validation = web::block(move || {
+    let validation = super::beside(move || {
         let (customers, mut problems, fixtures) = match shared.reloader.read() {
             Ok(fixtures) => (Some(fixtures.customers.len()), Vec::new(), Arc::new(fixtures)),
             Err(problems) => {
@@ -184,7 +184,7 @@ pub async fn validate(
         problems.extend(draft.problems(&fixtures));
         Validation { valid: problems.is_empty(), customers, problems }
     });
-    Ok(json(&validation.await.map_err(|_| ApiError::stopping())?))
+    Ok(json(&validation.await?))
 }
 
 impl FixtureDraft {

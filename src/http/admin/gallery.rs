@@ -255,7 +255,7 @@ pub async fn enrol(
     let pictures = {
         let engine = Arc::clone(engine);
         let _permit = super::permit_to_ask_faces(&shared).await;
-        web::block(move || read_pictures(&engine, files)).await.map_err(|_| ApiError::stopping())??
+        super::beside(move || read_pictures(&engine, files)).await??
     };
     let warnings = pictures.iter().enumerate().filter_map(no_face_warning).collect();
     let similar = request.similar.map(|all| {

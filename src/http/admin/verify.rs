@@ -86,7 +86,7 @@ pub async fn match_report(engine: &Arc<Engine>, filter: Match) -> Result<(MatchR
         let (entries, dropped) = shared.journal.entries();
         (MatchReport::of(&entries, &filter), dropped)
     };
-    let report = web::block(count).await.map_err(|_| ApiError::stopping())?;
+    let report = super::beside(count).await?;
     engine.committed().await;
     Ok(report)
 }

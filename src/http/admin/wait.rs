@@ -143,7 +143,7 @@ impl MatchCollector {
     async fn scan_journal(&mut self) -> Result<(), ApiError> {
         let (engine, filter) = (Arc::clone(&self.engine), self.filter.clone());
         let list = move || engine.journal.list(&filter, usize::MAX).0;
-        let entries = web::block(list).await.map_err(|_| ApiError::stopping())?;
+        let entries = super::beside(list).await?;
         self.found = entries.into_iter().map(|entry| (entry.id, entry)).collect();
         Ok(())
     }

@@ -77,19 +77,22 @@ impl Ring {
     }
 
     pub(super) fn find_mut(&mut self, id: u64) -> Option<&mut Kept> {
-        let index = self.entries.binary_search_by_key(&id, |kept| kept.entry.id).ok()?;
+        let index = self.index_of(id)?;
         self.entries.get_mut(index)
     }
 
     fn find(&self, id: u64) -> Option<&Kept> {
+        self.entries.get(self.index_of(id)?)
+    }
+
+    fn index_of(&self, id: u64) -> Option<usize> {
         // Without gaps, which clearing leaves, the place follows from the id. A search would touch a dozen entries, each far from the others.
         let first = self.entries.front()?.entry.id;
         let most = usize::try_from(id.checked_sub(first)?).ok()?;
-        if let Some(kept) = self.entries.get(most).filter(|kept| kept.entry.id == id) {
-            return Some(kept);
+        if self.entries.get(most).is_some_and(|kept| kept.entry.id == id) {
+            return Some(most);
         }
-        let index = self.entries.binary_search_by_key(&id, |kept| kept.entry.id).ok()?;
-        self.entries.get(index)
+        self.entries.binary_search_by_key(&id, |kept| kept.entry.id).ok()
     }
 
     fn remember_clearing(&mut self, customer_id: Option<&str>) {
