@@ -1,7 +1,7 @@
 //! Writes to stdout and stderr. No other module of the command line does.
 
 use std::fmt::Display;
-use std::io::{self, BufRead, ErrorKind, IsTerminal, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
 
 use anstream::{AutoStream, ColorChoice};
 
@@ -50,7 +50,7 @@ pub fn ask_hidden(question: &str) -> io::Result<Option<String>> {
     tcsetattr(&stdin, OptionalActions::Now, &hidden)?;
     let _ = stderr().write_all(question.as_bytes());
     let mut line = String::new();
-    let read = stdin.lock().read_line(&mut line);
+    let read = stdin.read_line(&mut line);
     tcsetattr(&stdin, OptionalActions::Now, &shown)?;
     read?;
     Ok(Some(line.trim_end_matches(['\r', '\n']).to_owned()))
