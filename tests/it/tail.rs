@@ -127,7 +127,7 @@ fn the_end_of_the_server_is_told() {
 }
 
 #[test]
-fn a_closed_stdout_and_an_interrupt_end_it_quietly() {
+fn a_closed_stdout_and_a_signal_end_it_quietly() {
     let served = Served::plain(&[]);
     let admin = served.value("admin");
     let mut first = Following::start(&admin, &[]);
@@ -140,10 +140,11 @@ fn a_closed_stdout_and_an_interrupt_end_it_quietly() {
     let mut said = String::new();
     notes.read_to_string(&mut said).unwrap();
     assert_eq!((child.wait().unwrap().code(), said.as_str()), (Some(0), ""));
-    let interrupted = Following::start(&admin, &[]);
-    let id = interrupted.child.id().to_string();
-    assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
-    let (code, said) = interrupted.end();
+    let signalled = Following::start(&admin, &[]);
+    let id = signalled.child.id().to_string();
+    // Not SIGINT: a process that was started in the background of a script ignores it.
+    assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+    let (code, said) = signalled.end();
     assert_eq!((code, said.as_str()), (None, ""), "ended by the signal");
 }
 
