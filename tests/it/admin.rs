@@ -169,6 +169,7 @@ fn an_entry_has_everything_except_photo_and_credentials() {
             "connection",
             "ordinal",
             "trace_id",
+            "replica",
             "request",
             "findings",
             "warnings",

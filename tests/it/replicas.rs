@@ -157,6 +157,13 @@ fn the_journal_of_any_replica_has_an_answer_as_soon_as_the_client_has_it() {
         replicas.admin(number + 2, "POST", "/requests/wait", question);
         assert_eq!(replicas.get(number + 2, "/requests?limit=1")["requests"][0]["id"], number + 1);
     }
+    // Each replica tells which one answered.
+    let told = [0, 1, 2].map(|replica| {
+        let newest = replicas.get(replica, "/requests?limit=3");
+        [0, 1, 2].map(|place| newest["requests"][place]["replica"].as_str().unwrap().to_owned())
+    });
+    assert!(told[0] == told[1] && told[1] == told[2], "{told:?}");
+    assert_eq!(BTreeSet::from(told[0].clone()).len(), 3, "{told:?}");
     // Who waits at one replica is woken by an answer of another, and so is a reader of events.
     let mut events = TcpStream::connect(replicas.sims[2].admin_address()).unwrap();
     events.write_all(&http("GET", "/events", "Last-Event-ID: 100\r\n", b"")).unwrap();

@@ -73,7 +73,7 @@ pub fn answered(step: &Step, endpoint: SocketAddr, admin_listener: SocketAddr, b
 fn without_chance(value: &mut Value) {
     match value {
         Value::Object(members) => {
-            for name in ["elapsed_us", "connection", "warnings", "public_key_pem", "service_us"] {
+            for name in ["elapsed_us", "connection", "replica", "warnings", "public_key_pem", "service_us"] {
                 members.shift_remove(name);
             }
             members.values_mut().for_each(without_chance);

@@ -39,6 +39,9 @@ pub struct Entry {
     pub ordinal: Option<u64>,
     /// Trace id of the request's `traceparent` header (W3C Trace Context): 32 hexadecimal digits, a NIK in them masked; null without a valid one.
     pub trace_id: Option<String>,
+    /// Name of the replica that answered; null where replicas share nothing.
+    #[serde(default)]
+    pub replica: Option<String>,
     pub request: RequestRecord,
     pub findings: Vec<Finding>,
     /// Deviations that were tolerated, and what looks like a client mistake.
@@ -247,6 +250,7 @@ impl Entry {
             connection: 0,
             ordinal: None,
             trace_id: None,
+            replica: None,
             request: RequestRecord::default(),
             findings: Vec::new(),
             warnings: Vec::new(),
@@ -289,6 +293,7 @@ impl Entry {
             &request.ip,
             &request.user_agent,
             &self.trace_id,
+            &self.replica,
             &self.answer.hint,
             &self.rule,
         ];

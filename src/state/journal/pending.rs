@@ -1,4 +1,4 @@
-//! What the journal that replicas share has beside its ring: entries on their way, and who serves each.
+//! What the journal that replicas share has beside its ring: entries on their way, and whose end is told.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,10 +8,9 @@ use parking_lot::Mutex;
 
 use super::{Entry, RequestMarks};
 
-/// The replica that serves an entry.
+/// How far the end of a request is told, where replicas share the journal.
 #[derive(Debug)]
-pub(super) struct Author {
-    pub replica: Arc<str>,
+pub(super) struct SharedEnd {
     /// Whether the history has the end of the request.
     pub is_settled: bool,
     /// Whether it was read from the history: nobody at this replica ends it.

@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use tokio::sync::broadcast;
 
 use super::file::JournalFile;
-use super::pending::{Author, PendingEntries};
+use super::pending::{PendingEntries, SharedEnd};
 use super::recent::{Earlier, RecentIndex};
 use super::{Entry, Match, RequestMarks, SendingRecord, Sent, State, stored};
 use crate::base::json;
@@ -47,8 +47,14 @@ pub(super) struct Kept {
     weight: usize,
     pub(super) entry: Arc<Entry>,
     marks: RequestMarks,
-    /// The replica that serves it; `None` where replicas share nothing.
-    pub(super) author: Option<Author>,
+    /// `None` where replicas share nothing.
+    pub(super) shared_end: Option<SharedEnd>,
+}
+
+impl Kept {
+    pub(super) fn is_of(&self, replica: &str) -> bool {
+        self.entry.replica.as_deref() == Some(replica)
+    }
 }
 
 impl Ring {
@@ -56,11 +62,16 @@ impl Ring {
         self.insert_of(None, entry, marks);
     }
 
-    pub(super) fn insert_of(&mut self, author: Option<Author>, entry: Arc<Entry>, marks: RequestMarks) {
+    pub(super) fn insert_of(
+        &mut self,
+        shared_end: Option<SharedEnd>,
+        entry: Arc<Entry>,
+        marks: RequestMarks,
+    ) {
         let weight = entry.weight();
         self.bytes += weight;
         self.recent.insert(&marks, entry.id);
-        self.entries.push_back(Kept { weight, entry, marks, author });
+        self.entries.push_back(Kept { weight, entry, marks, shared_end });
     }
 
     /// Drops the oldest entries until there are at most `max_bytes`. Returns the newest that it dropped.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
-use super::pending::{Author, PendingEntry};
+use super::pending::{PendingEntry, SharedEnd};
 use super::ring::{Kept, ended};
 use super::{Entry, Journal, JournalEvent, RequestMarks, SendingRecord};
 use crate::base::json;
@@ -126,16 +126,16 @@ impl Journal {
             }
         };
         entry.id = id;
+        entry.replica = Some(record.replica.clone());
         let entry = Arc::new(entry);
-        let is_copy = waiting.is_none();
-        let author = Author { replica: record.replica.as_str().into(), is_settled: false, is_copy };
+        let shared_end = SharedEnd { is_settled: false, is_copy: waiting.is_none() };
         let mut ring = self.ring.lock();
         if ring.last_id == 0 {
             // A reader that comes back learns how many the log has no longer.
             ring.last_dropped = id.saturating_sub(1);
         }
         ring.last_id = ring.last_id.max(id);
-        ring.insert_of(Some(author), Arc::clone(&entry), marks);
+        ring.insert_of(Some(shared_end), Arc::clone(&entry), marks);
         ring.trim(self.max_bytes);
         self.publish(JournalEvent::Added(Arc::clone(&entry)));
         drop(ring);
@@ -151,8 +151,8 @@ impl Journal {
             serde_json::from_str(text).map_err(|error| format!("the end of entry {id}: {error}"))?;
         let mut ring = self.ring.lock();
         let Some(kept) = ring.find_mut(id) else { return Ok(()) };
-        if let Some(author) = &mut kept.author {
-            author.is_settled |= is_over;
+        if let Some(shared_end) = &mut kept.shared_end {
+            shared_end.is_settled |= is_over;
         }
         // Own ones have ended already, but for those that were read from the log again.
         kept.entry.sending.follow(&record, is_over);
@@ -168,8 +168,7 @@ impl Journal {
             return;
         }
         let ring = self.ring.lock();
-        let of_it = |author: &Author| *author.replica == *replica;
-        for kept in ring.entries.iter().filter(|kept| kept.author.as_ref().is_some_and(of_it)) {
+        for kept in ring.entries.iter().filter(|kept| kept.is_of(replica)) {
             if kept.entry.sending.cut() {
                 self.publish(JournalEvent::Ended(Arc::clone(&kept.entry)));
             }
@@ -186,11 +185,14 @@ impl Journal {
     /// Hands over again how this replica's requests ended, where the history may not have it: the store was down.
     pub fn hand_over_ends(&self, me: &str) {
         let ring = self.ring.lock();
-        let is_missing = |author: &Author| *author.replica == *me && !author.is_settled;
-        let kept = ring.entries.iter().filter(|kept| kept.author.as_ref().is_some_and(is_missing));
+        let is_missing = |end: &SharedEnd| !end.is_settled;
+        let kept = ring
+            .entries
+            .iter()
+            .filter(|kept| kept.is_of(me) && kept.shared_end.as_ref().is_some_and(is_missing));
         let ended_or_cut = |kept: &&Kept| {
             // Its request was answered 503: the store went away before it was known to be in the history.
-            if kept.author.as_ref().is_some_and(|author| author.is_copy) && kept.entry.sending.cut() {
+            if kept.shared_end.as_ref().is_some_and(|end| end.is_copy) && kept.entry.sending.cut() {
                 self.publish(JournalEvent::Ended(Arc::clone(&kept.entry)));
             }
             kept.entry.sending.is_over()

@@ -57,10 +57,19 @@ pub fn open(
         };
         (StoreError { path: path.clone().into(), message }, trouble.may_pass)
     })?;
-    let replica = unguessable();
+    let replica = replica_name();
     let store = Arc::new(SharedStore::new(address, replica, max_bytes));
     let store = Arc::new(Store::shared_by_replicas(path.into(), store));
     Ok((SharedHistory { store, founder: Some(founder), thread: None }, fixtures_differ, warning))
+}
+
+/// Returns a name for this replica: that of its machine or pod, where the environment tells it, and a random part.
+fn replica_name() -> String {
+    let is_plain =
+        |name: &String| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte));
+    let machine =
+        std::env::var("HOSTNAME").ok().filter(|name| (1..=63).contains(&name.len()) && is_plain(name));
+    machine.map_or_else(unguessable, |name| format!("{name}-{}", &unguessable()[..12]))
 }
 
 /// A shared store whose history is followed. Dropping it ends that.
