@@ -87,8 +87,18 @@ pub fn run(args: &CallArgs) -> Result<ExitCode, Failure> {
     match &result {
         Ok(answer) => {
             print_answer(answer)?;
-            if !matches!(looked, Lookup::Found(_)) {
+            let unknown = match &looked {
+                Lookup::Found(_) => None,
+                Lookup::Missing => {
+                    Some(format!("the journal at {} has no entry of this request", args.admin.url()))
+                }
+                Lookup::Unavailable(why) => Some(why.clone()),
+            };
+            if let Some(why) = unknown {
                 report.answered(answer.status, code.as_deref());
+                if code.as_deref() != Some("6018") {
+                    report.hint(format!("the reason is not known: {why}; see --admin"));
+                }
             }
         }
         Err(ClientError::TimedOut) => {

@@ -254,7 +254,8 @@ fn without_the_admin_api_the_answer_is_told_all_the_same() {
     assert!(out.status.success() && text(&out.stdout).ends_with("\n\ngot:     HTTP 200, code 6018\n"));
     let out = run(&[&args[..], &["--customer", "gateway-down"]].concat());
     assert_eq!(out.status.code(), Some(1));
-    assert!(text(&out.stdout).ends_with("\ngot:     HTTP 502\n"), "{}", text(&out.stdout));
+    let why = "hint:    the reason is not known: nothing answers at http://127.0.0.1:1, the admin API; see --admin\n";
+    assert!(text(&out.stdout).ends_with(&format!("\ngot:     HTTP 502\n{why}")), "{}", text(&out.stdout));
     // A journal of another simulator has no entry of it, and that is no mistake.
     let other = Served::plain(&[]);
     let out = run(&["call", "--url", &endpoint, "--admin", &other.value("admin")]);
