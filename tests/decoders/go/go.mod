@@ -1,0 +1,3 @@
+module example.com/dukcapil-decoders
+
+go 1.19
