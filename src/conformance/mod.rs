@@ -17,6 +17,7 @@ mod order_space;
 pub mod pictures;
 mod quota_space;
 pub mod raw_client;
+pub mod recording;
 pub mod report;
 pub mod run_file;
 pub mod runner;
