@@ -111,7 +111,7 @@ pub struct RequestShape {
     pub path: String,
     /// In order.
     pub headers: Vec<HeaderShape>,
-    pub framing: BodyFraming,
+    pub framing: RequestFraming,
     pub body: BodyShape,
 }
 
@@ -128,7 +128,7 @@ pub struct HeaderShape {
 /// How the end of a request's body is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum BodyFraming {
+pub enum RequestFraming {
     None,
     ContentLength,
     Chunked,
@@ -148,7 +148,7 @@ pub enum BodyShape {
         /// In order.
         members: Vec<MemberShape>,
     },
-    /// JSON of another type.
+    /// JSON of another type, or an object of more than 64 members or with a layout of more than 4096 bytes.
     Other {
         bytes: u64,
         kind: String,

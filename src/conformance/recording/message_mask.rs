@@ -62,7 +62,7 @@ pub fn hidden_words(message: &[char], sent: &SentPieces) -> Vec<std::ops::Range<
     for word in message.split(|c| c.is_whitespace()) {
         let end = start + word.len();
         let text: String = word.iter().collect();
-        if !text.is_empty() && (end > MAX_MESSAGE || !is_plain(&text) || sent.has(&text)) {
+        if !text.is_empty() && (end > MAX_MESSAGE || !(is_name(&text) || (is_plain(&text) && !sent.has(&text)))) {
             hidden.push(start..end);
         }
         start = end + 1;
@@ -70,12 +70,14 @@ pub fn hidden_words(message: &[char], sent: &SentPieces) -> Vec<std::ops::Range<
     hidden
 }
 
+/// Whether a word is the name of a field of the request or a key of an answer, with or without punctuation.
+fn is_name(word: &str) -> bool {
+    let bare = word.trim_matches([',', '.', ':', ';', '!', '?', '\'', '"', '(', ')']);
+    FIELDS.iter().any(|rule| rule.name == bare) || AnswerKey::find(bare).is_some()
+}
+
 /// Whether a word cannot be a number, an address, a name of a file, base64 or hexadecimal.
 fn is_plain(word: &str) -> bool {
-    let bare = word.trim_matches(|c: char| !c.is_ascii_alphanumeric());
-    if FIELDS.iter().any(|rule| rule.name == bare) || AnswerKey::find(bare).is_some() {
-        return true;
-    }
     let letters: Vec<char> = word.chars().filter(char::is_ascii_alphabetic).collect();
     let is_hex =
         letters.len() > MAX_HEX && letters.iter().all(|c| matches!(c.to_ascii_lowercase(), 'a'..='f'));
