@@ -23,6 +23,7 @@ mod nik;
 mod notices;
 mod port_file;
 mod received;
+mod record;
 mod report;
 mod schema;
 mod secret;
@@ -73,6 +74,8 @@ enum CliCommand {
     Conformance(conformance::ConformanceArgs),
     /// Find the policy that explains the answers of conformance runs
     Calibrate(calibrate::CalibrateArgs),
+    /// Pass requests on to an endpoint, and record their shapes without their data
+    Record(Box<record::RecordArgs>),
     /// Print the JSON Schema of the fixture files, for editors
     Schema(schema::SchemaArgs),
     /// Parse, validate and generate NIKs, the numbers of identity cards
@@ -130,6 +133,7 @@ pub fn main() -> ExitCode {
         Some(CliCommand::Check(args)) => check::run(&args),
         Some(CliCommand::Conformance(args)) => conformance::run(&args),
         Some(CliCommand::Calibrate(args)) => calibrate::run(&args),
+        Some(CliCommand::Record(args)) => record::run(&args),
         Some(CliCommand::Schema(args)) => schema::run(&args),
         Some(CliCommand::Nik(args)) => nik::run(&args),
         Some(CliCommand::Healthcheck(args)) => healthcheck::run(&args),

@@ -223,11 +223,33 @@ pub fn keeps_score(value: &str) -> bool {
     SCORES.is_match(value)
 }
 
+/// Names of header fields that are kept even if what was sent has a word of them.
+const USUAL_NAMES: [&str; 16] = [
+    "accept-charset",
+    "accept-encoding",
+    "accept-language",
+    "authorization",
+    "cache-control",
+    "content-encoding",
+    "content-language",
+    "cookie",
+    "etag",
+    "host",
+    "last-modified",
+    "location",
+    "origin",
+    "pragma",
+    "set-cookie",
+    "upgrade",
+];
+
 /// The name of a header field, or as many masks as it has bytes.
 #[must_use]
 pub fn header_name(name: &str, is_data: &dyn Fn(&str) -> bool) -> String {
     let is_plain = name.len() <= MAX_NAME && name.bytes().all(|b| b.is_ascii_alphabetic() || b == b'-');
-    if is_plain && !name.split('-').any(is_data) { name.to_owned() } else { masks(name) }
+    let lower = name.to_ascii_lowercase();
+    let is_usual = USUAL_NAMES.contains(&lower.as_str()) || HEADERS.iter().any(|rule| rule.name == lower);
+    if is_usual || (is_plain && !name.split('-').any(is_data)) { name.to_owned() } else { masks(name) }
 }
 
 /// The value of a header field with what is not kept masked.
@@ -251,8 +273,9 @@ pub fn header_value(name: &str, value: &str) -> String {
 /// A path without its query: customer_id as `{c1}` or as many masks, by `customer`, and what is not known masked.
 #[must_use]
 pub fn path(path: &str, customer: &mut dyn FnMut(&str) -> String) -> String {
-    let is_methode = |text: &str| METHODES.iter().any(|known| known.eq_ignore_ascii_case(text));
-    let is_word = |text: &str| PATH_WORDS.iter().any(|known| known.eq_ignore_ascii_case(text));
+    let is_one_of = |known: &[&str], text: &str| known.iter().any(|known| known.eq_ignore_ascii_case(text));
+    let is_methode = |text: &str| is_one_of(&METHODES, text);
+    let is_word = |text: &str| is_one_of(&PATH_WORDS, text);
     let segments: Vec<&str> = path.split('/').collect();
     let prefix = segments.iter().position(|segment| segment.eq_ignore_ascii_case(PATH_WORDS[1]));
     let kept = segments.iter().enumerate().map(|(index, segment)| {
@@ -266,6 +289,12 @@ pub fn path(path: &str, customer: &mut dyn FnMut(&str) -> String) -> String {
         }
     });
     kept.collect::<Vec<_>>().join("/")
+}
+
+/// Whether a segment of a path is kept.
+#[must_use]
+pub fn is_path_word(segment: &str) -> bool {
+    PATH_WORDS.iter().chain(&METHODES).any(|known| known.eq_ignore_ascii_case(segment))
 }
 
 /// As many masks as a text has bytes.

@@ -47,7 +47,8 @@ impl AnswerMask<'_> {
     pub fn head(&self, head: &str) -> Vec<String> {
         let pieces = self.pieces();
         let is_data = |part: &str| pieces.has(part);
-        let mut lines = head.trim_end_matches(['\r', '\n']).split('\n').map(|line| line.trim_end_matches('\r'));
+        let mut lines =
+            head.trim_end_matches(['\r', '\n']).split('\n').map(|line| line.trim_end_matches('\r'));
         let status = lines.next().map(status_line);
         let field = |line: &str| match line.split_once(':') {
             Some((name, value)) => {

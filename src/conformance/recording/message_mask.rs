@@ -62,7 +62,9 @@ pub fn hidden_words(message: &[char], sent: &SentPieces) -> Vec<std::ops::Range<
     for word in message.split(|c| c.is_whitespace()) {
         let end = start + word.len();
         let text: String = word.iter().collect();
-        if !text.is_empty() && (end > MAX_MESSAGE || !(is_name(&text) || (is_plain(&text) && !sent.has(&text)))) {
+        if !text.is_empty()
+            && (end > MAX_MESSAGE || !(is_name(&text) || (is_plain(&text) && !sent.has(&text))))
+        {
             hidden.push(start..end);
         }
         start = end + 1;
