@@ -103,10 +103,13 @@ pub const EXIT_CODES: [(u8, &str); 6] = [
     (0, "done; serve ended by SIGTERM, SIGINT or POST /shutdown; call got a 6018"),
     (
         Failure::NO,
-        "the command ran and the result is negative: call got another answer or none, a NIK is invalid, the server is not ready, conformance found differences, tail lost the simulator",
+        "the command ran and the result is negative: call got another answer or none, a NIK is invalid, the server is not ready, conformance found differences, record check found data, tail lost the simulator",
     ),
     (Failure::BAD_INPUT, "invalid arguments, fixtures, token or store"),
-    (Failure::ADDRESS_IN_USE, "serve: the address is in use; call and tail: nothing listens there"),
+    (
+        Failure::ADDRESS_IN_USE,
+        "serve and record: the address is in use; call and tail: nothing listens there",
+    ),
     (Failure::KEYS_UNUSABLE, "a key is missing or cannot be used"),
     (Failure::STORE_UNREACHABLE, "the server of a shared store cannot be reached"),
 ];

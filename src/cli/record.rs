@@ -50,10 +50,10 @@ pub struct RecordArgs {
     /// Name of the endpoint in the recording [default: loopback or endpoint]
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    /// Host and port of the endpoint again; required off loopback
+    /// The target again; required off loopback
     #[arg(long, value_name = "HOST:PORT")]
     confirm: Option<String>,
-    /// Allow a public address as endpoint
+    /// Allow a public address as target
     #[arg(long)]
     allow_public: bool,
 }

@@ -48,6 +48,40 @@ pub struct HeaderRule {
     pub kept: &'static str,
 }
 
+/// What is kept of a request, and what is not: for the docs. `request_mask.rs` does it.
+pub static REQUEST_PARTS: [(&str, &str, &str); 10] = [
+    ("method", "as it is, where it is a usual one", "others"),
+    (
+        "path",
+        "`api`, `face-recognition`, `CALL_FN`; `{c1}` for the first customer_id, `{c2}` for the next",
+        "other words, the query",
+    ),
+    (
+        "header fields",
+        "names of at most 40 letters and hyphens, in order and case; values as below",
+        "other names and values: their length",
+    ),
+    (
+        "layout of the body",
+        "white space, quotes, order and names of the seven fields",
+        "other names: `?`; values: `$`",
+    ),
+    (
+        "`threshold`",
+        "as it is, where it is at most 8 of digits, point, comma, sign, blank, `e`",
+        "others: their length",
+    ),
+    (
+        "`transactionId`, `transactionSource`, unknown keys",
+        "length, classes of characters, a token",
+        "the text",
+    ),
+    ("`image`", "length, kind of base64, bytes, format, pixels, whether it is whole, a token", "every byte"),
+    ("`user_id`, `password`", "length, kind of base64, bytes", "the ciphertext, also hashed"),
+    ("`ip`", "private, public, loopback, blank or malformed; a token", "the address"),
+    ("times", "to connect, to the first and last byte, number of reads", ""),
+];
+
 /// A threshold that may be read as a number, also a wrong one.
 const THRESHOLD: &str = r"[0-9.,+\-eE ]{0,8}";
 const SCORE: &str = r"-?[0-9]{1,3}(\.[0-9]{1,20})?([eE]-?[0-9]{1,2})?";

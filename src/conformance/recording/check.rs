@@ -312,3 +312,122 @@ impl CheckedRecording {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A recording with one exchange.
+    const CLEAN: &str = concat!(
+        r#"{"recording":{"schema":1,"tool":"dukcapil-fr-sim 0.1.0","suite":1,"recording":"rec-0123456789ab","started":"2026-11-26T10:00:00.000+07:00","target":"loopback","keeps_area":false}}"#,
+        "\n",
+        r#"{"exchange":{"number":1,"connection":1,"ordinal":1,"at":"2026-11-26T10:00:01.000+07:00","#,
+        r#""request":{"shape":{"method":"POST","path":"/api/face-recognition/{c1}/CALL_FN","headers":[{"name":"Host","bytes":10},{"name":"Content-Type","value":"application/json","bytes":16}],"#,
+        r#""framing":"content-length","body":{"object":{"bytes":90,"layout":"{\"threshold\": $, \"?\":$}\n","members":[{"name":"threshold","kind":"string","value":{"verbatim":"7"}},"#,
+        r#"{"kind":"string","value":{"text":{"chars":4,"classes":"lower+digits","token":"0123456789ab"}}}]}}}},"#,
+        r#""answer":{"whole":{"status":200,"head":["HTTP/1.1 200 OK","Server: nginx/1.25","X-Id: XXXX"],"framing":"content-length","#,
+        r#""body":"{\"tid\":\"{{tid...}}\",\"errorCode\":\"6018\",\"error\":\"Sukses XXXX\",\"n\":9999999999999999,\"response\":\"{\\\"face\\\":{\\\"FACE_T5\\\":{\\\"XXXXXXXXXXXXXXXX\\\":7.5195722579956055}}}\"}","#,
+        r#""first_byte_ms":1,"last_byte_ms":2,"stays_open":true}},"times":{"first_byte_us":1000,"last_byte_us":2000,"reads":1}}}"#,
+        "\n",
+        r#"{"end":{"at":"2026-11-26T10:00:02.000+07:00","why":"signal"}}"#,
+        "\n",
+    );
+
+    fn account() -> Account {
+        Account { user_id: "demo-user-1".to_owned(), password: "pa/ss \"w0rd\"".to_owned() }
+    }
+
+    fn found(text: &str) -> Vec<(usize, &'static str)> {
+        check(text.as_bytes(), &[account()]).unwrap().found.into_iter().collect()
+    }
+
+    #[test]
+    fn a_recording_of_the_format_is_clean_and_its_texts_are_listed() {
+        // The key of the number is unknown, so it would be masked.
+        let clean = CLEAN.replace(r#"\"n\":"#, r#"\"X\":"#);
+        assert_eq!(found(&clean), []);
+        let checked = check(clean.as_bytes(), &[]).unwrap();
+        let texts: Vec<_> =
+            checked.texts.iter().map(|((kind, text), count)| (*kind, &**text, *count)).collect();
+        assert_eq!(
+            texts,
+            [
+                ("answer header", "Server: nginx/1.25", 1),
+                ("answer header", "X-Id: XXXX", 1),
+                ("code", "6018", 1),
+                ("end", "signal", 1),
+                ("message", "Sukses XXXX", 1),
+                ("name", "loopback", 1),
+                ("request header", "Content-Type: application/json", 1),
+                ("request header", "Host:", 1),
+                ("request line", "POST /api/face-recognition/{c1}/CALL_FN", 1),
+                ("status line", "HTTP/1.1 200 OK", 1),
+                ("threshold", "7", 1),
+            ]
+        );
+        assert_eq!(found(CLEAN), [(2, NOT_LISTED)]);
+    }
+
+    #[test]
+    fn each_kind_of_data_is_found() {
+        let clean = CLEAN.replace(r#"\"n\":"#, r#"\"X\":"#);
+        let base64 = "aGVsbG8v".repeat(10);
+        let split = format!("{}\\\\/{}", &base64[..40], &base64[..40]);
+        for (from, to, kind) in [
+            ("loopback", "3174096112900001", NIK),
+            ("XXXXXXXXXXXXXXXX", "3174096112900001", NIK),
+            ("7.5195722579956055", "1234.5195722579956055", NIK),
+            ("Sukses", &base64, BASE64),
+            ("Sukses", &split, BASE64),
+            ("loopback", "/9j/", PICTURE),
+            ("loopback", "iVBORw0KGgo", PICTURE),
+            ("loopback", "\\u0089PNG", PICTURE),
+            ("loopback", "FFD8FFE000", PICTURE),
+            ("loopback", "demo-user-1", CREDENTIAL),
+            ("loopback", "ZGVtby11c2VyLTE", CREDENTIAL),
+            ("loopback", "64656d6f2d757365722d31", CREDENTIAL),
+            ("loopback", "demo%2Duser%2D1", CREDENTIAL),
+            ("loopback", "pa/ss \\\"w0rd\\\"", CREDENTIAL),
+            ("Sukses", "Siti1", NOT_LISTED),
+            ("6018", "RAHASIA", NOT_LISTED),
+            ("{{tid...}}", "0211202201", NOT_LISTED),
+            (r#"\"X\":"#, r#"\"nama\":"#, NOT_LISTED),
+            ("XXXX\"]", "siti\"]", NOT_LISTED),
+            ("nginx/1.25", "siti/1.25", NOT_LISTED),
+            ("200 OK", "200 SITI", NOT_LISTED),
+            ("{c1}", "bank", NOT_LISTED),
+            ("\"POST\"", "\"SITI\"", NOT_LISTED),
+            ("\"Host\"", "\"X_Siti\"", NOT_LISTED),
+            (r#"application/json","bytes"#, r#"siti","bytes"#, NOT_LISTED),
+            (r#"\"?\""#, r#"\"nama\""#, NOT_LISTED),
+            (": $", ": 7$", NOT_LISTED),
+            (r#"verbatim":"7"#, r#"verbatim":"siti"#, NOT_LISTED),
+            ("lower+digits", "siti", NOT_LISTED),
+            (r#"token":"0123456789ab"#, r#"token":"siti"#, NOT_LISTED),
+            ("\"name\":\"threshold\"", "\"name\":\"siti\"", NOT_LISTED),
+            ("rec-0123456789ab", "siti", NOT_LISTED),
+            ("\"signal\"", "\"siti\"", NOT_LISTED),
+            ("\"number\":1", "\"nama\":\"siti\",\"number\":1", NOT_WRITTEN),
+            ("{\"exchange\"", "{ \"exchange\"", NOT_WRITTEN),
+        ] {
+            let changed = clean.replacen(from, to, 1);
+            assert_ne!(changed, clean, "{from}");
+            let kinds: Vec<_> = found(&changed).into_iter().map(|(_, kind)| kind).collect();
+            assert!(kinds.contains(&kind), "{from} -> {to}: {kinds:?}");
+        }
+        let raw = [clean.as_bytes(), b"\xFF\xD8\xFF\xE0"].concat();
+        let checked = check(&raw, &[]).unwrap();
+        assert_eq!(
+            checked.found.into_iter().collect::<Vec<_>>(),
+            [(4, PICTURE)],
+            "also in what a crash cut off"
+        );
+    }
+
+    #[test]
+    fn other_files_are_no_recordings() {
+        for text in ["", "siti\n", "{}\n", &CLEAN[10..], &CLEAN.replace("\"schema\":1", "\"schema\":2")] {
+            assert!(check(text.as_bytes(), &[]).is_err(), "{text}");
+        }
+    }
+}

@@ -53,27 +53,28 @@ impl BodyReader {
     /// Its chunks are malformed, or it is too long.
     pub fn read(&mut self, input: &mut BytesMut) -> Result<bool, Unparsable> {
         let before = input.len();
-        let is_whole = match &mut self.end {
+        let is_whole = self.take(input);
+        self.bytes += (before - input.len()) as u64;
+        is_whole
+    }
+
+    fn take(&mut self, input: &mut BytesMut) -> Result<bool, Unparsable> {
+        match &mut self.end {
             BodyEnd::Length(left) => {
                 let part = input.split_to(input.len().min(*left));
                 self.body.extend_from_slice(&part);
                 *left -= part.len();
-                *left == 0
+                Ok(*left == 0)
             }
             BodyEnd::Chunks(decoder) => {
-                decoder.decode(input, &mut self.body, MAX_BODY).map_err(|_| Unparsable)?
+                decoder.decode(input, &mut self.body, MAX_BODY).map_err(|_| Unparsable)
             }
+            BodyEnd::Close if self.body.len() + input.len() > MAX_BODY => Err(Unparsable),
             BodyEnd::Close => {
-                if self.body.len() + input.len() > MAX_BODY {
-                    return Err(Unparsable);
-                }
-                self.body.extend_from_slice(input);
-                input.clear();
-                false
+                self.body.extend_from_slice(&input.split());
+                Ok(false)
             }
-        };
-        self.bytes += (before - input.len()) as u64;
-        Ok(is_whole)
+        }
     }
 
     #[must_use]
@@ -107,15 +108,6 @@ pub fn request_head(
     if length > MAX_HEAD {
         return Err(Unparsable);
     }
-    let bytes = input.split_to(length);
-    let mut lines = bytes.trim_ascii().split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
-    let line = String::from_utf8_lossy(lines.next().unwrap_or_default()).into_owned();
-    let target =
-        line.split_once(' ').and_then(|(_, rest)| rest.rsplit_once(' ')).map_or("", |(target, _)| target);
-    let field = |line: &[u8]| {
-        let (name, value) = line.split_at(line.iter().position(|byte| *byte == b':').unwrap_or(line.len()));
-        (name.to_vec(), value.get(1..).unwrap_or_default().trim_ascii().to_vec())
-    };
     let (framing, end) = match head.body {
         BodyFraming::Length(0) if head.header("content-length").is_none() => {
             (RequestFraming::None, BodyEnd::Length(0))
@@ -125,6 +117,17 @@ pub fn request_head(
         }
         BodyFraming::Chunked => (RequestFraming::Chunked, BodyEnd::Chunks(ChunkDecoder::default())),
     };
+    // What is too long stays in the input, and is counted there.
+    let body = BodyReader::new(end)?;
+    let bytes = input.split_to(length);
+    let mut lines = bytes.trim_ascii().split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+    let line = String::from_utf8_lossy(lines.next().unwrap_or_default()).into_owned();
+    let target =
+        line.split_once(' ').and_then(|(_, rest)| rest.rsplit_once(' ')).map_or("", |(target, _)| target);
+    let field = |line: &[u8]| {
+        let (name, value) = line.split_at(line.iter().position(|byte| *byte == b':').unwrap_or(line.len()));
+        (name.to_vec(), value.get(1..).unwrap_or_default().trim_ascii().to_vec())
+    };
     let parsed = RequestHeadBytes {
         target: target.to_owned(),
         fields: lines.map(field).collect(),
@@ -132,7 +135,7 @@ pub fn request_head(
         bytes: length as u64,
         method: head.method,
     };
-    Ok(Some((parsed, BodyReader::new(end)?)))
+    Ok(Some((parsed, body)))
 }
 
 /// The head of an answer.
@@ -188,11 +191,9 @@ pub fn answer_head(
     let is_old = response.version == Some(0);
     let stays_open = !closes && !is_old && (!has_body || framing != AnswerFraming::Close);
     let text = String::from_utf8_lossy(&input[..length]).trim_end_matches(['\r', '\n']).to_owned();
+    let body = BodyReader::new(end)?;
     input.advance(length);
-    Ok(Some((
-        AnswerHeadBytes { status, text, framing, stays_open, bytes: length as u64 },
-        BodyReader::new(end)?,
-    )))
+    Ok(Some((AnswerHeadBytes { status, text, framing, stays_open, bytes: length as u64 }, body)))
 }
 
 /// The status in bytes that begin like an answer.

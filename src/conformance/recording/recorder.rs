@@ -328,3 +328,127 @@ fn write_line(out: &mut dyn Write, line: &RecordingLine) -> io::Result<()> {
     out.write_all((json::text(line) + "\n").as_bytes())?;
     out.flush()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::RecvTimeoutError;
+
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+    const POST: &[u8] = b"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}";
+    const ANSWER: &[u8] =
+        b"HTTP/1.1 200 OK\r\nContent-Length: 33\r\n\r\n{\"errorCode\":\"5004\",\"error\":\"x\"}\n";
+
+    fn settings(max_calls: Option<u64>, max_held: usize) -> RecorderSettings {
+        let header = RecordingHeader {
+            schema: 1,
+            tool: String::new(),
+            suite: 1,
+            recording: String::new(),
+            started: String::new(),
+            target: String::new(),
+            keeps_area: false,
+        };
+        RecorderSettings { header, max_calls, max_held }
+    }
+
+    /// A disk that takes a write when the test says so, or refuses it.
+    struct Disk {
+        permits: Receiver<io::Result<()>>,
+        written: Sender<String>,
+    }
+
+    impl Write for Disk {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.permits.recv_timeout(MINUTE).map_err(io::Error::other)??;
+            let _ = self.written.send(String::from_utf8_lossy(bytes).into_owned());
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn disk() -> (Disk, Sender<io::Result<()>>, Receiver<String>) {
+        let ((permit, permits), (written, lines)) = (channel(), channel());
+        (Disk { permits, written }, permit, lines)
+    }
+
+    fn talk(recorder: &RecorderHandle, connection: u64) {
+        let tap = recorder.opened(connection, Duration::ZERO);
+        tap.copy(StreamSide::Client, Bytes::from_static(POST));
+        tap.copy(StreamSide::Server, Bytes::from_static(ANSWER));
+        tap.end(false);
+    }
+
+    #[test]
+    fn a_slow_disk_does_not_delay_the_traffic_and_leaves_lengths() {
+        let (disk, permit, lines) = disk();
+        permit.send(Ok(())).unwrap();
+        let recorder = Recorder::start(Box::new(disk), settings(None, 100_000), |_| ()).unwrap();
+        // The disk does not take the first exchange, and all these calls return.
+        talk(&recorder.handle(), 1);
+        let tap = recorder.handle().opened(2, Duration::ZERO);
+        tap.copy(StreamSide::Client, Bytes::from_static(POST));
+        for _ in 0..300 {
+            tap.copy(StreamSide::Server, Bytes::from_static(&[b'a'; 1000]));
+        }
+        tap.end(false);
+        assert!(recorder.handle.held.load(Ordering::Relaxed) <= 100_000);
+        let held = Arc::clone(&recorder.handle.held);
+        (0..3).for_each(|_| permit.send(Ok(())).unwrap());
+        let summary = recorder.end("signal");
+        assert_eq!(summary, RecordingSummary { exchanges: 2, partly: 1, lost: 1 });
+        let lines: Vec<_> = lines.try_iter().collect();
+        assert!(lines[2].contains(r#""answer":{"unparsed":{"status":null,"bytes":300000}}"#), "{}", lines[2]);
+        assert!(lines[3].contains(r#""why":"signal""#));
+        assert_eq!(held.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn a_full_disk_ends_the_recording_once_and_nothing_else() {
+        let (disk, permit, lines) = disk();
+        permit.send(Ok(())).unwrap();
+        permit.send(Ok(())).unwrap();
+        permit.send(Err(io::Error::from(io::ErrorKind::StorageFull))).unwrap();
+        let (news, told) = channel();
+        let tell = move |one| drop(news.send(one));
+        let recorder = Recorder::start(Box::new(disk), settings(None, MAX_HELD), tell).unwrap();
+        let handle = recorder.handle();
+        (1..=4).for_each(|connection| talk(&handle, connection));
+        assert!(matches!(told.recv_timeout(MINUTE), Ok(RecorderNews::Failed(_))));
+        // The traffic goes on.
+        talk(&handle, 5);
+        assert_eq!(recorder.end("signal").exchanges, 1);
+        assert_eq!(told.recv_timeout(MINUTE), Err(RecvTimeoutError::Disconnected), "it is told once");
+        assert_eq!(lines.try_iter().count(), 2, "the header and an exchange");
+    }
+
+    #[test]
+    fn a_recording_ends_with_as_many_calls_as_wanted() {
+        let (disk, permit, lines) = disk();
+        (0..4).for_each(|_| permit.send(Ok(())).unwrap());
+        let (news, told) = channel();
+        let tell = move |one| drop(news.send(one));
+        let recorder = Recorder::start(Box::new(disk), settings(Some(2), MAX_HELD), tell).unwrap();
+        (1..=4).for_each(|connection| talk(&recorder.handle(), connection));
+        assert_eq!(told.recv_timeout(MINUTE), Ok(RecorderNews::Full));
+        assert_eq!(recorder.end("max-calls"), RecordingSummary { exchanges: 2, partly: 0, lost: 0 });
+        let lines: Vec<_> = lines.try_iter().collect();
+        assert!(lines.len() == 4 && lines[3].contains("max-calls"), "{lines:?}");
+    }
+
+    #[test]
+    fn a_connection_that_is_open_at_the_end_is_recorded_as_far_as_it_went() {
+        let (disk, permit, lines) = disk();
+        (0..4).for_each(|_| permit.send(Ok(())).unwrap());
+        let recorder = Recorder::start(Box::new(disk), settings(None, MAX_HELD), |_| ()).unwrap();
+        let tap = recorder.handle().opened(1, Duration::ZERO);
+        tap.copy(StreamSide::Client, Bytes::from_static(POST));
+        assert_eq!(recorder.end("time"), RecordingSummary { exchanges: 1, partly: 1, lost: 0 });
+        let lines: Vec<_> = lines.try_iter().collect();
+        assert!(lines[1].contains(r#""answer":{"cut""#) && lines[2].contains(r#""why":"time""#), "{lines:?}");
+    }
+}

@@ -277,8 +277,16 @@ impl ConnectionReader {
         if !self.is_reading() {
             self.begin(at);
         }
-        if let Some(exchange) = self.open.back_mut() {
-            exchange.request = OpenRequest::Broken(read + bytes);
+        let Some(exchange) = self.open.back_mut() else { return };
+        exchange.request = OpenRequest::Broken(read + bytes);
+        if let OpenAnswer::Read(answer) = &exchange.answer {
+            // It came early, and no other answer belongs to what follows.
+            let status = Some(answer.head.status);
+            let begun = self.answer.take().map_or(0, |(head, body)| head.bytes + body.bytes);
+            let bytes = answer.head.bytes + answer.body.bytes + begun + self.server.len() as u64;
+            exchange.answer = OpenAnswer::Broken { status, bytes };
+            self.server = BytesMut::new();
+            self.is_server_broken = true;
         }
     }
 
@@ -351,6 +359,7 @@ impl ConnectionReader {
             Some((head, body)) => (Some(head.status), head.bytes + body.bytes + self.server.len() as u64),
             None => (status_of(&self.server), self.server.len() as u64),
         };
+        self.server = BytesMut::new();
         if let (status, bytes @ 1..) = cut {
             let clock = self.clock.take();
             self.answered(at).answer = OpenAnswer::Cut { status, bytes, clock };
@@ -424,4 +433,238 @@ impl ReadAnswer {
 
 fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conformance::recording::exchange::BodyShape;
+
+    const FOUND: &str = r#"{"errorCode":"6018","error":"Sukses"}"#;
+
+    enum Said<'a> {
+        Client(&'a [u8]),
+        Server(&'a [u8]),
+    }
+    use Said::{Client, Server};
+
+    /// Reads a connection in pieces. Returns what was recorded, in short, and whether nothing is held at the end.
+    fn read_in(said: &[Said], piece: usize, by_reset: bool) -> Vec<String> {
+        let mut masks = Masks { tokens: Tokens::default(), keeps_area: false };
+        let mut reader = ConnectionReader::new(Duration::from_micros(7));
+        let at = Instant::now();
+        for part in said {
+            match part {
+                Client(bytes) => {
+                    bytes.chunks(piece).for_each(|bytes| reader.read_client(bytes, at, &mut masks));
+                }
+                Server(bytes) => {
+                    bytes.chunks(piece).for_each(|bytes| reader.read_server(bytes, at, &mut masks));
+                }
+            }
+        }
+        reader.end(by_reset, at, &mut masks);
+        assert_eq!(reader.held(), 0);
+        let done = reader.take_done();
+        let ordinals: Vec<_> = done.iter().map(|exchange| exchange.ordinal as usize).collect();
+        assert_eq!(ordinals, (1..=done.len()).collect::<Vec<_>>());
+        assert!(done.iter().all(|exchange| exchange.times.connect_us.is_some() == (exchange.ordinal == 1)));
+        done.iter().map(short).collect()
+    }
+
+    fn short(exchange: &ReadExchange) -> String {
+        let request = match &exchange.request {
+            RecordedRequest::Unparsed { bytes } => format!("?{bytes}"),
+            RecordedRequest::Shape(shape) => {
+                let bytes = match &shape.body {
+                    BodyShape::Empty => 0,
+                    BodyShape::Object { bytes, .. }
+                    | BodyShape::Other { bytes, .. }
+                    | BodyShape::NotJson { bytes } => *bytes,
+                };
+                format!("{} {:?} {bytes}", shape.method, shape.framing)
+            }
+        };
+        let answer = match &exchange.answer {
+            RecordedAnswer::Whole(answer) => {
+                format!(
+                    "{} {:?} {}{}",
+                    answer.status,
+                    answer.framing,
+                    answer.body.len(),
+                    if answer.stays_open { "" } else { " closes" }
+                )
+            }
+            RecordedAnswer::Unparsed { status, bytes } => format!("?{} {bytes}", status.unwrap_or_default()),
+            RecordedAnswer::Cut { status, bytes, by_reset } => {
+                format!("cut {} {bytes}{}", status.unwrap_or_default(), if *by_reset { " reset" } else { "" })
+            }
+        };
+        format!("{request} -> {answer}")
+    }
+
+    #[track_caller]
+    fn check(said: &[Said], expected: &[&str]) {
+        for piece in [1, 2, 7, usize::MAX] {
+            assert_eq!(read_in(said, piece, false), expected, "{piece}");
+        }
+    }
+
+    fn post(body: &str) -> Vec<u8> {
+        format!("POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{body}", body.len()).into_bytes()
+    }
+
+    fn answer(fields: &str, body: &str) -> Vec<u8> {
+        format!("HTTP/1.1 200 OK\r\n{fields}\r\n{body}").into_bytes()
+    }
+
+    fn found() -> Vec<u8> {
+        answer(&format!("Content-Length: {}\r\n", FOUND.len()), FOUND)
+    }
+
+    #[test]
+    fn exchanges_are_paired_one_by_one_and_pipelined() {
+        let (post, found) = (post("{}"), found());
+        let once = "POST ContentLength 2 -> 200 ContentLength 37";
+        check(&[Client(&post), Server(&found)], &[once]);
+        check(
+            &[Client(&post), Server(&found), Client(b"\r\n"), Client(&post), Server(&found)],
+            &[once, once],
+        );
+        let both = post.repeat(2);
+        check(&[Client(&both), Server(&found.repeat(2))], &[once, once]);
+        check(&[Client(&both), Server(&found)], &[once, "POST ContentLength 2 -> cut 0 0"]);
+    }
+
+    #[test]
+    fn bodies_end_as_they_are_framed() {
+        let chunked = b"POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2;a=b\r\n{}\r\n0\r\nA: b\r\n\r\n";
+        let chunks =
+            answer("Transfer-Encoding: chunked\r\n", &format!("{:x}\r\n{FOUND}\r\n0\r\n\r\n", FOUND.len()));
+        check(
+            &[Client(chunked), Server(&chunks), Client(chunked), Server(&chunks)],
+            &["POST Chunked 2 -> 200 Chunked 37"; 2],
+        );
+        let until_close = answer("", FOUND);
+        check(&[Client(&post("{}")), Server(&until_close)], &["POST ContentLength 2 -> 200 Close 37 closes"]);
+        let closes = answer("Connection: close\r\nContent-Length: 37\r\n", FOUND);
+        check(
+            &[Client(&post("")), Server(&closes)],
+            &["POST ContentLength 0 -> 200 ContentLength 37 closes"],
+        );
+        let head = b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n";
+        let heads = b"HTTP/1.1 200 OK\r\nContent-Length: 37\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n";
+        check(
+            &[Client(head), Server(heads)],
+            &["HEAD None 0 -> 200 ContentLength 0", "GET None 0 -> 204 Close 0"],
+        );
+    }
+
+    #[test]
+    fn interim_answers_are_not_exchanges() {
+        let head = b"POST /a HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n";
+        let interim = b"HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n";
+        let expected = "POST ContentLength 2 -> 200 ContentLength 37";
+        check(&[Client(head), Server(interim), Client(b"{}"), Server(&found())], &[expected]);
+        // An answer that does not wait for the body.
+        check(&[Client(head), Server(&found()), Client(b"{}")], &[expected]);
+        check(&[Client(head), Server(&found())], &["?70 -> ?200 76"]);
+        let upgrade = b"HTTP/1.1 101 Switching Protocols\r\n\r\nsiti";
+        check(
+            &[Client(&post("")), Server(upgrade), Client(b"siti")],
+            &["POST ContentLength 0 -> ?101 40", "?4 -> ?0 0"],
+        );
+    }
+
+    #[test]
+    fn what_is_cut_has_lengths() {
+        let (post, found) = (post("{}"), found());
+        for by_reset in [false, true] {
+            let end = if by_reset { " reset" } else { "" };
+            for (said, expected) in [
+                (&[Client(&post)][..], format!("POST ContentLength 2 -> cut 0 0{end}")),
+                (&[Client(&post[..30])], format!("?30 -> cut 0 0{end}")),
+                (&[Client(&post[..post.len() - 1])], format!("?{} -> cut 0 0{end}", post.len() - 1)),
+                (&[Client(&post), Server(&found[..10])], format!("POST ContentLength 2 -> cut 0 10{end}")),
+                (&[Client(&post), Server(&found[..20])], format!("POST ContentLength 2 -> cut 200 20{end}")),
+                (&[Client(&post), Server(&found[..50])], format!("POST ContentLength 2 -> cut 200 50{end}")),
+            ] {
+                assert_eq!(read_in(said, 3, by_reset), [expected]);
+            }
+        }
+        let until_close = answer("", FOUND);
+        assert_eq!(
+            read_in(&[Client(&post), Server(&until_close)], 9, true),
+            ["POST ContentLength 2 -> cut 200 56 reset"]
+        );
+        check(&[], &[]);
+    }
+
+    #[test]
+    fn after_what_cannot_be_parsed_there_are_lengths_only() {
+        let (post, found) = (post("{}"), found());
+        let refused = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n";
+        check(&[Client(b"siti\r\n\r\n"), Server(refused)], &["?8 -> ?400 47"]);
+        check(
+            &[Client(b"siti\r\n\r\n"), Server(refused), Client(&post), Server(&found)],
+            &["?58 -> ?400 123"],
+        );
+        check(
+            &[Client(&post), Server(&found), Client(b"\x16\x03siti"), Server(refused)],
+            &["POST ContentLength 2 -> 200 ContentLength 37", "?6 -> ?400 47"],
+        );
+        check(
+            &[Client(&post), Server(b"siti"), Client(&post), Server(&found)],
+            &["POST ContentLength 2 -> ?0 80", "?50 -> ?0 0"],
+        );
+        check(
+            &[Client(&post), Server(b"HTTP/1.1 502 X\r\n siti\r\n\r\n")],
+            &["POST ContentLength 2 -> ?502 25"],
+        );
+        let both = answer("Content-Length: 2\r\nTransfer-Encoding: chunked\r\n", "{}");
+        check(&[Client(&post), Server(&both)], &["POST ContentLength 2 -> ?200 68"]);
+        check(
+            &[Client(&post), Server(&answer("Content-Length: 4\r\n", "siti"))],
+            &["POST ContentLength 2 -> ?200 42"],
+        );
+        check(&[Server(refused)], &["?0 -> ?400 47"]);
+        let malformed = answer("Transfer-Encoding: chunked\r\n", "2\r\nabX");
+        check(&[Client(&post), Server(&malformed)], &["POST ContentLength 2 -> ?200 53"]);
+        let early = b"POST /a HTTP/1.1";
+        check(
+            &[Client(early), Server(refused), Client(b" siti\r\n\r\n"), Server(&found)],
+            &["?25 -> ?400 123"],
+        );
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let long = format!("POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", (16 << 20) + 1);
+        assert_eq!(
+            read_in(&[Client(long.as_bytes()), Client(&[b'a'; 1000])], 500, false),
+            [format!("?{} -> cut 0 0", long.len() + 1000)]
+        );
+        let head = format!("POST /a HTTP/1.1\r\nHost: x\r\nX: {}", "a".repeat(70_000));
+        assert_eq!(read_in(&[Client(head.as_bytes())], 1000, false), [format!("?{} -> cut 0 0", head.len())]);
+        let endless = answer("", &"a".repeat((16 << 20) + 1));
+        let found = read_in(&[Client(&post("")), Server(&endless)], 1 << 20, false);
+        assert_eq!(found, [format!("POST ContentLength 0 -> ?200 {}", endless.len())]);
+    }
+
+    #[test]
+    fn times_are_from_the_end_of_the_request() {
+        let mut masks = Masks { tokens: Tokens::default(), keeps_area: false };
+        let mut reader = ConnectionReader::new(Duration::ZERO);
+        let (begin, post, found) = (Instant::now(), post("{}"), found());
+        let at = |ms| begin + Duration::from_millis(ms);
+        reader.read_client(&post[..20], at(0), &mut masks);
+        reader.read_client(&post[20..], at(10), &mut masks);
+        reader.read_server(&found[..20], at(30), &mut masks);
+        reader.read_server(&found[20..50], at(40), &mut masks);
+        reader.read_server(&found[50..], at(60), &mut masks);
+        let exchange = &reader.take_done()[0];
+        let expected =
+            ExchangeTimes { connect_us: Some(0), first_byte_us: 20_000, last_byte_us: 50_000, reads: 3 };
+        assert_eq!((exchange.started, exchange.times), (begin, expected));
+    }
 }
