@@ -193,7 +193,7 @@ struct ShowArgs {
 /// Stopped early: budget, 5002, surprise.
 const STOPPED: u8 = 5;
 /// Refused by a safety rule.
-const REFUSED: u8 = 6;
+pub(super) const REFUSED: u8 = 6;
 
 pub fn run(args: &ConformanceArgs) -> Result<ExitCode, Failure> {
     match &args.command {
@@ -368,7 +368,7 @@ fn asked() -> Result<Option<(String, String)>, Failure> {
 }
 
 /// Reads user_id and password, from a file that nobody else can read, from stdin, from the environment, or from the terminal.
-fn credentials(path: Option<&Path>) -> Result<(Secret, Secret), Failure> {
+pub(super) fn credentials(path: Option<&Path>) -> Result<(Secret, Secret), Failure> {
     let Some(path) = path else {
         let read = |name| std::env::var(name).ok().filter(|text| !text.is_empty());
         let given = match read("FRSIM_USER_ID").zip(read("FRSIM_PASSWORD")) {

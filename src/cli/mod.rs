@@ -23,6 +23,7 @@ mod nik;
 mod notices;
 mod port_file;
 mod received;
+mod record;
 mod report;
 mod schema;
 mod secret;
@@ -73,6 +74,8 @@ enum CliCommand {
     Conformance(conformance::ConformanceArgs),
     /// Find the policy that explains the answers of conformance runs
     Calibrate(calibrate::CalibrateArgs),
+    /// Pass requests on to an endpoint, and record their shapes without their data
+    Record(Box<record::RecordArgs>),
     /// Print the JSON Schema of the fixture files, for editors
     Schema(schema::SchemaArgs),
     /// Parse, validate and generate NIKs, the numbers of identity cards
@@ -100,10 +103,13 @@ pub const EXIT_CODES: [(u8, &str); 6] = [
     (0, "done; serve ended by SIGTERM, SIGINT or POST /shutdown; call got a 6018"),
     (
         Failure::NO,
-        "the command ran and the result is negative: call got another answer or none, a NIK is invalid, the server is not ready, conformance found differences, tail lost the simulator",
+        "the command ran and the result is negative: call got another answer or none, a NIK is invalid, the server is not ready, conformance found differences, record check found data, tail lost the simulator",
     ),
     (Failure::BAD_INPUT, "invalid arguments, fixtures, token or store"),
-    (Failure::ADDRESS_IN_USE, "serve: the address is in use; call and tail: nothing listens there"),
+    (
+        Failure::ADDRESS_IN_USE,
+        "serve and record: the address is in use; call and tail: nothing listens there",
+    ),
     (Failure::KEYS_UNUSABLE, "a key is missing or cannot be used"),
     (Failure::STORE_UNREACHABLE, "the server of a shared store cannot be reached"),
 ];
@@ -130,6 +136,7 @@ pub fn main() -> ExitCode {
         Some(CliCommand::Check(args)) => check::run(&args),
         Some(CliCommand::Conformance(args)) => conformance::run(&args),
         Some(CliCommand::Calibrate(args)) => calibrate::run(&args),
+        Some(CliCommand::Record(args)) => record::run(&args),
         Some(CliCommand::Schema(args)) => schema::run(&args),
         Some(CliCommand::Nik(args)) => nik::run(&args),
         Some(CliCommand::Healthcheck(args)) => healthcheck::run(&args),

@@ -47,7 +47,8 @@ static QUOTA_LIMITER: LazyLock<Regex> = LazyLock::new(|| pattern(r"(quotaLimiter
 
 const MASKED_NIK: &str = "XXXXXXXXXXXXXXXX";
 
-fn pattern(text: &str) -> Regex {
+/// Compiles a pattern of the program's own.
+pub(super) fn pattern(text: &str) -> Regex {
     Regex::new(text).expect("a fixed pattern compiles")
 }
 

@@ -2,7 +2,8 @@
 //!
 //! `cases.rs` has the questions as data, `call_spec.rs` what a call sends, `runner.rs` asks within the safety rules of `target.rs` and
 //! `ledger.rs`, `run_file.rs` keeps what came. `model.rs` is the simulator as the model of an endpoint, without a socket; `calibrate.rs`
-//! searches the policies. There is no second description of the endpoint: what a call is answered is asked of the engine.
+//! searches the policies. There is no second description of the endpoint: what a call is answered is asked of the engine. `recording/` keeps
+//! what others say to an endpoint, without their data.
 
 pub mod answer;
 pub mod calibrate;
@@ -17,6 +18,7 @@ mod order_space;
 pub mod pictures;
 mod quota_space;
 pub mod raw_client;
+pub mod recording;
 pub mod report;
 pub mod run_file;
 pub mod runner;

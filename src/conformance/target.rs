@@ -91,7 +91,7 @@ impl Target {
         match permission.confirm {
             Some(confirmed) if confirmed == authority => None,
             Some(confirmed) => Some(format!("--confirm {confirmed} is not the target, {authority}")),
-            None => Some(format!("nothing was sent; to send these calls: --confirm {authority}")),
+            None => Some(format!("nothing was sent; if {authority} is meant: --confirm {authority}")),
         }
     }
 
@@ -115,7 +115,9 @@ pub fn by_system(authority: &str) -> std::io::Result<Vec<SocketAddr>> {
     Ok(authority.to_socket_addrs()?.collect())
 }
 
-fn reach(ip: IpAddr) -> Reach {
+/// The class of an address.
+#[must_use]
+pub fn reach(ip: IpAddr) -> Reach {
     match ip.to_canonical() {
         ip if ip.is_loopback() => Reach::Loopback,
         IpAddr::V4(ip) => {

@@ -48,6 +48,8 @@ mod post_call;
 mod presets;
 mod quotas;
 mod reasons;
+mod recorder;
+mod recorder_canaries;
 mod redis_server;
 mod reference;
 mod release;

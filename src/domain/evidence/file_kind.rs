@@ -135,6 +135,12 @@ const FORMATS: [(usize, &[u8], &str); 62] = [
     (0, b"data:image/", "a data URI"),
 ];
 
+/// Whether a text is the name of a format.
+#[must_use]
+pub fn is_format_name(name: &str) -> bool {
+    FORMATS.iter().any(|(.., known)| *known == name) || ["HTML", "SVG", "XML", "JSON"].contains(&name)
+}
+
 /// A change that shows in a file's first bytes.
 struct HeadChange {
     head: &'static [u8],

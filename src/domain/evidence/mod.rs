@@ -2,7 +2,7 @@
 //! This is the expensive part of a request. It runs once, before any check; `state::evidence_cache` caches valid results.
 
 pub mod credential;
-mod file_kind;
+pub mod file_kind;
 pub mod likeness;
 pub mod photo;
 
