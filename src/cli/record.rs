@@ -213,14 +213,14 @@ fn create(path: &Path) -> Result<File, Failure> {
 
 fn summed_up(summary: &RecordingSummary, passed: &ProxySummary, out: &Path) -> String {
     let RecordingSummary { exchanges, partly, lost } = summary;
-    let mut text = format!("{exchanges} exchanges recorded over {} connections", passed.connections);
+    let mut text = format!("recorded: exchanges {exchanges}, connections {}", passed.connections);
     for (count, what) in [
-        (*partly, "of them in part, as lengths"),
-        (*lost, "connections as lengths from some point on: the recorder could not keep up"),
+        (*partly, "in part as lengths"),
+        (*lost, "connections that the recorder could not keep up with"),
         (passed.unreachable, "connections that the endpoint did not accept"),
     ] {
         if count > 0 {
-            text += &format!("; {count} {what}");
+            text += &format!(", {what} {count}");
         }
     }
     text + &format!("\nread what is in it: dukcapil-fr-sim record check {}", out.display())
@@ -285,7 +285,7 @@ fn check_files(args: &RecordCheckArgs) -> Result<ExitCode, Failure> {
 /// What was found in a recording, and every text in it.
 fn shown(path: &Path, checked: &CheckedRecording) -> String {
     let path = path.display();
-    let mut text = format!("{path}: {} exchanges\n", checked.exchanges);
+    let mut text = format!("{path}: exchanges {}\n", checked.exchanges);
     for (line, kind) in &checked.found {
         text += &format!("{path}:{line}: {kind}\n");
     }

@@ -465,7 +465,7 @@ fn the_command_records_until_a_signal_or_a_number_or_a_time() {
         }
         let (code, said, err) = served.end();
         assert_eq!((code, err.as_str()), (Some(0), ""), "{name}");
-        assert!(said.starts_with("1 exchanges recorded over 1 connections\n"), "{said}");
+        assert!(said.starts_with("recorded: exchanges 1, connections 1\n"), "{said}");
         let recorded = std::fs::read_to_string(&out).unwrap();
         let recording = Recording::read(&recorded).unwrap();
         assert_eq!(recording.ended.as_deref(), Some(why));
@@ -541,7 +541,7 @@ fn record_check_prints_texts_and_findings_but_no_data() {
     let said = text(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{said}");
     for line in [
-        "1 exchanges\n",
+        ": exchanges 1\n",
         "nothing was found",
         "      1  code            5004\n",
         "      1  message         Parameter tidak sesuai\n",

@@ -120,7 +120,7 @@ fn answers() -> Vec<String> {
     bodies.extend([
         format!("{{“error”:{{“errorCode”:5001,“errorMessage”:” {CANARY} {NIK} “}},“uid”: “{NIK}”,“{CANARY}”: “{CANARY}”}}"),
         format!("<html>{CANARY} {NIK}</html>"),
-        format!("{CANARY}"),
+        CANARY.to_owned(),
         flat(&format!("\"x\":{CANARY}")),
         flat("\"response\":\"{\\\"face\\\": 3174096112900001\""),
         // An echo of words that only the request tells from others.

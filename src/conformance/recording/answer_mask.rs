@@ -235,14 +235,13 @@ impl Walk<'_> {
         };
         match key.rule {
             ValueRule::Marker => self.marker(content, &text),
+            // A word behind escapes is none that a person reads.
+            ValueRule::Message if !json_text::is_plain(content) => {
+                json_text::hide(&mut self.out, content, MASK)
+            }
             ValueRule::Message => {
                 let chars: Vec<char> = content.iter().map(|unit| unit.char).collect();
-                let mut hidden = message_mask::hidden_words(&chars, &self.pieces);
-                if !json_text::is_plain(content) {
-                    // A word behind escapes is none that a person reads.
-                    hidden = vec![0..content.len()];
-                }
-                for word in hidden {
+                for word in message_mask::hidden_words(&chars, &self.pieces) {
                     json_text::hide(&mut self.out, &content[word], MASK);
                 }
             }
@@ -268,10 +267,11 @@ impl Walk<'_> {
         }
     }
 
-    /// Writes `{{tid}}` over the transactionId of the request, as long as it is written.
+    /// Writes `{{tid}}` over the transactionId of the request, as long as it is written. A marker stays one.
     fn marker(&mut self, content: &[TextUnit], text: &str) {
         let marker = marker(json_text::written_bytes(content));
-        match marker.filter(|_| self.mask.transaction_id == Some(text)) {
+        let is_own = |marker: &String| text == marker || self.mask.transaction_id == Some(text);
+        match marker.filter(is_own) {
             Some(marker) => json_text::overwrite(&mut self.out, content, &marker),
             None => json_text::hide(&mut self.out, content, MASK),
         }
@@ -306,6 +306,8 @@ fn white_space(text: &[TextUnit], at: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::protocol::sample::SAMPLES;
 
@@ -496,6 +498,26 @@ mod tests {
             ("SITI/1.1 200 OK", "XXXXXXXXXXXXXXX"),
         ] {
             assert_eq!(mask().head(line), [expected]);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_mask_keeps_the_length_and_masks_all_at_once(
+            sample in 0..SAMPLES.len(),
+            changes in prop::collection::vec((any::<prop::sample::Index>(), prop_oneof![any::<u8>(), prop::sample::select(&br#"\"{}[],:u09aX. -"#[..])]), 0..6),
+            keeps_area: bool,
+        ) {
+            let mut body = SAMPLES[sample].1.to_vec();
+            for (at, byte) in changes {
+                let at = at.index(body.len());
+                body[at] = byte;
+            }
+            if let Some(masked) = (AnswerMask { keeps_area, ..mask() }).body(&body) {
+                prop_assert_eq!(masked.len(), body.len());
+                let again = AnswerMask { keeps_area, ..AnswerMask::default() }.body(masked.as_bytes());
+                prop_assert_eq!(again, Some(masked));
+            }
         }
     }
 }

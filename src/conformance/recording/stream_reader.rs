@@ -437,6 +437,8 @@ fn micros(time: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::conformance::recording::exchange::BodyShape;
 
@@ -666,5 +668,37 @@ mod tests {
         let expected =
             ExchangeTimes { connect_us: Some(0), first_byte_us: 20_000, last_byte_us: 50_000, reads: 3 };
         assert_eq!((exchange.started, exchange.times), (begin, expected));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_without_a_loss_of_lengths(
+            changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
+            cuts in prop::collection::vec(any::<prop::sample::Index>(), 1..6),
+            by_reset: bool,
+        ) {
+            let post = post("{}");
+            let both = [post.repeat(2), found().repeat(2)].map(|mut bytes| {
+                for (at, byte) in &changes {
+                    let at = at.index(bytes.len());
+                    bytes[at] = *byte;
+                }
+                bytes
+            });
+            let mut said = Vec::new();
+            let [mut client, mut server] = [&both[0][..], &both[1][..]];
+            for cut in cuts {
+                let (now, later) = client.split_at(cut.index(client.len() + 1));
+                said.push(Client(now));
+                client = later;
+                let (now, later) = server.split_at(cut.index(server.len() + 1));
+                said.push(Server(now));
+                server = later;
+            }
+            let recorded = read_in(&said, 11, by_reset);
+            // A client that said something has left a trace.
+            let is_something = |part: &Said| matches!(part, Client(bytes) if !bytes.iter().all(|byte| b"\r\n".contains(byte)));
+            prop_assert!(!recorded.is_empty() || !said.iter().any(is_something));
+        }
     }
 }
