@@ -7,7 +7,8 @@ use std::process::Output;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use dukcapil_fr_sim::internals::conformance::recording::allow_list::{ANSWER_KEYS, HEADERS, REQUEST_PARTS};
+use dukcapil_fr_sim::internals::conformance::recording::allow_list::{ANSWER_KEYS, HEADER_NAMES, HEADERS, REQUEST_PARTS};
+use dukcapil_fr_sim::internals::conformance::recording::message_mask::WORDS;
 use dukcapil_fr_sim::internals::conformance::recording::check::check;
 use dukcapil_fr_sim::internals::conformance::recording::exchange::{
     BodyShape, RecordedAnswer, RecordedExchange, RecordedRequest, Recording, RecordingHeader, RequestShape,
@@ -559,7 +560,7 @@ fn record_check_prints_texts_and_findings_but_no_data() {
 }
 
 /// The tables of the allow-list, by the name that the page has.
-fn tables() -> [(&'static str, String); 3] {
+fn tables() -> [(&'static str, String); 5] {
     let table = |head: &str, rows: Vec<String>| {
         let columns = head.matches('|').count() - 1;
         format!("{head}\n|{}\n{}\n", " --- |".repeat(columns), rows.join("\n"))
@@ -571,6 +572,8 @@ fn tables() -> [(&'static str, String); 3] {
         ("requests", table("| part of a request | kept | not kept |", requests.collect())),
         ("headers", table("| field | kept, where it is all of the value |", headers.collect())),
         ("answers", table("| key | kept |", answers.collect())),
+        ("names", HEADER_NAMES.map(|name| format!("`{name}`")).join(", ")),
+        ("words", WORDS.split_whitespace().collect::<Vec<_>>().join(" ")),
     ]
 }
 

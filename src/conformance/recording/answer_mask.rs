@@ -2,7 +2,7 @@
 
 use super::allow_list::{self, AnswerKey, MASK, MASK_DIGIT, ValueRule, masks};
 use super::json_text::{self, TextUnit, is_quote};
-use super::message_mask::{self, SentPieces};
+use super::message_mask;
 use crate::domain::http_answer::reason_phrase;
 use crate::protocol::number::is_json_number;
 
@@ -10,9 +10,6 @@ use crate::protocol::number::is_json_number;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AnswerMask<'a> {
     pub transaction_id: Option<&'a str>,
-    pub customer_id: Option<&'a str>,
-    /// Other values of the request.
-    pub sent: &'a [&'a str],
     /// Whether the first six digits of NIKs are kept.
     pub keeps_area: bool,
 }
@@ -35,7 +32,7 @@ impl AnswerMask<'_> {
             return Some(String::new());
         }
         let units = json_text::units(text);
-        let mut walk = Walk { mask: self, pieces: self.pieces(), out: body.to_vec(), keys: Vec::new() };
+        let mut walk = Walk { mask: self, out: body.to_vec(), keys: Vec::new() };
         let start = usize::from(text.starts_with(BOM));
         let end = walk.value(&units, start, Place::Top, 0)?;
         let is_whole = white_space(&units, end) == units.len();
@@ -45,8 +42,6 @@ impl AnswerMask<'_> {
     /// Masks a head: its status line and header fields in order and case, each of equal length in bytes.
     #[must_use]
     pub fn head(&self, head: &str) -> Vec<String> {
-        let pieces = self.pieces();
-        let is_data = |part: &str| pieces.has(part);
         let mut lines =
             head.trim_end_matches(['\r', '\n']).split('\n').map(|line| line.trim_end_matches('\r'));
         let status = lines.next().map(status_line);
@@ -55,17 +50,12 @@ impl AnswerMask<'_> {
                 let bare = value.trim();
                 let (before, after) = value.split_at(value.len() - value.trim_start().len());
                 let after = &after[bare.len()..];
-                let name = allow_list::header_name(name, &is_data);
+                let name = allow_list::header_name(name);
                 format!("{name}:{before}{}{after}", allow_list::header_value(&name, bare))
             }
             None => masks(line),
         };
         status.into_iter().chain(lines.map(field)).collect()
-    }
-
-    fn pieces(&self) -> SentPieces {
-        let others = self.sent.iter().copied();
-        SentPieces::of([self.transaction_id, self.customer_id].into_iter().flatten().chain(others))
     }
 }
 
@@ -103,7 +93,6 @@ enum Place {
 /// Reads a JSON text once, and overwrites what is not kept.
 struct Walk<'m> {
     mask: &'m AnswerMask<'m>,
-    pieces: SentPieces,
     out: Vec<u8>,
     /// Those at the top, and those of the object `error`.
     keys: Vec<&'static str>,
@@ -241,7 +230,7 @@ impl Walk<'_> {
             }
             ValueRule::Message => {
                 let chars: Vec<char> = content.iter().map(|unit| unit.char).collect();
-                for word in message_mask::hidden_words(&chars, &self.pieces) {
+                for word in message_mask::hidden_words(&chars) {
                     json_text::hide(&mut self.out, &content[word], MASK);
                 }
             }
@@ -314,8 +303,6 @@ mod tests {
     fn mask() -> AnswerMask<'static> {
         AnswerMask {
             transaction_id: Some("0211202201"),
-            customer_id: Some("bank-1"),
-            sent: &["onboarding"],
             keeps_area: false,
         }
     }

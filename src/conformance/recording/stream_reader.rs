@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 
+use super::answer_mask::AnswerMask;
 use super::exchange::{ExchangeTimes, RecordedAnswer, RecordedRequest, RequestShape};
 use super::message_reader::{
     AnswerHeadBytes, BodyReader, RequestHeadBytes, Unparsable, answer_head, request_head, status_of,
 };
-use super::request_mask::{RequestParts, SentValues, shape_of};
+use super::request_mask::{RequestParts, shape_of};
 use super::tokens::Tokens;
 use crate::conformance::answer::KeptAnswer;
 use crate::http::data::head_finder::HeadFinder;
@@ -44,7 +45,8 @@ struct OpenExchange {
 enum OpenRequest {
     /// So many bytes have come.
     Reading(u64),
-    Read(Box<RequestShape>, SentValues),
+    /// With its transactionId.
+    Read(Box<RequestShape>, Option<String>),
     Broken(u64),
 }
 
@@ -174,8 +176,8 @@ impl ConnectionReader {
                 framing: head.framing,
                 body: &body.body,
             };
-            let (shape, sent) = shape_of(&parts, &mut masks.tokens);
-            exchange.request = OpenRequest::Read(Box::new(shape), sent);
+            let (shape, transaction_id) = shape_of(&parts, &mut masks.tokens);
+            exchange.request = OpenRequest::Read(Box::new(shape), transaction_id);
             self.request = None;
         }
     }
@@ -373,11 +375,12 @@ impl ConnectionReader {
         let OpenExchange { started, sent, request, answer, .. } = exchange;
         let mut times = ExchangeTimes::default();
         let answer = match (answer, &request) {
-            (OpenAnswer::Read(answer), OpenRequest::Read(_, values)) => {
+            (OpenAnswer::Read(answer), OpenRequest::Read(_, transaction_id)) => {
                 times = answer.clock.times(sent, answer.last);
-                answer.masked(values, masks.keeps_area, times)
+                let transaction_id = transaction_id.as_deref();
+                answer.masked(AnswerMask { transaction_id, keeps_area: masks.keeps_area }, times)
             }
-            // What it may repeat is not known.
+            // Of which part it is the answer is not known.
             (OpenAnswer::Read(answer), _) => answer.unparsed(),
             (OpenAnswer::Broken { status, bytes }, _) => RecordedAnswer::Unparsed { status, bytes },
             (OpenAnswer::Cut { status, bytes, clock }, _) => {
@@ -415,10 +418,9 @@ impl ReadAnswer {
         RecordedAnswer::Unparsed { status: Some(self.head.status), bytes: self.head.bytes + self.body.bytes }
     }
 
-    fn masked(&self, values: &SentValues, keeps_area: bool, times: ExchangeTimes) -> RecordedAnswer {
-        let masked = values
-            .with_mask(keeps_area, |mask| Some((mask.head(&self.head.text), mask.body(&self.body.body)?)));
-        let Some((head, body)) = masked else { return self.unparsed() };
+    fn masked(&self, mask: AnswerMask, times: ExchangeTimes) -> RecordedAnswer {
+        let Some(body) = mask.body(&self.body.body) else { return self.unparsed() };
+        let head = mask.head(&self.head.text);
         RecordedAnswer::Whole(KeptAnswer {
             status: self.head.status,
             head,
