@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, watch};
 use super::conformance::{REFUSED, credentials};
 use super::terminal::{eprint_line, say};
 use super::{Failure, address};
-use crate::base::time;
+use crate::base::{network, time};
 use crate::conformance::recording::check::{CheckedRecording, check};
 use crate::conformance::recording::exchange::{RecordingHeader, SCHEMA};
 use crate::conformance::recording::proxy::{self, ProxySummary};
@@ -115,9 +115,10 @@ fn record(args: &RecordArgs) -> Result<ExitCode, Failure> {
     let recorder =
         Recorder::start(Box::new(create(out)?), settings, tell).map_err(|error| failed(out, &error))?;
     say(format_args!(
-        "recording {} to {}: point the client to http://{listen}",
+        "recording {} to {}: point the client to http://{}",
         upstream.authority,
-        out.display()
+        out.display(),
+        network::from_here(listen)
     ))?;
     if !listen.ip().to_canonical().is_loopback() {
         eprint_line(format_args!(

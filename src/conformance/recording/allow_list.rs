@@ -79,7 +79,7 @@ pub static REQUEST_PARTS: [(&str, &str, &str); 10] = [
     ("`image`", "length, kind of base64, bytes, format, pixels, whether it is whole, a token", "every byte"),
     ("`user_id`, `password`", "length, kind of base64, bytes", "the ciphertext, also hashed"),
     ("`ip`", "private, public, loopback, blank or malformed; a token", "the address"),
-    ("times", "to connect, to the first and last byte, number of reads", ""),
+    ("times", "to connect, of the upload, to the first and last byte, number of reads", ""),
 ];
 
 /// A threshold that may be read as a number, also a wrong one.

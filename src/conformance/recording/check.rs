@@ -325,7 +325,7 @@ mod tests {
         r#"{"kind":"string","value":{"text":{"chars":4,"classes":"lower+digits","token":"0123456789ab"}}}]}}}},"#,
         r#""answer":{"whole":{"status":200,"head":["HTTP/1.1 200 OK","Server: nginx/1.25","X-Id: XXXX"],"framing":"content-length","#,
         r#""body":"{\"tid\":\"{{tid...}}\",\"errorCode\":\"6018\",\"error\":\"Sukses XXXX\",\"n\":9999999999999999,\"response\":\"{\\\"face\\\":{\\\"FACE_T5\\\":{\\\"XXXXXXXXXXXXXXXX\\\":7.5195722579956055}}}\"}","#,
-        r#""first_byte_ms":1,"last_byte_ms":2,"stays_open":true}},"times":{"first_byte_us":1000,"last_byte_us":2000,"reads":1}}}"#,
+        r#""first_byte_ms":1,"last_byte_ms":2,"stays_open":true}},"times":{"upload_us":0,"first_byte_us":1000,"last_byte_us":2000,"reads":1}}}"#,
         "\n",
         r#"{"end":{"at":"2026-11-26T10:00:02.000+07:00","why":"signal"}}"#,
         "\n",
@@ -424,8 +424,12 @@ mod tests {
 
     #[test]
     fn other_files_are_no_recordings() {
-        for text in ["", "siti\n", "{}\n", &CLEAN[10..], &CLEAN.replace("\"schema\":1", "\"schema\":2")] {
-            assert!(check(text.as_bytes(), &[]).is_err(), "{text}");
+        let other = CLEAN.replace("\"schema\":1", "\"schema\":2");
+        let unknown = CLEAN.replace("\"unparsed\"", "\"siti\"").replace("\"whole\"", "\"siti\"");
+        let wrong = CLEAN.replace("\"connection\":1", "\"connection\":\"siti\"");
+        for text in ["", "siti\n", "{}\n", &CLEAN[10..], &other, &unknown, &wrong] {
+            let why = check(text.as_bytes(), &[]).unwrap_err();
+            assert!(!why.contains("siti"), "{why}");
         }
     }
 }
