@@ -301,10 +301,7 @@ mod tests {
     use crate::protocol::sample::SAMPLES;
 
     fn mask() -> AnswerMask<'static> {
-        AnswerMask {
-            transaction_id: Some("0211202201"),
-            keeps_area: false,
-        }
+        AnswerMask { transaction_id: Some("0211202201"), keeps_area: false }
     }
 
     #[track_caller]

@@ -398,6 +398,7 @@ impl ConnectionReader {
         };
         self.ordinal += 1;
         times.connect_us = self.connect.take().map(micros);
+        times.upload_us = micros(sent.saturating_duration_since(started));
         self.done.push(ReadExchange { started, ordinal: self.ordinal, request, answer, times });
     }
 }
@@ -406,6 +407,7 @@ impl AnswerClock {
     fn times(self, sent: Instant, last: Instant) -> ExchangeTimes {
         ExchangeTimes {
             connect_us: None,
+            upload_us: 0,
             first_byte_us: micros(self.first.saturating_duration_since(sent)),
             last_byte_us: micros(last.saturating_duration_since(sent)),
             reads: self.reads,
@@ -667,8 +669,13 @@ mod tests {
         reader.read_server(&found[20..50], at(40), &mut masks);
         reader.read_server(&found[50..], at(60), &mut masks);
         let exchange = &reader.take_done()[0];
-        let expected =
-            ExchangeTimes { connect_us: Some(0), first_byte_us: 20_000, last_byte_us: 50_000, reads: 3 };
+        let expected = ExchangeTimes {
+            connect_us: Some(0),
+            upload_us: 10_000,
+            first_byte_us: 20_000,
+            last_byte_us: 50_000,
+            reads: 3,
+        };
         assert_eq!((exchange.started, exchange.times), (begin, expected));
     }
 
