@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, watch};
 use super::conformance::{REFUSED, credentials};
 use super::terminal::{eprint_line, say};
 use super::{Failure, address};
-use crate::base::time;
+use crate::base::{network, time};
 use crate::conformance::recording::check::{CheckedRecording, check};
 use crate::conformance::recording::exchange::{RecordingHeader, SCHEMA};
 use crate::conformance::recording::proxy::{self, ProxySummary};
@@ -75,7 +75,7 @@ struct RecordCheckArgs {
 }
 
 /// Max characters of a name in the file.
-const MAX_NAME: usize = 80;
+const MAX_NAME: usize = 40;
 
 pub fn run(args: &RecordArgs) -> Result<ExitCode, Failure> {
     match &args.command {
@@ -109,15 +109,21 @@ fn record(args: &RecordArgs) -> Result<ExitCode, Failure> {
         message: address::explain(args.listen, "--listen", &error),
     })?;
     let listen = listener.local_addr().map_err(|error| failed(out, &error))?;
+    // The usual message of a panic may quote what was read.
+    std::panic::set_hook(Box::new(|panic| {
+        let at = panic.location().map_or(String::new(), |at| format!(", at {}:{}", at.file(), at.line()));
+        eprint_line(format_args!("a mistake of this program{at}"));
+    }));
     let (news, mut heard) = mpsc::unbounded_channel();
     let settings = RecorderSettings { header, max_calls: args.max_calls, max_held: MAX_HELD };
     let tell = move |told| drop(news.send(told));
     let recorder =
         Recorder::start(Box::new(create(out)?), settings, tell).map_err(|error| failed(out, &error))?;
     say(format_args!(
-        "recording {} to {}: point the client to http://{listen}",
+        "recording {} to {}: point the client to http://{}",
         upstream.authority,
-        out.display()
+        out.display(),
+        network::from_here(listen)
     ))?;
     if !listen.ip().to_canonical().is_loopback() {
         eprint_line(format_args!(
@@ -127,7 +133,6 @@ fn record(args: &RecordArgs) -> Result<ExitCode, Failure> {
     }
     let (stop, stopping) = watch::channel(false);
     let handle = recorder.handle();
-    let mut failure = None;
     let (why, passed) = runtime.block_on(async {
         let traffic = proxy::run(listener, upstream.address, &handle, stopping);
         tokio::pin!(traffic);
@@ -148,7 +153,6 @@ fn record(args: &RecordArgs) -> Result<ExitCode, Failure> {
                             "{}: {error}: the recording has stopped, and the traffic goes on",
                             out.display()
                         ));
-                        failure = Some(error);
                     }
                 },
             }
@@ -170,7 +174,7 @@ fn record(args: &RecordArgs) -> Result<ExitCode, Failure> {
         return Err(failed(out, &"interrupted before everything was written"));
     };
     say(summed_up(&summary, &passed, out))?;
-    match failure {
+    match summary.failure {
         Some(error) => Err(Failure::no(format!("{}: the recording is not whole: {error}", out.display()))),
         None => Ok(ExitCode::SUCCESS),
     }
@@ -183,8 +187,11 @@ fn failed(path: &Path, error: &dyn std::fmt::Display) -> Failure {
 fn header(args: &RecordArgs, upstream: &Target) -> Result<RecordingHeader, Failure> {
     let default = if upstream.reach() == Reach::Loopback { "loopback" } else { "endpoint" };
     let target = args.name.clone().unwrap_or_else(|| default.to_owned());
-    if target.chars().count() > MAX_NAME || target.chars().any(char::is_control) {
-        return Err(Failure::bad_input(format!("--name: at most {MAX_NAME} characters, on one line")));
+    let is_plain = target.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
+    if !is_plain || !(1..=MAX_NAME).contains(&target.len()) {
+        return Err(Failure::bad_input(format!(
+            "--name: at most {MAX_NAME} of the letters a to z and hyphens"
+        )));
     }
     Ok(RecordingHeader {
         schema: SCHEMA,
@@ -212,15 +219,15 @@ fn create(path: &Path) -> Result<File, Failure> {
 }
 
 fn summed_up(summary: &RecordingSummary, passed: &ProxySummary, out: &Path) -> String {
-    let RecordingSummary { exchanges, partly, lost } = summary;
-    let mut text = format!("{exchanges} exchanges recorded over {} connections", passed.connections);
+    let RecordingSummary { exchanges, partly, lost, failure: _ } = summary;
+    let mut text = format!("recorded: exchanges {exchanges}, connections {}", passed.connections);
     for (count, what) in [
-        (*partly, "of them in part, as lengths"),
-        (*lost, "connections as lengths from some point on: the recorder could not keep up"),
+        (*partly, "in part as lengths"),
+        (*lost, "connections that the recorder could not keep up with"),
         (passed.unreachable, "connections that the endpoint did not accept"),
     ] {
         if count > 0 {
-            text += &format!("; {count} {what}");
+            text += &format!(", {what} {count}");
         }
     }
     text + &format!("\nread what is in it: dukcapil-fr-sim record check {}", out.display())
@@ -285,7 +292,7 @@ fn check_files(args: &RecordCheckArgs) -> Result<ExitCode, Failure> {
 /// What was found in a recording, and every text in it.
 fn shown(path: &Path, checked: &CheckedRecording) -> String {
     let path = path.display();
-    let mut text = format!("{path}: {} exchanges\n", checked.exchanges);
+    let mut text = format!("{path}: exchanges {}\n", checked.exchanges);
     for (line, kind) in &checked.found {
         text += &format!("{path}:{line}: {kind}\n");
     }

@@ -7,13 +7,13 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use actix_web::dev::Server;
-use socket2::SockRef;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
 
 use super::memory::release_idle_memory;
 use crate::http::admin;
 use crate::http::data::listener::{self, Worker};
+use crate::http::data::socket;
 use crate::http::state::{AppState, ListenerCommand, MAX_CALLS, MAX_WAITS};
 
 /// Handle of the thread that runs both servers. Dropping it stops them.
@@ -95,18 +95,13 @@ impl Servers {
     }
 }
 
-/// Listen backlog: connections that may wait for `accept`. With std's 128, most of a thousand simultaneous connections wait a second or
-/// more for the kernel's SYN retransmission.
-const BACKLOG: i32 = 4096;
-
 fn start_servers(
     listener: &TcpListener,
     admin_listener: Option<TcpListener>,
     shared: &Arc<AppState>,
 ) -> io::Result<(Vec<Worker>, Option<Server>)> {
     listener.set_nonblocking(true)?;
-    // Where a second `listen` does not change the backlog, std's shorter one is enough.
-    let _ = SockRef::from(listener).listen(BACKLOG);
+    socket::await_many(listener);
     let workers = (1..=shared.settings.workers).map(|number| Worker::start(number, Arc::clone(shared)));
     let workers = workers.collect::<io::Result<Vec<_>>>()?;
     Ok((workers, admin_listener.map(|listener| admin::server::start(listener, shared)).transpose()?))

@@ -7,11 +7,14 @@ use std::process::Output;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use dukcapil_fr_sim::internals::conformance::recording::allow_list::{ANSWER_KEYS, HEADERS, REQUEST_PARTS};
+use dukcapil_fr_sim::internals::conformance::recording::allow_list::{
+    ANSWER_KEYS, HEADER_NAMES, HEADERS, REQUEST_PARTS,
+};
 use dukcapil_fr_sim::internals::conformance::recording::check::check;
 use dukcapil_fr_sim::internals::conformance::recording::exchange::{
     BodyShape, RecordedAnswer, RecordedExchange, RecordedRequest, Recording, RecordingHeader, RequestShape,
 };
+use dukcapil_fr_sim::internals::conformance::recording::message_mask::WORDS;
 use dukcapil_fr_sim::internals::conformance::recording::proxy::{self, ProxySummary};
 use dukcapil_fr_sim::internals::conformance::recording::recorder::{
     MAX_HELD, Recorder, RecorderSettings, RecordingSummary,
@@ -348,7 +351,10 @@ fn many_connections_at_once_pass_and_an_endpoint_that_is_not_there_is_a_reset() 
     });
     assert_eq!(same, [true; 8]);
     let (recording, summary, passed) = proxy.end();
-    assert_eq!((summary, passed.connections), (RecordingSummary { exchanges: 160, partly: 0, lost: 0 }, 8));
+    assert_eq!(
+        (summary, passed.connections),
+        (RecordingSummary { exchanges: 160, partly: 0, lost: 0, failure: None }, 8)
+    );
     let numbers: Vec<_> = recording.exchanges.iter().map(|exchange| exchange.number).collect();
     assert_eq!(numbers, (1..=160).collect::<Vec<_>>());
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
@@ -356,6 +362,28 @@ fn many_connections_at_once_pass_and_an_endpoint_that_is_not_there_is_a_reset() 
     assert_eq!(read_to_the_end(&mut connect(proxy.address)), (Vec::new(), End::Rst));
     let (recording, _, passed) = proxy.end();
     assert_eq!((recording.exchanges, passed), (Vec::new(), ProxySummary { connections: 1, unreachable: 1 }));
+}
+
+#[test]
+fn an_answer_before_the_end_of_the_upload_arrives_though_the_endpoint_takes_no_more() {
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let proxy = Proxy::before(server.local_addr().unwrap());
+    let answer = b"HTTP/1.1 413 Payload Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    for _ in 0..50 {
+        let mut client = connect(proxy.address);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let mut accepted = server.accept().unwrap().0;
+                accepted.read_exact(&mut [0; 100]).unwrap();
+                accepted.write_all(answer).unwrap();
+                // With unread bytes, the close is a reset.
+            });
+            let upload = post("Content-Length: 9000000\r\n", &"a".repeat(9_000_000));
+            let _ = client.write_all(&upload);
+        });
+        assert!(read_to_the_end(&mut client).0 == answer);
+    }
+    proxy.end();
 }
 
 #[test]
@@ -452,7 +480,7 @@ fn the_command_records_until_a_signal_or_a_number_or_a_time() {
         http("POST", &PATH.replace("bank", "demo"), "Content-Type: application/json\r\n", request.as_bytes());
     for (name, more, signal, why) in [
         ("signal", &[][..], Some("INT"), "signal"),
-        ("terminated", &["--name", "meja-1"], Some("TERM"), "signal"),
+        ("terminated", &["--name", "meja-satu"], Some("TERM"), "signal"),
         ("calls", &["--max-calls", "1"], None, "max-calls"),
         ("time", &["--for", "1s", "--keep-area"], None, "time"),
     ] {
@@ -465,11 +493,11 @@ fn the_command_records_until_a_signal_or_a_number_or_a_time() {
         }
         let (code, said, err) = served.end();
         assert_eq!((code, err.as_str()), (Some(0), ""), "{name}");
-        assert!(said.starts_with("1 exchanges recorded over 1 connections\n"), "{said}");
+        assert!(said.starts_with("recorded: exchanges 1, connections 1\n"), "{said}");
         let recorded = std::fs::read_to_string(&out).unwrap();
         let recording = Recording::read(&recorded).unwrap();
         assert_eq!(recording.ended.as_deref(), Some(why));
-        let target = if name == "terminated" { "meja-1" } else { "loopback" };
+        let target = if name == "terminated" { "meja-satu" } else { "loopback" };
         assert_eq!(recording.header.target, target);
         let nik = if name == "time" { r#"{\"317405XXXXXXXXXX\":20"# } else { r#"{\"XXXXXXXXXXXXXXXX\":20"# };
         assert!(status_and_body(&recording.exchanges[0]).1.contains(nik), "{recorded}");
@@ -509,7 +537,7 @@ fn a_recording_that_is_refused_writes_no_file() {
             "it exists",
         ),
         (&["--upstream", "http://127.0.0.1:1", "--out", out_arg, "--listen", &busy], 3, "is in use"),
-        (&["--upstream", "http://127.0.0.1:1", "--out", out_arg, "--name", "a\nb"], 2, "on one line"),
+        (&["--upstream", "http://127.0.0.1:1", "--out", out_arg, "--name", "a b"], 2, "letters a to z"),
         (&["--upstream", "http://127.0.0.1:1"], 2, "--out"),
         (&["--upstream", "http://127.0.0.1:1", "--out", out_arg, "--max-calls", "0"], 2, "--max-calls"),
     ] {
@@ -541,7 +569,7 @@ fn record_check_prints_texts_and_findings_but_no_data() {
     let said = text(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{said}");
     for line in [
-        "1 exchanges\n",
+        ": exchanges 1\n",
         "nothing was found",
         "      1  code            5004\n",
         "      1  message         Parameter tidak sesuai\n",
@@ -559,7 +587,7 @@ fn record_check_prints_texts_and_findings_but_no_data() {
 }
 
 /// The tables of the allow-list, by the name that the page has.
-fn tables() -> [(&'static str, String); 3] {
+fn tables() -> [(&'static str, String); 5] {
     let table = |head: &str, rows: Vec<String>| {
         let columns = head.matches('|').count() - 1;
         format!("{head}\n|{}\n{}\n", " --- |".repeat(columns), rows.join("\n"))
@@ -571,6 +599,8 @@ fn tables() -> [(&'static str, String); 3] {
         ("requests", table("| part of a request | kept | not kept |", requests.collect())),
         ("headers", table("| field | kept, where it is all of the value |", headers.collect())),
         ("answers", table("| key | kept |", answers.collect())),
+        ("names", HEADER_NAMES.map(|name| format!("`{name}`")).join(", ")),
+        ("words", WORDS.split_whitespace().collect::<Vec<_>>().join(" ")),
     ]
 }
 

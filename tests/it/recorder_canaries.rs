@@ -13,7 +13,7 @@ use crate::binary::{Served, command, text};
 const CANARY: &str = "Ken4ri-Rahas1a";
 const PARTS: [&str; 4] = ["Ken4ri", "Rahas1a", "ken4ri", "rahas1a"];
 const NIK: &str = "3174096112900001";
-/// A word that only the request tells from those of a message.
+/// A word that could be one of a message.
 const WORD: &str = "sitiaminah";
 
 const FIELDS: [&str; 7] =
@@ -120,10 +120,9 @@ fn answers() -> Vec<String> {
     bodies.extend([
         format!("{{“error”:{{“errorCode”:5001,“errorMessage”:” {CANARY} {NIK} “}},“uid”: “{NIK}”,“{CANARY}”: “{CANARY}”}}"),
         format!("<html>{CANARY} {NIK}</html>"),
-        format!("{CANARY}"),
+        CANARY.to_owned(),
         flat(&format!("\"x\":{CANARY}")),
         flat("\"response\":\"{\\\"face\\\": 3174096112900001\""),
-        // An echo of words that only the request tells from others.
         flat(&format!("\"message\":\"pemohon {WORD} ditolak\"")),
         flat(&format!("\"message\":\"pemohon {} ditolak\"", WORD.to_uppercase())),
     ]);

@@ -15,7 +15,7 @@ pub const MASK_DIGIT: char = '9';
 pub enum ValueRule {
     /// The marker `{{tid}}` where it is the transactionId of the request.
     Marker,
-    /// Words, but for those that may be data.
+    /// The words of the list of `message_mask.rs`.
     Message,
     /// The known words of a path.
     Path,
@@ -49,7 +49,7 @@ pub struct HeaderRule {
 }
 
 /// What is kept of a request, and what is not: for the docs. `request_mask.rs` does it.
-pub static REQUEST_PARTS: [(&str, &str, &str); 10] = [
+pub static REQUEST_PARTS: [(&str, &str, &str); 11] = [
     ("method", "as it is, where it is a usual one", "others"),
     (
         "path",
@@ -58,7 +58,7 @@ pub static REQUEST_PARTS: [(&str, &str, &str); 10] = [
     ),
     (
         "header fields",
-        "names of at most 40 letters and hyphens, in order and case; values as below",
+        "well-known names, in order and case; values as below",
         "other names and values: their length",
     ),
     (
@@ -79,12 +79,13 @@ pub static REQUEST_PARTS: [(&str, &str, &str); 10] = [
     ("`image`", "length, kind of base64, bytes, format, pixels, whether it is whole, a token", "every byte"),
     ("`user_id`, `password`", "length, kind of base64, bytes", "the ciphertext, also hashed"),
     ("`ip`", "private, public, loopback, blank or malformed; a token", "the address"),
-    ("times", "to connect, to the first and last byte, number of reads", ""),
+    ("times", "when it came; to connect, of the upload, to the first and last byte; number of reads", ""),
+    ("place", "numbers of the connection, and of the exchange in it and in the file", ""),
 ];
 
 /// A threshold that may be read as a number, also a wrong one.
 const THRESHOLD: &str = r"[0-9.,+\-eE ]{0,8}";
-const SCORE: &str = r"-?[0-9]{1,3}(\.[0-9]{1,20})?([eE]-?[0-9]{1,2})?";
+const SCORE: &str = r"-?[0-9]{1,3}(\.[0-9]{1,17})?([eE]-?[0-9]{1,2})?";
 
 const fn key(name: &'static str, rule: ValueRule, kept: &'static str) -> AnswerKey {
     AnswerKey { name, rule, kept }
@@ -99,9 +100,9 @@ pub static ANSWER_KEYS: [AnswerKey; 25] = [
     ),
     key("transactionId", ValueRule::Marker, "as `tid`"),
     key("encounter_id", ValueRule::Hidden, "null"),
-    key("error", ValueRule::Message, "words"),
-    key("errorMessage", ValueRule::Message, "words"),
-    key("message", ValueRule::Message, "words"),
+    key("error", ValueRule::Message, "words of the list below"),
+    key("errorMessage", ValueRule::Message, "words of the list below"),
+    key("message", ValueRule::Message, "words of the list below"),
     key(
         "errorCode",
         ValueRule::Only(r"[0-9]{1,6}|[A-Z]{1,3}[-_]?[0-9]{1,4}"),
@@ -161,7 +162,7 @@ const PRODUCT: &str = concat!(
     r"hat|unix|win64|win32|dukcapil-fr-sim|curl|wget|java|apache-httpclient|jersey|okhttp|retrofit|reactornetty|reactor-netty|netty|",
     r"go-http-client|fasthttp|resty|python-requests|python-urllib|python-httpx|aiohttp|guzzlehttp|symfony|axios|node-fetch|undici|got|",
     r"superagent|dart|restsharp|postmanruntime|insomnia|apache-jmeter|k6|ruby|faraday|libwww-perl|mozilla|like|gecko)",
-    r"(/[0-9]{1,3}([._][0-9]{1,3}){0,3}[a-z]?)?",
+    r"(/[0-9]{1,3}([._][0-9]{1,3}){0,2}[a-z]?)?",
 );
 
 const fn whole(name: &'static str, pattern: &'static str, kept: &'static str) -> HeaderRule {
@@ -210,9 +211,6 @@ pub const METHODS: [&str; 9] =
 pub const PATH_WORDS: [&str; 2] = ["api", "face-recognition"];
 pub const METHODES: [&str; 1] = ["CALL_FN"];
 
-/// Max length of a header field's name that is kept, in characters.
-const MAX_NAME: usize = 40;
-
 static KEY_PATTERNS: LazyLock<Vec<Option<Regex>>> = LazyLock::new(|| {
     let of_key = |key: &AnswerKey| match key.rule {
         ValueRule::Only(text) => Some(all_of(text)),
@@ -257,33 +255,83 @@ pub fn keeps_score(value: &str) -> bool {
     SCORES.is_match(value)
 }
 
-/// Names of header fields that are kept even if what was sent has a word of them.
-const USUAL_NAMES: [&str; 16] = [
+/// Names of header fields that are kept, in any case, beside those of [`HEADERS`].
+pub const HEADER_NAMES: [&str; 67] = [
     "accept-charset",
     "accept-encoding",
     "accept-language",
+    "accept-ranges",
+    "access-control-allow-credentials",
+    "access-control-allow-headers",
+    "access-control-allow-methods",
+    "access-control-allow-origin",
+    "access-control-expose-headers",
+    "access-control-max-age",
+    "age",
+    "alt-svc",
+    "apikey",
     "authorization",
+    "b3",
     "cache-control",
+    "client-id",
+    "content-disposition",
     "content-encoding",
     "content-language",
+    "content-security-policy",
     "cookie",
+    "correlation-id",
+    "dnt",
     "etag",
+    "expires",
+    "forwarded",
+    "from",
     "host",
+    "if-modified-since",
+    "if-none-match",
     "last-modified",
+    "link",
     "location",
     "origin",
+    "permissions-policy",
+    "postman-token",
     "pragma",
+    "proxy-authorization",
+    "proxy-connection",
+    "range",
+    "referer",
+    "referrer-policy",
+    "request-id",
+    "retry-after",
     "set-cookie",
+    "strict-transport-security",
+    "te",
+    "traceparent",
+    "tracestate",
+    "trailer",
     "upgrade",
+    "upgrade-insecure-requests",
+    "via",
+    "www-authenticate",
+    "x-api-key",
+    "x-application-context",
+    "x-content-type-options",
+    "x-correlation-id",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-frame-options",
+    "x-powered-by",
+    "x-real-ip",
+    "x-request-id",
+    "x-xss-protection",
 ];
 
 /// The name of a header field, or as many masks as it has bytes.
 #[must_use]
-pub fn header_name(name: &str, is_data: &dyn Fn(&str) -> bool) -> String {
-    let is_plain = name.len() <= MAX_NAME && name.bytes().all(|b| b.is_ascii_alphabetic() || b == b'-');
+pub fn header_name(name: &str) -> String {
     let lower = name.to_ascii_lowercase();
-    let is_usual = USUAL_NAMES.contains(&lower.as_str()) || HEADERS.iter().any(|rule| rule.name == lower);
-    if is_usual || (is_plain && !name.split('-').any(is_data)) { name.to_owned() } else { masks(name) }
+    let is_known = HEADER_NAMES.contains(&lower.as_str()) || HEADERS.iter().any(|rule| rule.name == lower);
+    if is_known { name.to_owned() } else { masks(name) }
 }
 
 /// The value of a header field with what is not kept masked.
@@ -325,12 +373,6 @@ pub fn path(path: &str, customer: &mut dyn FnMut(&str) -> String) -> String {
     kept.collect::<Vec<_>>().join("/")
 }
 
-/// Whether a segment of a path is kept.
-#[must_use]
-pub fn is_path_word(segment: &str) -> bool {
-    PATH_WORDS.iter().chain(&METHODES).any(|known| known.eq_ignore_ascii_case(segment))
-}
-
 /// As many masks as a text has bytes.
 #[must_use]
 pub fn masks(text: &str) -> String {
@@ -366,7 +408,7 @@ mod tests {
             ("Vary", "X-Bank", false),
             ("Server", "Apache/2.4.57 (Ubuntu) OpenSSL/1.1.1k", true),
             ("Server", "nginx/3174.0961.1290.0001", false),
-            ("User-Agent", "Apache-HttpClient/4.5.13 (Java/1.8.0_302)", true),
+            ("User-Agent", "Apache-HttpClient/4.5.13 (Java/1.8.0)", true),
             ("User-Agent", "BankOnboarding/2.1", false),
             ("Authorization", "Basic eA==", false),
             ("X-Request-Id", "1", false),
@@ -380,20 +422,18 @@ mod tests {
     }
 
     #[test]
-    fn names_of_headers_are_letters_and_hyphens() {
-        let bank = |part: &str| part.eq_ignore_ascii_case("bank");
+    fn names_of_headers_are_those_of_the_list() {
         for (name, kept) in [
             ("Content-Type", true),
             ("X-Application-Context", true),
+            ("traceparent", true),
             ("x-3174096112900001", false),
-            ("X_Secret", false),
-            ("X-Bank-Id", false),
-            ("A-name-of-more-than-forty-letters-and-hyphens", false),
-            ("é", false),
+            ("X-Siti", false),
+            ("\u{e9}", false),
         ] {
-            let found = header_name(name, &bank);
-            assert_eq!(found, if kept { name.to_owned() } else { masks(name) });
+            assert_eq!(header_name(name), if kept { name.to_owned() } else { masks(name) });
         }
+        assert!(HEADER_NAMES.is_sorted(), "each name once, in order");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::allow_list::{self, AnswerKey, MASK, MASK_DIGIT, ValueRule, masks};
 use super::json_text::{self, TextUnit, is_quote};
-use super::message_mask::{self, SentPieces};
+use super::message_mask;
 use crate::domain::http_answer::reason_phrase;
 use crate::protocol::number::is_json_number;
 
@@ -10,9 +10,6 @@ use crate::protocol::number::is_json_number;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AnswerMask<'a> {
     pub transaction_id: Option<&'a str>,
-    pub customer_id: Option<&'a str>,
-    /// Other values of the request.
-    pub sent: &'a [&'a str],
     /// Whether the first six digits of NIKs are kept.
     pub keeps_area: bool,
 }
@@ -35,7 +32,7 @@ impl AnswerMask<'_> {
             return Some(String::new());
         }
         let units = json_text::units(text);
-        let mut walk = Walk { mask: self, pieces: self.pieces(), out: body.to_vec(), keys: Vec::new() };
+        let mut walk = Walk { mask: self, out: body.to_vec(), keys: Vec::new() };
         let start = usize::from(text.starts_with(BOM));
         let end = walk.value(&units, start, Place::Top, 0)?;
         let is_whole = white_space(&units, end) == units.len();
@@ -45,8 +42,6 @@ impl AnswerMask<'_> {
     /// Masks a head: its status line and header fields in order and case, each of equal length in bytes.
     #[must_use]
     pub fn head(&self, head: &str) -> Vec<String> {
-        let pieces = self.pieces();
-        let is_data = |part: &str| pieces.has(part);
         let mut lines =
             head.trim_end_matches(['\r', '\n']).split('\n').map(|line| line.trim_end_matches('\r'));
         let status = lines.next().map(status_line);
@@ -55,17 +50,12 @@ impl AnswerMask<'_> {
                 let bare = value.trim();
                 let (before, after) = value.split_at(value.len() - value.trim_start().len());
                 let after = &after[bare.len()..];
-                let name = allow_list::header_name(name, &is_data);
+                let name = allow_list::header_name(name);
                 format!("{name}:{before}{}{after}", allow_list::header_value(&name, bare))
             }
             None => masks(line),
         };
         status.into_iter().chain(lines.map(field)).collect()
-    }
-
-    fn pieces(&self) -> SentPieces {
-        let others = self.sent.iter().copied();
-        SentPieces::of([self.transaction_id, self.customer_id].into_iter().flatten().chain(others))
     }
 }
 
@@ -103,7 +93,6 @@ enum Place {
 /// Reads a JSON text once, and overwrites what is not kept.
 struct Walk<'m> {
     mask: &'m AnswerMask<'m>,
-    pieces: SentPieces,
     out: Vec<u8>,
     /// Those at the top, and those of the object `error`.
     keys: Vec<&'static str>,
@@ -235,14 +224,13 @@ impl Walk<'_> {
         };
         match key.rule {
             ValueRule::Marker => self.marker(content, &text),
+            // A word behind escapes is none that a person reads.
+            ValueRule::Message if !json_text::is_plain(content) => {
+                json_text::hide(&mut self.out, content, MASK)
+            }
             ValueRule::Message => {
                 let chars: Vec<char> = content.iter().map(|unit| unit.char).collect();
-                let mut hidden = message_mask::hidden_words(&chars, &self.pieces);
-                if !json_text::is_plain(content) {
-                    // A word behind escapes is none that a person reads.
-                    hidden = vec![0..content.len()];
-                }
-                for word in hidden {
+                for word in message_mask::hidden_words(&chars) {
                     json_text::hide(&mut self.out, &content[word], MASK);
                 }
             }
@@ -268,10 +256,11 @@ impl Walk<'_> {
         }
     }
 
-    /// Writes `{{tid}}` over the transactionId of the request, as long as it is written.
+    /// Writes `{{tid}}` over the transactionId of the request, as long as it is written. A marker stays one.
     fn marker(&mut self, content: &[TextUnit], text: &str) {
         let marker = marker(json_text::written_bytes(content));
-        match marker.filter(|_| self.mask.transaction_id == Some(text)) {
+        let is_own = |marker: &String| text == marker || self.mask.transaction_id == Some(text);
+        match marker.filter(is_own) {
             Some(marker) => json_text::overwrite(&mut self.out, content, &marker),
             None => json_text::hide(&mut self.out, content, MASK),
         }
@@ -306,16 +295,13 @@ fn white_space(text: &[TextUnit], at: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::protocol::sample::SAMPLES;
 
     fn mask() -> AnswerMask<'static> {
-        AnswerMask {
-            transaction_id: Some("0211202201"),
-            customer_id: Some("bank-1"),
-            sent: &["onboarding"],
-            keeps_area: false,
-        }
+        AnswerMask { transaction_id: Some("0211202201"), keeps_area: false }
     }
 
     #[track_caller]
@@ -496,6 +482,26 @@ mod tests {
             ("SITI/1.1 200 OK", "XXXXXXXXXXXXXXX"),
         ] {
             assert_eq!(mask().head(line), [expected]);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_mask_keeps_the_length_and_masks_all_at_once(
+            sample in 0..SAMPLES.len(),
+            changes in prop::collection::vec((any::<prop::sample::Index>(), prop_oneof![any::<u8>(), prop::sample::select(&br#"\"{}[],:u09aX. -"#[..])]), 0..6),
+            keeps_area: bool,
+        ) {
+            let mut body = SAMPLES[sample].1.to_vec();
+            for (at, byte) in changes {
+                let at = at.index(body.len());
+                body[at] = byte;
+            }
+            if let Some(masked) = (AnswerMask { keeps_area, ..mask() }).body(&body) {
+                prop_assert_eq!(masked.len(), body.len());
+                let again = AnswerMask { keeps_area, ..AnswerMask::default() }.body(masked.as_bytes());
+                prop_assert_eq!(again, Some(masked));
+            }
         }
     }
 }

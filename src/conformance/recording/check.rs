@@ -39,11 +39,11 @@ pub const BASE64: &str = "80 characters of base64";
 pub const PICTURE: &str = "the beginning of a picture";
 pub const CREDENTIAL: &str = "a credential that was given";
 pub const NOT_LISTED: &str = "what the allow-list does not have";
+pub const CUT_OFF: &str = "a line that is cut off";
 pub const NOT_WRITTEN: &str = "what record does not write";
 
 static DIGITS: LazyLock<Regex> = LazyLock::new(|| pattern("[0-9]{16,}"));
 static LONG_BASE64: LazyLock<Regex> = LazyLock::new(|| pattern("[A-Za-z0-9+/_=-]{80,}"));
-static MARKER: LazyLock<Regex> = LazyLock::new(|| pattern(r"\{\{tid\.*\}\}"));
 static CUSTOMER: LazyLock<Regex> = LazyLock::new(|| pattern(r"\A\{c[0-9]{1,4}\}\z"));
 static RECORDING_ID: LazyLock<Regex> = LazyLock::new(|| pattern(r"\Arec-[0-9a-f]{12}\z"));
 static TOOL: LazyLock<Regex> =
@@ -88,6 +88,9 @@ pub fn check(bytes: &[u8], accounts: &[Account]) -> Result<CheckedRecording, Str
     }
     let keeps_area = recording.header.keeps_area;
     let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+    if whole.len() + 1 < text.len() {
+        checked.found.insert((whole.lines().count() + 1, CUT_OFF));
+    }
     for (number, line) in whole.lines().enumerate().map(|(index, line)| (index + 1, line)) {
         let Ok(parsed) = serde_json::from_str::<RecordingLine>(line) else { continue };
         if json::text(&parsed) != line {
@@ -123,7 +126,7 @@ fn scanned(line: &[u8], index: &SecretIndex, secrets: &[&str]) -> Vec<&'static s
         });
     [
         (has(&DIGITS, is_fraction_or_mask), NIK),
-        (has(&LONG_BASE64, |_, found| found.chars().all(|c| c == MASK)), BASE64),
+        (has(&LONG_BASE64, |_, found| is_all_masks(found)), BASE64),
         (has_picture, PICTURE),
         (has_secret, CREDENTIAL),
     ]
@@ -131,6 +134,11 @@ fn scanned(line: &[u8], index: &SecretIndex, secrets: &[&str]) -> Vec<&'static s
     .filter(|(is_there, _)| *is_there)
     .map(|(_, kind)| kind)
     .collect()
+}
+
+/// Whether base64 is none, but what stands for what was masked, also in a path or behind escapes.
+fn is_all_masks(found: &str) -> bool {
+    found.replace("u0058", "").chars().all(|c| c == MASK || c == MASK_DIGIT || c == '/')
 }
 
 /// Whether digits are those of a score behind its point, or stand for a number that was masked.
@@ -174,7 +182,7 @@ fn is_request_listed(shape: &RequestShape) -> bool {
     let is_path = *path == masks(path) || allow_list::path(path, &mut |segment| customer(segment)) == *path;
     let is_header = headers.iter().all(|field| {
         let value = field.value.as_ref();
-        allow_list::header_name(&field.name, &|_| false) == field.name
+        allow_list::header_name(&field.name) == field.name
             && value.is_none_or(|value| allow_list::header_value(&field.name, value) == *value)
     });
     let is_body = match body {
@@ -229,8 +237,7 @@ fn is_member_listed(member: &MemberShape) -> bool {
 
 /// Whether masking changes nothing any more.
 fn is_answer_listed(answer: &KeptAnswer, keeps_area: bool) -> bool {
-    let marker = MARKER.find(&answer.body).map(|found| found.as_str());
-    let mask = AnswerMask { transaction_id: marker, customer_id: None, sent: &[], keeps_area };
+    let mask = AnswerMask { keeps_area, ..AnswerMask::default() };
     mask.body(answer.body.as_bytes()).as_deref() == Some(&*answer.body)
         && mask.head(&answer.head.join("\r\n")) == answer.head
 }
@@ -325,9 +332,9 @@ mod tests {
         r#""request":{"shape":{"method":"POST","path":"/api/face-recognition/{c1}/CALL_FN","headers":[{"name":"Host","bytes":10},{"name":"Content-Type","value":"application/json","bytes":16}],"#,
         r#""framing":"content-length","body":{"object":{"bytes":90,"layout":"{\"threshold\": $, \"?\":$}\n","members":[{"name":"threshold","kind":"string","value":{"verbatim":"7"}},"#,
         r#"{"kind":"string","value":{"text":{"chars":4,"classes":"lower+digits","token":"0123456789ab"}}}]}}}},"#,
-        r#""answer":{"whole":{"status":200,"head":["HTTP/1.1 200 OK","Server: nginx/1.25","X-Id: XXXX"],"framing":"content-length","#,
+        r#""answer":{"whole":{"status":200,"head":["HTTP/1.1 200 OK","Server: nginx/1.25","X-Request-Id: XXXX"],"framing":"content-length","#,
         r#""body":"{\"tid\":\"{{tid...}}\",\"errorCode\":\"6018\",\"error\":\"Sukses XXXX\",\"n\":9999999999999999,\"response\":\"{\\\"face\\\":{\\\"FACE_T5\\\":{\\\"XXXXXXXXXXXXXXXX\\\":7.5195722579956055}}}\"}","#,
-        r#""first_byte_ms":1,"last_byte_ms":2,"stays_open":true}},"times":{"first_byte_us":1000,"last_byte_us":2000,"reads":1}}}"#,
+        r#""first_byte_ms":1,"last_byte_ms":2,"stays_open":true}},"times":{"upload_us":0,"first_byte_us":1000,"last_byte_us":2000,"reads":1}}}"#,
         "\n",
         r#"{"end":{"at":"2026-11-26T10:00:02.000+07:00","why":"signal"}}"#,
         "\n",
@@ -353,7 +360,7 @@ mod tests {
             texts,
             [
                 ("answer header", "Server: nginx/1.25", 1),
-                ("answer header", "X-Id: XXXX", 1),
+                ("answer header", "X-Request-Id: XXXX", 1),
                 ("code", "6018", 1),
                 ("end", "signal", 1),
                 ("message", "Sukses XXXX", 1),
@@ -366,6 +373,10 @@ mod tests {
             ]
         );
         assert_eq!(found(CLEAN), [(2, NOT_LISTED)]);
+        // Long masks are no base64, in paths and behind escapes neither.
+        let masks = "/XXXXXXXX".repeat(12) + &"\\\\u0058".repeat(20) + "/" + &"9".repeat(90);
+        assert_eq!(found(&clean.replace("Sukses XXXX", &masks)), [(2, NOT_LISTED)]);
+        assert_eq!(found(clean.trim_end()), [(3, CUT_OFF)]);
     }
 
     #[test]
@@ -419,15 +430,19 @@ mod tests {
         let checked = check(&raw, &[]).unwrap();
         assert_eq!(
             checked.found.into_iter().collect::<Vec<_>>(),
-            [(4, PICTURE)],
+            [(4, CUT_OFF), (4, PICTURE)],
             "also in what a crash cut off"
         );
     }
 
     #[test]
     fn other_files_are_no_recordings() {
-        for text in ["", "siti\n", "{}\n", &CLEAN[10..], &CLEAN.replace("\"schema\":1", "\"schema\":2")] {
-            assert!(check(text.as_bytes(), &[]).is_err(), "{text}");
+        let other = CLEAN.replace("\"schema\":1", "\"schema\":2");
+        let unknown = CLEAN.replace("\"unparsed\"", "\"siti\"").replace("\"whole\"", "\"siti\"");
+        let wrong = CLEAN.replace("\"connection\":1", "\"connection\":\"siti\"");
+        for text in ["", "siti\n", "{}\n", &CLEAN[10..], &other, &unknown, &wrong] {
+            let why = check(text.as_bytes(), &[]).unwrap_err();
+            assert!(!why.contains("siti"), "{why}");
         }
     }
 }

@@ -63,6 +63,9 @@ pub struct ExchangeTimes {
     /// To connect to the endpoint, for the first exchange of a connection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connect_us: Option<u64>,
+    /// From the first byte of the request to its last.
+    #[serde(default)]
+    pub upload_us: u64,
     /// From the last byte of the request to the first of the answer.
     pub first_byte_us: u64,
     /// From the last byte of the request to the last of the answer.
@@ -248,8 +251,10 @@ impl Recording {
         let whole = text.rfind('\n').map_or("", |end| &text[..end]);
         let mut lines = whole.lines().enumerate();
         let parse = |(index, line): (usize, &str)| {
-            serde_json::from_str::<RecordingLine>(line)
-                .map_err(|error| format!("line {} is not one of a recording: {error}", index + 1))
+            // The error itself would quote what is there.
+            serde_json::from_str::<RecordingLine>(line).map_err(|error| {
+                format!("line {} is not one of a recording, from column {} on", index + 1, error.column())
+            })
         };
         let header = match lines.next().map(parse).transpose()? {
             Some(RecordingLine::Recording(header)) if header.schema == SCHEMA => header,

@@ -9,7 +9,7 @@ pub mod answer_mask;
 pub mod check;
 pub mod exchange;
 mod json_text;
-mod message_mask;
+pub mod message_mask;
 mod message_reader;
 pub mod proxy;
 pub mod recorder;

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::recorder::{ConnectionTap, RecorderHandle, StreamSide};
-use crate::http::data::socket::Socket;
+use crate::http::data::socket::{Socket, await_many};
 
 /// Bytes of a read at most, and at least.
 const MAX_READ: usize = 64 << 10;
@@ -23,7 +23,7 @@ const RETRY_PAUSE: Duration = Duration::from_millis(50);
 /// How long an answer that is under way is waited for at the end.
 const GRACE: Duration = Duration::from_secs(5);
 /// An answer of which nothing came for so long has ended.
-const QUIET: Duration = Duration::from_millis(200);
+const QUIET: Duration = Duration::from_secs(2);
 
 /// How the traffic was.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,6 +43,7 @@ pub async fn run(
     recorder: &RecorderHandle,
     mut stop: watch::Receiver<bool>,
 ) -> io::Result<ProxySummary> {
+    await_many(&listener);
     listener.set_nonblocking(true)?;
     let listener = TcpListener::from_std(listener)?;
     let mut tasks = JoinSet::new();
@@ -150,7 +151,7 @@ async fn exchange_bytes(
         let up = copy(&mut client_reads, &mut server_writes, StreamSide::Client, tap, &last);
         let down = copy(&mut server_reads, &mut client_writes, StreamSide::Server, tap, &last);
         tokio::select! {
-            ended = async { tokio::try_join!(up, down) } => ended.err(),
+            broken = both(up, down) => broken,
             () = last.quiet(stop) => None,
         }
     };
@@ -158,6 +159,29 @@ async fn exchange_bytes(
     let other = if side == StreamSide::Client { server } else { client };
     let _ = other.reset().await;
     is_reset
+}
+
+/// Waits for both directions. An endpoint that takes no more may have answered: what it sent before is passed on first.
+async fn both(
+    up: impl Future<Output = Result<(), BrokenSide>>,
+    down: impl Future<Output = Result<(), BrokenSide>>,
+) -> Option<BrokenSide> {
+    tokio::pin!(up, down);
+    tokio::select! {
+        ended = &mut up => match ended {
+            Ok(()) => down.await.err(),
+            Err(broken) => {
+                if broken.side == StreamSide::Server {
+                    let _ = down.await;
+                }
+                Some(broken)
+            }
+        },
+        ended = &mut down => match ended {
+            Ok(()) => up.await.err(),
+            Err(broken) => Some(broken),
+        },
+    }
 }
 
 /// Passes the bytes of one side on, and then its end.
@@ -179,9 +203,9 @@ async fn copy(
             return to.shutdown().await.map_err(broken(other));
         }
         let bytes = buffer.split().freeze();
-        last.note(side);
         tap.copy(side, bytes.clone());
         to.write_all(&bytes).await.map_err(broken(other))?;
+        last.note(side);
     }
 }
 

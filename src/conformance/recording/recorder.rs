@@ -63,6 +63,8 @@ pub struct RecordingSummary {
     pub partly: u64,
     /// Connections that were not recorded to their end because the recorder could not keep up.
     pub lost: u64,
+    /// Why the recording is not whole; `None` when it is.
+    pub failure: Option<String>,
 }
 
 /// What the thread tells while it records.
@@ -142,7 +144,11 @@ impl Recorder {
     #[must_use]
     pub fn end(self, why: &str) -> RecordingSummary {
         let _ = self.handle.messages.send(RecorderMessage::End { why: why.to_owned() });
-        self.thread.join().unwrap_or_default()
+        let stopped = |_| RecordingSummary {
+            failure: Some("the recorder stopped by a mistake of this program".to_owned()),
+            ..RecordingSummary::default()
+        };
+        self.thread.join().unwrap_or_else(stopped)
     }
 }
 
@@ -317,6 +323,7 @@ impl RecordingWriter {
             Err(error) => {
                 self.has_stopped.store(true, Ordering::Relaxed);
                 self.connections.clear();
+                self.summary.failure = Some(error.to_string());
                 (self.tell)(RecorderNews::Failed(error.to_string()));
                 false
             }
@@ -400,7 +407,7 @@ mod tests {
         let held = Arc::clone(&recorder.handle.held);
         (0..3).for_each(|_| permit.send(Ok(())).unwrap());
         let summary = recorder.end("signal");
-        assert_eq!(summary, RecordingSummary { exchanges: 2, partly: 1, lost: 1 });
+        assert_eq!(summary, RecordingSummary { exchanges: 2, partly: 1, lost: 1, failure: None });
         let lines: Vec<_> = lines.try_iter().collect();
         assert!(lines[2].contains(r#""answer":{"unparsed":{"status":null,"bytes":300000}}"#), "{}", lines[2]);
         assert!(lines[3].contains(r#""why":"signal""#));
@@ -421,7 +428,8 @@ mod tests {
         assert!(matches!(told.recv_timeout(MINUTE), Ok(RecorderNews::Failed(_))));
         // The traffic goes on.
         talk(&handle, 5);
-        assert_eq!(recorder.end("signal").exchanges, 1);
+        let summary = recorder.end("signal");
+        assert!(summary.exchanges == 1 && summary.failure.is_some(), "{summary:?}");
         assert_eq!(told.recv_timeout(MINUTE), Err(RecvTimeoutError::Disconnected), "it is told once");
         assert_eq!(lines.try_iter().count(), 2, "the header and an exchange");
     }
@@ -435,7 +443,10 @@ mod tests {
         let recorder = Recorder::start(Box::new(disk), settings(Some(2), MAX_HELD), tell).unwrap();
         (1..=4).for_each(|connection| talk(&recorder.handle(), connection));
         assert_eq!(told.recv_timeout(MINUTE), Ok(RecorderNews::Full));
-        assert_eq!(recorder.end("max-calls"), RecordingSummary { exchanges: 2, partly: 0, lost: 0 });
+        assert_eq!(
+            recorder.end("max-calls"),
+            RecordingSummary { exchanges: 2, partly: 0, lost: 0, failure: None }
+        );
         let lines: Vec<_> = lines.try_iter().collect();
         assert!(lines.len() == 4 && lines[3].contains("max-calls"), "{lines:?}");
     }
@@ -447,7 +458,10 @@ mod tests {
         let recorder = Recorder::start(Box::new(disk), settings(None, MAX_HELD), |_| ()).unwrap();
         let tap = recorder.handle().opened(1, Duration::ZERO);
         tap.copy(StreamSide::Client, Bytes::from_static(POST));
-        assert_eq!(recorder.end("time"), RecordingSummary { exchanges: 1, partly: 1, lost: 0 });
+        assert_eq!(
+            recorder.end("time"),
+            RecordingSummary { exchanges: 1, partly: 1, lost: 0, failure: None }
+        );
         let lines: Vec<_> = lines.try_iter().collect();
         assert!(lines[1].contains(r#""answer":{"cut""#) && lines[2].contains(r#""why":"time""#), "{lines:?}");
     }

@@ -1,13 +1,11 @@
-//! What is kept of a request, by the allow-list, and what of it its answer must not repeat.
+//! What is kept of a request, by the allow-list.
 
 use serde::Deserialize;
 use serde::de::{MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::allow_list::{self, METHODS, keeps_threshold, masks};
-use super::answer_mask::AnswerMask;
 use super::exchange::{BodyShape, HeaderShape, MemberShape, RequestFraming, RequestShape, ValueShape};
-use super::message_mask::SentPieces;
 use super::tokens::Tokens;
 use super::value_shape;
 use crate::protocol::Field;
@@ -25,89 +23,36 @@ pub struct RequestParts<'a> {
     pub body: &'a [u8],
 }
 
-/// Texts of a request that its answer may repeat. They are in memory until the answer is masked.
-#[derive(Default)]
-pub struct SentValues {
-    transaction_id: Option<String>,
-    customer_id: Option<String>,
-    others: Vec<String>,
-}
-
 /// Max members of an object that is described, and max bytes of its layout.
 const MAX_MEMBERS: usize = 64;
 const MAX_LAYOUT: usize = 4096;
-/// Max words of what has no shape that are looked for in the answer, and how far they are looked for.
-const MAX_WORDS: usize = 2000;
-const MAX_SEARCHED: usize = 64 << 10;
 const BOM: &str = "\u{FEFF}";
-
-impl SentValues {
-    /// Calls with the mask of an answer to this request.
-    pub fn with_mask<T>(&self, keeps_area: bool, call: impl FnOnce(&AnswerMask) -> T) -> T {
-        let sent: Vec<&str> = self.others.iter().map(String::as_str).collect();
-        call(&AnswerMask {
-            transaction_id: self.transaction_id.as_deref(),
-            customer_id: self.customer_id.as_deref(),
-            sent: &sent,
-            keeps_area,
-        })
-    }
-
-    /// Adds the words of a text that is not read any further.
-    fn add_words(&mut self, text: &str) {
-        let words = text[..text.floor_char_boundary(MAX_SEARCHED)].split(|c: char| !c.is_alphanumeric());
-        let words = words.filter(|word| !word.is_empty() && !is_field(word));
-        self.others.extend(words.take(MAX_WORDS).map(str::to_owned));
-    }
-}
 
 fn is_field(name: &str) -> bool {
     FIELDS.iter().any(|rule| rule.name == name)
 }
 
-/// The shape of a request.
-pub fn shape_of(request: &RequestParts, tokens: &mut Tokens) -> (RequestShape, SentValues) {
-    let mut sent = SentValues::default();
-    let body = body_shape(request.body, &mut sent, tokens);
+/// The shape of a request, and its transactionId, by which its answer is masked.
+pub fn shape_of(request: &RequestParts, tokens: &mut Tokens) -> (RequestShape, Option<String>) {
+    let (body, transaction_id) = body_shape(request.body, tokens);
     let path_end = request.target.find(['?', '#']).unwrap_or(request.target.len());
-    let (path, query) = request.target.split_at(path_end);
-    sent.add_words(query);
+    let path = &request.target[..path_end];
     // A target such as `http://host/path` names the host.
-    let kept_path = if path.starts_with('/') {
-        allow_list::path(path, &mut |customer_id| {
-            sent.customer_id = Some(customer_id.to_owned());
-            tokens.customer(customer_id)
-        })
-    } else {
-        masks(path)
+    let path = match path.starts_with('/') {
+        true => allow_list::path(path, &mut |customer_id| tokens.customer(customer_id)),
+        false => masks(path),
     };
-    let segments = path.split('/').filter(|segment| !allow_list::is_path_word(segment));
-    segments.for_each(|segment| sent.others.push(segment.to_owned()));
-    let pieces = sent.with_mask(false, |mask| {
-        let ids = [mask.transaction_id, mask.customer_id].into_iter().flatten();
-        SentPieces::of(ids.chain(mask.sent.iter().copied()))
-    });
-    let headers = request.headers.iter().map(|(name, value)| {
-        let name = allow_list::header_name(&String::from_utf8_lossy(name), &|part| pieces.has(part));
-        let (shape, hidden) = header(name, value);
-        sent.add_words(&hidden);
-        shape
-    });
-    let headers = headers.collect();
+    let headers = request.headers.iter().map(|(name, value)| header(name, value)).collect();
     let is_known = METHODS.contains(&request.method);
     let method = if is_known { request.method.to_owned() } else { masks(request.method) };
-    (RequestShape { method, path: kept_path, headers, framing: request.framing, body }, sent)
+    (RequestShape { method, path, headers, framing: request.framing, body }, transaction_id)
 }
 
-/// The shape of a header field, and its value where that is not kept.
-fn header(name: String, value: &[u8]) -> (HeaderShape, String) {
-    let bytes = value.len() as u64;
-    let text = String::from_utf8_lossy(value).into_owned();
-    let kept = allow_list::header_value(&name, &text);
-    let is_kept = kept == text;
+fn header(name: &[u8], value: &[u8]) -> HeaderShape {
+    let name = allow_list::header_name(&String::from_utf8_lossy(name));
+    let kept = allow_list::header_value(&name, &String::from_utf8_lossy(value));
     let has_any = kept.contains(|c: char| c.is_ascii_alphanumeric() && c != allow_list::MASK);
-    let shape = HeaderShape { name, value: has_any.then_some(kept), bytes };
-    (shape, if is_kept { String::new() } else { text })
+    HeaderShape { name, value: has_any.then_some(kept), bytes: value.len() as u64 }
 }
 
 /// Members of an object in order, with their values as written.
@@ -135,30 +80,39 @@ impl<'de> Deserialize<'de> for RawMembers<'de> {
     }
 }
 
-fn body_shape(body: &[u8], sent: &mut SentValues, tokens: &Tokens) -> BodyShape {
+fn body_shape(body: &[u8], tokens: &Tokens) -> (BodyShape, Option<String>) {
     let bytes = body.len() as u64;
     if body.is_empty() {
-        return BodyShape::Empty;
+        return (BodyShape::Empty, None);
     }
-    let Ok(text) = std::str::from_utf8(body) else {
-        sent.add_words(&String::from_utf8_lossy(&body[..body.len().min(MAX_SEARCHED)]));
-        return BodyShape::NotJson { bytes };
-    };
+    let Ok(text) = std::str::from_utf8(body) else { return (BodyShape::NotJson { bytes }, None) };
     let json = text.strip_prefix(BOM).unwrap_or(text);
     let Ok(RawMembers(members)) = serde_json::from_str(json) else {
-        sent.add_words(text);
-        return match serde_json::from_str::<&RawValue>(json) {
+        let shape = match serde_json::from_str::<&RawValue>(json) {
             Ok(value) => BodyShape::Other { bytes, kind: kind(value.get()).to_owned() },
             Err(_) => BodyShape::NotJson { bytes },
         };
+        return (shape, None);
     };
+    let of_field = |(name, value): &(String, &RawValue)| {
+        (name == Field::TransactionId.name()).then(|| text_of(value.get())).flatten()
+    };
+    let transaction_id = members.iter().filter_map(of_field).next_back();
     let layout = layout(text, &members);
     if members.len() > MAX_MEMBERS || layout.len() > MAX_LAYOUT {
-        sent.add_words(text);
-        return BodyShape::Other { bytes, kind: "object".to_owned() };
+        return (BodyShape::Other { bytes, kind: "object".to_owned() }, transaction_id);
     }
-    let members = members.iter().map(|(name, value)| member(name, value.get(), sent, tokens)).collect();
-    BodyShape::Object { bytes, layout, members }
+    let members = members.iter().map(|(name, value)| member(name, value.get(), tokens)).collect();
+    (BodyShape::Object { bytes, layout, members }, transaction_id)
+}
+
+/// A string without its quotes and escapes, or a number as written.
+fn text_of(written: &str) -> Option<String> {
+    match kind(written) {
+        "string" => serde_json::from_str(written).ok(),
+        "number" => Some(written.to_owned()),
+        _ => None,
+    }
 }
 
 /// A text without its values and unknown keys.
@@ -190,14 +144,9 @@ fn kind(value: &str) -> &'static str {
     }
 }
 
-fn member(name: &str, written: &str, sent: &mut SentValues, tokens: &Tokens) -> MemberShape {
+fn member(name: &str, written: &str, tokens: &Tokens) -> MemberShape {
     let field = FIELDS.iter().find(|rule| rule.name == name).map(|rule| rule.field);
-    let kind = kind(written);
-    let text = match kind {
-        "string" => serde_json::from_str::<String>(written).ok(),
-        "number" => Some(written.to_owned()),
-        _ => None,
-    };
+    let (kind, text) = (kind(written), text_of(written));
     let value = match (field, &text) {
         (Some(Field::Threshold), Some(text)) if keeps_threshold(text) => ValueShape::Verbatim(text.clone()),
         (Some(Field::Image), Some(text)) if kind == "string" => value_shape::image(text, tokens),
@@ -210,15 +159,6 @@ fn member(name: &str, written: &str, sent: &mut SentValues, tokens: &Tokens) -> 
         }
         _ => ValueShape::Length(written.len() as u64),
     };
-    if field.is_none() {
-        sent.others.push(name.to_owned());
-    }
-    match text {
-        Some(text) if field == Some(Field::TransactionId) => sent.transaction_id = Some(text),
-        Some(text) => sent.others.push(text),
-        None if matches!(kind, "array" | "object") => sent.add_words(written),
-        None => {}
-    }
     MemberShape { name: field.map(|field| field.name().to_owned()), kind: kind.to_owned(), value }
 }
 
@@ -226,7 +166,7 @@ fn member(name: &str, written: &str, sent: &mut SentValues, tokens: &Tokens) -> 
 mod tests {
     use super::*;
 
-    fn shape(target: &str, headers: &[(&str, &str)], body: &[u8]) -> (RequestShape, SentValues) {
+    fn shape(target: &str, headers: &[(&str, &str)], body: &[u8]) -> (RequestShape, Option<String>) {
         let headers: Vec<_> =
             headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
         let parts = RequestParts {
@@ -308,7 +248,7 @@ mod tests {
             ("CONTENT-TYPE", "application/json"),
             ("User-Agent", "okhttp/4.9.3 bank/1"),
             ("Authorization", "Basic c2l0aQ=="),
-            ("X-Bank-1", "1"),
+            ("X-Siti", "1"),
             ("x_y", ""),
         ];
         let (found, _) = shape(&format!("{PATH}?nik=3174096112900001"), &headers, b"");
@@ -318,7 +258,7 @@ mod tests {
             ("CONTENT-TYPE", Some("application/json"), 16),
             ("User-Agent", Some("okhttp/4.9.3 XXXXXX"), 19),
             ("Authorization", None, 14),
-            ("XXXXXXXX", None, 1),
+            ("XXXXXX", None, 1),
             ("XXX", None, 0),
         ];
         let found: Vec<_> =
@@ -329,17 +269,16 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_masked_by_everything_that_was_sent() {
-        let body =
-            br#"{"transactionId":"tid-0001","transactionSource":"onboarding","umur":["gudang"],"rahasia":1}"#;
-        let (_, sent) = shape(&format!("{PATH}?x=kunci"), &[("X-Nama", "siti aminah")], body);
-        let answer = r#"{"tid":"tid-0001","errorCode":"5004","error":"salah: onboarding gudang rahasia kunci siti AMINAH bank atas"}"#;
-        let masked = sent.with_mask(false, |mask| mask.body(answer.as_bytes()));
-        let expected = r#"{"tid":"{{tid.}}","errorCode":"5004","error":"salah: XXXXXXXXXX XXXXXX XXXXXXX XXXXX XXXX XXXXXX XXXX atas"}"#;
-        assert_eq!(masked.as_deref(), Some(expected));
-        let (_, malformed) = shape(PATH, &[], b"{\"nama\": siti}");
-        let answer = br#"{"errorCode":"5004","error":"token siti di bank-1"}"#;
-        let masked = malformed.with_mask(false, |mask| mask.body(answer));
-        assert_eq!(masked.as_deref(), Some(r#"{"errorCode":"5004","error":"token XXXX di XXXXXX"}"#));
+    fn the_transaction_id_is_told_to_the_mask_of_the_answer() {
+        for (text, expected) in [
+            (r#"{"transactionId":"a\u0031"}"#, Some("a1")),
+            (r#"{"transactionId":11}"#, Some("11")),
+            (r#"{"transactionId":"a","transactionId":"b"}"#, Some("b")),
+            (r#"{"transactionId":null}"#, None),
+            (r#"[{"transactionId":"a"}]"#, None),
+            ("{", None),
+        ] {
+            assert_eq!(shape(PATH, &[], text.as_bytes()).1.as_deref(), expected, "{text}");
+        }
     }
 }

@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 
+use super::answer_mask::AnswerMask;
 use super::exchange::{ExchangeTimes, RecordedAnswer, RecordedRequest, RequestShape};
 use super::message_reader::{
     AnswerHeadBytes, BodyReader, RequestHeadBytes, Unparsable, answer_head, request_head, status_of,
 };
-use super::request_mask::{RequestParts, SentValues, shape_of};
+use super::request_mask::{RequestParts, shape_of};
 use super::tokens::Tokens;
 use crate::conformance::answer::KeptAnswer;
 use crate::http::data::head_finder::HeadFinder;
@@ -44,7 +45,8 @@ struct OpenExchange {
 enum OpenRequest {
     /// So many bytes have come.
     Reading(u64),
-    Read(Box<RequestShape>, SentValues),
+    /// With its transactionId.
+    Read(Box<RequestShape>, Option<String>),
     Broken(u64),
 }
 
@@ -174,8 +176,8 @@ impl ConnectionReader {
                 framing: head.framing,
                 body: &body.body,
             };
-            let (shape, sent) = shape_of(&parts, &mut masks.tokens);
-            exchange.request = OpenRequest::Read(Box::new(shape), sent);
+            let (shape, transaction_id) = shape_of(&parts, &mut masks.tokens);
+            exchange.request = OpenRequest::Read(Box::new(shape), transaction_id);
             self.request = None;
         }
     }
@@ -373,11 +375,12 @@ impl ConnectionReader {
         let OpenExchange { started, sent, request, answer, .. } = exchange;
         let mut times = ExchangeTimes::default();
         let answer = match (answer, &request) {
-            (OpenAnswer::Read(answer), OpenRequest::Read(_, values)) => {
+            (OpenAnswer::Read(answer), OpenRequest::Read(_, transaction_id)) => {
                 times = answer.clock.times(sent, answer.last);
-                answer.masked(values, masks.keeps_area, times)
+                let transaction_id = transaction_id.as_deref();
+                answer.masked(AnswerMask { transaction_id, keeps_area: masks.keeps_area }, times)
             }
-            // What it may repeat is not known.
+            // Of which part it is the answer is not known.
             (OpenAnswer::Read(answer), _) => answer.unparsed(),
             (OpenAnswer::Broken { status, bytes }, _) => RecordedAnswer::Unparsed { status, bytes },
             (OpenAnswer::Cut { status, bytes, clock }, _) => {
@@ -395,6 +398,7 @@ impl ConnectionReader {
         };
         self.ordinal += 1;
         times.connect_us = self.connect.take().map(micros);
+        times.upload_us = micros(sent.saturating_duration_since(started));
         self.done.push(ReadExchange { started, ordinal: self.ordinal, request, answer, times });
     }
 }
@@ -403,6 +407,7 @@ impl AnswerClock {
     fn times(self, sent: Instant, last: Instant) -> ExchangeTimes {
         ExchangeTimes {
             connect_us: None,
+            upload_us: 0,
             first_byte_us: micros(self.first.saturating_duration_since(sent)),
             last_byte_us: micros(last.saturating_duration_since(sent)),
             reads: self.reads,
@@ -415,10 +420,9 @@ impl ReadAnswer {
         RecordedAnswer::Unparsed { status: Some(self.head.status), bytes: self.head.bytes + self.body.bytes }
     }
 
-    fn masked(&self, values: &SentValues, keeps_area: bool, times: ExchangeTimes) -> RecordedAnswer {
-        let masked = values
-            .with_mask(keeps_area, |mask| Some((mask.head(&self.head.text), mask.body(&self.body.body)?)));
-        let Some((head, body)) = masked else { return self.unparsed() };
+    fn masked(&self, mask: AnswerMask, times: ExchangeTimes) -> RecordedAnswer {
+        let Some(body) = mask.body(&self.body.body) else { return self.unparsed() };
+        let head = mask.head(&self.head.text);
         RecordedAnswer::Whole(KeptAnswer {
             status: self.head.status,
             head,
@@ -437,6 +441,8 @@ fn micros(time: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::conformance::recording::exchange::BodyShape;
 
@@ -663,8 +669,45 @@ mod tests {
         reader.read_server(&found[20..50], at(40), &mut masks);
         reader.read_server(&found[50..], at(60), &mut masks);
         let exchange = &reader.take_done()[0];
-        let expected =
-            ExchangeTimes { connect_us: Some(0), first_byte_us: 20_000, last_byte_us: 50_000, reads: 3 };
+        let expected = ExchangeTimes {
+            connect_us: Some(0),
+            upload_us: 10_000,
+            first_byte_us: 20_000,
+            last_byte_us: 50_000,
+            reads: 3,
+        };
         assert_eq!((exchange.started, exchange.times), (begin, expected));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_without_a_loss_of_lengths(
+            changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
+            cuts in prop::collection::vec(any::<prop::sample::Index>(), 1..6),
+            by_reset: bool,
+        ) {
+            let post = post("{}");
+            let both = [post.repeat(2), found().repeat(2)].map(|mut bytes| {
+                for (at, byte) in &changes {
+                    let at = at.index(bytes.len());
+                    bytes[at] = *byte;
+                }
+                bytes
+            });
+            let mut said = Vec::new();
+            let [mut client, mut server] = [&both[0][..], &both[1][..]];
+            for cut in cuts {
+                let (now, later) = client.split_at(cut.index(client.len() + 1));
+                said.push(Client(now));
+                client = later;
+                let (now, later) = server.split_at(cut.index(server.len() + 1));
+                said.push(Server(now));
+                server = later;
+            }
+            let recorded = read_in(&said, 11, by_reset);
+            // A client that said something has left a trace.
+            let is_something = |part: &Said| matches!(part, Client(bytes) if !bytes.iter().all(|byte| b"\r\n".contains(byte)));
+            prop_assert!(!recorded.is_empty() || !said.iter().any(is_something));
+        }
     }
 }

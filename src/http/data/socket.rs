@@ -7,6 +7,15 @@ use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, Interest};
 use tokio::net::TcpStream;
 
+/// Connections that may wait for `accept`.
+const BACKLOG: i32 = 4096;
+
+/// Lets many connections wait for `accept`. With std's 128, most of a thousand simultaneous connections wait a second or more for the
+/// kernel's SYN retransmission. Where a second `listen` does not change the backlog, std's shorter one is enough.
+pub fn await_many(listener: &std::net::TcpListener) {
+    let _ = SockRef::from(listener).listen(BACKLOG);
+}
+
 /// A stream that a connection runs on: a TCP socket, or memory in the fuzz target.
 pub trait Socket: AsyncRead + AsyncWrite + Unpin + Send + Sync {
     /// Completes when the peer has ended its side, also with unread bytes before that end. Takes nothing from the stream.
