@@ -1,4 +1,4 @@
-//! `calibrate`: from the answers of conformance runs to a policy file with its provenance.
+//! `calibrate`: from the answers of conformance runs and recordings to a policy file with its provenance.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -6,20 +6,21 @@ use std::process::ExitCode;
 use clap::Args;
 use jiff::Timestamp;
 
-use super::conformance::read_run;
+use super::recordings::{AnswerFile, of_one_endpoint, read_either};
 use super::terminal::{eprint_line, say};
 use super::{Failure, fixture_directory};
 use crate::base::time;
 use crate::config::{self, MeasuredFile, StartPolicy};
 use crate::conformance::calibrate::{Calibration, calibrate};
 use crate::conformance::model::Model;
+use crate::conformance::observation::Answers;
 use crate::domain::policy::Policy;
 
 #[derive(Debug, Args)]
 pub struct CalibrateArgs {
-    /// Files of conformance runs against one endpoint
-    #[arg(value_name = "RUN.jsonl", required = true)]
-    runs: Vec<PathBuf>,
+    /// Files of conformance runs against one endpoint, and recordings of it
+    #[arg(value_name = "RUN|RECORDING", required = true)]
+    files: Vec<PathBuf>,
     /// Fixtures whose policy is the start of the search [default: the built-in policy]
     #[arg(long, value_name = "DIR")]
     base: Option<PathBuf>,
@@ -29,19 +30,26 @@ pub struct CalibrateArgs {
     /// Say of one key what each value would have answered
     #[arg(long, value_name = "KEY")]
     explain: Option<String>,
+    /// Requests that the contract includes a day, where it is known: recordings of whole days then tell more of what uses them up
+    #[arg(long, value_name = "N")]
+    quota: Option<u64>,
 }
 
 pub fn run(args: &CalibrateArgs) -> Result<ExitCode, Failure> {
-    let runs = args.runs.iter().map(|path| read_run(path)).collect::<Result<Vec<_>, _>>()?;
-    if let Some(other) = runs.iter().find(|run| run.header.target != runs[0].header.target) {
-        return Err(Failure::bad_input(format!(
-            "the runs are of two endpoints, {} and {}",
-            runs[0].header.target, other.header.target
-        )));
+    let (mut runs, mut recordings) = (Vec::new(), Vec::new());
+    for path in &args.files {
+        match read_either(path)? {
+            AnswerFile::Run(run) => runs.push(run),
+            AnswerFile::Recording(recording) => recordings.push(recording),
+        }
     }
+    let targets = runs.iter().map(|run| &run.header.target);
+    let targets = targets.chain(recordings.iter().map(|recording| &recording.header.target));
+    of_one_endpoint(targets.map(String::as_str))?;
     let base = base_policy(args.base.as_deref())?;
     let model = Model::new().map_err(Failure::no)?;
-    let calibration = calibrate(&model, &runs, &base);
+    let calibration =
+        calibrate(&model, &Answers { runs: &runs, recordings: &recordings, daily_quota: args.quota }, &base);
     if let Some(key) = &args.explain {
         return explain(&calibration, key);
     }

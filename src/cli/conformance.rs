@@ -504,10 +504,15 @@ fn hours(text: &str) -> Result<(Time, Time), String> {
     Ok((time(from)?, time(to)?))
 }
 
-pub(super) fn read_run(path: &Path) -> Result<RecordedRun, Failure> {
+fn read_run(path: &Path) -> Result<RecordedRun, Failure> {
     let text = std::fs::read_to_string(path);
-    let run = text.map_err(|error| error.to_string()).and_then(|text| RecordedRun::read(&text));
-    run.map_err(|error| Failure::bad_input(format!("{}: {error}", path.display())))
+    let text = text.map_err(|error| Failure::bad_input(format!("{}: {error}", path.display())))?;
+    run_of(path, &text)
+}
+
+/// Reads the text of a run.
+pub(super) fn run_of(path: &Path, text: &str) -> Result<RecordedRun, Failure> {
+    RecordedRun::read(text).map_err(|error| Failure::bad_input(format!("{}: {error}", path.display())))
 }
 
 fn expected_policy(args: &ReportArgs) -> Result<Policy, Failure> {

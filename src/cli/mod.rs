@@ -24,6 +24,9 @@ mod notices;
 mod port_file;
 mod received;
 mod record;
+mod record_diff;
+mod record_replay;
+mod recordings;
 mod report;
 mod schema;
 mod secret;
@@ -72,7 +75,7 @@ enum CliCommand {
     Check(check::CheckArgs),
     /// Ask an endpoint how it behaves, safely, and report what differs
     Conformance(conformance::ConformanceArgs),
-    /// Find the policy that explains the answers of conformance runs
+    /// Find the policy that explains the answers of conformance runs and recordings
     Calibrate(calibrate::CalibrateArgs),
     /// Pass requests on to an endpoint, and record their shapes without their data
     Record(Box<record::RecordArgs>),
@@ -103,7 +106,7 @@ pub const EXIT_CODES: [(u8, &str); 6] = [
     (0, "done; serve ended by SIGTERM, SIGINT or POST /shutdown; call got a 6018"),
     (
         Failure::NO,
-        "the command ran and the result is negative: call got another answer or none, a NIK is invalid, the server is not ready, conformance found differences, record check found data, tail lost the simulator",
+        "the command ran and the result is negative: call got another answer or none, a NIK is invalid, the server is not ready, conformance found differences, record check or record diff found something, tail lost the simulator",
     ),
     (Failure::BAD_INPUT, "invalid arguments, fixtures, token or store"),
     (

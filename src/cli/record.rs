@@ -11,6 +11,8 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 
 use super::conformance::{REFUSED, credentials};
+use super::record_diff::{self, RecordDiffArgs};
+use super::record_replay::{self, RecordReplayArgs};
 use super::terminal::{eprint_line, say};
 use super::{Failure, address};
 use crate::base::{network, time};
@@ -62,6 +64,10 @@ pub struct RecordArgs {
 enum RecordCommand {
     /// Look for data in recordings, and print every text that they hold
     Check(RecordCheckArgs),
+    /// Write fixtures that answer as the endpoint did
+    Replay(RecordReplayArgs),
+    /// Say what the simulator would have answered otherwise, and under which policy it would not
+    Diff(RecordDiffArgs),
 }
 
 #[derive(Debug, Args)]
@@ -81,6 +87,8 @@ pub fn run(args: &RecordArgs) -> Result<ExitCode, Failure> {
     match &args.command {
         None => record(args),
         Some(RecordCommand::Check(args)) => check_files(args),
+        Some(RecordCommand::Replay(args)) => record_replay::run(args),
+        Some(RecordCommand::Diff(args)) => record_diff::run(args),
     }
 }
 

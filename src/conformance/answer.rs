@@ -148,7 +148,7 @@ pub fn candidates_in(body: &str) -> usize {
 }
 
 /// A body with straight quotes instead of the document's typographic ones.
-fn straight(body: &str) -> String {
+pub fn straight(body: &str) -> String {
     body.replace(['\u{201C}', '\u{201D}', '\u{201E}'], "\"")
 }
 

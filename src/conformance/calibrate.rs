@@ -8,10 +8,13 @@ use serde_json::json;
 
 use super::key_space::{KeySpace, key_spaces};
 use super::model::{Model, ModelAnswer};
-use super::observation::{Observation, measured_by, observations, spec_of};
+use super::observation::{
+    Alternative, AnswerPlace, Answers, Observation, measured_by, observations, spec_of,
+};
 use super::order_space::{OrderEvidence, OrderSpace};
-use super::quota_space::{self, QuotaStep};
-use super::run_file::{RecordedCall, RecordedRun};
+use super::quota_space;
+use super::quota_steps::{self, COUNTS, QuotaUsage};
+use super::recording::alternatives::recorded_answers;
 use crate::domain::policy::{Check, Measurement, Policy, PolicySpec, Undetermined};
 use crate::protocol::Code;
 
@@ -27,7 +30,9 @@ pub struct Calibration {
     /// What each other value of a key would have answered.
     pub explanations: Vec<Explained>,
     /// Number of answers that were explained.
-    pub explained: usize,
+    pub explained: u32,
+    /// The policy that explains the most, also by values that are not told.
+    pub best: Policy,
 }
 
 /// A value of a key, and the cases whose answers it does not explain.
@@ -42,7 +47,8 @@ pub struct Explained {
 #[derive(Debug)]
 pub struct Unexplained {
     pub run: String,
-    pub call: u32,
+    /// Of the call or the exchange.
+    pub call: u64,
     pub cases: Vec<String>,
     /// How it differs from what the best policy answers.
     pub differences: Vec<String>,
@@ -62,15 +68,18 @@ struct PolicySearch<'a> {
     known: RefCell<Vec<KnownAnswers>>,
 }
 
-type KnownAnswers = Vec<(Guess, Rc<ModelAnswer>)>;
+/// One for each alternative that the policy allows.
+type KnownAnswers = Vec<(Guess, Rc<[ModelAnswer]>)>;
 
 /// Max rounds of the search; two are usual.
 const MAX_ROUNDS: usize = 5;
 
-/// Finds the policy under which the simulator gives the answers of these runs. `base` is the policy of the keys that nothing tells.
+/// Finds the policy under which the simulator gives these answers. `base` is the policy of the keys that nothing tells.
 #[must_use]
-pub fn calibrate(model: &Model, runs: &[RecordedRun], base: &Policy) -> Calibration {
-    let observations = observations(model, runs);
+pub fn calibrate(model: &Model, answers: &Answers, base: &Policy) -> Calibration {
+    let mut observations = observations(model, answers.runs);
+    let read = |recording| recorded_answers(model, recording, &mut observations);
+    let of_exchanges: Vec<_> = answers.recordings.iter().map(read).collect();
     let known = RefCell::new(vec![Vec::new(); observations.len()]);
     let search = PolicySearch { model, observations, known };
     let spaces = key_spaces(&search.observations);
@@ -86,17 +95,22 @@ pub fn calibrate(model: &Model, runs: &[RecordedRun], base: &Policy) -> Calibrat
         }
         let other = Guess { any_ip: !guess.any_ip, ..guess.clone() };
         let all: Vec<_> = search.observations.iter().collect();
-        if search.likeness(&other, &all) > search.likeness(&guess, &all) {
+        if !answers.runs.is_empty() && search.likeness(&other, &all) > search.likeness(&guess, &all) {
             guess = other;
         }
         if before == (guess.policy.clone(), guess.any_ip) {
             break;
         }
     }
-    let quota = search.quota(&guess, base, runs);
+    search.simplify(&mut guess, base, &spaces);
+    let subjects = quota_steps::subjects(answers, &search.observations, &of_exchanges, &|one| {
+        search.usage(&guess, one, &orders)
+    });
+    let quota = quota_space::find(&subjects, base, answers.daily_quota);
     guess.policy = guess.policy.with(&quota.policy);
     let unexplained = search.unexplained(&guess, &quota);
-    let explained = search.observations.len() - unexplained.len();
+    let explains = |one: &&Observation| search.explains(&guess, one);
+    let explained = search.observations.iter().filter(explains).map(|one| one.place.count).sum();
     let mut calibration = Calibration {
         policy: PolicySpec::default(),
         measured: Vec::new(),
@@ -104,10 +118,11 @@ pub fn calibrate(model: &Model, runs: &[RecordedRun], base: &Policy) -> Calibrat
         unexplained,
         explanations: Vec::new(),
         explained,
+        best: guess.policy.clone(),
     };
     search.tell_order(&guess, &orders, &mut calibration);
     for space in &spaces {
-        search.tell(&guess, space, (&orders, base), &mut calibration);
+        search.tell(&guess, space, (&orders, base, &spaces), &mut calibration);
     }
     calibration.policy = calibration.policy.overlaid(&quota.told);
     calibration.measured.extend(quota.measured);
@@ -116,23 +131,39 @@ pub fn calibrate(model: &Model, runs: &[RecordedRun], base: &Policy) -> Calibrat
 }
 
 impl<'a> PolicySearch<'a> {
-    fn answer(&self, guess: &Guess, observation: &Observation) -> Rc<ModelAnswer> {
+    /// What the model answers to each alternative.
+    fn answers(&self, guess: &Guess, observation: &Observation) -> Rc<[ModelAnswer]> {
         let index = observation.index;
-        if let Some((_, answer)) = self.known.borrow()[index].iter().find(|(known, _)| known == guess) {
-            return Rc::clone(answer);
+        if let Some((_, answers)) = self.known.borrow()[index].iter().find(|(known, _)| known == guess) {
+            return Rc::clone(answers);
         }
-        let answer = self.model.answer(&guess.policy, observation.world(guess.any_ip), &observation.model);
-        let answer = Rc::new(answer);
-        self.known.borrow_mut()[index].push((guess.clone(), Rc::clone(&answer)));
-        answer
+        let answers: Rc<[_]> = self.asked(guess, observation, &observation.alternatives).collect();
+        self.known.borrow_mut()[index].push((guess.clone(), Rc::clone(&answers)));
+        answers
+    }
+
+    fn asked<'b>(
+        &'b self,
+        guess: &'b Guess,
+        observation: &'b Observation,
+        alternatives: &'b [Alternative],
+    ) -> impl Iterator<Item = ModelAnswer> + 'b {
+        let is_possible = |one: &&Alternative| one.candidates <= guess.policy.max_results;
+        let answer = move |one: &Alternative| {
+            self.model.answer(&guess.policy, observation.world(one, guess.any_ip), &one.call)
+        };
+        alternatives.iter().filter(is_possible).map(answer)
     }
 
     fn explains(&self, guess: &Guess, observation: &Observation) -> bool {
-        self.answer(guess, observation).comparable == observation.seen
+        self.answers(guess, observation).iter().any(|answer| answer.comparable == observation.seen)
     }
 
     fn likeness(&self, guess: &Guess, observations: &[&Observation]) -> usize {
-        let alike = |one: &&Observation| one.seen.likeness(&self.answer(guess, one).comparable);
+        let alike = |one: &&Observation| {
+            let answers = self.answers(guess, one);
+            answers.iter().map(|answer| one.seen.likeness(&answer.comparable)).max().unwrap_or_default()
+        };
         observations.iter().map(alike).sum()
     }
 
@@ -166,6 +197,18 @@ impl<'a> PolicySearch<'a> {
         }
     }
 
+    /// Takes back what the search changed and no answer needs.
+    fn simplify(&self, guess: &mut Guess, base: &Policy, spaces: &[KeySpace]) {
+        let all: Vec<_> = self.observations.iter().collect();
+        for space in spaces {
+            let Some(value) = space.value_in(base) else { continue };
+            let other = Guess { policy: guess.policy.clone().with(&value), ..*guess };
+            if other != *guess && self.likeness(&other, &all) >= self.likeness(guess, &all) {
+                *guess = other;
+            }
+        }
+    }
+
     /// Chooses order and code of a bad image together: the one cannot be told without the other.
     fn order(&self, guess: &mut Guess, base: &Policy) -> OrderSpace {
         let other =
@@ -195,10 +238,19 @@ impl<'a> PolicySearch<'a> {
         OrderSpace::new(&evidence(true), &evidence(false), &base.precedence)
     }
 
-    /// Which checks failed, and whether their codes are the one that was answered; `None` for an answer of no check.
+    /// Which checks may have failed, and whether their codes are the one that was answered; `None` for an answer of no check.
     fn order_evidence(&self, guess: &Guess, one: &Observation) -> Option<OrderEvidence> {
-        let (code, answer) = (&one.body.as_ref()?.code, self.answer(guess, one));
-        let evidence: Vec<_> = answer.failed.iter().map(|(check, own)| (*check, own == code)).collect();
+        let code = &one.body.as_ref()?.code;
+        let mut evidence = OrderEvidence::new();
+        for answer in self.answers(guess, one).iter() {
+            let failed: Vec<_> = answer.failed.iter().map(|(check, own)| (*check, own == code)).collect();
+            match failed.as_slice() {
+                [] if answer.comparable == one.seen || !one.is_recorded() => return None,
+                // Another alternative has to explain it.
+                [] | [(_, false)] if one.is_recorded() => {}
+                _ => evidence.push(failed),
+            }
+        }
         Some(evidence).filter(|evidence| !evidence.is_empty())
     }
 
@@ -215,56 +267,97 @@ impl<'a> PolicySearch<'a> {
         orders.can_explain(&evidence)
     }
 
-    fn quota(&self, guess: &Guess, base: &Policy, runs: &'a [RecordedRun]) -> quota_space::QuotaFinding<'a> {
-        let known = |run: &RecordedRun, call: &RecordedCall| {
-            self.observations.iter().find(|one| std::ptr::eq(one.run, run) && one.call.number == call.number)
+    /// Whether an answer uses up quota, by each value of `quota_counts`, and whether the request passed every check.
+    fn usage(&self, guess: &Guess, one: &Observation, orders: &OrderSpace) -> QuotaUsage {
+        let code = one.body.as_ref().map(|body| body.code.as_str());
+        // The order of the checks is a guess where it is not told.
+        let can_explain = |answer: &ModelAnswer| {
+            let failed = answer.failed.iter().map(|(check, own)| (*check, Some(own.as_str()) == code));
+            let failed: Vec<_> = failed.collect();
+            failed.iter().any(|(_, fits)| *fits) && orders.can_explain(&[vec![failed]])
         };
-        let steps = runs.iter().map(|run| {
-            let step = |call| match known(run, call) {
-                Some(one) => QuotaStep {
-                    day: call.at.get(..10).unwrap_or_default(),
-                    call: one.call,
-                    run: one.run,
-                    read: one
-                        .body
-                        .as_ref()
-                        .filter(|_| one.model.is_own)
-                        .and_then(|body| body.quota_limiter.clone()),
-                    charged: Some(quota_space::COUNTS.map(|counts| {
-                        let policy = Policy { quota_counts: counts, ..guess.policy.clone() };
-                        self.answer(&Guess { policy, ..*guess }, one).charged
-                    })),
-                },
-                // Whether it was charged is not known.
-                None => QuotaStep { day: "", call, run, read: None, charged: None },
-            };
-            run.calls.iter().map(step).collect::<Vec<_>>()
+        let explaining = |guess: &Guess| {
+            let own = self.asked(guess, one, &one.alternatives);
+            let own = own.filter(|answer| answer.comparable == one.seen || !one.is_recorded());
+            let also = self.asked(guess, one, &one.also);
+            let also = also.filter(|answer| answer.comparable == one.seen || can_explain(answer));
+            own.chain(also).collect::<Vec<_>>()
+        };
+        let charged = COUNTS.map(|counts| {
+            let policy = Policy { quota_counts: counts, ..guess.policy.clone() };
+            let answers = explaining(&Guess { policy, ..*guess });
+            let first = answers.first()?.charged;
+            answers.iter().all(|answer| answer.charged == first).then_some(first)
         });
-        quota_space::find(&steps.collect::<Vec<_>>(), base)
+        let answers = explaining(guess);
+        let passed = |answer: &ModelAnswer| answer.failed.is_empty() && answer.comparable.status == 200;
+        QuotaUsage { charged, has_passed: !answers.is_empty() && answers.iter().all(passed) }
     }
 
     fn unexplained(&self, guess: &Guess, quota: &quota_space::QuotaFinding) -> Vec<Unexplained> {
-        let differences = |one: &Observation| one.seen.differences(&self.answer(guess, one).comparable);
-        let of = |call: &RecordedCall, run: &RecordedRun, differences| Unexplained {
-            run: run.header.run.clone(),
-            call: call.number,
-            cases: call.cases.clone(),
+        let differences = |one: &Observation| {
+            let answers = self.answers(guess, one);
+            let closest = answers.iter().max_by_key(|answer| one.seen.likeness(&answer.comparable));
+            let mut differences =
+                closest.map_or_else(Vec::new, |answer| one.seen.differences(&answer.comparable));
+            if one.place.count > 1 {
+                differences.push(format!("{} answers are like it", one.place.count));
+            }
+            differences
+        };
+        let of = |place: &AnswerPlace, differences| Unexplained {
+            run: place.run.to_owned(),
+            call: place.number,
+            cases: if place.cases.is_empty() { vec![place.label()] } else { place.cases.to_vec() },
             differences,
         };
         let answers = self.observations.iter().filter(|one| !self.explains(guess, one));
-        let answers = answers.map(|one| of(one.call, one.run, differences(one)));
+        let answers = answers.map(|one| of(&one.place, differences(one)));
+        let contradiction = quota.contradiction.iter();
         answers
             .chain(
-                quota.contradiction.iter().map(|(call, run)| {
-                    of(call, run, vec!["quotaLimiter changes as under no policy".to_owned()])
-                }),
+                contradiction
+                    .map(|place| of(place, vec!["quotaLimiter changes as under no policy".to_owned()])),
             )
             .collect()
     }
 
+    /// Whether another value of a key explains recorded answers once a second decision is another one, too: what a request was is not
+    /// known, so one answer may be due to either.
+    fn is_possible_with(
+        &self,
+        guess: &Guess,
+        other: &Guess,
+        refuting: &[&Observation],
+        space: &KeySpace,
+        spaces: &[KeySpace],
+    ) -> bool {
+        if space.is_form() || !refuting.iter().any(|one| one.is_recorded()) {
+            return false;
+        }
+        let bears = |second: &&KeySpace| refuting.iter().all(|one| one.bears_on(&second.key));
+        let others = spaces.iter().filter(|second| !second.is_form() && second.key != space.key);
+        let second = others.filter(bears);
+        let values = second.flat_map(|second| second.values.iter());
+        let explains = |value| {
+            let both = Guess { policy: other.policy.clone().with(value), ..*guess };
+            // Asked once, so not remembered.
+            let explained = |one: &Observation| {
+                self.asked(&both, one, &one.alternatives).any(|answer| answer.comparable == one.seen)
+            };
+            let all = refuting.iter().copied().chain(&self.observations);
+            all.into_iter().all(|one| explained(one) || !self.explains(guess, one))
+        };
+        values.into_iter().any(explains)
+    }
+
     fn tell_order(&self, guess: &Guess, orders: &OrderSpace, calibration: &mut Calibration) {
-        let tells =
-            |one: &&Observation<'a>| one.bears_on("precedence") && self.answer(guess, one).failed.len() > 1;
+        let tells = |one: &&Observation<'a>| {
+            let evidence = self.order_evidence(guess, one).unwrap_or_default();
+            one.bears_on("precedence")
+                && !evidence.is_empty()
+                && evidence.iter().all(|failed| failed.len() > 1)
+        };
         let telling: Vec<_> = self.observations.iter().filter(tells).collect();
         let bad_images: Vec<_> = ["5004", "6015"]
             .into_iter()
@@ -303,7 +396,7 @@ impl<'a> PolicySearch<'a> {
         &self,
         guess: &Guess,
         space: &KeySpace,
-        (orders, base): (&OrderSpace, &Policy),
+        (orders, base, spaces): (&OrderSpace, &Policy, &[KeySpace]),
         calibration: &mut Calibration,
     ) {
         let (relevant, explained_by_order) = (self.relevant(space), orders.explained);
@@ -322,20 +415,22 @@ impl<'a> PolicySearch<'a> {
             let is_possible = !space.is_form()
                 && orders.explained == explained_by_order
                 && self.is_possible(&other, &relevant, orders);
-            if refuting.is_empty() || is_possible {
+            if refuting.is_empty()
+                || is_possible
+                || self.is_possible_with(guess, &other, &refuting, space, spaces)
+            {
                 others.push(space.shown(value));
             }
-            let mut refuted_by: Vec<_> =
-                refuting.iter().filter_map(|one| one.call.cases.first().cloned()).collect();
+            let mut refuted_by: Vec<_> = refuting.iter().map(|one| one.place.label()).collect();
             refuted_by.dedup();
             let (key, value) = (space.key.clone(), space.shown(value));
             calibration.explanations.push(Explained { key, value, refuted_by });
             telling.extend(refuting);
         }
-        telling.sort_by_key(|one| (&one.run.header.started, one.call.number));
-        telling.dedup_by_key(|one| std::ptr::from_ref(one.call));
-        if space.is_masked_in(&guess.policy) {
-            others.push("another text: it looks like a NIK, which is masked".to_owned());
+        telling.sort_by_key(|one| (one.place.started, one.place.number, one.index));
+        telling.dedup_by_key(|one| one.index);
+        if space.is_masked_in(&guess.policy, relevant.iter().any(|one| one.is_recorded())) {
+            others.push("another text: what was seen is masked".to_owned());
         }
         if others.is_empty() && !telling.is_empty() {
             if let Some(value) = space.value_in(&guess.policy) {
@@ -354,6 +449,6 @@ impl<'a> PolicySearch<'a> {
 
 /// Where a value comes from; `None` without an answer that tells.
 fn measurement(key: &str, telling: &[&Observation]) -> Option<Measurement> {
-    let calls: Vec<_> = telling.iter().map(|one| (one.call, one.run)).collect();
-    measured_by(key, &calls)
+    let places: Vec<_> = telling.iter().map(|one| one.place).collect();
+    measured_by(key, &places)
 }

@@ -182,8 +182,8 @@ pub struct BuiltCall {
 }
 
 /// A customer_id that no endpoint has.
-const UNKNOWN_CUSTOMER: &str = "conformance-nobody";
-const UNKNOWN_METHODE: &str = "CALL_NOTHING";
+pub(super) const UNKNOWN_CUSTOMER: &str = "conformance-nobody";
+pub(super) const UNKNOWN_METHODE: &str = "CALL_NOTHING";
 const USUAL_THRESHOLD: &str = "7";
 
 impl CallSpec {
@@ -334,7 +334,7 @@ fn other_case(text: &str) -> String {
 }
 
 /// Bytes that are below the modulus, and whose padding is wrong but by a chance of one in 65,536.
-fn undecryptable(key: &rsa::PublicKey) -> String {
+pub(super) fn undecryptable(key: &rsa::PublicKey) -> String {
     let mut bytes = vec![0; key.size()];
     rand::rng().fill_bytes(&mut bytes);
     bytes[0] = 0;
@@ -342,7 +342,7 @@ fn undecryptable(key: &rsa::PublicKey) -> String {
 }
 
 /// Lines of 76 characters, as MIME has them (RFC 2045, 6.8).
-fn wrapped(base64: &str) -> String {
+pub(super) fn wrapped(base64: &str) -> String {
     let lines = base64.as_bytes().chunks(76).map(String::from_utf8_lossy);
     lines.collect::<Vec<_>>().join("\r\n") + "\r\n"
 }

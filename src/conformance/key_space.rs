@@ -22,6 +22,7 @@ pub struct KeySpace {
 const NEVER: &str = "?";
 /// A code that no endpoint sends.
 const NEVER_CODE: &str = "9999";
+const MASKED_NIK: &str = "XXXXXXXXXXXXXXXX";
 /// A number of candidates that no endpoint returns.
 const MANY: u64 = 1000;
 
@@ -76,10 +77,14 @@ impl KeySpace {
         self.key.split('.').fold(written, |value, name| &value[name]).clone()
     }
 
-    /// Whether a policy's value was masked, so that it is not known.
+    /// Whether a policy's value was masked, so that it is not known: `is_recorded` says that all of uid and any unusual text is.
     #[must_use]
-    pub fn is_masked_in(&self, policy: &Policy) -> bool {
-        self.key == "uid" && policy.uid.contains(&"X".repeat(16))
+    pub fn is_masked_in(&self, policy: &Policy, is_recorded: bool) -> bool {
+        let written = own_json::value(policy);
+        let value = self.member(&written);
+        let texts = [&value, &value["error"]].into_iter().filter_map(Value::as_str);
+        let is_masked = |text: &str| text.contains(MASKED_NIK) || (is_recorded && has_masks(text));
+        (self.key == "uid" && is_recorded) || texts.into_iter().any(is_masked)
     }
 
     /// The cases that ask it.
@@ -148,6 +153,11 @@ pub fn key_spaces(observations: &[Observation]) -> Vec<KeySpace> {
     spaces
 }
 
+/// Whether a word of a text is masked.
+fn has_masks(text: &str) -> bool {
+    text.split(' ').any(|word| !word.is_empty() && word.bytes().all(|byte| byte == b'X'))
+}
+
 fn distinct(texts: impl Iterator<Item = String>) -> Vec<Value> {
     let mut found: Vec<Value> = Vec::new();
     for text in texts {
@@ -167,7 +177,7 @@ fn texts(mut seen: Vec<Value>) -> Vec<Value> {
 fn face_thresholds(observations: &[Observation]) -> Vec<Value> {
     let printed = |one: &Observation| {
         let text = one.body.as_ref().filter(|body| body.code.starts_with('6'))?.face_threshold.clone()?;
-        let sent = one.call.sends.threshold();
+        let sent = one.threshold.as_str();
         let echoed = number::read(sent, NumberMode::Strict).map(number::java_double);
         (text != sent && Some(&text) != echoed.as_ref()).then_some(text)
     };

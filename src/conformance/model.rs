@@ -3,14 +3,19 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::answer::{Comparable, KeptAnswer, comparable, masked};
-use super::call_spec::{Alteration, CallHttp, CallPath, CallSpec, Subject, made_up_account};
+use super::call_spec::{
+    Alteration, CallHttp, CallPath, CallSpec, Subject, UNKNOWN_CUSTOMER, made_up_account,
+};
 use super::pictures::{TestImage, TestPictures};
 use super::raw_client::AnswerFraming;
+use super::recording::answer_mask::AnswerMask;
+use super::recording::comparison;
+use super::recording::request::{Credentials, MatcherScript, RecordedForm};
 use crate::config::{self, StartPolicy};
-use crate::domain::checks::Status;
+use crate::domain::checks::{Finding, Status};
 use crate::domain::http_answer::Persistence;
 use crate::domain::policy::{Check, Policy};
 use crate::domain::warnings::Headers;
@@ -25,6 +30,7 @@ use crate::state::journal::Journal;
 pub struct Model {
     engine: Engine,
     subject: Subject,
+    credentials: Credentials,
 }
 
 /// What is not policy, and not known of the customer of a run.
@@ -37,18 +43,30 @@ pub struct World {
 }
 
 /// A call as the model gets it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ModelCall {
     head: RequestHead,
     body: Vec<u8>,
     /// Whether the customer_id is the customer's own.
     pub is_own: bool,
+    /// Of a call of a recording.
+    recorded: Option<RecordedCallPart>,
+}
+
+/// How a call of a recording is answered and compared.
+#[derive(Clone, Debug)]
+struct RecordedCallPart {
+    transaction_id: Option<String>,
+    keeps_area: bool,
+    script: Option<MatcherScript>,
 }
 
 /// What the simulator would answer.
 #[derive(Clone, Debug)]
 pub struct ModelAnswer {
     pub comparable: Comparable,
+    /// Status line and header fields.
+    pub head: Vec<String>,
     /// The failed checks, with their codes.
     pub failed: Vec<(Check, String)>,
     pub charged: bool,
@@ -57,6 +75,19 @@ pub struct ModelAnswer {
 const USER_ID: &str = "conformance-user";
 const PASSWORD: &str = "conformance-password";
 const IP: &str = "10.0.0.1";
+/// Of no more digits than a recording keeps of quotaLimiter. Nothing that is asked of the model is charged.
+const PER_DAY: u64 = 10_000_000;
+
+impl ModelCall {
+    /// Equal for calls that get equal answers.
+    #[must_use]
+    pub fn key(&self) -> String {
+        let RequestHead { customer_id, methode, headers, .. } = &self.head;
+        let headers = headers.as_ref().map(|headers| &headers.all);
+        let script = self.recorded.as_ref().and_then(|recorded| recorded.script.as_ref());
+        format!("{customer_id} {methode:?} {headers:?} {script:?} {}", String::from_utf8_lossy(&self.body))
+    }
+}
 
 impl World {
     fn customer_id(self) -> &'static str {
@@ -92,18 +123,6 @@ impl Model {
         let journal = Journal::new(0, None).map_err(|error| error.to_string())?;
         let engine =
             Engine::new(fixtures, Clock::new(ClockStart::System), journal, EngineSettings::default());
-        for world in World::ALL {
-            let mut customer = json!({
-                "account": { "user_id": USER_ID, "password": PASSWORD },
-                "quota": { "per_day": if world.exhausted { 0 } else { 1_000_000_000u64 } },
-            });
-            if !world.any_ip {
-                customer["access"] = json!({ "allow": [IP] });
-            }
-            let input = CustomerInput::read(customer).map_err(|misread| misread.message)?;
-            let id = world.customer_id().parse()?;
-            engine.put_customer(&id, input).map_err(|error| error.to_string())?;
-        }
         let subject = Subject {
             customer_id: World::default().customer_id().to_owned(),
             methode: "CALL_FN".to_owned(),
@@ -115,7 +134,29 @@ impl Model {
             pictures: TestPictures::small(),
             made_up: made_up_account(),
         };
-        Ok(Model { engine, subject })
+        let credentials = Credentials::of(&subject)?;
+        let model = Model { engine, subject, credentials };
+        for world in World::ALL {
+            let mut customer = json!({
+                "account": { "user_id": USER_ID, "password": PASSWORD },
+                "quota": { "per_day": if world.exhausted { 0 } else { PER_DAY } },
+            });
+            if !world.any_ip {
+                customer["access"] = json!({ "allow": [IP] });
+            }
+            model.put(world.customer_id(), customer)?;
+        }
+        for script in MatcherScript::all() {
+            let account = json!({ "user_id": USER_ID, "password": PASSWORD });
+            model.put(&script.customer_id(), json!({ "account": account, "rules": script.rules() }))?;
+        }
+        Ok(model)
+    }
+
+    fn put(&self, id: &str, customer: Value) -> Result<(), String> {
+        let input = CustomerInput::read(customer).map_err(|misread| misread.message)?;
+        self.engine.put_customer(&id.parse()?, input).map_err(|error| error.to_string())?;
+        Ok(())
     }
 
     /// Builds a call of the model's customer; `None` for one that the engine does not decide: another method, another path, and
@@ -138,7 +179,29 @@ impl Model {
             connection: 0,
             headers: Some(Headers { all, ..Headers::default() }),
         };
-        Some(ModelCall { is_own: head.customer_id == self.subject.customer_id, head, body: built.body })
+        let is_own = head.customer_id == self.subject.customer_id;
+        Some(ModelCall { is_own, head, body: built.body, recorded: None })
+    }
+
+    /// Builds a call of a recording; `None` for one that the engine does not decide, or of which too little is known.
+    #[must_use]
+    pub fn recorded(&self, form: &RecordedForm) -> Option<ModelCall> {
+        let request = form.request(&self.subject, &self.credentials)?;
+        let customer_id = if form.is_own { &self.subject.customer_id } else { UNKNOWN_CUSTOMER };
+        let head = RequestHead {
+            customer_id: customer_id.to_owned(),
+            methode: Some(request.methode),
+            path: None,
+            peer: None,
+            connection: 0,
+            headers: Some(Headers { all: request.headers, ..Headers::default() }),
+        };
+        let recorded = RecordedCallPart {
+            transaction_id: request.transaction_id,
+            keeps_area: form.keeps_area,
+            script: form.script.clone(),
+        };
+        Some(ModelCall { head, body: request.body, is_own: form.is_own, recorded: Some(recorded) })
     }
 
     /// Decides a call under a policy.
@@ -148,22 +211,49 @@ impl Model {
         if call.is_own {
             head.customer_id = world.customer_id().to_owned();
         }
-        let verdict = self.engine.explain_under(Some(policy), &head, &call.body);
+        let recorded = call.recorded.as_ref();
+        let script = recorded.and_then(|recorded| recorded.script.as_ref());
+        let own = self.engine.explain_under(Some(policy), &head, &call.body);
+        let fails = |finding: &Finding| finding.status == Status::Failed;
+        let reaches_matcher = !own.findings.is_empty() && !own.findings.iter().any(fails);
+        let scripted = script.filter(|script| script.is_for_any() || reaches_matcher);
+        let verdict = match scripted {
+            Some(script) => {
+                head.customer_id = script.customer_id();
+                self.engine.explain_under(Some(policy), &head, &call.body)
+            }
+            None => own,
+        };
         let bytes = verdict.http.render(Persistence::KeepAlive, false);
         let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").unwrap_or(bytes.len());
         let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
         let is_chunked = head.to_ascii_lowercase().contains("transfer-encoding: chunked");
+        let body = match recorded {
+            None => masked(&String::from_utf8_lossy(&verdict.http.body)),
+            Some(recorded) => {
+                let mask = AnswerMask {
+                    transaction_id: recorded.transaction_id.as_deref(),
+                    keeps_area: recorded.keeps_area,
+                };
+                mask.body(&verdict.http.body).unwrap_or_default()
+            }
+        };
         let answer = KeptAnswer {
             status: verdict.http.status,
             head: head.lines().map(str::to_owned).collect(),
             framing: if is_chunked { AnswerFraming::Chunked } else { AnswerFraming::ContentLength },
-            body: masked(&String::from_utf8_lossy(&verdict.http.body)),
+            body,
             first_byte_ms: 0,
             last_byte_ms: 0,
             stays_open: true,
         };
-        let failed = verdict.findings.iter().filter(|finding| finding.status == Status::Failed);
+        let failed = verdict.findings.iter().filter(|finding| fails(finding) && scripted.is_none());
         let failed = failed.filter_map(|finding| Some((finding.check, finding.code.as_ref()?.to_string())));
-        ModelAnswer { comparable: comparable(&answer), failed: failed.collect(), charged: verdict.charged }
+        ModelAnswer {
+            comparable: recorded.map_or_else(|| comparable(&answer), |_| comparison::comparable_of(&answer)),
+            failed: failed.collect(),
+            charged: verdict.charged,
+            head: answer.head,
+        }
     }
 }

@@ -1,24 +1,106 @@
-//! An answer with its call, as the search for a policy looks at it; and how what it tells is written down.
+//! An answer with its call, as the search for a policy looks at it; and how what it tells is written down. A call of a run is known; of one
+//! of a recording several are possible, and one of them has the answer.
 
 use serde_json::{Value, json};
 
 use super::answer::{Comparable, ReadBody, comparable, read_body};
 use super::cases::{self, FORM_KEYS};
 use super::model::{Model, ModelCall, World};
+use super::recording::exchange::Recording;
 use super::run_file::{RecordedCall, RecordedRun};
 use crate::domain::policy::{Measurement, PolicySpec};
 use crate::protocol::{Code, Shape};
+
+/// Answers of one endpoint.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Answers<'a> {
+    pub runs: &'a [RecordedRun],
+    pub recordings: &'a [Recording],
+    /// How many requests of a day the contract includes, where that is known.
+    pub daily_quota: Option<u64>,
+}
+
+impl<'a> Answers<'a> {
+    /// Those of conformance runs alone.
+    #[must_use]
+    pub fn of_runs(runs: &'a [RecordedRun]) -> Answers<'a> {
+        Answers { runs, ..Answers::default() }
+    }
+}
+
+/// Where an answer stands.
+#[derive(Clone, Copy, Debug)]
+pub struct AnswerPlace<'a> {
+    /// Id of the run or the recording.
+    pub run: &'a str,
+    pub target: &'a str,
+    pub started: &'a str,
+    pub suite: u32,
+    /// Of the call or the exchange.
+    pub number: u64,
+    pub at: &'a str,
+    /// The cases that the call serves; none of an exchange.
+    pub cases: &'a [String],
+    /// Number of answers that stand for this one.
+    pub count: u32,
+}
+
+impl<'a> AnswerPlace<'a> {
+    /// AnswerPlace of a call of a run.
+    #[must_use]
+    pub fn of_call(run: &'a RecordedRun, call: &'a RecordedCall) -> AnswerPlace<'a> {
+        AnswerPlace {
+            run: &run.header.run,
+            target: &run.header.target,
+            started: &run.header.started,
+            suite: run.header.suite,
+            number: u64::from(call.number),
+            at: &call.at,
+            cases: &call.cases,
+            count: 1,
+        }
+    }
+
+    /// The first case, or the number of the exchange.
+    #[must_use]
+    pub fn label(&self) -> String {
+        self.cases.first().cloned().unwrap_or_else(|| format!("exchange {}", self.number))
+    }
+}
 
 /// One answer with its call.
 pub struct Observation<'a> {
     /// Position among the observations.
     pub index: usize,
-    pub call: &'a RecordedCall,
-    pub run: &'a RecordedRun,
-    pub model: ModelCall,
+    pub place: AnswerPlace<'a>,
+    /// The calls that it may answer; one for a run.
+    pub alternatives: Vec<Alternative>,
+    /// More that are possible, and differ only in what they use up.
+    pub also: Vec<Alternative>,
     pub seen: Comparable,
     /// Of an answer with status 200.
     pub body: Option<ReadBody>,
+    /// As sent, where it is known.
+    pub threshold: String,
+    pub origin: Origin,
+}
+
+/// A call that an answer may belong to.
+pub struct Alternative {
+    pub call: ModelCall,
+    /// What the model is to know of the customer; `None` where the search says whether any address may call.
+    pub world: Option<World>,
+    /// More candidates than a policy allows are none of its answers.
+    pub candidates: usize,
+}
+
+/// Where an answer was kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Whether the quota of the day was used up before.
+    Run { exhausted: bool },
+    /// The decisions of the policy that it may bear on.
+    Recording(Vec<&'static str>),
 }
 
 /// What the form of an answer depends on, beside the policy.
@@ -30,6 +112,8 @@ pub struct AnswerKind<'a> {
     is_own: bool,
     /// As sent, where the matcher answers: it echoes it.
     threshold: Option<&'a str>,
+    /// Of a recording: what it echoes.
+    transaction_id: Option<&'a str>,
 }
 
 impl Observation<'_> {
@@ -40,30 +124,47 @@ impl Observation<'_> {
         let is_matchers = self.body.as_ref().is_some_and(|body| {
             body.code.starts_with('6') && !["6014", "6015"].contains(&body.code.as_str())
         });
-        self.call.cases.iter().any(keys) || (key == "not_found" && is_matchers)
+        match &self.origin {
+            Origin::Run { .. } => self.place.cases.iter().any(keys) || (key == "not_found" && is_matchers),
+            Origin::Recording(keys) => keys.contains(&key),
+        }
+    }
+
+    /// Whether the customer_id is the customer's own, whatever else is not known.
+    pub fn is_own(&self) -> bool {
+        self.alternatives.iter().all(|one| one.call.is_own)
+    }
+
+    pub fn is_recorded(&self) -> bool {
+        matches!(self.origin, Origin::Recording(_))
     }
 
     /// What the model is to know of the customer.
-    pub fn world(&self, any_ip: bool) -> World {
-        World { any_ip, exhausted: self.run.header.exhausted }
+    pub fn world(&self, alternative: &Alternative, any_ip: bool) -> World {
+        let exhausted = matches!(self.origin, Origin::Run { exhausted: true });
+        alternative.world.unwrap_or(World { any_ip, exhausted })
     }
 
     /// Answers of one kind have the same form.
     pub fn kind(&self) -> AnswerKind<'_> {
-        let code = self.body.as_ref().map(|body| body.code.as_str());
+        let body = self.body.as_ref();
+        let code = body.map(|body| body.code.as_str());
         let is_matchers = code.is_some_and(|code| code.starts_with('6'));
         AnswerKind {
             status: self.seen.status,
             code,
-            shape: self.body.as_ref().map(|body| body.shape),
-            is_own: self.model.is_own,
-            threshold: is_matchers.then(|| self.call.sends.threshold()),
+            shape: body.map(|body| body.shape),
+            is_own: self.is_own(),
+            threshold: is_matchers.then_some(self.threshold.as_str()),
+            transaction_id: body
+                .filter(|_| self.is_recorded())
+                .and_then(|body| body.transaction_id.as_deref()),
         }
     }
 }
 
-/// The answers that the model knows. Answers of a busy matcher tell nothing, and those of a run with the quota used up only where one said so.
-pub fn observations<'a>(model: &'a Model, runs: &'a [RecordedRun]) -> Vec<Observation<'a>> {
+/// The answers of runs that the model knows. Answers of a busy matcher tell nothing, and those of a run with the quota used up only where one said so.
+pub fn observations<'a>(model: &Model, runs: &'a [RecordedRun]) -> Vec<Observation<'a>> {
     let mut found = Vec::new();
     for run in runs {
         let bodies: Vec<_> = run
@@ -79,30 +180,44 @@ pub fn observations<'a>(model: &'a Model, runs: &'a [RecordedRun]) -> Vec<Observ
             let Ok(answer) = &call.result else { continue };
             let is_busy = body.as_ref().is_some_and(|body| body.code == Code::BUSY.as_str());
             if let Some(model) = model.call(&call.sends, &call.transaction_id).filter(|_| !is_busy) {
-                let body = body.filter(|_| answer.status == 200);
-                let index = found.len();
-                found.push(Observation { index, call, run, model, seen: comparable(answer), body });
+                found.push(Observation {
+                    index: found.len(),
+                    place: AnswerPlace::of_call(run, call),
+                    alternatives: vec![Alternative { call: model, world: None, candidates: 0 }],
+                    also: Vec::new(),
+                    seen: comparable(answer),
+                    body: body.filter(|_| answer.status == 200),
+                    threshold: call.sends.threshold().to_owned(),
+                    origin: Origin::Run { exhausted: run.header.exhausted },
+                });
             }
         }
     }
     found
 }
 
+/// Exchanges that are named as the source of a value.
+const MAX_EXAMPLES: usize = 3;
+
 /// Where a value comes from: the calls that tell it.
-pub fn measured_by(key: &str, telling: &[(&RecordedCall, &RecordedRun)]) -> Option<Measurement> {
-    let (last, run) = telling.iter().max_by(|a, b| a.0.at.cmp(&b.0.at))?;
+pub fn measured_by(key: &str, telling: &[AnswerPlace]) -> Option<Measurement> {
+    let last = telling.iter().max_by(|a, b| a.at.cmp(b.at))?;
     let mut cases: Vec<String> = Vec::new();
-    for (call, _) in telling {
-        cases.extend(call.cases.first().filter(|case| !cases.contains(case)).cloned());
+    let mut exchanges = 0;
+    for place in telling {
+        let label = place.label();
+        exchanges += usize::from(place.cases.is_empty());
+        let is_one_more = place.cases.is_empty() && exchanges > MAX_EXAMPLES;
+        cases.extend(Some(label).filter(|label| !is_one_more && !cases.contains(label)));
     }
     Some(Measurement {
         key: key.to_owned(),
-        at: last.at.clone(),
-        target: run.header.target.clone(),
-        run: run.header.run.clone(),
+        at: last.at.to_owned(),
+        target: last.target.to_owned(),
+        run: last.run.to_owned(),
         cases,
-        calls: telling.len() as u32,
-        suite: run.header.suite,
+        calls: telling.iter().map(|place| place.count).sum(),
+        suite: last.suite,
     })
 }
 

@@ -9,8 +9,11 @@ const ORDERED: [Check; 7] = {
     ordered
 };
 
-/// What an answer says: the checks that failed, and for each whether its code is the one that was answered.
-pub type OrderEvidence = Vec<(Check, bool)>;
+/// The checks that failed, and for each whether its code is the one that was answered.
+pub type FailedChecks = Vec<(Check, bool)>;
+
+/// What an answer says: each that may have happened. One of them did.
+pub type OrderEvidence = Vec<FailedChecks>;
 
 /// Orders that explain most of the answers.
 #[derive(Clone, Debug)]
@@ -27,10 +30,12 @@ impl OrderSpace {
     #[must_use]
     pub fn new(evidence: &[OrderEvidence], likely: &[OrderEvidence], base: &[Check]) -> OrderSpace {
         let [evidence, likely] = [evidence, likely].map(|all| {
-            let indices = |failed: &OrderEvidence| {
+            let indices = |failed: &FailedChecks| {
                 failed.iter().filter_map(|(check, fits)| Some((index(*check)?, *fits))).collect::<Vec<_>>()
             };
-            all.iter().map(indices).filter(|failed| failed.len() > 1).collect::<Vec<_>>()
+            let tells = |possible: &Vec<Vec<_>>| possible.iter().all(|failed| failed.len() > 1);
+            let possible = |one: &OrderEvidence| one.iter().map(indices).collect::<Vec<_>>();
+            all.iter().map(possible).filter(tells).collect::<Vec<_>>()
         });
         let (mut best, mut orders) = (0, Vec::new());
         for_each_order(&mut |order| {
@@ -55,11 +60,12 @@ impl OrderSpace {
     /// Whether one of the orders explains all of this evidence.
     #[must_use]
     pub fn can_explain(&self, evidence: &[OrderEvidence]) -> bool {
-        let fits = |order: &[Check], failed: &OrderEvidence| {
+        let fits = |order: &[Check], failed: &FailedChecks| {
             let first = order.iter().find_map(|check| failed.iter().find(|(other, _)| other == check));
             first.is_some_and(|(_, fits)| *fits)
         };
-        self.orders.iter().any(|order| evidence.iter().all(|failed| fits(order, failed)))
+        let explains = |order: &[Check], one: &OrderEvidence| one.iter().any(|failed| fits(order, failed));
+        self.orders.iter().any(|order| evidence.iter().all(|one| explains(order, one)))
     }
 
     /// Whether all orders give the same code for every set of defects, with any of these codes of wrong parameters and of a bad image.
@@ -75,13 +81,13 @@ impl OrderSpace {
 }
 
 /// How much of the evidence an order explains.
-fn explained_by(order: &[usize; 7], evidence: &[Vec<(usize, bool)>]) -> usize {
+fn explained_by(order: &[usize; 7], evidence: &[Vec<Vec<(usize, bool)>>]) -> usize {
     let mut place = [0; ORDERED.len()];
     order.iter().enumerate().for_each(|(at, check)| place[*check] = at);
-    let explains = |failed: &&Vec<(usize, bool)>| {
+    let fits = |failed: &Vec<(usize, bool)>| {
         failed.iter().min_by_key(|(check, _)| place[*check]).is_some_and(|(_, fits)| *fits)
     };
-    evidence.iter().filter(explains).count()
+    evidence.iter().filter(|possible| possible.iter().any(fits)).count()
 }
 
 fn index(check: Check) -> Option<usize> {
@@ -154,10 +160,12 @@ mod tests {
         assert!(!space.is_told(&["5004"], &["5004"], false));
         // threshold before parameters, parameters before account, and quota before ip: the first that fits the base otherwise.
         let evidence = vec![
-            vec![(Parameters, false), (Threshold, true)],
-            vec![(Parameters, true), (Account, false)],
-            vec![(Ip, false), (Quota, true)],
-            vec![(Image, true)],
+            vec![vec![(Parameters, false), (Threshold, true)]],
+            vec![vec![(Parameters, true), (Account, false)]],
+            vec![vec![(Ip, false), (Quota, true)]],
+            vec![vec![(Image, true)]],
+            // The first of these may have been all that failed.
+            vec![vec![(Threshold, true)], vec![(Threshold, false), (Account, true)]],
         ];
         let space = OrderSpace::new(&evidence, &[], &Check::ALL);
         let place = |order: &[Check], check| order.iter().position(|one| *one == check);
@@ -172,7 +180,9 @@ mod tests {
     #[test]
     fn an_order_is_told_once_every_answer_follows() {
         let evidence: Vec<OrderEvidence> = (0..DEFECTS.len() - 1)
-            .map(|first| DEFECTS[first..].iter().map(|check| (*check, *check == DEFECTS[first])).collect())
+            .map(|first| {
+                vec![DEFECTS[first..].iter().map(|check| (*check, *check == DEFECTS[first])).collect()]
+            })
             .collect();
         let space = OrderSpace::new(&evidence, &[], &Check::ALL);
         assert_eq!(space.orders.len(), 7, "only the quota's place is left");
@@ -182,8 +192,8 @@ mod tests {
         let with_quota = [
             &evidence[..],
             &[
-                vec![(Check::Account, true), (Check::Quota, false)],
-                vec![(Check::Ip, false), (Check::Quota, true)],
+                vec![vec![(Check::Account, true), (Check::Quota, false)]],
+                vec![vec![(Check::Ip, false), (Check::Quota, true)]],
             ],
         ]
         .concat();

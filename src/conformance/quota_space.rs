@@ -3,26 +3,12 @@
 
 use serde_json::json;
 
-use super::observation::{measured_by, spec_of};
-use super::run_file::{RecordedCall, RecordedRun};
+use super::observation::{AnswerPlace, measured_by, spec_of};
+use super::quota_days::allowed_by;
+use super::quota_steps::{COUNTS, QuotaStep, QuotaSubject};
+use super::recording::request::is_masked;
 use crate::base::json as own_json;
-use crate::domain::policy::{Measurement, Policy, PolicySpec, QuotaCounts, Undetermined};
-
-/// The values of `quota_counts`, in the order of [`QuotaStep::charged`].
-pub const COUNTS: [QuotaCounts; 4] =
-    [QuotaCounts::Matched, QuotaCounts::Identified, QuotaCounts::Authenticated, QuotaCounts::All];
-
-/// One call, as far as the quota is concerned.
-pub struct QuotaStep<'a> {
-    /// The quota is another one on the next day.
-    pub day: &'a str,
-    pub call: &'a RecordedCall,
-    pub run: &'a RecordedRun,
-    /// `quotaLimiter` of the answer, where it prints one.
-    pub read: Option<String>,
-    /// Whether the call uses up quota, by [`COUNTS`]; `None` where that is not known.
-    pub charged: Option<[bool; 4]>,
-}
+use crate::domain::policy::{Measurement, Policy, PolicySpec, Undetermined};
 
 /// What the numbers say.
 #[derive(Debug, Default)]
@@ -33,41 +19,36 @@ pub struct QuotaFinding<'a> {
     pub told: PolicySpec,
     pub measured: Vec<Measurement>,
     pub undetermined: Vec<Undetermined>,
-    /// The last read, where nothing explains the reads.
-    pub contradiction: Option<(&'a RecordedCall, &'a RecordedRun)>,
+    /// The last read, where nothing explains the reads of runs.
+    pub contradiction: Option<AnswerPlace<'a>>,
 }
 
 /// What `quotaLimiter` prints.
 #[derive(Clone, Debug, PartialEq)]
 enum Printed {
     /// What is left; 80 for a customer without a limit.
-    Left {
-        is_limited: bool,
-    },
-    Limit {
-        is_limited: bool,
-    },
+    Left,
+    Limit,
     Literal(String),
 }
 
 const SAMPLE: &str = "80";
 
 impl Printed {
-    fn explains(&self, runs: &[Vec<QuotaStep>], counts: usize) -> bool {
-        runs.iter().all(|run| match self {
-            Printed::Literal(text) => reads(run).all(|read| read == text),
-            Printed::Left { is_limited: false } | Printed::Limit { is_limited: false } => {
-                reads(run).all(|read| read == SAMPLE)
-            }
-            Printed::Limit { is_limited: true } => is_constant(run),
-            Printed::Left { is_limited: true } => counts_down(run, counts),
-        })
+    fn explains(&self, subject: &QuotaSubject, counts: usize) -> bool {
+        let all = |explains: &dyn Fn(&[QuotaStep]) -> bool| subject.runs.iter().all(|run| explains(run));
+        let is_unlimited = |run: &[QuotaStep]| reads(run).all(|read| read == SAMPLE);
+        match self {
+            Printed::Literal(text) => all(&|run| reads(run).all(|read| read == text)),
+            Printed::Limit => all(&is_unlimited) || all(&is_constant),
+            Printed::Left => all(&is_unlimited) || all(&|run| counts_down(run, counts)),
+        }
     }
 
     fn value(&self) -> &str {
         match self {
-            Printed::Left { .. } => "left",
-            Printed::Limit { .. } => "limit",
+            Printed::Left => "left",
+            Printed::Limit => "limit",
             Printed::Literal(text) => text,
         }
     }
@@ -85,79 +66,91 @@ fn is_constant(run: &[QuotaStep]) -> bool {
 
 /// Whether each number is the one before it, less the calls that were charged since.
 fn counts_down(run: &[QuotaStep], counts: usize) -> bool {
-    let (mut left, mut day) = (None::<u64>, "");
+    let (mut left, mut day) = (None::<u64>, None);
     for step in run {
-        let Some(charged) = step.charged else {
-            left = None;
-            continue;
-        };
-        if step.day != day {
-            (left, day) = (None, step.day);
-        }
-        left = left.map(|left| left.saturating_sub(u64::from(charged[counts])));
+        let charged = step.usage.charged[counts].filter(|_| step.is_apart && step.day == day);
+        day = step.day;
+        left = left.zip(charged).map(|(left, charged)| left.saturating_sub(u64::from(charged)));
         let Some(read) = &step.read else { continue };
         match (read.parse::<u64>(), left) {
             (Ok(read), Some(left)) if read != left => return false,
-            (Ok(read), _) => left = Some(read),
+            // Beside another call it may be the number before that one or behind it.
+            (Ok(read), _) => left = Some(read).filter(|_| step.is_apart),
             (Err(_), _) => return false,
         }
     }
     true
 }
 
-/// Finds what explains the numbers in the calls of each run.
+/// A pair of values that explains the numbers: what is printed, and what counts.
+type Pair = (Printed, usize);
+
+/// Finds what explains the numbers that the calls of each customer read, and after how many calls its quota was used up.
 #[must_use]
-pub fn find<'a>(runs: &[Vec<QuotaStep<'a>>], base: &Policy) -> QuotaFinding<'a> {
+pub fn find<'a>(subjects: &[QuotaSubject<'a>], base: &Policy, daily_quota: Option<u64>) -> QuotaFinding<'a> {
+    let steps = || subjects.iter().flat_map(|subject| subject.runs.iter().flatten());
+    let by_days: Vec<_> = subjects.iter().map(|subject| allowed_by(subject, daily_quota)).collect();
+    let is_allowed = |counts: &usize| by_days.iter().all(|allowed| allowed[*counts]);
+    let allowed: Vec<usize> = (0..COUNTS.len()).filter(is_allowed).collect();
+    let is_bounded = allowed.len() < COUNTS.len();
     let undetermined = |key: &str, why: &str| Undetermined { key: key.to_owned(), why: why.to_owned() };
-    let last = runs.iter().flatten().rfind(|step| step.read.is_some());
-    let Some(last) = last else {
-        let why = "no answer printed quotaLimiter";
+    let last = steps().rfind(|step| step.read.is_some());
+    let printed: Vec<Printed> = match last {
+        Some(_) => {
+            let literal = steps().find_map(|step| step.read.clone()).map(Printed::Literal);
+            [Printed::Left, Printed::Limit].into_iter().chain(literal).collect()
+        }
+        None => vec![Printed::Literal(base.quota_limiter.clone())],
+    };
+    let fits = |subjects: &[QuotaSubject], (printed, counts): &Pair| {
+        subjects.iter().all(|subject| printed.explains(subject, *counts))
+    };
+    let pairs = printed.iter().flat_map(|printed| (0..COUNTS.len()).map(|counts| (printed.clone(), counts)));
+    let mut fitting: Vec<Pair> = pairs.clone().filter(|pair| fits(subjects, pair)).collect();
+    // A text of its own is believed only where no named value explains it.
+    if fitting.iter().any(|(printed, _)| !matches!(printed, Printed::Literal(_))) {
+        fitting.retain(|(printed, _)| !matches!(printed, Printed::Literal(_)));
+    }
+    let runs: Vec<_> = subjects.iter().filter(|subject| subject.since.is_none()).cloned().collect();
+    if fitting.is_empty() && !pairs.clone().any(|pair| fits(&runs, &pair)) {
+        let contradiction = last.map(|step| step.place);
+        return QuotaFinding { contradiction, ..QuotaFinding::default() };
+    }
+    if !fitting.is_empty() {
+        fitting.retain(|(_, counts)| allowed.contains(counts));
+    }
+    if fitting.is_empty() {
+        let why = "the numbers of quotaLimiter and of calls fit no value: did every call of the customer go through the recording?";
         let undetermined = ["quota_limiter", "quota_counts"].map(|key| undetermined(key, why)).into();
         return QuotaFinding { undetermined, ..QuotaFinding::default() };
-    };
-    let literal =
-        reads(runs.iter().find(|run| reads(run).next().is_some()).map_or(&[], Vec::as_slice)).next();
-    let named = [true, false]
-        .into_iter()
-        .flat_map(|is_limited| [Printed::Left { is_limited }, Printed::Limit { is_limited }]);
-    let pairs = |printed: Vec<Printed>| {
-        let all = printed
-            .into_iter()
-            .flat_map(|printed| (0..COUNTS.len()).map(move |counts| (printed.clone(), counts)));
-        all.filter(|(printed, counts)| printed.explains(runs, *counts)).collect::<Vec<_>>()
-    };
-    let mut fitting = pairs(named.collect());
-    if fitting.is_empty() {
-        // A text of its own is believed only where no named value explains it.
-        fitting = pairs(literal.map(|text| Printed::Literal(text.to_owned())).into_iter().collect());
     }
-    if fitting.is_empty() {
-        return QuotaFinding { contradiction: Some((last.call, last.run)), ..QuotaFinding::default() };
-    }
-    let spec = |printed: &Printed, counts: usize| {
+    let spec = |(printed, counts): &Pair| {
         let limiter = spec_of("quota_limiter", &json!(printed.value())).unwrap_or_default();
-        limiter.overlaid(&PolicySpec { quota_counts: Some(COUNTS[counts]), ..PolicySpec::default() })
+        limiter.overlaid(&PolicySpec { quota_counts: Some(COUNTS[*counts]), ..PolicySpec::default() })
     };
-    let own = fitting.iter().find(|(printed, counts)| {
+    let is_base = |(printed, counts): &&Pair| {
         base.quota_limiter == printed.value() && base.quota_counts == COUNTS[*counts]
-    });
-    let policy = own.or(fitting.first()).map(|(printed, counts)| spec(printed, *counts)).unwrap_or_default();
-    let mut finding = QuotaFinding { policy, ..QuotaFinding::default() };
-    let telling: Vec<_> =
-        runs.iter().flatten().filter(|step| step.read.is_some()).map(|step| (step.call, step.run)).collect();
+    };
+    let own = fitting.iter().find(is_base).or(fitting.first());
+    let mut finding = QuotaFinding { policy: own.map(spec).unwrap_or_default(), ..QuotaFinding::default() };
+    let bounds = |step: &QuotaStep| is_bounded && (step.is_refused || step.usage.has_passed);
+    let tells = |step: &&QuotaStep| step.read.is_some() || bounds(step);
+    let telling: Vec<_> = steps().filter(tells).map(|step| step.place).collect();
     let distinct = |key: &str| {
-        let mut values: Vec<_> = fitting
-            .iter()
-            .map(|(printed, counts)| own_json::value(&spec(printed, *counts))[key].clone())
-            .collect();
-        values.dedup();
+        let mut values: Vec<_> =
+            fitting.iter().map(|pair| own_json::value(&spec(pair))[key].clone()).collect();
         values.sort_by_key(ToString::to_string);
         values.dedup();
         values
     };
     for key in ["quota_limiter", "quota_counts"] {
-        match distinct(key).as_slice() {
-            [value] => {
+        let values = distinct(key);
+        let is_masked = values.iter().any(|value| value.as_str().is_some_and(is_masked));
+        match values.as_slice() {
+            _ if last.is_none() && (key == "quota_limiter" || !is_bounded) => {
+                finding.undetermined.push(undetermined(key, "no answer printed quotaLimiter"));
+            }
+            [value] if !is_masked => {
                 finding.told = finding.told.overlaid(&spec_of(key, value).unwrap_or_default());
                 finding.measured.extend(measured_by(key, &telling));
             }

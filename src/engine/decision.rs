@@ -18,7 +18,7 @@ use crate::domain::matcher::face::NO_FACE_FOUND;
 use crate::domain::matcher::{FaceResult, Matched};
 use crate::domain::policy::{Check, NotFound, QuotaCounts};
 use crate::domain::quota::QuotaView;
-use crate::domain::rules::{DrawContext, Facts, Phase, Reply, Rule, RuleEffects, ScenarioChange};
+use crate::domain::rules::{DrawContext, Facts, Phase, RawReply, Reply, Rule, RuleEffects, ScenarioChange};
 use crate::domain::server_answer::ServerAnswer;
 use crate::protocol::{Candidate, Code, Provenance, ScoredBy};
 use crate::state::customer_fields::StateField;
@@ -189,7 +189,8 @@ pub fn decide_as_server<'a>(
         None => {
             let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
             let body = answer.body(now, path);
-            (Reply::RawHttp { status: answer.status, headers, body }, answer.reason.clone())
+            let raw = RawReply { status: answer.status, headers, body, marker: None };
+            (Reply::RawHttp(raw), answer.reason.clone())
         }
     };
     let hint = Some(answer.hint.clone());

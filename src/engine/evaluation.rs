@@ -146,7 +146,7 @@ impl Evaluation<'_> {
         *effects = asked.effects;
         let mut decision = decision?;
         let answer = match &decision.reply {
-            Reply::RawHttp { status, .. } => format!("status {status}"),
+            Reply::RawHttp(raw) => format!("status {}", raw.status),
             Reply::Code { code, .. } | Reply::Sample(code) => code.to_string(),
         };
         decision.reason = format!("{} answers {answer} without any check", self.head.customer_id);
@@ -497,9 +497,9 @@ impl Evaluation<'_> {
                 let body = self.timer.time(Stage::Render, || answer.render(policy.layout));
                 (documented(body), Some(answer.shape))
             }
-            Reply::RawHttp { status, headers, body } => {
-                let (headers, body) = (headers.clone(), body.clone());
-                (HttpAnswer { status: *status, headers, body, style, at: decision.at }, None)
+            Reply::RawHttp(raw) => {
+                let (headers, body) = (raw.headers.clone(), raw.body_for(self.echo().transaction_id));
+                (HttpAnswer { status: raw.status, headers, body, style, at: decision.at }, None)
             }
         }
     }

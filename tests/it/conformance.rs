@@ -16,6 +16,7 @@ use dukcapil_fr_sim::internals::conformance::call_spec::{
 use dukcapil_fr_sim::internals::conformance::cases::{CaseChoice, CaseGroup};
 use dukcapil_fr_sim::internals::conformance::ledger::Ledger;
 use dukcapil_fr_sim::internals::conformance::model::{Model, World};
+use dukcapil_fr_sim::internals::conformance::observation::Answers;
 use dukcapil_fr_sim::internals::conformance::pictures::{TestImage, TestPictures};
 use dukcapil_fr_sim::internals::conformance::raw_client::{Exchanger, RawAnswer, TcpExchanger};
 use dukcapil_fr_sim::internals::conformance::report::{CaseVerdict, ComparedWith, RunReport};
@@ -124,7 +125,7 @@ pub fn number(variable: &str, default: u64) -> u64 {
 }
 
 /// A policy of which each key of the endpoint may differ from the default.
-fn random_policy(random: &mut ChaCha8Rng) -> PolicySpec {
+pub fn random_policy(random: &mut ChaCha8Rng) -> PolicySpec {
     let mut written = json!({});
     let mut checks = ["parameters", "decryption", "account", "quota", "ip", "threshold", "image", "capacity"];
     if random.random_bool(0.9) {
@@ -163,7 +164,7 @@ fn random_policy(random: &mut ChaCha8Rng) -> PolicySpec {
 }
 
 /// A request with any defects of the cases, together.
-fn random_request(random: &mut ChaCha8Rng) -> CallSpec {
+pub fn random_request(random: &mut ChaCha8Rng) -> CallSpec {
     let text = |field, text: &str| Alteration::Text(field, text.to_owned());
     let mut pool = vec![
         Alteration::Without(CallField::TransactionSource),
@@ -217,13 +218,13 @@ fn the_policy_of_a_simulator_is_found_and_answers_with_the_same_bytes() {
         let sim = with_policy(&spec);
         let (fresh, end) = run_against(&sim, "bank", &settings());
         assert!(end.is_ok(), "{seed} {spec:?}: {end:?}");
-        let first = calibrate(&MODEL, std::slice::from_ref(&fresh), &Policy::default());
+        let first = calibrate(&MODEL, &Answers::of_runs(std::slice::from_ref(&fresh)), &Policy::default());
         let order = Policy::default().with(&first.policy);
         let (used_up, end) = run_against(&sim, "out", &exhausted(&order));
         assert!(end.is_ok(), "{seed} {spec:?}: {end:?}");
         let failures = sim.0.received().iter().filter(|entry| is_account_failure(entry)).count();
         assert!(failures <= 2, "{seed}: one a run, {failures}");
-        let found = calibrate(&MODEL, &[fresh, used_up], &Policy::default());
+        let found = calibrate(&MODEL, &Answers::of_runs(&[fresh, used_up]), &Policy::default());
         check_against(seed, &truth, &found, &mut random, requests);
     }
 }
@@ -331,7 +332,7 @@ fn faults_make_values_undetermined_and_never_wrong() {
         let run = file.run;
         let stopped_by_busy = matches!(&end, Err(RunStop::Early(why)) if why.contains("6014"));
         assert!(end.is_ok() || stopped_by_busy, "{seed}: {end:?}");
-        let found = calibrate(&MODEL, &[run], &Policy::default());
+        let found = calibrate(&MODEL, &Answers::of_runs(&[run]), &Policy::default());
         assert!(found.unexplained.is_empty(), "{seed} {spec:?}: {:?}", found.unexplained);
         let (policy, true_values) = (value(&Policy::default().with(&found.policy)), value(&truth));
         for one in

@@ -14,6 +14,7 @@ use dukcapil_fr_sim::internals::conformance::calibrate::calibrate;
 use dukcapil_fr_sim::internals::conformance::call_spec::{Alteration, CallSpec, Subject};
 use dukcapil_fr_sim::internals::conformance::cases::{CaseChoice, WRONG_PASSWORD};
 use dukcapil_fr_sim::internals::conformance::ledger::Ledger;
+use dukcapil_fr_sim::internals::conformance::observation::Answers;
 use dukcapil_fr_sim::internals::conformance::raw_client::Exchanger;
 use dukcapil_fr_sim::internals::conformance::report::{ComparedWith, RunReport};
 use dukcapil_fr_sim::internals::conformance::run_file::RecordedCall;
@@ -418,7 +419,7 @@ fn written_by(simulator: &Sim, address: SocketAddr, subject: &Subject) -> String
     let end = run_with(subject, &settings, &mut tcp(address), Some(ledger), &mut file);
     let report = RunReport::new(&file.run, &ComparedWith::Policy(&MODEL, &Policy::default()));
     well_formed(&report.junit());
-    let found = calibrate(&MODEL, std::slice::from_ref(&file.run), &Policy::default());
+    let found = calibrate(&MODEL, &Answers::of_runs(std::slice::from_ref(&file.run)), &Policy::default());
     let mut all = format!("{end:?} {subject:?} {:?} {found:?}", simulator.address());
     all += &[report.text(), report.json(), report.junit(), report.markdown()].concat();
     for entry in std::fs::read_dir(directory.path()).unwrap() {
@@ -518,7 +519,7 @@ fn a_server_outside_the_space_of_policies_is_never_called_calibrated() {
         let settings = RunSettings { max_account_failures: 2, ..settings() };
         let mut file = new_file(None, &settings);
         let end = run_with(&subject(&sim, "bank"), &settings, &mut tcp(fake.address), None, &mut file);
-        let found = calibrate(&MODEL, &[file.run], &Policy::default());
+        let found = calibrate(&MODEL, &Answers::of_runs(&[file.run]), &Policy::default());
         let is_early = matches!(end, Err(RunStop::Early(_)));
         assert!(!found.unexplained.is_empty() || is_early, "{name}: {end:?} {:?}", found.measured);
     }

@@ -50,6 +50,8 @@ mod quotas;
 mod reasons;
 mod recorder;
 mod recorder_canaries;
+mod recording_commands;
+mod recordings;
 mod redis_server;
 mod reference;
 mod release;

@@ -5,14 +5,19 @@
 //! has no place for cannot reach the disk.
 
 pub mod allow_list;
+pub mod alternatives;
 pub mod answer_mask;
 pub mod check;
+pub mod comparison;
+pub mod drift;
 pub mod exchange;
 mod json_text;
 pub mod message_mask;
 mod message_reader;
 pub mod proxy;
 pub mod recorder;
+pub mod replay;
+pub mod request;
 pub mod request_mask;
 mod stream_reader;
 pub mod tokens;

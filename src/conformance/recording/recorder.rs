@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, Timestamp, Unit};
 
 use super::exchange::{RecordedAnswer, RecordedExchange, RecordedRequest, RecordingHeader, RecordingLine};
 use super::stream_reader::{ConnectionReader, Masks, ReadExchange};
@@ -301,7 +301,8 @@ impl RecordingWriter {
             number,
             connection,
             ordinal,
-            at: time::rfc3339_millis(at),
+            // To the microsecond: which of two exchanges was first must be seen.
+            at: time::rfc3339(at.round(Unit::Microsecond).unwrap_or(at)),
             request,
             answer,
             times,

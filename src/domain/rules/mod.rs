@@ -16,7 +16,7 @@ mod spec;
 
 pub use chance::{Chance, Draw};
 pub use condition::{Facts, TimeOfDay, When, Window, since};
-pub use reply::{Reply, ReplySpec};
+pub use reply::{RawReply, Reply, ReplySpec};
 pub use scenario::{Counter, CounterKey, DrawContext, Firing, Scenario, ScenarioChange};
 pub use spec::{Checks, FileReader, Fingerprint, Per, Rule, RuleError, RuleSpec, joined};
 

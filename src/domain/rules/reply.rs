@@ -7,10 +7,11 @@ use schemars::Schema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use crate::base::json as own_json;
 use crate::base::json_schema::required;
 use crate::protocol::{Candidate, Code, Shape, sample};
 
-/// A reply: { code, candidates, error, shape }, { sample } or { status, headers, body or body_file }.
+/// A reply: { code, candidates, error, shape }, { sample } or { status, headers, body or body_file, transaction_id }.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(transform = one_form_of_reply, example = json!({ "code": "6014" }))]
@@ -48,6 +49,10 @@ pub struct ReplySpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"page.html")]
     pub body_file: Option<String>,
+    /// Text in the body of the response with `status` that the request's transactionId replaces; default: the body is sent as it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1), example = &"{{tid}}")]
+    pub transaction_id: Option<String>,
 }
 
 /// One candidate of `candidates`.
@@ -70,7 +75,28 @@ pub enum Reply {
     /// The document's sample answer, verbatim.
     Sample(Code),
     /// Any HTTP response; consumes no quota.
-    RawHttp { status: u16, headers: Vec<(String, String)>, body: Vec<u8> },
+    RawHttp(RawReply),
+}
+
+/// Any HTTP response.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RawReply {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+    /// What the request's transactionId replaces in the body.
+    pub marker: Option<String>,
+}
+
+impl RawReply {
+    /// Returns the body for a request: its transactionId stands as within a JSON string; nothing where it could not be read.
+    #[must_use]
+    pub fn body_for(&self, transaction_id: Option<&str>) -> Vec<u8> {
+        let marked = self.marker.as_ref().zip(std::str::from_utf8(&self.body).ok());
+        let Some((marker, body)) = marked else { return self.body.clone() };
+        let quoted = own_json::text(&transaction_id.unwrap_or_default());
+        body.replace(marker.as_str(), &quoted[1..quoted.len() - 1]).into_bytes()
+    }
 }
 
 impl Reply {
@@ -85,7 +111,7 @@ impl Reply {
     pub fn code(&self) -> Option<&Code> {
         match self {
             Reply::Code { code, .. } | Reply::Sample(code) => Some(code),
-            Reply::RawHttp { .. } => None,
+            Reply::RawHttp(_) => None,
         }
     }
 
@@ -111,6 +137,7 @@ impl Reply {
     pub fn new(spec: &ReplySpec, file: impl Fn(&str) -> Result<Vec<u8>, String>) -> Result<Reply, String> {
         let coded = spec.candidates.is_some() || spec.error.is_some() || spec.shape.is_some();
         let raw = spec.headers.is_some() || spec.body.is_some() || spec.body_file.is_some();
+        let raw = raw || spec.transaction_id.is_some();
         match (&spec.code, &spec.sample, spec.status) {
             (Some(code), None, None) if !raw => Ok(Reply::Code {
                 code: code.clone(),
@@ -170,7 +197,10 @@ fn raw_http_reply(
             ));
         }
     }
-    Ok(Reply::RawHttp { status, headers, body })
+    if spec.transaction_id.as_ref().is_some_and(String::is_empty) {
+        return Err("transaction_id is the text in the body that is replaced; it cannot be empty".to_owned());
+    }
+    Ok(Reply::RawHttp(RawReply { status, headers, body, marker: spec.transaction_id.clone() }))
 }
 
 /// JSON Schema: a reply has exactly one of its three forms.
@@ -193,15 +223,41 @@ mod tests {
     fn the_three_forms() {
         assert_eq!(reply("code = '6014'"), Ok(Reply::of_code(Code::BUSY)));
         assert_eq!(reply("sample = '6018'"), Ok(Reply::Sample(Code::FOUND)));
-        let raw =
-            Reply::RawHttp { status: 404, headers: vec![("x".into(), "y".into())], body: b"<p>".to_vec() };
-        assert_eq!(reply("status = 404\nheaders = { x = 'y' }\nbody_file = 'page.html'"), Ok(raw));
+        let raw = RawReply {
+            status: 404,
+            headers: vec![("x".into(), "y".into())],
+            body: b"<p>".to_vec(),
+            marker: None,
+        };
+        assert_eq!(
+            reply("status = 404\nheaders = { x = 'y' }\nbody_file = 'page.html'"),
+            Ok(Reply::RawHttp(raw))
+        );
         let Ok(Reply::Code { candidates, .. }) =
             reply("code = '6018'\ncandidates = [{ nik = 'any', score = 9.88 }]")
         else {
             panic!("a code");
         };
         assert_eq!(candidates.unwrap()[0].score, 9.88);
+    }
+
+    #[test]
+    fn a_transaction_id_replaces_its_marker_in_a_body_and_nothing_without_one() {
+        let body = r#"{"tid":"{{tid}}","again":"{{tid}}"}"#;
+        for (key, transaction_id, expected) in [
+            ("", Some("T-1"), body),
+            ("transaction_id = '{{tid}}'", Some("T-1"), r#"{"tid":"T-1","again":"T-1"}"#),
+            ("transaction_id = '{{tid}}'", Some("a\"b"), r#"{"tid":"a\"b","again":"a\"b"}"#),
+            ("transaction_id = '{{tid}}'", None, r#"{"tid":"","again":""}"#),
+            ("transaction_id = 'none'", Some("T-1"), body),
+        ] {
+            let Ok(Reply::RawHttp(raw)) = reply(&format!("status = 200\nbody = '{body}'\n{key}")) else {
+                panic!("{key}");
+            };
+            assert_eq!(raw.body_for(transaction_id), expected.as_bytes(), "{key}");
+        }
+        let bytes = RawReply { body: vec![0xFF], marker: Some("x".to_owned()), ..RawReply::default() };
+        assert_eq!(bytes.body_for(Some("T")), [0xFF]);
     }
 
     #[test]
@@ -219,6 +275,8 @@ mod tests {
             "status = 200\nheaders = { 'a b' = 'x' }",
             "status = 200\nheaders = { Content-Length = '5' }",
             "error = 'x'",
+            "status = 200\ntransaction_id = ''",
+            "code = '6014'\ntransaction_id = 'x'",
         ] {
             assert!(reply(toml).is_err(), "{toml}");
         }

@@ -32,7 +32,7 @@ impl Evaluation<'_> {
         let (code, text, own_shape) = match &decision.reply {
             Reply::Code { code, error, shape, .. } => (Some(code), error.is_some(), shape.is_some()),
             Reply::Sample(code) => (Some(code), false, false),
-            Reply::RawHttp { .. } => (None, false, false),
+            Reply::RawHttp(_) => (None, false, false),
         };
         let echo = self.echo();
         let is_sample = matches!(decision.reply, Reply::Sample(_));

@@ -1,0 +1,57 @@
+//! Reads what commands are given of an endpoint: recordings, and files of conformance runs.
+
+use std::path::{Path, PathBuf};
+
+use super::Failure;
+use super::conformance::run_of;
+use crate::conformance::recording::exchange::Recording;
+use crate::conformance::run_file::RecordedRun;
+
+/// A file of answers.
+pub enum AnswerFile {
+    Run(RecordedRun),
+    Recording(Recording),
+}
+
+/// How a line begins that is the header of a recording.
+const RECORDING: &str = "{\"recording\"";
+
+fn read(path: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(path).map_err(|error| failed(path, &error.to_string()))
+}
+
+fn failed(path: &Path, why: &str) -> Failure {
+    Failure::bad_input(format!("{}: {why}", path.display()))
+}
+
+/// Reads a run or a recording.
+pub fn read_either(path: &Path) -> Result<AnswerFile, Failure> {
+    let text = read(path)?;
+    if text.trim_start().starts_with(RECORDING) {
+        return recording_of(path, &text).map(AnswerFile::Recording);
+    }
+    run_of(path, &text).map(AnswerFile::Run)
+}
+
+/// Reads recordings, which must be of one endpoint.
+pub fn read_all(paths: &[PathBuf]) -> Result<Vec<Recording>, Failure> {
+    let recordings =
+        paths.iter().map(|path| recording_of(path, &read(path)?)).collect::<Result<Vec<_>, _>>()?;
+    of_one_endpoint(recordings.iter().map(|one| one.header.target.as_str()))?;
+    Ok(recordings)
+}
+
+fn recording_of(path: &Path, text: &str) -> Result<Recording, Failure> {
+    Recording::read(text).map_err(|why| failed(path, &why))
+}
+
+/// Checks that answers of two endpoints are not mixed.
+pub fn of_one_endpoint<'a>(mut targets: impl Iterator<Item = &'a str>) -> Result<(), Failure> {
+    let Some(first) = targets.next() else { return Ok(()) };
+    match targets.find(|other| *other != first) {
+        Some(other) => {
+            Err(Failure::bad_input(format!("the files are of two endpoints, {first} and {other}")))
+        }
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,373 @@
+//! What an endpoint answered that the simulator would not have under a policy: for each exchange all answers that it could have given are
+//! compared, because the recording does not say everything of a request.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Write};
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::alternatives::{recorded_answers, whole};
+use super::exchange::{RecordedAnswer, RecordedRequest, Recording};
+use crate::base::json;
+use crate::conformance::answer::{Comparable, KeptAnswer, read_body, straight};
+use crate::conformance::calibrate::{Calibration, calibrate};
+use crate::conformance::model::{Model, ModelAnswer};
+use crate::conformance::observation::{Answers, Observation};
+use crate::domain::policy::Policy;
+use crate::protocol::Code;
+
+/// What differs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DriftKind {
+    /// The code, or the status.
+    Code,
+    Shape,
+    KeyOrder,
+    Types,
+    WhiteSpace,
+    NumberFormat,
+    Message,
+    Value,
+    Header,
+    Framing,
+}
+
+impl fmt::Display for DriftKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            DriftKind::Code => "code",
+            DriftKind::Shape => "shape",
+            DriftKind::KeyOrder => "key order",
+            DriftKind::Types => "types",
+            DriftKind::WhiteSpace => "white space",
+            DriftKind::NumberFormat => "number format",
+            DriftKind::Message => "message",
+            DriftKind::Value => "value",
+            DriftKind::Header => "header",
+            DriftKind::Framing => "framing",
+        })
+    }
+}
+
+/// Answers that differ in one way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Drift {
+    pub kind: DriftKind,
+    /// What came, and what was expected.
+    pub what: String,
+    /// Number of exchanges.
+    pub count: u32,
+    /// Number of one of them.
+    pub example: u64,
+    /// The recording that has the example.
+    pub recording: String,
+}
+
+/// A policy key under another value of which answers would not differ.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DriftingKey {
+    pub key: String,
+    /// As JSON.
+    pub expected: Value,
+    pub observed: Value,
+    /// Why another value would do as well; `None` where none would.
+    pub undetermined: Option<String>,
+}
+
+/// How recordings differ from what the simulator would have answered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DriftReport {
+    pub recordings: Vec<String>,
+    pub exchanges: u32,
+    /// Exchanges that are compared.
+    pub compared: u32,
+    /// The others, by the reason.
+    pub not_compared: BTreeMap<String, u32>,
+    /// Exchanges with an answer that the simulator would not have given.
+    pub drifting: u32,
+    pub drift: Vec<Drift>,
+    pub keys: Vec<DriftingKey>,
+    /// Exchanges that no policy explains.
+    pub unexplained: u32,
+}
+
+/// Compares recordings with a policy.
+#[must_use]
+pub fn drift(model: &Model, recordings: &[Recording], policy: &Policy) -> DriftReport {
+    let mut observations = Vec::new();
+    let mut report = DriftReport {
+        recordings: recordings.iter().map(|one| one.header.recording.clone()).collect(),
+        exchanges: 0,
+        compared: 0,
+        not_compared: BTreeMap::new(),
+        drifting: 0,
+        drift: Vec::new(),
+        keys: Vec::new(),
+        unexplained: 0,
+    };
+    let known: Vec<_> =
+        recordings.iter().map(|recording| recorded_answers(model, recording, &mut observations)).collect();
+    let closest: Vec<_> = observations.iter().map(|one| closest(model, policy, one)).collect();
+    for (recording, known) in recordings.iter().zip(known) {
+        for (exchange, index) in recording.exchanges.iter().zip(known) {
+            report.exchanges += 1;
+            let answer = index.zip(whole(exchange).map(|(_, answer)| answer));
+            let Some((index, answer)) = answer else {
+                let why = not_compared(&exchange.request, &exchange.answer);
+                *report.not_compared.entry(why).or_default() += 1;
+                continue;
+            };
+            report.compared += 1;
+            let found = differences(&observations[index].seen, answer, &closest[index]);
+            report.drifting += u32::from(!found.is_empty());
+            for (kind, what) in found {
+                report.add(kind, what, exchange.number, &recording.header.recording);
+            }
+        }
+    }
+    report.drift.sort_by_key(|one| (one.kind, std::cmp::Reverse(one.count)));
+    if !report.drift.is_empty() {
+        let calibration = calibrate(model, &Answers { recordings, ..Answers::default() }, policy);
+        report.keys = drifting_keys(&calibration, policy);
+        report.unexplained = report.compared - calibration.explained.min(report.compared);
+    }
+    report
+}
+
+impl DriftReport {
+    fn add(&mut self, kind: DriftKind, what: String, example: u64, recording: &str) {
+        match self.drift.iter_mut().find(|one| one.kind == kind && one.what == what) {
+            Some(known) => known.count += 1,
+            None => {
+                self.drift.push(Drift { kind, what, count: 1, example, recording: recording.to_owned() });
+            }
+        }
+    }
+
+    /// A line for each way to differ, and one for each key.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let DriftReport { exchanges, compared, drifting, .. } = self;
+        let mut text = format!(
+            "{}: {exchanges} exchanges, {compared} compared, {drifting} drift\n",
+            self.recordings.join(", ")
+        );
+        // Writing to a String cannot fail.
+        for (why, count) in &self.not_compared {
+            let _ = writeln!(text, "  not compared: {count} ({why})");
+        }
+        for one in &self.drift {
+            let _ = writeln!(
+                text,
+                "{:<14} {:>6}  {} (exchange {} of {})",
+                one.kind, one.count, one.what, one.example, one.recording
+            );
+        }
+        if !self.keys.is_empty() {
+            text.push_str("\nPolicy keys that would explain it:\n");
+        }
+        for key in &self.keys {
+            let _ = write!(text, "  {} = {} instead of {}", key.key, key.observed, key.expected);
+            let why = key.undetermined.iter().map(|why| format!(" (not the only explanation: {why})"));
+            text.extend(why);
+            text.push('\n');
+        }
+        if self.unexplained > 0 {
+            let _ = writeln!(text, "\nNo policy explains {} of the answers.", self.unexplained);
+        }
+        text
+    }
+
+    /// The report as JSON.
+    #[must_use]
+    pub fn json(&self) -> String {
+        String::from_utf8_lossy(&json::indented(self, "  ")).into_owned() + "\n"
+    }
+}
+
+/// The answer that the simulator could have given and is the most like the one that came.
+fn closest(model: &Model, policy: &Policy, one: &Observation) -> Option<ModelAnswer> {
+    let possible = one.alternatives.iter().filter(|other| other.candidates <= policy.max_results);
+    let answers = possible.map(|other| {
+        let answer = model.answer(policy, one.world(other, false), &other.call);
+        // Of equals the one with the candidates that were seen, else the first: that all is right which the recording does not say.
+        let is_same = answer.comparable == one.seen;
+        ((is_same, one.seen.likeness(&answer.comparable), other.candidates), answer)
+    });
+    let closest = answers.reduce(|best, other| if other.0 > best.0 { other } else { best });
+    closest.map(|(_, answer)| answer)
+}
+
+fn not_compared(request: &RecordedRequest, answer: &RecordedAnswer) -> String {
+    match (request, answer) {
+        (RecordedRequest::Unparsed { .. }, _) => "the request could not be parsed".to_owned(),
+        (_, RecordedAnswer::Cut { .. }) => "the connection ended without a whole answer".to_owned(),
+        (_, RecordedAnswer::Unparsed { status: None, .. }) => "the answer was no HTTP".to_owned(),
+        (_, RecordedAnswer::Unparsed { status: Some(status), .. }) => {
+            format!("HTTP {status} with a body of neither shape")
+        }
+        (_, RecordedAnswer::Whole(answer)) if answer.status != 200 => format!("HTTP {}", answer.status),
+        _ => "a request of which the recording has too little".to_owned(),
+    }
+}
+
+type KindAndText = (DriftKind, String);
+
+fn differences(seen: &Comparable, answer: &KeptAnswer, expected: &Option<ModelAnswer>) -> Vec<KindAndText> {
+    let Some(expected) = expected else {
+        return vec![(DriftKind::Code, "more candidates than maxResults".to_owned())];
+    };
+    let named = |what: &str, own: &dyn fmt::Display, other: &dyn fmt::Display| {
+        format!("{what} {own}, expected {other}").trim_start().to_owned()
+    };
+    if seen.status != expected.comparable.status {
+        let shown = |one: &Comparable| match one.content.as_ref().and_then(|content| read_body(&content.body))
+        {
+            Some(body) => body.code,
+            None => format!("HTTP {}", one.status),
+        };
+        return vec![(DriftKind::Code, named("", &shown(seen), &shown(&expected.comparable)))];
+    }
+    let (Some(own), Some(other)) = (&seen.content, &expected.comparable.content) else { return Vec::new() };
+    let mut found = bodies(&own.body, &other.body);
+    if own.framing != other.framing {
+        let what = named("framing", &format!("{:?}", own.framing), &format!("{:?}", other.framing));
+        found.push((DriftKind::Framing, what));
+    }
+    let closes = closes(&answer.head);
+    let [own, other] = [&answer.head, &expected.head].map(|head| fields(head, closes));
+    if own != other {
+        found.push((DriftKind::Header, named("", &own.join(", "), &other.join(", "))));
+    }
+    found
+}
+
+/// Whether a head says that the connection ends.
+fn closes(head: &[String]) -> bool {
+    head.iter().any(|line| line.to_ascii_lowercase().replace(' ', "") == "connection:close")
+}
+
+/// The status line, and the names of header fields with the type of the content: what does not depend on time, and on what the client wants
+/// of the connection.
+fn fields(head: &[String], closes: bool) -> Vec<String> {
+    let field = |line: &String| {
+        let (name, value) = line.split_once(':').unwrap_or((line, ""));
+        match name.to_ascii_lowercase().as_str() {
+            "content-length" | "transfer-encoding" => None,
+            "connection" | "keep-alive" if closes => None,
+            "content-type" => Some(format!("{name}:{value}")),
+            _ => Some(name.trim_end().to_owned()),
+        }
+    };
+    head.iter().filter_map(field).collect()
+}
+
+/// How two bodies differ.
+fn bodies(own: &str, other: &str) -> Vec<KindAndText> {
+    if own == other {
+        return Vec::new();
+    }
+    let (Some(read), Some(expected)) = (read_body(own), read_body(other)) else {
+        return vec![(DriftKind::Shape, "a body of neither shape".to_owned())];
+    };
+    if read.code != expected.code {
+        return vec![(DriftKind::Code, format!("{}, expected {}", read.code, expected.code))];
+    }
+    let of = |what: &str| format!("{what} of {}", read.code);
+    if read.shape != expected.shape {
+        let shown = |shape| format!("{shape:?}").to_lowercase();
+        let what = format!("{} {}, expected {}", of("shape"), shown(read.shape), shown(expected.shape));
+        return vec![(DriftKind::Shape, what)];
+    }
+    let [own_members, other_members] = [own, other].map(members);
+    let mut found = Vec::new();
+    let keys = |members: &[(String, Value)]| members.iter().map(|(key, _)| key.clone()).collect::<Vec<_>>();
+    let (own_keys, other_keys) = (keys(&own_members), keys(&other_members));
+    if own_keys != other_keys {
+        let sorted = |mut keys: Vec<String>| {
+            keys.sort();
+            keys
+        };
+        let is_order = sorted(own_keys.clone()) == sorted(other_keys.clone());
+        let kind = if is_order { DriftKind::KeyOrder } else { DriftKind::Shape };
+        found.push((
+            kind,
+            format!("{} {}, expected {}", of("keys"), own_keys.join(" "), other_keys.join(" ")),
+        ));
+    }
+    for (key, value) in &own_members {
+        let expected = other_members.iter().find(|(other, _)| other == key).map(|(_, value)| value);
+        let Some(expected) = expected.filter(|expected| *expected != value) else { continue };
+        let what = format!("{} {value}, expected {expected}", of(key));
+        found.push((kind_of(key, value, expected), what));
+    }
+    if found.is_empty() {
+        found.push((DriftKind::WhiteSpace, format!("{} or quotes", of("white space"))));
+    }
+    found
+}
+
+fn kind_of(key: &str, own: &Value, other: &Value) -> DriftKind {
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let number = |value: &Value| text(value).trim().parse::<f64>().ok();
+    if std::mem::discriminant(own) != std::mem::discriminant(other) {
+        return if own.is_null() || other.is_null() { DriftKind::Value } else { DriftKind::Types };
+    }
+    let without_digits =
+        |value: &Value| text(value).replace(|c: char| c.is_ascii_digit() || ".eE+-".contains(c), "");
+    match key {
+        "error" | "error.errorMessage" => DriftKind::Message,
+        "response" if without_digits(own) == without_digits(other) => DriftKind::NumberFormat,
+        _ if number(own).is_some() && number(own) == number(other) => DriftKind::NumberFormat,
+        _ => DriftKind::Value,
+    }
+}
+
+/// The members of a body and of its objects, in order.
+fn members(body: &str) -> Vec<(String, Value)> {
+    let Ok(Value::Object(members)) = serde_json::from_str::<Value>(&straight(body)) else {
+        return Vec::new();
+    };
+    let flat = |(key, value): (String, Value)| match value {
+        Value::Object(inner) => {
+            inner.into_iter().map(|(name, value)| (format!("{key}.{name}"), value)).collect::<Vec<_>>()
+        }
+        value => vec![(key, value)],
+    };
+    members.into_iter().flat_map(flat).collect()
+}
+
+/// The keys whose value in the policy that explains the most differs from a policy's.
+fn drifting_keys(calibration: &Calibration, policy: &Policy) -> Vec<DriftingKey> {
+    let told = calibration.measured.iter().map(|one| &one.key);
+    let keys = told.chain(calibration.undetermined.iter().map(|one| &one.key));
+    let codes: Vec<Code> = keys.filter_map(|key| Code::new(key.strip_prefix("shape.")?).ok()).collect();
+    let [best, own] = [&calibration.best, policy].map(|policy| flat(policy, &codes));
+    let differing = own.into_iter().filter_map(|(key, expected)| {
+        let observed = best.get(&key).cloned().unwrap_or(Value::Null);
+        let why = calibration.undetermined.iter().find(|one| one.key == key).map(|one| one.why.clone());
+        let is_told = calibration.measured.iter().any(|one| one.key == key);
+        let undetermined = why.filter(|_| !is_told);
+        (observed != expected).then_some(DriftingKey { key, expected, observed, undetermined })
+    });
+    differing.collect()
+}
+
+/// The values of a policy by key; the shapes of these codes.
+fn flat(policy: &Policy, codes: &[Code]) -> BTreeMap<String, Value> {
+    let Value::Object(members) = json::value(policy) else { return BTreeMap::new() };
+    let flat = |(key, value): (String, Value)| match (key.as_str(), value) {
+        ("shape", _) => {
+            codes.iter().map(|code| (format!("shape.{code}"), json::value(&policy.shape_of(code)))).collect()
+        }
+        // Its place is not told by answers.
+        ("precedence", Value::Array(checks)) => {
+            let told = checks.into_iter().filter(|check| check != "capacity").collect();
+            vec![(key, Value::Array(told))]
+        }
+        (_, value) => vec![(key, value)],
+    };
+    members.into_iter().flat_map(flat).collect()
+}
