@@ -6,12 +6,12 @@ use std::process::ExitCode;
 use clap::Args;
 use jiff::Timestamp;
 
-use super::recordings::{AnswerFile, of_one_endpoint, read_either};
+use super::recordings::{AnswerFile, each_once, of_one_endpoint, read_either};
 use super::terminal::{eprint_line, say};
 use super::{Failure, fixture_directory};
 use crate::base::time;
 use crate::config::{self, MeasuredFile, StartPolicy};
-use crate::conformance::calibrate::{Calibration, calibrate};
+use crate::conformance::calibrate::{Calibration, Unexplained, calibrate};
 use crate::conformance::model::Model;
 use crate::conformance::observation::Answers;
 use crate::domain::policy::Policy;
@@ -46,6 +46,7 @@ pub fn run(args: &CalibrateArgs) -> Result<ExitCode, Failure> {
     let targets = runs.iter().map(|run| &run.header.target);
     let targets = targets.chain(recordings.iter().map(|recording| &recording.header.target));
     of_one_endpoint(targets.map(String::as_str))?;
+    each_once(&recordings)?;
     let base = base_policy(args.base.as_deref())?;
     let model = Model::new().map_err(Failure::no)?;
     let calibration =
@@ -81,12 +82,21 @@ fn summarize(calibration: &Calibration) {
     for one in &calibration.undetermined {
         eprint_line(format_args!("  {:<18} undetermined: {}", one.key, one.why));
     }
+    // Answers that differ alike have one cause: the first stands for them.
+    let mut alike: Vec<(&Unexplained, usize)> = Vec::new();
     for one in &calibration.unexplained {
+        match alike.iter_mut().find(|(first, _)| first.differences == one.differences) {
+            Some((_, others)) => *others += 1,
+            None => alike.push((one, 0)),
+        }
+    }
+    for (one, others) in alike {
+        let cases = if one.cases.is_empty() { String::new() } else { format!(" ({})", one.cases.join(", ")) };
+        let others = if others == 0 { String::new() } else { format!(", and {others} like it") };
         eprint_line(format_args!(
-            "  UNEXPLAINED: call {} of {} ({}): {}",
+            "  UNEXPLAINED: call {} of {}{cases}{others}: {}",
             one.call,
             one.run,
-            one.cases.join(", "),
             one.differences.join("; ")
         ));
     }

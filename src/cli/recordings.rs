@@ -1,5 +1,6 @@
 //! Reads what commands are given of an endpoint: recordings, and files of conformance runs.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::Failure;
@@ -13,8 +14,9 @@ pub enum AnswerFile {
     Recording(Recording),
 }
 
-/// How a line begins that is the header of a recording.
+/// How the header of a recording begins, and that of a run.
 const RECORDING: &str = "{\"recording\"";
+const RUN: &str = "{\"run\"";
 
 fn read(path: &Path) -> Result<String, Failure> {
     std::fs::read_to_string(path).map_err(|error| failed(path, &error.to_string()))
@@ -30,6 +32,9 @@ pub fn read_either(path: &Path) -> Result<AnswerFile, Failure> {
     if text.trim_start().starts_with(RECORDING) {
         return recording_of(path, &text).map(AnswerFile::Recording);
     }
+    if !text.trim_start().starts_with(RUN) {
+        return Err(failed(path, "it has no header line of a recording or of a conformance run"));
+    }
     run_of(path, &text).map(AnswerFile::Run)
 }
 
@@ -38,11 +43,21 @@ pub fn read_all(paths: &[PathBuf]) -> Result<Vec<Recording>, Failure> {
     let recordings =
         paths.iter().map(|path| recording_of(path, &read(path)?)).collect::<Result<Vec<_>, _>>()?;
     of_one_endpoint(recordings.iter().map(|one| one.header.target.as_str()))?;
+    each_once(&recordings)?;
     Ok(recordings)
 }
 
 fn recording_of(path: &Path, text: &str) -> Result<Recording, Failure> {
     Recording::read(text).map_err(|why| failed(path, &why))
+}
+
+/// Checks that no recording is given twice: its exchanges would count twice.
+pub fn each_once(recordings: &[Recording]) -> Result<(), Failure> {
+    let mut seen = BTreeSet::new();
+    match recordings.iter().map(|one| one.header.recording.as_str()).find(|id| !seen.insert(*id)) {
+        Some(id) => Err(Failure::bad_input(format!("the recording {id} is given twice"))),
+        None => Ok(()),
+    }
 }
 
 /// Checks that answers of two endpoints are not mixed.

@@ -43,6 +43,8 @@ const KEPT_VALUES: [&str; 9] = [
 static NIK: LazyLock<Regex> = LazyLock::new(|| pattern(r"[0-9]{16,}"));
 static MASKED: LazyLock<Regex> = LazyLock::new(|| pattern(r"X{16,}"));
 static LONG_BASE64: LazyLock<Regex> = LazyLock::new(|| pattern(r"[A-Za-z0-9+/=]{80,}"));
+/// What a recording has in place of a transactionId.
+static MARKER: LazyLock<Regex> = LazyLock::new(|| pattern(r"\{\{tid\.*\}\}"));
 static QUOTA_LIMITER: LazyLock<Regex> = LazyLock::new(|| pattern(r"(quotaLimiter\W{1,12})([0-9]+)"));
 
 const MASKED_NIK: &str = "XXXXXXXXXXXXXXXX";
@@ -295,7 +297,9 @@ impl Comparable {
 
 /// The parts of a body, by name; the code first.
 fn features(body: &str) -> Vec<(&'static str, String)> {
-    let white = body.replace(|c: char| !(c.is_whitespace() || "{}:,\"\u{201C}\u{201D}".contains(c)), "");
+    let white = MARKER
+        .replace_all(body, "")
+        .replace(|c: char| !(c.is_whitespace() || "{}:,\"\u{201C}\u{201D}".contains(c)), "");
     let Some(read) = read_body(body) else { return vec![("body", "of neither shape".to_owned())] };
     let shown = |value: Option<String>| format!("{:?}", value.unwrap_or_default());
     let types = ["true", "false", ":0", ": 0"].map(|part| body.contains(part).to_string()).join(",");

@@ -419,7 +419,10 @@ impl<'a> PolicySearch<'a> {
                 || is_possible
                 || self.is_possible_with(guess, &other, &refuting, space, spaces)
             {
-                others.push(space.shown(value));
+                let shown = space.shown(value);
+                if !others.contains(&shown) {
+                    others.push(shown);
+                }
             }
             let mut refuted_by: Vec<_> = refuting.iter().map(|one| one.place.label()).collect();
             refuted_by.dedup();

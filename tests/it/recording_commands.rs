@@ -168,4 +168,8 @@ fn broken_files_are_refused_with_the_line() {
         let (code, _, err) = run(directory.path(), args);
         assert!(code == 2 && err.contains("two endpoints, endpoint and another"), "{err}");
     }
+    for args in [&["calibrate", "a.jsonl", "a.jsonl"][..], &["record", "diff", "a.jsonl", "a.jsonl"]] {
+        let (code, _, err) = run(directory.path(), args);
+        assert!(code == 2 && err.contains("is given twice"), "{err}");
+    }
 }

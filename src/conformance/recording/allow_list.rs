@@ -145,12 +145,12 @@ macro_rules! list_of {
 }
 macro_rules! media_type {
     () => {
-        r"(application/(json|xml|problem\+json|hal\+json|octet-stream|x-www-form-urlencoded|xhtml\+xml)|text/(plain|html|xml|json)|multipart/form-data|\*/\*|application/\*|text/\*)"
+        r"(application/(json|xml|problem\+json|hal\+json|octet-stream|x-www-form-urlencoded|xhtml\+xml|\*\+json)|text/(plain|html|xml|json|javascript)|image/(gif|jpeg|png|webp|avif|\*)|multipart/form-data|\*/\*|application/\*|text/\*)"
     };
 }
 macro_rules! charset {
     () => {
-        r#"([ ]?;[ ]?charset="?(utf-8|utf8|iso-8859-1|us-ascii|windows-1252)"?)?"#
+        r#"([ ]?;[ ]?charset="?(utf-8|utf8|iso-8859-1|us-ascii|windows-1252)"?;?)?"#
     };
 }
 
@@ -177,7 +177,8 @@ const fn by_word(name: &'static str, pattern: &'static str, kept: &'static str) 
 pub static HEADERS: [HeaderRule; 12] = [
     whole(
         "accept",
-        list_of!(concat!(media_type!(), charset!(), r"([ ]?;[ ]?q=[01](\.[0-9]{1,3})?)?")),
+        // `*` and `q=.2` as Java's HttpURLConnection writes them.
+        list_of!(concat!("(", media_type!(), r"|\*)", charset!(), r"([ ]?;[ ]?q=[01]?(\.[0-9]{1,3})?)?")),
         "usual media types, with weights",
     ),
     whole("allow", list_of!("get|head|post|put|delete|options|patch|trace|connect"), "methods"),
@@ -393,6 +394,11 @@ mod tests {
             ("Accept", "application/json, text/plain, */*", true),
             ("Accept", "text/html;q=0.9,*/*;q=0.8", true),
             ("Accept", "bank/secret", false),
+            ("Accept", "*/*", true),
+            ("Accept", "application/json, application/*+json", true),
+            ("Accept", "text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2", true),
+            ("Accept", "application/json, text/javascript, */*; q=0.01", true),
+            ("Content-Type", "application/json;charset=utf-8;", true),
             ("Content-Length", "123456789012", true),
             ("Content-Length", "1234567890123", false),
             ("Connection", "keep-alive", true),

@@ -6,8 +6,8 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::comparison::{candidates_in, comparable_of};
 use super::exchange::{
-    Base64Shape, BodyShape, MemberShape, RecordedAnswer, RecordedExchange, RecordedRequest, Recording,
-    RequestShape, ValueShape,
+    Base64Shape, BodyShape, HeaderShape, MemberShape, RecordedAnswer, RecordedExchange, RecordedRequest,
+    Recording, RequestShape, ValueShape,
 };
 use super::request::{AccountForm, MatcherScript, RecordedForm, is_masked, target};
 use crate::conformance::answer::{KeptAnswer, ReadBody, read_body};
@@ -81,7 +81,13 @@ fn observation<'a>(
 ) -> Option<Observation<'a>> {
     let (shape, answer) = whole(exchange)?;
     let (customer, _) = target(&shape.path)?;
-    if !OWN_STATUSES.contains(&answer.status) {
+    let hides_accept = |header: &HeaderShape| {
+        header.name.eq_ignore_ascii_case("accept")
+            && header.value.as_ref().is_none_or(|value| value.contains("XX"))
+    };
+    if !OWN_STATUSES.contains(&answer.status)
+        || (answer.status == 406 && shape.headers.iter().any(hides_accept))
+    {
         return None;
     }
     let body = read_body(&answer.body).filter(|_| answer.status == 200);

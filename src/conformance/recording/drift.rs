@@ -154,6 +154,9 @@ impl DriftReport {
             "{}: {exchanges} exchanges, {compared} compared, {drifting} drift\n",
             self.recordings.join(", ")
         );
+        if *compared == 0 {
+            text.push_str("  nothing was compared\n");
+        }
         // Writing to a String cannot fail.
         for (why, count) in &self.not_compared {
             let _ = writeln!(text, "  not compared: {count} ({why})");
@@ -166,7 +169,8 @@ impl DriftReport {
             );
         }
         if !self.keys.is_empty() {
-            text.push_str("\nPolicy keys that would explain it:\n");
+            let what = if self.unexplained > 0 { "a part of it" } else { "it" };
+            let _ = writeln!(text, "\nPolicy keys that would explain {what}:");
         }
         for key in &self.keys {
             let _ = write!(text, "  {} = {} instead of {}", key.key, key.observed, key.expected);

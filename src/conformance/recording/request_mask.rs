@@ -50,8 +50,10 @@ pub fn shape_of(request: &RequestParts, tokens: &mut Tokens) -> (RequestShape, O
 
 fn header(name: &[u8], value: &[u8]) -> HeaderShape {
     let name = allow_list::header_name(&String::from_utf8_lossy(name));
-    let kept = allow_list::header_value(&name, &String::from_utf8_lossy(value));
-    let has_any = kept.contains(|c: char| c.is_ascii_alphanumeric() && c != allow_list::MASK);
+    let text = String::from_utf8_lossy(value);
+    let kept = allow_list::header_value(&name, &text);
+    let has_any = (kept == text && !kept.contains(allow_list::MASK) && !kept.is_empty())
+        || kept.contains(|c: char| c.is_ascii_alphanumeric() && c != allow_list::MASK);
     HeaderShape { name, value: has_any.then_some(kept), bytes: value.len() as u64 }
 }
 
@@ -247,6 +249,7 @@ mod tests {
             ("Host", "fr.bank.id"),
             ("CONTENT-TYPE", "application/json"),
             ("User-Agent", "okhttp/4.9.3 bank/1"),
+            ("Accept", "*/*"),
             ("Authorization", "Basic c2l0aQ=="),
             ("X-Siti", "1"),
             ("x_y", ""),
@@ -257,6 +260,7 @@ mod tests {
             ("Host", None, 10),
             ("CONTENT-TYPE", Some("application/json"), 16),
             ("User-Agent", Some("okhttp/4.9.3 XXXXXX"), 19),
+            ("Accept", Some("*/*"), 3),
             ("Authorization", None, 14),
             ("XXXXXX", None, 1),
             ("XXX", None, 0),
