@@ -112,9 +112,10 @@ fn verdict(program: &Program, counts: &Counts, states: [State; 3]) -> Result<Vec
         after.files <= before.files,
         format!("descriptors: {} at the end, {} before", after.files, before.files),
     );
-    // Thread pools keep idle threads for a while: each thread of the endpoint as many as evaluate at once, and the admin API as many.
+    // Thread pools keep idle threads for a while: each thread of the endpoint as many as evaluate at once, and the admin API as many; and each
+    // one that had just finished and was not yet idle when the next work came.
     let cores = thread::available_parallelism()?.get();
-    let max_threads = before.threads + (cores + 1) * cores.max(2);
+    let max_threads = before.threads + (cores + 1) * (cores.max(2) + 1);
     expect(
         after.threads <= max_threads,
         format!("threads: {} at the end, expected at most {max_threads}", after.threads),
