@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::answer::{Comparable, ReadBody, comparable, read_body};
 use super::cases::{self, FORM_KEYS};
 use super::model::{Model, ModelCall, World};
-use super::recording::exchange::Recording;
+use super::recording::exchange::{RecordedExchange, Recording};
 use super::run_file::{RecordedCall, RecordedRun};
 use crate::domain::policy::{Measurement, PolicySpec};
 use crate::protocol::{Code, Shape};
@@ -46,6 +46,21 @@ pub struct AnswerPlace<'a> {
 }
 
 impl<'a> AnswerPlace<'a> {
+    /// Where an exchange of a recording stands.
+    #[must_use]
+    pub fn of_exchange(recording: &'a Recording, exchange: &'a RecordedExchange) -> AnswerPlace<'a> {
+        AnswerPlace {
+            run: &recording.header.recording,
+            target: &recording.header.target,
+            started: &recording.header.started,
+            suite: recording.header.suite,
+            number: exchange.number,
+            at: &exchange.at,
+            cases: &[],
+            count: 1,
+        }
+    }
+
     /// AnswerPlace of a call of a run.
     #[must_use]
     pub fn of_call(run: &'a RecordedRun, call: &'a RecordedCall) -> AnswerPlace<'a> {

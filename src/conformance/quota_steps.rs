@@ -120,16 +120,7 @@ fn recording_subjects<'a>(
             .and_then(|(_, answer)| super::answer::read_body(&answer.body))
             .and_then(|body| body.quota_limiter);
         customers.entry(customer).or_default().push(QuotaStep {
-            place: AnswerPlace {
-                run: &recording.header.recording,
-                target: &recording.header.target,
-                started: &recording.header.started,
-                suite: recording.header.suite,
-                number: exchange.number,
-                at: &exchange.at,
-                cases: &[],
-                count: 1,
-            },
+            place: AnswerPlace::of_exchange(recording, exchange),
             day: began.map(time::jakarta_day),
             read: own_read.filter(|_| one.is_some_and(Observation::is_own)),
             usage: one.map(|one| usages[one.index]).unwrap_or_default(),

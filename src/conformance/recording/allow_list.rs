@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use crate::conformance::answer::pattern;
+use crate::protocol::body::FIELDS;
 
 /// What stands for a character that is not kept. In a number that is not in quotes it is a [`MASK_DIGIT`], so that JSON stays JSON.
 pub const MASK: char = 'X';
@@ -242,6 +243,12 @@ impl AnswerKey {
         let pattern = index.and_then(|index| KEY_PATTERNS[index].as_ref());
         pattern.is_some_and(|pattern| pattern.is_match(value))
     }
+}
+
+/// Whether a name is one of the request's seven fields.
+#[must_use]
+pub fn is_field(name: &str) -> bool {
+    FIELDS.iter().any(|rule| rule.name == name)
 }
 
 /// Whether a threshold is kept as it is.

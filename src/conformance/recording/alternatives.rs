@@ -81,10 +81,8 @@ fn observation<'a>(
 ) -> Option<Observation<'a>> {
     let (shape, answer) = whole(exchange)?;
     let (customer, _) = target(&shape.path)?;
-    let hides_accept = |header: &HeaderShape| {
-        header.name.eq_ignore_ascii_case("accept")
-            && header.value.as_ref().is_none_or(|value| value.contains("XX"))
-    };
+    let hides_accept =
+        |header: &HeaderShape| header.name.eq_ignore_ascii_case("accept") && header.whole_value().is_none();
     if !OWN_STATUSES.contains(&answer.status)
         || (answer.status == 406 && shape.headers.iter().any(hides_accept))
     {
@@ -118,16 +116,7 @@ fn observation<'a>(
     let also = also.map(|account| build((RecordedForm { account, ..form.clone() }, false)));
     Some(Observation {
         index: 0,
-        place: AnswerPlace {
-            run: &recording.header.recording,
-            target: &recording.header.target,
-            started: &recording.header.started,
-            suite: recording.header.suite,
-            number: exchange.number,
-            at: &exchange.at,
-            cases: &[],
-            count: 1,
-        },
+        place: AnswerPlace::of_exchange(recording, exchange),
         alternatives,
         also: also.into_iter().flatten().collect(),
         seen: comparable_of(answer),

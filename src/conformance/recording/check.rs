@@ -7,7 +7,9 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde_json::Value;
 
-use super::allow_list::{self, AnswerKey, MASK, MASK_DIGIT, METHODS, ValueRule, keeps_threshold, masks};
+use super::allow_list::{
+    self, AnswerKey, MASK, MASK_DIGIT, METHODS, ValueRule, is_field, keeps_threshold, masks,
+};
 use super::answer_mask::AnswerMask;
 use super::exchange::{
     BodyShape, MemberShape, RecordedAnswer, RecordedExchange, RecordedRequest, Recording, RecordingHeader,
@@ -19,7 +21,6 @@ use crate::conformance::answer::{KeptAnswer, pattern};
 use crate::domain::customer::Account;
 use crate::domain::evidence::file_kind::is_format_name;
 use crate::domain::secrets::SecretIndex;
-use crate::protocol::body::FIELDS;
 
 /// Why a recording ends.
 pub const END_REASONS: [&str; 3] = ["signal", "max-calls", "time"];
@@ -197,10 +198,6 @@ fn is_request_listed(shape: &RequestShape) -> bool {
 
 fn is_kind(kind: &str) -> bool {
     ["string", "number", "boolean", "null", "array", "object"].contains(&kind)
-}
-
-fn is_field(name: &str) -> bool {
-    FIELDS.iter().any(|rule| rule.name == name)
 }
 
 /// Whether a layout has nothing but punctuation, white space, and names of fields or `?` in quotes.

@@ -128,6 +128,14 @@ pub struct HeaderShape {
     pub bytes: u64,
 }
 
+impl HeaderShape {
+    /// The value, where all of it is kept.
+    #[must_use]
+    pub fn whole_value(&self) -> Option<&str> {
+        self.value.as_deref().filter(|value| !value.contains("XX"))
+    }
+}
+
 /// How the end of a request's body is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

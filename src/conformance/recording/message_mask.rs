@@ -3,10 +3,9 @@
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
-use super::allow_list::AnswerKey;
+use super::allow_list::{AnswerKey, is_field};
 use crate::domain::http_answer::reason_phrase;
 use crate::protocol::OUTCOMES;
-use crate::protocol::body::FIELDS;
 
 /// Words of error messages, in lower case, beside those of the document's own messages. None is a usual name of a person.
 pub const WORDS: &str = "\
@@ -56,7 +55,7 @@ pub fn hidden_words(message: &[char]) -> Vec<std::ops::Range<usize>> {
 
 fn is_kept(word: &str) -> bool {
     let bare = word.trim_matches(PUNCTUATION);
-    let is_name = FIELDS.iter().any(|rule| rule.name == bare) || AnswerKey::find(bare).is_some();
+    let is_name = is_field(bare) || AnswerKey::find(bare).is_some();
     let is_known = |part: &str| part.is_empty() || KNOWN_WORDS.contains(&part.to_lowercase());
     is_name || bare.split(['-', '/']).all(is_known)
 }

@@ -172,8 +172,8 @@ impl RecordedForm<'_> {
             match header.name.to_ascii_lowercase().as_str() {
                 "content-encoding" => return None,
                 name @ ("content-type" | "accept") => {
-                    match header.value.clone().filter(|value| !value.contains("XX")) {
-                        Some(value) => headers.push((header.name.clone(), value)),
+                    match header.whole_value() {
+                        Some(value) => headers.push((header.name.clone(), value.to_owned())),
                         // What was accepted matters to no other answer than a 406.
                         None if name == "accept" => {}
                         None => return None,

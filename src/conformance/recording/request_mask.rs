@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde::de::{MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::allow_list::{self, METHODS, keeps_threshold, masks};
+use super::allow_list::{self, METHODS, is_field, keeps_threshold, masks};
 use super::exchange::{BodyShape, HeaderShape, MemberShape, RequestFraming, RequestShape, ValueShape};
 use super::tokens::Tokens;
 use super::value_shape;
@@ -27,10 +27,6 @@ pub struct RequestParts<'a> {
 const MAX_MEMBERS: usize = 64;
 const MAX_LAYOUT: usize = 4096;
 const BOM: &str = "\u{FEFF}";
-
-fn is_field(name: &str) -> bool {
-    FIELDS.iter().any(|rule| rule.name == name)
-}
 
 /// The shape of a request, and its transactionId, by which its answer is masked.
 pub fn shape_of(request: &RequestParts, tokens: &mut Tokens) -> (RequestShape, Option<String>) {
