@@ -90,7 +90,7 @@ pub struct RequestHeadBytes {
     /// Names and values, without white space around them.
     pub fields: Vec<(Vec<u8>, Vec<u8>)>,
     pub framing: RequestFraming,
-    /// Of the head, with empty lines before it.
+    /// Of the head.
     pub bytes: u64,
 }
 

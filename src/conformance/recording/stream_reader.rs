@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 
 use super::answer_mask::AnswerMask;
 use super::exchange::{ExchangeTimes, RecordedAnswer, RecordedRequest, RequestShape};
@@ -147,11 +147,13 @@ impl ConnectionReader {
     fn read_requests(&mut self, at: Instant, masks: &mut Masks) -> Result<(), Unparsable> {
         loop {
             if self.request.is_none() {
-                // Empty lines between requests belong to none.
-                if self.client.iter().all(|byte| matches!(byte, b'\r' | b'\n')) {
-                    return Ok(());
-                }
                 if !self.is_reading() {
+                    // Empty lines between requests belong to none.
+                    let is_empty = |byte: &&u8| matches!(byte, b'\r' | b'\n');
+                    self.client.advance(self.client.iter().take_while(is_empty).count());
+                    if self.client.is_empty() {
+                        return Ok(());
+                    }
                     self.begin(at);
                 }
                 self.request = request_head(&mut self.finder, &mut self.client)?;
@@ -237,8 +239,13 @@ impl ConnectionReader {
     fn answered(&mut self, at: Instant) -> &mut OpenExchange {
         let index = self.open.iter().position(|exchange| matches!(exchange.answer, OpenAnswer::None));
         let index = index.unwrap_or_else(|| {
+            let bytes = self.drop_client();
+            if let Some(OpenExchange { request: request @ OpenRequest::Reading(_), .. }) =
+                self.open.back_mut()
+            {
+                *request = OpenRequest::Broken(bytes);
+            }
             self.begin(at);
-            self.is_client_broken = true;
             self.open.len() - 1
         });
         &mut self.open[index]
@@ -270,17 +277,21 @@ impl ConnectionReader {
         }
     }
 
+    /// Drops what is held of the client; from here on its bytes are only counted. Returns how many of the request under way have come.
+    fn drop_client(&mut self) -> u64 {
+        self.is_client_broken = true;
+        let read = self.request.take().map_or(0, |(head, body)| head.bytes + body.bytes);
+        read + std::mem::take(&mut self.client).len() as u64
+    }
+
     /// The request that is being read is not understood: of it and what follows, only lengths are kept.
     fn break_client(&mut self, at: Instant) {
-        self.is_client_broken = true;
-        let bytes = self.client.len() as u64;
-        let read = self.request.take().map_or(0, |(head, body)| head.bytes + body.bytes);
-        self.client = BytesMut::new();
+        let bytes = self.drop_client();
         if !self.is_reading() {
             self.begin(at);
         }
         let Some(exchange) = self.open.back_mut() else { return };
-        exchange.request = OpenRequest::Broken(read + bytes);
+        exchange.request = OpenRequest::Broken(bytes);
         if let OpenAnswer::Read(answer) = &exchange.answer {
             // It came early, and no other answer belongs to what follows.
             let status = Some(answer.head.status);
@@ -634,6 +645,10 @@ mod tests {
             &["POST ContentLength 2 -> ?200 42"],
         );
         check(&[Server(refused)], &["?0 -> ?400 47"]);
+        check(
+            &[Client(&post[..30]), Server(&found), Server(&found), Client(&post[30..])],
+            &["?30 -> ?200 76", "?20 -> ?200 76"],
+        );
         let malformed = answer("Transfer-Encoding: chunked\r\n", "2\r\nabX");
         check(&[Client(&post), Server(&malformed)], &["POST ContentLength 2 -> ?200 53"]);
         let early = b"POST /a HTTP/1.1";
@@ -652,6 +667,10 @@ mod tests {
         );
         let head = format!("POST /a HTTP/1.1\r\nHost: x\r\nX: {}", "a".repeat(70_000));
         assert_eq!(read_in(&[Client(head.as_bytes())], 1000, false), [format!("?{} -> cut 0 0", head.len())]);
+        let mut masks = Masks { tokens: Tokens::default(), keeps_area: false };
+        let mut reader = ConnectionReader::new(Duration::ZERO);
+        reader.read_client(&b"\r\n".repeat(1000), Instant::now(), &mut masks);
+        assert_eq!(reader.held(), 0);
         let endless = answer("", &"a".repeat((16 << 20) + 1));
         let found = read_in(&[Client(&post("")), Server(&endless)], 1 << 20, false);
         assert_eq!(found, [format!("POST ContentLength 0 -> ?200 {}", endless.len())]);
