@@ -486,6 +486,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
         #[test]
         fn a_mask_keeps_the_length_and_masks_all_at_once(
             sample in 0..SAMPLES.len(),

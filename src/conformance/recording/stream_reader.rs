@@ -699,6 +699,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { cases: 4000, failure_persistence: None, ..ProptestConfig::default() })]
+
         #[test]
         fn any_bytes_are_read_without_a_loss_of_lengths(
             changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
