@@ -19,8 +19,8 @@ pub mod config {
 
 pub mod conformance {
     pub use crate::conformance::{
-        answer, calibrate, call_spec, cases, ledger, model, observation, pictures, raw_client, recording,
-        report, run_file, runner, target,
+        answer, calibrate, call_spec, cases, difference, ledger, model, observation, pictures, raw_client,
+        recording, report, run_file, runner, target,
     };
 }
 

@@ -1,5 +1,4 @@
-//! An answer as it is kept: masked before it is written or shown, read in both shapes, and brought into a form that can be compared
-//! with what the simulator would have sent.
+//! An answer as it is kept: masked before it is written or shown.
 
 use std::sync::LazyLock;
 
@@ -11,7 +10,6 @@ use super::call_spec::{BuiltCall, Subject};
 use super::raw_client::{AnswerFraming, RawAnswer};
 use crate::domain::customer::Account;
 use crate::domain::secrets::SecretIndex;
-use crate::protocol::{Code, Shape};
 
 /// An answer without secrets and personal data.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,10 +42,10 @@ static NIK: LazyLock<Regex> = LazyLock::new(|| pattern(r"[0-9]{16,}"));
 static MASKED: LazyLock<Regex> = LazyLock::new(|| pattern(r"X{16,}"));
 static LONG_BASE64: LazyLock<Regex> = LazyLock::new(|| pattern(r"[A-Za-z0-9+/=]{80,}"));
 /// What a recording has in place of a transactionId.
-static MARKER: LazyLock<Regex> = LazyLock::new(|| pattern(r"\{\{tid\.*\}\}"));
-static QUOTA_LIMITER: LazyLock<Regex> = LazyLock::new(|| pattern(r"(quotaLimiter\W{1,12})([0-9]+)"));
+pub(super) static MARKER: LazyLock<Regex> = LazyLock::new(|| pattern(r"\{\{tid\.*\}\}"));
 
-const MASKED_NIK: &str = "XXXXXXXXXXXXXXXX";
+/// What is kept in place of a NIK of the usual length.
+pub(super) const MASKED_NIK: &str = "XXXXXXXXXXXXXXXX";
 
 /// Compiles a pattern of the program's own.
 pub(super) fn pattern(text: &str) -> Regex {
@@ -171,152 +169,6 @@ fn kept_line(line: &str) -> String {
     }
 }
 
-/// The values of an answer's body.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ReadBody {
-    pub shape: Shape,
-    pub code: String,
-    pub message: String,
-    pub transaction_id: Option<String>,
-    pub uid: Option<String>,
-    pub quota_limiter: Option<String>,
-    pub max_results: Option<String>,
-    pub face_threshold: Option<String>,
-    pub candidates: usize,
-}
-
-/// Reads a body in one of the two shapes, also one with the document's typographic quotes; `None` for any other, also when its code is
-/// none.
-#[must_use]
-pub fn read_body(body: &str) -> Option<ReadBody> {
-    let Ok(Value::Object(members)) = serde_json::from_str::<Value>(&straight(body)) else { return None };
-    let text = |value: Option<&Value>| match value {
-        Some(Value::String(text)) => Some(text.clone()),
-        Some(Value::Number(number)) => Some(number.to_string()),
-        _ => None,
-    };
-    let own = |name: &str| text(members.get(name));
-    let (shape, code, message) = match members.get("error") {
-        Some(Value::Object(error)) => {
-            (Shape::Verification, text(error.get("errorCode"))?, text(error.get("errorMessage"))?)
-        }
-        _ => (Shape::Identification, own("errorCode")?, own("error")?),
-    };
-    // It is printed to a terminal.
-    Code::new(&code).ok()?;
-    Some(ReadBody {
-        shape,
-        code,
-        message,
-        transaction_id: own("transactionId"),
-        uid: own("uid"),
-        quota_limiter: own("quotaLimiter"),
-        max_results: own("maxResults"),
-        face_threshold: own("faceThreshold"),
-        candidates: candidates_in(body),
-    })
-}
-
-/// What of an answer is compared, a part each. The number in `quotaLimiter` depends on the calls before, and is compared elsewhere.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Comparable {
-    pub status: u16,
-    /// Of an answer of the endpoint's own, not of its HTTP server: names of header fields in title case, framing, body.
-    pub content: Option<ComparableContent>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ComparableContent {
-    pub is_title_case: bool,
-    pub framing: AnswerFraming,
-    pub body: String,
-}
-
-/// Brings an answer into its comparable form.
-#[must_use]
-pub fn comparable(answer: &KeptAnswer) -> Comparable {
-    let content = (answer.status == 200).then(|| ComparableContent {
-        is_title_case: answer.head.iter().any(|line| line.starts_with("Content-")),
-        framing: answer.framing,
-        body: QUOTA_LIMITER.replace_all(&answer.body, "${1}0").into_owned(),
-    });
-    Comparable { status: answer.status, content }
-}
-
-impl Comparable {
-    /// What is different in `other`, in words; empty when nothing is.
-    #[must_use]
-    pub fn differences(&self, other: &Comparable) -> Vec<String> {
-        if self.status != other.status {
-            return vec![format!("status {}, expected {}", self.status, other.status)];
-        }
-        let (Some(own), Some(others)) = (&self.content, &other.content) else { return Vec::new() };
-        let mut differences = Vec::new();
-        let mut note = |what: &str, own: String, other: String| {
-            if own != other {
-                differences.push(format!("{what} {own}, expected {other}"));
-            }
-        };
-        let case = |is_title: bool| if is_title { "Title-Case" } else { "lower-case" }.to_owned();
-        note("header names", case(own.is_title_case), case(others.is_title_case));
-        note("framing", format!("{:?}", own.framing), format!("{:?}", others.framing));
-        for (name, value) in features(&own.body) {
-            let expected = features(&others.body).into_iter().find(|(other, _)| *other == name);
-            let expected = expected.map_or_else(|| "none".to_owned(), |(_, value)| value);
-            match name {
-                // Nobody reads these.
-                "types" | "white space" if value != expected => {
-                    note("other", name.to_owned(), "the usual".to_owned())
-                }
-                _ => note(name, value, expected),
-            }
-        }
-        if differences.is_empty() && own.body != others.body {
-            differences.push("other bytes in the body".to_owned());
-        }
-        differences
-    }
-
-    /// How many parts are the same: what the search for a policy climbs.
-    #[must_use]
-    pub fn likeness(&self, other: &Comparable) -> usize {
-        if self.status != other.status {
-            return 0;
-        }
-        let (Some(own), Some(others)) = (&self.content, &other.content) else { return 20 };
-        let expected = features(&others.body);
-        let same = features(&own.body).iter().filter(|feature| expected.contains(feature)).count();
-        let code = features(&own.body).first() == expected.first();
-        usize::from(own.is_title_case == others.is_title_case)
-            + usize::from(own.framing == others.framing)
-            + same
-            + if code { 8 } else { 0 }
-            + if own.body == others.body { 4 } else { 0 }
-    }
-}
-
-/// The parts of a body, by name; the code first.
-fn features(body: &str) -> Vec<(&'static str, String)> {
-    let white = MARKER
-        .replace_all(body, "")
-        .replace(|c: char| !(c.is_whitespace() || "{}:,\"\u{201C}\u{201D}".contains(c)), "");
-    let Some(read) = read_body(body) else { return vec![("body", "of neither shape".to_owned())] };
-    let shown = |value: Option<String>| format!("{:?}", value.unwrap_or_default());
-    let types = ["true", "false", ":0", ": 0"].map(|part| body.contains(part).to_string()).join(",");
-    vec![
-        ("code", read.code),
-        ("shape", format!("{:?}", read.shape).to_lowercase()),
-        ("text", format!("{:?}", read.message)),
-        ("transactionId", shown(read.transaction_id)),
-        ("uid", shown(read.uid)),
-        ("quotaLimiter", shown(read.quota_limiter)),
-        ("maxResults", shown(read.max_results)),
-        ("faceThreshold", shown(read.face_threshold)),
-        ("types", types),
-        ("white space", format!("{white:?}")),
-    ]
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -397,15 +249,5 @@ mod tests {
         }
         let cut = kept(|_| format!("{open}\"SITI {nik}")).unwrap();
         assert!(candidates_in(&cut) == 1 && !cut.contains("SITI"), "{cut}");
-    }
-
-    #[test]
-    fn a_code_is_letters_and_digits() {
-        let read = |code: &str| read_body(&format!(r#"{{"errorCode":"{code}","error":""}}"#)).is_some();
-        for (code, is_code) in
-            [("5004", true), ("E-1", true), ("", false), (r"5\u001b[31m", false), ("a b", false)]
-        {
-            assert_eq!(read(code), is_code, "{code}");
-        }
     }
 }

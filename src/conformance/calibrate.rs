@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use serde_json::json;
 
+use super::difference::AnswerDifference;
 use super::key_space::{KeySpace, key_spaces};
 use super::model::{Model, ModelAnswer};
 use super::observation::{
@@ -297,9 +298,11 @@ impl<'a> PolicySearch<'a> {
     fn unexplained(&self, guess: &Guess, quota: &quota_space::QuotaFinding) -> Vec<Unexplained> {
         let differences = |one: &Observation| {
             let answers = self.answers(guess, one);
-            let closest = answers.iter().max_by_key(|answer| one.seen.likeness(&answer.comparable));
-            let mut differences =
-                closest.map_or_else(Vec::new, |answer| one.seen.differences(&answer.comparable));
+            // Of equals the first: that all is right which a recording does not say.
+            let likeness = |answer: &ModelAnswer| one.seen.likeness(&answer.comparable);
+            let closest = answers.iter().rev().max_by_key(|answer| likeness(answer));
+            let found = closest.map_or_else(Vec::new, |answer| one.seen.differences(&answer.comparable));
+            let mut differences: Vec<_> = found.iter().map(AnswerDifference::to_string).collect();
             if one.place.count > 1 {
                 differences.push(format!("{} answers are like it", one.place.count));
             }

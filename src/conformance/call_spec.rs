@@ -6,7 +6,7 @@ use rsa::traits::PublicKeyParts;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::pictures::{TestImage, TestPictures};
+use super::pictures::{TestImage, TestPictures, mime_lines};
 use crate::keys;
 use crate::protocol::{Field, encoding};
 
@@ -341,8 +341,7 @@ pub(super) fn undecryptable(key: &rsa::PublicKey) -> String {
     encoding::encode(&bytes)
 }
 
-/// Lines of 76 characters, as MIME has them (RFC 2045, 6.8).
+/// Base64 in lines, the last one ended too.
 pub(super) fn wrapped(base64: &str) -> String {
-    let lines = base64.as_bytes().chunks(76).map(String::from_utf8_lossy);
-    lines.collect::<Vec<_>>().join("\r\n") + "\r\n"
+    mime_lines(base64) + "\r\n"
 }

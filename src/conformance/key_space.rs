@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::answer::MASKED_NIK;
 use super::cases::CASES;
 use super::observation::{Observation, is_form, spec_of};
 use crate::base::json as own_json;
@@ -22,7 +23,6 @@ pub struct KeySpace {
 const NEVER: &str = "?";
 /// A code that no endpoint sends.
 const NEVER_CODE: &str = "9999";
-const MASKED_NIK: &str = "XXXXXXXXXXXXXXXX";
 /// A number of candidates that no endpoint returns.
 const MANY: u64 = 1000;
 
@@ -112,7 +112,7 @@ pub fn key_spaces(observations: &[Observation]) -> Vec<KeySpace> {
             (code, false) => json!({ "code": code, "error": body.message }),
         }
     });
-    let printed = |value: fn(&super::answer::ReadBody) -> Option<&String>| {
+    let printed = |value: fn(&super::comparable::ReadBody) -> Option<&String>| {
         distinct(bodies().filter_map(|(_, body)| value(body).cloned()))
     };
     let has_typographic_quotes = observations

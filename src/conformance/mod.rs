@@ -9,6 +9,8 @@ pub mod answer;
 pub mod calibrate;
 pub mod call_spec;
 pub mod cases;
+pub mod comparable;
+pub mod difference;
 mod key_space;
 pub mod ledger;
 pub mod model;

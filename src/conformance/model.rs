@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::answer::{Comparable, KeptAnswer, comparable, masked};
+use super::answer::{KeptAnswer, masked};
 use super::call_spec::{
     Alteration, CallHttp, CallPath, CallSpec, Subject, UNKNOWN_CUSTOMER, made_up_account,
 };
+use super::comparable::{Comparable, comparable};
 use super::pictures::{TestImage, TestPictures};
 use super::raw_client::AnswerFraming;
 use super::recording::answer_mask::AnswerMask;

@@ -3,8 +3,8 @@
 
 use serde_json::{Value, json};
 
-use super::answer::{Comparable, ReadBody, comparable, read_body};
 use super::cases::{self, FORM_KEYS};
+use super::comparable::{Comparable, ReadBody, comparable, read_body};
 use super::model::{Model, ModelCall, World};
 use super::recording::exchange::{RecordedExchange, Recording};
 use super::run_file::{RecordedCall, RecordedRun};
@@ -61,7 +61,7 @@ impl<'a> AnswerPlace<'a> {
         }
     }
 
-    /// AnswerPlace of a call of a run.
+    /// Where a call of a run stands.
     #[must_use]
     pub fn of_call(run: &'a RecordedRun, call: &'a RecordedCall) -> AnswerPlace<'a> {
         AnswerPlace {

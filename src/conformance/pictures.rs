@@ -72,11 +72,7 @@ impl TestPictures {
 fn base64_of(image: TestImage, portrait: &[u8], face: Option<&[u8]>) -> String {
     match image {
         TestImage::Portrait => encoding::encode(portrait),
-        TestImage::WrappedPortrait => {
-            let base64 = encoding::encode(portrait);
-            let lines = base64.as_bytes().chunks(76).map(String::from_utf8_lossy);
-            lines.collect::<Vec<_>>().join("\r\n")
-        }
+        TestImage::WrappedPortrait => mime_lines(&encoding::encode(portrait)),
         TestImage::Blank => encoding::encode(&BLANK),
         TestImage::NotAnImage => {
             encoding::encode(b"this is a text and not a picture, sent by a conformance test")
@@ -86,6 +82,12 @@ fn base64_of(image: TestImage, portrait: &[u8], face: Option<&[u8]>) -> String {
         TestImage::Gif => encoding::encode(GIF),
         TestImage::Face => encoding::encode(face.unwrap_or(portrait)),
     }
+}
+
+/// Lines of 76 characters, as MIME has them (RFC 2045, 6.8).
+pub(super) fn mime_lines(base64: &str) -> String {
+    let lines = base64.as_bytes().chunks(76).map(String::from_utf8_lossy);
+    lines.collect::<Vec<_>>().join("\r\n")
 }
 
 fn jpeg(pixels: &RgbImage) -> Vec<u8> {

@@ -117,7 +117,7 @@ fn recording_subjects<'a>(
         let lasted = SignedDuration::from_micros(i64::try_from(lasted).unwrap_or(i64::MAX));
         let body = one.and_then(|one| one.body.as_ref());
         let own_read = super::recording::alternatives::whole(exchange)
-            .and_then(|(_, answer)| super::answer::read_body(&answer.body))
+            .and_then(|(_, answer)| super::comparable::read_body(&answer.body))
             .and_then(|body| body.quota_limiter);
         customers.entry(customer).or_default().push(QuotaStep {
             place: AnswerPlace::of_exchange(recording, exchange),

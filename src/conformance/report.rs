@@ -5,8 +5,9 @@ use std::fmt::Write;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::answer::{Comparable, comparable, read_body};
+use super::answer::KeptAnswer;
 use super::cases::{CASES, TestCase};
+use super::comparable::{Comparable, comparable, read_body};
 use super::model::{Model, World};
 use super::run_file::{RecordedCall, RecordedRun, RunHeader};
 use crate::base::json;
@@ -233,7 +234,7 @@ fn result(run: &RecordedRun, case: &'static TestCase, expected: &ComparedWith) -
         _ => compare(run, case.id, &calls, expected),
     };
     let answers = calls.iter().filter_map(|call| call.result.as_ref().ok());
-    let code = |answer: &super::answer::KeptAnswer| match read_body(&answer.body) {
+    let code = |answer: &KeptAnswer| match read_body(&answer.body) {
         Some(read) if answer.status == 200 => read.code,
         _ => format!("HTTP {}", answer.status),
     };
@@ -276,6 +277,7 @@ fn compare(run: &RecordedRun, id: &str, calls: &[&RecordedCall], expected: &Comp
     };
     let mut differences: Vec<String> = Vec::new();
     for one in pairs.iter().flat_map(|(seen, expected)| seen.differences(expected)) {
+        let one = one.to_string();
         if !differences.contains(&one) {
             differences.push(one);
         }

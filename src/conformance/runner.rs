@@ -7,9 +7,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::civil::Time;
 
-use super::answer::{KeptAnswer, candidates_in, read_body};
+use super::answer::{KeptAnswer, candidates_in};
 use super::call_spec::{Alteration, CallBody, CallField, CallPath, CallSpec, Subject};
 use super::cases::{CaseChoice, CaseGroup, Procedure, TestCase, threshold_21};
+use super::comparable::read_body;
 use super::ledger::Ledger;
 use super::order::{self, DEFECTS, eliminate, place_of_quota, with_defects};
 use super::pictures::TestImage;

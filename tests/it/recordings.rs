@@ -10,11 +10,12 @@ use dukcapil_fr_sim::internals::conformance::call_spec::{
     Alteration, CallBody, CallField, CallHttp, CallPath, CallSpec, Subject,
 };
 use dukcapil_fr_sim::internals::conformance::cases::{CASES, Procedure};
+use dukcapil_fr_sim::internals::conformance::difference::DifferenceKind;
 use dukcapil_fr_sim::internals::conformance::model::World;
 use dukcapil_fr_sim::internals::conformance::observation::Answers;
 use dukcapil_fr_sim::internals::conformance::pictures::{TestImage, TestPictures};
 use dukcapil_fr_sim::internals::conformance::raw_client::{AnswerFraming, Exchanger};
-use dukcapil_fr_sim::internals::conformance::recording::drift::{DriftKind, drift};
+use dukcapil_fr_sim::internals::conformance::recording::drift::drift;
 use dukcapil_fr_sim::internals::conformance::recording::exchange::{
     Base64Shape, BodyShape, ExchangeTimes, HeaderShape, MemberShape, RecordedAnswer, RecordedExchange,
     RecordedRequest, Recording, RecordingHeader, RequestFraming, RequestShape, ValueShape,
@@ -250,31 +251,35 @@ fn what_drifts_is_told_by_its_kind() {
     for (form, kept, expected) in [
         (&found, answer(&policy, &found, false), None),
         (&refused, answer(&policy, &refused, false), None),
-        (&found, change(&found, "6018", "6077"), Some(DriftKind::Code)),
-        (&found, KeptAnswer { status: 406, ..answer(&policy, &found, false) }, Some(DriftKind::Code)),
-        (&found, change(&found, ",\n    \"iris_data\": null", ""), Some(DriftKind::Shape)),
+        (&found, change(&found, "6018", "6077"), Some(DifferenceKind::Code)),
+        (&found, KeptAnswer { status: 406, ..answer(&policy, &found, false) }, Some(DifferenceKind::Code)),
+        (&found, change(&found, ",\n    \"iris_data\": null", ""), Some(DifferenceKind::Shape)),
         (
             &found,
             change(&found, swapped, "\"iris_data\": null,\n    \"finger_data\": null"),
-            Some(DriftKind::KeyOrder),
+            Some(DifferenceKind::KeyOrder),
         ),
-        (&found, change(&found, "\"maxResults\": 10", "\"maxResults\": \"10\""), Some(DriftKind::Types)),
-        (&found, change(&found, "\"error\": ", "\"error\":"), Some(DriftKind::WhiteSpace)),
-        (&found, change(&found, "\"7.0\"", "\"7.00\""), Some(DriftKind::NumberFormat)),
-        (&found, change(&found, "Sukses", "Berhasil"), Some(DriftKind::Message)),
-        (&found, change(&found, "{{tid...}}", "XXXXXXXXXX"), Some(DriftKind::Value)),
-        (&refused, change(&refused, "\"matchScore\": \"0\"", "\"matchScore\": 0"), Some(DriftKind::Types)),
+        (&found, change(&found, "\"maxResults\": 10", "\"maxResults\": \"10\""), Some(DifferenceKind::Types)),
+        (&found, change(&found, "\"error\": ", "\"error\":"), Some(DifferenceKind::WhiteSpace)),
+        (&found, change(&found, "\"7.0\"", "\"7.00\""), Some(DifferenceKind::NumberFormat)),
+        (&found, change(&found, "Sukses", "Berhasil"), Some(DifferenceKind::Message)),
+        (&found, change(&found, "{{tid...}}", "XXXXXXXXXX"), Some(DifferenceKind::Value)),
+        (
+            &refused,
+            change(&refused, "\"matchScore\": \"0\"", "\"matchScore\": 0"),
+            Some(DifferenceKind::Types),
+        ),
         (
             &found,
             KeptAnswer { framing: AnswerFraming::Chunked, ..answer(&policy, &found, false) },
-            Some(DriftKind::Framing),
+            Some(DifferenceKind::Framing),
         ),
         (
             &found,
             head(&|line| line.replace("content-type: application/json", "content-type: text/html")),
-            Some(DriftKind::Header),
+            Some(DifferenceKind::Header),
         ),
-        (&found, head(&|line| line.replace("200 OK", "200 ")), Some(DriftKind::Header)),
+        (&found, head(&|line| line.replace("200 OK", "200 ")), Some(DifferenceKind::Header)),
     ] {
         let body = kept.body.clone();
         let at = MIDNIGHT.parse().unwrap();
@@ -300,7 +305,20 @@ fn scores_are_what_the_recording_says_and_a_form_that_no_simulator_prints_drifts
         let recording = recording(at, vec![recorded(1, at, good.clone(), RecordedAnswer::Whole(kept))]);
         let report = drift(&MODEL, &[recording], &policy);
         let kinds: Vec<_> = report.drift.iter().map(|one| one.kind).collect();
-        assert_eq!(kinds, if drifts { vec![DriftKind::NumberFormat] } else { vec![] }, "{score}");
+        assert_eq!(kinds, if drifts { vec![DifferenceKind::NumberFormat] } else { vec![] }, "{score}");
+    }
+    for scores in [["9.50", "8.20"], ["\\\"9.88261890411377\\\"", "\\\"7.5\\\""]] {
+        let at = MIDNIGHT.parse().unwrap();
+        let of = |(score, number): (&str, u64)| {
+            let kept = answer(&policy, &found, false);
+            let body = kept.body.replace("\\\":0}", &format!("\\\":{score}}}"));
+            assert!(body.contains(score), "{body}");
+            recorded(number, at, good.clone(), RecordedAnswer::Whole(KeptAnswer { body, ..kept }))
+        };
+        let report = drift(&MODEL, &[recording(at, scores.into_iter().zip(1..).map(of).collect())], &policy);
+        let counts: Vec<_> = report.drift.iter().map(|one| one.count).collect();
+        assert_eq!(counts, [2], "one form of scores: {:?}", report.drift);
+        assert!(report.drift[0].what.starts_with("response of 6018"), "{:?}", report.drift);
     }
 }
 

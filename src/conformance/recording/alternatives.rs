@@ -4,13 +4,14 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::comparison::{candidates_in, comparable_of};
+use super::comparison::{comparable_of, scored_candidates_in};
 use super::exchange::{
     Base64Shape, BodyShape, HeaderShape, MemberShape, RecordedAnswer, RecordedExchange, RecordedRequest,
     Recording, RequestShape, ValueShape,
 };
 use super::request::{AccountForm, MatcherScript, RecordedForm, is_masked, target};
-use crate::conformance::answer::{KeptAnswer, ReadBody, read_body};
+use crate::conformance::answer::KeptAnswer;
+use crate::conformance::comparable::{ReadBody, read_body};
 use crate::conformance::model::{Model, World};
 use crate::conformance::observation::{Alternative, AnswerPlace, Observation, Origin};
 use crate::domain::policy::{Check, Policy};
@@ -102,7 +103,7 @@ fn observation<'a>(
         keeps_area: recording.header.keeps_area,
     };
     let may_be_unknown = !known.contains(customer);
-    let candidates = candidates_in(&answer.body);
+    let candidates = scored_candidates_in(&answer.body);
     let build = |(form, exhausted): (RecordedForm, bool)| {
         let candidates =
             if matches!(form.script, Some(MatcherScript::Candidates(_))) { candidates } else { 0 };

@@ -17,7 +17,7 @@ use super::exchange::{
 };
 use super::value_shape::CLASSES;
 use crate::base::{json, time};
-use crate::conformance::answer::{KeptAnswer, pattern};
+use crate::conformance::answer::{KeptAnswer, pattern, straight};
 use crate::domain::customer::Account;
 use crate::domain::evidence::file_kind::is_format_name;
 use crate::domain::secrets::SecretIndex;
@@ -291,8 +291,7 @@ impl CheckedRecording {
             let (name, value) = line.split_once(':').unwrap_or((line, ""));
             self.read_header("answer header", name, value.trim());
         }
-        let straight =
-            answer.body.trim_start_matches('\u{FEFF}').replace(['\u{201C}', '\u{201D}', '\u{201E}'], "\"");
+        let straight = straight(answer.body.trim_start_matches('\u{FEFF}'));
         if let Ok(Value::Object(members)) = serde_json::from_str(&straight) {
             self.read_members(&members);
         }

@@ -2,59 +2,28 @@
 //! compared, because the recording does not say everything of a request.
 
 use std::collections::BTreeMap;
-use std::fmt::{self, Write};
+use std::fmt::Write;
 
 use serde::Serialize;
 use serde_json::Value;
 
 use super::alternatives::{recorded_answers, whole};
 use super::exchange::{RecordedAnswer, RecordedRequest, Recording};
+use super::request::target;
 use crate::base::json;
-use crate::conformance::answer::{Comparable, KeptAnswer, read_body, straight};
+use crate::conformance::answer::KeptAnswer;
 use crate::conformance::calibrate::{Calibration, calibrate};
+use crate::conformance::comparable::{Comparable, read_body};
+use crate::conformance::difference::{AnswerDifference, DifferenceKind};
 use crate::conformance::model::{Model, ModelAnswer};
 use crate::conformance::observation::{Answers, Observation};
 use crate::domain::policy::Policy;
 use crate::protocol::Code;
 
-/// What differs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum DriftKind {
-    /// The code, or the status.
-    Code,
-    Shape,
-    KeyOrder,
-    Types,
-    WhiteSpace,
-    NumberFormat,
-    Message,
-    Value,
-    Header,
-    Framing,
-}
-
-impl fmt::Display for DriftKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            DriftKind::Code => "code",
-            DriftKind::Shape => "shape",
-            DriftKind::KeyOrder => "key order",
-            DriftKind::Types => "types",
-            DriftKind::WhiteSpace => "white space",
-            DriftKind::NumberFormat => "number format",
-            DriftKind::Message => "message",
-            DriftKind::Value => "value",
-            DriftKind::Header => "header",
-            DriftKind::Framing => "framing",
-        })
-    }
-}
-
 /// Answers that differ in one way.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Drift {
-    pub kind: DriftKind,
+    pub kind: DifferenceKind,
     /// What came, and what was expected.
     pub what: String,
     /// Number of exchanges.
@@ -122,8 +91,8 @@ pub fn drift(model: &Model, recordings: &[Recording], policy: &Policy) -> DriftR
             report.compared += 1;
             let found = differences(&observations[index].seen, answer, &closest[index]);
             report.drifting += u32::from(!found.is_empty());
-            for (kind, what) in found {
-                report.add(kind, what, exchange.number, &recording.header.recording);
+            for difference in found {
+                report.add(difference, exchange.number, &recording.header.recording);
             }
         }
     }
@@ -137,7 +106,8 @@ pub fn drift(model: &Model, recordings: &[Recording], policy: &Policy) -> DriftR
 }
 
 impl DriftReport {
-    fn add(&mut self, kind: DriftKind, what: String, example: u64, recording: &str) {
+    fn add(&mut self, difference: AnswerDifference, example: u64, recording: &str) {
+        let AnswerDifference { kind, what } = difference;
         match self.drift.iter_mut().find(|one| one.kind == kind && one.what == what) {
             Some(known) => known.count += 1,
             None => {
@@ -213,37 +183,33 @@ fn not_compared(request: &RecordedRequest, answer: &RecordedAnswer) -> String {
             format!("HTTP {status} with a body of neither shape")
         }
         (_, RecordedAnswer::Whole(answer)) if answer.status != 200 => format!("HTTP {}", answer.status),
+        (_, RecordedAnswer::Whole(answer)) if read_body(&answer.body).is_none() => {
+            "HTTP 200 with a body of neither shape".to_owned()
+        }
+        (RecordedRequest::Shape(shape), _) if shape.method != "POST" || target(&shape.path).is_none() => {
+            "the request is none of a customer's".to_owned()
+        }
         _ => "a request of which the recording has too little".to_owned(),
     }
 }
 
-type KindAndText = (DriftKind, String);
-
-fn differences(seen: &Comparable, answer: &KeptAnswer, expected: &Option<ModelAnswer>) -> Vec<KindAndText> {
+fn differences(
+    seen: &Comparable,
+    answer: &KeptAnswer,
+    expected: &Option<ModelAnswer>,
+) -> Vec<AnswerDifference> {
     let Some(expected) = expected else {
-        return vec![(DriftKind::Code, "more candidates than maxResults".to_owned())];
+        return vec![AnswerDifference::new(DifferenceKind::Code, "more candidates than maxResults")];
     };
-    let named = |what: &str, own: &dyn fmt::Display, other: &dyn fmt::Display| {
-        format!("{what} {own}, expected {other}").trim_start().to_owned()
+    let (Some(own), Some(other)) = (&seen.content, &expected.comparable.content) else {
+        return seen.status_difference(&expected.comparable).into_iter().collect();
     };
-    if seen.status != expected.comparable.status {
-        let shown = |one: &Comparable| match one.content.as_ref().and_then(|content| read_body(&content.body))
-        {
-            Some(body) => body.code,
-            None => format!("HTTP {}", one.status),
-        };
-        return vec![(DriftKind::Code, named("", &shown(seen), &shown(&expected.comparable)))];
-    }
-    let (Some(own), Some(other)) = (&seen.content, &expected.comparable.content) else { return Vec::new() };
-    let mut found = bodies(&own.body, &other.body);
-    if own.framing != other.framing {
-        let what = named("framing", &format!("{:?}", own.framing), &format!("{:?}", other.framing));
-        found.push((DriftKind::Framing, what));
-    }
+    let mut found = own.differences(other);
     let closes = closes(&answer.head);
     let [own, other] = [&answer.head, &expected.head].map(|head| fields(head, closes));
     if own != other {
-        found.push((DriftKind::Header, named("", &own.join(", "), &other.join(", "))));
+        let what = format!("{}, expected {}", own.join(", "), other.join(", "));
+        found.push(AnswerDifference::new(DifferenceKind::Header, what));
     }
     found
 }
@@ -266,81 +232,6 @@ fn fields(head: &[String], closes: bool) -> Vec<String> {
         }
     };
     head.iter().filter_map(field).collect()
-}
-
-/// How two bodies differ.
-fn bodies(own: &str, other: &str) -> Vec<KindAndText> {
-    if own == other {
-        return Vec::new();
-    }
-    let (Some(read), Some(expected)) = (read_body(own), read_body(other)) else {
-        return vec![(DriftKind::Shape, "a body of neither shape".to_owned())];
-    };
-    if read.code != expected.code {
-        return vec![(DriftKind::Code, format!("{}, expected {}", read.code, expected.code))];
-    }
-    let of = |what: &str| format!("{what} of {}", read.code);
-    if read.shape != expected.shape {
-        let shown = |shape| format!("{shape:?}").to_lowercase();
-        let what = format!("{} {}, expected {}", of("shape"), shown(read.shape), shown(expected.shape));
-        return vec![(DriftKind::Shape, what)];
-    }
-    let [own_members, other_members] = [own, other].map(members);
-    let mut found = Vec::new();
-    let keys = |members: &[(String, Value)]| members.iter().map(|(key, _)| key.clone()).collect::<Vec<_>>();
-    let (own_keys, other_keys) = (keys(&own_members), keys(&other_members));
-    if own_keys != other_keys {
-        let sorted = |mut keys: Vec<String>| {
-            keys.sort();
-            keys
-        };
-        let is_order = sorted(own_keys.clone()) == sorted(other_keys.clone());
-        let kind = if is_order { DriftKind::KeyOrder } else { DriftKind::Shape };
-        found.push((
-            kind,
-            format!("{} {}, expected {}", of("keys"), own_keys.join(" "), other_keys.join(" ")),
-        ));
-    }
-    for (key, value) in &own_members {
-        let expected = other_members.iter().find(|(other, _)| other == key).map(|(_, value)| value);
-        let Some(expected) = expected.filter(|expected| *expected != value) else { continue };
-        let what = format!("{} {value}, expected {expected}", of(key));
-        found.push((kind_of(key, value, expected), what));
-    }
-    if found.is_empty() {
-        found.push((DriftKind::WhiteSpace, format!("{} or quotes", of("white space"))));
-    }
-    found
-}
-
-fn kind_of(key: &str, own: &Value, other: &Value) -> DriftKind {
-    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    let number = |value: &Value| text(value).trim().parse::<f64>().ok();
-    if std::mem::discriminant(own) != std::mem::discriminant(other) {
-        return if own.is_null() || other.is_null() { DriftKind::Value } else { DriftKind::Types };
-    }
-    let without_digits =
-        |value: &Value| text(value).replace(|c: char| c.is_ascii_digit() || ".eE+-".contains(c), "");
-    match key {
-        "error" | "error.errorMessage" => DriftKind::Message,
-        "response" if without_digits(own) == without_digits(other) => DriftKind::NumberFormat,
-        _ if number(own).is_some() && number(own) == number(other) => DriftKind::NumberFormat,
-        _ => DriftKind::Value,
-    }
-}
-
-/// The members of a body and of its objects, in order.
-fn members(body: &str) -> Vec<(String, Value)> {
-    let Ok(Value::Object(members)) = serde_json::from_str::<Value>(&straight(body)) else {
-        return Vec::new();
-    };
-    let flat = |(key, value): (String, Value)| match value {
-        Value::Object(inner) => {
-            inner.into_iter().map(|(name, value)| (format!("{key}.{name}"), value)).collect::<Vec<_>>()
-        }
-        value => vec![(key, value)],
-    };
-    members.into_iter().flat_map(flat).collect()
 }
 
 /// The keys whose value in the policy that explains the most differs from a policy's.

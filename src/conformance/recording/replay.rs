@@ -2,14 +2,12 @@
 //! state that the one before it sets. Nothing here writes a file.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::LazyLock;
 
-use regex::Regex;
 use serde_json::{Map, Value, json};
 
 use super::exchange::{RecordedAnswer, RecordedExchange, RecordedRequest, Recording};
 use super::request::target;
-use crate::conformance::answer::{KeptAnswer, pattern};
+use crate::conformance::answer::{KeptAnswer, MARKER};
 
 /// Files of a fixture directory, by name, and what of the recordings they do not have.
 #[derive(Debug, Default)]
@@ -31,7 +29,6 @@ pub struct ReplayedCustomer {
 }
 
 /// Where the transactionId of a request stood in its answer.
-static MARKER: LazyLock<Regex> = LazyLock::new(|| pattern(r"\{\{tid\.*\}\}"));
 const MARKER_OF_RULES: &str = "{{tid}}";
 
 /// Fields that the simulator writes itself.

@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 
 use super::exchange::{Base64Shape, BodyShape, MemberShape, RequestShape, ValueShape};
+use crate::conformance::answer::MASKED_NIK;
 use crate::conformance::call_spec::{Subject, UNKNOWN_METHODE, undecryptable, wrapped};
 use crate::conformance::pictures::TestImage;
 use crate::keys;
@@ -31,8 +32,6 @@ pub enum MatcherScript {
 
 /// More candidates are not explained by a policy.
 const MAX_CANDIDATES: usize = 50;
-/// A masked NIK.
-const NIK: &str = "XXXXXXXXXXXXXXXX";
 
 impl MatcherScript {
     /// All that the model can follow.
@@ -61,7 +60,7 @@ impl MatcherScript {
     pub fn rules(&self) -> Value {
         match self {
             MatcherScript::Candidates(count) => {
-                let candidates = vec![json!({ "nik": NIK, "score": 9.5 }); *count];
+                let candidates = vec![json!({ "nik": MASKED_NIK, "score": 9.5 }); *count];
                 json!([{ "reply": { "code": Code::FOUND, "candidates": candidates } }])
             }
             MatcherScript::Answer(code) => json!([{ "reply": { "code": code } }]),
