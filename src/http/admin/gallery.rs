@@ -57,7 +57,8 @@ pub struct EnrolRequest {
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct GalleryQuery {
-    /// Only identities that this customer can find; default: all identities. With `DELETE`: only identities enrolled for this customer.
+    /// `GET`: only identities that this customer can find; default: all identities. `DELETE`: only identities enrolled for this customer;
+    /// default: with a NIK, the identity enrolled for all customers, else all enrolled identities.
     pub customer_id: Option<String>,
 }
 
@@ -294,21 +295,17 @@ pub async fn remove(
     let customer_id = query.customer_id.as_deref();
     let (fixtures, customers) = fixtures_and_customers(&shared);
     let matcher = &shared.engine.matcher;
-    let find_source = || {
-        sources(&fixtures, &customers, &matcher.enrolled(), customer_id)
-            .map(|all| find(&all, &nik).map(|(source, _)| source.description()))
-    };
     if customer_id.is_some() {
-        find_source()?;
+        sources(&fixtures, &customers, &matcher.enrolled(), customer_id)?;
     }
     if matcher.remove(&nik, customer_id) {
         return Ok(json(&Removed { removed: 1 }));
     }
-    match find_source()? {
-        Some(source) => Err(ApiError::conflict("in_fixtures", format!("{} is {source}", nik.as_str()))
-            .hint("edit the fixture files, or send the customer_id that it was enrolled for")),
-        None => Err(unknown_nik(&nik)),
-    }
+    let enrolled = matcher.enrolled();
+    let mut sources = sources(&fixtures, &customers, &enrolled, customer_id)?;
+    // One that was enrolled can be removed, so it is named before one of the fixtures.
+    sources.sort_by_key(|source| source.origin == IdentityOrigin::Fixture);
+    Err(find(&sources, &nik).map_or_else(|| unknown_nik(&nik), |(source, _)| source.not_removed(&nik)))
 }
 
 /// Removes all enrolled identities, or those of one customer.
@@ -331,6 +328,16 @@ impl IdentitySource<'_> {
             (IdentityOrigin::Api, None) => "enrolled for all customers".to_owned(),
             (IdentityOrigin::Api, Some(id)) => format!("enrolled for {id}"),
         }
+    }
+
+    /// Returns the error for an identity that this source has, and that was not removed.
+    fn not_removed(&self, nik: &str) -> ApiError {
+        let (code, hint) = match (self.origin, self.customer_id) {
+            (IdentityOrigin::Fixture, _) => ("in_fixtures", "edit the fixture files".to_owned()),
+            (IdentityOrigin::Api, None) => ("other_scope", "send no customer_id".to_owned()),
+            (IdentityOrigin::Api, Some(id)) => ("other_scope", format!("send customer_id={id}")),
+        };
+        ApiError::conflict(code, format!("{nik} is {}", self.description())).hint(hint)
     }
 }
 
