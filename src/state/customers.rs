@@ -364,7 +364,8 @@ impl CustomerRegistry {
         let table = self.api_customers.read();
         let exists = table.contains_key(id) || fixtures.customers.contains_key(id.as_str());
         let max = fixtures.limits.customers;
-        if !exists && table.len() + fixtures.customers.len() >= max {
+        let not_overlaid = || fixtures.customers.keys().filter(|id| !table.contains_key(id.as_str())).count();
+        if !exists && table.len() + not_overlaid() >= max {
             return Err(CustomerError::Full(max));
         }
         check_regexes(&table, id, &spec, fixtures.limits.regexes)?;
