@@ -168,7 +168,7 @@ pub struct CustomerEntry {
     /// Specification with inheritance applied.
     pub spec: Arc<CustomerSpec>,
     /// Whether it was created over the admin API.
-    pub is_put: bool,
+    pub is_from_api: bool,
     /// When it expires.
     pub expires: Option<Timestamp>,
 }
@@ -184,7 +184,7 @@ impl ApiCustomer {
         CustomerEntry {
             customer: Arc::clone(&self.customer),
             spec: Arc::clone(&self.resolved),
-            is_put: true,
+            is_from_api: true,
             expires: self.expires,
         }
     }
@@ -376,7 +376,7 @@ impl CustomerRegistry {
         let before =
             table.get(id).map(|found| &found.customer).or_else(|| fixtures.customers.get(id.as_str()));
         let customer = Arc::new(with_known_rules(customer, before.map(Arc::as_ref), |rule, before| {
-            Arc::new(Rule { put: before.put, ..Rule::clone(rule) })
+            Arc::new(Rule { created: before.created, ..Rule::clone(rule) })
         }));
         let renewed = pending.dependents(id)?;
         drop(table);
@@ -465,7 +465,7 @@ fn from_fixtures(fixtures: &Fixtures, id: &str) -> Option<CustomerEntry> {
     Some(CustomerEntry {
         customer: Arc::clone(customer),
         spec: Arc::clone(spec),
-        is_put: false,
+        is_from_api: false,
         expires: None,
     })
 }
