@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::Failure;
+use super::client::{self, http_url};
 use super::serve::AdminListen;
-use super::{Failure, client};
 use crate::base::network::from_here;
 
 #[derive(Debug, Args)]
 pub struct HealthcheckArgs {
     /// URL of the admin listener [default: from --admin-listen]
-    #[arg(long, value_name = "URL", env = "FRSIM_ADMIN")]
+    #[arg(long, value_name = "URL", value_parser = http_url, env = "FRSIM_ADMIN")]
     admin: Option<String>,
     /// Same as for serve; in a container both read the same variable
     #[arg(long, value_name = "ADDR|off", default_value = "127.0.0.1:9090", env = "FRSIM_ADMIN_LISTEN")]
@@ -24,7 +25,7 @@ pub struct HealthcheckArgs {
 
 pub fn run(args: &HealthcheckArgs) -> Result<ExitCode, Failure> {
     let admin = match &args.admin {
-        Some(url) => url.trim_end_matches('/').to_owned(),
+        Some(url) => url.clone(),
         None => local_url(args.admin_listen)?,
     };
     let url = format!("{admin}/ready");

@@ -266,9 +266,13 @@ fn with_password(
     }
     let Some(path) = file else { return Ok(address) };
     let failed = |error: &dyn fmt::Display| Failure::bad_input(format!("{}: {error}", path.display()));
-    let mut text = String::new();
+    let mut bytes = Vec::new();
     let file = File::open(path).map_err(|error| failed(&error))?;
-    file.take(MAX_PASSWORD).read_to_string(&mut text).map_err(|error| failed(&error))?;
+    file.take(MAX_PASSWORD + 1).read_to_end(&mut bytes).map_err(|error| failed(&error))?;
+    if bytes.len() as u64 > MAX_PASSWORD {
+        return Err(failed(&"it is larger than 4 KiB; it has to hold the password on one line"));
+    }
+    let text = String::from_utf8(bytes).map_err(|_| failed(&"it is not text in UTF-8"))?;
     let password = text.trim_end_matches(['\r', '\n']);
     if password.is_empty() || password.contains('\n') {
         return Err(failed(&"it has to hold the password on one line"));

@@ -24,7 +24,7 @@ pub struct Throttle {
 }
 
 impl Throttle {
-    /// OutcomeCounts a request. Returns the summary of the window before, if it is over and hid any, and whether this request has its own line.
+    /// Counts a request. Returns the summary of the window before, if it is over and hid any, and whether this request has its own line.
     pub fn admit(&mut self, at: Instant, outcome: &str) -> (Option<String>, bool) {
         let summary = self.roll(at);
         self.window.get_or_insert(at);

@@ -294,7 +294,7 @@ impl Engine {
         match state.put_rules.iter().position(|known| known.name == rule.name) {
             // The same rule again changes only its end: its counters and its window continue.
             Some(index) if state.put_rules[index].fingerprint == rule.fingerprint => {
-                rule.put = state.put_rules[index].put;
+                rule.created = state.put_rules[index].created;
                 state.put_rules[index] = Arc::new(rule);
             }
             Some(index) => {

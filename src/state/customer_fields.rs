@@ -105,7 +105,7 @@ impl CustomerState {
                 let position = self.put_rules.iter().position(|rule| rule.name == *name)?;
                 let rule = &self.put_rules[position];
                 let text = |instant: Option<Timestamp>| instant.map(|instant| instant.to_string());
-                let (put, expires) = (text(rule.put), text(rule.expires));
+                let (put, expires) = (text(rule.created), text(rule.expires));
                 Some(json::text(&StoredRule { position, spec: rule.spec.clone(), put, expires }))
             }
             StateField::Draws(fingerprint) => count(self.scenario.draws_of(fingerprint)?),
@@ -179,7 +179,7 @@ impl CustomerState {
             let instant = |text: Option<String>| text.and_then(|text| text.parse().ok());
             match Rule::new(&spec, 1, file) {
                 Ok(rule) => {
-                    let rule = Rule { put: instant(put), expires: instant(expires), ..rule };
+                    let rule = Rule { created: instant(put), expires: instant(expires), ..rule };
                     self.put_rules.push(Arc::new(rule));
                 }
                 Err(errors) => left_out.push(joined(&errors)),
@@ -270,7 +270,7 @@ impl CustomerState {
                         let instant = |text: Option<String>| text.and_then(|text| text.parse().ok());
                         // One whose file is missing here is left out, as at a start.
                         if let Ok(rule) = Rule::new(&spec, 1, file) {
-                            let rule = Rule { put: instant(put), expires: instant(expires), ..rule };
+                            let rule = Rule { created: instant(put), expires: instant(expires), ..rule };
                             rules.push((position, Arc::new(rule)));
                         }
                         Some(())

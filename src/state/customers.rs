@@ -13,33 +13,32 @@
 //! A time to live runs on the simulator's clock, not on the customer's own: a test may move its customer's clock over midnight without
 //! losing the customer.
 
+mod error;
+mod input;
+mod pending;
 mod stored;
+mod table;
 
+pub use error::CustomerError;
+pub use input::{CustomerInput, READ_ONLY};
 pub use stored::{CUSTOMERS, GENERATED, MADE};
+pub use table::CustomerEntry;
 
-use std::collections::{BTreeMap, HashMap};
-use std::fmt;
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
 use jiff::Timestamp;
 use parking_lot::{Mutex, RwLock};
-use schemars::JsonSchema;
-use serde::Deserialize;
-use serde_json::{Map, Value};
 
-use crate::base::duration::Ttl;
-use crate::base::reading::{self, Misread};
-use crate::base::size::Size;
 use crate::base::suggestion;
-use crate::base::wording::Notation;
-use crate::config::model::present;
 use crate::config::{CustomerId, CustomerSpec, FieldError, Fixtures};
 use crate::domain::customer::Customer;
 use crate::domain::rules::Rule;
 use crate::state::known_accounts::{KnownAccounts, KnownCustomer};
 use crate::state::store::Store;
+use pending::{PendingChange, Resolved, ResolvedById, check_regexes, with_known_rules};
+use table::{ApiCustomer, Table};
 
 /// Registry of all customers: the active fixtures, and the customers of the admin API that overlay them.
 #[derive(Debug)]
@@ -64,130 +63,6 @@ pub struct SpecAndExpiry {
     pub spec: CustomerSpec,
     /// On the simulator's clock; `None`: it never expires.
     pub expires: Option<Timestamp>,
-}
-
-/// A customer created over the admin API.
-#[derive(Debug)]
-struct ApiCustomer {
-    /// Specification as written, without inheritance.
-    spec: CustomerSpec,
-    customer: Arc<Customer>,
-    known: KnownCustomer,
-    /// Specification with inheritance applied; `customer` was resolved from it.
-    resolved: Arc<CustomerSpec>,
-    /// Expiry, on the simulator's clock.
-    expires: Option<Timestamp>,
-    /// Ids of the customer and of everything it extends, the nearest first.
-    chain: Vec<CustomerId>,
-}
-
-/// Why a customer cannot be created, changed or removed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CustomerError {
-    /// The specification is invalid: where, and why.
-    Wrong(FieldError),
-    /// Another customer extends it and would become invalid: which, and why.
-    Dependent { other: String, message: String },
-    /// The limit of customers is reached (`limits.customers`).
-    Full(usize),
-    /// Another customer has the id.
-    Taken,
-    /// No customer has the id.
-    Unknown,
-    /// The customer is from the fixtures and was not created over the admin API.
-    InFile,
-}
-
-impl fmt::Display for CustomerError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            CustomerError::Wrong((_, message)) => f.write_str(message),
-            CustomerError::Dependent { other, message } => {
-                write!(f, "{other} extends it and would become invalid: {message}")
-            }
-            CustomerError::Full(max) => write!(f, "there are already {max} customers, the maximum"),
-            CustomerError::Taken => f.write_str("the customer_id is already in use"),
-            CustomerError::Unknown => f.write_str("no customer has this id"),
-            CustomerError::InFile => {
-                f.write_str("the customer is from the fixtures and was not created over the admin API")
-            }
-        }
-    }
-}
-
-/// A customer as sent by an API caller: the fixture model as JSON, and a time to live.
-#[derive(Clone, Debug, Default)]
-pub struct CustomerInput {
-    pub spec: CustomerSpec,
-    /// Time to live from now on; null: until removed. Absent means the same when a customer is created or replaced, and keeps the
-    /// present expiry when one is changed.
-    pub ttl: Option<Option<Duration>>,
-    /// Whether the caller sets the quota, which then replaces an override by `PUT /customers/{customer_id}/quota`.
-    pub states_quota: bool,
-}
-
-/// Keys that the API adds to a customer in answers; ignored in input, so that an answer can be sent back.
-pub const READ_ONLY: [&str; 4] = ["path", "public_key_pem", "source", "expires"];
-
-#[derive(Default, Deserialize, JsonSchema)]
-#[serde(default)]
-struct TtlField {
-    #[schemars(with = "Option<Ttl>")]
-    #[serde(deserialize_with = "present")]
-    ttl: Option<Option<Ttl>>,
-}
-
-impl CustomerInput {
-    /// Parses a caller's input.
-    ///
-    /// # Errors
-    /// The first mistake.
-    pub fn read(mut value: Value) -> Result<CustomerInput, Misread> {
-        let mut ttl_member = Map::new();
-        if let Some(members) = value.as_object_mut() {
-            READ_ONLY.iter().for_each(|key| drop(members.shift_remove(*key)));
-            ttl_member.extend(members.shift_remove_entry("ttl"));
-        }
-        let TtlField { ttl } = reading::read(Value::Object(ttl_member), Notation::Json)?;
-        let spec: CustomerSpec = reading::read(value, Notation::Json)?;
-        let states_quota = spec.quota.per_day.is_some();
-        Ok(CustomerInput { spec, ttl: ttl.map(|ttl| ttl.map(|Ttl(ttl)| ttl)), states_quota })
-    }
-
-    /// Returns the time to live; `None`: until removed.
-    #[must_use]
-    pub fn lifetime(&self) -> Option<Duration> {
-        self.ttl.flatten()
-    }
-}
-
-/// A customer of the registry, with its origin.
-#[derive(Clone, Debug)]
-pub struct CustomerEntry {
-    pub customer: Arc<Customer>,
-    /// Specification with inheritance applied.
-    pub spec: Arc<CustomerSpec>,
-    /// Whether it was created over the admin API.
-    pub is_put: bool,
-    /// When it expires.
-    pub expires: Option<Timestamp>,
-}
-
-type Table = BTreeMap<CustomerId, ApiCustomer>;
-
-impl ApiCustomer {
-    fn is_active(&self, now: Timestamp) -> bool {
-        self.expires.is_none_or(|expires| now < expires)
-    }
-
-    fn entry(&self) -> CustomerEntry {
-        CustomerEntry {
-            customer: Arc::clone(&self.customer),
-            spec: Arc::clone(&self.resolved),
-            is_put: true,
-            expires: self.expires,
-        }
-    }
 }
 
 impl CustomerRegistry {
@@ -364,7 +239,8 @@ impl CustomerRegistry {
         let table = self.api_customers.read();
         let exists = table.contains_key(id) || fixtures.customers.contains_key(id.as_str());
         let max = fixtures.limits.customers;
-        if !exists && table.len() + fixtures.customers.len() >= max {
+        let not_overlaid = || fixtures.customers.keys().filter(|id| !table.contains_key(id.as_str())).count();
+        if !exists && table.len() + not_overlaid() >= max {
             return Err(CustomerError::Full(max));
         }
         check_regexes(&table, id, &spec, fixtures.limits.regexes)?;
@@ -375,7 +251,7 @@ impl CustomerRegistry {
         let before =
             table.get(id).map(|found| &found.customer).or_else(|| fixtures.customers.get(id.as_str()));
         let customer = Arc::new(with_known_rules(customer, before.map(Arc::as_ref), |rule, before| {
-            Arc::new(Rule { put: before.put, ..Rule::clone(rule) })
+            Arc::new(Rule { created: before.created, ..Rule::clone(rule) })
         }));
         let renewed = pending.dependents(id)?;
         drop(table);
@@ -450,158 +326,16 @@ impl CustomerRegistry {
     }
 }
 
-/// A resolved customer, the specification it was resolved from, and the ids of its `extends` chain, the nearest first.
-struct Resolved {
-    customer: Customer,
-    spec: Arc<CustomerSpec>,
-    chain: Vec<CustomerId>,
-}
-
-type ResolvedById = (CustomerId, Resolved);
-
 fn from_fixtures(fixtures: &Fixtures, id: &str) -> Option<CustomerEntry> {
     let (customer, spec) = (fixtures.customers.get(id)?, fixtures.resolved_spec(id)?);
     Some(CustomerEntry {
         customer: Arc::clone(customer),
         spec: Arc::clone(spec),
-        is_put: false,
+        is_from_api: false,
         expires: None,
     })
 }
 
-/// Checks that the regexes of the table's customers stay within their limit, with this specification of one of them.
-fn check_regexes(
-    table: &Table,
-    id: &CustomerId,
-    spec: &CustomerSpec,
-    max: Size,
-) -> Result<(), CustomerError> {
-    let bytes = |spec: &CustomerSpec| spec.rules.iter().flatten().map(|rule| rule.when.regex_bytes()).sum();
-    let own: usize = bytes(spec);
-    let others = table.iter().filter(|(other, _)| *other != id).map(|(_, found)| bytes(&found.spec));
-    if own > 0 && (own + others.sum::<usize>()) as u64 > max.0 {
-        let message = format!(
-            "the regexes of all customers would take more than {} bytes of memory (limits.regexes); use globs, or fewer",
-            max.0
-        );
-        return Err(CustomerError::Wrong((vec!["rules".to_owned()], message)));
-    }
-    Ok(())
-}
-
 fn known_in(fixtures: &Fixtures, accounts: &Arc<KnownAccounts>) -> Vec<KnownCustomer> {
     fixtures.customers.values().map(|customer| accounts.hold(customer)).collect()
-}
-
-/// Replaces each rule that `before` has already, by fingerprint, with `merge(rule, rule before)`.
-fn with_known_rules(
-    mut customer: Customer,
-    before: Option<&Customer>,
-    merge: impl Fn(&Arc<Rule>, &Arc<Rule>) -> Arc<Rule>,
-) -> Customer {
-    let before = before.into_iter().flat_map(|before| &before.rules);
-    let before: HashMap<_, _> = before.map(|rule| (rule.fingerprint, rule)).collect();
-    for rule in &mut customer.rules {
-        if let Some(before) = before.get(&rule.fingerprint) {
-            *rule = merge(rule, before);
-        }
-    }
-    customer
-}
-
-/// The customers as they would be after a change that is not applied yet.
-#[derive(Clone, Copy)]
-struct PendingChange<'a> {
-    table: &'a Table,
-    /// Customer to change and its new specification; `None` to remove it.
-    change: Option<(&'a CustomerId, Option<&'a CustomerSpec>)>,
-    fixtures: &'a Fixtures,
-    now: Timestamp,
-}
-
-/// Layer of a link in an `extends` chain.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Layer {
-    Api,
-    File,
-}
-
-impl<'a> PendingChange<'a> {
-    fn api_spec(&self, id: &CustomerId) -> Option<&'a CustomerSpec> {
-        match self.change {
-            Some((changed, spec)) if changed == id => spec,
-            _ => self.table.get(id).map(|found| &found.spec),
-        }
-    }
-
-    fn spec(&self, layer: Layer, id: &CustomerId) -> Option<&'a CustomerSpec> {
-        match layer {
-            Layer::Api => self.api_spec(id),
-            Layer::File => self.fixtures.spec(id.as_str()),
-        }
-    }
-
-    /// Resolves a customer from its specification merged over those it extends, the farthest base first.
-    fn resolve(&self, id: &CustomerId) -> Result<Resolved, FieldError> {
-        let mut chain: Vec<(Layer, CustomerId)> = vec![(Layer::Api, id.clone())];
-        let mut specs: Vec<&CustomerSpec> = self.api_spec(id).into_iter().collect();
-        while let Some(base) = specs.last().and_then(|spec| spec.extends.as_ref()) {
-            let layer = self.base_layer(base, &chain)?;
-            if chain.len() > self.fixtures.limits.extends {
-                return Err(self.fixtures.too_many_bases());
-            }
-            specs.extend(self.spec(layer, base));
-            chain.push((layer, base.clone()));
-        }
-        let merged = specs.iter().rev().fold(CustomerSpec::default(), |merged, spec| merged.overlaid(spec));
-        let customer = self.fixtures.resolve(id, &merged, self.now);
-        let customer = customer.map_err(|errors| errors.into_iter().next().unwrap_or_default())?;
-        let chain = chain.into_iter().map(|(_, id)| id).collect();
-        Ok(Resolved { customer, spec: Arc::new(merged), chain })
-    }
-
-    /// Returns the layer of the next base: API, unless that link is in the chain already or the chain has reached the files.
-    fn base_layer(&self, base: &CustomerId, chain: &[(Layer, CustomerId)]) -> Result<Layer, FieldError> {
-        let in_files = chain.iter().any(|(layer, _)| *layer == Layer::File);
-        let is_new = |layer: Layer| !chain.iter().any(|(link, id)| *link == layer && id == base);
-        if !in_files && is_new(Layer::Api) && self.api_spec(base).is_some() {
-            return Ok(Layer::Api);
-        }
-        let error = |message: String| Err((vec!["extends".to_owned()], message));
-        match self.fixtures.spec(base.as_str()) {
-            Some(_) if is_new(Layer::File) => Ok(Layer::File),
-            None if is_new(Layer::Api) => {
-                let ids = self.table.keys().map(CustomerId::as_str);
-                let known = ids.chain(self.fixtures.customers.keys().map(String::as_str));
-                let suggestion = suggestion::suffix(base.as_str(), known);
-                error(format!("there is no customer {base} to extend{suggestion}"))
-            }
-            _ => error(format!("circular extends: {base} extends itself")),
-        }
-    }
-
-    /// Resolves a customer of the table again; its rules keep their state.
-    fn renewed(&self, id: &CustomerId) -> Result<Resolved, FieldError> {
-        let resolved = self.resolve(id)?;
-        let before = self.table.get(id).map(|found| &*found.customer);
-        let customer = with_known_rules(resolved.customer, before, |_, before| Arc::clone(before));
-        Ok(Resolved { customer, ..resolved })
-    }
-
-    /// Resolves again the customers that extend `id`. One that is invalid even without the change stays unchanged: its base has
-    /// expired or was removed from the files.
-    fn dependents(&self, id: &CustomerId) -> Result<Vec<ResolvedById>, CustomerError> {
-        let extends =
-            |(other, customer): &(&CustomerId, &ApiCustomer)| *other != id && customer.chain.contains(id);
-        let renewed = |other: &CustomerId| match self.renewed(other) {
-            Ok(renewed) => Some(Ok((other.clone(), renewed))),
-            Err(_) if self.unchanged().resolve(other).is_err() => None,
-            Err((_, message)) => Some(Err(CustomerError::Dependent { other: other.to_string(), message })),
-        };
-        self.table.iter().filter(extends).filter_map(|(other, _)| renewed(other)).collect()
-    }
-
-    fn unchanged(&self) -> PendingChange<'a> {
-        PendingChange { change: None, ..*self }
-    }
 }

@@ -667,11 +667,18 @@ fn healthcheck_is_0_when_ready_and_1_when_not() {
     let port = listener.rsplit(':').next().unwrap();
     for (variable, value) in [
         ("FRSIM_ADMIN", admin.clone()),
+        ("FRSIM_ADMIN", format!("{admin}/")),
         ("FRSIM_ADMIN_LISTEN", listener.to_owned()),
         ("FRSIM_ADMIN_LISTEN", format!("0.0.0.0:{port}")),
     ] {
         let checked = command(&["healthcheck"]).env(variable, &value).output().unwrap();
         assert_eq!(checked.status.code(), Some(0), "{variable}={value}: {}", text(&checked.stderr));
+    }
+    for (wrong, part) in [("https", "https is not supported"), ("", "a URL with http://")] {
+        let wrong = format!("{wrong}{}", &admin["http".len()..]);
+        let checked = command(&["healthcheck"]).env("FRSIM_ADMIN", &wrong).output().unwrap();
+        let said = text(&checked.stderr);
+        assert!(checked.status.code() == Some(2) && said.contains(part), "{wrong}: {said}");
     }
     let off = command(&["healthcheck"]).env("FRSIM_ADMIN_LISTEN", "off").output().unwrap();
     assert_eq!(off.status.code(), Some(1));

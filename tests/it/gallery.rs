@@ -179,13 +179,58 @@ fn a_customers_enrolment_is_private() {
     assert_eq!(enrol(&sim, &body(Some("crowded"))).0, 200, "another customer never meets it");
     assert_eq!(sim.admin("GET", "/gallery?customer_id=load", "").1["total"], 13);
     assert_eq!(sim.admin("GET", "/gallery", "").1["total"], 14);
-    assert_eq!(sim.admin("DELETE", &format!("/gallery/{NIK}"), "").0, 409, "for whom is not said");
     assert_eq!(sim.admin("DELETE", "/gallery?customer_id=load", "").1, json!({ "removed": 1 }));
     assert!(found_niks(&sim, "load", &changed(), "7").is_empty());
     assert_eq!(sim.0.engine().reset_gallery(None), 1);
     assert_eq!(sim.admin("GET", "/gallery", "").1["total"], 12);
-    assert_eq!(sim.admin("DELETE", &format!("/gallery/{SITIS_NIK}"), "").0, 409, "the fixtures'");
     assert_eq!(sim.admin("DELETE", &format!("/gallery/{NIK}"), "").0, 404);
+}
+
+#[test]
+fn a_removal_in_the_wrong_scope_says_which_is_right() {
+    let own = format!(
+        "extends = 'load'\n[[gallery.identities]]\nnik = '{OTHER}'\nname = 'Putu'\npictures = ['putu.jpg']"
+    );
+    let (sim, _directory) = Sim::over(&[("customers/own.toml", &own)]);
+    let picture = encoding::encode(&enrolled_picture());
+    let enrol_for = |nik: &str, customer: Option<&str>| {
+        let body = json!({ "nik": nik, "customer_id": customer, "pictures": [picture] });
+        assert_eq!(enrol(&sim, &body).0, 200, "{nik} {customer:?}");
+    };
+    let refused = |target: &str, code: &str, message: &str, hint: &str| {
+        let (status, answer) = sim.admin("DELETE", &format!("/gallery/{target}"), "");
+        let error = &answer["error"];
+        assert_eq!((status, &error["code"], &error["hint"]), (409, &json!(code), &json!(hint)), "{target}");
+        assert_eq!(error["message"], message);
+    };
+    let removed = |target: &str| {
+        assert_eq!(
+            sim.admin("DELETE", &format!("/gallery/{target}"), "").1,
+            json!({ "removed": 1 }),
+            "{target}"
+        );
+    };
+    let for_load = format!("{NIK}?customer_id=load");
+    enrol_for(NIK, None);
+    refused(&for_load, "other_scope", &format!("{NIK} is enrolled for all customers"), "send no customer_id");
+    removed(NIK);
+    enrol_for(NIK, Some("load"));
+    refused(NIK, "other_scope", &format!("{NIK} is enrolled for load"), "send customer_id=load");
+    removed(&for_load);
+    // One that is in the fixtures of one customer, and enrolled for another.
+    enrol_for(OTHER, Some("load"));
+    refused(OTHER, "other_scope", &format!("{OTHER} is enrolled for load"), "send customer_id=load");
+    removed(&format!("{OTHER}?customer_id=load"));
+    let in_own = format!("{OTHER} is in the fixture customers/own.toml, or in one it extends");
+    let in_shared = format!("{SITIS_NIK} is in the fixtures");
+    for (target, message) in [
+        (OTHER, &in_own),
+        (&format!("{OTHER}?customer_id=own"), &in_own),
+        (SITIS_NIK, &in_shared),
+        (&format!("{SITIS_NIK}?customer_id=load"), &in_shared),
+    ] {
+        refused(target, "in_fixtures", message, "edit the fixture files");
+    }
 }
 
 #[test]

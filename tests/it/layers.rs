@@ -198,7 +198,7 @@ const LOCKS_BESIDE_STATE: [(&str, &str); 7] = [
     ("http/data/connection_limit", "how many connections there are"),
     ("http/state", "how many calls may wait, and how many may read events"),
     ("keys/ring", "keys that customers name, read once"),
-    ("simulator/builder", "creates those of http/state"),
+    ("simulator/builder/start", "creates those of http/state"),
 ];
 
 #[test]

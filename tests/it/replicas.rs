@@ -562,10 +562,13 @@ fn the_password_comes_from_a_file_or_the_environment() {
     };
     let (wrong, good) = (file("wrong", "s3kret\n"), file("good", "s3cret\n"));
     let (empty, missing) = (file("empty", "\n"), directory.path().join("missing"));
+    // Cut at 4 KiB, it would be sent as a wrong password.
+    let long = file("long", &"s3kret".repeat(1000));
     for (path, part) in [
         (None, "refuses the password, or wants one"),
         (Some(&*wrong), "refuses the password, or wants one"),
         (Some(&*empty), "the password on one line"),
+        (Some(&*long), "long: it is larger than 4 KiB"),
         (missing.to_str(), "missing: "),
     ] {
         let more = path.map_or(Vec::new(), |path| vec!["--store-password-file", path]);

@@ -53,7 +53,7 @@ pub fn open(
             let failure = diagnose(text, &bytes, error, key, ring, budget);
             (failure.reason, failure.hint)
         }
-        Err(fault) if text.len() < SHORTEST_CIPHERTEXT => {
+        Err(fault) if text.len() < MIN_CIPHERTEXT => {
             (format!("{fault} (and too short for a ciphertext: sent unencrypted?)"), fault.hint().to_owned())
         }
         Err(fault) => (fault.to_string(), fault.hint().to_owned()),
@@ -62,7 +62,7 @@ pub fn open(
 }
 
 /// Base64 of 128 bytes, for a key of 1024 bits.
-const SHORTEST_CIPHERTEXT: usize = 172;
+const MIN_CIPHERTEXT: usize = 172;
 
 fn opened(plain: Vec<u8>, line_breaks: bool, expected: Option<&str>) -> Credential {
     let error = match String::from_utf8(plain) {

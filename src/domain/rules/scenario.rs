@@ -132,7 +132,7 @@ impl Scenario {
 
     /// Returns when a rule's window begins: when the scenario began or when the rule was created, whichever is later.
     fn began_for(&self, rule: &Rule) -> Timestamp {
-        rule.put.map_or(self.began, |put| put.max(self.began))
+        rule.created.map_or(self.began, |created| created.max(self.began))
     }
 
     /// Resets the counters of a rule.

@@ -128,7 +128,7 @@ pub struct Rule {
     pub fault: Option<Fault>,
     pub set_state: Option<String>,
     /// When it was created over the admin API.
-    pub put: Option<Timestamp>,
+    pub created: Option<Timestamp>,
     /// When it expires.
     pub expires: Option<Timestamp>,
 }
@@ -183,7 +183,7 @@ impl Rule {
             set_state: spec.set_state.clone(),
             fingerprint: digest(format!("{name}\n{}", own_json::text(spec)).as_bytes()),
             spec: spec.clone(),
-            put: None,
+            created: None,
             expires: None,
             name: name.clone(),
         };
@@ -204,7 +204,7 @@ impl Rule {
     /// # Errors
     /// When it would expire after the year 9999.
     pub fn put_at(&mut self, now: Timestamp) -> Result<(), String> {
-        self.put = Some(now);
+        self.created = Some(now);
         let expiry = |ttl: &Ttl| {
             now.checked_add(ttl.0).map_err(|_| format!("rule {:?}: ttl ends after the year 9999", self.name))
         };

@@ -260,7 +260,7 @@ fn merge(target: &mut Value, patch: Value) {
 }
 
 fn source(entry: &CustomerEntry) -> CustomerSource {
-    if entry.is_put { CustomerSource::Api } else { CustomerSource::Fixtures }
+    if entry.is_from_api { CustomerSource::Api } else { CustomerSource::Fixtures }
 }
 
 fn view(engine: &Engine, entry: &CustomerEntry) -> CustomerView {

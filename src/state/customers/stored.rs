@@ -34,12 +34,12 @@ struct StoredCustomer {
     key: Option<String>,
 }
 
-/// A rule's fingerprint, when it was put, and when it expires. A rule that a file gave was never put.
+/// A rule's fingerprint, when it was created over the admin API, and when it expires.
 type StoredTimes = (String, Option<String>, Option<String>);
 
 fn times(rule: &Rule) -> StoredTimes {
     let text = |instant: Option<Timestamp>| instant.map(|instant| instant.to_string());
-    (hex(&rule.fingerprint), text(rule.put), text(rule.expires))
+    (hex(&rule.fingerprint), text(rule.created), text(rule.expires))
 }
 
 impl CustomerRegistry {
@@ -195,9 +195,9 @@ fn as_it_was(
     key.map_or(Ok(()), |pem| fixtures.keys.restore(id.as_str(), &pem))?;
     let instant = |text: String| text.parse::<Timestamp>().map_err(|error| error.to_string());
     let expires = expires.map(instant).transpose()?;
-    let times = |(fingerprint, put, expires): StoredTimes| {
+    let times = |(fingerprint, created, expires): StoredTimes| {
         let fingerprint: Fingerprint = unhex(&fingerprint).ok_or("a rule's fingerprint")?;
-        Ok::<_, String>((fingerprint, (put.map(instant).transpose()?, expires.map(instant).transpose()?)))
+        Ok::<_, String>((fingerprint, (created.map(instant).transpose()?, expires.map(instant).transpose()?)))
     };
     let times = rules.into_iter().map(times).collect::<Result<HashMap<_, _>, _>>()?;
     let mut customer = match fixtures.resolve(id, &resolved, now) {
@@ -208,9 +208,9 @@ fn as_it_was(
         }
     };
     for rule in &mut customer.rules {
-        if let Some((put, expires)) = times.get(&rule.fingerprint) {
+        if let Some((created, expires)) = times.get(&rule.fingerprint) {
             let rule = Arc::make_mut(rule);
-            (rule.put, rule.expires) = (*put, *expires);
+            (rule.created, rule.expires) = (*created, *expires);
         }
     }
     let chain = vec![id.clone()];
@@ -260,7 +260,7 @@ mod tests {
         let (registry, store, _) = start(directory.path(), &StoredState::default());
         let times = |registry: &CustomerRegistry| {
             let customer = registry.customer("base", at(200)).unwrap();
-            let times = |rule: &Arc<Rule>| (rule.name.clone(), rule.put, rule.expires);
+            let times = |rule: &Arc<Rule>| (rule.name.clone(), rule.created, rule.expires);
             customer.rules.iter().map(times).collect::<Vec<_>>()
         };
         let with_own = |SpecAndExpiry { mut spec, expires }: SpecAndExpiry| {

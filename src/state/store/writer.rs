@@ -19,9 +19,9 @@ const LINGER: Duration = Duration::from_millis(5);
 /// The same in the test's mode in which answers come first.
 const LATE: Duration = Duration::from_millis(300);
 
-/// Pause before the whole state is tried again; it doubles up to the longest.
+/// Pause before the whole state is tried again; it doubles up to the max.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+const MAX_PAUSE: Duration = Duration::from_secs(30);
 
 /// Returns the writes that make the whole state; `None` once the simulator is gone.
 pub type WholeState = Box<dyn Fn() -> Option<Vec<StoreWrite>> + Send>;
@@ -165,7 +165,7 @@ impl WriterTask {
                 }
                 Err(_) => self.stop_collecting(),
             }
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            pause = (pause * 2).min(MAX_PAUSE);
         }
     }
 

@@ -214,7 +214,7 @@ impl SharedStore {
             (progress.made.clone(), progress.session)
         };
         call.arg(made).arg(&self.replica).arg(subject).arg(customer_id).arg(u8::from(is_known));
-        match self.answer(self.ask(call)?) {
+        match words(self.ask(call)?).ok() {
             Some((word, numbers)) if word == "kept" && numbers.len() == 3 => {
                 let [position, ordinal, under_way] = [numbers[0], numbers[1], numbers[2]];
                 Ok(Arrival { position, ordinal, under_way, session })
@@ -252,7 +252,7 @@ impl SharedStore {
             }
             self.append_command(&progress, basis, steps, operation)
         };
-        match self.answer(self.ask(command)?) {
+        match words(self.ask(command)?).ok() {
             Some((word, numbers)) if word == "kept" => Ok(Appended::Kept(numbers[0])),
             Some((word, numbers)) if word == "overtaken" => {
                 match numbers[0] {
@@ -421,7 +421,7 @@ impl SharedStore {
     }
 
     fn position(&self, answer: Value) -> Result<u64, StoreDown> {
-        match self.answer(answer) {
+        match words(answer).ok() {
             Some((made, numbers)) if made == self.progress.lock().made && numbers.len() == 1 => {
                 Ok(numbers[0])
             }
@@ -439,11 +439,6 @@ impl SharedStore {
             }
         };
         let _ = tokio::time::timeout(PATIENCE, wait).await;
-    }
-
-    /// Reads a script's answer; a strange one ends the session.
-    fn answer(&self, value: Value) -> Option<(String, Vec<u64>)> {
-        words(value).ok()
     }
 
     /// Ends the session: the history is another one than this replica has followed.
