@@ -1,7 +1,7 @@
 //! `conformance`: asks an endpoint how it behaves, safely. `plan` prints the calls, `run` makes them, `show` prints a run again.
 
-use std::io::{self, BufRead, IsTerminal, Read, Write};
-use std::path::{Path, PathBuf};
+use std::io::{self, BufRead, IsTerminal};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,14 +12,15 @@ use jiff::Timestamp;
 use jiff::civil::Time;
 
 use super::Failure;
+use super::credentials::credentials;
 use super::encrypt::read_public_key;
-use super::secret::Secret;
+use super::ledger::{default_ledger, open_ledger, token};
+use super::recordings::read_run;
+use super::signals;
 use super::terminal::{self, eprint_line, say};
-use crate::base::hash;
 use crate::config::StartPolicy;
 use crate::conformance::call_spec::{Subject, made_up_account};
 use crate::conformance::cases::{CaseChoice, CaseGroup};
-use crate::conformance::ledger::Ledger;
 use crate::conformance::model::Model;
 use crate::conformance::pictures::TestPictures;
 use crate::conformance::raw_client::TcpExchanger;
@@ -190,21 +191,20 @@ struct ShowArgs {
     report: ReportArgs,
 }
 
-/// Stopped early: budget, 5002, surprise.
-const STOPPED: u8 = 5;
-/// Refused by a safety rule.
-pub(super) const REFUSED: u8 = 6;
-
 pub fn run(args: &ConformanceArgs) -> Result<ExitCode, Failure> {
     match &args.command {
         ConformanceCommand::Plan(args) => {
-            say(plan(&choice(&args.choice, false)?, args.choice.price).trim_end())?;
+            let has_face = args.choice.cases.iter().any(|case| case == "match/self");
+            say(plan(&choice(&args.choice, has_face)?, args.choice.price).trim_end())?;
             Ok(ExitCode::SUCCESS)
         }
         ConformanceCommand::Run(args) => run_cases(args),
         ConformanceCommand::Show(args) => {
             let mut differs = false;
             let baseline = args.report.baseline.as_deref().map(read_run).transpose()?;
+            if args.runs.len() > 1 && args.report.report.iter().any(|target| target.path.is_some()) {
+                return Err(Failure::bad_input("a report file holds one run: show one at a time"));
+            }
             for path in &args.runs {
                 differs |= report(&read_run(path)?, baseline.as_ref(), &args.report)?;
             }
@@ -258,15 +258,17 @@ fn run_cases(args: &RunArgs) -> Result<ExitCode, Failure> {
     let target = Target::resolve(&args.target, target::by_system).map_err(Failure::bad_input)?;
     let is_loopback = target.reach() == Reach::Loopback;
     let pace = args.pace.unwrap_or(if is_loopback { Duration::ZERO } else { Duration::from_secs(3) });
-    target.check_pace(pace).map_err(refused)?;
+    target.check_pace(pace).map_err(Failure::refused)?;
     permit(args, &target, &choice)?;
     let expected = expected_policy(&args.report)?;
     let baseline = args.report.baseline.as_deref().map(read_run).transpose()?;
     check_report_paths(&args.report)?;
     let subject = subject(args, &target)?;
     let ledger_path = args.ledger.clone().or_else(default_ledger);
-    let ledger =
-        args.budget.map(|budget| open_ledger(ledger_path.as_deref(), &target, args, budget)).transpose()?;
+    let ledger = args
+        .budget
+        .map(|budget| open_ledger(ledger_path.as_deref(), &target, &args.customer, budget))
+        .transpose()?;
     let name = match &args.name {
         Some(name) => name.clone(),
         None if is_loopback => "loopback".to_owned(),
@@ -283,7 +285,7 @@ fn run_cases(args: &RunArgs) -> Result<ExitCode, Failure> {
     let header = RunHeader { endpoint, ..RunHeader::new(name, choice.exhausted, Timestamp::now()) };
     let mut file = run_file(args, header)?;
     let interrupted = Arc::new(AtomicBool::new(false));
-    watch_interrupt(Arc::clone(&interrupted));
+    signals::watch(Arc::clone(&interrupted));
     let settings = RunSettings {
         choice,
         pace,
@@ -305,18 +307,18 @@ fn run_cases(args: &RunArgs) -> Result<ExitCode, Failure> {
     let reported = report(&file.run, baseline.as_ref(), &args.report);
     let mut failure = match end {
         Ok(()) => return Ok(ExitCode::from(u8::from(reported?))),
-        Err(RunStop::Early(why)) => Failure { code: STOPPED, message: format!("stopped early: {why}") },
-        Err(RunStop::Refused(why)) => refused(why),
-        Err(RunStop::Failed(error)) => Failure { code: STOPPED, message: format!("stopped early: {error}") },
+        Err(RunStop::Early(why)) => {
+            Failure { code: Failure::STOPPED, message: format!("stopped early: {why}") }
+        }
+        Err(RunStop::Refused(why)) => Failure::refused(why),
+        Err(RunStop::Failed(error)) => {
+            Failure { code: Failure::STOPPED, message: format!("stopped early: {error}") }
+        }
     };
     if let Err(error) = reported {
         failure.message += &format!("; no report: {}", error.message);
     }
     Err(failure)
-}
-
-fn refused(why: String) -> Failure {
-    Failure { code: REFUSED, message: why }
 }
 
 /// Refuses a run that is not permitted. Off loopback, prints the plan first, and asks on a terminal what is missing.
@@ -334,7 +336,7 @@ fn permit(args: &RunArgs, target: &Target, choice: &CaseChoice) -> Result<(), Fa
             return Ok(());
         }
     }
-    Err(refused(why))
+    Err(Failure::refused(why))
 }
 
 fn subject(args: &RunArgs, target: &Target) -> Result<Subject, Failure> {
@@ -355,109 +357,6 @@ fn subject(args: &RunArgs, target: &Target) -> Result<Subject, Failure> {
     })
 }
 
-const NO_ACCOUNT: &str = "no account: give --credentials FILE with user_id and password, a line each, or FRSIM_USER_ID and FRSIM_PASSWORD";
-
-/// Asks for user_id and password on the terminal; `None` without a terminal, and where nothing is typed.
-fn asked() -> Result<Option<(String, String)>, Failure> {
-    let ask = |question: &str| -> Result<Option<String>, Failure> {
-        let answer = terminal::ask_hidden(question).map_err(|error| Failure::bad_input(error.to_string()))?;
-        Ok::<_, Failure>(answer.filter(|text| !text.is_empty()))
-    };
-    let Some(user_id) = ask("user_id (not shown): ")? else { return Ok(None) };
-    Ok(ask("password (not shown): ")?.map(|password| (user_id, password)))
-}
-
-/// Reads user_id and password, from a file that nobody else can read, from stdin, from the environment, or from the terminal.
-pub(super) fn credentials(path: Option<&Path>) -> Result<(Secret, Secret), Failure> {
-    let Some(path) = path else {
-        let read = |name| std::env::var(name).ok().filter(|text| !text.is_empty());
-        let given = match read("FRSIM_USER_ID").zip(read("FRSIM_PASSWORD")) {
-            None => asked()?,
-            given => given,
-        };
-        let (user_id, password) = given.ok_or_else(|| Failure::bad_input(NO_ACCOUNT))?;
-        return Ok((user_id.into(), password.into()));
-    };
-    let failed = |error: io::Error| Failure::bad_input(format!("{}: {error}", path.display()));
-    let mut text = String::new();
-    if path.as_os_str() == "-" {
-        io::stdin().read_to_string(&mut text).map_err(failed)?;
-    } else {
-        let file = std::fs::File::open(path).map_err(failed)?;
-        check_mode(path, &file.metadata().map_err(failed)?)?;
-        (&file).read_to_string(&mut text).map_err(failed)?;
-    }
-    let lines: Vec<_> = text.lines().filter(|line| !line.is_empty()).collect();
-    match lines.as_slice() {
-        [user_id, password] => Ok(((*user_id).to_owned().into(), (*password).to_owned().into())),
-        lines => Err(Failure::bad_input(format!(
-            "{} has {} lines; expected user_id and password, a line each",
-            path.display(),
-            lines.len()
-        ))),
-    }
-}
-
-#[cfg(unix)]
-fn check_mode(path: &Path, metadata: &std::fs::Metadata) -> Result<(), Failure> {
-    use std::os::unix::fs::PermissionsExt;
-    if metadata.permissions().mode() & 0o077 == 0 {
-        return Ok(());
-    }
-    Err(refused(format!("{0} can be read by others; make it yours alone: chmod 600 {0}", path.display())))
-}
-
-#[cfg(not(unix))]
-fn check_mode(_: &Path, _: &std::fs::Metadata) -> Result<(), Failure> {
-    Ok(())
-}
-
-/// The ledger in the user's state directory; `None` where there is no such directory.
-fn default_ledger() -> Option<PathBuf> {
-    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let state = variable("XDG_STATE_HOME").or_else(|| Some(variable("HOME")?.join(".local/state")));
-    let state = state.or_else(|| variable("LOCALAPPDATA"))?;
-    Some(state.join("dukcapil-fr-sim").join("ledger.jsonl"))
-}
-
-fn open_ledger(path: Option<&Path>, target: &Target, args: &RunArgs, budget: u32) -> Result<Ledger, Failure> {
-    let path = path.ok_or_else(|| refused(NO_LEDGER.to_owned()))?;
-    Ledger::open(path, &target.address.to_string(), &args.customer, budget)
-        .map_err(|error| refused(format!("the ledger {}: {error}", path.display())))
-}
-
-const NO_LEDGER: &str = "there is no directory for the ledger: give --ledger FILE";
-
-/// Writes a new file that only its owner can read, with its directory.
-fn write_private(path: &Path, text: &str) -> io::Result<()> {
-    if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
-        std::fs::create_dir_all(directory)?;
-    }
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)?.write_all(text.as_bytes())
-}
-
-/// A token of host and customer, keyed with a secret beside the ledger: the same in each run, and it says nothing to others.
-fn token(ledger: Option<&Path>, text: &str) -> Result<String, Failure> {
-    let path = ledger.ok_or_else(|| refused(NO_LEDGER.to_owned()))?;
-    let path = path.with_extension("key");
-    let failed = |error: io::Error| refused(format!("{}: {error}", path.display()));
-    let key = match std::fs::read_to_string(&path) {
-        Ok(key) => key,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let key = format!("{:032x}", rand::random::<u128>());
-            write_private(&path, &key).map_err(failed)?;
-            key
-        }
-        Err(error) => return Err(failed(error)),
-    };
-    let digest = <sha2::Sha256 as sha2::Digest>::digest(format!("{key}\n{text}"));
-    Ok(format!("target-{}", &hash::hex(&digest)[..8]))
-}
-
 fn run_file(args: &RunArgs, header: RunHeader) -> Result<RunFile, Failure> {
     let Some(path) = &args.out else {
         return RunFile::create(None, header).map_err(|error| Failure::bad_input(error.to_string()));
@@ -471,18 +370,6 @@ fn run_file(args: &RunArgs, header: RunHeader) -> Result<RunFile, Failure> {
             if error.kind() == io::ErrorKind::AlreadyExists { "; to go on with it: --resume" } else { "" };
         Failure::bad_input(format!("{}: {error}{hint}", path.display()))
     })
-}
-
-/// Sets a flag at SIGINT: the run ends after the current call, and reports.
-fn watch_interrupt(interrupted: Arc<AtomicBool>) {
-    let watch = move || {
-        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
-        while runtime.block_on(tokio::signal::ctrl_c()).is_ok() {
-            interrupted.store(true, Ordering::Relaxed);
-        }
-    };
-    // Without the thread, SIGINT ends the program at once; the run's file has each call all the same.
-    let _ = std::thread::Builder::new().name("interrupt".to_owned()).spawn(watch);
 }
 
 /// Waits between two calls, in short parts, so that an interruption is noticed.
@@ -502,17 +389,6 @@ fn hours(text: &str) -> Result<(Time, Time), String> {
     let (from, to) = text.split_once("..").ok_or_else(wrong)?;
     let time = |text: &str| Time::strptime("%H:%M", text).map_err(|_| wrong());
     Ok((time(from)?, time(to)?))
-}
-
-fn read_run(path: &Path) -> Result<RecordedRun, Failure> {
-    let text = std::fs::read_to_string(path);
-    let text = text.map_err(|error| Failure::bad_input(format!("{}: {error}", path.display())))?;
-    run_of(path, &text)
-}
-
-/// Reads the text of a run.
-pub(super) fn run_of(path: &Path, text: &str) -> Result<RecordedRun, Failure> {
-    RecordedRun::read(text).map_err(|error| Failure::bad_input(format!("{}: {error}", path.display())))
 }
 
 fn expected_policy(args: &ReportArgs) -> Result<Policy, Failure> {

@@ -10,6 +10,7 @@ mod client;
 mod completions;
 mod conformance;
 mod console;
+mod credentials;
 mod encrypt;
 mod entry_line;
 mod environment;
@@ -17,6 +18,7 @@ mod event_stream;
 mod explain;
 mod healthcheck;
 mod init;
+mod ledger;
 mod log;
 mod man;
 mod nik;
@@ -31,6 +33,7 @@ mod report;
 mod schema;
 mod secret;
 mod serve;
+mod signals;
 mod tail;
 mod terminal;
 mod throttle;
@@ -102,7 +105,7 @@ pub fn command() -> clap::Command {
 }
 
 /// Exit codes of all commands, and what each means.
-pub const EXIT_CODES: [(u8, &str); 6] = [
+pub const EXIT_CODES: [(u8, &str); 7] = [
     (0, "done; serve ended by SIGTERM, SIGINT or POST /shutdown; call got a 6018"),
     (
         Failure::NO,
@@ -114,7 +117,11 @@ pub const EXIT_CODES: [(u8, &str); 6] = [
         "serve and record: the address is in use; call and tail: nothing listens there",
     ),
     (Failure::KEYS_UNUSABLE, "a key is missing or cannot be used"),
-    (Failure::STORE_UNREACHABLE, "the server of a shared store cannot be reached"),
+    (
+        Failure::STORE_UNREACHABLE,
+        "the server of a shared store cannot be reached; conformance run stopped early",
+    ),
+    (Failure::REFUSED, "conformance run and record: refused by a safety rule"),
 ];
 
 /// Parses the command line and runs the command.
@@ -173,6 +180,10 @@ impl Failure {
     const NOTHING_ANSWERS: u8 = 3;
     const KEYS_UNUSABLE: u8 = 4;
     const STORE_UNREACHABLE: u8 = 5;
+    /// A conformance run stopped early: budget, 5002, surprise.
+    const STOPPED: u8 = 5;
+    /// By a safety rule.
+    const REFUSED: u8 = 6;
 
     /// Stdout was closed by its reader. Not an error: exit code 0, no message.
     fn unread() -> Failure {
@@ -189,6 +200,10 @@ impl Failure {
 
     fn keys(message: impl Into<String>) -> Failure {
         Failure { code: Failure::KEYS_UNUSABLE, message: message.into() }
+    }
+
+    fn refused(message: impl Into<String>) -> Failure {
+        Failure { code: Failure::REFUSED, message: message.into() }
     }
 
     fn fixtures(problems: &[Problem]) -> Failure {

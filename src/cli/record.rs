@@ -10,9 +10,10 @@ use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 
-use super::conformance::{REFUSED, credentials};
+use super::credentials::credentials;
 use super::record_diff::{self, RecordDiffArgs};
 use super::record_replay::{self, RecordReplayArgs};
+use super::signals::EndSignals;
 use super::terminal::{eprint_line, say};
 use super::{Failure, address};
 use crate::base::{network, time};
@@ -102,7 +103,7 @@ fn record(args: &RecordArgs) -> Result<ExitCode, Failure> {
     let permission =
         Permission { budget: Some(0), confirm: args.confirm.as_deref(), allow_public: args.allow_public };
     if let Some(why) = upstream.refusal(permission) {
-        return Err(Failure { code: REFUSED, message: why });
+        return Err(Failure::refused(why));
     }
     let header = header(args, &upstream)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -239,43 +240,6 @@ fn summed_up(summary: &RecordingSummary, passed: &ProxySummary, out: &Path) -> S
         }
     }
     text + &format!("\nread what is in it: dukcapil-fr-sim record check {}", out.display())
-}
-
-/// Signals that end a recording.
-struct EndSignals {
-    #[cfg(unix)]
-    terminate: tokio::signal::unix::Signal,
-    #[cfg(unix)]
-    interrupt: tokio::signal::unix::Signal,
-}
-
-#[cfg(unix)]
-impl EndSignals {
-    fn listen() -> std::io::Result<EndSignals> {
-        use tokio::signal::unix::{SignalKind, signal};
-        Ok(EndSignals {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
-    }
-
-    async fn wait(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-    }
-}
-
-#[cfg(not(unix))]
-impl EndSignals {
-    fn listen() -> std::io::Result<EndSignals> {
-        Ok(EndSignals {})
-    }
-
-    async fn wait(&mut self) {
-        let _ = tokio::signal::ctrl_c().await;
-    }
 }
 
 fn check_files(args: &RecordCheckArgs) -> Result<ExitCode, Failure> {

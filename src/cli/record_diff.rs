@@ -43,7 +43,7 @@ pub fn run(args: &RecordDiffArgs) -> Result<ExitCode, Failure> {
         DiffFormat::Text => say(report.text().trim_end())?,
         DiffFormat::Json => say(report.json().trim_end())?,
     }
-    Ok(if report.drift.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(Failure::NO) })
+    Ok(ExitCode::from(u8::from(report.differs())))
 }
 
 fn policy(args: &RecordDiffArgs) -> Result<Policy, Failure> {

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::Failure;
-use super::conformance::run_of;
 use crate::conformance::recording::exchange::Recording;
 use crate::conformance::run_file::RecordedRun;
 
@@ -24,6 +23,15 @@ fn read(path: &Path) -> Result<String, Failure> {
 
 fn failed(path: &Path, why: &str) -> Failure {
     Failure::bad_input(format!("{}: {why}", path.display()))
+}
+
+/// Reads a run.
+pub fn read_run(path: &Path) -> Result<RecordedRun, Failure> {
+    run_of(path, &read(path)?)
+}
+
+fn run_of(path: &Path, text: &str) -> Result<RecordedRun, Failure> {
+    RecordedRun::read(text).map_err(|why| failed(path, &why.to_string()))
 }
 
 /// Reads a run or a recording.

@@ -232,9 +232,19 @@ impl CaseChoice {
     /// Checks the names.
     ///
     /// # Errors
-    /// A case or a risk has no such name.
+    /// A case or a risk has no such name, or a case that is named cannot be asked.
     pub fn check(&self) -> Result<(), String> {
-        self.only.iter().chain(&self.skip).try_for_each(|id| find(id).map(drop))?;
+        for id in &self.skip {
+            find(id)?;
+        }
+        for id in &self.only {
+            if let Some(needed) = self.needed(find(id)?) {
+                return Err(format!("the case {id} needs {needed}"));
+            }
+        }
+        if self.exhausted && self.only.is_empty() && !self.groups.contains(&CaseGroup::Quota) {
+            return Err("with --state exhausted only the group quota is asked".to_owned());
+        }
         match self.accepted.iter().find(|name| *name != WRONG_PASSWORD) {
             Some(name) => Err(format!("no risk is called {name:?}; there is {WRONG_PASSWORD}")),
             None => Ok(()),
@@ -251,14 +261,23 @@ impl CaseChoice {
     pub fn includes(&self, case: &TestCase) -> bool {
         let is_named = self.only.iter().any(|id| id == case.id);
         let is_chosen = if self.only.is_empty() { self.groups.contains(&case.group) } else { is_named };
-        let is_allowed = match case.id {
-            "4.3/wrong-password" => self.accepted.iter().any(|name| name == WRONG_PASSWORD),
-            "match/self" => self.has_face,
-            _ => true,
-        };
-        let fits_state = matches!(case.procedure, Exhausted) == self.exhausted;
-        let is_first = case.id == CASES[0].id;
-        is_first || (is_chosen && is_allowed && fits_state && !self.skip.iter().any(|id| id == case.id))
+        let is_skipped = self.skip.iter().any(|id| id == case.id);
+        case.id == CASES[0].id || (is_chosen && !is_skipped && self.needed(case).is_none())
+    }
+
+    /// What a case needs besides.
+    fn needed(&self, case: &TestCase) -> Option<&'static str> {
+        let is_exhausted = matches!(case.procedure, Exhausted);
+        match case.id {
+            "4.3/wrong-password" if !self.accepted.iter().any(|name| name == WRONG_PASSWORD) => {
+                Some("--accept-risk account.wrong-password")
+            }
+            "match/self" if !self.has_face => Some("--face and --consent"),
+            id if id == CASES[0].id => None,
+            _ if is_exhausted && !self.exhausted => Some("--state exhausted"),
+            _ if self.exhausted && !is_exhausted => Some("a run without --state exhausted"),
+            _ => None,
+        }
     }
 }
 

@@ -67,7 +67,7 @@ impl fmt::Display for AnswerDifference {
 }
 
 impl Comparable {
-    /// How this answer differs from the expected one; empty when it does not.
+    /// How this answer differs from the expected one as far as a policy decides it; empty when it does not.
     #[must_use]
     pub fn differences(&self, expected: &Comparable) -> Vec<AnswerDifference> {
         let (Some(own), Some(other)) = (&self.content, &expected.content) else {
@@ -82,9 +82,23 @@ impl Comparable {
         found
     }
 
-    /// The difference of the status, which is told by the code where there is one.
+    /// How this answer differs from the expected one, with the fields of both heads (see [`compared_fields`]).
     #[must_use]
-    pub fn status_difference(&self, expected: &Comparable) -> Option<AnswerDifference> {
+    pub fn all_differences(&self, expected: &Comparable, heads: [Vec<String>; 2]) -> Vec<AnswerDifference> {
+        let (Some(own), Some(other)) = (&self.content, &expected.content) else {
+            return self.status_difference(expected).into_iter().collect();
+        };
+        let mut found = own.differences(other);
+        let [own, other] = heads;
+        if own != other {
+            let what = format!("{}, expected {}", own.join(", "), other.join(", "));
+            found.push(AnswerDifference::new(DifferenceKind::Header, what));
+        }
+        found
+    }
+
+    /// The difference of the status, which is told by the code where there is one.
+    fn status_difference(&self, expected: &Comparable) -> Option<AnswerDifference> {
         if self.status == expected.status {
             return None;
         }
@@ -99,8 +113,7 @@ impl Comparable {
 
 impl ComparableContent {
     /// How body and framing differ from the expected ones.
-    #[must_use]
-    pub fn differences(&self, expected: &ComparableContent) -> Vec<AnswerDifference> {
+    fn differences(&self, expected: &ComparableContent) -> Vec<AnswerDifference> {
         let mut found = bodies(&self.body, &expected.body);
         if self.framing != expected.framing {
             let what = format!("framing {:?}, expected {:?}", self.framing, expected.framing);
@@ -108,6 +121,28 @@ impl ComparableContent {
         }
         found
     }
+}
+
+/// Whether a head says that the connection ends.
+#[must_use]
+pub fn closes(head: &[String]) -> bool {
+    head.iter().any(|line| line.to_ascii_lowercase().replace(' ', "") == "connection:close")
+}
+
+/// What of a head is compared: the status line, and header fields in order, by their names where values depend on time. `any_connection` says
+/// that it does not matter what becomes of the connection.
+#[must_use]
+pub fn compared_fields(head: &[String], any_connection: bool) -> Vec<String> {
+    let field = |line: &String| {
+        let (name, value) = line.split_once(':').unwrap_or((line, ""));
+        match name.to_ascii_lowercase().as_str() {
+            "content-length" | "transfer-encoding" => None,
+            "connection" | "keep-alive" if any_connection => None,
+            "connection" | "content-type" => Some(format!("{name}:{value}")),
+            _ => Some(name.trim_end().to_owned()),
+        }
+    };
+    head.iter().filter_map(field).collect()
 }
 
 /// How two bodies differ.

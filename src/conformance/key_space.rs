@@ -22,7 +22,7 @@ pub struct KeySpace {
 /// A text that no endpoint sends: where it would not be noticed, nothing prints the key.
 const NEVER: &str = "?";
 /// A code that no endpoint sends.
-const NEVER_CODE: &str = "9999";
+const NEVER_CODE: &str = "NEVER";
 /// A number of candidates that no endpoint returns.
 const MANY: u64 = 1000;
 

@@ -1,11 +1,12 @@
 //! What uses up quota, and what `quotaLimiter` prints: told together by the numbers that successive answers print, because each explains
 //! some of what the other does.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::observation::{AnswerPlace, measured_by, spec_of};
 use super::quota_days::allowed_by;
 use super::quota_steps::{COUNTS, QuotaStep, QuotaSubject};
+use super::recording::allow_list::masks;
 use super::recording::request::is_masked;
 use crate::base::json as own_json;
 use crate::domain::policy::{Measurement, Policy, PolicySpec, Undetermined};
@@ -37,10 +38,13 @@ const SAMPLE: &str = "80";
 impl Printed {
     fn explains(&self, subject: &QuotaSubject, counts: usize) -> bool {
         let all = |explains: &dyn Fn(&[QuotaStep]) -> bool| subject.runs.iter().all(|run| explains(run));
-        let is_unlimited = |run: &[QuotaStep]| reads(run).all(|read| read == SAMPLE);
+        let is_limited = subject.runs.iter().flatten().any(|step| step.is_used_up);
+        let is_unlimited = |run: &[QuotaStep]| !is_limited && reads(run).all(|read| read == SAMPLE);
         match self {
-            Printed::Literal(text) => all(&|run| reads(run).all(|read| read == text)),
-            Printed::Limit => all(&is_unlimited) || all(&is_constant),
+            Printed::Literal(text) => {
+                all(&|run| reads(run).all(|read| [text, &masks(text)].into_iter().any(|one| one == read)))
+            }
+            Printed::Limit => all(&is_constant),
             Printed::Left => all(&is_unlimited) || all(&|run| counts_down(run, counts)),
         }
     }
@@ -71,6 +75,7 @@ fn counts_down(run: &[QuotaStep], counts: usize) -> bool {
         let charged = step.usage.charged[counts].filter(|_| step.is_apart && step.day == day);
         day = step.day;
         left = left.zip(charged).map(|(left, charged)| left.saturating_sub(u64::from(charged)));
+        left = if step.is_used_up { Some(0) } else { left };
         let Some(read) = &step.read else { continue };
         match (read.parse::<u64>(), left) {
             (Ok(read), Some(left)) if read != left => return false,
@@ -97,8 +102,10 @@ pub fn find<'a>(subjects: &[QuotaSubject<'a>], base: &Policy, daily_quota: Optio
     let last = steps().rfind(|step| step.read.is_some());
     let printed: Vec<Printed> = match last {
         Some(_) => {
-            let literal = steps().find_map(|step| step.read.clone()).map(Printed::Literal);
-            [Printed::Left, Printed::Limit].into_iter().chain(literal).collect()
+            let is_base = |read: &str| read == masks(&base.quota_limiter);
+            let literal = steps().find_map(|step| step.read.clone());
+            let literal = literal.map(|read| if is_base(&read) { base.quota_limiter.clone() } else { read });
+            [Printed::Left, Printed::Limit].into_iter().chain(literal.map(Printed::Literal)).collect()
         }
         None => vec![Printed::Literal(base.quota_limiter.clone())],
     };
@@ -107,9 +114,10 @@ pub fn find<'a>(subjects: &[QuotaSubject<'a>], base: &Policy, daily_quota: Optio
     };
     let pairs = printed.iter().flat_map(|printed| (0..COUNTS.len()).map(|counts| (printed.clone(), counts)));
     let mut fitting: Vec<Pair> = pairs.clone().filter(|pair| fits(subjects, pair)).collect();
-    // A text of its own is believed only where no named value explains it.
-    if fitting.iter().any(|(printed, _)| !matches!(printed, Printed::Literal(_))) {
-        fitting.retain(|(printed, _)| !matches!(printed, Printed::Literal(_)));
+    // A text of its own is believed only where no named value explains it, but for the one that the document prints.
+    let is_believed = |printed: &Printed| !matches!(printed, Printed::Literal(text) if text != SAMPLE);
+    if fitting.iter().any(|(printed, _)| is_believed(printed)) {
+        fitting.retain(|(printed, _)| is_believed(printed));
     }
     let runs: Vec<_> = subjects.iter().filter(|subject| subject.since.is_none()).cloned().collect();
     if fitting.is_empty() && !pairs.clone().any(|pair| fits(&runs, &pair)) {
@@ -153,6 +161,10 @@ pub fn find<'a>(subjects: &[QuotaSubject<'a>], base: &Policy, daily_quota: Optio
             [value] if !is_masked => {
                 finding.told = finding.told.overlaid(&spec_of(key, value).unwrap_or_default());
                 finding.measured.extend(measured_by(key, &telling));
+            }
+            [Value::String(masked)] if is_masked => {
+                let why = format!("the recording does not say the text of {} characters", masked.len());
+                finding.undetermined.push(undetermined(key, &why));
             }
             values => {
                 let values: Vec<_> = values.iter().map(ToString::to_string).collect();

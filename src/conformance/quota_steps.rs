@@ -37,8 +37,10 @@ pub struct QuotaStep<'a> {
     pub usage: QuotaUsage,
     /// No other call was under way.
     pub is_apart: bool,
-    /// The quota was used up.
+    /// The answer says that the quota was used up.
     pub is_refused: bool,
+    /// The operator of the run says so.
+    pub is_used_up: bool,
     pub began: Option<Timestamp>,
     pub ended: Option<Timestamp>,
 }
@@ -90,6 +92,7 @@ fn run_steps<'a>(
             usage: one.map(|one| usages[one.index]).unwrap_or_default(),
             is_apart: true,
             is_refused: false,
+            is_used_up: run.header.exhausted,
             began,
             ended: began,
         }
@@ -126,6 +129,7 @@ fn recording_subjects<'a>(
             usage: one.map(|one| usages[one.index]).unwrap_or_default(),
             is_apart: true,
             is_refused: body.is_some_and(|body| body.code == Code::QUOTA.as_str()),
+            is_used_up: false,
             began,
             ended: began.and_then(|began| began.checked_add(lasted).ok()),
         });

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::answer::KeptAnswer;
 use super::cases::{CASES, TestCase};
 use super::comparable::{Comparable, comparable, read_body};
+use super::difference::compared_fields;
 use super::model::{Model, World};
 use super::run_file::{RecordedCall, RecordedRun, RunHeader};
 use crate::base::json;
@@ -74,10 +75,10 @@ impl RunReport {
         }
     }
 
-    /// Whether an answer differs.
+    /// Whether an answer differs, or did not come.
     #[must_use]
     pub fn differs(&self) -> bool {
-        self.cases.iter().any(|case| matches!(case.verdict, CaseVerdict::Differs(_)))
+        self.cases.iter().any(|case| matches!(case.verdict, CaseVerdict::Differs(_) | CaseVerdict::Lost(_)))
     }
 
     fn count(&self, of: fn(&CaseVerdict) -> bool) -> usize {
@@ -149,13 +150,14 @@ impl RunReport {
         String::from_utf8_lossy(&json::indented(self, "  ")).into_owned() + "\n"
     }
 
-    /// A test case each, as CI systems read them. An early stop is an error.
+    /// A test case each, as CI systems read them. A lost answer and an early stop are errors.
     #[must_use]
     pub fn junit(&self) -> String {
         let failures = self.count(|verdict| matches!(verdict, CaseVerdict::Differs(_)));
-        let skipped = self.count(|verdict| matches!(verdict, CaseVerdict::Skipped(_) | CaseVerdict::Lost(_)));
-        let errors = usize::from(self.stopped.is_some());
-        let tests = self.cases.len() + errors;
+        let skipped = self.count(|verdict| matches!(verdict, CaseVerdict::Skipped(_)));
+        let stops = usize::from(self.stopped.is_some());
+        let errors = self.count(|verdict| matches!(verdict, CaseVerdict::Lost(_))) + stops;
+        let tests = self.cases.len() + stops;
         let seconds = |ms: u64| format!("{}.{:03}", ms / 1000, ms % 1000);
         let time = seconds(self.cases.iter().map(|case| case.milliseconds).sum());
         let mut text = format!(
@@ -173,7 +175,7 @@ impl RunReport {
             let inside = match &case.verdict {
                 CaseVerdict::AsExpected | CaseVerdict::Seen => None,
                 CaseVerdict::Differs(lines) => Some(("failure", lines.join("; "))),
-                CaseVerdict::Lost(why) => Some(("skipped", format!("no answer: {why}"))),
+                CaseVerdict::Lost(why) => Some(("error", format!("no answer: {why}"))),
                 CaseVerdict::Skipped(why) => Some(("skipped", why.clone())),
             };
             match inside {
@@ -248,18 +250,26 @@ fn result(run: &RecordedRun, case: &'static TestCase, expected: &ComparedWith) -
     })
 }
 
+/// An answer, and what of its head is compared.
+type ComparedAnswer = (Comparable, Vec<String>);
+
 fn calls_of<'a>(run: &'a RecordedRun, id: &'a str) -> impl Iterator<Item = &'a RecordedCall> {
     run.calls.iter().filter(move |call| call.cases.iter().any(|case| case == id))
 }
 
 fn compare(run: &RecordedRun, id: &str, calls: &[&RecordedCall], expected: &ComparedWith) -> CaseVerdict {
-    let seen = |call: &RecordedCall| call.result.as_ref().ok().map(comparable);
-    let pairs: Vec<(Comparable, Comparable)> = match expected {
+    let seen = |call: &RecordedCall| {
+        let answer = call.result.as_ref().ok()?;
+        Some((comparable(answer), compared_fields(&answer.head, false)))
+    };
+    let pairs: Vec<(ComparedAnswer, ComparedAnswer)> = match expected {
         ComparedWith::Policy(model, policy) => {
             let world = World { any_ip: false, exhausted: run.header.exhausted };
             let pair = |call: &&RecordedCall| {
                 let modelled = model.call(&call.sends, &call.transaction_id)?;
-                Some((seen(call)?, model.answer(policy, world, &modelled).comparable))
+                let answer = model.answer(policy, world, &modelled);
+                let fields = compared_fields(&answer.head, false);
+                Some((seen(call)?, (answer.comparable, fields)))
             };
             calls.iter().filter_map(pair).collect()
         }
@@ -276,7 +286,10 @@ fn compare(run: &RecordedRun, id: &str, calls: &[&RecordedCall], expected: &Comp
         }
     };
     let mut differences: Vec<String> = Vec::new();
-    for one in pairs.iter().flat_map(|(seen, expected)| seen.differences(expected)) {
+    let all = |((seen, own), (expected, other)): &(ComparedAnswer, ComparedAnswer)| {
+        seen.all_differences(expected, [own.clone(), other.clone()])
+    };
+    for one in pairs.iter().flat_map(all) {
         let one = one.to_string();
         if !differences.contains(&one) {
             differences.push(one);
@@ -290,9 +303,9 @@ fn compare(run: &RecordedRun, id: &str, calls: &[&RecordedCall], expected: &Comp
 }
 
 /// Without the transactionId, which is another one in each run.
-fn without_id(mut seen: Comparable, call: &RecordedCall) -> Comparable {
+fn without_id((mut seen, fields): ComparedAnswer, call: &RecordedCall) -> ComparedAnswer {
     if let Some(content) = &mut seen.content {
         content.body = content.body.replace(&call.transaction_id, "{transactionId}");
     }
-    seen
+    (seen, fields)
 }

@@ -102,6 +102,7 @@ pub fn run<'a>(
         order: None,
         other_statuses: 0,
         busy: 0,
+        lost: 0,
         sent: 0,
     };
     let result = settings.choice.cases().try_for_each(|case| runner.case(case));
@@ -128,6 +129,8 @@ struct Runner<'a> {
     other_statuses: u32,
     /// Answers 6014 in a row.
     busy: u32,
+    /// Calls without an answer in a row.
+    lost: u32,
     sent: u32,
 }
 
@@ -182,7 +185,7 @@ impl Runner<'_> {
             Some("5002") if self.settings.choice.exhausted => Ok(()),
             _ => Err(RunStop::Early(match (answer, code) {
                 (None, _) => {
-                    "the first call has no answer, so it is not known whether this is the endpoint".to_owned()
+                    "the first call has no answer, so it is not known whether this is the endpoint; begin another run".to_owned()
                 }
                 (Some(answer), None) => {
                     format!("the first answer has status {}, not the endpoint's 5004", answer.status)
@@ -370,8 +373,17 @@ impl Runner<'_> {
             None => self.send(case, &spec)?,
         };
         let answer = self.answer(number);
-        if let Some(answer) = &answer {
-            self.judge(answer, allowed)?;
+        match &answer {
+            Some(answer) => {
+                self.lost = 0;
+                self.judge(answer, allowed)?;
+            }
+            // What is odd as HTTP may be dropped.
+            None if allowed.status => {}
+            None => self.lost += 1,
+        }
+        if self.lost >= 2 {
+            return Err(RunStop::Early("two calls in a row have no answer".to_owned()));
         }
         Ok(answer)
     }

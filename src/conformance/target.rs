@@ -51,11 +51,16 @@ impl Target {
             _ => return Err(format!("expected a URL with http://, {example}")),
         };
         let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-        if authority.is_empty() || authority.contains('@') || path.contains(['?', '#', ' ']) {
+        if authority.is_empty() || authority.contains('@') || rest.contains(['?', '#', ' ']) {
             return Err(format!("expected a URL with a host and no user, query or blank, {example}"));
         }
-        let has_port = authority.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
-        let authority = if has_port { authority.to_owned() } else { format!("{authority}:80") };
+        // The colons within the brackets of an IPv6 address are not those of a port.
+        let behind_address = &authority[authority.rfind(']').unwrap_or_default()..];
+        let authority = match behind_address.rsplit_once(':') {
+            Some((_, port)) if port.parse::<u16>().is_ok_and(|port| port > 0) => authority.to_owned(),
+            Some((_, port)) => return Err(format!("{port:?} is not a port: it is a number from 1 to 65535")),
+            None => format!("{authority}:80"),
+        };
         let found = resolve(&authority).map_err(|error| format!("{authority}: {error}"))?;
         let address = found.first().copied().ok_or_else(|| format!("{authority} has no address"))?;
         let path = path.trim_end_matches('/');
@@ -214,7 +219,19 @@ mod tests {
 
     #[test]
     fn a_url_is_plain_http_with_a_host() {
-        for url in ["https://a", "a:80", "http://", "http://u@a", "http://a/b?c", "ftp://a", ""] {
+        for url in [
+            "https://a",
+            "a:80",
+            "http://",
+            "http://u@a",
+            "http://a/b?c",
+            "ftp://a",
+            "",
+            "http://a:99999",
+            "http://a:0",
+            "http://a:8080?b",
+            "http://[::1]:x",
+        ] {
             assert!(
                 Target::resolve(url, |_| Ok(vec![SocketAddr::from(([127, 0, 0, 1], 1))])).is_err(),
                 "{url}"

@@ -136,7 +136,7 @@ pub fn random_policy(random: &mut ChaCha8Rng) -> PolicySpec {
         ("layout", json!(["documented", "compact", "compact", "as-printed"])),
         ("transaction_id", json!(["echo", "literal"])),
         ("uid", json!(["7301010xxxxxxxxx", "none"])),
-        ("quota_limiter", json!(["left", "left", "left", "limit", "habis", "77"])),
+        ("quota_limiter", json!(["left", "left", "left", "limit", "habis", "77", "80"])),
         ("face_threshold", json!(["echo", "verbatim", "7.0"])),
         ("numbers", json!(["strict", "loose"])),
         ("malformed_json", json!(["5004", "400"])),
@@ -226,6 +226,47 @@ fn the_policy_of_a_simulator_is_found_and_answers_with_the_same_bytes() {
         assert!(failures <= 2, "{seed}: one a run, {failures}");
         let found = calibrate(&MODEL, &Answers::of_runs(&[fresh, used_up]), &Policy::default());
         check_against(seed, &truth, &found, &mut random, requests);
+    }
+}
+
+#[test]
+fn what_quota_limiter_prints_explains_also_the_run_after_the_quota_was_used_up() {
+    for (limiter, allowed) in [
+        ("left", vec!["left"]),
+        ("limit", vec!["limit"]),
+        ("80", vec!["80", "limit"]),
+        ("habis", vec!["habis"]),
+    ] {
+        let spec = json!({
+            "quota_limiter": limiter,
+            "shape": { "5003": "verification" },
+            "precedence": ["parameters", "decryption", "account", "ip", "quota", "threshold", "image", "capacity"],
+        });
+        let spec: PolicySpec = serde_json::from_value(spec).unwrap();
+        let sim = Sim::with(|builder| {
+            builder.policy(spec).customer("bank", json!({ "extends": "demo", "quota": { "per_day": 50 } }))
+        });
+        let (fresh, end) = run_against(&sim, "bank", &settings());
+        assert!(end.is_ok(), "{end:?}");
+        let first = calibrate(&MODEL, &Answers::of_runs(std::slice::from_ref(&fresh)), &Policy::default());
+        let used_up = json!({ "per_day": 50, "used": 50 }).to_string();
+        assert_eq!(sim.admin("PUT", "/customers/bank/quota", &used_up).0, 200);
+        let order = Policy::default().with(&first.policy);
+        let (used_up, end) = run_against(&sim, "bank", &exhausted(&order));
+        assert!(end.is_ok(), "{end:?}");
+        let found = calibrate(&MODEL, &Answers::of_runs(&[fresh, used_up]), &Policy::default());
+        assert!(found.unexplained.is_empty(), "{limiter}: {:?}", found.unexplained);
+        let why = found.undetermined.iter().find(|one| one.key == "quota_limiter").map(|one| &one.why);
+        let remaining: Vec<_> = match why {
+            None => vec![found.policy.quota_limiter.clone().expect("it is told")],
+            Some(why) => {
+                let named = ["left", "limit", "80", "habis"].into_iter();
+                named.filter(|name| why.contains(&format!("\"{name}\""))).map(str::to_owned).collect()
+            }
+        };
+        let mut remaining = remaining;
+        remaining.sort();
+        assert_eq!(remaining, allowed, "{limiter}: {why:?}");
     }
 }
 
@@ -469,6 +510,27 @@ fn the_simulator_is_as_the_simulator_and_the_reports_say_so() {
     let again = run_against(&sim, "bank", &settings()).0;
     let moved = RunReport::new(&again, &ComparedWith::Baseline(&run));
     assert!(!moved.differs(), "{}", moved.text());
+    for (from, to, told) in [
+        ("content-type: application/json", "content-type: application/json;charset=UTF-8", "charset=UTF-8"),
+        ("date:", "server: nginx\r\ndate:", "header HTTP/1.1 200 OK"),
+        ("date:", "connection: close\r\ndate:", "connection: close"),
+    ] {
+        let mut run = run.clone();
+        let answers = run.calls.iter_mut().filter_map(|call| call.result.as_mut().ok());
+        for answer in answers {
+            let head = answer.head.join("\r\n").replace(from, to);
+            answer.head = head.split("\r\n").map(str::to_owned).collect();
+        }
+        let report = RunReport::new(&run, &ComparedWith::Policy(&MODEL, &Policy::default()));
+        assert!(report.differs() && report.text().contains(told), "{to}: {}", report.text());
+    }
+    let mut lost = run.clone();
+    lost.calls[3].result = Err("the connection was reset".to_owned());
+    let report = RunReport::new(&lost, &ComparedWith::Policy(&MODEL, &Policy::default()));
+    assert!(report.differs(), "{}", report.text());
+    let junit = report.junit();
+    assert!(junit.contains("<error message=\"no answer: the connection was reset\"/>"), "{junit}");
+    assert!(!junit.contains("errors=\"0\""), "{junit}");
 }
 
 /// Checks that every tag is closed in order, that attributes are quoted, and that nothing is escaped wrongly.

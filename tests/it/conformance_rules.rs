@@ -584,6 +584,34 @@ fn the_plan_never_connects_and_names_calls_costs_and_risks() {
     );
     let wrong = conformance(&["conformance", "plan", "--case", "4.6/12"]);
     assert!(wrong.status.code() == Some(2) && text(&wrong.stderr).contains("4.6/21"), "{wrong:?}");
+    for (flags, needed) in [
+        (&["--case", "4.3/wrong-password"][..], "needs --accept-risk account.wrong-password"),
+        (&["--case", "quota/exhausted"], "needs --state exhausted"),
+        (&["--case", "4.6/21", "--state", "exhausted"], "without --state exhausted"),
+        (&["--group", "order", "--state", "exhausted"], "only the group quota"),
+    ] {
+        let refused = conformance(&with(&["conformance", "plan"], flags));
+        assert!(refused.status.code() == Some(2) && text(&refused.stderr).contains(needed), "{refused:?}");
+    }
+    let face = conformance(&["conformance", "plan", "--case", "match/self"]);
+    assert!(face.status.success() && text(&face.stdout).contains("match/self"), "{face:?}");
+    let no_face = conformance(&with(&run_flags("http://127.0.0.1:1", "x.pem"), &["--case", "match/self"]));
+    assert!(text(&no_face.stderr).contains("needs --face and --consent"), "{no_face:?}");
+}
+
+#[test]
+fn two_lost_answers_in_a_row_end_the_run() {
+    let sim = Sim::start();
+    let address = sim.address();
+    let silent = Fake::start(move |number, _, body| match number {
+        0 => forwarded(address, "demo", body),
+        _ => Vec::new(),
+    });
+    let mut file = new_file(None, &settings());
+    let end = run_with(&subject(&sim, "demo"), &settings(), &mut tcp(silent.address), None, &mut file);
+    assert!(matches!(&end, Err(RunStop::Early(why)) if why.contains("two calls in a row")), "{end:?}");
+    let lost = file.run.calls.iter().filter(|call| call.result.is_err()).count();
+    assert!((2..6).contains(&lost) && silent.count() == file.run.calls.len(), "{lost}");
 }
 
 #[test]
@@ -683,6 +711,11 @@ fn a_run_is_calibrated_shown_resumed_and_compared_from_the_command_line() {
     for (args, code, part) in [
         (vec!["conformance", "show", &out, "--baseline", &out], 0, "as expected"),
         (vec!["conformance", "show", &out, "--report", "markdown"], 1, "| DIFFERS"),
+        (
+            vec!["conformance", "show", &out, &out, "--report", "junit=x.xml"],
+            2,
+            "a report file holds one run",
+        ),
         (vec!["conformance", "show", &out, "--expect", &measured, "--report", "json"], 0, "\"fr-test\""),
         (vec!["calibrate", &out, "--explain", "head"], 0, "head = \"plain\": is refuted by 4.5/empty-object"),
         (
@@ -693,7 +726,8 @@ fn a_run_is_calibrated_shown_resumed_and_compared_from_the_command_line() {
     ] {
         let shown = conformance(&args);
         assert!(
-            shown.status.code() == Some(code) && text(&shown.stdout).contains(part),
+            shown.status.code() == Some(code)
+                && [&shown.stdout, &shown.stderr].iter().any(|told| text(told).contains(part)),
             "{args:?}: {shown:?}"
         );
     }
@@ -786,7 +820,6 @@ fn a_killed_run_goes_on_and_no_call_is_made_twice_or_beyond_the_budget() {
     }
     assert!(kills > 0, "each run was over before it was killed");
     let end = command(&flags).envs(account).output().unwrap();
-    assert_eq!(end.status.code(), Some(0), "{end:?}");
     let ids: Vec<_> =
         sim.0.received().iter().filter_map(|entry| entry.request.transaction_id.clone()).collect();
     let distinct: BTreeSet<_> = ids.iter().collect();
@@ -795,7 +828,11 @@ fn a_killed_run_goes_on_and_no_call_is_made_twice_or_beyond_the_budget() {
     let made = sim.0.received().len();
     assert!(counted >= made && counted <= made + kills && counted <= 60, "{counted} counted, {made} made");
     let report = std::fs::read_to_string(path("report.json")).unwrap();
-    assert_eq!(serde_json::from_str::<Value>(&report).unwrap()["stopped"], Value::Null);
+    let report: Value = serde_json::from_str(&report).unwrap();
+    assert_eq!(report["stopped"], Value::Null);
+    // An answer to nobody is lost.
+    let is_lost = report["cases"].as_array().unwrap().iter().any(|case| case["verdict"] == "lost");
+    assert_eq!(end.status.code(), Some(i32::from(is_lost)), "{end:?} {report}");
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::base::json;
 use crate::conformance::answer::KeptAnswer;
 use crate::conformance::calibrate::{Calibration, calibrate};
 use crate::conformance::comparable::{Comparable, read_body};
-use crate::conformance::difference::{AnswerDifference, DifferenceKind};
+use crate::conformance::difference::{AnswerDifference, DifferenceKind, closes, compared_fields};
 use crate::conformance::model::{Model, ModelAnswer};
 use crate::conformance::observation::{Answers, Observation};
 use crate::domain::policy::Policy;
@@ -97,15 +97,20 @@ pub fn drift(model: &Model, recordings: &[Recording], policy: &Policy) -> DriftR
         }
     }
     report.drift.sort_by_key(|one| (one.kind, std::cmp::Reverse(one.count)));
-    if !report.drift.is_empty() {
-        let calibration = calibrate(model, &Answers { recordings, ..Answers::default() }, policy);
-        report.keys = drifting_keys(&calibration, policy);
-        report.unexplained = report.compared - calibration.explained.min(report.compared);
-    }
+    // Also where no answer differs: what uses up quota is told only by many.
+    let calibration = calibrate(model, &Answers { recordings, ..Answers::default() }, policy);
+    report.keys = drifting_keys(&calibration, policy);
+    report.unexplained = report.compared - calibration.explained.min(report.compared);
     report
 }
 
 impl DriftReport {
+    /// Whether the simulator would have answered otherwise under the policy, or used up quota otherwise.
+    #[must_use]
+    pub fn differs(&self) -> bool {
+        !self.drift.is_empty() || !self.keys.is_empty()
+    }
+
     fn add(&mut self, difference: AnswerDifference, example: u64, recording: &str) {
         let AnswerDifference { kind, what } = difference;
         match self.drift.iter_mut().find(|one| one.kind == kind && one.what == what) {
@@ -139,7 +144,11 @@ impl DriftReport {
             );
         }
         if !self.keys.is_empty() {
-            let what = if self.unexplained > 0 { "a part of it" } else { "it" };
+            let what = match () {
+                () if self.drift.is_empty() => "what uses up quota",
+                () if self.unexplained > 0 => "a part of it",
+                () => "it",
+            };
             let _ = writeln!(text, "\nPolicy keys that would explain {what}:");
         }
         for key in &self.keys {
@@ -201,37 +210,9 @@ fn differences(
     let Some(expected) = expected else {
         return vec![AnswerDifference::new(DifferenceKind::Code, "more candidates than maxResults")];
     };
-    let (Some(own), Some(other)) = (&seen.content, &expected.comparable.content) else {
-        return seen.status_difference(&expected.comparable).into_iter().collect();
-    };
-    let mut found = own.differences(other);
-    let closes = closes(&answer.head);
-    let [own, other] = [&answer.head, &expected.head].map(|head| fields(head, closes));
-    if own != other {
-        let what = format!("{}, expected {}", own.join(", "), other.join(", "));
-        found.push(AnswerDifference::new(DifferenceKind::Header, what));
-    }
-    found
-}
-
-/// Whether a head says that the connection ends.
-fn closes(head: &[String]) -> bool {
-    head.iter().any(|line| line.to_ascii_lowercase().replace(' ', "") == "connection:close")
-}
-
-/// The status line, and the names of header fields with the type of the content: what does not depend on time, and on what the client wants
-/// of the connection.
-fn fields(head: &[String], closes: bool) -> Vec<String> {
-    let field = |line: &String| {
-        let (name, value) = line.split_once(':').unwrap_or((line, ""));
-        match name.to_ascii_lowercase().as_str() {
-            "content-length" | "transfer-encoding" => None,
-            "connection" | "keep-alive" if closes => None,
-            "content-type" => Some(format!("{name}:{value}")),
-            _ => Some(name.trim_end().to_owned()),
-        }
-    };
-    head.iter().filter_map(field).collect()
+    // A client may have wanted the end of the connection, which a recording does not say.
+    let heads = [&answer.head, &expected.head].map(|head| compared_fields(head, closes(&answer.head)));
+    seen.all_differences(&expected.comparable, heads)
 }
 
 /// The keys whose value in the policy that explains the most differs from a policy's.
