@@ -253,8 +253,8 @@ impl SharedStore {
             self.append_command(&progress, basis, steps, operation)
         };
         match words(self.ask(command)?).ok() {
-            Some((word, numbers)) if word == "kept" => Ok(Appended::Kept(numbers[0])),
-            Some((word, numbers)) if word == "overtaken" => {
+            Some((word, numbers)) if word == "kept" && numbers.len() == 1 => Ok(Appended::Kept(numbers[0])),
+            Some((word, numbers)) if word == "overtaken" && numbers.len() == 1 => {
                 match numbers[0] {
                     // The subject was removed, at a position that is not known.
                     0 => self.caught_up_blocking()?,
