@@ -91,9 +91,6 @@ pub struct ServeArgs {
     /// Whether --store is on the command line, which other users of the machine can see.
     #[arg(skip)]
     store_is_visible: bool,
-    /// For the project's own tests: answers do not wait for the store
-    #[arg(long, hide = true)]
-    test_store_answers_first: bool,
     /// Show NIKs unmasked in the journal and the log
     #[arg(long, value_parser = BoolishValueParser::new(), env = "FRSIM_SHOW_NIK")]
     show_nik: bool,
@@ -223,7 +220,9 @@ fn builder(
             (None, Some(with_password(address, file, args.store_is_visible)?))
         }
     };
-    let testing = StoreTesting { answers_first: args.test_store_answers_first, ..StoreTesting::default() };
+    // For the project's own tests, so no flag, which completion would offer: answers do not wait for the store.
+    let answers_first = std::env::var_os("FRSIM_TEST_STORE_ANSWERS_FIRST").is_some();
+    let testing = StoreTesting { answers_first, ..StoreTesting::default() };
     let max_body = usize::try_from(args.max_body.0).unwrap_or(usize::MAX);
     Ok(Simulator::builder()
         .listen(args.listen)
