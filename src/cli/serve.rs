@@ -19,7 +19,7 @@ use super::backup::StoreChoice;
 use super::console::{Console, LogFormat};
 use super::port_file::PortFile;
 use super::secret::Secret;
-use super::{Failure, PolicyArgs, address, fixture_directory, terminal};
+use super::{DEFAULT_FIXTURES, Failure, PolicyArgs, address, fixture_directory, terminal};
 use crate::base::size::Size;
 use crate::keys::KEY_BITS;
 use crate::simulator::memory;
@@ -224,12 +224,15 @@ fn builder(
     let answers_first = std::env::var_os("FRSIM_TEST_STORE_ANSWERS_FIRST").is_some();
     let testing = StoreTesting { answers_first, ..StoreTesting::default() };
     let max_body = usize::try_from(args.max_body.0).unwrap_or(usize::MAX);
-    Ok(Simulator::builder()
+    let builder = match directory {
+        Some(directory) => Simulator::builder().fixtures(Some(directory)),
+        None => Simulator::builder().fixtures_once_made(PathBuf::from(DEFAULT_FIXTURES)),
+    };
+    Ok(builder
         .listen(args.listen)
         .admin_listen(admin)
         .admin_token(token)
         .admin_token_file(args.admin_token_file)
-        .fixtures(directory)
         .watch(true)
         .keys(Some(args.keys))
         .key_bits(args.key_bits)

@@ -19,7 +19,7 @@ use super::servers::{Running, Servers};
 use super::{Simulator, lasting, setup};
 use crate::config::{self, StartPolicy};
 use crate::domain::policy::{PolicySpec, Preset};
-use crate::engine::reload::Reloader;
+use crate::engine::reload::{FixtureDirectory, Reloader};
 use crate::engine::{Engine, EngineSettings, gallery_faces};
 use crate::http::admin::server::blocking_threads;
 use crate::http::admin_tokens::{self, AdminTokens, NamedToken, TokenFileError};
@@ -43,6 +43,8 @@ pub struct Builder {
     admin_listen: Option<SocketAddr>,
     admin_token_file: Option<PathBuf>,
     fixtures: Option<PathBuf>,
+    /// Whether the directory of fixtures may be made later.
+    fixtures_may_be_absent: bool,
     keys: Option<PathBuf>,
     key_bits: usize,
     clock: ClockStart,
@@ -81,6 +83,7 @@ impl Default for Builder {
             admin_listen: Some(loopback),
             admin_token_file: None,
             fixtures: None,
+            fixtures_may_be_absent: false,
             keys: None,
             key_bits: 2048,
             clock: ClockStart::System,
@@ -144,6 +147,13 @@ impl Builder {
     pub fn fixtures(mut self, directory: Option<PathBuf>) -> Builder {
         self.fixtures = directory;
         self
+    }
+
+    /// Sets a directory as [`Builder::fixtures`] does, but as long as it does not exist the built-in fixtures are all.
+    #[must_use]
+    pub(crate) fn fixtures_once_made(mut self, directory: PathBuf) -> Builder {
+        self.fixtures_may_be_absent = true;
+        self.fixtures(Some(directory))
     }
 
     /// Sets whether edited fixtures are reloaded automatically.
@@ -351,7 +361,8 @@ impl Builder {
             (listener.local_addr()?, admin_listener.as_ref().map(TcpListener::local_addr).transpose()?);
         let (ring, origin) = self.key_ring()?;
         let policy = StartPolicy::new(&self.preset, self.policy).map_err(StartError::Fixtures)?;
-        let fixtures = config::load(self.fixtures.as_deref(), ring, &policy).map_err(StartError::Fixtures)?;
+        let directory = FixtureDirectory::new(self.fixtures.clone(), self.fixtures_may_be_absent);
+        let fixtures = config::load(directory.present(), ring, &policy).map_err(StartError::Fixtures)?;
         if let (Some(problem), Ok(Some(_))) = (fixtures.unshared_faces(), &self.shared_store) {
             return Err(StartError::Fixtures(vec![problem]));
         }
@@ -364,13 +375,12 @@ impl Builder {
         let settings = EngineSettings { seed: self.seed, show_nik: self.show_nik };
         let mut engine = Engine::new(fixtures, Clock::new(self.clock), journal, settings);
         let testing = self.store_testing;
-        let directories = (self.fixtures.as_deref(), self.keys.as_deref());
+        let directories = (directory.present(), self.keys.as_deref());
         let open = |path| lasting::open(path, &mut engine, directories, self.clock, testing);
         let opened = self.store.as_deref().map(open).transpose()?;
         let shared = self.shared_store.map_err(StartError::StoreAddress)?;
-        let open_shared = |address| {
-            lasting::open_shared(address, &mut engine, self.fixtures.as_deref(), self.journal_bytes)
-        };
+        let open_shared =
+            |address| lasting::open_shared(address, &mut engine, directory.present(), self.journal_bytes);
         let shared = shared.map(open_shared).transpose()?;
         let engine = Arc::new(engine);
         let store = opened.map(|opened| lasting::start(opened, &engine, &self.observer)).transpose()?;
@@ -383,17 +393,22 @@ impl Builder {
         apply_initial(&engine, &self.customers, &self.rules)?;
         gallery_faces::learn(&engine, &self.observer);
         drop(turn);
-        let reloader = Arc::new(Reloader::new(
-            self.fixtures.clone(),
-            policy,
-            Arc::clone(&engine),
-            Arc::clone(&self.observer),
-        ));
+        let reloader =
+            Arc::new(Reloader::new(directory, policy, Arc::clone(&engine), Arc::clone(&self.observer)));
         let watcher = match (&self.fixtures, self.watch) {
             (Some(directory), true) => {
                 let reloader = Arc::clone(&reloader);
                 let keys = self.keys.as_deref();
-                Some(FileWatcher::start(directory, keys, move || drop(reloader.reload()))?)
+                match FileWatcher::start(directory, keys, move || drop(reloader.reload())) {
+                    Err(error) if self.fixtures_may_be_absent => {
+                        let path = directory.display();
+                        self.observer.warned(&format!(
+                            "{path} is not watched, so after an edit POST /config/reload: {error}"
+                        ));
+                        None
+                    }
+                    started => Some(started?),
+                }
             }
             _ => None,
         };
