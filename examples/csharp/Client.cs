@@ -62,6 +62,8 @@ sealed class Client
         http.DefaultRequestHeaders.Add("Accept", "application/json");
     }
 
+    static readonly string[] Needed = { "--url", "--customer", "--image", "--public-key" };
+
     static Dictionary<string, string> Options(string[] args)
     {
         var options = new Dictionary<string, string>
@@ -74,9 +76,13 @@ sealed class Client
             ["--retries"] = "2",
             ["--backoff"] = "1",    // seconds
         };
-        for (var i = 0; i + 1 < args.Length; i += 2)
+        for (var i = 0; i < args.Length; i += 2)
         {
-            options[args[i]] = args[i + 1];
+            if (!Needed.Contains(args[i]) && !options.ContainsKey(args[i]))
+            {
+                throw new ArgumentException($"there is no option {args[i]}");
+            }
+            options[args[i]] = i + 1 < args.Length ? args[i + 1] : throw new ArgumentException($"{args[i]} needs a value");
         }
         return options;
     }
@@ -231,7 +237,7 @@ sealed class Client
             client = new Client(Options(args));
         }
         catch (Exception error) when (error is IOException || error is UnauthorizedAccessException || error is KeyNotFoundException
-            || error is FormatException || error is ArgumentException || error is CryptographicException)
+            || error is FormatException || error is OverflowException || error is ArgumentException || error is CryptographicException)
         {
             Console.Error.WriteLine(error.Message);
             return 64;

@@ -58,6 +58,9 @@ func parse() options {
 	if flags.Parse(os.Args[1:]) != nil {
 		os.Exit(64)
 	}
+	if flags.NArg() > 0 {
+		notAsked(fmt.Errorf("there is no option %s", flags.Arg(0)))
+	}
 	if o.url == "" || o.customer == "" || o.image == "" || o.publicKey == "" {
 		notAsked(errors.New("--url, --customer, --image and --public-key are needed"))
 	}

@@ -82,10 +82,17 @@ public class Client {
             "--timeout", "30",   // seconds; the real matcher is slow: 30 to 60 are usual
             "--retries", "2",
             "--backoff", "1"));  // seconds
-        for (int i = 0; i + 1 < args.length; i += 2) {
+        var needed = List.of("--url", "--customer", "--image", "--public-key");
+        for (int i = 0; i < args.length; i += 2) {
+            if (!needed.contains(args[i]) && !given.containsKey(args[i])) {
+                throw new IllegalArgumentException("there is no option " + args[i]);
+            }
+            if (i + 1 == args.length) {
+                throw new IllegalArgumentException(args[i] + " needs a value");
+            }
             given.put(args[i], args[i + 1]);
         }
-        for (var name : List.of("--url", "--customer", "--image", "--public-key")) {
+        for (var name : needed) {
             if (!given.containsKey(name)) {
                 throw new IllegalArgumentException(name + " is needed");
             }

@@ -46,6 +46,9 @@ function options() {
   for (const name of ["url", "customer", "image", "public-key"]) {
     if (values[name] === undefined) throw new Error(`--${name} is needed`);
   }
+  for (const name of ["threshold", "timeout", "retries", "backoff"]) {
+    if (!Number.isFinite(Number(values[name]))) throw new Error(`--${name} ${values[name]} is not a number`);
+  }
   return { ...values, image: readFileSync(values.image), key: createPublicKey(readFileSync(values["public-key"])) };
 }
 

@@ -26,15 +26,11 @@ final class NoAnswer extends RuntimeException
 
 function options(): array
 {
-    $names = ['url', 'customer', 'image', 'public-key', 'user', 'password', 'threshold', 'ip', 'timeout', 'retries', 'backoff'];
-    $given = getopt('', array_map(fn ($name) => "$name:", $names));
-    foreach (preg_grep('/^--/', $GLOBALS['argv']) as $option) { // getopt ignores unknown options
-        in_array(substr(explode('=', $option)[0], 2), $names, true) || not_asked("there is no option $option");
-    }
-    foreach (['url', 'customer', 'image', 'public-key'] as $name) {
-        isset($given[$name]) || not_asked("--$name is needed");
-    }
-    return $given + [
+    $options = [
+        'url' => null,
+        'customer' => null,
+        'image' => null,
+        'public-key' => null,
         'user' => 'demo-user',
         'password' => 'demo-password',
         'threshold' => '7',
@@ -43,6 +39,19 @@ function options(): array
         'retries' => '2',
         'backoff' => '1',    // seconds
     ];
+    // Not getopt, which ignores an unknown option, and one without its value.
+    foreach (array_chunk(array_slice($GLOBALS['argv'], 1), 2) as $pair) {
+        $name = str_starts_with($pair[0], '--') ? substr($pair[0], 2) : '';
+        array_key_exists($name, $options) || not_asked("there is no option $pair[0]");
+        $options[$name] = $pair[1] ?? not_asked("$pair[0] needs a value");
+    }
+    foreach ($options as $name => $value) {
+        $value !== null || not_asked("--$name is needed");
+    }
+    foreach (['timeout', 'retries', 'backoff'] as $name) {
+        is_numeric($options[$name]) || not_asked("--$name $options[$name] is not a number");
+    }
+    return $options;
 }
 
 function not_asked(string $reason): never

@@ -34,6 +34,10 @@ while (($# > 0)); do
   shift 2
 done
 [[ $url && $customer ]] || not_asked '--url, --customer, --image and --public-key are needed'
+for name in timeout backoff; do
+  [[ ${!name} =~ ^[0-9]*\.?[0-9]+$ ]] || not_asked "--$name ${!name} is not a number"
+done
+[[ $retries =~ ^[0-9]+$ ]] || not_asked "--retries $retries is not a whole number"
 [[ -r $image ]] || not_asked "cannot read the image '$image'"
 openssl pkey -pubin -in "$public_key" -noout 2>/dev/null || not_asked "no public key in '$public_key'"
 

@@ -16,8 +16,12 @@ pub struct CompletionsArgs {
 }
 
 pub fn run(args: &CompletionsArgs) -> Result<ExitCode, Failure> {
+    let name = env!("CARGO_PKG_NAME");
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), env!("CARGO_PKG_NAME"), &mut script);
-    say(String::from_utf8_lossy(&script).trim_end())?;
+    clap_complete::generate(args.shell, &mut Cli::command(), name, &mut script);
+    // For bash, clap_complete spells a hyphen of the program's name in two ways (github.com/clap-rs/clap/issues/6421).
+    let script =
+        String::from_utf8_lossy(&script).replace(&name.replace('-', "__subcmd__"), &name.replace('-', "__"));
+    say(script.trim_end())?;
     Ok(ExitCode::SUCCESS)
 }

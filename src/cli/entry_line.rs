@@ -130,7 +130,7 @@ impl EntryLine {
         })
     }
 
-    /// Returns whether a rule made the answer fail or linger: a fault was injected.
+    /// Returns whether a fault of a rule made the answer fail or linger. A delay is no fault.
     pub fn has_fault(&self) -> bool {
         self.fault.is_some()
     }

@@ -269,6 +269,9 @@ struct FixtureArgs {
     keys: PathBuf,
 }
 
+/// Where fixtures are when no flag says so.
+const DEFAULT_FIXTURES: &str = "fixtures";
+
 /// Returns the active fixture directory: the given one, or `./fixtures` when it exists.
 fn fixture_directory(given: Option<&Path>) -> Result<Option<PathBuf>, Failure> {
     match given {
@@ -278,7 +281,7 @@ fn fixture_directory(given: Option<&Path>) -> Result<Option<PathBuf>, Failure> {
             directory.display(),
             directory.display()
         ))),
-        None => Ok(Some(PathBuf::from("fixtures")).filter(|directory| directory.is_dir())),
+        None => Ok(Some(PathBuf::from(DEFAULT_FIXTURES)).filter(|directory| directory.is_dir())),
     }
 }
 

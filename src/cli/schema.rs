@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::Failure;
 use super::terminal::say;
-use crate::config::schema::FileKind;
+use crate::config::schema::{FileKind, identify};
 use crate::conformance::report::RunReport;
 
 #[derive(Debug, Args)]
@@ -44,7 +44,9 @@ impl SchemaSubject {
             SchemaSubject::Gallery => FileKind::Gallery.schema(),
             SchemaSubject::ConformanceReport => {
                 let settings = SchemaSettings::draft07().for_serialize();
-                settings.into_generator().into_root_schema_for::<RunReport>().to_value()
+                let mut schema = settings.into_generator().into_root_schema_for::<RunReport>().to_value();
+                identify("conformance-report", &mut schema);
+                schema
             }
         }
     }

@@ -19,7 +19,7 @@ use super::backup::StoreChoice;
 use super::console::{Console, LogFormat};
 use super::port_file::PortFile;
 use super::secret::Secret;
-use super::{Failure, PolicyArgs, address, fixture_directory, terminal};
+use super::{DEFAULT_FIXTURES, Failure, PolicyArgs, address, fixture_directory, terminal};
 use crate::base::size::Size;
 use crate::keys::KEY_BITS;
 use crate::simulator::memory;
@@ -91,9 +91,6 @@ pub struct ServeArgs {
     /// Whether --store is on the command line, which other users of the machine can see.
     #[arg(skip)]
     store_is_visible: bool,
-    /// For the project's own tests: answers do not wait for the store
-    #[arg(long, hide = true)]
-    test_store_answers_first: bool,
     /// Show NIKs unmasked in the journal and the log
     #[arg(long, value_parser = BoolishValueParser::new(), env = "FRSIM_SHOW_NIK")]
     show_nik: bool,
@@ -223,14 +220,19 @@ fn builder(
             (None, Some(with_password(address, file, args.store_is_visible)?))
         }
     };
-    let testing = StoreTesting { answers_first: args.test_store_answers_first, ..StoreTesting::default() };
+    // For the project's own tests, so no flag, which completion would offer: answers do not wait for the store.
+    let answers_first = std::env::var_os("FRSIM_TEST_STORE_ANSWERS_FIRST").is_some();
+    let testing = StoreTesting { answers_first, ..StoreTesting::default() };
     let max_body = usize::try_from(args.max_body.0).unwrap_or(usize::MAX);
-    Ok(Simulator::builder()
+    let builder = match directory {
+        Some(directory) => Simulator::builder().fixtures(Some(directory)),
+        None => Simulator::builder().fixtures_once_made(PathBuf::from(DEFAULT_FIXTURES)),
+    };
+    Ok(builder
         .listen(args.listen)
         .admin_listen(admin)
         .admin_token(token)
         .admin_token_file(args.admin_token_file)
-        .fixtures(directory)
         .watch(true)
         .keys(Some(args.keys))
         .key_bits(args.key_bits)

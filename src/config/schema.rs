@@ -58,11 +58,16 @@ impl FileKind {
             FileKind::Simulator => ("simulator", schema_of::<SimulatorSpec>()),
             FileKind::Gallery => ("gallery", schema_of::<GallerySpec>()),
         };
-        // A name, and no address: nothing is to be fetched.
-        schema["$id"] = format!("urn:dukcapil-fr-sim:schema:{name}").into();
-        schema["$comment"] = concat!("SPDX-License-Identifier: ", env!("CARGO_PKG_LICENSE")).into();
+        identify(name, &mut schema);
         schema
     }
+}
+
+/// Gives a schema, by its name, what editors and collections know it by, and its licence.
+pub fn identify(name: &str, schema: &mut Value) {
+    // A name, and no address: nothing is to be fetched.
+    schema["$id"] = format!("urn:dukcapil-fr-sim:schema:{name}").into();
+    schema["$comment"] = concat!("SPDX-License-Identifier: ", env!("CARGO_PKG_LICENSE")).into();
 }
 
 /// Implements `JsonSchema` for types that are not plain structs: the type, and its schema as JSON.

@@ -1,6 +1,6 @@
 //! Reading the fixtures again: puts them in force as a whole, or says what is wrong with them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -10,10 +10,29 @@ use crate::config::{self, Fixtures, Problem, StartPolicy};
 use crate::state::change::Change;
 use crate::state::observer::Observer;
 
+/// The directory whose files replace built-in ones.
+pub struct FixtureDirectory {
+    path: Option<PathBuf>,
+    may_be_absent: bool,
+}
+
+impl FixtureDirectory {
+    /// A directory; one that may be absent counts only while it exists.
+    #[must_use]
+    pub fn new(path: Option<PathBuf>, may_be_absent: bool) -> FixtureDirectory {
+        FixtureDirectory { path, may_be_absent }
+    }
+
+    /// The directory, if there is one.
+    #[must_use]
+    pub fn present(&self) -> Option<&Path> {
+        self.path.as_deref().filter(|path| !self.may_be_absent || path.is_dir())
+    }
+}
+
 /// Where the fixtures come from, and where they go.
 pub struct Reloader {
-    /// The directory whose files replace built-in ones.
-    pub directory: Option<PathBuf>,
+    pub directory: FixtureDirectory,
     /// What the command line says about policy.
     pub policy: StartPolicy,
     pub engine: Arc<Engine>,
@@ -25,7 +44,7 @@ impl Reloader {
     /// A reloader for an engine.
     #[must_use]
     pub fn new(
-        directory: Option<PathBuf>,
+        directory: FixtureDirectory,
         policy: StartPolicy,
         engine: Arc<Engine>,
         observer: Arc<dyn Observer>,
@@ -79,7 +98,7 @@ impl Reloader {
     /// # Errors
     /// Everything that is wrong with them.
     pub fn read(&self) -> Result<Fixtures, Vec<Problem>> {
-        let fixtures = config::reload(self.directory.as_deref(), &self.policy, &self.engine.fixtures())?;
+        let fixtures = config::reload(self.directory.present(), &self.policy, &self.engine.fixtures())?;
         match fixtures.unshared_faces().filter(|_| self.engine.shared().is_some()) {
             Some(problem) => Err(vec![problem]),
             None => Ok(fixtures),

@@ -27,6 +27,8 @@ pub struct Builder {
     admin_listen: Option<SocketAddr>,
     admin_token_file: Option<PathBuf>,
     fixtures: Option<PathBuf>,
+    /// Whether the directory of fixtures may be made later.
+    fixtures_may_be_absent: bool,
     keys: Option<PathBuf>,
     key_bits: usize,
     clock: ClockStart,
@@ -65,6 +67,7 @@ impl Default for Builder {
             admin_listen: Some(loopback),
             admin_token_file: None,
             fixtures: None,
+            fixtures_may_be_absent: false,
             keys: None,
             key_bits: 2048,
             clock: ClockStart::System,
@@ -128,6 +131,13 @@ impl Builder {
     pub fn fixtures(mut self, directory: Option<PathBuf>) -> Builder {
         self.fixtures = directory;
         self
+    }
+
+    /// Sets a directory as [`Builder::fixtures`] does, but as long as it does not exist the built-in fixtures are all.
+    #[must_use]
+    pub(crate) fn fixtures_once_made(mut self, directory: PathBuf) -> Builder {
+        self.fixtures_may_be_absent = true;
+        self.fixtures(Some(directory))
     }
 
     /// Sets whether edited fixtures are reloaded automatically.

@@ -36,7 +36,7 @@ enum Signal {
 
 impl FileWatcher {
     /// Calls `changed` after every burst of changes to fixtures below `directory`, and to customers' keys in `keys`. The directories may
-    /// be removed and created again.
+    /// be removed and created again, and `directory` may be created later.
     ///
     /// # Errors
     /// When the operating system refuses the watch.
@@ -58,13 +58,15 @@ impl FileWatcher {
         })
         .map_err(io::Error::other)?;
         for WatchedDirectory { roots: [path, _], mode, .. } in &watched {
-            watcher.watch(path, *mode).map_err(io::Error::other)?;
-            // The parent reports when the directory is created again. Without permission for it, the watch ends with the directory.
+            // The parent reports when the directory is created, also again. Without permission for it, the watch ends with the directory.
             // A parent that is watched already, as the fixtures around the keys, stays as it is.
             let parent = path
                 .parent()
                 .filter(|parent| !watched.iter().any(|other| parent.starts_with(&other.roots[0])));
-            let _ = parent.map(|parent| watcher.watch(parent, RecursiveMode::NonRecursive));
+            let of_parent =
+                parent.map_or(Ok(()), |parent| watcher.watch(parent, RecursiveMode::NonRecursive));
+            let own = watcher.watch(path, *mode);
+            if path.exists() { own } else { of_parent }.map_err(io::Error::other)?;
         }
         let thread = std::thread::Builder::new()
             .name("frsim-fixtures".to_owned())
@@ -227,6 +229,19 @@ mod tests {
         wait_for(&contents, Some("d"));
         write("e");
         wait_for(&contents, Some("e"));
+    }
+
+    #[test]
+    fn a_directory_that_is_made_later_is_watched() {
+        let parent = tempfile::tempdir().unwrap();
+        let directory = parent.path().join("fixtures");
+        let (_watch, contents) = watch_content(&directory);
+        fs::create_dir(&directory).unwrap();
+        wait_for(&contents, None);
+        for round in ["a", "b"] {
+            fs::write(directory.join("simulator.toml"), round).unwrap();
+            wait_for(&contents, Some(round));
+        }
     }
 
     #[test]

@@ -648,6 +648,23 @@ fn check_reports_problems_and_prints_the_policy_table() {
 }
 
 #[test]
+fn a_running_simulator_takes_fixtures_that_init_makes_later() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut serve = command(&listening("127.0.0.1:0", KEYS.path()));
+    serve.current_dir(directory.path());
+    let served = Served::from(serve);
+    let ask = |method: &str, path: &str| exchange(served.admin(), &http(method, path, "", b""));
+    assert_eq!(ask("GET", "/config").json()["fixtures"], Value::Null);
+    let init = command(&["init"]).current_dir(directory.path()).output().unwrap();
+    assert!(init.status.success(), "{init:?}");
+    write_fixture(directory.path(), "fixtures/customers/retry.toml", "extends = 'demo'");
+    eventually("the customer", || ask("GET", "/customers/retry").status == 200);
+    assert_eq!(ask("GET", "/config").json()["fixtures"], "fixtures");
+    write_fixture(directory.path(), "fixtures/customers/later.toml", "extends = 'demo'");
+    eventually("another edit", || ask("GET", "/customers/later").status == 200);
+}
+
+#[test]
 fn init_writes_fixtures_that_pass_check() {
     let directory = tempfile::tempdir().unwrap();
     let target = directory.path().join("mine");

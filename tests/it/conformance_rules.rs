@@ -31,6 +31,7 @@ use crate::conformance::{
     MODEL, morning, new_file, number, run_against, run_with, settings, subject, tcp, well_formed, with_policy,
 };
 use crate::support::{KEYS, SITIS_NIK, Sim, exchange, http};
+use crate::tidy::read;
 
 /// A small server: answers each request, by its number from 0, path and body. It stops when dropped.
 struct Fake {
@@ -574,6 +575,14 @@ fn the_plan_never_connects_and_names_calls_costs_and_risks() {
         "{}; is this the endpoint",
     ] {
         assert!(out.contains(part), "{part}: {out}");
+    }
+    let matcher = conformance(&["conformance", "plan", "--group", "matcher"]);
+    let paid = text(&matcher.stdout).split("at most ").nth(1).unwrap().split(' ').next().unwrap();
+    for (page, said) in [
+        ("docs/how-to/conformance.md", format!("up to {paid} calls that may be paid")),
+        ("docs/id/how-to/conformance.md", format!("sampai {paid} panggilan yang mungkin berbayar")),
+    ] {
+        assert!(read(page).contains(&said), "{page}: {said}");
     }
     let one = conformance(&["conformance", "plan", "--case", "4.6/21", "--price", "5000"]);
     assert_eq!(

@@ -40,6 +40,36 @@ fn anchors(text: &str) -> BTreeSet<String> {
     prose(text).lines().filter(|line| line.starts_with('#')).map(anchor).collect()
 }
 
+/// A paragraph, an item or a row of an Indonesian page that leads to an English one has the mark (en), or says so.
+#[test]
+fn an_indonesian_page_says_which_pages_are_english() {
+    let link = Regex::new(r"[^!]\[[^\]]*\]\(([^)#:\s]+\.md)[^)]*\)").unwrap();
+    let is_indonesian = |page: &str| page.starts_with("docs/id/") || page == "README.id.md";
+    let mut english = 0;
+    for page in pages().into_iter().filter(|page| is_indonesian(page)) {
+        let mut blocks = vec![String::new()];
+        for line in prose(&read(&page)).lines() {
+            if line.is_empty() || line.trim_start().starts_with(['|', '-']) {
+                blocks.push(String::new());
+            }
+            blocks.last_mut().unwrap().extend([" ", line]);
+        }
+        let directory = root().join(&page).parent().unwrap().to_owned();
+        for block in blocks {
+            for found in link.captures_iter(&block) {
+                let target = directory.join(&found[1]).canonicalize().unwrap();
+                let target = target.strip_prefix(root().canonicalize().unwrap()).unwrap().to_owned();
+                if !is_indonesian(target.to_str().unwrap()) {
+                    english += 1;
+                    let is_said = block.contains("(en)") || block.contains("bahasa Inggris");
+                    assert!(is_said, "{page} does not say that {} is English: {block}", &found[1]);
+                }
+            }
+        }
+    }
+    assert!(english > 30 || tracked_files(".").is_none(), "only {english} links");
+}
+
 #[test]
 fn every_link_of_a_page_leads_somewhere() {
     let link = Regex::new(r"\]\(([^)\s]+)\)").unwrap();

@@ -46,21 +46,64 @@ fn completions_list_commands_and_flags_in_every_shell() {
     assert_eq!(unknown.status.code(), Some(2));
 }
 
+/// A hidden argument would be in the scripts, but not in the manual.
 #[test]
-fn bash_accepts_its_completions() {
+fn every_shell_is_offered_only_flags_that_the_manual_has() {
+    let flag = regex::Regex::new(r#"--([a-z][a-z-]+)|(?:"|-s \w) -l ([a-z][a-z-]+)"#).unwrap();
+    let flags = |text: &str| -> BTreeSet<String> {
+        let names = flag.captures_iter(text).filter_map(|found| found.get(1).or(found.get(2)));
+        names.map(|name| name.as_str().to_owned()).collect()
+    };
+    let command = regex::Regex::new(r"dukcapil-fr-sim-([a-z-]+)\(1\)").unwrap();
+    let (mut known, mut pages) = (BTreeSet::new(), vec![String::new()]);
+    while let Some(path) = pages.pop() {
+        let arguments: Vec<_> = std::iter::once("man").chain(path.split_terminator('-')).collect();
+        let page = stdout_of(&arguments).replace("\\-", "-");
+        known.extend(flags(&page));
+        let below = command.captures_iter(&page).map(|found| found[1].to_owned());
+        pages.extend(below.filter(|name| name.len() > path.len() && !name.ends_with("help")));
+    }
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let offered = flags(&stdout_of(&["completions", shell]));
+        assert!(offered.len() > 50, "{shell}: {offered:?}");
+        let hidden: Vec<_> = offered.difference(&known).collect();
+        assert!(hidden.is_empty(), "{shell} offers {hidden:?}");
+    }
+}
+
+#[test]
+fn bash_completes_commands_flags_and_values_also_behind_subcommands() {
     let script = stdout_of(&["completions", "bash"]);
-    let asked = r#"
-        what=$(complete -p dukcapil-fr-sim | sed 's/.*-F \([^ ]*\).*/\1/')
-        COMP_WORDS=(dukcapil-fr-sim heal) COMP_CWORD=1
-        "$what" dukcapil-fr-sim heal dukcapil-fr-sim
-        echo "${COMPREPLY[@]}""#;
-    let output = Command::new("bash")
-        .args(["--norc", "-c", &format!("{script}\n{asked}")])
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert_eq!(said.trim(), "healthcheck", "{}", String::from_utf8_lossy(&output.stderr));
+    for (words, expected) in [
+        ("heal", "healthcheck"),
+        ("--pre", "--preset"),
+        ("serve --pre", "--preset"),
+        ("serve --log ", "text json"),
+        ("call --cust", "--customer"),
+        ("nik p", "parse"),
+        ("nik parse --js", "--json"),
+        ("record d", "diff"),
+        ("record diff --rep", "--report"),
+        ("conformance run --gr", "--group"),
+        ("schema conf", "conformance-report"),
+    ] {
+        let asked = format!(
+            r#"
+            what=$(complete -p dukcapil-fr-sim | sed 's/.*-F \([^ ]*\).*/\1/')
+            IFS=' ' read -ra COMP_WORDS <<< "dukcapil-fr-sim {words}"
+            [[ "{words}" == *' ' ]] && COMP_WORDS+=("")
+            COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))
+            "$what" dukcapil-fr-sim "${{COMP_WORDS[COMP_CWORD]}}" "${{COMP_WORDS[COMP_CWORD - 1]}}"
+            echo "${{COMPREPLY[@]}}""#
+        );
+        let output = Command::new("bash")
+            .args(["--norc", "-c", &format!("{script}\n{asked}")])
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(said.trim(), expected, "{words}: {}", String::from_utf8_lossy(&output.stderr));
+    }
 }
 
 #[test]

@@ -75,7 +75,7 @@ pub async fn read(shared: web::Data<AppState>) -> HttpResponse {
         endpoint: format!("http://{}", start.endpoint),
         admin: start.admin.map(|address| format!("http://{address}")),
         admin_token: settings.admin_tokens.are_required(),
-        fixtures: path(&shared.reloader.directory),
+        fixtures: shared.reloader.directory.present().map(|path| path.display().to_string()),
         keys: path(&start.keys),
         key_bits: fixtures.keys.server().bits(),
         preset: start.preset.to_string(),

@@ -14,7 +14,7 @@ use tokio::sync::{Notify, Semaphore, oneshot, watch};
 
 use super::{Builder, InitialRule};
 use crate::config::{self, Fixtures, StartPolicy};
-use crate::engine::reload::Reloader;
+use crate::engine::reload::{FixtureDirectory, Reloader};
 use crate::engine::{Engine, EngineSettings, gallery_faces};
 use crate::http::admin::server::blocking_threads;
 use crate::http::admin_tokens::{self, NamedToken, TokenFileError};
@@ -63,7 +63,8 @@ impl Builder {
             (listener.local_addr()?, admin_listener.as_ref().map(TcpListener::local_addr).transpose()?);
         let (ring, origin) = self.key_ring()?;
         let policy = StartPolicy::new(&self.preset, take(&mut self.policy)).map_err(StartError::Fixtures)?;
-        let fixtures = self.load_fixtures(ring, &policy)?;
+        let directory = FixtureDirectory::new(self.fixtures.clone(), self.fixtures_may_be_absent);
+        let fixtures = self.load_fixtures(directory.present(), ring, &policy)?;
         let journal_file = self.journal_file.as_deref();
         let journal = Journal::new(self.journal_bytes, journal_file).map_err(|source| StartError::File {
             path: self.journal_file.clone().unwrap_or_default(),
@@ -71,7 +72,7 @@ impl Builder {
         })?;
         let settings = EngineSettings { seed: self.seed, show_nik: self.show_nik };
         let engine = Engine::new(fixtures, Clock::new(self.clock), journal, settings);
-        let (engine, store, history) = self.open_stores(engine)?;
+        let (engine, store, history) = self.open_stores(engine, directory.present())?;
         let turn = engine.take_turn_blocking().map_err(|_| lasting::lost(&engine))?;
         if turn.is_some() {
             engine.follow_files();
@@ -79,20 +80,9 @@ impl Builder {
         apply_initial(&engine, &self.customers, &self.rules)?;
         gallery_faces::learn(&engine, &self.observer);
         drop(turn);
-        let reloader = Arc::new(Reloader::new(
-            self.fixtures.clone(),
-            policy,
-            Arc::clone(&engine),
-            Arc::clone(&self.observer),
-        ));
-        let watcher = match (&self.fixtures, self.watch) {
-            (Some(directory), true) => {
-                let reloader = Arc::clone(&reloader);
-                let keys = self.keys.as_deref();
-                Some(FileWatcher::start(directory, keys, move || drop(reloader.reload()))?)
-            }
-            _ => None,
-        };
+        let reloader =
+            Arc::new(Reloader::new(directory, policy, Arc::clone(&engine), Arc::clone(&self.observer)));
+        let watcher = self.watch_files(&reloader)?;
         let (listener_commands, commands) = unbounded_channel();
         let grace = self.grace;
         let shared = Arc::new(self.app_state(engine, reloader, listener_commands, addresses));
@@ -134,8 +124,13 @@ impl Builder {
         Ok(())
     }
 
-    fn load_fixtures(&self, ring: KeyRing, policy: &StartPolicy) -> Result<Fixtures, StartError> {
-        let fixtures = config::load(self.fixtures.as_deref(), ring, policy).map_err(StartError::Fixtures)?;
+    fn load_fixtures(
+        &self,
+        directory: Option<&Path>,
+        ring: KeyRing,
+        policy: &StartPolicy,
+    ) -> Result<Fixtures, StartError> {
+        let fixtures = config::load(directory, ring, policy).map_err(StartError::Fixtures)?;
         if let (Some(problem), Ok(Some(_))) = (fixtures.unshared_faces(), &self.shared_store) {
             return Err(StartError::Fixtures(vec![problem]));
         }
@@ -144,21 +139,37 @@ impl Builder {
     }
 
     /// Gives the engine what its store has, and starts the threads that keep the store.
-    fn open_stores(&self, mut engine: Engine) -> Result<EngineAndStores, StartError> {
+    fn open_stores(
+        &self,
+        mut engine: Engine,
+        directory: Option<&Path>,
+    ) -> Result<EngineAndStores, StartError> {
         let testing = self.store_testing.clone();
-        let directories = (self.fixtures.as_deref(), self.keys.as_deref());
+        let directories = (directory, self.keys.as_deref());
         let open = |path| lasting::open(path, &mut engine, directories, self.clock, testing);
         let opened = self.store.as_deref().map(open).transpose()?;
         let shared = self.shared_store.clone().map_err(StartError::StoreAddress)?;
-        let open_shared = |address| {
-            lasting::open_shared(address, &mut engine, self.fixtures.as_deref(), self.journal_bytes)
-        };
+        let open_shared = |address| lasting::open_shared(address, &mut engine, directory, self.journal_bytes);
         let shared = shared.map(open_shared).transpose()?;
         let engine = Arc::new(engine);
         let store = opened.map(|opened| lasting::start(opened, &engine, &self.observer)).transpose()?;
         let start_shared = |opened| lasting::start_shared(opened, &engine, self.clock, &self.observer);
         let history = shared.map(start_shared).transpose()?;
         Ok((engine, store, history))
+    }
+
+    fn watch_files(&self, reloader: &Arc<Reloader>) -> Result<Option<FileWatcher>, StartError> {
+        let Some(directory) = self.fixtures.as_deref().filter(|_| self.watch) else { return Ok(None) };
+        let reloader = Arc::clone(reloader);
+        match FileWatcher::start(directory, self.keys.as_deref(), move || drop(reloader.reload())) {
+            Err(error) if self.fixtures_may_be_absent => {
+                let path = directory.display();
+                self.observer
+                    .warned(&format!("{path} is not watched, so after an edit POST /config/reload: {error}"));
+                Ok(None)
+            }
+            started => Ok(Some(started?)),
+        }
     }
 
     /// Returns the state behind the listeners.

@@ -173,7 +173,12 @@ fn faults() -> Block {
             default.map_or(format!("`{name}`"), |row| format!("`{name} = {}`", row.2))
         };
         let parameters = kind.takes.iter().map(parameter).collect::<Vec<_>>().join(", ");
-        let (.., leads) = crate::sent::FAULTS.iter().find(|row| row.0 == kind.name).expect("a row");
+        let (_, with, .., leads) = crate::sent::FAULTS.iter().find(|row| row.0 == kind.name).expect("a row");
+        assert!(
+            !with.contains("end"),
+            "the line of {} is beside its defaults, and not told of {with}",
+            kind.name
+        );
         let column = |name: &str| written(format!("{}.{name}", kind.name));
         vec![
             Cell::code(kind.name),
