@@ -12,7 +12,8 @@ use dukcapil_fr_sim::internals::conformance::recording::allow_list::{
 };
 use dukcapil_fr_sim::internals::conformance::recording::check::check;
 use dukcapil_fr_sim::internals::conformance::recording::exchange::{
-    BodyShape, RecordedAnswer, RecordedExchange, RecordedRequest, Recording, RecordingHeader, RequestShape,
+    BodyShape, EndedBy, RecordedAnswer, RecordedExchange, RecordedRequest, Recording, RecordingHeader,
+    RequestShape,
 };
 use dukcapil_fr_sim::internals::conformance::recording::message_mask::WORDS;
 use dukcapil_fr_sim::internals::conformance::recording::proxy::{self, ProxySummary};
@@ -259,23 +260,42 @@ fn resets_and_half_closes_pass_and_what_they_cut_is_lengths() {
     use Act::{Ends, Resets, Sends};
     use Who::{Client, Server};
     let (request, yes) = (whole_post(), answer("200 OK"));
-    for (script, status, bytes, by_reset) in [
-        (vec![(Client, Sends(&request[..])), (Server, Resets)], None, 0, true),
-        (vec![(Client, Sends(&request)), (Server, Sends(&yes[..30])), (Server, Resets)], Some(200), 30, true),
-        (vec![(Client, Sends(&request)), (Server, Sends(&yes[..30])), (Client, Resets)], Some(200), 30, true),
-        (vec![(Client, Sends(&request)), (Client, Resets)], None, 0, true),
+    let (client, server) = (EndedBy::Client, EndedBy::Server);
+    for (script, status, bytes, by_reset, ended_by) in [
+        (vec![(Client, Sends(&request[..])), (Server, Resets)], None, 0, true, server),
+        (
+            vec![(Client, Sends(&request)), (Server, Sends(&yes[..30])), (Server, Resets)],
+            Some(200),
+            30,
+            true,
+            server,
+        ),
+        (
+            vec![(Client, Sends(&request)), (Server, Sends(&yes[..30])), (Client, Resets)],
+            Some(200),
+            30,
+            true,
+            client,
+        ),
+        (vec![(Client, Sends(&request)), (Client, Resets)], None, 0, true, client),
         (
             vec![(Client, Sends(&request)), (Server, Sends(&yes[..30])), (Server, Ends), (Client, Ends)],
             Some(200),
             30,
             false,
+            server,
         ),
-        (vec![(Client, Sends(&request)), (Server, Ends), (Client, Ends)], None, 0, false),
+        (vec![(Client, Sends(&request)), (Server, Ends), (Client, Ends)], None, 0, false, server),
+        (vec![(Client, Sends(&request)), (Client, Ends), (Server, Ends)], None, 0, false, client),
     ] {
         let recorded = both_ways(&script);
         assert_eq!(recorded.len(), 1, "{script:?}");
         shape_of(&recorded[0]);
-        assert_eq!(recorded[0].answer, RecordedAnswer::Cut { status, bytes, by_reset }, "{script:?}");
+        assert_eq!(
+            recorded[0].answer,
+            RecordedAnswer::Cut { status, bytes, by_reset, ended_by },
+            "{script:?}"
+        );
     }
     // Without a request there is nothing to record.
     assert_eq!(both_ways(&[(Client, Ends), (Server, Ends)]), []);

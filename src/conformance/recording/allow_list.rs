@@ -50,7 +50,7 @@ pub struct HeaderRule {
 }
 
 /// What is kept of a request, and what is not: for the docs. `request_mask.rs` does it.
-pub static REQUEST_PARTS: [(&str, &str, &str); 11] = [
+pub static REQUEST_PARTS: [(&str, &str, &str); 12] = [
     ("method", "as it is, where it is a usual one", "others"),
     (
         "path",
@@ -80,7 +80,16 @@ pub static REQUEST_PARTS: [(&str, &str, &str); 11] = [
     ("`image`", "length, kind of base64, bytes, format, pixels, whether it is whole, a token", "every byte"),
     ("`user_id`, `password`", "length, kind of base64, bytes", "the ciphertext, also hashed"),
     ("`ip`", "private, public, loopback, blank or malformed; a token", "the address"),
-    ("times", "when it came; to connect, of the upload, to the first and last byte; number of reads", ""),
+    (
+        "times",
+        "when it came; to connect, of the upload, to the first and last byte or the cut; number of reads",
+        "",
+    ),
+    (
+        "end",
+        "of a connection that was cut: whether by the client, the server or the end of the recording, and whether by a reset",
+        "",
+    ),
     ("place", "numbers of the connection, and of the exchange in it and in the file", ""),
 ];
 

@@ -66,9 +66,9 @@ pub struct ExchangeTimes {
     /// From the first byte of the request to its last.
     #[serde(default)]
     pub upload_us: u64,
-    /// From the last byte of the request to the first of the answer.
+    /// From the last byte of the request to the first of the answer; 0 where none came.
     pub first_byte_us: u64,
-    /// From the last byte of the request to the last of the answer.
+    /// From the last byte of the request to the last of the answer; of one that was cut, to the end of the connection.
     pub last_byte_us: u64,
     /// In how many reads the answer came.
     pub reads: u32,
@@ -103,7 +103,18 @@ pub enum RecordedAnswer {
         status: Option<u16>,
         bytes: u64,
         by_reset: bool,
+        ended_by: EndedBy,
     },
+}
+
+/// Who ended a connection, or stopped sending on it, before anybody else did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EndedBy {
+    Client,
+    Server,
+    /// It was open when the recording ended.
+    Recorder,
 }
 
 /// What is kept of a request.

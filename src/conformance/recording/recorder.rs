@@ -12,7 +12,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp, Unit};
 
-use super::exchange::{RecordedAnswer, RecordedExchange, RecordedRequest, RecordingHeader, RecordingLine};
+use super::exchange::{
+    EndedBy, RecordedAnswer, RecordedExchange, RecordedRequest, RecordingHeader, RecordingLine,
+};
 use super::stream_reader::{ConnectionReader, Masks, ReadExchange};
 use super::tokens::Tokens;
 use crate::base::{json, time};
@@ -41,6 +43,11 @@ enum StreamEvent {
     },
     /// From here on bytes are counted only.
     Lost {
+        at: Instant,
+    },
+    /// A side sends no more.
+    Left {
+        side: StreamSide,
         at: Instant,
     },
     Ended {
@@ -192,6 +199,11 @@ impl ConnectionTap {
         self.uncopied[side as usize].fetch_add(bytes.len(), Ordering::Relaxed);
     }
 
+    /// A side has ended its stream, or its socket failed.
+    pub fn left(&self, side: StreamSide) {
+        self.recorder.send(self.connection, StreamEvent::Left { side, at: Instant::now() });
+    }
+
     /// The connection has ended.
     pub fn end(self, by_reset: bool) {
         let uncopied = self.uncopied.map(|bytes| bytes.into_inner() as u64);
@@ -257,6 +269,15 @@ impl RecordingWriter {
             StreamEvent::Lost { at } => {
                 self.summary.lost += 1;
                 reader.break_both(at);
+            }
+            StreamEvent::Left { side, at } => {
+                reader.left(
+                    match side {
+                        StreamSide::Client => EndedBy::Client,
+                        StreamSide::Server => EndedBy::Server,
+                    },
+                    at,
+                );
             }
             StreamEvent::Ended { by_reset, at, uncopied: [client, server] } => {
                 reader.count_client(client, at);
