@@ -487,10 +487,20 @@ fn recorded_policy(spec: &PolicySpec, random: &mut ChaCha8Rng, count: usize) -> 
 }
 
 #[test]
-fn a_transaction_id_of_any_characters_does_not_drift() {
+fn a_transaction_id_of_any_characters_and_length_does_not_drift_and_is_replaced_in_a_replay() {
     let sim = with_policy(&PolicySpec::default());
     let subject = Subject { pictures: TestPictures::drawn(Some(SITI.to_vec())), ..subject(&sim, "bank") };
-    let ids = ["0211202201", "a\"b\\c d/e", "TRX\t00001", "\u{7}ctl<>&", "{{tid}}", "{{tid..}}xx"];
+    let ids = [
+        "0211202201",
+        "a\"b\\c d/e",
+        "TRX\t00001",
+        "\u{7}ctl<>&",
+        "{{tid}}",
+        "{{tid..}}xx",
+        "short",
+        "x",
+        "a\"b",
+    ];
     let (recording, ()) = record(sim.address(), |address| {
         for id in ids {
             for image in [TestImage::Face, TestImage::Portrait] {
@@ -503,6 +513,15 @@ fn a_transaction_id_of_any_characters_does_not_drift() {
     let exchanges = u32::try_from(2 * ids.len()).unwrap();
     assert_eq!((report.compared, report.drift.len()), (exchanges, 0), "{}", report.text());
     assert_eq!(calibrated(&recording, None).explained, exchanges);
+    let replayed = replay(&[recording]);
+    let files: Vec<_> = replayed.files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+    let (replayed, _directory) = Sim::over(&files);
+    for _ in 0..exchanges {
+        let path = "/api/face-recognition/c1/CALL_FN";
+        let answer =
+            exchange(replayed.address(), &http("POST", path, "", br#"{"transactionId":"A-00000001"}"#));
+        assert!(answer.text().contains("A-00000001") && !answer.text().contains('~'), "{}", answer.text());
+    }
 }
 
 /// Keys that this traffic tells, whatever the policy, and whatever the recording does not say.

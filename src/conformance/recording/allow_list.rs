@@ -14,7 +14,7 @@ pub const MASK_DIGIT: char = '9';
 /// How the value of a key of an answer is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ValueRule {
-    /// The marker `{{tid}}` where it is the transactionId of the request.
+    /// The marker `{{tid}}`, or a short one, where it is the transactionId of the request.
     Marker,
     /// The words of the list of `message_mask.rs`.
     Message,
@@ -106,7 +106,7 @@ pub static ANSWER_KEYS: [AnswerKey; 25] = [
     key(
         "tid",
         ValueRule::Marker,
-        "`{{tid}}`, as long as the text, where it is the transactionId of the request",
+        "`{{tid}}`, or `~` below 7 bytes, as long as the text, where it is the transactionId of the request",
     ),
     key("transactionId", ValueRule::Marker, "as `tid`"),
     key("encounter_id", ValueRule::Hidden, "null"),
