@@ -95,6 +95,7 @@ pub static REQUEST_PARTS: [(&str, &str, &str); 12] = [
 
 /// A threshold that may be read as a number, also a wrong one.
 const THRESHOLD: &str = r"[0-9.,+\-eE ]{0,8}";
+/// Of a candidate: a double, as Java prints it.
 const SCORE: &str = r"-?[0-9]{1,3}(\.[0-9]{1,17})?([eE]-?[0-9]{1,2})?";
 
 const fn key(name: &'static str, rule: ValueRule, kept: &'static str) -> AnswerKey {
@@ -132,7 +133,12 @@ pub static ANSWER_KEYS: [AnswerKey; 25] = [
         "the keys `face` and `FACE_T5`, and scores; of a NIK nothing, or with `--keep-area` its first six digits",
     ),
     key("httpResponseCode", ValueRule::Only(r"[1-5][0-9]{2}"), "a status"),
-    key("matchScore", ValueRule::Only(SCORE), "a number below 1,000"),
+    // More digits could be anything.
+    key(
+        "matchScore",
+        ValueRule::Only(r"-?[0-9]{1,3}(\.[0-9]{1,3})?"),
+        "a number below 1,000 with at most 3 decimals",
+    ),
     key("uid", ValueRule::Hidden, "nothing"),
     key("verificationResult", ValueRule::Only("(?i)true|false"), "true or false"),
     key("quotaLimiter", ValueRule::Only(r"-?[0-9]{1,8}"), "a number of at most 8 digits"),
@@ -441,6 +447,28 @@ mod tests {
             assert!(kept || !found.contains("ecret") && !found.contains("ank"), "{found}");
         }
         assert_eq!(header_value("Server", "nginx/1.25 (bank-1)"), "nginx/1.25 (XXXXXX)");
+    }
+
+    #[test]
+    fn no_value_of_a_key_holds_16_digits() {
+        let nik = "3174096112900001";
+        for key in &ANSWER_KEYS {
+            for point in 0..=nik.len() {
+                let (whole, decimals) = nik.split_at(point);
+                for text in [
+                    format!("{whole}.{decimals}"),
+                    format!("1.{decimals}{whole}"),
+                    format!("{whole}e{decimals}"),
+                    nik.to_owned(),
+                ] {
+                    assert!(!key.keeps(&text), "{}: {text}", key.name);
+                }
+            }
+        }
+        let match_score = AnswerKey::find("matchScore").unwrap();
+        let kept = ["0", "9.88", "-1.125", "999.0"].map(|text| match_score.keeps(text));
+        assert_eq!(kept, [true; 4]);
+        assert!(keeps_score("9.88261890411377") && keeps_score("1.0E-4"));
     }
 
     #[test]

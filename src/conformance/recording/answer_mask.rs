@@ -361,6 +361,10 @@ mod tests {
             (r#""tid": null"#, r#""tid": null"#),
             (r#""errorCode":"SECRET""#, r#""errorCode":"XXXXXX""#),
             (r#""errorCode":"E-12","errorCode":3174096112"#, r#""errorCode":"E-12","errorCode":9999999999"#),
+            (
+                r#""matchScore":1.3174096112900001,"matchScore":"9.875""#,
+                r#""matchScore":9.9999999999999999,"matchScore":"9.875""#,
+            ),
             (r#""face_data":"aGVsbG8=""#, r#""face_data":"XXXXXXXX""#),
             (r#""face_data":{"a":[1.5,"b",true]}"#, r#""face_data":{"X":[9.9,"X",true]}"#),
             (r#""request_type":"Siti""#, r#""request_type":"XXXX""#),
