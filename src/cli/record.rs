@@ -97,7 +97,13 @@ fn record(args: &RecordArgs) -> Result<ExitCode, Failure> {
     let (Some(upstream), Some(out)) = (&args.upstream, &args.out) else {
         return Err(Failure::bad_input("--upstream and --out are required"));
     };
-    let upstream = Target::resolve(upstream, target::by_system).map_err(Failure::bad_input)?;
+    let url = upstream.trim_end_matches('/');
+    let upstream = Target::resolve(url, target::by_system).map_err(Failure::bad_input)?;
+    if let Some(path) = url.splitn(4, '/').nth(3) {
+        return Err(Failure::bad_input(format!(
+            "--upstream: paths are passed on as the client sends them, so leave out /{path}"
+        )));
+    }
     // A recorder makes no calls of its own, so it needs no budget.
     let permission =
         Permission { budget: Some(0), confirm: args.confirm.as_deref(), allow_public: args.allow_public };

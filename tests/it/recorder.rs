@@ -551,6 +551,7 @@ fn a_recording_that_is_refused_writes_no_file() {
             "--allow-public",
         ),
         (&["--upstream", "https://127.0.0.1", "--out", out_arg], 2, "plain http"),
+        (&["--upstream", "http://127.0.0.1:1/some/prefix/", "--out", out_arg], 2, "leave out /some/prefix"),
         (
             &["--upstream", "http://127.0.0.1:1", "--out", taken_arg, "--listen", "127.0.0.1:0"],
             2,
