@@ -641,6 +641,9 @@ fn the_page_has_the_allow_list_of_the_code() {
         assert!(page == made, "docs/how-to/record.md is old: UPDATE_DOCS=1 cargo test --test it recorder::");
     }
     let indonesian = read("docs/id/how-to/record.md");
+    for page in [&page, &indonesian] {
+        assert!(page.contains("`_us`") && page.contains("`_ms`"), "both units of a recording's times");
+    }
     for (part, ..) in REQUEST_PARTS {
         assert!(indonesian.contains(&format!("| {part} |")), "{part}");
     }

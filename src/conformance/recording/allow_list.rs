@@ -87,7 +87,7 @@ pub static REQUEST_PARTS: [(&str, &str, &str); 12] = [
     ),
     (
         "end",
-        "of a connection that was cut: whether by the client, the server or the end of the recording, and whether by a reset",
+        "whether the connection stays open; of one that was cut: by the client, the server or the end of the recording, and whether by a reset",
         "",
     ),
     ("place", "numbers of the connection, and of the exchange in it and in the file", ""),

@@ -710,6 +710,8 @@ mod tests {
             reads: 3,
         };
         assert_eq!((exchange.started, exchange.times), (begin, expected));
+        let RecordedAnswer::Whole(answer) = &exchange.answer else { panic!("{:?}", exchange.answer) };
+        assert_eq!((answer.first_byte_ms, answer.last_byte_ms), (20, 50), "the same in milliseconds");
     }
 
     #[test]
