@@ -169,8 +169,13 @@ fn broken_files_are_refused_with_the_line() {
         let (code, _, err) = run(directory.path(), args);
         assert!(code == 2 && err.contains("two endpoints, endpoint and another"), "{err}");
     }
-    for args in [&["calibrate", "a.jsonl", "a.jsonl"][..], &["record", "diff", "a.jsonl", "a.jsonl"]] {
-        let (code, _, err) = run(directory.path(), args);
-        assert!(code == 2 && err.contains("is given twice"), "{err}");
+    // Also a copy of another name.
+    std::fs::copy(directory.path().join("a.jsonl"), directory.path().join("copy.jsonl")).unwrap();
+    for command in [&["calibrate"][..], &["record", "diff"], &["record", "replay", "--out", "o"]] {
+        for twice in [["a.jsonl", "a.jsonl"], ["a.jsonl", "copy.jsonl"]] {
+            let (code, out, err) = run(directory.path(), &[command, &twice].concat());
+            assert_eq!((code, out.as_str()), (2, ""), "{command:?} {twice:?}");
+            assert!(err.contains("the recording rec-0123456789ab is given twice"), "{err}");
+        }
     }
 }
