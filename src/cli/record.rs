@@ -15,14 +15,13 @@ use super::record_diff::{self, RecordDiffArgs};
 use super::record_replay::{self, RecordReplayArgs};
 use super::terminal::{eprint_line, say};
 use super::{Failure, address};
-use crate::base::{network, time};
+use crate::base::network;
 use crate::conformance::recording::check::{CheckedRecording, check};
-use crate::conformance::recording::exchange::{RecordingHeader, SCHEMA};
+use crate::conformance::recording::exchange::{EndReason, RecordingHeader};
 use crate::conformance::recording::proxy::{self, ProxySummary};
 use crate::conformance::recording::recorder::{
     MAX_HELD, Recorder, RecorderNews, RecorderSettings, RecordingSummary,
 };
-use crate::conformance::run_file::SUITE;
 use crate::conformance::target::{self, Permission, Reach, Target};
 use crate::domain::customer::Account;
 
@@ -157,11 +156,11 @@ fn record(args: &RecordArgs) -> Result<ExitCode, Failure> {
         tokio::pin!(over);
         let why = loop {
             tokio::select! {
-                passed = &mut traffic => return ("signal", passed),
-                () = signals.wait() => break "signal",
-                () = &mut over => break "time",
+                passed = &mut traffic => return (EndReason::Signal, passed),
+                () = signals.wait() => break EndReason::Signal,
+                () = &mut over => break EndReason::Time,
                 Some(told) = heard.recv() => match told {
-                    RecorderNews::Full => break "max-calls",
+                    RecorderNews::Full => break EndReason::MaxCalls,
                     RecorderNews::Failed(error) => {
                         eprint_line(format_args!(
                             "{}: {error}: the recording has stopped, and the traffic goes on",
@@ -207,15 +206,7 @@ fn header(args: &RecordArgs, upstream: &Target) -> Result<RecordingHeader, Failu
             "--name: at most {MAX_NAME} of the letters a to z and hyphens"
         )));
     }
-    Ok(RecordingHeader {
-        schema: SCHEMA,
-        tool: concat!("dukcapil-fr-sim ", env!("CARGO_PKG_VERSION")).to_owned(),
-        suite: SUITE,
-        recording: format!("rec-{:012x}", rand::random::<u64>() >> 16),
-        started: time::rfc3339_millis(Timestamp::now()),
-        target,
-        keeps_area: args.keep_area,
-    })
+    Ok(RecordingHeader::new(target, args.keep_area, Timestamp::now()))
 }
 
 /// Creates the file, which only its owner can read.

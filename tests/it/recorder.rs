@@ -12,14 +12,15 @@ use dukcapil_fr_sim::internals::conformance::recording::allow_list::{
 };
 use dukcapil_fr_sim::internals::conformance::recording::check::check;
 use dukcapil_fr_sim::internals::conformance::recording::exchange::{
-    BodyShape, EndedBy, RecordedAnswer, RecordedExchange, RecordedRequest, Recording, RecordingHeader,
-    RequestShape,
+    BodyShape, EndReason, EndedBy, RecordedAnswer, RecordedExchange, RecordedRequest, Recording,
+    RecordingHeader, RequestShape,
 };
 use dukcapil_fr_sim::internals::conformance::recording::message_mask::WORDS;
 use dukcapil_fr_sim::internals::conformance::recording::proxy::{self, ProxySummary};
 use dukcapil_fr_sim::internals::conformance::recording::recorder::{
     MAX_HELD, Recorder, RecorderSettings, RecordingSummary,
 };
+use jiff::Timestamp;
 use socket2::SockRef;
 use tokio::sync::watch;
 
@@ -39,15 +40,7 @@ struct Proxy {
 }
 
 fn header() -> RecordingHeader {
-    RecordingHeader {
-        schema: 1,
-        tool: "dukcapil-fr-sim 0.1.0".to_owned(),
-        suite: 1,
-        recording: "rec-0123456789ab".to_owned(),
-        started: "2026-11-26T10:00:00.000+07:00".to_owned(),
-        target: "test".to_owned(),
-        keeps_area: false,
-    }
+    RecordingHeader::new("test".to_owned(), false, Timestamp::now())
 }
 
 impl Proxy {
@@ -81,7 +74,7 @@ impl Proxy {
     fn end(self) -> (Recording, RecordingSummary, ProxySummary) {
         self.stop.send(true).unwrap();
         let passed = self.thread.join().unwrap();
-        let summary = self.recorder.end("signal");
+        let summary = self.recorder.end(EndReason::Signal);
         let text = std::fs::read_to_string(&self.file).unwrap();
         (Recording::read(&text).unwrap(), summary, passed)
     }
@@ -474,7 +467,7 @@ fn a_full_disk_leaves_the_traffic_alone() {
     }
     proxy.stop.send(true).unwrap();
     assert_eq!(proxy.thread.join().unwrap().connections, 3);
-    assert_eq!(proxy.recorder.end("signal").exchanges, 0);
+    assert_eq!(proxy.recorder.end(EndReason::Signal).exchanges, 0);
 }
 
 /// A recorder as a process. Its address is at the end of its first line.
@@ -581,7 +574,7 @@ fn record_check_prints_texts_and_findings_but_no_data() {
         (directory.path().join("clean"), directory.path().join("dirty"), directory.path().join("other"));
     proxy.stop.send(true).unwrap();
     proxy.thread.join().unwrap();
-    assert_eq!(proxy.recorder.end("signal").exchanges, 1);
+    assert_eq!(proxy.recorder.end(EndReason::Signal).exchanges, 1);
     let recorded = std::fs::read_to_string(&file).unwrap();
     std::fs::write(&clean, &recorded).unwrap();
     std::fs::write(&dirty, recorded.replace("Parameter", "3174096112900001 Siti1 Parameter")).unwrap();

@@ -17,7 +17,7 @@ use dukcapil_fr_sim::internals::conformance::pictures::{TestImage, TestPictures}
 use dukcapil_fr_sim::internals::conformance::raw_client::{AnswerFraming, Exchanger};
 use dukcapil_fr_sim::internals::conformance::recording::drift::drift;
 use dukcapil_fr_sim::internals::conformance::recording::exchange::{
-    Base64Shape, BodyShape, EndedBy, ExchangeTimes, HeaderShape, MemberShape, RecordedAnswer,
+    Base64Shape, BodyShape, EndReason, EndedBy, ExchangeTimes, HeaderShape, MemberShape, RecordedAnswer,
     RecordedExchange, RecordedRequest, Recording, RecordingHeader, RequestFraming, RequestShape, ValueShape,
 };
 use dukcapil_fr_sim::internals::conformance::recording::proxy;
@@ -422,7 +422,7 @@ fn record<T>(upstream: std::net::SocketAddr, work: impl FnOnce(std::net::SocketA
     let result = work(address);
     stop.send(true).unwrap();
     proxy.join().unwrap();
-    assert_eq!(recorder.end("the test is over").lost, 0);
+    assert_eq!(recorder.end(EndReason::Signal).lost, 0);
     let text = String::from_utf8(text.lock().unwrap().clone()).unwrap();
     let mut recording = Recording::read(&text).unwrap();
     for exchange in &mut recording.exchanges {
