@@ -16,14 +16,13 @@ use super::record_replay::{self, RecordReplayArgs};
 use super::signals::EndSignals;
 use super::terminal::{eprint_line, say};
 use super::{Failure, address};
-use crate::base::{network, time};
+use crate::base::network;
 use crate::conformance::recording::check::{CheckedRecording, check};
-use crate::conformance::recording::exchange::{RecordingHeader, SCHEMA};
+use crate::conformance::recording::exchange::{EndReason, RecordingHeader};
 use crate::conformance::recording::proxy::{self, ProxySummary};
 use crate::conformance::recording::recorder::{
     MAX_HELD, Recorder, RecorderNews, RecorderSettings, RecordingSummary,
 };
-use crate::conformance::run_file::SUITE;
 use crate::conformance::target::{self, Permission, Reach, Target};
 use crate::domain::customer::Account;
 
@@ -98,7 +97,13 @@ fn record(args: &RecordArgs) -> Result<ExitCode, Failure> {
     let (Some(upstream), Some(out)) = (&args.upstream, &args.out) else {
         return Err(Failure::bad_input("--upstream and --out are required"));
     };
-    let upstream = Target::resolve(upstream, target::by_system).map_err(Failure::bad_input)?;
+    let url = upstream.trim_end_matches('/');
+    let upstream = Target::resolve(url, target::by_system).map_err(Failure::bad_input)?;
+    if let Some(path) = url.splitn(4, '/').nth(3) {
+        return Err(Failure::bad_input(format!(
+            "--upstream: paths are passed on as the client sends them, so leave out /{path}"
+        )));
+    }
     // A recorder makes no calls of its own, so it needs no budget.
     let permission =
         Permission { budget: Some(0), confirm: args.confirm.as_deref(), allow_public: args.allow_public };
@@ -152,11 +157,11 @@ fn record(args: &RecordArgs) -> Result<ExitCode, Failure> {
         tokio::pin!(over);
         let why = loop {
             tokio::select! {
-                passed = &mut traffic => return ("signal", passed),
-                () = signals.wait() => break "signal",
-                () = &mut over => break "time",
+                passed = &mut traffic => return (EndReason::Signal, passed),
+                () = signals.wait() => break EndReason::Signal,
+                () = &mut over => break EndReason::Time,
                 Some(told) = heard.recv() => match told {
-                    RecorderNews::Full => break "max-calls",
+                    RecorderNews::Full => break EndReason::MaxCalls,
                     RecorderNews::Failed(error) => {
                         eprint_line(format_args!(
                             "{}: {error}: the recording has stopped, and the traffic goes on",
@@ -202,15 +207,7 @@ fn header(args: &RecordArgs, upstream: &Target) -> Result<RecordingHeader, Failu
             "--name: at most {MAX_NAME} of the letters a to z and hyphens"
         )));
     }
-    Ok(RecordingHeader {
-        schema: SCHEMA,
-        tool: concat!("dukcapil-fr-sim ", env!("CARGO_PKG_VERSION")).to_owned(),
-        suite: SUITE,
-        recording: format!("rec-{:012x}", rand::random::<u64>() >> 16),
-        started: time::rfc3339_millis(Timestamp::now()),
-        target,
-        keeps_area: args.keep_area,
-    })
+    Ok(RecordingHeader::new(target, args.keep_area, Timestamp::now()))
 }
 
 /// Creates the file, which only its owner can read.

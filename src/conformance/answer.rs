@@ -41,8 +41,8 @@ const KEPT_VALUES: [&str; 9] = [
 static NIK: LazyLock<Regex> = LazyLock::new(|| pattern(r"[0-9]{16,}"));
 static MASKED: LazyLock<Regex> = LazyLock::new(|| pattern(r"X{16,}"));
 static LONG_BASE64: LazyLock<Regex> = LazyLock::new(|| pattern(r"[A-Za-z0-9+/=]{80,}"));
-/// What a recording has in place of a transactionId.
-pub(super) static MARKER: LazyLock<Regex> = LazyLock::new(|| pattern(r"\{\{tid\.*\}\}"));
+/// What a recording has in place of a transactionId. A short one is in no other text of an answer: `~` is masked.
+pub(super) static MARKER: LazyLock<Regex> = LazyLock::new(|| pattern(r"\{\{tid\.*\}\}|~{1,6}"));
 
 /// What is kept in place of a NIK of the usual length.
 pub(super) const MASKED_NIK: &str = "XXXXXXXXXXXXXXXX";

@@ -12,13 +12,15 @@ use dukcapil_fr_sim::internals::conformance::recording::allow_list::{
 };
 use dukcapil_fr_sim::internals::conformance::recording::check::check;
 use dukcapil_fr_sim::internals::conformance::recording::exchange::{
-    BodyShape, RecordedAnswer, RecordedExchange, RecordedRequest, Recording, RecordingHeader, RequestShape,
+    BodyShape, EndReason, EndedBy, RecordedAnswer, RecordedExchange, RecordedRequest, Recording,
+    RecordingHeader, RequestShape,
 };
 use dukcapil_fr_sim::internals::conformance::recording::message_mask::WORDS;
 use dukcapil_fr_sim::internals::conformance::recording::proxy::{self, ProxySummary};
 use dukcapil_fr_sim::internals::conformance::recording::recorder::{
     MAX_HELD, Recorder, RecorderSettings, RecordingSummary,
 };
+use jiff::Timestamp;
 use socket2::SockRef;
 use tokio::sync::watch;
 
@@ -38,15 +40,7 @@ struct Proxy {
 }
 
 fn header() -> RecordingHeader {
-    RecordingHeader {
-        schema: 1,
-        tool: "dukcapil-fr-sim 0.1.0".to_owned(),
-        suite: 1,
-        recording: "rec-0123456789ab".to_owned(),
-        started: "2026-11-26T10:00:00.000+07:00".to_owned(),
-        target: "test".to_owned(),
-        keeps_area: false,
-    }
+    RecordingHeader::new("test".to_owned(), false, Timestamp::now())
 }
 
 impl Proxy {
@@ -80,7 +74,7 @@ impl Proxy {
     fn end(self) -> (Recording, RecordingSummary, ProxySummary) {
         self.stop.send(true).unwrap();
         let passed = self.thread.join().unwrap();
-        let summary = self.recorder.end("signal");
+        let summary = self.recorder.end(EndReason::Signal);
         let text = std::fs::read_to_string(&self.file).unwrap();
         (Recording::read(&text).unwrap(), summary, passed)
     }
@@ -259,23 +253,42 @@ fn resets_and_half_closes_pass_and_what_they_cut_is_lengths() {
     use Act::{Ends, Resets, Sends};
     use Who::{Client, Server};
     let (request, yes) = (whole_post(), answer("200 OK"));
-    for (script, status, bytes, by_reset) in [
-        (vec![(Client, Sends(&request[..])), (Server, Resets)], None, 0, true),
-        (vec![(Client, Sends(&request)), (Server, Sends(&yes[..30])), (Server, Resets)], Some(200), 30, true),
-        (vec![(Client, Sends(&request)), (Server, Sends(&yes[..30])), (Client, Resets)], Some(200), 30, true),
-        (vec![(Client, Sends(&request)), (Client, Resets)], None, 0, true),
+    let (client, server) = (EndedBy::Client, EndedBy::Server);
+    for (script, status, bytes, by_reset, ended_by) in [
+        (vec![(Client, Sends(&request[..])), (Server, Resets)], None, 0, true, server),
+        (
+            vec![(Client, Sends(&request)), (Server, Sends(&yes[..30])), (Server, Resets)],
+            Some(200),
+            30,
+            true,
+            server,
+        ),
+        (
+            vec![(Client, Sends(&request)), (Server, Sends(&yes[..30])), (Client, Resets)],
+            Some(200),
+            30,
+            true,
+            client,
+        ),
+        (vec![(Client, Sends(&request)), (Client, Resets)], None, 0, true, client),
         (
             vec![(Client, Sends(&request)), (Server, Sends(&yes[..30])), (Server, Ends), (Client, Ends)],
             Some(200),
             30,
             false,
+            server,
         ),
-        (vec![(Client, Sends(&request)), (Server, Ends), (Client, Ends)], None, 0, false),
+        (vec![(Client, Sends(&request)), (Server, Ends), (Client, Ends)], None, 0, false, server),
+        (vec![(Client, Sends(&request)), (Client, Ends), (Server, Ends)], None, 0, false, client),
     ] {
         let recorded = both_ways(&script);
         assert_eq!(recorded.len(), 1, "{script:?}");
         shape_of(&recorded[0]);
-        assert_eq!(recorded[0].answer, RecordedAnswer::Cut { status, bytes, by_reset }, "{script:?}");
+        assert_eq!(
+            recorded[0].answer,
+            RecordedAnswer::Cut { status, bytes, by_reset, ended_by },
+            "{script:?}"
+        );
     }
     // Without a request there is nothing to record.
     assert_eq!(both_ways(&[(Client, Ends), (Server, Ends)]), []);
@@ -454,7 +467,7 @@ fn a_full_disk_leaves_the_traffic_alone() {
     }
     proxy.stop.send(true).unwrap();
     assert_eq!(proxy.thread.join().unwrap().connections, 3);
-    assert_eq!(proxy.recorder.end("signal").exchanges, 0);
+    assert_eq!(proxy.recorder.end(EndReason::Signal).exchanges, 0);
 }
 
 /// A recorder as a process. Its address is at the end of its first line.
@@ -531,6 +544,7 @@ fn a_recording_that_is_refused_writes_no_file() {
             "--allow-public",
         ),
         (&["--upstream", "https://127.0.0.1", "--out", out_arg], 2, "plain http"),
+        (&["--upstream", "http://127.0.0.1:1/some/prefix/", "--out", out_arg], 2, "leave out /some/prefix"),
         (
             &["--upstream", "http://127.0.0.1:1", "--out", taken_arg, "--listen", "127.0.0.1:0"],
             2,
@@ -560,7 +574,7 @@ fn record_check_prints_texts_and_findings_but_no_data() {
         (directory.path().join("clean"), directory.path().join("dirty"), directory.path().join("other"));
     proxy.stop.send(true).unwrap();
     proxy.thread.join().unwrap();
-    assert_eq!(proxy.recorder.end("signal").exchanges, 1);
+    assert_eq!(proxy.recorder.end(EndReason::Signal).exchanges, 1);
     let recorded = std::fs::read_to_string(&file).unwrap();
     std::fs::write(&clean, &recorded).unwrap();
     std::fs::write(&dirty, recorded.replace("Parameter", "3174096112900001 Siti1 Parameter")).unwrap();
@@ -620,6 +634,9 @@ fn the_page_has_the_allow_list_of_the_code() {
         assert!(page == made, "docs/how-to/record.md is old: UPDATE_DOCS=1 cargo test --test it recorder::");
     }
     let indonesian = read("docs/id/how-to/record.md");
+    for page in [&page, &indonesian] {
+        assert!(page.contains("`_us`") && page.contains("`_ms`"), "both units of a recording's times");
+    }
     for (part, ..) in REQUEST_PARTS {
         assert!(indonesian.contains(&format!("| {part} |")), "{part}");
     }

@@ -62,6 +62,7 @@ fn odd_shapes_are_read_and_the_commands_say_what_they_mean() {
     let path = |name: &str| directory.path().join(name);
     let empty = json!({ "object": { "bytes": 2, "layout": "{}", "members": [] } });
     let good = exchange(1, PATH, &empty, &whole(200, &refused("5004")));
+    let cut = json!({ "cut": { "status": null, "bytes": 0, "by_reset": true, "ended_by": "server" } });
     let odd = [
         exchange(2, PATH, &json!("empty"), &whole(200, &refused("5004"))),
         exchange(3, PATH, &json!({ "not-json": { "bytes": 4 } }), &whole(200, &refused("5004"))),
@@ -72,7 +73,7 @@ fn odd_shapes_are_read_and_the_commands_say_what_they_mean() {
             &whole(200, &refused("5004")),
         ),
         exchange(5, "/XXXX", &empty, &json!({ "unparsed": { "status": 404, "bytes": 9 } })),
-        exchange(6, PATH, &empty, &json!({ "cut": { "status": null, "bytes": 0, "by_reset": true } })),
+        exchange(6, PATH, &empty, &cut),
         json!({ "end": { "at": "2026-12-01T10:00:00+07:00", "why": "--for" } }),
     ];
     let all: Vec<_> = std::iter::once(good.clone()).chain(odd).collect();
@@ -168,8 +169,13 @@ fn broken_files_are_refused_with_the_line() {
         let (code, _, err) = run(directory.path(), args);
         assert!(code == 2 && err.contains("two endpoints, endpoint and another"), "{err}");
     }
-    for args in [&["calibrate", "a.jsonl", "a.jsonl"][..], &["record", "diff", "a.jsonl", "a.jsonl"]] {
-        let (code, _, err) = run(directory.path(), args);
-        assert!(code == 2 && err.contains("is given twice"), "{err}");
+    // Also a copy of another name.
+    std::fs::copy(directory.path().join("a.jsonl"), directory.path().join("copy.jsonl")).unwrap();
+    for command in [&["calibrate"][..], &["record", "diff"], &["record", "replay", "--out", "o"]] {
+        for twice in [["a.jsonl", "a.jsonl"], ["a.jsonl", "copy.jsonl"]] {
+            let (code, out, err) = run(directory.path(), &[command, &twice].concat());
+            assert_eq!((code, out.as_str()), (2, ""), "{command:?} {twice:?}");
+            assert!(err.contains("the recording rec-0123456789ab is given twice"), "{err}");
+        }
     }
 }

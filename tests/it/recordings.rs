@@ -17,8 +17,8 @@ use dukcapil_fr_sim::internals::conformance::pictures::{TestImage, TestPictures}
 use dukcapil_fr_sim::internals::conformance::raw_client::{AnswerFraming, Exchanger};
 use dukcapil_fr_sim::internals::conformance::recording::drift::drift;
 use dukcapil_fr_sim::internals::conformance::recording::exchange::{
-    Base64Shape, BodyShape, ExchangeTimes, HeaderShape, MemberShape, RecordedAnswer, RecordedExchange,
-    RecordedRequest, Recording, RecordingHeader, RequestFraming, RequestShape, ValueShape,
+    Base64Shape, BodyShape, EndReason, EndedBy, ExchangeTimes, HeaderShape, MemberShape, RecordedAnswer,
+    RecordedExchange, RecordedRequest, Recording, RecordingHeader, RequestFraming, RequestShape, ValueShape,
 };
 use dukcapil_fr_sim::internals::conformance::recording::proxy;
 use dukcapil_fr_sim::internals::conformance::recording::recorder::{MAX_HELD, Recorder, RecorderSettings};
@@ -147,7 +147,7 @@ fn one_of(kind: char, policy: &Policy) -> (RequestShape, RecordedAnswer) {
         _ => {}
     }
     let kept = match kind {
-        'x' => RecordedAnswer::Cut { status: None, bytes: 0, by_reset: true },
+        'x' => RecordedAnswer::Cut { status: None, bytes: 0, by_reset: true, ended_by: EndedBy::Server },
         _ => RecordedAnswer::Whole(answer(policy, &form, kind == 'r')),
     };
     (shape, kept)
@@ -263,7 +263,7 @@ fn what_drifts_is_told_by_its_kind() {
         (&found, change(&found, "\"error\": ", "\"error\":"), Some(DifferenceKind::WhiteSpace)),
         (&found, change(&found, "\"7.0\"", "\"7.00\""), Some(DifferenceKind::NumberFormat)),
         (&found, change(&found, "Sukses", "Berhasil"), Some(DifferenceKind::Message)),
-        (&found, change(&found, "{{tid...}}", "XXXXXXXXXX"), Some(DifferenceKind::Value)),
+        (&found, change(&found, "{{tid}}", "XXXXXXXXXX"), Some(DifferenceKind::Value)),
         (
             &refused,
             change(&refused, "\"matchScore\": \"0\"", "\"matchScore\": 0"),
@@ -333,7 +333,7 @@ fn a_replay_answers_in_the_order_of_the_recording_with_the_clients_transaction_i
         ..nobody.clone()
     };
     let at = MIDNIGHT.parse().unwrap();
-    let cut = RecordedAnswer::Cut { status: None, bytes: 0, by_reset: false };
+    let cut = RecordedAnswer::Cut { status: None, bytes: 0, by_reset: false, ended_by: EndedBy::Server };
     let unparsed = RecordedAnswer::Unparsed { status: Some(404), bytes: 9 };
     let answers = [RecordedAnswer::Whole(page), cut, unparsed, RecordedAnswer::Whole(nobody.clone())];
     let exchanges = answers.into_iter().zip(1..).map(|(one, number)| recorded(number, at, good.clone(), one));
@@ -360,8 +360,46 @@ fn a_replay_answers_in_the_order_of_the_recording_with_the_clients_transaction_i
     assert_eq!((unknown.status, unknown.text()), (404, "XXXXXXXXX"));
     for id in ["A-00000001", "A-00000002", "A-00000003"] {
         let held = call(id);
-        assert_eq!((held.status, held.text()), (200, nobody.body.replace("{{tid...}}", id).as_str()));
+        assert_eq!((held.status, held.text()), (200, nobody.body.replace("{{tid}}", id).as_str()));
     }
+}
+
+#[test]
+fn a_replay_of_a_cut_answer_waits_as_long_and_does_not_answer_whom_the_endpoint_kept_waiting() {
+    let (good, at) = (shape(None, "7"), MIDNIGHT.parse().unwrap());
+    let ends = [
+        (EndedBy::Server, false, "empty_close"),
+        (EndedBy::Server, true, "reset"),
+        (EndedBy::Client, false, "hang"),
+        (EndedBy::Client, true, "hang"),
+        (EndedBy::Recorder, false, "hang"),
+        (EndedBy::Server, false, "empty_close"),
+    ];
+    let cut = |((ended_by, by_reset, _), number): (&(EndedBy, bool, &str), u64)| {
+        let cut =
+            RecordedAnswer::Cut { status: Some(200), bytes: 30, by_reset: *by_reset, ended_by: *ended_by };
+        let exchange = recorded(number, at, good.clone(), cut);
+        let times = ExchangeTimes { last_byte_us: 3_000_000 + number, ..exchange.times };
+        RecordedExchange { times, ..exchange }
+    };
+    let replayed = replay(&[recording(at, ends.iter().zip(1..).map(cut).collect())]);
+    let customer: toml::Table = replayed.files["customers/c1.toml"].parse().unwrap();
+    let rules = customer["rules"].as_array().unwrap();
+    assert_eq!(rules.len(), ends.len());
+    for ((rule, (.., fault)), number) in rules.iter().zip(ends).zip(1..) {
+        assert_eq!(rule["fault"]["kind"].as_str(), Some(fault));
+        match number {
+            // The last one is held.
+            6 => assert_eq!(rule["delay"]["from"].as_str(), Some("c1-latencies.csv")),
+            _ => assert_eq!(rule["delay"].as_str(), Some(&*format!("{}us", 3_000_000 + number))),
+        }
+    }
+    assert!(
+        replayed.files["customers/c1-latencies.csv"].contains("exchange 6 of rec-0123456789ab,3000006us")
+    );
+    let files: Vec<_> = replayed.files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+    // They are fixtures.
+    Sim::over(&files);
 }
 
 /// Records what is said over the proxy, in the order of its numbers, an exchange a second from midnight in Jakarta.
@@ -384,7 +422,7 @@ fn record<T>(upstream: std::net::SocketAddr, work: impl FnOnce(std::net::SocketA
     let result = work(address);
     stop.send(true).unwrap();
     proxy.join().unwrap();
-    assert_eq!(recorder.end("the test is over").lost, 0);
+    assert_eq!(recorder.end(EndReason::Signal).lost, 0);
     let text = String::from_utf8(text.lock().unwrap().clone()).unwrap();
     let mut recording = Recording::read(&text).unwrap();
     for exchange in &mut recording.exchanges {
@@ -446,6 +484,44 @@ fn recorded_policy(spec: &PolicySpec, random: &mut ChaCha8Rng, count: usize) -> 
         }
     });
     recording
+}
+
+#[test]
+fn a_transaction_id_of_any_characters_and_length_does_not_drift_and_is_replaced_in_a_replay() {
+    let sim = with_policy(&PolicySpec::default());
+    let subject = Subject { pictures: TestPictures::drawn(Some(SITI.to_vec())), ..subject(&sim, "bank") };
+    let ids = [
+        "0211202201",
+        "a\"b\\c d/e",
+        "TRX\t00001",
+        "\u{7}ctl<>&",
+        "{{tid}}",
+        "{{tid..}}xx",
+        "short",
+        "x",
+        "a\"b",
+    ];
+    let (recording, ()) = record(sim.address(), |address| {
+        for id in ids {
+            for image in [TestImage::Face, TestImage::Portrait] {
+                let call = CallSpec::but([Alteration::Image(image)]).build(&subject, id).unwrap();
+                tcp(address).exchange(&call).unwrap();
+            }
+        }
+    });
+    let report = drift(&MODEL, std::slice::from_ref(&recording), &Policy::default());
+    let exchanges = u32::try_from(2 * ids.len()).unwrap();
+    assert_eq!((report.compared, report.drift.len()), (exchanges, 0), "{}", report.text());
+    assert_eq!(calibrated(&recording, None).explained, exchanges);
+    let replayed = replay(&[recording]);
+    let files: Vec<_> = replayed.files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+    let (replayed, _directory) = Sim::over(&files);
+    for _ in 0..exchanges {
+        let path = "/api/face-recognition/c1/CALL_FN";
+        let answer =
+            exchange(replayed.address(), &http("POST", path, "", br#"{"transactionId":"A-00000001"}"#));
+        assert!(answer.text().contains("A-00000001") && !answer.text().contains('~'), "{}", answer.text());
+    }
 }
 
 /// Keys that this traffic tells, whatever the policy, and whatever the recording does not say.

@@ -14,7 +14,7 @@ pub const MASK_DIGIT: char = '9';
 /// How the value of a key of an answer is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ValueRule {
-    /// The marker `{{tid}}` where it is the transactionId of the request.
+    /// The marker `{{tid}}`, or a short one, where it is the transactionId of the request.
     Marker,
     /// The words of the list of `message_mask.rs`.
     Message,
@@ -50,7 +50,7 @@ pub struct HeaderRule {
 }
 
 /// What is kept of a request, and what is not: for the docs. `request_mask.rs` does it.
-pub static REQUEST_PARTS: [(&str, &str, &str); 11] = [
+pub static REQUEST_PARTS: [(&str, &str, &str); 12] = [
     ("method", "as it is, where it is a usual one", "others"),
     (
         "path",
@@ -80,12 +80,22 @@ pub static REQUEST_PARTS: [(&str, &str, &str); 11] = [
     ("`image`", "length, kind of base64, bytes, format, pixels, whether it is whole, a token", "every byte"),
     ("`user_id`, `password`", "length, kind of base64, bytes", "the ciphertext, also hashed"),
     ("`ip`", "private, public, loopback, blank or malformed; a token", "the address"),
-    ("times", "when it came; to connect, of the upload, to the first and last byte; number of reads", ""),
+    (
+        "times",
+        "when it came; to connect, of the upload, to the first and last byte or the cut; number of reads",
+        "",
+    ),
+    (
+        "end",
+        "whether the connection stays open; of one that was cut: by the client, the server or the end of the recording, and whether by a reset",
+        "",
+    ),
     ("place", "numbers of the connection, and of the exchange in it and in the file", ""),
 ];
 
 /// A threshold that may be read as a number, also a wrong one.
 const THRESHOLD: &str = r"[0-9.,+\-eE ]{0,8}";
+/// Of a candidate: a double, as Java prints it.
 const SCORE: &str = r"-?[0-9]{1,3}(\.[0-9]{1,17})?([eE]-?[0-9]{1,2})?";
 
 const fn key(name: &'static str, rule: ValueRule, kept: &'static str) -> AnswerKey {
@@ -97,7 +107,7 @@ pub static ANSWER_KEYS: [AnswerKey; 25] = [
     key(
         "tid",
         ValueRule::Marker,
-        "`{{tid}}`, as long as the text, where it is the transactionId of the request",
+        "`{{tid}}`, or `~` below 7 bytes, as long as the text, where it is the transactionId of the request",
     ),
     key("transactionId", ValueRule::Marker, "as `tid`"),
     key("encounter_id", ValueRule::Hidden, "null"),
@@ -123,7 +133,12 @@ pub static ANSWER_KEYS: [AnswerKey; 25] = [
         "the keys `face` and `FACE_T5`, and scores; of a NIK nothing, or with `--keep-area` its first six digits",
     ),
     key("httpResponseCode", ValueRule::Only(r"[1-5][0-9]{2}"), "a status"),
-    key("matchScore", ValueRule::Only(SCORE), "a number below 1,000"),
+    // More digits could be anything.
+    key(
+        "matchScore",
+        ValueRule::Only(r"-?[0-9]{1,3}(\.[0-9]{1,3})?"),
+        "a number below 1,000 with at most 3 decimals",
+    ),
     key("uid", ValueRule::Hidden, "nothing"),
     key("verificationResult", ValueRule::Only("(?i)true|false"), "true or false"),
     key("quotaLimiter", ValueRule::Only(r"-?[0-9]{1,8}"), "a number of at most 8 digits"),
@@ -432,6 +447,28 @@ mod tests {
             assert!(kept || !found.contains("ecret") && !found.contains("ank"), "{found}");
         }
         assert_eq!(header_value("Server", "nginx/1.25 (bank-1)"), "nginx/1.25 (XXXXXX)");
+    }
+
+    #[test]
+    fn no_value_of_a_key_holds_16_digits() {
+        let nik = "3174096112900001";
+        for key in &ANSWER_KEYS {
+            for point in 0..=nik.len() {
+                let (whole, decimals) = nik.split_at(point);
+                for text in [
+                    format!("{whole}.{decimals}"),
+                    format!("1.{decimals}{whole}"),
+                    format!("{whole}e{decimals}"),
+                    nik.to_owned(),
+                ] {
+                    assert!(!key.keeps(&text), "{}: {text}", key.name);
+                }
+            }
+        }
+        let match_score = AnswerKey::find("matchScore").unwrap();
+        let kept = ["0", "9.88", "-1.125", "999.0"].map(|text| match_score.keeps(text));
+        assert_eq!(kept, [true; 4]);
+        assert!(keeps_score("9.88261890411377") && keeps_score("1.0E-4"));
     }
 
     #[test]

@@ -259,19 +259,22 @@ impl Walk<'_> {
     /// Writes `{{tid}}` over the transactionId of the request, as long as it is written. A marker stays one.
     fn marker(&mut self, content: &[TextUnit], text: &str) {
         let marker = marker(json_text::written_bytes(content));
-        let is_own = |marker: &String| text == marker || self.mask.transaction_id == Some(text);
-        match marker.filter(is_own) {
-            Some(marker) => json_text::overwrite(&mut self.out, content, &marker),
-            None => json_text::hide(&mut self.out, content, MASK),
+        if text == marker || self.mask.transaction_id == Some(text) {
+            json_text::overwrite(&mut self.out, content, &marker);
+        } else {
+            json_text::hide(&mut self.out, content, MASK);
         }
     }
 }
 
-/// The marker of a transactionId that has so many bytes: `{{tid}}`, with dots before its end; `None` when it is too short for one.
+/// The marker of a transactionId that has so many bytes: `{{tid}}`, with dots before its end; `~` for each byte when it is too short for
+/// that.
 #[must_use]
-pub fn marker(bytes: usize) -> Option<String> {
-    let dots = bytes.checked_sub("{{tid}}".len())?;
-    Some(format!("{{{{tid{}}}}}", ".".repeat(dots)))
+pub fn marker(bytes: usize) -> String {
+    match bytes.checked_sub("{{tid}}".len()) {
+        Some(dots) => format!("{{{{tid{}}}}}", ".".repeat(dots)),
+        None => "~".repeat(bytes),
+    }
 }
 
 /// Whether a number or a text that is not known by its key is kept.
@@ -358,6 +361,10 @@ mod tests {
             (r#""tid": null"#, r#""tid": null"#),
             (r#""errorCode":"SECRET""#, r#""errorCode":"XXXXXX""#),
             (r#""errorCode":"E-12","errorCode":3174096112"#, r#""errorCode":"E-12","errorCode":9999999999"#),
+            (
+                r#""matchScore":1.3174096112900001,"matchScore":"9.875""#,
+                r#""matchScore":9.9999999999999999,"matchScore":"9.875""#,
+            ),
             (r#""face_data":"aGVsbG8=""#, r#""face_data":"XXXXXXXX""#),
             (r#""face_data":{"a":[1.5,"b",true]}"#, r#""face_data":{"X":[9.9,"X",true]}"#),
             (r#""request_type":"Siti""#, r#""request_type":"XXXX""#),
@@ -380,6 +387,24 @@ mod tests {
             (r#""err\u006fr":"x""#, r#""XXX\u0058X":"X""#),
         ] {
             check(&flat(member), &flat(expected));
+        }
+    }
+
+    #[test]
+    fn a_transaction_id_of_any_length_has_a_marker_that_is_nowhere_else() {
+        let both = |id: &str| flat(&format!(r#""tid":"{id}","message":"gagal ~~~","~~":"~~","path":"/~~""#));
+        for (id, written, marked) in [
+            ("x", "x", "~"),
+            ("short1", "short1", "~~~~~~"),
+            ("a\"b", r#"a\"b"#, "~~~~"),
+            ("1234567", "1234567", "{{tid}}"),
+            ("", "", ""),
+        ] {
+            let mask = AnswerMask { transaction_id: Some(id), keeps_area: false };
+            let masked = mask.body(both(written).as_bytes()).unwrap();
+            let elsewhere = r#""message":"gagal XXX","XX":"XX","path":"/XX""#;
+            assert_eq!(masked, flat(&format!(r#""tid":"{marked}",{elsewhere}"#)));
+            assert_eq!(AnswerMask::default().body(masked.as_bytes()), Some(masked), "a marker stays");
         }
     }
 

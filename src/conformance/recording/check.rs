@@ -12,7 +12,7 @@ use super::allow_list::{
 };
 use super::answer_mask::AnswerMask;
 use super::exchange::{
-    BodyShape, MemberShape, RecordedAnswer, RecordedExchange, RecordedRequest, Recording, RecordingHeader,
+    BodyShape, EndReason, MemberShape, RecordedAnswer, RecordedExchange, RecordedRequest, Recording,
     RecordingLine, RequestShape, ValueShape,
 };
 use super::value_shape::CLASSES;
@@ -21,9 +21,6 @@ use crate::conformance::answer::{KeptAnswer, pattern, straight};
 use crate::domain::customer::Account;
 use crate::domain::evidence::file_kind::is_format_name;
 use crate::domain::secrets::SecretIndex;
-
-/// Why a recording ends.
-pub const END_REASONS: [&str; 3] = ["signal", "max-calls", "time"];
 
 /// What a recording has.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -46,9 +43,6 @@ pub const NOT_WRITTEN: &str = "what record does not write";
 static DIGITS: LazyLock<Regex> = LazyLock::new(|| pattern("[0-9]{16,}"));
 static LONG_BASE64: LazyLock<Regex> = LazyLock::new(|| pattern("[A-Za-z0-9+/_=-]{80,}"));
 static CUSTOMER: LazyLock<Regex> = LazyLock::new(|| pattern(r"\A\{c[0-9]{1,4}\}\z"));
-static RECORDING_ID: LazyLock<Regex> = LazyLock::new(|| pattern(r"\Arec-[0-9a-f]{12}\z"));
-static TOOL: LazyLock<Regex> =
-    LazyLock::new(|| pattern(r"\Adukcapil-fr-sim [0-9]{1,3}(\.[0-9]{1,3}){2}(-[a-z0-9.]{1,12})?\z"));
 
 /// JPEG and PNG: their bytes, escaped, in hexadecimal, in base64.
 const PICTURES: [&[u8]; 11] = [
@@ -153,10 +147,10 @@ fn is_fraction_or_mask(before: &str, digits: &str) -> bool {
 
 fn is_listed(line: &RecordingLine, keeps_area: bool) -> bool {
     match line {
-        RecordingLine::Recording(RecordingHeader { tool, recording, started, .. }) => {
-            TOOL.is_match(tool) && RECORDING_ID.is_match(recording) && is_instant(started)
+        RecordingLine::Recording(header) => header.has_own_names() && is_instant(&header.started),
+        RecordingLine::End { at, why } => {
+            is_instant(at) && EndReason::ALL.iter().any(|reason| reason.name() == why)
         }
-        RecordingLine::End { at, why } => is_instant(at) && END_REASONS.contains(&why.as_str()),
         RecordingLine::Exchange(exchange) => {
             let RecordedExchange { at, request, answer, .. } = &**exchange;
             let is_request_listed = match request {
@@ -319,6 +313,7 @@ impl CheckedRecording {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::conformance::recording::exchange::RecordingHeader;
 
     /// A recording with one exchange.
     const CLEAN: &str = concat!(
@@ -373,6 +368,17 @@ mod tests {
         let masks = "/XXXXXXXX".repeat(12) + &"\\\\u0058".repeat(20) + "/" + &"9".repeat(90);
         assert_eq!(found(&clean.replace("Sukses XXXX", &masks)), [(2, NOT_LISTED)]);
         assert_eq!(found(clean.trim_end()), [(3, CUT_OFF)]);
+    }
+
+    #[test]
+    fn every_head_and_end_that_is_written_is_clean() {
+        let now = jiff::Timestamp::now();
+        for reason in EndReason::ALL {
+            let header = RecordingHeader::new("loopback".to_owned(), true, now);
+            let end = RecordingLine::End { at: time::rfc3339_millis(now), why: reason.name().to_owned() };
+            let lines = [RecordingLine::Recording(header), end].map(|line| json::text(&line) + "\n");
+            assert_eq!(found(&lines.concat()), [], "{reason:?}");
+        }
     }
 
     #[test]

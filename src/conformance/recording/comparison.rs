@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
 
-use crate::conformance::answer::{KeptAnswer, MASKED_NIK, pattern};
+use crate::conformance::answer::{KeptAnswer, MARKER, MASKED_NIK, pattern};
 use crate::conformance::comparable::{Comparable, comparable};
 use crate::protocol::number;
 
@@ -18,6 +18,9 @@ static CANDIDATE: LazyLock<Regex> =
 pub fn scored_candidates_in(body: &str) -> usize {
     CANDIDATE.find_iter(body).count()
 }
+
+/// What stands for a transactionId of any length: what of it was escaped, and so how long it was written, is not known of the request.
+const TRANSACTION_ID: &str = "{{tid}}";
 
 /// Brings an answer into its comparable form. A score stands for any other of its form, 0 for those that the simulator could
 /// print.
@@ -34,5 +37,6 @@ pub fn comparable_of(answer: &KeptAnswer) -> Comparable {
         };
         format!("{MASKED_NIK}{behind}{score}")
     });
-    comparable(&KeptAnswer { body: body.into_owned(), ..answer.clone() })
+    let body = MARKER.replace_all(&body, TRANSACTION_ID).into_owned();
+    comparable(&KeptAnswer { body, ..answer.clone() })
 }

@@ -1,10 +1,16 @@
 //! The file of a recording: JSON Lines behind a header line, appended as exchanges end. It holds shapes, not data: what a type here has no
 //! place for cannot reach the disk.
 
+use std::sync::LazyLock;
+
+use jiff::Timestamp;
+use regex::Regex;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::conformance::answer::KeptAnswer;
+use crate::base::time;
+use crate::conformance::answer::{KeptAnswer, pattern};
+use crate::conformance::run_file::SUITE;
 
 /// Version of the format.
 pub const SCHEMA: u32 = 1;
@@ -28,13 +34,61 @@ pub struct RecordingHeader {
     pub keeps_area: bool,
 }
 
+static TOOL: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"\Adukcapil-fr-sim [0-9]{1,3}(\.[0-9]{1,3}){2}(-[a-z0-9.]{1,12})?\z"));
+static RECORDING_ID: LazyLock<Regex> = LazyLock::new(|| pattern(r"\Arec-[0-9a-f]{12}\z"));
+
+impl RecordingHeader {
+    /// A new header.
+    #[must_use]
+    pub fn new(target: String, keeps_area: bool, now: Timestamp) -> RecordingHeader {
+        RecordingHeader {
+            schema: SCHEMA,
+            tool: concat!("dukcapil-fr-sim ", env!("CARGO_PKG_VERSION")).to_owned(),
+            suite: SUITE,
+            recording: format!("rec-{:012x}", rand::random::<u64>() >> 16),
+            started: time::rfc3339_millis(now),
+            target,
+            keeps_area,
+        }
+    }
+
+    /// Whether program and id are written as those of a new header.
+    #[must_use]
+    pub fn has_own_names(&self) -> bool {
+        TOOL.is_match(&self.tool) && RECORDING_ID.is_match(&self.recording)
+    }
+}
+
+/// Why a recording ends of its own accord.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndReason {
+    Signal,
+    MaxCalls,
+    Time,
+}
+
+impl EndReason {
+    pub const ALL: [EndReason; 3] = [EndReason::Signal, EndReason::MaxCalls, EndReason::Time];
+
+    /// As the file has it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            EndReason::Signal => "signal",
+            EndReason::MaxCalls => "max-calls",
+            EndReason::Time => "time",
+        }
+    }
+}
+
 /// A line of the file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RecordingLine {
     Recording(RecordingHeader),
     Exchange(Box<RecordedExchange>),
-    /// Of the recording's own accord: a signal, `--max-calls`, `--for`. Absent after a crash.
+    /// Of the recording's own accord, with the name of an [`EndReason`]. Absent after a crash.
     End {
         at: String,
         why: String,
@@ -66,9 +120,9 @@ pub struct ExchangeTimes {
     /// From the first byte of the request to its last.
     #[serde(default)]
     pub upload_us: u64,
-    /// From the last byte of the request to the first of the answer.
+    /// From the last byte of the request to the first of the answer; 0 where none came.
     pub first_byte_us: u64,
-    /// From the last byte of the request to the last of the answer.
+    /// From the last byte of the request to the last of the answer; of one that was cut, to the end of the connection.
     pub last_byte_us: u64,
     /// In how many reads the answer came.
     pub reads: u32,
@@ -103,7 +157,18 @@ pub enum RecordedAnswer {
         status: Option<u16>,
         bytes: u64,
         by_reset: bool,
+        ended_by: EndedBy,
     },
+}
+
+/// Who ended a connection, or stopped sending on it, before anybody else did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EndedBy {
+    Client,
+    Server,
+    /// It was open when the recording ended.
+    Recorder,
 }
 
 /// What is kept of a request.

@@ -193,13 +193,19 @@ async fn copy(
     last: &LastBytes,
 ) -> Result<(), BrokenSide> {
     let other = if side == StreamSide::Client { StreamSide::Server } else { StreamSide::Client };
-    let broken = |side: StreamSide| move |error: io::Error| BrokenSide { side, is_reset: is_reset(&error) };
+    let broken = |side: StreamSide| {
+        move |error: io::Error| {
+            tap.left(side);
+            BrokenSide { side, is_reset: is_reset(&error) }
+        }
+    };
     let mut buffer = BytesMut::new();
     loop {
         if buffer.capacity() < MIN_READ {
             buffer.reserve(MAX_READ);
         }
         if from.read_buf(&mut buffer).await.map_err(broken(side))? == 0 {
+            tap.left(side);
             return to.shutdown().await.map_err(broken(other));
         }
         let bytes = buffer.split().freeze();

@@ -12,7 +12,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp, Unit};
 
-use super::exchange::{RecordedAnswer, RecordedExchange, RecordedRequest, RecordingHeader, RecordingLine};
+use super::exchange::{
+    EndReason, EndedBy, RecordedAnswer, RecordedExchange, RecordedRequest, RecordingHeader, RecordingLine,
+};
 use super::stream_reader::{ConnectionReader, Masks, ReadExchange};
 use super::tokens::Tokens;
 use crate::base::{json, time};
@@ -43,6 +45,11 @@ enum StreamEvent {
     Lost {
         at: Instant,
     },
+    /// A side sends no more.
+    Left {
+        side: StreamSide,
+        at: Instant,
+    },
     Ended {
         by_reset: bool,
         at: Instant,
@@ -52,7 +59,7 @@ enum StreamEvent {
 
 enum RecorderMessage {
     Stream { connection: u64, event: StreamEvent },
-    End { why: String },
+    End { why: EndReason },
 }
 
 /// How a recording went.
@@ -142,8 +149,8 @@ impl Recorder {
 
     /// Writes what is left and the last line. Waits for the disk.
     #[must_use]
-    pub fn end(self, why: &str) -> RecordingSummary {
-        let _ = self.handle.messages.send(RecorderMessage::End { why: why.to_owned() });
+    pub fn end(self, why: EndReason) -> RecordingSummary {
+        let _ = self.handle.messages.send(RecorderMessage::End { why });
         let stopped = |_| RecordingSummary {
             failure: Some("the recorder stopped by a mistake of this program".to_owned()),
             ..RecordingSummary::default()
@@ -192,6 +199,11 @@ impl ConnectionTap {
         self.uncopied[side as usize].fetch_add(bytes.len(), Ordering::Relaxed);
     }
 
+    /// A side has ended its stream, or its socket failed.
+    pub fn left(&self, side: StreamSide) {
+        self.recorder.send(self.connection, StreamEvent::Left { side, at: Instant::now() });
+    }
+
     /// The connection has ended.
     pub fn end(self, by_reset: bool) {
         let uncopied = self.uncopied.map(|bytes| bytes.into_inner() as u64);
@@ -224,7 +236,7 @@ impl RecordingWriter {
                     self.end_all();
                     if !self.has_stopped.load(Ordering::Relaxed) || self.is_full() {
                         let at = time::rfc3339_millis(Timestamp::now());
-                        self.write(&RecordingLine::End { at, why });
+                        self.write(&RecordingLine::End { at, why: why.name().to_owned() });
                     }
                     break;
                 }
@@ -257,6 +269,15 @@ impl RecordingWriter {
             StreamEvent::Lost { at } => {
                 self.summary.lost += 1;
                 reader.break_both(at);
+            }
+            StreamEvent::Left { side, at } => {
+                reader.left(
+                    match side {
+                        StreamSide::Client => EndedBy::Client,
+                        StreamSide::Server => EndedBy::Server,
+                    },
+                    at,
+                );
             }
             StreamEvent::Ended { by_reset, at, uncopied: [client, server] } => {
                 reader.count_client(client, at);
@@ -407,7 +428,7 @@ mod tests {
         assert!(recorder.handle.held.load(Ordering::Relaxed) <= 100_000);
         let held = Arc::clone(&recorder.handle.held);
         (0..3).for_each(|_| permit.send(Ok(())).unwrap());
-        let summary = recorder.end("signal");
+        let summary = recorder.end(EndReason::Signal);
         assert_eq!(summary, RecordingSummary { exchanges: 2, partly: 1, lost: 1, failure: None });
         let lines: Vec<_> = lines.try_iter().collect();
         assert!(lines[2].contains(r#""answer":{"unparsed":{"status":null,"bytes":300000}}"#), "{}", lines[2]);
@@ -429,7 +450,7 @@ mod tests {
         assert!(matches!(told.recv_timeout(MINUTE), Ok(RecorderNews::Failed(_))));
         // The traffic goes on.
         talk(&handle, 5);
-        let summary = recorder.end("signal");
+        let summary = recorder.end(EndReason::Signal);
         assert!(summary.exchanges == 1 && summary.failure.is_some(), "{summary:?}");
         assert_eq!(told.recv_timeout(MINUTE), Err(RecvTimeoutError::Disconnected), "it is told once");
         assert_eq!(lines.try_iter().count(), 2, "the header and an exchange");
@@ -445,7 +466,7 @@ mod tests {
         (1..=4).for_each(|connection| talk(&recorder.handle(), connection));
         assert_eq!(told.recv_timeout(MINUTE), Ok(RecorderNews::Full));
         assert_eq!(
-            recorder.end("max-calls"),
+            recorder.end(EndReason::MaxCalls),
             RecordingSummary { exchanges: 2, partly: 0, lost: 0, failure: None }
         );
         let lines: Vec<_> = lines.try_iter().collect();
@@ -460,7 +481,7 @@ mod tests {
         let tap = recorder.handle().opened(1, Duration::ZERO);
         tap.copy(StreamSide::Client, Bytes::from_static(POST));
         assert_eq!(
-            recorder.end("time"),
+            recorder.end(EndReason::Time),
             RecordingSummary { exchanges: 1, partly: 1, lost: 0, failure: None }
         );
         let lines: Vec<_> = lines.try_iter().collect();

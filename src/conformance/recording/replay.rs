@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde_json::{Map, Value, json};
 
-use super::exchange::{RecordedAnswer, RecordedExchange, RecordedRequest, Recording};
+use super::exchange::{EndedBy, RecordedAnswer, RecordedExchange, RecordedRequest, Recording};
 use super::request::target;
 use crate::conformance::answer::{KeptAnswer, MARKER};
 
@@ -38,7 +38,7 @@ const MAX_RULES: usize = 1000;
 /// A longer answer that was not kept is replayed as one of this length, in bytes.
 const MAX_UNKNOWN_BYTES: u64 = 1 << 20;
 
-/// An hour, in microseconds: a longer time to the first byte is replayed as this.
+/// An hour, in microseconds: a longer time is replayed as this.
 const MAX_LATENCY_US: u64 = 3_600_000_000;
 
 /// An exchange as a rule, and what it needs.
@@ -116,9 +116,9 @@ impl ReplayFiles {
                 state = step.name;
                 rule["set_state"] = json!(state);
             }
-            match step.fault {
-                Some(kind) => rule["fault"] = json!({ "kind": kind }),
-                None => rule["delay"] = delay,
+            rule["delay"] = delay;
+            if let Some(kind) = step.fault {
+                rule["fault"] = json!({ "kind": kind });
             }
             rules.push(rule);
         }
@@ -182,8 +182,14 @@ fn step<'a>(
             step.body = Some("X".repeat((*bytes).min(MAX_UNKNOWN_BYTES) as usize));
             *status
         }
-        RecordedAnswer::Cut { by_reset, .. } => {
-            step.fault = Some(if *by_reset { "reset" } else { "empty_close" });
+        RecordedAnswer::Cut { by_reset, ended_by, .. } => {
+            step.fault = Some(match ended_by {
+                EndedBy::Server if *by_reset => "reset",
+                EndedBy::Server => "empty_close",
+                // Whether an answer would have come later is not known.
+                EndedBy::Client | EndedBy::Recorder => "hang",
+            });
+            step.latency_us = exchange.times.last_byte_us.min(MAX_LATENCY_US);
             200
         }
     };

@@ -246,7 +246,7 @@ impl RecordedForm<'_> {
             // A text that may be a number.
             ValueShape::Text { classes, .. } if name == "threshold" && !has_letters(classes) => return None,
             ValueShape::Length(chars) if name == "threshold" && *chars > 0 => return None,
-            // How many bytes its echo has is not known.
+            // Its echo may be written with escapes that are not read as one character.
             ValueShape::Text { classes, .. } if name == "transactionId" && classes.contains("non-ascii") => {
                 return None;
             }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::{Buf, BytesMut};
 
 use super::answer_mask::AnswerMask;
-use super::exchange::{ExchangeTimes, RecordedAnswer, RecordedRequest, RequestShape};
+use super::exchange::{EndedBy, ExchangeTimes, RecordedAnswer, RecordedRequest, RequestShape};
 use super::message_reader::{
     AnswerHeadBytes, BodyReader, RequestHeadBytes, Unparsable, answer_head, request_head, status_of,
 };
@@ -93,6 +93,8 @@ pub struct ConnectionReader {
     clock: Option<AnswerClock>,
     answer: Option<(AnswerHeadBytes, BodyReader)>,
     is_server_broken: bool,
+    /// Who ended the connection, and when.
+    ended: Option<(EndedBy, Instant)>,
     done: Vec<ReadExchange>,
 }
 
@@ -111,6 +113,7 @@ impl ConnectionReader {
             clock: None,
             answer: None,
             is_server_broken: false,
+            ended: None,
             done: Vec::new(),
         }
     }
@@ -357,6 +360,11 @@ impl ConnectionReader {
         }
     }
 
+    /// A side sends no more; the first one is who ended the connection.
+    pub fn left(&mut self, side: EndedBy, at: Instant) {
+        self.ended.get_or_insert((side, at));
+    }
+
     /// The connection has ended.
     pub fn end(&mut self, by_reset: bool, at: Instant, masks: &mut Masks) {
         let is_whole =
@@ -377,6 +385,7 @@ impl ConnectionReader {
             let clock = self.clock.take();
             self.answered(at).answer = OpenAnswer::Cut { status, bytes, clock };
         }
+        self.left(EndedBy::Recorder, at);
         for exchange in std::mem::take(&mut self.open) {
             self.hand_over(exchange, by_reset, masks);
         }
@@ -385,6 +394,8 @@ impl ConnectionReader {
     fn hand_over(&mut self, exchange: OpenExchange, by_reset: bool, masks: &Masks) {
         let OpenExchange { started, sent, request, answer, .. } = exchange;
         let mut times = ExchangeTimes::default();
+        // Of a connection that goes on nothing is cut.
+        let (ended_by, end) = self.ended.unwrap_or((EndedBy::Recorder, sent));
         let answer = match (answer, &request) {
             (OpenAnswer::Read(answer), OpenRequest::Read(_, transaction_id)) => {
                 times = answer.clock.times(sent, answer.last);
@@ -395,13 +406,16 @@ impl ConnectionReader {
             (OpenAnswer::Read(answer), _) => answer.unparsed(),
             (OpenAnswer::Broken { status, bytes }, _) => RecordedAnswer::Unparsed { status, bytes },
             (OpenAnswer::Cut { status, bytes, clock }, _) => {
-                times = clock.map_or(times, |clock| clock.times(sent, clock.first));
-                RecordedAnswer::Cut { status, bytes, by_reset }
+                times = clock.map_or(times, |clock| clock.times(sent, end));
+                RecordedAnswer::Cut { status, bytes, by_reset, ended_by }
             }
             (OpenAnswer::None, _) if self.is_server_broken => {
                 RecordedAnswer::Unparsed { status: None, bytes: 0 }
             }
-            (OpenAnswer::None, _) => RecordedAnswer::Cut { status: None, bytes: 0, by_reset },
+            (OpenAnswer::None, _) => {
+                times.last_byte_us = micros(end.saturating_duration_since(sent));
+                RecordedAnswer::Cut { status: None, bytes: 0, by_reset, ended_by }
+            }
         };
         let request = match request {
             OpenRequest::Read(shape, _) => RecordedRequest::Shape(*shape),
@@ -513,7 +527,7 @@ mod tests {
                 )
             }
             RecordedAnswer::Unparsed { status, bytes } => format!("?{} {bytes}", status.unwrap_or_default()),
-            RecordedAnswer::Cut { status, bytes, by_reset } => {
+            RecordedAnswer::Cut { status, bytes, by_reset, .. } => {
                 format!("cut {} {bytes}{}", status.unwrap_or_default(), if *by_reset { " reset" } else { "" })
             }
         };
@@ -696,6 +710,38 @@ mod tests {
             reads: 3,
         };
         assert_eq!((exchange.started, exchange.times), (begin, expected));
+        let RecordedAnswer::Whole(answer) = &exchange.answer else { panic!("{:?}", exchange.answer) };
+        assert_eq!((answer.first_byte_ms, answer.last_byte_ms), (20, 50), "the same in milliseconds");
+    }
+
+    #[test]
+    fn a_cut_answer_says_who_ended_the_connection_first_and_when() {
+        let (begin, post, found) = (Instant::now(), post("{}"), found());
+        let at = |ms| begin + Duration::from_millis(ms);
+        for (left, expected, last_byte_us) in [
+            (&[(EndedBy::Client, 3000), (EndedBy::Server, 3001)][..], EndedBy::Client, 2_990_000),
+            (&[(EndedBy::Server, 500), (EndedBy::Client, 501)], EndedBy::Server, 490_000),
+            (&[], EndedBy::Recorder, 8_990_000),
+        ] {
+            for (bytes, first_byte_us, reads) in [(0, 0, 0), (20, 90_000, 1)] {
+                let mut masks = Masks { tokens: Tokens::default(), keeps_area: false };
+                let mut reader = ConnectionReader::new(Duration::ZERO);
+                reader.read_client(&post, at(10), &mut masks);
+                if bytes > 0 {
+                    reader.read_server(&found[..bytes], at(100), &mut masks);
+                }
+                left.iter().for_each(|(side, ms)| reader.left(*side, at(*ms)));
+                reader.end(false, at(9000), &mut masks);
+                let exchange = &reader.take_done()[0];
+                let status = (bytes > 0).then_some(200);
+                let bytes = bytes as u64;
+                let cut = RecordedAnswer::Cut { status, bytes, by_reset: false, ended_by: expected };
+                assert_eq!(exchange.answer, cut);
+                let times =
+                    ExchangeTimes { connect_us: Some(0), upload_us: 0, first_byte_us, last_byte_us, reads };
+                assert_eq!(exchange.times, times, "{left:?}");
+            }
+        }
     }
 
     proptest! {
