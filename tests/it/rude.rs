@@ -169,6 +169,17 @@ fn regexes_are_limited_in_memory() {
     let heir = json!({ "extends": "a" });
     admin(&sim, "PUT", "/customers/c", heir);
     assert_eq!(customer("c", 0), 200, "what is inherited counts once");
+    // What a base leaves behind counts as long as a customer has it.
+    ["c", "a", "b"]
+        .iter()
+        .for_each(|id| drop(admin(&sim, "DELETE", &format!("/customers/{id}"), Value::Null)));
+    let rules = [rule("/^1+$/"), rule("/^2+$/")];
+    admin(&sim, "PUT", "/customers/base", json!({ "extends": "demo", "rules": rules, "ttl": "1m" }));
+    admin(&sim, "PUT", "/customers/heir", json!({ "extends": "base" }));
+    admin(&sim, "PUT", "/clock", json!({ "advance": "2m" }));
+    assert_eq!(customer("a", 1), 400);
+    admin(&sim, "DELETE", "/customers/heir", Value::Null);
+    assert_eq!(customer("a", 1), 200);
 }
 
 #[test]
