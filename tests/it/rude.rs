@@ -16,10 +16,10 @@ use crate::abuse::{connect, read_answers, sent};
 #[cfg(target_os = "linux")]
 use crate::binary::{Served, address, command, listening};
 #[cfg(target_os = "linux")]
-use crate::support::KEYS;
-use crate::support::{Sim, exchange, http, parse, unchunked};
+use crate::support::{KEYS, thread_count};
+use crate::support::{Sim, eventually, exchange, http, parse, unchunked};
 #[cfg(target_os = "linux")]
-use crate::wire::kilobytes_resident;
+use crate::wire::{kilobytes_resident, processor_ticks};
 
 #[track_caller]
 fn admin(sim: &Sim, method: &str, path: &str, body: Value) -> Value {
@@ -90,6 +90,25 @@ fn readers_that_do_not_read_cost_no_memory_for_their_answers() {
     let grown = kilobytes_resident(&served).saturating_sub(before);
     assert!(grown < 30 << 10, "{grown} kB");
     assert_eq!(exchange(served.admin(), &http("GET", "/health", "", b"")).status, 200);
+}
+
+/// In processor time, because no answer tells how much was done for nobody.
+#[cfg(target_os = "linux")]
+#[test]
+fn clients_of_the_nik_api_that_have_gone_cost_no_work() {
+    let served = Served::plain(&["--quiet"]);
+    let data = address(&served.value("endpoint"));
+    let ask = http("POST", "/api/nik", "", niks(20_000).as_bytes());
+    let before = processor_ticks(&served);
+    assert_eq!(exchange(data, &ask).status, 200);
+    let answered = processor_ticks(&served);
+    let gone = 8 * thread_count();
+    (0..gone).for_each(|_| drop(sent(data, &ask)));
+    eventually("no request is in flight", || {
+        exchange(served.admin(), &http("GET", "/ready", "", b"")).json()["in_flight"] == 0
+    });
+    let (one, all) = (answered - before, processor_ticks(&served) - answered);
+    assert!(all < one * gone as u64 / 4, "{gone} took {all} ticks, one that was answered {one}");
 }
 
 #[test]
@@ -434,7 +453,6 @@ fn everything_is_given_back_after_any_sequence_of_rude_clients() {
 
     use proptest::test_runner::{Config, TestRunner};
 
-    use crate::support::eventually;
     use crate::wire::{descriptors, in_flight};
 
     let served = Served::plain(&["--quiet"]);
