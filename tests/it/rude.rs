@@ -202,6 +202,27 @@ fn regexes_are_limited_in_memory() {
 }
 
 #[test]
+fn a_regex_that_is_too_large_is_told_in_short_and_its_key_once() {
+    let sim = Sim::start();
+    let message = |pattern: &str| {
+        let rule = json!({ "when": { "transaction_id": pattern }, "delay": "1ms" });
+        let (status, answer) = sim.admin("PUT", "/customers/demo/rules/a", &rule.to_string());
+        let error = &answer["error"];
+        assert_eq!((status, &error["path"]), (400, &json!("/when/transaction_id")));
+        error["message"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(
+        message(r"/\pL{50}/"),
+        "transaction_id: the regex \"/\\\\pL{50}/\" would take more than 1 MiB of memory, the maximum; write a simpler one, or a glob such \
+         as \"T-*\""
+    );
+    let long = message(&format!("/{}/", "a,".repeat(100_000)));
+    assert!(long.starts_with("transaction_id: the regex \"/a,a,") && long.len() < 250, "{long}");
+    let wrong = message("/(/");
+    assert_eq!(wrong.matches("transaction_id").count(), 1 + usize::from(wrong.contains("write")), "{wrong}");
+}
+
+#[test]
 fn regexes_are_compiled_beside_the_admin_listeners_thread() {
     let sim = Sim::start();
     let rules: Vec<_> = (0..120)

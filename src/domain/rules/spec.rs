@@ -17,6 +17,7 @@ use crate::base::duration::{DurationText, Ttl};
 use crate::base::hash::digest;
 use crate::base::json as own_json;
 use crate::base::json_schema::required;
+use crate::base::text::truncate;
 use crate::domain::delay::{Delay, DelaySpec};
 use crate::domain::faults::{Fault, FaultSpec, Upload};
 
@@ -115,6 +116,9 @@ pub struct RampSpec {
     pub over: DurationText,
 }
 
+/// Max length of a rule's name, in characters.
+const MAX_NAME_CHARS: usize = 64;
+
 /// Identity of a rule, as the key of its counters.
 pub type Fingerprint = [u8; 16];
 
@@ -210,7 +214,7 @@ impl RuleDefinition {
         let text = |file_name: &str| {
             String::from_utf8(file(file_name)?).map_err(|_| format!("{file_name} is not UTF-8"))
         };
-        let wrong = |message: String| format!("rule {name:?}: {message}");
+        let wrong = |message: String| format!("rule {:?}: {message}", truncate(&name, MAX_NAME_CHARS));
         let parts = (
             chance(spec),
             spec.reply.as_ref().map(|reply| Reply::new(reply, file)).transpose(),
@@ -255,7 +259,8 @@ impl RuleDefinition {
     /// Returns why the rule contradicts itself or has no effect; `None` when it is valid.
     fn contradiction(&self) -> Option<String> {
         let spec = &self.spec;
-        let valid_name = (1..=64).contains(&self.name.chars().count()) && !self.name.contains(['/', '\n']);
+        let valid_name =
+            (1..=MAX_NAME_CHARS).contains(&self.name.chars().count()) && !self.name.contains(['/', '\n']);
         if !valid_name {
             return Some("a name must have 1 to 64 characters and no slash or line break".to_owned());
         }
@@ -412,6 +417,7 @@ mod tests {
 
     #[test]
     fn wrong_and_contradictory_rules_are_rejected_with_the_reason() {
+        let long_name = format!("name = '{}'\ndelay = '1s'", "n".repeat(60_000));
         for (toml, expected) in [
             ("", "it has no effect"),
             ("reply = { code = '6014' }\ntimes = 0", "can never fire"),
@@ -442,6 +448,7 @@ mod tests {
             ("delay = '-1s'", "cannot be negative"),
             ("delay = { from = 'x.csv' }", "there is no file x.csv"),
             ("reply = { status = 200, body_file = 'x' }", "there is no file x"),
+            (&*long_name, &*format!("rule \"{}…\": a name must have 1 to 64 characters", "n".repeat(64))),
             ("name = 'a/b'\ndelay = '1s'", "no slash or line break"),
             ("set_state = 'x'\nwhen = { window = '9s..1s' }", "ends before it begins"),
             ("repyl = {}", "unknown field `repyl`"),
