@@ -126,6 +126,9 @@ impl<'a> PendingChange<'a> {
         let error = |message: String| Err((vec!["extends".to_owned()], message));
         match self.fixtures.spec(base.as_str()) {
             Some(_) if is_new(Layer::File) => Ok(Layer::File),
+            None if self.change.is_some_and(|(id, spec)| spec.is_none() && id == base) => {
+                error(format!("there would be no customer {base} to extend"))
+            }
             None if is_new(Layer::Api) => {
                 let ids = self.table.keys().map(CustomerId::as_str);
                 let known = ids.chain(self.fixtures.customers.keys().map(String::as_str));
