@@ -82,7 +82,8 @@ impl Wording {
     ) -> String {
         let key = named_key(path);
         let value = self.written(found);
-        let shows_value = found.as_str().is_some_and(|text| !text.is_empty() && message.contains(text))
+        let shows = |text: &str| message.contains(text) || message.contains(&text::quoted(text));
+        let shows_value = found.as_str().is_some_and(|text| !text.is_empty() && shows(text))
             || (!found.is_string() && message.contains(&value));
         let short = value.chars().count() <= MAX_PROPOSAL_CHARS && !text::is_long_base64(&value);
         let hides_value = shows_value || !short || self.is_secret(path) || proposal.is_none();

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use percent_encoding::{AsciiSet, utf8_percent_encode};
 use sha2::{Digest, Sha256};
 
+use super::built_rules::BuiltRules;
 use super::document::{ParsedFile, parse};
 use super::extends::{SpecsById, chain, inherited, too_long};
 use super::faces::FacesSpec;
@@ -68,6 +69,7 @@ pub struct Fixtures {
     resolved_specs: BTreeMap<CustomerId, Arc<CustomerSpec>>,
     /// Files in `customers/` that rules reference.
     attached_files: BTreeMap<String, Vec<u8>>,
+    built_rules: BuiltRules,
 }
 
 /// Characters that are percent-encoded in a path.
@@ -110,6 +112,11 @@ impl Fixtures {
     #[must_use]
     pub fn resolved_spec(&self, id: &str) -> Option<&Arc<CustomerSpec>> {
         self.resolved_specs.get(id)
+    }
+
+    /// Returns the lists of rules in the files.
+    pub fn rule_lists(&self) -> impl Iterator<Item = &Arc<Vec<RuleSpec>>> {
+        self.specs.values().filter_map(|spec| spec.rules.as_ref())
     }
 
     /// Returns the error about a customer that extends more others than `limits.extends`.
@@ -187,6 +194,7 @@ impl Fixtures {
             gallery: &self.gallery,
             pictures: &self.pictures,
             max_rules: self.limits.rules,
+            built_rules: &self.built_rules,
         }
     }
 
@@ -303,6 +311,7 @@ pub(super) fn resolve_with(
     let policy = Arc::new(policy_layers.policy());
     let attached_files = read_attached_files(files);
     let population = simulator.population.0;
+    let built_rules = BuiltRules::default();
     let resolver = Resolver {
         attached_files: &attached_files,
         policy: &policy,
@@ -311,6 +320,7 @@ pub(super) fn resolve_with(
         gallery: &gallery,
         pictures: &pictures,
         max_rules: simulator.limits.rules,
+        built_rules: &built_rules,
     };
     let capacity = shared_capacity(simulator.capacity.as_ref(), files, &attached_files, &mut problems);
     let (mut customers, mut resolved_specs) = (BTreeMap::new(), BTreeMap::new());
@@ -370,6 +380,7 @@ pub(super) fn resolve_with(
         specs,
         resolved_specs,
         attached_files,
+        built_rules,
     })
 }
 
@@ -464,7 +475,7 @@ pub(super) fn read_customers<'a>(
 
 /// Warns of codes in replies that are not known and so have no message, unless the rule gives one.
 fn unknown_codes(file: &CustomerFile) -> Vec<Problem> {
-    let rules = file.document.content.rules.iter().flatten().enumerate();
+    let rules = file.document.content.rules.as_deref().into_iter().flatten().enumerate();
     let warning = |(index, rule): (usize, &RuleSpec)| {
         let reply = rule.reply.as_ref().filter(|reply| reply.error.is_none())?;
         let code = reply.code.as_ref().filter(|code| Outcome::find(code).is_none())?;

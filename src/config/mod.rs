@@ -3,6 +3,7 @@
 //! The users' word for it is fixtures: `--fixtures`, `./fixtures`.
 
 mod built_in;
+mod built_rules;
 mod document;
 mod extends;
 mod faces;

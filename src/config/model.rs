@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::{Component, Path};
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -121,8 +122,9 @@ pub struct CustomerSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub population: Option<Population>,
     /// Rules, evaluated in order; the first that matches decides.
+    // Shared with the customers that inherit them.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub rules: Option<Vec<RuleSpec>>,
+    pub rules: Option<Arc<Vec<RuleSpec>>>,
 }
 
 /// `[account]`: the customer's credentials.

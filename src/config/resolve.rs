@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::built_rules::BuiltRules;
 use super::gallery::{self, Pictures};
 use super::model::CustomerSpec;
 use super::problem::{FieldError, field_error};
@@ -14,7 +15,7 @@ use crate::domain::capacity::{Capacity, CapacitySpec};
 use crate::domain::customer::{Account, Customer};
 use crate::domain::matcher::Gallery;
 use crate::domain::policy::{Policy, PolicySpec};
-use crate::domain::rules::{Rule, RuleError, RuleSpec};
+use crate::domain::rules::{Rule, RuleDefinition, RuleError, RuleSpec};
 use crate::keys::{KeyRing, PrivateKey};
 
 /// Default methode of a customer (doc 1).
@@ -55,6 +56,7 @@ pub(super) struct Resolver<'a> {
     pub(super) gallery: &'a Gallery,
     pub(super) pictures: &'a Pictures,
     pub(super) max_rules: usize,
+    pub(super) built_rules: &'a BuiltRules,
 }
 
 /// Value of `key` that requests a generated key; admin API only.
@@ -77,7 +79,7 @@ impl Resolver<'_> {
         let password = errors.keep(text("password", &spec.account.password));
         let capacity = spec.capacity.as_ref().map(|spec| read_capacity(spec, self.attached_files));
         let capacity = errors.keep(capacity.transpose().map_err(|error| vec![error]));
-        let rules = errors.keep(self.rules(spec.rules.as_deref().unwrap_or_default(), source));
+        let rules = errors.keep(self.rules(spec.rules.as_ref(), source));
         let shared_gallery = spec.gallery.shared.unwrap_or(true);
         let gallery = errors.keep(gallery::own(
             spec.gallery.identities.as_deref().unwrap_or_default(),
@@ -135,8 +137,36 @@ impl Resolver<'_> {
         }
     }
 
-    /// Builds a customer's rules. Files that they reference are in `customers/`.
-    fn rules(&self, specs: &[RuleSpec], source: SpecSource) -> Result<Vec<Arc<Rule>>, Vec<FieldError>> {
+    /// Builds a customer's rules, or takes those that were built from the same list. Files that they reference are in `customers/`.
+    fn rules(
+        &self,
+        specs: Option<&Arc<Vec<RuleSpec>>>,
+        source: SpecSource,
+    ) -> Result<Vec<Arc<Rule>>, Vec<FieldError>> {
+        let Some(specs) = specs else { return Ok(Vec::new()) };
+        let definitions = match self.built_rules.get(specs) {
+            Some(definitions) => definitions,
+            None => self.built_rules.add(specs, self.build_rules(specs, source)?),
+        };
+        let of_api = |mut rule: Rule| match source {
+            SpecSource::File => Ok(Arc::new(rule)),
+            SpecSource::Api(now) => rule.put_at(now).map(|()| Arc::new(rule)),
+        };
+        let (mut rules, mut errors) = (Vec::new(), Vec::new());
+        for (index, rule) in Rule::all(&definitions).enumerate() {
+            match of_api(rule) {
+                Ok(rule) => rules.push(rule),
+                Err(message) => errors.push(rule_error(index, Some("ttl"), message)),
+            }
+        }
+        if errors.is_empty() { Ok(rules) } else { Err(errors) }
+    }
+
+    fn build_rules(
+        &self,
+        specs: &[RuleSpec],
+        source: SpecSource,
+    ) -> Result<Vec<RuleDefinition>, Vec<FieldError>> {
         if specs.len() > self.max_rules {
             let message = format!(
                 "the customer has {} rules; at most {} are allowed (limits.rules)",
@@ -145,47 +175,41 @@ impl Resolver<'_> {
             );
             return Err(vec![field_error(&["rules"], message)]);
         }
-        let (mut rules, mut before) = (Vec::new(), RulesBefore::default());
+        let (mut rules, mut before) = (Vec::with_capacity(specs.len()), RulesBefore::default());
         let mut errors = Vec::new();
         for (index, spec) in specs.iter().enumerate() {
-            match self.rule(spec, index + 1, source, &before) {
+            match self.rule(spec, index + 1, source, &rules, &before) {
                 Ok(rule) => {
-                    let rule = Arc::new(rule);
-                    before.add(&rule);
+                    before.add(&rule, rules.len());
                     rules.push(rule);
                 }
-                Err(found) => errors.extend(found.into_iter().map(|(key, message)| {
-                    let index = index.to_string();
-                    let path: Vec<_> = ["rules", &index].into_iter().chain(key).collect();
-                    field_error(&path, message)
-                })),
+                Err(found) => {
+                    errors.extend(found.into_iter().map(|(key, message)| rule_error(index, key, message)));
+                }
             }
         }
         if errors.is_empty() { Ok(rules) } else { Err(errors) }
     }
 
-    /// Builds a rule; `before` are those in front of it.
+    /// Builds a rule; `rules` and `before` are those in front of it.
     fn rule(
         &self,
         spec: &RuleSpec,
         number: usize,
         source: SpecSource,
+        rules: &[RuleDefinition],
         before: &RulesBefore,
-    ) -> Result<Rule, Vec<RuleError>> {
-        let mut rule = Rule::new(spec, number, &|name| attached_file(self.attached_files, name))?;
-        match source {
-            SpecSource::File if spec.ttl.is_some() => {
-                let message =
-                    format!("rule {:?}: ttl is only for rules created over the admin API", rule.name);
-                return Err(vec![(Some("ttl"), message)]);
-            }
-            SpecSource::File => {}
-            SpecSource::Api(now) => rule.put_at(now).map_err(|message| vec![(Some("ttl"), message)])?,
+    ) -> Result<RuleDefinition, Vec<RuleError>> {
+        let rule = RuleDefinition::new(spec, number, &|name| attached_file(self.attached_files, name))?;
+        if source == SpecSource::File && spec.ttl.is_some() {
+            let message = format!("rule {:?}: ttl is only for rules created over the admin API", rule.name);
+            return Err(vec![(Some("ttl"), message)]);
         }
         if before.names.contains(&rule.name) {
             return Err(vec![(Some("name"), format!("duplicate rule name {:?}", rule.name))]);
         }
-        if let Some(shadow) = before.always_firing.iter().find(|other| other.shadows(&rule)) {
+        let mut always_firing = before.always_firing.iter().map(|index| &rules[*index]);
+        if let Some(shadow) = always_firing.find(|other| other.shadows(&rule)) {
             return Err(vec![(
                 None,
                 format!(
@@ -198,19 +222,25 @@ impl Resolver<'_> {
     }
 }
 
+fn rule_error(index: usize, key: Option<&'static str>, message: String) -> FieldError {
+    let index = index.to_string();
+    let path: Vec<_> = ["rules", &index].into_iter().chain(key).collect();
+    field_error(&path, message)
+}
+
 /// The rules in front of one, as far as they can contradict it.
 #[derive(Default)]
 struct RulesBefore {
     names: HashSet<String>,
-    /// A few: each decides something that those before it leave.
-    always_firing: Vec<Arc<Rule>>,
+    /// Indices of a few: each decides something that those before it leave.
+    always_firing: Vec<usize>,
 }
 
 impl RulesBefore {
-    fn add(&mut self, rule: &Arc<Rule>) {
+    fn add(&mut self, rule: &RuleDefinition, index: usize) {
         self.names.insert(rule.name.clone());
         if rule.always_fires() {
-            self.always_firing.push(Arc::clone(rule));
+            self.always_firing.push(index);
         }
     }
 }

@@ -34,7 +34,8 @@ pub struct Limits {
     /// Max rules of a customer, and max rules that are put over the admin API for it.
     #[schemars(example = 1000)]
     pub rules: usize,
-    /// Max memory of the regexes in rules, approximately: of all customers of the admin API, and of all rules put one by one.
+    /// Max memory of regexes, approximately: in rules of all customers of the admin API, in all rules put one by one, and in the `match` of
+    /// all calls that wait.
     pub regexes: Size,
     /// Max customers that one customer extends, directly or not.
     #[schemars(example = 100)]

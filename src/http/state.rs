@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::time::Duration;
 
 use http::uri::Authority;
@@ -48,6 +48,8 @@ pub struct AppState {
     pub listener_commands: UnboundedSender<ListenerCommand>,
     /// A permit for each `POST /requests/wait` call, of [`MAX_WAITS`].
     pub waits: Semaphore,
+    /// Memory of the regexes of those calls, in bytes.
+    pub waiting_regexes: AtomicUsize,
     /// A permit for each `POST /call` call, of [`MAX_CALLS`].
     pub calls: Semaphore,
     /// A permit for each reader of `GET /events`, of [`MAX_READERS`].

@@ -179,8 +179,7 @@ impl CustomerState {
             let instant = |text: Option<String>| text.and_then(|text| text.parse().ok());
             match Rule::new(&spec, 1, file) {
                 Ok(rule) => {
-                    let rule = Rule { created: instant(put), expires: instant(expires), ..rule };
-                    self.put_rules.push(Arc::new(rule));
+                    self.put_rules.push(Arc::new(rule.with_times(instant(put), instant(expires))));
                 }
                 Err(errors) => left_out.push(joined(&errors)),
             }
@@ -270,7 +269,7 @@ impl CustomerState {
                         let instant = |text: Option<String>| text.and_then(|text| text.parse().ok());
                         // One whose file is missing here is left out, as at a start.
                         if let Ok(rule) = Rule::new(&spec, 1, file) {
-                            let rule = Rule { created: instant(put), expires: instant(expires), ..rule };
+                            let rule = rule.with_times(instant(put), instant(expires));
                             rules.push((position, Arc::new(rule)));
                         }
                         Some(())

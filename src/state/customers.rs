@@ -34,7 +34,6 @@ use parking_lot::{Mutex, RwLock};
 use crate::base::suggestion;
 use crate::config::{CustomerId, CustomerSpec, FieldError, Fixtures};
 use crate::domain::customer::Customer;
-use crate::domain::rules::Rule;
 use crate::state::known_accounts::{KnownAccounts, KnownCustomer};
 use crate::state::store::Store;
 use pending::{PendingChange, Resolved, ResolvedById, check_regexes, with_known_rules};
@@ -243,7 +242,7 @@ impl CustomerRegistry {
         if !exists && table.len() + not_overlaid() >= max {
             return Err(CustomerError::Full(max));
         }
-        check_regexes(&table, id, &spec, fixtures.limits.regexes)?;
+        check_regexes(&table, id, &spec, &fixtures)?;
         let pending =
             PendingChange { table: &table, change: Some((id, Some(&spec))), fixtures: &fixtures, now };
         let Resolved { customer, spec: resolved, chain } =
@@ -251,7 +250,7 @@ impl CustomerRegistry {
         let before =
             table.get(id).map(|found| &found.customer).or_else(|| fixtures.customers.get(id.as_str()));
         let customer = Arc::new(with_known_rules(customer, before.map(Arc::as_ref), |rule, before| {
-            Arc::new(Rule { created: before.created, ..Rule::clone(rule) })
+            Arc::new(rule.with_times(before.created, rule.expires))
         }));
         let renewed = pending.dependents(id)?;
         drop(table);

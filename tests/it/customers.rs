@@ -253,8 +253,12 @@ fn customers_extend_each_other_and_follow_each_others_changes() {
     admin_ok(&sim, "PUT", "/customers/child", json!({ "extends": "base" }));
     admin_ok(&sim, "PUT", "/customers/base", json!({ "extends": "demo", "quota": { "per_day": 6 } }));
     assert_eq!(admin_ok(&sim, "GET", "/customers/child", Value::Null)["quota"]["per_day"], 6);
-    let (status, code, _) = admin_error(&sim, "DELETE", "/customers/base", "");
-    assert_eq!((status, code.as_str()), (409, "in_use"));
+    let (status, answer) = sim.admin("DELETE", "/customers/base", "");
+    assert_eq!((status, &answer["error"]["code"]), (409, &json!("in_use")));
+    assert_eq!(
+        answer["error"]["message"],
+        "child extends it and would become invalid: there would be no customer base to extend"
+    );
     let (status, _, path) = admin_error(&sim, "PUT", "/customers/base", r#"{"extends":"child"}"#);
     assert_eq!((status, path), (400, json!("/extends")), "circular extends");
     assert_eq!(admin_error(&sim, "PUT", "/customers/other", r#"{"extends":"nobody"}"#).2, "/extends");

@@ -269,6 +269,31 @@ fn a_disconnected_client_frees_its_slot_and_too_many_are_rejected() {
     wait_for_gauge(&sim, "frsim_waiting_calls", 0);
 }
 
+#[test]
+fn the_regexes_of_calls_that_wait_are_limited_in_memory() {
+    let (sim, _directory) = Sim::over(&[("simulator.toml", "limits = { regexes = '40KiB' }")]);
+    let ask = |filter: Value, timeout: &str| {
+        let body = json!({ "match": filter, "count": 1000, "timeout": timeout });
+        http("POST", "/requests/wait", "", body.to_string().as_bytes())
+    };
+    let answer = |filter: Value| exchange(sim.admin_address(), &ask(filter, "1ms"));
+    // Each takes 16 KiB.
+    let three = json!({ "code": "/^a+$/", "ip": "/^a+$/", "image": { "sha256": "/^a+$/" } });
+    let refused = answer(three);
+    assert_eq!((refused.status, refused.json()["error"]["code"].as_str()), (429, Some("too_many")));
+    let message = refused.json()["error"]["message"].to_string();
+    assert!(message.contains("more than 40960 bytes of memory (limits.regexes)"), "{message}");
+    let two = json!({ "rule": "/^a+$/", "peer": "/^a+$/" });
+    let mut waiting = TcpStream::connect(sim.admin_address()).unwrap();
+    waiting.write_all(&ask(two.clone(), "10m")).unwrap();
+    wait_for_gauge(&sim, "frsim_waiting_calls", 1);
+    eventually("one more regex is one too many", || answer(json!({ "code": "/^b+$/" })).status == 429);
+    assert_eq!(answer(json!({ "code": "b*" })).status, 408, "a glob takes none");
+    drop(waiting);
+    wait_for_gauge(&sim, "frsim_waiting_calls", 0);
+    assert_eq!(answer(two).status, 408);
+}
+
 /// A reader of the event stream.
 pub struct Events {
     reader: BufReader<TcpStream>,

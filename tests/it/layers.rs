@@ -191,9 +191,10 @@ fn one_type_name_has_one_meaning() {
 }
 
 /// Locks outside `state`, where everything that requests share is, and why each is where it is.
-const LOCKS_BESIDE_STATE: [(&str, &str); 7] = [
+const LOCKS_BESIDE_STATE: [(&str, &str); 8] = [
     ("cli/console", "what the summary at the end counts"),
     ("cli/log", "the queue of log lines between the threads and the one that writes"),
+    ("config/built_rules", "rules that customers share, by their list"),
     ("engine/reload", "one reload at a time"),
     ("http/data/connection_limit", "how many connections there are"),
     ("http/state", "how many calls may wait, and how many may read events"),

@@ -16,10 +16,10 @@ use crate::abuse::{connect, read_answers, sent};
 #[cfg(target_os = "linux")]
 use crate::binary::{Served, address, command, listening};
 #[cfg(target_os = "linux")]
-use crate::support::KEYS;
-use crate::support::{Sim, exchange, http, parse, unchunked};
+use crate::support::{KEYS, thread_count};
+use crate::support::{Sim, eventually, exchange, http, parse, unchunked};
 #[cfg(target_os = "linux")]
-use crate::wire::kilobytes_resident;
+use crate::wire::{kilobytes_resident, processor_ticks};
 
 #[track_caller]
 fn admin(sim: &Sim, method: &str, path: &str, body: Value) -> Value {
@@ -90,6 +90,25 @@ fn readers_that_do_not_read_cost_no_memory_for_their_answers() {
     let grown = kilobytes_resident(&served).saturating_sub(before);
     assert!(grown < 30 << 10, "{grown} kB");
     assert_eq!(exchange(served.admin(), &http("GET", "/health", "", b"")).status, 200);
+}
+
+/// In processor time, because no answer tells how much was done for nobody.
+#[cfg(target_os = "linux")]
+#[test]
+fn clients_of_the_nik_api_that_have_gone_cost_no_work() {
+    let served = Served::plain(&["--quiet"]);
+    let data = address(&served.value("endpoint"));
+    let ask = http("POST", "/api/nik", "", niks(20_000).as_bytes());
+    let before = processor_ticks(&served);
+    assert_eq!(exchange(data, &ask).status, 200);
+    let answered = processor_ticks(&served);
+    let gone = 8 * thread_count();
+    (0..gone).for_each(|_| drop(sent(data, &ask)));
+    eventually("no request is in flight", || {
+        exchange(served.admin(), &http("GET", "/ready", "", b"")).json()["in_flight"] == 0
+    });
+    let (one, all) = (answered - before, processor_ticks(&served) - answered);
+    assert!(all < one * gone as u64 / 4, "{gone} took {all} ticks, one that was answered {one}");
 }
 
 #[test]
@@ -169,6 +188,38 @@ fn regexes_are_limited_in_memory() {
     let heir = json!({ "extends": "a" });
     admin(&sim, "PUT", "/customers/c", heir);
     assert_eq!(customer("c", 0), 200, "what is inherited counts once");
+    // What a base leaves behind counts as long as a customer has it.
+    ["c", "a", "b"]
+        .iter()
+        .for_each(|id| drop(admin(&sim, "DELETE", &format!("/customers/{id}"), Value::Null)));
+    let rules = [rule("/^1+$/"), rule("/^2+$/")];
+    admin(&sim, "PUT", "/customers/base", json!({ "extends": "demo", "rules": rules, "ttl": "1m" }));
+    admin(&sim, "PUT", "/customers/heir", json!({ "extends": "base" }));
+    admin(&sim, "PUT", "/clock", json!({ "advance": "2m" }));
+    assert_eq!(customer("a", 1), 400);
+    admin(&sim, "DELETE", "/customers/heir", Value::Null);
+    assert_eq!(customer("a", 1), 200);
+}
+
+#[test]
+fn a_regex_that_is_too_large_is_told_in_short_and_its_key_once() {
+    let sim = Sim::start();
+    let message = |pattern: &str| {
+        let rule = json!({ "when": { "transaction_id": pattern }, "delay": "1ms" });
+        let (status, answer) = sim.admin("PUT", "/customers/demo/rules/a", &rule.to_string());
+        let error = &answer["error"];
+        assert_eq!((status, &error["path"]), (400, &json!("/when/transaction_id")));
+        error["message"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(
+        message(r"/\pL{50}/"),
+        "transaction_id: the regex \"/\\\\pL{50}/\" would take more than 1 MiB of memory, the maximum; write a simpler one, or a glob such \
+         as \"T-*\""
+    );
+    let long = message(&format!("/{}/", "a,".repeat(100_000)));
+    assert!(long.starts_with("transaction_id: the regex \"/a,a,") && long.len() < 250, "{long}");
+    let wrong = message("/(/");
+    assert_eq!(wrong.matches("transaction_id").count(), 1 + usize::from(wrong.contains("write")), "{wrong}");
 }
 
 #[test]
@@ -423,7 +474,6 @@ fn everything_is_given_back_after_any_sequence_of_rude_clients() {
 
     use proptest::test_runner::{Config, TestRunner};
 
-    use crate::support::eventually;
     use crate::wire::{descriptors, in_flight};
 
     let served = Served::plain(&["--quiet"]);

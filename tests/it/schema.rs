@@ -34,7 +34,7 @@ fn loads(kind: FileKind, toml: &str) -> Result<(), String> {
         Customer => {
             let spec: CustomerSpec = toml::from_str(toml).map_err(told)?;
             let any_file = |_: &str| Ok(b"10".to_vec());
-            spec.rules.iter().flatten().try_for_each(|rule| {
+            spec.rules.as_deref().into_iter().flatten().try_for_each(|rule| {
                 Rule::new(rule, 1, &any_file).map(drop).map_err(|errors| joined(&errors))
             })
         }

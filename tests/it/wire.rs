@@ -140,7 +140,7 @@ pub fn kilobytes_resident(served: &Served) -> u64 {
 
 /// Returns the processor time used so far, in ticks of ten milliseconds.
 #[cfg(target_os = "linux")]
-fn processor_ticks(served: &Served) -> u64 {
+pub fn processor_ticks(served: &Served) -> u64 {
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", served.id())).unwrap();
     // The name before the last parenthesis may have blanks. utime and stime are the 14th and 15th field.
     let fields = stat.rsplit_once(')').unwrap().1;

@@ -83,6 +83,12 @@ impl NikAnswer {
         Ok(NikAnswer { body, elements, content, context })
     }
 
+    /// Returns the number of bytes. Makes all pieces.
+    #[must_use]
+    pub fn length(&self) -> usize {
+        self.pieces().map(|piece| piece.len()).sum()
+    }
+
     /// Returns the bytes, in pieces of about an element.
     pub fn pieces(&self) -> Box<dyn Iterator<Item = String> + Send + '_> {
         match &self.content {

@@ -18,7 +18,7 @@ pub use chance::{Chance, Draw};
 pub use condition::{Facts, TimeOfDay, When, Window, since};
 pub use reply::{RawReply, Reply, ReplySpec};
 pub use scenario::{Counter, CounterKey, DrawContext, Firing, Scenario, ScenarioChange};
-pub use spec::{Checks, FileReader, Fingerprint, Per, Rule, RuleError, RuleSpec, joined};
+pub use spec::{Checks, FileReader, Fingerprint, Per, Rule, RuleDefinition, RuleError, RuleSpec, joined};
 
 use super::delay::Delay;
 

@@ -1,5 +1,8 @@
 //! One rule of `[[rules]]`: the specification ([`RuleSpec`]) and the validated rule ([`Rule`]).
 
+use std::ops::Deref;
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use schemars::Schema;
@@ -14,6 +17,7 @@ use crate::base::duration::{DurationText, Ttl};
 use crate::base::hash::digest;
 use crate::base::json as own_json;
 use crate::base::json_schema::required;
+use crate::base::text::truncate;
 use crate::domain::delay::{Delay, DelaySpec};
 use crate::domain::faults::{Fault, FaultSpec, Upload};
 
@@ -112,12 +116,27 @@ pub struct RampSpec {
     pub over: DurationText,
 }
 
+/// Max length of a rule's name, in characters.
+const MAX_NAME_CHARS: usize = 64;
+
 /// Identity of a rule, as the key of its counters.
 pub type Fingerprint = [u8; 16];
 
-/// A validated rule.
+/// A validated rule of a customer.
 #[derive(Clone, Debug)]
 pub struct Rule {
+    /// Where its definition is; shared by all customers that inherit it.
+    definitions: Arc<Vec<RuleDefinition>>,
+    index: usize,
+    /// When it was created over the admin API.
+    pub created: Option<Timestamp>,
+    /// When it expires.
+    pub expires: Option<Timestamp>,
+}
+
+/// What a rule is, whoever has it.
+#[derive(Debug)]
+pub struct RuleDefinition {
     pub name: String,
     /// Digest of the name and the specification: the counters are kept while it stays the same.
     pub fingerprint: Fingerprint,
@@ -127,10 +146,14 @@ pub struct Rule {
     pub delay: Option<Delay>,
     pub fault: Option<Fault>,
     pub set_state: Option<String>,
-    /// When it was created over the admin API.
-    pub created: Option<Timestamp>,
-    /// When it expires.
-    pub expires: Option<Timestamp>,
+}
+
+impl Deref for Rule {
+    type Target = RuleDefinition;
+
+    fn deref(&self) -> &RuleDefinition {
+        &self.definitions[self.index]
+    }
 }
 
 /// What is wrong with a rule: the key, `None` for the rule as a whole, and the message.
@@ -146,16 +169,52 @@ pub fn joined(errors: &[RuleError]) -> String {
 pub type FileReader<'a> = &'a dyn Fn(&str) -> Result<Vec<u8>, String>;
 
 impl Rule {
+    /// Validates a rule on its own; as [`RuleDefinition::new`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn new(spec: &RuleSpec, number: usize, file: FileReader) -> Result<Rule, Vec<RuleError>> {
+        let definitions = Arc::new(vec![RuleDefinition::new(spec, number, file)?]);
+        Ok(Rule { definitions, index: 0, created: None, expires: None })
+    }
+
+    /// Returns the rules with these definitions.
+    pub fn all(definitions: &Arc<Vec<RuleDefinition>>) -> impl Iterator<Item = Rule> {
+        let rule = |index| Rule { definitions: Arc::clone(definitions), index, created: None, expires: None };
+        (0..definitions.len()).map(rule)
+    }
+
+    /// Returns the rule as one that was created and expires at these times.
+    #[must_use]
+    pub fn with_times(&self, created: Option<Timestamp>, expires: Option<Timestamp>) -> Rule {
+        Rule { created, expires, ..self.clone() }
+    }
+
+    /// Marks the rule as created over the admin API at this time: its window and its ttl begin then.
+    ///
+    /// # Errors
+    /// When it would expire after the year 9999.
+    pub fn put_at(&mut self, now: Timestamp) -> Result<(), String> {
+        self.created = Some(now);
+        let expiry = |ttl: &Ttl| {
+            now.checked_add(ttl.0).map_err(|_| format!("rule {:?}: ttl ends after the year 9999", self.name))
+        };
+        self.expires = self.spec.ttl.as_ref().map(expiry).transpose()?;
+        Ok(())
+    }
+}
+
+impl RuleDefinition {
     /// Validates a rule. `number` counts from 1 and names the rule when it has no name.
     ///
     /// # Errors
     /// Every parameter that is wrong; else why the rule contradicts itself or can never match.
-    pub fn new(spec: &RuleSpec, number: usize, file: FileReader) -> Result<Rule, Vec<RuleError>> {
+    pub fn new(spec: &RuleSpec, number: usize, file: FileReader) -> Result<RuleDefinition, Vec<RuleError>> {
         let name = spec.name.clone().unwrap_or_else(|| format!("rule {number}"));
         let text = |file_name: &str| {
             String::from_utf8(file(file_name)?).map_err(|_| format!("{file_name} is not UTF-8"))
         };
-        let wrong = |message: String| format!("rule {name:?}: {message}");
+        let wrong = |message: String| format!("rule {:?}: {message}", truncate(&name, MAX_NAME_CHARS));
         let parts = (
             chance(spec),
             spec.reply.as_ref().map(|reply| Reply::new(reply, file)).transpose(),
@@ -175,7 +234,7 @@ impl Rule {
                 return Err(errors.into_iter().filter_map(error).collect());
             }
         };
-        let rule = Rule {
+        let rule = RuleDefinition {
             chance,
             reply,
             delay,
@@ -183,8 +242,6 @@ impl Rule {
             set_state: spec.set_state.clone(),
             fingerprint: digest(format!("{name}\n{}", own_json::text(spec)).as_bytes()),
             spec: spec.clone(),
-            created: None,
-            expires: None,
             name: name.clone(),
         };
         match rule.contradiction() {
@@ -199,23 +256,11 @@ impl Rule {
         self.spec.when.regex_bytes()
     }
 
-    /// Marks the rule as created over the admin API at this time: its window and its ttl begin then.
-    ///
-    /// # Errors
-    /// When it would expire after the year 9999.
-    pub fn put_at(&mut self, now: Timestamp) -> Result<(), String> {
-        self.created = Some(now);
-        let expiry = |ttl: &Ttl| {
-            now.checked_add(ttl.0).map_err(|_| format!("rule {:?}: ttl ends after the year 9999", self.name))
-        };
-        self.expires = self.spec.ttl.as_ref().map(expiry).transpose()?;
-        Ok(())
-    }
-
     /// Returns why the rule contradicts itself or has no effect; `None` when it is valid.
     fn contradiction(&self) -> Option<String> {
         let spec = &self.spec;
-        let valid_name = (1..=64).contains(&self.name.chars().count()) && !self.name.contains(['/', '\n']);
+        let valid_name =
+            (1..=MAX_NAME_CHARS).contains(&self.name.chars().count()) && !self.name.contains(['/', '\n']);
         if !valid_name {
             return Some("a name must have 1 to 64 characters and no slash or line break".to_owned());
         }
@@ -304,7 +349,7 @@ impl Rule {
 
     /// Whether `later` can never fire behind this rule, which always fires: this one decides everything that `later` decides.
     #[must_use]
-    pub fn shadows(&self, later: &Rule) -> bool {
+    pub fn shadows(&self, later: &RuleDefinition) -> bool {
         let own = self.effects();
         self.phase() == later.phase() && later.effects().iter().all(|effect| own.contains(effect))
     }
@@ -372,6 +417,7 @@ mod tests {
 
     #[test]
     fn wrong_and_contradictory_rules_are_rejected_with_the_reason() {
+        let long_name = format!("name = '{}'\ndelay = '1s'", "n".repeat(60_000));
         for (toml, expected) in [
             ("", "it has no effect"),
             ("reply = { code = '6014' }\ntimes = 0", "can never fire"),
@@ -402,6 +448,7 @@ mod tests {
             ("delay = '-1s'", "cannot be negative"),
             ("delay = { from = 'x.csv' }", "there is no file x.csv"),
             ("reply = { status = 200, body_file = 'x' }", "there is no file x"),
+            (&*long_name, &*format!("rule \"{}…\": a name must have 1 to 64 characters", "n".repeat(64))),
             ("name = 'a/b'\ndelay = '1s'", "no slash or line break"),
             ("set_state = 'x'\nwhen = { window = '9s..1s' }", "ends before it begins"),
             ("repyl = {}", "unknown field `repyl`"),

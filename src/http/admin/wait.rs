@@ -6,6 +6,8 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
@@ -74,6 +76,12 @@ pub async fn wait(shared: web::Data<AppState>, body: Json<WaitRequest>) -> Resul
         .waits
         .try_acquire()
         .map_err(|_| ApiError::too_many(format!("{MAX_WAITS} calls are already waiting")))?;
+    let max_bytes = shared.engine.fixtures().limits.regexes.0;
+    let _regexes = HeldRegexes::of(&filter, &shared.waiting_regexes, max_bytes).ok_or_else(|| {
+        ApiError::too_many(format!(
+            "the regexes of all calls that wait would take more than {max_bytes} bytes of memory (limits.regexes); use globs, or fewer"
+        ))
+    })?;
     let mut deadline = shared.timer.sleep(timeout);
     let mut collector = MatchCollector::start(&shared.engine, filter).await?;
     let mut stopping = shared.stopping.subscribe();
@@ -92,6 +100,28 @@ pub async fn wait(shared: web::Data<AppState>, body: Json<WaitRequest>) -> Resul
     }
     shared.engine.committed().await;
     Ok(json(&Waited { requests: collector.found.into_values().rev().take(MAX_COUNT as usize).collect() }))
+}
+
+/// The memory of a call's regexes, counted among those of all calls until it is dropped.
+struct HeldRegexes<'a> {
+    all: &'a AtomicUsize,
+    bytes: usize,
+}
+
+impl HeldRegexes<'_> {
+    /// Counts the regexes of a filter, unless all would be more than so many bytes.
+    fn of<'a>(filter: &Match, all: &'a AtomicUsize, max_bytes: u64) -> Option<HeldRegexes<'a>> {
+        let bytes = filter.regex_bytes();
+        let with_it = |all: usize| Some(all + bytes).filter(|sum| bytes == 0 || *sum as u64 <= max_bytes);
+        all.fetch_update(Relaxed, Relaxed, with_it).ok()?;
+        Some(HeldRegexes { all, bytes })
+    }
+}
+
+impl Drop for HeldRegexes<'_> {
+    fn drop(&mut self) {
+        self.all.fetch_sub(self.bytes, Relaxed);
+    }
 }
 
 async fn timed_out(

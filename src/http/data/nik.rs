@@ -27,9 +27,9 @@ pub fn is_path(path: &str) -> bool {
 pub async fn answer<S: Socket>(connection: &mut Connection<S>, head: &Head, app: &Arc<AppState>) -> After {
     let _in_flight = InFlightGuard::start(app);
     let (sent, after) = match identify(connection, head, app).await {
-        Ok(answer) => {
+        Ok((answer, length)) => {
             let after = if head.closes { After::Linger } else { After::NextRequest };
-            (send(connection, head, app, &answer).await, after)
+            (send(connection, head, app, &answer, length).await, after)
         }
         Err(Some(refusal)) => {
             let (response, after) = refusal.render(head, app);
@@ -40,12 +40,12 @@ pub async fn answer<S: Socket>(connection: &mut Connection<S>, head: &Head, app:
     if sent.is_ok() { after } else { After::Close }
 }
 
-/// Reads the body and identifies its NIKs. `None` when the client has gone.
+/// Reads the body and identifies its NIKs. Returns the answer and its length; `None` when the client has gone.
 async fn identify<S: Socket>(
     connection: &mut Connection<S>,
     head: &Head,
     app: &Arc<AppState>,
-) -> Result<NikAnswer, Option<Refusal>> {
+) -> Result<(NikAnswer, usize), Option<Refusal>> {
     if head.method != "POST" {
         let message = format!("{PATH} does not take {}", head.method);
         return Err(Some(Refusal::wrong_method(message, head)));
@@ -61,12 +61,22 @@ async fn identify<S: Socket>(
     let (max_niks, min_age) = (fixtures.limits.niks, fixtures.policy.nik_min_age);
     let context = NikContext { today: time::jakarta_day(app.engine.clock.now()), min_age };
     let is_long = body.len() > MAX_INLINE_BODY;
-    let identify = move || NikAnswer::to(body, max_niks, context);
+    let identify = move || {
+        let answer = NikAnswer::to(body, max_niks, context)?;
+        let length = answer.length();
+        Ok((answer, length))
+    };
     let answer = if is_long {
-        let _permit = app.evaluations.acquire().await;
-        // The task is never aborted; a panic in it goes on here.
-        let identified = tokio::task::spawn_blocking(identify).await;
-        identified.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+        let identified = async {
+            // So that a client that has gone already is noticed first.
+            tokio::task::yield_now().await;
+            let permit = Arc::clone(&app.evaluations).acquire_owned().await;
+            // The permit ends with the work, which goes on when the client goes.
+            let work = tokio::task::spawn_blocking(move || (identify(), drop(permit)).0).await;
+            // The task is never aborted; a panic in it goes on here.
+            work.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+        };
+        connection.wait(identified).await.map_err(|_| None)?
     } else {
         identify()
     };
@@ -80,13 +90,14 @@ async fn identify<S: Socket>(
     })
 }
 
-/// Sends the answer piece by piece, so that of a long one only a part is in memory at a time. Its pieces are made twice, because the head
-/// comes before them and announces their length.
+/// Sends the answer piece by piece, so that of a long one only a part is in memory at a time. Its pieces are made for the second time: the
+/// head comes before them and announces their length.
 async fn send<S: Socket>(
     connection: &mut Connection<S>,
     head: &Head,
     app: &AppState,
     answer: &NikAnswer,
+    length: usize,
 ) -> io::Result<()> {
     let http = HttpAnswer {
         status: 200,
@@ -95,20 +106,13 @@ async fn send<S: Socket>(
         style: app.engine.fixtures().policy.head,
         at: app.engine.clock.now(),
     };
-    let mut length = 0;
-    for (number, piece) in answer.pieces().enumerate() {
-        length += piece.len();
-        if number % PIECES_AT_ONCE == PIECES_AT_ONCE - 1 {
-            // A long answer does not keep the thread from others.
-            tokio::task::yield_now().await;
-        }
-    }
     let (mut bytes, end) = http.around(length, persistence(head), head.is_http_1_0);
     for piece in answer.pieces() {
         bytes.extend_from_slice(piece.as_bytes());
         if bytes.len() > BYTES_AT_ONCE {
             connection.write(&bytes).await?;
             bytes.clear();
+            // A long answer does not keep the thread from others.
             tokio::task::yield_now().await;
         }
     }
@@ -120,7 +124,6 @@ async fn send<S: Socket>(
 const MAX_INLINE_BODY: usize = 16 << 10;
 
 /// How much of an answer is made at a time.
-const PIECES_AT_ONCE: usize = 256;
 const BYTES_AT_ONCE: usize = 64 << 10;
 
 #[cfg(test)]

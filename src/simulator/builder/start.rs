@@ -6,7 +6,7 @@ use std::mem::take;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 
 use serde_json::Value;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
@@ -192,6 +192,7 @@ impl Builder {
             connections: AtomicU64::new(0),
             listener_commands,
             waits: Semaphore::new(MAX_WAITS),
+            waiting_regexes: AtomicUsize::new(0),
             calls: Semaphore::new(MAX_CALLS),
             readers: Arc::new(Semaphore::new(MAX_READERS)),
             metrics: Metrics::default(),

@@ -1,17 +1,16 @@
 //! The customers as they would be after a change that is not applied yet: resolves and checks them before anything changes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use super::error::CustomerError;
 use super::table::{ApiCustomer, Table};
-use crate::base::size::Size;
 use crate::base::suggestion;
 use crate::config::{CustomerId, CustomerSpec, FieldError, Fixtures};
 use crate::domain::customer::Customer;
-use crate::domain::rules::Rule;
+use crate::domain::rules::{Rule, RuleSpec};
 
 /// A resolved customer, the specification it was resolved from, and the ids of its `extends` chain, the nearest first.
 pub(super) struct Resolved {
@@ -22,20 +21,28 @@ pub(super) struct Resolved {
 
 pub(super) type ResolvedById = (CustomerId, Resolved);
 
-/// Checks that the regexes of the table's customers stay within their limit, with this specification of one of them.
+/// Checks that the regexes of the table's customers stay within their limit, with this specification of one of them. Each list of rules
+/// counts once, however many customers share it, and as long as one has it: its base may have expired. Those of files do not count.
 pub(super) fn check_regexes(
     table: &Table,
     id: &CustomerId,
     spec: &CustomerSpec,
-    max: Size,
+    fixtures: &Fixtures,
 ) -> Result<(), CustomerError> {
-    let bytes = |spec: &CustomerSpec| spec.rules.iter().flatten().map(|rule| rule.when.regex_bytes()).sum();
-    let own: usize = bytes(spec);
-    let others = table.iter().filter(|(other, _)| *other != id).map(|(_, found)| bytes(&found.spec));
-    if own > 0 && (own + others.sum::<usize>()) as u64 > max.0 {
+    let bytes = |rules: &Arc<Vec<RuleSpec>>| rules.iter().map(|rule| rule.when.regex_bytes()).sum::<usize>();
+    let own = spec.rules.as_ref().map_or(0, bytes);
+    if own == 0 {
+        return Ok(());
+    }
+    let max = fixtures.limits.regexes.0;
+    let replaced = table.get(id).and_then(|found| found.spec.rules.as_ref());
+    let mut known: HashSet<_> = fixtures.rule_lists().chain(replaced).map(Arc::as_ptr).collect();
+    let held =
+        table.iter().filter(|(other, _)| *other != id).filter_map(|(_, found)| found.resolved.rules.as_ref());
+    let others: usize = held.filter(|rules| known.insert(Arc::as_ptr(rules))).map(bytes).sum();
+    if (own + others) as u64 > max {
         let message = format!(
-            "the regexes of all customers would take more than {} bytes of memory (limits.regexes); use globs, or fewer",
-            max.0
+            "the regexes of all customers would take more than {max} bytes of memory (limits.regexes); use globs, or fewer"
         );
         return Err(CustomerError::Wrong((vec!["rules".to_owned()], message)));
     }
@@ -119,6 +126,9 @@ impl<'a> PendingChange<'a> {
         let error = |message: String| Err((vec!["extends".to_owned()], message));
         match self.fixtures.spec(base.as_str()) {
             Some(_) if is_new(Layer::File) => Ok(Layer::File),
+            None if self.change.is_some_and(|(id, spec)| spec.is_none() && id == base) => {
+                error(format!("there would be no customer {base} to extend"))
+            }
             None if is_new(Layer::Api) => {
                 let ids = self.table.keys().map(CustomerId::as_str);
                 let known = ids.chain(self.fixtures.customers.keys().map(String::as_str));
@@ -133,7 +143,9 @@ impl<'a> PendingChange<'a> {
     pub(super) fn renewed(&self, id: &CustomerId) -> Result<Resolved, FieldError> {
         let resolved = self.resolve(id)?;
         let before = self.table.get(id).map(|found| &*found.customer);
-        let customer = with_known_rules(resolved.customer, before, |_, before| Arc::clone(before));
+        let customer = with_known_rules(resolved.customer, before, |rule, before| {
+            Arc::new(rule.with_times(before.created, before.expires))
+        });
         Ok(Resolved { customer, ..resolved })
     }
 

@@ -8,10 +8,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{ApiCustomer, CustomerRegistry, PendingChange, Table};
-use crate::base::hash::{hex, unhex};
+use crate::base::hash::{digest, hex, unhex};
 use crate::base::json;
 use crate::config::{CustomerId, CustomerSpec, Fixtures};
-use crate::domain::rules::{Fingerprint, Rule};
+use crate::domain::rules::{Fingerprint, Rule, RuleSpec};
 use crate::state::known_accounts::KnownAccounts;
 use crate::state::store::{Store, StoreWrite, StoredState, set};
 
@@ -32,6 +32,17 @@ struct StoredCustomer {
     rules: Vec<StoredTimes>,
     /// The key generated for it.
     key: Option<String>,
+}
+
+impl StoredCustomer {
+    /// Takes equal lists of rules from `lists`, by digest: each customer is stored with its own.
+    fn share_rules(&mut self, lists: &mut HashMap<[u8; 16], Arc<Vec<RuleSpec>>>) {
+        for rules in [&mut self.spec.rules, &mut self.resolved.rules].into_iter().flatten() {
+            let known =
+                lists.entry(digest(json::text(rules).as_bytes())).or_insert_with(|| Arc::clone(rules));
+            *rules = Arc::clone(known);
+        }
+    }
 }
 
 /// A rule's fingerprint, when it was created over the admin API, and when it expires.
@@ -106,11 +117,13 @@ impl CustomerRegistry {
         let _lock = self.write_lock.lock();
         *self.generated.lock() = stored.number(MADE, GENERATED)?;
         let fixtures = self.fixtures();
-        let (mut table, mut messages) = (Table::new(), Vec::new());
+        let (mut table, mut messages, mut lists) = (Table::new(), Vec::new(), HashMap::new());
         for (name, text) in stored.fields.get(CUSTOMERS).into_iter().flatten() {
             let damaged = |what: String| format!("the customer {name}: {what}");
             let id: CustomerId = name.parse().map_err(damaged)?;
-            let stored = serde_json::from_str(text).map_err(|error| damaged(error.to_string()))?;
+            let mut stored: StoredCustomer =
+                serde_json::from_str(text).map_err(|error| damaged(error.to_string()))?;
+            stored.share_rules(&mut lists);
             match as_it_was(&id, stored, &fixtures, &self.accounts, now).map_err(damaged)? {
                 Ok(customer) => drop(table.insert(id, customer)),
                 Err(message) => messages.push(format!("the stored customer {id} is left out: {message}")),
@@ -209,8 +222,7 @@ fn as_it_was(
     };
     for rule in &mut customer.rules {
         if let Some((created, expires)) = times.get(&rule.fingerprint) {
-            let rule = Arc::make_mut(rule);
-            (rule.created, rule.expires) = (*created, *expires);
+            *rule = Arc::new(rule.with_times(*created, *expires));
         }
     }
     let chain = vec![id.clone()];
@@ -226,7 +238,7 @@ mod tests {
     use super::*;
     use crate::config::{StartPolicy, load};
     use crate::keys::{KeyRing, PrivateKey};
-    use crate::state::customers::{CustomerError, SpecAndExpiry};
+    use crate::state::customers::{CustomerEntry, CustomerError, SpecAndExpiry};
 
     /// A registry over these fixtures and a store, which takes over what is stored.
     fn start(fixtures: &Path, stored: &StoredState) -> (CustomerRegistry, Arc<Store>, Vec<String>) {
@@ -265,7 +277,7 @@ mod tests {
         };
         let with_own = |SpecAndExpiry { mut spec, expires }: SpecAndExpiry| {
             let own = serde_json::json!({ "name": "own", "ttl": "60s", "times": 1, "delay": "1s" });
-            let rules = spec.rules.get_or_insert_default();
+            let rules = Arc::make_mut(spec.rules.get_or_insert_default());
             rules.retain(|rule| rule.name.as_deref() != Some("own"));
             rules.push(serde_json::from_value(own).unwrap());
             Ok::<_, CustomerError>(SpecAndExpiry { spec, expires })
@@ -281,6 +293,52 @@ mod tests {
         stored.apply(store.take());
         let (again, _, messages) = start(directory.path(), &stored);
         assert_eq!((times(&again), messages), (wanted.to_vec(), Vec::new()));
+    }
+
+    #[test]
+    fn customers_share_the_rules_that_they_inherit_also_after_a_change_a_reload_and_a_restart() {
+        let directory = fixtures(&[("base.toml", BASE)]);
+        let (registry, store, _) = start(directory.path(), &StoredState::default());
+        let put = |id: &str, base: &str, rules: &[&str]| {
+            let rule = |pattern: &&str| serde_json::json!({ "when": { "ip": pattern }, "delay": "1ms" });
+            let mut spec = serde_json::json!({ "extends": base });
+            if !rules.is_empty() {
+                spec["rules"] = rules.iter().map(rule).collect();
+            }
+            let spec = serde_json::from_value(spec).unwrap();
+            registry.put(&id.parse().unwrap(), SpecAndExpiry { spec, expires: None }, at(100)).unwrap();
+        };
+        put("own", "demo", &["/^1/", "/^2/"]);
+        [("a", "own"), ("b", "own"), ("c", "base"), ("d", "c")]
+            .iter()
+            .for_each(|(id, base)| put(id, base, &[]));
+        let assert_shared = |registry: &CustomerRegistry, after: &str| {
+            for (id, base, count) in [("a", "own", 2), ("b", "own", 2), ("c", "base", 1), ("d", "base", 1)] {
+                let [heir, base] = [id, base].map(|id| registry.listed(id, at(200)).unwrap());
+                let list = |entry: &CustomerEntry| Arc::as_ptr(entry.spec.rules.as_ref().unwrap());
+                assert_eq!(list(&heir), list(&base), "{id} after {after}");
+                assert_eq!(heir.customer.rules.len(), count, "{id} after {after}");
+                for (one, other) in heir.customer.rules.iter().zip(&base.customer.rules) {
+                    assert!(std::ptr::eq(&raw const one.spec, &raw const other.spec), "{id} after {after}");
+                }
+            }
+        };
+        assert_shared(&registry, "their creation");
+        put("own", "demo", &["/^1/", "/^3/"]);
+        assert_shared(&registry, "a change of the base");
+        let key = PrivateKey::generate("the server's key", 1024).unwrap();
+        let again = load(Some(directory.path()), KeyRing::new(key, None), &StartPolicy::default()).unwrap();
+        assert_eq!(registry.replace_fixtures(again, at(150)), [""; 0]);
+        assert_shared(&registry, "a reload");
+        let mut stored = StoredState::default();
+        stored.apply(store.take());
+        assert_shared(&start(directory.path(), &stored).0, "a restart");
+        // Without their base, they stay as they were, and share it all the same.
+        stored.fields.get_mut(CUSTOMERS).unwrap().remove("own");
+        let (registry, _, messages) = start(directory.path(), &stored);
+        assert_eq!(messages.len(), 2, "{messages:?}");
+        let [a, b] = ["a", "b"].map(|id| registry.customer(id, at(200)).unwrap());
+        assert!(std::ptr::eq(&raw const a.rules[1].spec, &raw const b.rules[1].spec));
     }
 
     #[test]

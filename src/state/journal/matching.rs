@@ -114,6 +114,21 @@ pub struct SentMatch {
     pub end: Option<SentEnd>,
 }
 
+impl Match {
+    /// Returns the memory that the regexes take, in bytes, approximately.
+    #[must_use]
+    pub fn regex_bytes(&self) -> usize {
+        #[rustfmt::skip]
+        let texts = [
+            &self.customer_id, &self.methode, &self.code, &self.transaction_id, &self.transaction_source, &self.trace_id,
+            &self.image.sha256, &self.rule, &self.fault, &self.warning, &self.rests_on,
+        ];
+        let texts = texts.into_iter().flatten().map(Pattern::regex_bytes);
+        let addresses = [&self.ip, &self.peer].into_iter().flatten().map(IpPattern::regex_bytes);
+        texts.chain(addresses).sum()
+    }
+}
+
 impl SentMatch {
     fn is_empty(&self) -> bool {
         *self == SentMatch::default()
