@@ -520,9 +520,20 @@ fn a_photo_without_a_face_is_nobody_or_the_code_of_no_face() {
         assert!(code == "6018" || reason.contains("no_face of [matcher.faces] (assumed)"), "{reason}");
         assert_eq!(entry["warnings"][0]["message"], "the face engine finds no face in the photo");
         assert_eq!(entry["rests_on"].to_string().contains("not_found"), code == "6018", "{more}");
-        // A picture is found by its content all the same.
+        let other = if code == "6018" { ("6015", "6015") } else { ("nobody", "6018") };
+        let guess = json!({
+            "key": "no_face", "standing": "assumed", "other_value": other.0, "other_answer": other.1, "differs": "code",
+        });
+        assert!(entry["rests_on"].as_array().unwrap().contains(&guess), "{more}: {entry}");
+        let source = if code == "6018" { "policy not_found, no_face" } else { "no_face of [matcher.faces]" };
+        assert_eq!(entry["basis"]["code"], json!({ "standing": "assumed", "source": source }), "{more}");
+        let rests = json!({ "match": { "code": code, "rests_on": "no_face" }, "count": { "exactly": 1 } });
+        assert_eq!(sim.admin("POST", "/requests/verify", &rests.to_string()).0, 200, "{more}");
+        // A picture is found by its content all the same, and rests on no guess.
         let smaller = changes::jpeg(&changes::scaled(&squares(1), 0.5), 80);
-        assert_eq!(call(&sim, &smaller).1, [NIK], "{more}");
+        let (_, found, entry) = call(&sim, &smaller);
+        assert_eq!(found, [NIK], "{more}");
+        assert!(!entry["rests_on"].to_string().contains("no_face"), "{more}: {entry}");
         assert_eq!(sim.admin("GET", "/ready", "").1["faces"], "ok");
     }
 }

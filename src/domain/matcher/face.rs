@@ -311,12 +311,21 @@ impl FaceResult {
         matches!(self, FaceResult::Failed(_))
     }
 
-    /// Returns the code that is answered to a photo without a face, if there is one.
+    /// Returns what is answered to the photo where nobody is found for it, if it has no face.
+    #[must_use]
+    pub fn no_face(&self) -> Option<&NoFace> {
+        match self {
+            FaceResult::NoFace(no_face) => Some(no_face),
+            _ => None,
+        }
+    }
+
+    /// Returns the code of that, if it is one.
     #[must_use]
     pub fn no_face_code(&self) -> Option<&Code> {
-        match self {
-            FaceResult::NoFace(NoFace::Code(code)) => Some(code),
-            _ => None,
+        match self.no_face()? {
+            NoFace::Code(code) => Some(code),
+            NoFace::Nobody => None,
         }
     }
 
