@@ -6,7 +6,7 @@ mod built_in;
 mod document;
 mod extends;
 mod faces;
-mod gallery;
+pub mod gallery;
 mod ignored;
 mod load;
 pub mod model;

@@ -1,7 +1,7 @@
 //! Error responses of the admin API: `{"error":{"code","message","path","hint"}}`, created by constructors only.
 //!
-//! A 4xx says what is wrong with the request; nothing has changed. The only 5xx is 503: the simulator stops, or the store that
-//! it shares with others cannot be reached.
+//! A 4xx says what is wrong with the request; nothing has changed. The only 5xx is 503: the simulator stops, the store that
+//! it shares with others cannot be used, or a face engine fails or is not done with the gallery.
 
 use std::fmt;
 

@@ -1,10 +1,11 @@
 //! `GET /health`, `/ready`, `/version`, `POST /shutdown`.
 
+use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::json;
+use super::{ApiError, json};
 use crate::http::state::AppState;
 use crate::state::face_engine::FaceEngineStatus;
 use crate::version;
@@ -59,9 +60,13 @@ pub async fn health() -> HttpResponse {
 }
 
 /// Readiness: 200, because the admin listener opens last, when everything is loaded and the data listener is open; 503 while a shared store
-/// cannot be reached.
-pub async fn ready(shared: web::Data<AppState>) -> HttpResponse {
+/// cannot be used, and while the face engine is asked about the pictures of the fixtures.
+pub async fn ready(shared: web::Data<AppState>) -> Result<HttpResponse, ApiError> {
     let engine = &shared.engine;
+    if let Some(message) = engine.still_learning() {
+        return Err(ApiError::unmet(StatusCode::SERVICE_UNAVAILABLE, "learning_gallery", message)
+            .hint("wait: it ends by itself, also when the face engine fails"));
+    }
     let customers = engine.customers.customers(engine.clock.now()).len();
     let store = match engine.store() {
         None => StoreStatus::Memory,
@@ -70,7 +75,8 @@ pub async fn ready(shared: web::Data<AppState>) -> HttpResponse {
         Some(_) => StoreStatus::File,
     };
     let faces = engine.asks_faces().then(|| engine.matcher.faces.status());
-    json(&Readiness { status: "ready", customers, in_flight: *shared.in_flight.borrow(), store, faces })
+    let in_flight = *shared.in_flight.borrow();
+    Ok(json(&Readiness { status: "ready", customers, in_flight, store, faces }))
 }
 
 pub async fn version() -> HttpResponse {
