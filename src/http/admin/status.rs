@@ -39,7 +39,7 @@ enum StoreStatus {
     Memory,
     /// In the file of `--store`.
     File,
-    /// On the server of `--store`, with other replicas. While it cannot be reached this is answered 503.
+    /// On the server of `--store`, with other replicas. While it cannot be used this is answered 503.
     Shared,
     /// In the file of `--store`, which cannot be written at present. The simulator goes on in memory.
     Failing,

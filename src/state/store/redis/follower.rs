@@ -174,6 +174,8 @@ impl FollowerTask {
                 return Err(damaged("its log is shorter than it says".to_owned()));
             }
         }
+        // What came since is looked at before anybody is told that the store can be used: a record that cannot be read may be among it.
+        self.follow(&mut connection, false)?;
         self.beat(&mut connection, true)?;
         let mut is_stale = false;
         shared.change(|progress| {

@@ -15,9 +15,9 @@ use super::connection::{PATIENCE, StoreTrouble, words};
 use super::record::{self, HistoryRecord, HistoryStep, StepBasis};
 use super::scripts::{APPEND, ARRIVE, Keys, LEAVE};
 
-/// The store cannot be reached, so nothing can be decided. What was under way may have been counted, or not.
+/// The store cannot be used, so nothing can be decided. What was under way may have been counted, or not. [`SharedStore::trouble`] says why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the shared store cannot be reached; the simulator goes on by itself once it can")]
+#[error("the shared store cannot be used; the simulator goes on by itself once it can")]
 pub struct StoreDown;
 
 /// What became of a step.
@@ -96,7 +96,10 @@ pub(super) struct StoreProgress {
     /// Changes that are in force here and not in the history: the books must be taken over again.
     pub strays: u64,
     pub regressions: u64,
+    /// What ended the session.
     pub why: Option<StoreTrouble>,
+    /// The newest trouble, also that of an attempt to begin a session.
+    pub trouble: Option<StoreTrouble>,
 }
 
 impl std::fmt::Debug for StoreProgress {
@@ -134,6 +137,17 @@ impl SharedStore {
     #[must_use]
     pub fn regressions(&self) -> u64 {
         self.progress.lock().regressions
+    }
+
+    /// Returns why the store cannot be used, as said behind its name.
+    #[must_use]
+    pub fn trouble(&self) -> String {
+        let progress = self.progress.lock();
+        match &progress.trouble {
+            Some(trouble) if !progress.is_up => trouble.message.clone(),
+            // One answer was late, or a step was refused.
+            _ => "did not take part in time".to_owned(),
+        }
     }
 
     /// Returns the name of this replica in records.
@@ -480,6 +494,9 @@ impl SharedStore {
     /// Ends a session, unless it has ended already.
     pub(super) fn fail(&self, session: u64, trouble: StoreTrouble) {
         self.change(|progress| {
+            if progress.session == session {
+                progress.trouble = Some(trouble.clone());
+            }
             if progress.session == session && progress.why.is_none() {
                 progress.is_up = false;
                 progress.writer = None;
