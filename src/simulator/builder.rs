@@ -368,8 +368,9 @@ impl Builder {
         let open = |path| lasting::open(path, &mut engine, directories, self.clock, testing);
         let opened = self.store.as_deref().map(open).transpose()?;
         let shared = self.shared_store.map_err(StartError::StoreAddress)?;
+        let options = format!("{} {} {}", policy.text(), self.settings.max_body, self.show_nik);
         let open_shared = |address| {
-            lasting::open_shared(address, &mut engine, self.fixtures.as_deref(), self.journal_bytes)
+            lasting::open_shared(address, &mut engine, self.fixtures.as_deref(), &options, self.journal_bytes)
         };
         let shared = shared.map(open_shared).transpose()?;
         let engine = Arc::new(engine);

@@ -325,6 +325,56 @@ fn a_store_that_answers_and_cannot_be_used_says_why_in_each_answer() {
 }
 
 #[test]
+fn replicas_that_are_set_up_differently_are_told_until_they_are_alike() {
+    let Some(server) = RedisServer::start(&[]) else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let fixtures = directory.path();
+    let warnings: [Arc<Warnings>; 2] = Default::default();
+    let store = server.store("team");
+    let start = |observer: &Arc<Warnings>, max_body, fixtures: Option<&std::path::Path>| {
+        let observer = Arc::clone(observer);
+        Sim::with(|builder| {
+            let builder = builder.shared_store(Some(&store)).observer(observer);
+            builder.max_body(max_body).fixtures(fixtures.map(std::borrow::ToOwned::to_owned))
+        })
+    };
+    let differs = |sim: &Sim, expected: Value| {
+        eventually(&expected.to_string(), || sim.admin("GET", "/ready", "").1["differs"] == expected);
+        assert_eq!(sim.admin("GET", "/ready", "").0, 200, "each of them serves");
+    };
+    crate::support::write_fixture(fixtures, "customers/new.toml", "extends = 'demo'");
+    let one = start(&warnings[0], 1 << 20, Some(fixtures));
+    assert_eq!(one.admin("GET", "/ready", "").1.get("differs"), None);
+    let other = start(&warnings[1], 1 << 21, None);
+    for sim in [&one, &other] {
+        differs(sim, json!(["fixtures", "options"]));
+    }
+    std::fs::remove_file(fixtures.join("customers/new.toml")).unwrap();
+    one.0.reload().unwrap();
+    for sim in [&one, &other] {
+        differs(sim, json!(["options"]));
+    }
+    drop(other);
+    differs(&one, Value::Null);
+    let other = start(&warnings[1], 1 << 20, None);
+    differs(&other, Value::Null);
+    let told = |number: usize| {
+        let all = warnings[number].all();
+        let told =
+            all.into_iter().filter(|warning| warning.contains("other replicas") || warning.contains("again"));
+        told.map(|warning| warning.split_once(": ").unwrap().1.chars().take(40).collect::<String>())
+            .collect::<Vec<_>>()
+    };
+    let [both, options, alike] = [
+        "other replicas have other fixtures, and ",
+        "other replicas were started with other o",
+        "all replicas have the same fixtures and ",
+    ];
+    assert_eq!(told(0), [both, options, alike]);
+    assert_eq!(told(1), [both, options]);
+}
+
+#[test]
 fn a_damaged_log_is_told_once_and_never_said_to_be_usable() {
     let Some(server) = RedisServer::start(&[]) else { return };
     let replicas = Replicas::start(&server, 1);

@@ -26,6 +26,10 @@ pub struct Readiness {
     in_flight: usize,
     /// Where state is kept.
     store: StoreStatus,
+    /// In what other replicas of the store differ from this one, so that they answer differently: `fixtures`, `options` (those of the start).
+    /// Absent when all are alike.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    differs: Vec<&'static str>,
     /// How the face engine is; absent without `[matcher.faces]`.
     #[serde(skip_serializing_if = "Option::is_none")]
     faces: Option<FaceEngineStatus>,
@@ -76,7 +80,8 @@ pub async fn ready(shared: web::Data<AppState>) -> Result<HttpResponse, ApiError
     };
     let faces = engine.asks_faces().then(|| engine.matcher.faces.status());
     let in_flight = *shared.in_flight.borrow();
-    Ok(json(&Readiness { status: "ready", customers, in_flight, store, faces }))
+    let differs = engine.shared().map(|shared| shared.differs()).unwrap_or_default();
+    Ok(json(&Readiness { status: "ready", customers, in_flight, store, differs, faces }))
 }
 
 pub async fn version() -> HttpResponse {

@@ -14,6 +14,7 @@ use super::address::SharedAddress;
 use super::connection::{PATIENCE, StoreTrouble, words};
 use super::record::{self, HistoryRecord, HistoryStep, StepBasis};
 use super::scripts::{APPEND, ARRIVE, Keys, LEAVE};
+use super::setup::ReplicaSetup;
 
 /// The store cannot be used, so nothing can be decided. What was under way may have been counted, or not. [`SharedStore::trouble`] says why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -96,6 +97,9 @@ pub(super) struct StoreProgress {
     /// Changes that are in force here and not in the history: the books must be taken over again.
     pub strays: u64,
     pub regressions: u64,
+    pub setup: ReplicaSetup,
+    /// In what other replicas were set up otherwise, at the last beat.
+    pub differs: Vec<&'static str>,
     /// What ended the session.
     pub why: Option<StoreTrouble>,
     /// The newest trouble, also that of an attempt to begin a session.
@@ -112,14 +116,19 @@ impl std::fmt::Debug for StoreProgress {
 }
 
 impl SharedStore {
-    pub(super) fn new(address: SharedAddress, replica: String, max_bytes: usize) -> SharedStore {
+    pub(super) fn new(
+        address: SharedAddress,
+        replica: String,
+        setup: ReplicaSetup,
+        max_bytes: usize,
+    ) -> SharedStore {
         SharedStore {
             keys: Keys::of(&address.name),
             address,
             replica,
             max_bytes,
             operations: AtomicU64::new(0),
-            progress: Mutex::default(),
+            progress: Mutex::new(StoreProgress { setup, ..StoreProgress::default() }),
             wake: Condvar::new(),
             news: watch::Sender::new(()),
             versions: Mutex::default(),
@@ -137,6 +146,17 @@ impl SharedStore {
     #[must_use]
     pub fn regressions(&self) -> u64 {
         self.progress.lock().regressions
+    }
+
+    /// Returns in what other replicas are set up otherwise: `fixtures`, `options`.
+    #[must_use]
+    pub fn differs(&self) -> Vec<&'static str> {
+        self.progress.lock().differs.clone()
+    }
+
+    /// Notes the digest of the fixtures that are in force now; other replicas learn it within seconds.
+    pub fn set_fixtures(&self, digest: String) {
+        self.progress.lock().setup.fixtures = digest;
     }
 
     /// Returns why the store cannot be used, as said behind its name.
