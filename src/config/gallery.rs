@@ -43,7 +43,8 @@ impl Pictures {
         })
     }
 
-    fn all(&self) -> impl Iterator<Item = &Arc<Picture>> {
+    /// Returns the pictures.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<Picture>> {
         self.0.values().flatten()
     }
 

@@ -7,7 +7,7 @@ mod built_rules;
 mod document;
 mod extends;
 mod faces;
-mod gallery;
+pub mod gallery;
 mod ignored;
 mod load;
 pub mod model;

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::document::parse;
 use super::problem::Problem;
 use super::source::File;
+use crate::base::json;
 use crate::domain::policy::{Measurement, Policy, PolicyLayers, PolicySpec, Preset, Undetermined};
 
 /// Policy from outside the fixtures: their `[policy]` overrides the preset, and the flags override both.
@@ -61,6 +62,12 @@ impl StartPolicy {
     #[must_use]
     pub fn policy(&self) -> Policy {
         self.over(&PolicySpec::default()).policy()
+    }
+
+    /// Returns what is said about policy, as JSON.
+    #[must_use]
+    pub fn text(&self) -> String {
+        json::text(&(&self.preset, &self.flags))
     }
 
     pub(super) fn over(&self, file: &PolicySpec) -> PolicyLayers {

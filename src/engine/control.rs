@@ -19,7 +19,7 @@ use crate::state::clock::{ClockMove, ClockReading};
 use crate::state::customer_fields::{StateField, edit};
 use crate::state::customer_state::SharedState;
 use crate::state::customers::{CustomerEntry, CustomerError, CustomerInput, SpecAndExpiry};
-use crate::state::face_matcher::PictureError;
+use crate::state::face_matcher::{PictureError, still_learning};
 
 /// The customer that a generated one extends when it names none.
 const DEFAULT_BASE: &str = "demo";
@@ -238,13 +238,26 @@ impl Engine {
         self.matcher.enrol(new, owner, fixtures.keeps_faces())
     }
 
-    /// Reads a picture to enrol, and asks the face engine about it, if there is one. Takes as long as the engine: not for an I/O thread.
+    /// Says how much of the fixtures' gallery the face engine was asked about, while that is under way.
+    #[must_use]
+    pub fn still_learning(&self) -> Option<String> {
+        let fixtures = self.fixtures();
+        let is_learning = fixtures.faces.is_some() && self.matcher.faces.is_learning();
+        is_learning.then(|| still_learning(fixtures.pictures.all()))
+    }
+
+    /// Reads a picture to enrol beside others, and asks the face engine about it, if there is one. Takes as long as the engine: not for an
+    /// I/O thread.
     ///
     /// # Errors
     /// When it is not a picture, or the engine has no answer that can be used.
-    pub fn picture(&self, file: Vec<u8>) -> Result<matcher::Picture, PictureError> {
+    pub fn picture(
+        &self,
+        file: Vec<u8>,
+        beside: &[matcher::Picture],
+    ) -> Result<matcher::Picture, PictureError> {
         let fixtures = self.fixtures();
-        self.matcher.picture(file, &fixtures.limits, fixtures.faces.as_deref())
+        self.matcher.picture(file, &fixtures.limits, fixtures.faces.as_deref(), &fixtures.pictures, beside)
     }
 
     /// Removes the identities enrolled over the admin API: all, or those of one customer. Returns how many.

@@ -378,8 +378,7 @@ struct CheckedOutcome {
 }
 
 /// What to do when the face engine fails.
-const FACE_ENGINE_HINT: &str =
-    "nothing was compared: see to the engine of [matcher.faces], or to what is written there";
+const FACE_ENGINE_HINT: &str = "nothing was compared: GET /ready says how the engine of [matcher.faces] is; see to it, or to what is written there";
 
 /// Says how certain it is that the endpoint answers so, unless that is the default; and what is wrong with the photo's pixels or faces.
 fn nobody(not_found: &NotFound, matched: &Matched) -> String {

@@ -1,9 +1,8 @@
-//! The faces in the fixtures' own pictures: a thread asks the face engine about them at the start and after a reload, so that no request
-//! waits for that, and says what a person should know of the engine.
+//! The faces in the fixtures' own pictures: a thread asks the face engine about them at the start and after a reload, and says what a person
+//! should know of the engine. Until it has ended the simulator is not ready: a photo would be compared with a part of the gallery.
 
 use std::sync::{Arc, Weak};
 use std::thread;
-use std::time::Instant;
 
 use super::Engine;
 use crate::config::Fixtures;
@@ -16,8 +15,17 @@ use crate::state::observer::Observer;
 pub fn learn(engine: &Arc<Engine>, observer: &Arc<dyn Observer>) {
     let fixtures = engine.fixtures();
     let Some(settings) = fixtures.faces.clone() else { return };
-    let learner =
-        Learner { engine: Arc::downgrade(engine), observer: Arc::clone(observer), fixtures, settings };
+    let learns = fixtures.pictures.without_face().next().is_some();
+    if learns {
+        engine.matcher.faces.learner_begins();
+    }
+    let learner = Learner {
+        engine: Arc::downgrade(engine),
+        observer: Arc::clone(observer),
+        fixtures,
+        settings,
+        learns,
+    };
     let started = thread::Builder::new().name("frsim-faces".to_owned()).spawn(move || learner.run());
     if let Err(error) = started {
         observer.warned(&format!(
@@ -31,6 +39,16 @@ struct Learner {
     observer: Arc<dyn Observer>,
     fixtures: Arc<Fixtures>,
     settings: Arc<FaceSettings>,
+    /// Whether there are pictures to ask about: while this lives then, the simulator is not ready.
+    learns: bool,
+}
+
+impl Drop for Learner {
+    fn drop(&mut self) {
+        if let Some(engine) = self.engine.upgrade().filter(|_| self.learns) {
+            engine.matcher.faces.learner_ended();
+        }
+    }
 }
 
 impl Learner {
@@ -56,9 +74,12 @@ impl Learner {
     fn learn_one(&self, name: &str, picture: &Picture) -> Result<(), String> {
         let engine = self.engine.upgrade().filter(|engine| Arc::ptr_eq(&engine.fixtures(), &self.fixtures));
         let (Some(engine), Some(file)) = (engine, picture.file_without_face()) else { return Ok(()) };
-        let deadline = Instant::now() + self.settings.timeout;
-        engine.matcher.faces.learn(&self.settings, picture, file, deadline)?;
-        if picture.face(&self.settings.engine()) == Some(None) {
+        let (matcher, id) = (&engine.matcher, self.settings.engine());
+        let turn = matcher.faces.turn_to_learn();
+        let known = matcher.known_vector(&self.fixtures.pictures, &id);
+        matcher.faces.learn(&self.settings, picture, file, known.as_ref())?;
+        drop(turn);
+        if picture.face(&id) == Some(None) {
             self.observer.warned(&format!(
                 "the face engine finds no face in gallery/{name}, which matches by content only"
             ));

@@ -80,6 +80,11 @@ impl Reloader {
                 let customers = fixtures.customers.len();
                 let mut warnings: Vec<_> = fixtures.warnings.iter().map(ToString::to_string).collect();
                 warnings.extend(self.engine.replace_fixtures(fixtures));
+                if let (Some(shared), Ok(digest)) =
+                    (self.engine.shared(), config::digest(self.directory.present()))
+                {
+                    shared.set_fixtures(digest);
+                }
                 warnings.iter().for_each(|warning| self.observer.warned(warning));
                 self.observer.reloaded(customers);
                 gallery_faces::learn(&self.engine, &self.observer);

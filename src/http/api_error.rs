@@ -1,7 +1,7 @@
 //! Error responses of the admin API: `{"error":{"code","message","path","hint"}}`, created by constructors only.
 //!
-//! A 4xx says what is wrong with the request; nothing has changed. The only 5xx is 503: the simulator stops, or the store that
-//! it shares with others cannot be reached.
+//! A 4xx says what is wrong with the request; nothing has changed. The only 5xx is 503: the simulator stops, the store that
+//! it shares with others cannot be used, or a face engine fails or is not done with the gallery.
 
 use std::fmt;
 
@@ -142,20 +142,17 @@ impl ApiError {
         ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", "the simulator is stopping")
     }
 
-    /// Returns the error while the store that replicas share cannot be reached.
-    pub fn store_unavailable() -> ApiError {
-        ApiError::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "store_unavailable",
-            "the store that the simulator shares with others cannot be reached; what was just changed may be in force or not",
-        )
-        .hint("try again in a moment: the simulator goes on by itself once the store is back")
+    /// Returns the error while the store that replicas share cannot be used. `what` is said behind its name.
+    pub fn store_unavailable(what: &str) -> ApiError {
+        let message = format!("the store that the simulator shares with others {what}");
+        ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", message)
+            .hint("try again in a moment: the simulator goes on by itself once the store can be used again")
     }
 
     /// Returns the error when there was no turn for a change.
     pub fn no_turn(why: NoTurn) -> ApiError {
         match why {
-            NoTurn::Down(_) => ApiError::store_unavailable(),
+            NoTurn::Down(_) => ApiError::store_unavailable("cannot be used, so nothing was changed"),
             NoTurn::Taken => {
                 ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", why.to_string())
                     .hint("try again in a moment")

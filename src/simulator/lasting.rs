@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::error::StartError;
-use crate::base::hash::hex;
+use crate::base::hash::{self, hex};
 use crate::config;
 use crate::engine::Engine;
 use crate::engine::shared::Replica;
@@ -33,7 +33,7 @@ fn identity(engine: &Engine, fixtures: Option<&Path>) -> Result<StoreIdentity, S
 /// Least bytes of the history at the server: a replica that was away for a moment finds what it missed.
 const LEAST_HISTORY: usize = 8 << 20;
 
-/// Opens a store that replicas share, and connects the engine with it. The journal has `journal_bytes` in memory.
+/// Opens a store that replicas share, and connects the engine with it. `options`: those that change answers. The journal has `journal_bytes` in memory.
 ///
 /// # Errors
 /// Why the store cannot be used.
@@ -41,23 +41,19 @@ pub(super) fn open_shared(
     address: SharedAddress,
     engine: &mut Engine,
     fixtures: Option<&Path>,
+    options: &str,
     journal_bytes: usize,
 ) -> Result<(SharedHistory, Vec<String>), StartError> {
-    let (identity, shown) = (identity(engine, fixtures)?, address.to_string());
+    let identity = identity(engine, fixtures)?;
+    let options = hex(&hash::digest(options.as_bytes()));
     let max_bytes = journal_bytes.saturating_mul(2).max(LEAST_HISTORY);
-    let opened = redis::open(address, identity, engine.initial_state(), max_bytes);
-    let (history, fixtures_differ, warning) =
-        opened.map_err(|(error, is_unreachable)| match is_unreachable {
-            true => StartError::StoreUnreachable(error),
-            false => error.into(),
-        })?;
+    let opened = redis::open(address, identity, options, engine.initial_state(), max_bytes);
+    let (history, warning) = opened.map_err(|(error, is_unreachable)| match is_unreachable {
+        true => StartError::StoreUnreachable(error),
+        false => error.into(),
+    })?;
     engine.hand_over_to(history.store());
-    let message = || {
-        format!(
-            "the fixtures differ from those that {shown} was last used with: give all replicas the same, or they answer differently"
-        )
-    };
-    Ok((history, fixtures_differ.then(message).into_iter().chain(warning).collect()))
+    Ok((history, warning.into_iter().collect()))
 }
 
 /// Says what is not as it was, and follows the history from now on. On return everything in it is applied.

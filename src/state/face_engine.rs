@@ -6,13 +6,13 @@
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::net::{TcpStream, ToSocketAddrs};
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use http::Uri;
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use schemars::JsonSchema;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -83,6 +83,10 @@ pub struct FaceEngine {
     queue: Arc<AskQueue>,
     /// One photo is turned at a time, because its pixels are in memory then.
     turning: Mutex<()>,
+    /// One thread at a time asks about the pictures of the fixtures, so that none is asked about twice.
+    learning: Mutex<()>,
+    /// Threads that ask about all pictures of the fixtures, at work or to begin.
+    learners: AtomicUsize,
     counts: [AtomicU64; 3],
     status: AtomicU8,
 }
@@ -111,7 +115,8 @@ struct AskState {
 type AskAnswer = Result<(u16, Vec<u8>), String>;
 
 impl FaceEngine {
-    /// Returns the vector of the first face in a photo; `None` when it has none. Waits until `deadline`.
+    /// Returns the vector of the first face in a photo; `None` when it has none. Waits until `deadline`. `known`: a vector of this engine that
+    /// the new one is to be compared with.
     ///
     /// # Errors
     /// Why there is no answer that can be used: a sentence that names the engine.
@@ -119,20 +124,24 @@ impl FaceEngine {
         &self,
         settings: &FaceSettings,
         photo: FacePhoto,
+        known: Option<&FaceVector>,
         deadline: Instant,
     ) -> Result<Option<FaceVector>, String> {
         let key = (settings.engine(), photo.sha256);
         if is_drawing(&photo.sha256) {
             return Ok(None);
         }
-        if let Some(known) = self.vectors.get(&key) {
-            return Ok(known);
+        let misfit = |vector: &Option<FaceVector>| vector.as_ref()?.cosine(known?).err();
+        let cached = || self.vectors.get(&key).filter(|vector| misfit(vector).is_none());
+        if let Some(vector) = cached() {
+            return Ok(vector);
         }
-        let answered = self.queue.turn(deadline).and_then(|turn| match self.vectors.get(&key) {
+        let answered = self.queue.turn(deadline).and_then(|turn| match cached() {
             // Another request has asked about the same photo meanwhile.
-            Some(known) => Ok(known),
+            Some(vector) => Ok(vector),
             None => self.ask(settings, photo, turn, deadline),
         });
+        let answered = answered.and_then(|vector| misfit(&vector).map_or(Ok(vector), Err));
         match answered {
             Ok(vector) => {
                 self.count(usize::from(vector.is_none()), FaceEngineStatus::Ok);
@@ -146,7 +155,7 @@ impl FaceEngine {
         }
     }
 
-    /// Asks about a picture of a gallery, unless its face is known.
+    /// Asks about a picture of a gallery, unless its face is known, within the time for one photo.
     ///
     /// # Errors
     /// Those of [`FaceEngine::vector`].
@@ -155,15 +164,48 @@ impl FaceEngine {
         settings: &FaceSettings,
         picture: &Picture,
         file: &[u8],
-        deadline: Instant,
+        known: Option<&FaceVector>,
     ) -> Result<(), String> {
         let engine = settings.engine();
         if picture.face(&engine).is_none() {
             let photo = FacePhoto { sha256: picture.sha256, format: picture.format, file };
-            let vector = self.vector(settings, photo, deadline)?;
+            let deadline = Instant::now() + settings.timeout;
+            let vector = self.vector(settings, photo, known, deadline)?;
             picture.set_face(PictureFace { engine, vector });
         }
         Ok(())
+    }
+
+    /// Waits for the turn to ask about pictures of the fixtures.
+    pub fn turn_to_learn(&self) -> MutexGuard<'_, ()> {
+        self.learning.lock()
+    }
+
+    /// The same, until `deadline`.
+    #[must_use]
+    pub fn turn_to_learn_until(&self, deadline: Instant) -> Option<MutexGuard<'_, ()>> {
+        self.learning.try_lock_until(deadline)
+    }
+
+    /// A thread that asks about all pictures of the fixtures begins.
+    pub fn learner_begins(&self) {
+        self.learners.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Such a thread has ended.
+    pub fn learner_ended(&self) {
+        self.learners.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Returns whether such a thread is at work.
+    #[must_use]
+    pub fn is_learning(&self) -> bool {
+        self.learners.load(Ordering::Relaxed) > 0
+    }
+
+    /// Notes that vectors it gave cannot be compared.
+    pub fn fails(&self) {
+        self.status.store(FaceEngineStatus::Failing as u8, Ordering::Relaxed);
     }
 
     /// Returns whether something listens where the engine should be.
@@ -180,7 +222,7 @@ impl FaceEngine {
         if connected.any(|connected| connected.is_ok()) {
             return Ok(());
         }
-        self.status.store(FaceEngineStatus::Failing as u8, Ordering::Relaxed);
+        self.fails();
         Err(sentence(settings, &ClientError::Unreachable.to_string()))
     }
 

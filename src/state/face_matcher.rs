@@ -16,9 +16,10 @@ use parking_lot::{RwLock, RwLockReadGuard};
 use super::enrolled_fields;
 use super::face_engine::{FaceEngine, FacePhoto, is_drawing};
 use super::store::{Store, StoreWrite, StoredState};
+use crate::config::gallery::Pictures;
 use crate::domain::evidence::Photo;
 use crate::domain::limits::Limits;
-use crate::domain::matcher::face::ProbeFace;
+use crate::domain::matcher::face::{FaceEngineId, FaceVector, ProbeFace};
 use crate::domain::matcher::face_engine::FaceSettings;
 use crate::domain::matcher::{
     EnrolError, Enrolled, Enrolment, FaceLook, Gallery, Identity, Picture, Probe, ProbePixels, SearchResult,
@@ -189,8 +190,8 @@ impl FaceMatcher {
         }
     }
 
-    /// Asks the face engine about a photo, and about the pictures of the fixtures in `scope` that it was not asked about yet; all of it
-    /// within the time for one photo. What was learned so far is known the next time.
+    /// Asks the face engine about a photo, and about the pictures of the fixtures in `scope` that it was not asked about yet, as long as
+    /// the time for one photo lasts. What was learned so far is known the next time.
     #[must_use]
     pub fn look(&self, scope: &SearchScope, photo: &Photo, settings: &FaceSettings) -> FaceLook {
         let (Some(sha256), Some(format)) = (photo.sha256, photo.format) else { return FaceLook::NotAsked };
@@ -198,23 +199,43 @@ impl FaceMatcher {
             return FaceLook::NotAsked;
         }
         let deadline = Instant::now() + settings.timeout;
+        let engine = settings.engine();
+        let known = vector_of(galleries(scope, &self.enrolled()), &engine);
         let photo = FacePhoto { sha256, format, file: &photo.file() };
-        let looked = self.faces.vector(settings, photo, deadline).and_then(|vector| {
+        let looked = self.faces.vector(settings, photo, known.as_ref(), deadline).and_then(|vector| {
             let Some(vector) = vector else { return Ok(FaceLook::NoFace(settings.no_face.clone())) };
-            let galleries = [scope.own].into_iter().chain(scope.shared);
-            let pictures = galleries.flat_map(Gallery::identities).flat_map(|identity| &identity.pictures);
-            for picture in pictures {
-                if let Some(file) = picture.file_without_face() {
-                    self.faces.learn(settings, picture, file, deadline)?;
-                }
-            }
-            let (engine, strangers) = (settings.engine(), settings.strangers);
-            Ok(FaceLook::Face(ProbeFace { vector, engine, strangers }))
+            self.learn_until(scope, settings, &vector, deadline)?;
+            Ok(FaceLook::Face(ProbeFace { vector, engine, strangers: settings.strangers }))
         });
         looked.unwrap_or_else(|reason| FaceLook::Failed(reason.into()))
     }
 
-    /// Reads a picture to enrol, and asks the face engine about it, if there is one.
+    /// Asks the face engine about the pictures of the fixtures in `scope`, until `deadline` and for one picture more at most.
+    fn learn_until(
+        &self,
+        scope: &SearchScope,
+        settings: &FaceSettings,
+        known: &FaceVector,
+        deadline: Instant,
+    ) -> Result<(), String> {
+        let identities = [scope.own].into_iter().chain(scope.shared).flat_map(Gallery::identities);
+        let pictures: Vec<_> = identities.flat_map(|identity| &identity.pictures).collect();
+        if pictures.iter().all(|picture| picture.file_without_face().is_none()) {
+            return Ok(());
+        }
+        let is_late = || still_learning(pictures.iter().copied());
+        let _turn = self.faces.turn_to_learn_until(deadline).ok_or_else(is_late)?;
+        for picture in &pictures {
+            let Some(file) = picture.file_without_face() else { continue };
+            if Instant::now() >= deadline {
+                return Err(is_late());
+            }
+            self.faces.learn(settings, picture, file, Some(known))?;
+        }
+        Ok(())
+    }
+
+    /// Reads a picture to enrol beside others, and asks the face engine about it, if there is one. `fixtures`: pictures of the fixtures.
     ///
     /// # Errors
     /// When it is not a picture, or the engine has no answer that can be used.
@@ -223,14 +244,25 @@ impl FaceMatcher {
         file: Vec<u8>,
         limits: &Limits,
         settings: Option<&FaceSettings>,
+        fixtures: &Pictures,
+        beside: &[Picture],
     ) -> Result<Picture, PictureError> {
         let Some(settings) = settings else {
             return Picture::new(file, limits).map_err(PictureError::Invalid);
         };
         let picture = Picture::new(file.clone(), limits).map_err(PictureError::Invalid)?;
-        let deadline = Instant::now() + settings.timeout;
-        self.faces.learn(settings, &picture, &file, deadline).map_err(PictureError::FaceEngine)?;
+        let engine = settings.engine();
+        let known = beside.iter().find_map(|picture| picture.face(&engine).flatten().cloned());
+        let known = known.or_else(|| self.known_vector(fixtures, &engine));
+        self.faces.learn(settings, &picture, &file, known.as_ref()).map_err(PictureError::FaceEngine)?;
         Ok(picture)
+    }
+
+    /// Returns a vector that this engine made of a picture of the fixtures, or of one that was enrolled.
+    #[must_use]
+    pub fn known_vector(&self, fixtures: &Pictures, engine: &FaceEngineId) -> Option<FaceVector> {
+        let of_fixtures = fixtures.all().find_map(|picture| picture.face(engine).flatten());
+        of_fixtures.cloned().or_else(|| vector_of(self.enrolled().galleries(), engine))
     }
 
     /// Returns all identities in `scope` that match this photo, or the face in it, with a score of at least `threshold`.
@@ -238,7 +270,11 @@ impl FaceMatcher {
     pub fn find(&self, scope: &SearchScope, photo: &Photo, threshold: f64, face: &FaceLook) -> SearchResult {
         let probe = Probe { face: face.clone(), ..self.probe(scope, photo) };
         let enrolled = self.enrolled();
-        SearchResult::search(galleries(scope, &enrolled), &probe, threshold)
+        let found = SearchResult::search(galleries(scope, &enrolled), &probe, threshold);
+        if matches!(face, FaceLook::Face(_)) && found.faces.has_failed() {
+            self.faces.fails();
+        }
+        found
     }
 
     /// Builds the probe. Decodes the photo only when its hash can matter and is neither cached nor in a gallery.
@@ -262,10 +298,69 @@ impl FaceMatcher {
     }
 }
 
+fn vector_of<'a>(
+    mut galleries: impl Iterator<Item = &'a Gallery>,
+    engine: &FaceEngineId,
+) -> Option<FaceVector> {
+    galleries.find_map(|gallery| gallery.vector_of(engine)).cloned()
+}
+
+/// Says how many of the pictures that a face engine is to be asked about it has answered.
+#[must_use]
+pub fn still_learning<'a>(pictures: impl Iterator<Item = &'a Arc<Picture>>) -> String {
+    let (mut known, mut all) = (0, 0);
+    for picture in pictures.filter(|picture| picture.is_to_learn()) {
+        all += 1;
+        known += usize::from(picture.file_without_face().is_none());
+    }
+    format!(
+        "the gallery is still being learned: the face engine has answered for {known} of its {all} pictures; GET /ready is 200 when it is done"
+    )
+}
+
 fn galleries<'a>(
     scope: &SearchScope<'a>,
     enrolled: &'a Enrolled,
 ) -> impl Iterator<Item = &'a Gallery> + Clone + use<'a> {
     let shared = scope.shared.into_iter().chain(scope.shared.and_then(|_| enrolled.gallery(None)));
     [scope.own].into_iter().chain(enrolled.gallery(Some(scope.customer_id))).chain(shared)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::matcher::face::{NoFace, Strangers};
+    use crate::state::face_engine::FaceEngineStatus;
+
+    #[test]
+    fn a_photo_before_the_gallery_is_learned_is_told_so_and_the_engine_is_not_blamed() {
+        let matcher = FaceMatcher::new(0);
+        let settings = FaceSettings {
+            url: "http://127.0.0.1:1/".to_owned(),
+            body: None,
+            vectors: "*".parse().unwrap(),
+            timeout: std::time::Duration::ZERO,
+            strangers: Strangers { mean: 0.0, deviation: 0.1 },
+            no_face: NoFace::Nobody,
+            no_face_when: None,
+            headers: Vec::new(),
+            keep: false,
+        };
+        let file = include_bytes!("../../fixtures/gallery/siti.jpg");
+        let picture = Picture::new(file.to_vec(), &Limits::NONE).unwrap().with_file(file);
+        let pictures = vec![Arc::new(picture)];
+        let nik = "3273010101909777".to_owned();
+        let one = Identity { nik, name: "X".to_owned(), pictures, similar: Vec::new() };
+        let own: Gallery = [one].into_iter().collect();
+        let scope = SearchScope { customer_id: "x", own: &own, shared: None, perceptual: true };
+        let vector = FaceVector::new(&[1.0, 0.0]).unwrap();
+        let learn = || matcher.learn_until(&scope, &settings, &vector, Instant::now());
+        let another_learns = matcher.faces.turn_to_learn();
+        let why = learn().unwrap_err();
+        assert!(why.contains("still being learned") && why.contains("for 0 of its 1 pictures"), "{why}");
+        drop(another_learns);
+        assert_eq!(learn().unwrap_err(), why, "no time is left for a picture");
+        let (status, failures) = (matcher.faces.status(), matcher.faces.counts().failures);
+        assert_eq!((status, failures), (FaceEngineStatus::Unknown, 0));
+    }
 }

@@ -429,6 +429,51 @@ fn vectors_of_another_length_are_6014() {
         "the face engine",
         "a vector of 3 numbers, but one of an enrolled picture has 2",
     );
+    let failed = r#"frsim_face_engine_photos_total{result="failed"}"#;
+    let check_failing = |failures: &str| {
+        assert_eq!(sim.admin("GET", "/ready", "").1["faces"], "failing");
+        assert_eq!(metric(&sim, failed).as_deref(), Some(failures));
+        assert_eq!(metric(&sim, "frsim_face_engine_failing{}").as_deref(), Some("1"));
+    };
+    check_failing("2");
+    // Enrolled, it would make every photo 6014.
+    let (status, answer) = enrol(&sim, OTHER, &photo(2));
+    assert_eq!((status, &answer["error"]["code"]), (503, &json!("face_engine")), "{answer}");
+    assert!(answer["error"]["message"].as_str().unwrap().starts_with(&engine.name()), "{answer}");
+    check_failing("3");
+    assert_eq!(sim.admin("GET", &format!("/gallery/{OTHER}"), "").0, 404);
+    // The first model again.
+    engine.knows(&photo(2), &[1.0, 0.1]);
+    assert_eq!(call(&sim, &photo(2)).1, [NIK]);
+    assert_eq!(sim.admin("GET", "/ready", "").1["faces"], "ok");
+}
+
+#[test]
+fn two_pictures_with_vectors_of_two_lengths_are_not_enrolled() {
+    let engine = FakeEngine::start();
+    let (sim, _fixtures) = engine.sim("");
+    engine.knows(&photo(1), &[1.0, 0.0]);
+    engine.knows(&photo(2), &[1.0, 0.0, 0.0]);
+    let pictures = [photo(1), photo(2)].map(|picture| encoding::encode(&picture));
+    let (status, answer) =
+        sim.admin("POST", "/gallery", &json!({ "nik": NIK, "pictures": pictures }).to_string());
+    assert_eq!((status, &answer["error"]["path"]), (503, &json!("/pictures/1")), "{answer}");
+    assert_eq!(sim.admin("GET", &format!("/gallery/{NIK}"), "").0, 404);
+}
+
+/// A vector that was cached when nobody was enrolled does not stay when another model's people are.
+#[test]
+fn a_cached_vector_of_another_length_is_asked_for_again() {
+    let engine = FakeEngine::start();
+    let (sim, _fixtures) = engine.sim("");
+    engine.knows(&photo(1), &[1.0, 0.0, 0.0]);
+    assert_eq!(call(&sim, &photo(1)).1, Vec::<String>::new());
+    for number in [1, 2] {
+        engine.knows(&photo(number), &[1.0, 0.0]);
+    }
+    assert_eq!(enrol(&sim, NIK, &photo(2)).0, 200);
+    assert_eq!(call(&sim, &photo(1)).1, [NIK]);
+    assert_eq!(engine.count(), 3);
 }
 
 #[test]
@@ -520,9 +565,20 @@ fn a_photo_without_a_face_is_nobody_or_the_code_of_no_face() {
         assert!(code == "6018" || reason.contains("no_face of [matcher.faces] (assumed)"), "{reason}");
         assert_eq!(entry["warnings"][0]["message"], "the face engine finds no face in the photo");
         assert_eq!(entry["rests_on"].to_string().contains("not_found"), code == "6018", "{more}");
-        // A picture is found by its content all the same.
+        let other = if code == "6018" { ("6015", "6015") } else { ("nobody", "6018") };
+        let guess = json!({
+            "key": "no_face", "standing": "assumed", "other_value": other.0, "other_answer": other.1, "differs": "code",
+        });
+        assert!(entry["rests_on"].as_array().unwrap().contains(&guess), "{more}: {entry}");
+        let source = if code == "6018" { "policy not_found, no_face" } else { "no_face of [matcher.faces]" };
+        assert_eq!(entry["basis"]["code"], json!({ "standing": "assumed", "source": source }), "{more}");
+        let rests = json!({ "match": { "code": code, "rests_on": "no_face" }, "count": { "exactly": 1 } });
+        assert_eq!(sim.admin("POST", "/requests/verify", &rests.to_string()).0, 200, "{more}");
+        // A picture is found by its content all the same, and rests on no guess.
         let smaller = changes::jpeg(&changes::scaled(&squares(1), 0.5), 80);
-        assert_eq!(call(&sim, &smaller).1, [NIK], "{more}");
+        let (_, found, entry) = call(&sim, &smaller);
+        assert_eq!(found, [NIK], "{more}");
+        assert!(!entry["rests_on"].to_string().contains("no_face"), "{more}: {entry}");
         assert_eq!(sim.admin("GET", "/ready", "").1["faces"], "ok");
     }
 }
@@ -615,6 +671,39 @@ fn a_search_asks_about_the_pictures_that_are_still_unknown() {
     check_failure("gallery", &sim, &photo(2), &engine.name(), "it answers 503");
     engine.knows(&photo(1), &[1.0, 0.0]);
     assert_eq!(call(&sim, &photo(2)).1, [NIK]);
+}
+
+#[test]
+fn until_the_gallery_of_the_fixtures_is_learned_the_simulator_is_not_ready() {
+    let engine = FakeEngine::start();
+    for number in [1, 3] {
+        engine.knows(&photo(number), &[1.0, 0.0]);
+    }
+    engine.otherwise(Does::Waits);
+    let directory = tempfile::tempdir().unwrap();
+    let mut people = String::new();
+    for (nik, name, picture) in [(NIK, "ani.png", photo(1)), (OTHER, "budi.png", photo(2))] {
+        write_fixture(directory.path(), &format!("gallery/{name}"), "");
+        std::fs::write(directory.path().join("gallery").join(name), picture).unwrap();
+        people += &format!("[[identities]]\nnik = '{nik}'\nname = 'X'\npictures = ['{name}']\n");
+    }
+    write_fixture(directory.path(), "gallery/gallery.toml", &people);
+    write_fixture(directory.path(), "simulator.toml", &engine.settings("timeout = '1m'"));
+    let sim = Sim::with(|builder| builder.fixtures(Some(directory.path().to_owned())));
+    eventually("the second picture is asked about", || engine.at_once().0 == 1);
+    let (status, answer) = sim.admin("GET", "/ready", "");
+    assert_eq!((status, &answer["error"]["code"]), (503, &json!("learning_gallery")));
+    assert!(answer["error"]["message"].as_str().unwrap().contains("for 1 of its 2 pictures"), "{answer}");
+    assert_eq!(sim.admin("GET", "/health", "").0, 200);
+    thread::scope(|scope| {
+        let waits = scope.spawn(|| call(&sim, &photo(3)).1);
+        eventually("the photo is asked about", || engine.count() == 3);
+        assert!(!waits.is_finished(), "a part of the gallery is not the gallery");
+        engine.open_gate();
+        assert_eq!(waits.join().unwrap(), [NIK]);
+    });
+    eventually("it is learned", || sim.admin("GET", "/ready", "").0 == 200);
+    assert_eq!(engine.count(), 3, "each picture once, though a request waited for it too");
 }
 
 /// Eight photos are asked about at once and 32 wait; who comes then is told so, and requests that need no engine are served.

@@ -291,10 +291,107 @@ fn while_the_store_is_down_nothing_is_decided_and_it_comes_back_by_itself() {
     for (replica, warnings) in replicas.warnings.iter().enumerate() {
         let all = warnings.all();
         let count = |part: &str| all.iter().filter(|warning| warning.contains(part)).count();
-        assert_eq!((count("cannot be reached"), count("can be used again")), (2, 2), "{all:?}");
+        let told = ["cannot be reached", "does not answer within 2 seconds", "can be used again"].map(count);
+        assert_eq!(told, [1, 1, 2], "{all:?}");
         assert_eq!(count("WENT BACK"), 0, "{all:?}");
         assert_eq!(replicas.get(replica, "/ready")["store"], "shared");
     }
+}
+
+/// What is wrong with the store is said where it is met, not in the log alone.
+#[test]
+fn a_store_that_answers_and_cannot_be_used_says_why_in_each_answer() {
+    let Some(server) = RedisServer::start(&[]) else { return };
+    let replicas = Replicas::start(&server, 1);
+    let sim = &replicas.sims[0];
+    for (breaks, mends, why) in [
+        (&["CONFIG", "SET", "maxmemory", "1"][..], &["CONFIG", "SET", "maxmemory", "0"][..], "is full"),
+        (&["REPLICAOF", "127.0.0.1", "1"], &["REPLICAOF", "NO", "ONE"], "is a copy of another one"),
+    ] {
+        server.ask(breaks);
+        // The first one meets it.
+        assert_eq!(replicas.call(0, "load", "T"), "503", "{why}");
+        let path = "/api/face-recognition/load/CALL_FN";
+        let answer = exchange(sim.address(), &http("POST", path, "", replicas.body.text().as_bytes()));
+        let admin = ["/ready", "/customers/demo/quota"].map(|path| sim.admin("GET", path, "").1);
+        for answer in admin.into_iter().chain([answer.json()]) {
+            let message = answer["error"]["message"].as_str().unwrap();
+            assert!(message.contains(why) && !message.contains("in force"), "{why}: {message}");
+        }
+        server.ask(mends);
+        eventually("it comes back", || replicas.is_up(0));
+        assert_eq!(replicas.call(0, "load", "T"), "6018", "{why}");
+    }
+}
+
+#[test]
+fn replicas_that_are_set_up_differently_are_told_until_they_are_alike() {
+    let Some(server) = RedisServer::start(&[]) else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let fixtures = directory.path();
+    let warnings: [Arc<Warnings>; 2] = Default::default();
+    let store = server.store("team");
+    let start = |observer: &Arc<Warnings>, max_body, fixtures: Option<&std::path::Path>| {
+        let observer = Arc::clone(observer);
+        Sim::with(|builder| {
+            let builder = builder.shared_store(Some(&store)).observer(observer);
+            builder.max_body(max_body).fixtures(fixtures.map(std::borrow::ToOwned::to_owned))
+        })
+    };
+    let differs = |sim: &Sim, expected: Value| {
+        eventually(&expected.to_string(), || sim.admin("GET", "/ready", "").1["differs"] == expected);
+        assert_eq!(sim.admin("GET", "/ready", "").0, 200, "each of them serves");
+    };
+    crate::support::write_fixture(fixtures, "customers/new.toml", "extends = 'demo'");
+    let one = start(&warnings[0], 1 << 20, Some(fixtures));
+    assert_eq!(one.admin("GET", "/ready", "").1.get("differs"), None);
+    let other = start(&warnings[1], 1 << 21, None);
+    for sim in [&one, &other] {
+        differs(sim, json!(["fixtures", "options"]));
+    }
+    std::fs::remove_file(fixtures.join("customers/new.toml")).unwrap();
+    one.0.reload().unwrap();
+    for sim in [&one, &other] {
+        differs(sim, json!(["options"]));
+    }
+    drop(other);
+    differs(&one, Value::Null);
+    let other = start(&warnings[1], 1 << 20, None);
+    differs(&other, Value::Null);
+    let told = |number: usize| {
+        let all = warnings[number].all();
+        let told =
+            all.into_iter().filter(|warning| warning.contains("other replicas") || warning.contains("again"));
+        told.map(|warning| warning.split_once(": ").unwrap().1.chars().take(40).collect::<String>())
+            .collect::<Vec<_>>()
+    };
+    let [both, options, alike] = [
+        "other replicas have other fixtures, and ",
+        "other replicas were started with other o",
+        "all replicas have the same fixtures and ",
+    ];
+    assert_eq!(told(0), [both, options, alike]);
+    assert_eq!(told(1), [both, options]);
+}
+
+#[test]
+fn a_damaged_log_is_told_once_and_never_said_to_be_usable() {
+    let Some(server) = RedisServer::start(&[]) else { return };
+    let replicas = Replicas::start(&server, 1);
+    server.ask(&["XADD", "{frsim:team}:log", "*", "x", "y"]);
+    eventually("it is found", || !replicas.is_up(0));
+    // Each attempt loads the scripts twice.
+    let loads = || {
+        let stats = server.ask(&["INFO", "commandstats"]);
+        let line = stats.lines().find_map(|line| line.strip_prefix("cmdstat_script|load:calls=")).unwrap();
+        line.split(',').next().unwrap().parse::<u64>().unwrap()
+    };
+    let before = loads();
+    eventually("it is tried again and again", || loads() > before + 70);
+    let all = replicas.warnings[0].all();
+    assert!(all.len() == 1 && all[0].contains("is damaged: record"), "{all:?}");
+    let (status, answer) = replicas.sims[0].admin("GET", "/ready", "");
+    assert!(status == 503 && answer["error"]["message"].as_str().unwrap().contains("is damaged"), "{answer}");
 }
 
 #[test]

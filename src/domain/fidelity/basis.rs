@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::grounds::{AnsweredThrough, Grounds};
-use super::rests_on::{Differs, RestsOn};
+use super::rests_on::{Differs, NO_FACE, RestsOn};
 use crate::domain::policy::FIXED;
 use crate::protocol::{Code, Layout, Outcome, Provenance, Shape, ValueTypes};
 
@@ -64,8 +64,10 @@ impl Grounds {
         }
         let assumed: Vec<_> =
             rests_on.iter().filter(|one| one.differs == Differs::Code).map(|one| &*one.key).collect();
-        if !assumed.is_empty() {
-            return part(Provenance::Assumed, format!("policy {}", assumed.join(", ")));
+        match assumed[..] {
+            [] => {}
+            [NO_FACE] => return part(Provenance::Assumed, "no_face of [matcher.faces]"),
+            _ => return part(Provenance::Assumed, format!("policy {}", assumed.join(", "))),
         }
         let decided_by = self.first_failed().and_then(|failed| failed.decided_by);
         if let Some(fixed) = FIXED.iter().find(|fixed| Some(fixed.name) == decided_by) {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::domain::checks::Finding;
+use crate::domain::matcher::face::NoFace;
 use crate::domain::policy::{Check, Policy};
 use crate::domain::server_answer::ServerFaults;
 use crate::protocol::{Code, Shape};
@@ -107,6 +108,8 @@ pub struct Grounds {
     pub failed: Vec<FailedCheck>,
     /// No check failed, and the matcher found nobody.
     pub found_nobody: bool,
+    /// What `no_face` of `[matcher.faces]` says, where no check failed and nobody was found for a photo without a face.
+    pub no_face: Option<NoFace>,
     pub server: ServerFaults,
     /// Whether the request's transactionId is the document's literal.
     pub echoes_literal: bool,

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use super::grounds::{AnsweredThrough, FailedCheck, Grounds, QuotaGrounds};
 use crate::domain::answer::{Echo, face_threshold};
+use crate::domain::matcher::face::NoFace;
 use crate::domain::policy::{Check, KEYS, QuotaCounts, SAMPLE_TRANSACTION_ID, TransactionIdPolicy};
 use crate::domain::server_answer::ServerFaults;
 use crate::protocol::{AnsweredBy, Code, Provenance, Shape};
@@ -22,7 +23,7 @@ use crate::protocol::{AnsweredBy, Code, Provenance, Shape};
 /// A policy key with an assumed value that matters for an answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RestsOn {
-    /// Key in `[policy]`.
+    /// Key in `[policy]`; or `no_face` of `[matcher.faces]`.
     #[schemars(with = "String")]
     pub key: Cow<'static, str>,
     /// How certain the value is: always assumed.
@@ -76,6 +77,9 @@ enum LeadsTo {
     OtherChecks,
 }
 
+/// The key of `[matcher.faces]` that decides the answer to a photo without a face. Nobody outside knows that answer.
+pub(super) const NO_FACE: &str = "no_face";
+
 /// `faceThreshold` of the document's samples.
 const SAMPLE_THRESHOLD: &str = "7.0";
 
@@ -96,11 +100,11 @@ impl Grounds {
         let values = [self.transaction_id(), self.face_threshold(), self.quota_limiter()];
         for one in outcomes.chain(values.into_iter().flatten()).chain(self.other_bodies()) {
             let is_known = found.iter().any(|known| known.key == one.key);
-            if !is_known && self.policy.is_assumed(&one.key) {
+            if !is_known && (one.key == NO_FACE || self.policy.is_assumed(&one.key)) {
                 found.push(one);
             }
         }
-        found.sort_by_key(|one| KEYS.iter().position(|key| key.name == one.key));
+        found.sort_by_key(|one| KEYS.iter().position(|key| key.name == one.key).unwrap_or(KEYS.len()));
         found
     }
 
@@ -123,9 +127,15 @@ impl Grounds {
         self.server_answers()
             .into_iter()
             .chain(
-                [self.precedence(), self.code_of_check(), self.not_found(), self.quota_counts()]
-                    .into_iter()
-                    .flatten(),
+                [
+                    self.precedence(),
+                    self.code_of_check(),
+                    self.not_found(),
+                    self.no_face(),
+                    self.quota_counts(),
+                ]
+                .into_iter()
+                .flatten(),
             )
             .chain(readings)
             .collect()
@@ -201,6 +211,15 @@ impl Grounds {
             value: json!(other),
             leads_to: LeadsTo::Code(other),
         })
+    }
+
+    /// A photo without a face gets a code of its own, or does not.
+    fn no_face(&self) -> Option<OtherOutcome> {
+        let (value, code) = match self.no_face.as_ref()? {
+            NoFace::Nobody => (json!(Code::BAD_PHOTO), Code::BAD_PHOTO),
+            NoFace::Code(_) => (json!("nobody"), self.policy.not_found.code.clone()),
+        };
+        Some(OtherOutcome { key: NO_FACE, value, leads_to: LeadsTo::Code(code) })
     }
 
     /// Under another value, the quota is used up now, or is not.

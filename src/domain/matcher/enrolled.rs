@@ -93,6 +93,11 @@ impl Enrolled {
         self.own.iter().map(|(id, gallery)| (id.as_str(), gallery))
     }
 
+    /// Returns all galleries.
+    pub fn galleries(&self) -> impl Iterator<Item = &Gallery> {
+        self.own.values().chain([&self.shared])
+    }
+
     /// Enrols an identity, or updates an enrolled one. `owner` returns which fixture already has a NIK; such a NIK is rejected.
     ///
     /// # Errors
@@ -162,7 +167,7 @@ impl Enrolled {
     /// Returns how many enrolled pictures this face engine was not asked about.
     #[must_use]
     pub fn pictures_unknown_to(&self, engine: &FaceEngineId) -> usize {
-        let identities = self.own.values().chain([&self.shared]).flat_map(Gallery::identities);
+        let identities = self.galleries().flat_map(Gallery::identities);
         let pictures = identities.flat_map(|identity| &identity.pictures);
         pictures.filter(|picture| picture.face(engine).is_none()).count()
     }

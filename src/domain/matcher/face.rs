@@ -81,12 +81,20 @@ impl FaceVector {
         self.0.len()
     }
 
-    /// Returns the cosine of the angle between two vectors, -1 to 1; `None` when they are of different lengths.
-    #[must_use]
-    pub fn cosine(&self, other: &FaceVector) -> Option<f64> {
+    /// Returns the cosine of the angle with a known vector of the same engine, -1 to 1.
+    ///
+    /// # Errors
+    /// When they are of different lengths: one of the two is not of this engine. The subject is the engine.
+    pub fn cosine(&self, known: &FaceVector) -> Result<f64, String> {
+        if self.numbers() != known.numbers() {
+            return Err(format!(
+                "it gives a vector of {} numbers, but one of an enrolled picture has {}; if another model answers there now, DELETE /gallery, start the simulator again, and enrol the people again",
+                self.numbers(),
+                known.numbers()
+            ));
+        }
         // In one order, so that the sum is the same on every machine.
-        let product = |(a, b): (&f32, &f32)| f64::from(*a) * f64::from(*b);
-        (self.numbers() == other.numbers()).then(|| self.0.iter().zip(&*other.0).map(product).sum())
+        Ok(self.0.iter().zip(&*known.0).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum())
     }
 
     /// Returns the numbers as bytes, to be stored.
@@ -243,19 +251,6 @@ pub struct ProbeFace {
     pub strangers: Strangers,
 }
 
-impl ProbeFace {
-    /// Returns the result of a search in which somebody's vector is of another length.
-    #[must_use]
-    pub fn misfit(&self, known: &FaceVector) -> FaceResult {
-        let reason = format!(
-            "the face engine gives a vector of {} numbers, but one of an enrolled picture has {}: another model answers behind the same URL, so enrol the people again",
-            self.vector.numbers(),
-            known.numbers()
-        );
-        FaceResult::Failed(reason.into())
-    }
-}
-
 /// What the face engine says of a photo to search for.
 #[derive(Clone, Debug, Default)]
 pub enum FaceLook {
@@ -311,12 +306,21 @@ impl FaceResult {
         matches!(self, FaceResult::Failed(_))
     }
 
-    /// Returns the code that is answered to a photo without a face, if there is one.
+    /// Returns what is answered to the photo where nobody is found for it, if it has no face.
+    #[must_use]
+    pub fn no_face(&self) -> Option<&NoFace> {
+        match self {
+            FaceResult::NoFace(no_face) => Some(no_face),
+            _ => None,
+        }
+    }
+
+    /// Returns the code of that, if it is one.
     #[must_use]
     pub fn no_face_code(&self) -> Option<&Code> {
-        match self {
-            FaceResult::NoFace(NoFace::Code(code)) => Some(code),
-            _ => None,
+        match self.no_face()? {
+            NoFace::Code(code) => Some(code),
+            NoFace::Nobody => None,
         }
     }
 
@@ -416,7 +420,7 @@ mod tests {
             let found = vector(a).cosine(&vector(b)).unwrap();
             assert!((found - expected).abs() < 1e-6, "{a:?} {b:?}: {found}");
         }
-        assert_eq!(vector(&[1.0]).cosine(&vector(&[1.0, 0.0])), None);
+        assert!(vector(&[1.0]).cosine(&vector(&[1.0, 0.0])).is_err());
     }
 
     #[test]

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock};
 
-use super::face::{FaceLook, FaceResult, ProbeFace};
+use super::face::{FaceEngineId, FaceLook, FaceResult, FaceVector, ProbeFace};
 use super::hash::{ProbeHash, Template};
 use super::picture::{Picture, SmallPicture};
 use super::score::{TOP, score};
@@ -206,6 +206,13 @@ impl Gallery {
         }
     }
 
+    /// Returns a vector that this engine made of one of the pictures, if there is one.
+    #[must_use]
+    pub fn vector_of(&self, engine: &FaceEngineId) -> Option<&FaceVector> {
+        let mut pictures = self.identities().flat_map(|identity| &identity.pictures);
+        pictures.find_map(|picture| picture.face(engine).flatten())
+    }
+
     /// Scores a face against every picture whose face is known.
     fn compare_faces(&self, face: &ProbeFace, mut record: impl FnMut(u32, f32)) -> FaceResult {
         let mut unknown = 0;
@@ -217,8 +224,8 @@ impl Gallery {
                 };
                 let Some(vector) = known else { continue };
                 match face.vector.cosine(vector) {
-                    Some(cosine) => record(*number, face.strangers.score(cosine)),
-                    None => return face.misfit(vector),
+                    Ok(cosine) => record(*number, face.strangers.score(cosine)),
+                    Err(reason) => return FaceResult::Failed(format!("the face engine: {reason}").into()),
                 }
             }
         }
@@ -237,7 +244,7 @@ pub struct SearchResult {
     threshold: f64,
     /// Why the photo's pixels were not compared, or only in part.
     pixel_fault: Option<Arc<str>>,
-    faces: FaceResult,
+    pub faces: FaceResult,
 }
 
 /// What a search contributes to an answer.
@@ -303,7 +310,7 @@ impl SearchResult {
 mod tests {
     use super::*;
     use crate::domain::limits::Limits;
-    use crate::domain::matcher::face::{FaceEngineId, FaceVector, NoFace, PictureFace, Strangers};
+    use crate::domain::matcher::face::{NoFace, PictureFace, Strangers};
     use crate::domain::matcher::hash::{GreyImage, SIDE};
 
     const FILES: [&[u8]; 3] = [

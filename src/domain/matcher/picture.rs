@@ -170,6 +170,12 @@ impl Picture {
         (!self.file.is_empty() && self.face.get().is_none()).then_some(&*self.file)
     }
 
+    /// Returns whether the file was kept for a face engine, whether or not it was asked.
+    #[must_use]
+    pub fn is_to_learn(&self) -> bool {
+        !self.file.is_empty()
+    }
+
     /// Returns what this engine finds in the picture: the vector of a face, or `None`, no face. The outer `None`: it was not asked.
     #[must_use]
     pub fn face(&self, engine: &FaceEngineId) -> Option<Option<&FaceVector>> {

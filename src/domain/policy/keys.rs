@@ -96,7 +96,7 @@ pub static FIXED: [FixedBehaviour; 19] = [
     fixed("threshold type", Observed, "a number or a numeric string, integer or with a fraction; another text is 5004", "public clients", &["4.5/threshold-text"]),
     fixed("threshold range", Doc, "1 to 20, both allowed, fractions too", "doc 2 and 4.6", &["4.6/21", "4.6/0.5"]),
     fixed("ip", Doc, "the body's ip is an address of the customer's allow list, else 5003", "doc 4.4", &["4.4/foreign", "4.4/malformed"]),
-    fixed("no face", Assumed, "a picture without a face is searched as any other", "nobody outside knows; 6015 in clients of the 1:1 sibling", &["match/no-face"]),
+    fixed("no face", Assumed, "a picture without a face is searched as any other; with a face engine, no_face of [matcher.faces] says what is answered when nobody is found", "nobody outside knows; 6015 in clients of the 1:1 sibling", &["match/no-face"]),
     fixed("extra keys", Observed, "ignored, with a warning in the journal", "public clients", &[]),
     fixed("day of the quota", Assumed, "ends at midnight in Jakarta", "doc 4.2 says tomorrow; the time zone is where the endpoint is", &[]),
 ];

@@ -40,10 +40,11 @@ impl Evaluation<'_> {
         };
         let grounds = self.grounds(&decision, shape, through, server).map(|grounds| {
             let failed: Vec<_> = findings.iter().filter_map(FailedCheck::of).collect();
-            let is_by_engine = matched.faces.no_face_code().is_some() || matched.faces.has_failed();
-            let found_nobody = matched.candidates.is_empty() && failed.is_empty() && !is_by_engine;
+            let nobody = matched.candidates.is_empty() && failed.is_empty() && !matched.faces.has_failed();
+            let found_nobody = nobody && matched.faces.no_face_code().is_none();
+            let no_face = matched.faces.no_face().filter(|_| nobody).cloned();
             let readings = self.other_readings(input.evidence, &decision, &http.body);
-            Grounds { failed, found_nobody, readings, ..grounds }
+            Grounds { failed, found_nobody, no_face, readings, ..grounds }
         });
         Verdict {
             grounds: AnswerGrounds::of(grounds),

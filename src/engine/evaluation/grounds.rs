@@ -48,6 +48,7 @@ impl Evaluation<'_> {
             has_rules_shape: own_shape && is_rules,
             failed: Vec::new(),
             found_nobody: false,
+            no_face: None,
             server,
             echoes_literal: shape == Some(Shape::Verification)
                 && echo.transaction_id.unwrap_or_default() == SAMPLE_TRANSACTION_ID,

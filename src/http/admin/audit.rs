@@ -57,7 +57,8 @@ pub async fn report(
             engine.committed().await;
         }
         if troubles() != before {
-            return Err(ApiError::store_unavailable().into());
+            let unknown = "did not confirm the change; it may be in force or not";
+            return Err(ApiError::store_unavailable(unknown).into());
         }
         drop(turn);
         if let Some(app) = app.filter(|_| response.status().is_success()) {

@@ -53,7 +53,7 @@ const ERRORS: [(u16, &str, &str); 11] = [
     (
         503,
         "Unavailable",
-        "The simulator is stopping, or the store that it shares with others cannot be reached.",
+        "The simulator is stopping, the store that it shares with others cannot be used, or its face engine fails or is not done with the gallery.",
     ),
 ];
 

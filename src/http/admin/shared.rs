@@ -17,12 +17,13 @@ pub async fn guard(
     req: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    let needs_store = shared.engine.shared().is_some()
-        && req.match_pattern().is_some()
+    let needs_store = req.match_pattern().is_some()
         && !WITHOUT_STORE.contains(&req.path())
         && !console::is_static(req.path());
-    if needs_store && shared.engine.caught_up().await.is_err() {
-        let answer = ApiError::store_unavailable().error_response();
+    if let Some(store) = shared.engine.shared().filter(|_| needs_store)
+        && store.caught_up().await.is_err()
+    {
+        let answer = ApiError::store_unavailable(&store.trouble()).error_response();
         return Ok(req.into_response(answer).map_into_right_body());
     }
     Ok(next.call(req).await?.map_into_left_body())

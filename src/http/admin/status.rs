@@ -1,10 +1,11 @@
 //! `GET /health`, `/ready`, `/version`, `POST /shutdown`.
 
+use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::json;
+use super::{ApiError, json};
 use crate::http::state::AppState;
 use crate::state::face_engine::FaceEngineStatus;
 use crate::version;
@@ -25,6 +26,10 @@ pub struct Readiness {
     in_flight: usize,
     /// Where state is kept.
     store: StoreStatus,
+    /// In what other replicas of the store differ from this one, so that they answer differently: `fixtures`, `options` (those of the start).
+    /// Absent when all are alike.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    differs: Vec<&'static str>,
     /// How the face engine is; absent without `[matcher.faces]`.
     #[serde(skip_serializing_if = "Option::is_none")]
     faces: Option<FaceEngineStatus>,
@@ -38,7 +43,7 @@ enum StoreStatus {
     Memory,
     /// In the file of `--store`.
     File,
-    /// On the server of `--store`, with other replicas. While it cannot be reached this is answered 503.
+    /// On the server of `--store`, with other replicas. While it cannot be used this is answered 503.
     Shared,
     /// In the file of `--store`, which cannot be written at present. The simulator goes on in memory.
     Failing,
@@ -59,9 +64,13 @@ pub async fn health() -> HttpResponse {
 }
 
 /// Readiness: 200, because the admin listener opens last, when everything is loaded and the data listener is open; 503 while a shared store
-/// cannot be reached.
-pub async fn ready(shared: web::Data<AppState>) -> HttpResponse {
+/// cannot be used, and while the face engine is asked about the pictures of the fixtures.
+pub async fn ready(shared: web::Data<AppState>) -> Result<HttpResponse, ApiError> {
     let engine = &shared.engine;
+    if let Some(message) = engine.still_learning() {
+        return Err(ApiError::unmet(StatusCode::SERVICE_UNAVAILABLE, "learning_gallery", message)
+            .hint("wait: it ends by itself, also when the face engine fails"));
+    }
     let customers = engine.customers.customers(engine.clock.now()).len();
     let store = match engine.store() {
         None => StoreStatus::Memory,
@@ -70,7 +79,9 @@ pub async fn ready(shared: web::Data<AppState>) -> HttpResponse {
         Some(_) => StoreStatus::File,
     };
     let faces = engine.asks_faces().then(|| engine.matcher.faces.status());
-    json(&Readiness { status: "ready", customers, in_flight: *shared.in_flight.borrow(), store, faces })
+    let in_flight = *shared.in_flight.borrow();
+    let differs = engine.shared().map(|shared| shared.differs()).unwrap_or_default();
+    Ok(json(&Readiness { status: "ready", customers, in_flight, store, differs, faces }))
 }
 
 pub async fn version() -> HttpResponse {

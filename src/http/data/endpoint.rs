@@ -57,7 +57,7 @@ async fn answer<S: Socket>(connection: &mut Connection<S>, head: &Head, app: &Ar
     let Ok(exchange) = Exchange::begin(app, request_head(connection, head, route, fixtures.peer)).await
     else {
         let keeps_connection = refusal::leaves_nothing_unread(head);
-        let refusal = Refusal { keeps_connection, ..Refusal::store_down(head) };
+        let refusal = Refusal { keeps_connection, ..Refusal::store_down(head, app) };
         let target =
             Route::of(&head.path, &fixtures.prefixes).map(|route| (route.customer_id, route.methode));
         return refuse_unrouted(connection, &refusal, Some(head), target, app).await;

@@ -100,7 +100,10 @@ impl Exchange {
         let (mut exchange, decided) = self.evaluate(body).await;
         let action = match decided {
             Ok(action) => action,
-            Err(StoreDown) => return exchange.refuse(connection, head, &Refusal::store_down(head)).await,
+            Err(StoreDown) => {
+                let refusal = Refusal::store_down(head, &exchange.app);
+                return exchange.refuse(connection, head, &refusal).await;
+            }
         };
         connection.count_in(exchange.entry.clone());
         let notice = exchange.notice();

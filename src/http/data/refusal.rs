@@ -76,15 +76,18 @@ impl Refusal {
         }
     }
 
-    /// A request whose body was read, while the store that replicas share cannot be reached. No code of the document: it could not be told
+    /// A request whose body was read, while the store that replicas share cannot be used. No code of the document: it could not be told
     /// from one that a rule answers.
     #[must_use]
-    pub fn store_down(head: &Head) -> Refusal {
+    pub fn store_down(head: &Head, app: &AppState) -> Refusal {
+        let why = app.engine.shared().map(|store| store.trouble()).unwrap_or_default();
         let refusal = Refusal::new(
             503,
             "store_unavailable",
-            "the store that the simulator shares with others cannot be reached, so nothing is decided; the request may have been counted",
-            "send it again in a moment; GET /ready on the admin listener says when the store can be reached again",
+            format!(
+                "the store that the simulator shares with others {why}; so nothing is decided, and the request may have been counted"
+            ),
+            "send it again in a moment; GET /ready on the admin listener says when the store can be used again",
         );
         Refusal { keeps_connection: !head.closes, ..refusal }
     }

@@ -72,7 +72,7 @@ impl Builder {
         })?;
         let settings = EngineSettings { seed: self.seed, show_nik: self.show_nik };
         let engine = Engine::new(fixtures, Clock::new(self.clock), journal, settings);
-        let (engine, store, history) = self.open_stores(engine, directory.present())?;
+        let (engine, store, history) = self.open_stores(engine, directory.present(), &policy)?;
         let turn = engine.take_turn_blocking().map_err(|_| lasting::lost(&engine))?;
         if turn.is_some() {
             engine.follow_files();
@@ -143,13 +143,16 @@ impl Builder {
         &self,
         mut engine: Engine,
         directory: Option<&Path>,
+        policy: &StartPolicy,
     ) -> Result<EngineAndStores, StartError> {
         let testing = self.store_testing.clone();
         let directories = (directory, self.keys.as_deref());
         let open = |path| lasting::open(path, &mut engine, directories, self.clock, testing);
         let opened = self.store.as_deref().map(open).transpose()?;
         let shared = self.shared_store.clone().map_err(StartError::StoreAddress)?;
-        let open_shared = |address| lasting::open_shared(address, &mut engine, directory, self.journal_bytes);
+        let options = format!("{} {} {}", policy.text(), self.settings.max_body, self.show_nik);
+        let open_shared =
+            |address| lasting::open_shared(address, &mut engine, directory, &options, self.journal_bytes);
         let shared = shared.map(open_shared).transpose()?;
         let engine = Arc::new(engine);
         let store = opened.map(|opened| lasting::start(opened, &engine, &self.observer)).transpose()?;

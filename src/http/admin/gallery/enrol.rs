@@ -185,8 +185,9 @@ fn part_json<T: DeserializeOwned + JsonSchema>(bytes: &[u8], part: &str) -> Resu
 
 /// Decodes the pictures, and asks the face engine about them.
 fn read_pictures(engine: &Engine, files: UploadedFiles) -> Result<Vec<Picture>, ApiError> {
-    let picture = |(index, file)| {
-        engine.picture(file).map_err(|error| match error {
+    let mut pictures = Vec::new();
+    for (index, file) in files.into_iter().enumerate() {
+        let picture = engine.picture(file, &pictures).map_err(|error| match error {
             PictureError::Invalid(message) => {
                 ApiError::invalid(format!("the picture {message}")).path(format!("/pictures/{index}"))
             }
@@ -195,9 +196,10 @@ fn read_pictures(engine: &Engine, files: UploadedFiles) -> Result<Vec<Picture>, 
                     .path(format!("/pictures/{index}"))
                     .hint("nothing was enrolled: try again when the engine of [matcher.faces] answers")
             }
-        })
-    };
-    files.into_iter().enumerate().map(picture).collect()
+        })?;
+        pictures.push(picture);
+    }
+    Ok(pictures)
 }
 
 /// Returns the warning about a picture in which the face engine finds no face.

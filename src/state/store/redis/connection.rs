@@ -56,14 +56,30 @@ impl From<RedisError> for StoreTrouble {
         if is("WRONGTYPE") {
             return StoreTrouble::lasting(FOREIGN);
         }
-        let passing = error.is_io_error()
-            || error.is_connection_dropped()
-            || ["LOADING", "MASTERDOWN", "READONLY", "CLUSTERDOWN", "BUSY", "TRYAGAIN", "NOSCRIPT"]
-                .iter()
-                .any(|code| is(code));
-        match passing {
-            true => StoreTrouble::passing(format!("cannot be reached: {text}")),
-            false => StoreTrouble::lasting(format!("cannot be used: {text}")),
+        // The second: it became one while a record was waited for.
+        if is("READONLY") || is("UNBLOCKED") {
+            return StoreTrouble::passing(
+                "takes no changes, because the server is a copy of another one: name an address that always leads to the primary",
+            );
+        }
+        if error.is_timeout() {
+            return StoreTrouble::passing(format!(
+                "does not answer within {} seconds: its server hangs, or is no Valkey or Redis",
+                PATIENCE.as_secs()
+            ));
+        }
+        if error.kind() == ErrorKind::Parse {
+            return StoreTrouble::lasting(
+                "is no Valkey or Redis: what listens there answers in another protocol; look at the port",
+            );
+        }
+        if error.is_io_error() || error.is_connection_dropped() {
+            return StoreTrouble::passing(format!("cannot be reached: {text}"));
+        }
+        let may_pass = ["LOADING", "MASTERDOWN", "CLUSTERDOWN", "BUSY", "TRYAGAIN", "NOSCRIPT"];
+        StoreTrouble {
+            message: format!("cannot be used: {text}"),
+            may_pass: may_pass.iter().any(|code| is(code)),
         }
     }
 }
@@ -112,4 +128,33 @@ pub fn words(value: Value) -> Result<(String, Vec<u64>), StoreTrouble> {
     let word = values.next().and_then(|word| String::from_redis_value(word).ok()).ok_or_else(strange)?;
     let number = |value| u64::from_redis_value(value).map_err(|_| strange());
     Ok((word, values.map(number).collect::<Result<_, _>>()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn a_server_that_is_reached_is_not_said_to_be_out_of_reach() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address: SharedAddress = format!("redis://{}/x", listener.local_addr().unwrap()).parse().unwrap();
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            // The client may be gone when the last bytes come.
+            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
+            // Until the client closes.
+            let _ = std::io::copy(&mut stream, &mut std::io::sink());
+        });
+        let trouble = connect(&address, PATIENCE).err().unwrap();
+        server.join().unwrap();
+        assert!(!trouble.may_pass && trouble.message.starts_with("is no Valkey or Redis"), "{trouble:?}");
+        let late = StoreTrouble::from(RedisError::from(std::io::Error::from(std::io::ErrorKind::WouldBlock)));
+        assert!(late.may_pass && late.message.starts_with("does not answer within 2 seconds"), "{late:?}");
+        let refused =
+            StoreTrouble::from(RedisError::from(std::io::Error::from(std::io::ErrorKind::ConnectionRefused)));
+        assert!(refused.may_pass && refused.message.starts_with("cannot be reached"), "{refused:?}");
+    }
 }

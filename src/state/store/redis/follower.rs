@@ -16,6 +16,7 @@ use super::connection::{PATIENCE, StoreTrouble, ask, connect};
 use super::founder::{Founder, Meta};
 use super::record::{HistoryRecord, HistoryStep};
 use super::scripts::{BEAT, Keys, SNAPSHOT};
+use super::setup::told;
 use super::shared_store::{SharedStore, StoreCommand, StoreDown};
 use super::turn::TURN;
 
@@ -174,6 +175,8 @@ impl FollowerTask {
                 return Err(damaged("its log is shorter than it says".to_owned()));
             }
         }
+        // What came since is looked at before anybody is told that the store can be used: a record that cannot be read may be among it.
+        self.follow(&mut connection, false)?;
         self.beat(&mut connection, true)?;
         let mut is_stale = false;
         shared.change(|progress| {
@@ -262,12 +265,23 @@ impl FollowerTask {
         Ok(count)
     }
 
-    /// Says that this replica is alive, and appends that others are gone.
+    /// Says that this replica is alive and how it is set up, and appends that others are gone.
     fn beat(&self, connection: &mut Connection, is_new: bool) -> Result<(), StoreTrouble> {
         let shared = &self.shared;
-        let mut call = BEAT.call(&[&shared.keys.replicas, &shared.keys.flying]);
-        call.arg(&shared.replica).arg(GONE.as_millis() as u64).arg(u8::from(is_new)).arg(&shared.keys.prefix);
-        let gone: Vec<String> = ask(connection, &call)?;
+        let Keys { replicas, flying, setups, prefix, .. } = &shared.keys;
+        let setup = shared.progress.lock().setup.clone();
+        let mut call = BEAT.call(&[replicas, flying, setups]);
+        call.arg(&shared.replica)
+            .arg(GONE.as_millis() as u64)
+            .arg(u8::from(is_new))
+            .arg(prefix)
+            .arg(setup.text());
+        let (gone, setups): (Vec<String>, Vec<String>) = ask(connection, &call)?;
+        let differs = setup.differs(&setups);
+        let before = std::mem::replace(&mut shared.progress.lock().differs, differs.clone());
+        if before != differs {
+            self.reader.report(&format!("{}: {}", shared.address, told(&differs)));
+        }
         for replica in gone.into_iter().filter(|replica| *replica != shared.replica) {
             let (operation, steps) = (shared.next_operation(), [HistoryStep::Gone(replica)]);
             let append = shared.append_command(&shared.progress.lock(), None, &steps, operation);

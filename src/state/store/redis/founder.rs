@@ -38,13 +38,12 @@ pub(super) type Meta = BTreeMap<String, String>;
 impl Founder {
     /// Returns what the store says of itself; creates it where there is none.
     pub fn meta(&self, connection: &mut Connection, keys: &Keys) -> Result<Meta, StoreTrouble> {
-        let StoreIdentity { seed, key, fixtures } = &self.identity;
+        let StoreIdentity { seed, key, .. } = &self.identity;
         let (seed, made) = (seed.to_string(), unguessable());
         let fields = [
             ("format", FORMAT),
             ("seed", &*seed),
             ("key", key),
-            ("fixtures", fixtures),
             ("made_by", crate::version::VERSION),
             ("made", &made),
             ("records", "0"),
@@ -69,8 +68,8 @@ impl Founder {
         Ok(meta)
     }
 
-    /// Compares what a store belongs to. Returns whether the fixtures differ.
-    pub fn compare(&self, meta: &Meta) -> Result<bool, StoreTrouble> {
+    /// Compares what a store belongs to.
+    pub fn compare(&self, meta: &Meta) -> Result<(), StoreTrouble> {
         let field = |name: &str| meta.get(name).map_or("", String::as_str);
         if field("format") != FORMAT {
             return Err(StoreTrouble::lasting(format!(
@@ -80,7 +79,9 @@ impl Founder {
                 field("made_by"),
             )));
         }
-        self.identity.compare(field, "another store behind the port").map_err(StoreTrouble::lasting)
+        let compared = self.identity.compare(field, "another store behind the port");
+        // Fixtures may be edited: replicas compare theirs with each other.
+        compared.map(drop).map_err(StoreTrouble::lasting)
     }
 }
 

@@ -6,51 +6,47 @@ use std::sync::mpsc::sync_channel;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use ::redis::Value;
-
 use super::super::{Store, StoreError, StoreIdentity, StoreWrite};
 use super::address::SharedAddress;
-use super::connection::{PATIENCE, ask, connect};
+use super::connection::{PATIENCE, connect};
 use super::follower::{FollowerTask, HistoryReader, PAUSE};
 use super::founder::{Founder, eviction, unguessable};
 use super::scripts::Keys;
+use super::setup::ReplicaSetup;
 use super::shared_store::SharedStore;
 
 /// How long the server is tried at the start.
 const START: Duration = Duration::from_secs(30);
 
-/// Opens a shared store, and creates it where there is none, with these fields. Returns it, whether the fixtures differ from those of the
-/// last start, and a warning about the server. Its history is followed from [`SharedHistory::start`] on.
+/// Opens a shared store, and creates it where there is none, with these fields. Returns it, and a warning about the server. Its history is
+/// followed from [`SharedHistory::start`] on.
 ///
 /// # Errors
 /// Why it cannot be used, and whether the server was merely out of reach.
 pub fn open(
     address: SharedAddress,
     identity: StoreIdentity,
+    options: String,
     initial: Vec<StoreWrite>,
     max_bytes: usize,
-) -> Result<(SharedHistory, bool, Option<String>), (StoreError, bool)> {
+) -> Result<(SharedHistory, Option<String>), (StoreError, bool)> {
     let path = address.to_string();
     let keys = Keys::of(&address.name);
+    let setup = ReplicaSetup { fixtures: identity.fixtures.clone(), options };
     let founder = Founder { identity, initial };
     let deadline = Instant::now() + START;
     let found = loop {
         let found = connect(&address, PATIENCE).and_then(|mut connection| {
             let meta = founder.meta(&mut connection, &keys)?;
-            let differ = founder.compare(&meta)?;
-            if differ {
-                let mut note = ::redis::cmd("HSET");
-                note.arg(&keys.meta).arg("fixtures").arg(&founder.identity.fixtures);
-                let _: Value = ask(&mut connection, &note)?;
-            }
-            Ok((differ, eviction(&mut connection)))
+            founder.compare(&meta)?;
+            Ok(eviction(&mut connection))
         });
         match found {
             Err(trouble) if trouble.may_pass && Instant::now() < deadline => std::thread::sleep(PAUSE),
             found => break found,
         }
     };
-    let (fixtures_differ, warning) = found.map_err(|trouble| {
+    let warning = found.map_err(|trouble| {
         let message = match trouble.may_pass {
             true => format!("{}; it was tried for {} seconds", trouble.message, START.as_secs()),
             false => trouble.message,
@@ -58,9 +54,9 @@ pub fn open(
         (StoreError { path: path.clone().into(), message }, trouble.may_pass)
     })?;
     let replica = replica_name();
-    let store = Arc::new(SharedStore::new(address, replica, max_bytes));
+    let store = Arc::new(SharedStore::new(address, replica, setup, max_bytes));
     let store = Arc::new(Store::shared_by_replicas(path.into(), store));
-    Ok((SharedHistory { store, founder: Some(founder), thread: None }, fixtures_differ, warning))
+    Ok((SharedHistory { store, founder: Some(founder), thread: None }, warning))
 }
 
 /// Returns a name for this replica: that of its machine or pod, where the environment tells it, and a random part.
@@ -112,6 +108,9 @@ impl SharedHistory {
 impl Drop for SharedHistory {
     fn drop(&mut self) {
         if let Some(shared) = self.store.shared() {
+            let mut leave = ::redis::cmd("HDEL");
+            leave.arg(&shared.keys.setups).arg(&shared.replica);
+            shared.send(leave, Box::new(|_| ()));
             // Behind everything that was pushed: how the last requests ended.
             let _ = shared.caught_up_blocking();
             shared.change(|progress| progress.is_closed = true);

@@ -16,6 +16,7 @@ mod founder;
 mod history;
 mod record;
 mod scripts;
+mod setup;
 mod shared_store;
 mod turn;
 
@@ -24,5 +25,6 @@ pub use connection::StoreTrouble;
 pub use follower::HistoryReader;
 pub use history::{SharedHistory, open};
 pub use record::{HistoryRecord, HistoryStep, StepBasis};
+pub use setup::ReplicaSetup;
 pub use shared_store::{Appended, Arrival, SharedStore, StoreDown};
 pub use turn::{NoTurn, Turn};

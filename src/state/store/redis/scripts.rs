@@ -47,6 +47,7 @@ pub struct Keys {
     pub turn: String,
     pub replicas: String,
     pub flying: String,
+    pub setups: String,
 }
 
 impl Keys {
@@ -63,6 +64,7 @@ impl Keys {
             turn: key("turn"),
             replicas: key("replicas"),
             flying: key("flying"),
+            setups: key("setups"),
             prefix,
         }
     }

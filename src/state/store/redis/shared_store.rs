@@ -14,10 +14,11 @@ use super::address::SharedAddress;
 use super::connection::{PATIENCE, StoreTrouble, words};
 use super::record::{self, HistoryRecord, HistoryStep, StepBasis};
 use super::scripts::{APPEND, ARRIVE, Keys, LEAVE};
+use super::setup::ReplicaSetup;
 
-/// The store cannot be reached, so nothing can be decided. What was under way may have been counted, or not.
+/// The store cannot be used, so nothing can be decided. What was under way may have been counted, or not. [`SharedStore::trouble`] says why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the shared store cannot be reached; the simulator goes on by itself once it can")]
+#[error("the shared store cannot be used; the simulator goes on by itself once it can")]
 pub struct StoreDown;
 
 /// What became of a step.
@@ -96,7 +97,13 @@ pub(super) struct StoreProgress {
     /// Changes that are in force here and not in the history: the books must be taken over again.
     pub strays: u64,
     pub regressions: u64,
+    pub setup: ReplicaSetup,
+    /// In what other replicas were set up otherwise, at the last beat.
+    pub differs: Vec<&'static str>,
+    /// What ended the session.
     pub why: Option<StoreTrouble>,
+    /// The newest trouble, also that of an attempt to begin a session.
+    pub trouble: Option<StoreTrouble>,
 }
 
 impl std::fmt::Debug for StoreProgress {
@@ -109,14 +116,19 @@ impl std::fmt::Debug for StoreProgress {
 }
 
 impl SharedStore {
-    pub(super) fn new(address: SharedAddress, replica: String, max_bytes: usize) -> SharedStore {
+    pub(super) fn new(
+        address: SharedAddress,
+        replica: String,
+        setup: ReplicaSetup,
+        max_bytes: usize,
+    ) -> SharedStore {
         SharedStore {
             keys: Keys::of(&address.name),
             address,
             replica,
             max_bytes,
             operations: AtomicU64::new(0),
-            progress: Mutex::default(),
+            progress: Mutex::new(StoreProgress { setup, ..StoreProgress::default() }),
             wake: Condvar::new(),
             news: watch::Sender::new(()),
             versions: Mutex::default(),
@@ -134,6 +146,28 @@ impl SharedStore {
     #[must_use]
     pub fn regressions(&self) -> u64 {
         self.progress.lock().regressions
+    }
+
+    /// Returns in what other replicas are set up otherwise: `fixtures`, `options`.
+    #[must_use]
+    pub fn differs(&self) -> Vec<&'static str> {
+        self.progress.lock().differs.clone()
+    }
+
+    /// Notes the digest of the fixtures that are in force now; other replicas learn it within seconds.
+    pub fn set_fixtures(&self, digest: String) {
+        self.progress.lock().setup.fixtures = digest;
+    }
+
+    /// Returns why the store cannot be used, as said behind its name.
+    #[must_use]
+    pub fn trouble(&self) -> String {
+        let progress = self.progress.lock();
+        match &progress.trouble {
+            Some(trouble) if !progress.is_up => trouble.message.clone(),
+            // One answer was late, or a step was refused.
+            _ => "did not take part in time".to_owned(),
+        }
     }
 
     /// Returns the name of this replica in records.
@@ -475,6 +509,9 @@ impl SharedStore {
     /// Ends a session, unless it has ended already.
     pub(super) fn fail(&self, session: u64, trouble: StoreTrouble) {
         self.change(|progress| {
+            if progress.session == session {
+                progress.trouble = Some(trouble.clone());
+            }
             if progress.session == session && progress.why.is_none() {
                 progress.is_up = false;
                 progress.writer = None;
