@@ -221,7 +221,10 @@ fn builder(
         }
     };
     // For the project's own tests, so no flag, which completion would offer: answers do not wait for the store.
-    let answers_first = std::env::var_os("FRSIM_TEST_STORE_ANSWERS_FIRST").is_some();
+    let answers_first = std::env::var("FRSIM_TEST_STORE_ANSWERS_FIRST").is_ok_and(|set| set == "1");
+    if answers_first {
+        terminal::eprint_line("FRSIM_TEST_STORE_ANSWERS_FIRST is set: a kill may forget what was answered");
+    }
     let testing = StoreTesting { answers_first, ..StoreTesting::default() };
     let max_body = usize::try_from(args.max_body.0).unwrap_or(usize::MAX);
     let builder = match directory {

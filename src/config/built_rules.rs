@@ -36,7 +36,10 @@ impl BuiltRules {
         let rules = Arc::new(rules);
         let built = BuiltList { specs: Arc::downgrade(specs), rules: Arc::downgrade(&rules) };
         let mut lists = self.0.lock();
-        lists.retain(|_, built| built.specs.strong_count() > 0);
+        // Seldom, so that many lists are not walked for each of them.
+        if lists.len().is_power_of_two() {
+            lists.retain(|_, built| built.specs.strong_count() > 0);
+        }
         lists.insert(address(specs), built);
         rules
     }

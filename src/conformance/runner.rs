@@ -359,7 +359,8 @@ impl Runner<'_> {
 
     /// Makes a call, unless this run made it already. Returns the answer; `None` when it was lost.
     fn ask(&mut self, case: &str, spec: CallSpec, allowed: Allowed) -> Result<Option<KeptAnswer>, RunStop> {
-        let number = match self.known(&spec).map(|call| call.number) {
+        let known = self.known(&spec).map(|call| call.number);
+        let number = match known {
             Some(number) => {
                 self.file.same(case, number)?;
                 // An answer before a crash is judged as if it had come now.
@@ -378,8 +379,8 @@ impl Runner<'_> {
                 self.lost = 0;
                 self.judge(answer, allowed)?;
             }
-            // What is odd as HTTP may be dropped.
-            None if allowed.status => {}
+            // What is odd as HTTP may be dropped, and what was lost before the run was resumed says nothing of now.
+            None if allowed.status || known.is_some() => {}
             None => self.lost += 1,
         }
         if self.lost >= 2 {

@@ -239,7 +239,8 @@ impl CustomerRegistry {
         let exists = table.contains_key(id) || fixtures.customers.contains_key(id.as_str());
         let max = fixtures.limits.customers;
         let not_overlaid = || fixtures.customers.keys().filter(|id| !table.contains_key(id.as_str())).count();
-        if !exists && table.len() + not_overlaid() >= max {
+        let may_be_full = table.len() + fixtures.customers.len() >= max;
+        if !exists && may_be_full && table.len() + not_overlaid() >= max {
             return Err(CustomerError::Full(max));
         }
         check_regexes(&table, id, &spec, &fixtures)?;

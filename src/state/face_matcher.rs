@@ -314,7 +314,7 @@ pub fn still_learning<'a>(pictures: impl Iterator<Item = &'a Arc<Picture>>) -> S
         known += usize::from(picture.file_without_face().is_none());
     }
     format!(
-        "the gallery is still being learned: the face engine has answered for {known} of its {all} pictures; GET /ready is 200 when it is done"
+        "the gallery is still being learned: the face engine has answered for {known} of its {all} pictures"
     )
 }
 

@@ -621,6 +621,8 @@ fn two_lost_answers_in_a_row_end_the_run() {
     assert!(matches!(&end, Err(RunStop::Early(why)) if why.contains("two calls in a row")), "{end:?}");
     let lost = file.run.calls.iter().filter(|call| call.result.is_err()).count();
     assert!((2..6).contains(&lost) && silent.count() == file.run.calls.len(), "{lost}");
+    let end = run_with(&subject(&sim, "demo"), &settings(), &mut tcp(address), None, &mut file);
+    assert!(end.is_ok(), "a run goes on when the answers come again: {end:?}");
 }
 
 #[test]

@@ -388,15 +388,9 @@ fn a_replay_of_a_cut_answer_waits_as_long_and_does_not_answer_whom_the_endpoint_
     assert_eq!(rules.len(), ends.len());
     for ((rule, (.., fault)), number) in rules.iter().zip(ends).zip(1..) {
         assert_eq!(rule["fault"]["kind"].as_str(), Some(fault));
-        match number {
-            // The last one is held.
-            6 => assert_eq!(rule["delay"]["from"].as_str(), Some("c1-latencies.csv")),
-            _ => assert_eq!(rule["delay"].as_str(), Some(&*format!("{}us", 3_000_000 + number))),
-        }
+        assert_eq!(rule["delay"].as_str(), Some(&*format!("{}us", 3_000_000 + number)));
     }
-    assert!(
-        replayed.files["customers/c1-latencies.csv"].contains("exchange 6 of rec-0123456789ab,3000006us")
-    );
+    assert!(!replayed.files["customers/c1-latencies.csv"].contains("exchange 6"), "it had no answer");
     let files: Vec<_> = replayed.files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
     // They are fixtures.
     Sim::over(&files);

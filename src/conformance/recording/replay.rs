@@ -99,7 +99,10 @@ impl ReplayFiles {
         for (index, step) in steps.into_iter().enumerate() {
             let is_last = index + 1 == exchanges;
             let latency = format!("{}us", step.latency_us);
-            times.push_str(&format!("{},{latency}\n", step.name));
+            // What ended otherwise does not tell how long an answer takes.
+            if step.fault.is_none() {
+                times.push_str(&format!("{},{latency}\n", step.name));
+            }
             let mut reply = step.reply;
             if let Some(body) = step.body.filter(|body| !body.is_empty()) {
                 if MARKER.is_match(&body) {
@@ -110,8 +113,9 @@ impl ReplayFiles {
             }
             let mut rule =
                 json!({ "name": step.name, "when": { "state": state }, "checks": "skip", "reply": reply });
-            // The last one is held: its latency is then any of those that were seen.
-            let delay = if is_last { json!({ "from": latencies }) } else { json!(latency) };
+            // The last one is held: the latency of an answer is then any of those that were seen.
+            let is_any = is_last && step.fault.is_none();
+            let delay = if is_any { json!({ "from": latencies }) } else { json!(latency) };
             if !is_last {
                 state = step.name;
                 rule["set_state"] = json!(state);

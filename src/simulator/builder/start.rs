@@ -36,8 +36,8 @@ use crate::state::store::redis::SharedHistory;
 type EngineAndStores = (Arc<Engine>, Option<StoreWriter>, Option<SharedHistory>);
 
 impl Builder {
-    /// Starts the simulator. On return both listeners accept connections and everything is loaded. Works on any async runtime: the
-    /// simulator has its own threads.
+    /// Starts the simulator. On return both listeners accept connections and everything is loaded; only a face engine may still be asked about
+    /// the pictures of the fixtures, which `GET /ready` says. Works on any async runtime: the simulator has its own threads.
     ///
     /// # Errors
     /// Why it does not start. Nothing is left running then.

@@ -103,7 +103,12 @@ pub fn connect(address: &SharedAddress, patience: Duration) -> Result<Connection
     let place = ConnectionAddr::Tcp(address.host.clone(), address.port).into_connection_info()?;
     let tcp = TcpSettings::default().set_nodelay(true);
     let client = Client::open(place.set_tcp_settings(tcp).set_redis_settings(credentials))?;
-    let mut connection = client.get_connection_with_timeout(PATIENCE)?;
+    let connected = client.get_connection_with_timeout(PATIENCE);
+    // It says the same when a server that was reached hangs.
+    let mut connection = connected.map_err(|error| match error.is_timeout() {
+        true => (ErrorKind::Io, "nothing answers at that address, perhaps because of a firewall").into(),
+        false => error,
+    })?;
     connection.set_read_timeout(Some(patience))?;
     connection.set_write_timeout(Some(patience))?;
     for script in SCRIPTS {
