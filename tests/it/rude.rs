@@ -17,7 +17,7 @@ use crate::abuse::{connect, read_answers, sent};
 use crate::binary::{Served, address, command, listening};
 #[cfg(target_os = "linux")]
 use crate::support::{KEYS, thread_count};
-use crate::support::{Sim, eventually, exchange, http, parse, unchunked};
+use crate::support::{Sim, exchange, http, parse, unchunked};
 #[cfg(target_os = "linux")]
 use crate::wire::{kilobytes_resident, processor_ticks};
 
@@ -109,7 +109,7 @@ fn clients_of_the_nik_api_that_have_gone_cost_no_work() {
         let line = metrics.text().lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
         line.unwrap_or(0_usize)
     };
-    eventually("all were accepted, and none is in flight", || {
+    crate::support::eventually("all were accepted, and none is in flight", || {
         metric("frsim_connections_total") == 2 * clients && metric("frsim_in_flight") == 0
     });
     let (answered, gone) = (answered - before, processor_ticks(&served) - answered);
