@@ -114,11 +114,6 @@ pub fn find<'a>(subjects: &[QuotaSubject<'a>], base: &Policy, daily_quota: Optio
     };
     let pairs = printed.iter().flat_map(|printed| (0..COUNTS.len()).map(|counts| (printed.clone(), counts)));
     let mut fitting: Vec<Pair> = pairs.clone().filter(|pair| fits(subjects, pair)).collect();
-    // A text of its own is believed only where no named value explains it, but for the one that the document prints.
-    let is_believed = |printed: &Printed| !matches!(printed, Printed::Literal(text) if text != SAMPLE);
-    if fitting.iter().any(|(printed, _)| is_believed(printed)) {
-        fitting.retain(|(printed, _)| is_believed(printed));
-    }
     let runs: Vec<_> = subjects.iter().filter(|subject| subject.since.is_none()).cloned().collect();
     if fitting.is_empty() && !pairs.clone().any(|pair| fits(&runs, &pair)) {
         let contradiction = last.map(|step| step.place);

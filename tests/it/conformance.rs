@@ -236,6 +236,7 @@ fn what_quota_limiter_prints_explains_also_the_run_after_the_quota_was_used_up()
         ("limit", vec!["limit"]),
         ("80", vec!["80", "limit"]),
         ("habis", vec!["habis"]),
+        ("77", vec!["77", "limit"]),
     ] {
         let spec = json!({
             "quota_limiter": limiter,
@@ -254,13 +255,16 @@ fn what_quota_limiter_prints_explains_also_the_run_after_the_quota_was_used_up()
         let order = Policy::default().with(&first.policy);
         let (used_up, end) = run_against(&sim, "bank", &exhausted(&order));
         assert!(end.is_ok(), "{end:?}");
-        let found = calibrate(&MODEL, &Answers::of_runs(&[fresh, used_up]), &Policy::default());
+        let runs = [fresh, used_up];
+        let own = Policy { quota_limiter: limiter.to_owned(), ..Policy::default() };
+        assert_eq!(calibrate(&MODEL, &Answers::of_runs(&runs), &own).best.quota_limiter, limiter);
+        let found = calibrate(&MODEL, &Answers::of_runs(&runs), &Policy::default());
         assert!(found.unexplained.is_empty(), "{limiter}: {:?}", found.unexplained);
         let why = found.undetermined.iter().find(|one| one.key == "quota_limiter").map(|one| &one.why);
         let remaining: Vec<_> = match why {
             None => vec![found.policy.quota_limiter.clone().expect("it is told")],
             Some(why) => {
-                let named = ["left", "limit", "80", "habis"].into_iter();
+                let named = ["left", "limit", "80", "77", "habis"].into_iter();
                 named.filter(|name| why.contains(&format!("\"{name}\""))).map(str::to_owned).collect()
             }
         };

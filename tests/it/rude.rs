@@ -540,13 +540,15 @@ fn everything_is_given_back_after_any_sequence_of_rude_clients() {
                     socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
                 }
             }
-            eventually(&format!("nothing in flight after {clients:?}"), || in_flight(&served) == 0);
-            eventually(&format!("gauges at zero after {clients:?}"), || {
+            crate::support::eventually(&format!("nothing in flight after {clients:?}"), || {
+                in_flight(&served) == 0
+            });
+            crate::support::eventually(&format!("gauges at zero after {clients:?}"), || {
                 let gauges = gauges();
                 assert!(gauges.len() >= 7, "{gauges:?}");
                 gauges.iter().all(|gauge| *gauge == 0.0)
             });
-            eventually(&format!("the descriptors of before, after {clients:?}"), || {
+            crate::support::eventually(&format!("the descriptors of before, after {clients:?}"), || {
                 descriptors(&served).len() <= before
             });
             Ok(())
