@@ -78,11 +78,7 @@ const MAX_ROUNDS: usize = 5;
 /// Finds the policy under which the simulator gives these answers. `base` is the policy of the keys that nothing tells.
 #[must_use]
 pub fn calibrate(model: &Model, answers: &Answers, base: &Policy) -> Calibration {
-    let mut observations = observations(model, answers.runs);
-    let read = |recording| recorded_answers(model, recording, &mut observations);
-    let of_exchanges: Vec<_> = answers.recordings.iter().map(read).collect();
-    let known = RefCell::new(vec![Vec::new(); observations.len()]);
-    let search = PolicySearch { model, observations, known };
+    let (search, of_exchanges) = PolicySearch::new(model, answers);
     let spaces = key_spaces(&search.observations);
     let mut guess = Guess { policy: base.clone(), any_ip: false };
     let mut orders = OrderSpace::new(&[], &[], &base.precedence);
@@ -104,10 +100,7 @@ pub fn calibrate(model: &Model, answers: &Answers, base: &Policy) -> Calibration
         }
     }
     search.simplify(&mut guess, base, &spaces);
-    let subjects = quota_steps::subjects(answers, &search.observations, &of_exchanges, &|one| {
-        search.usage(&guess, one, &orders)
-    });
-    let quota = quota_space::find(&subjects, base, answers.daily_quota);
+    let quota = search.quota(&guess, &orders, answers, &of_exchanges, base);
     guess.policy = guess.policy.with(&quota.policy);
     let unexplained = search.unexplained(&guess, &quota);
     let explains = |one: &&Observation| search.explains(&guess, one);
@@ -131,7 +124,50 @@ pub fn calibrate(model: &Model, answers: &Answers, base: &Policy) -> Calibration
     calibration
 }
 
+/// Finds only what uses up quota and what `quotaLimiter` prints, where a policy explains each answer by itself. Takes a fraction of the time
+/// of [`calibrate`].
+#[must_use]
+pub fn calibrate_quota(model: &Model, answers: &Answers, policy: &Policy) -> Calibration {
+    let (search, of_exchanges) = PolicySearch::new(model, answers);
+    let guess = Guess { policy: policy.clone(), any_ip: false };
+    let orders = search.orders(&guess, &policy.bad_image, policy);
+    let quota = search.quota(&guess, &orders, answers, &of_exchanges, policy);
+    Calibration {
+        policy: quota.told,
+        measured: quota.measured,
+        undetermined: quota.undetermined,
+        unexplained: Vec::new(),
+        explanations: Vec::new(),
+        explained: search.observations.iter().map(|one| one.place.count).sum(),
+        best: policy.clone().with(&quota.policy),
+    }
+}
+
+/// For each exchange of a recording, the observation that has its answer.
+type OfExchanges = Vec<Vec<Option<usize>>>;
+
 impl<'a> PolicySearch<'a> {
+    fn new(model: &'a Model, answers: &Answers<'a>) -> (PolicySearch<'a>, OfExchanges) {
+        let mut observations = observations(model, answers.runs);
+        let read = |recording| recorded_answers(model, recording, &mut observations);
+        let of_exchanges = answers.recordings.iter().map(read).collect();
+        let known = RefCell::new(vec![Vec::new(); observations.len()]);
+        (PolicySearch { model, observations, known }, of_exchanges)
+    }
+
+    fn quota(
+        &self,
+        guess: &Guess,
+        orders: &OrderSpace,
+        answers: &Answers<'a>,
+        of_exchanges: &OfExchanges,
+        base: &Policy,
+    ) -> quota_space::QuotaFinding<'a> {
+        let usage = |one: &Observation| self.usage(guess, one, orders);
+        let subjects = quota_steps::subjects(answers, &self.observations, of_exchanges, &usage);
+        quota_space::find(&subjects, base, answers.daily_quota)
+    }
+
     /// What the model answers to each alternative.
     fn answers(&self, guess: &Guess, observation: &Observation) -> Rc<[ModelAnswer]> {
         let index = observation.index;

@@ -136,7 +136,7 @@ pub fn random_policy(random: &mut ChaCha8Rng) -> PolicySpec {
         ("layout", json!(["documented", "compact", "compact", "as-printed"])),
         ("transaction_id", json!(["echo", "literal"])),
         ("uid", json!(["7301010xxxxxxxxx", "none"])),
-        ("quota_limiter", json!(["left", "left", "left", "limit", "habis", "77", "80"])),
+        ("quota_limiter", json!(["left", "left", "left", "limit", "habis", "77"])),
         ("face_threshold", json!(["echo", "verbatim", "7.0"])),
         ("numbers", json!(["strict", "loose"])),
         ("malformed_json", json!(["5004", "400"])),

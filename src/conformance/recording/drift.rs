@@ -12,7 +12,7 @@ use super::exchange::{RecordedAnswer, RecordedRequest, Recording};
 use super::request::target;
 use crate::base::json;
 use crate::conformance::answer::KeptAnswer;
-use crate::conformance::calibrate::{Calibration, calibrate};
+use crate::conformance::calibrate::{Calibration, calibrate, calibrate_quota};
 use crate::conformance::comparable::{Comparable, read_body};
 use crate::conformance::difference::{AnswerDifference, DifferenceKind, closes, compared_fields};
 use crate::conformance::model::{Model, ModelAnswer};
@@ -97,8 +97,12 @@ pub fn drift(model: &Model, recordings: &[Recording], policy: &Policy) -> DriftR
         }
     }
     report.drift.sort_by_key(|one| (one.kind, std::cmp::Reverse(one.count)));
-    // Also where no answer differs: what uses up quota is told only by many.
-    let calibration = calibrate(model, &Answers { recordings, ..Answers::default() }, policy);
+    let answers = Answers { recordings, ..Answers::default() };
+    // What uses up quota is told only by many answers, none of which differs.
+    let calibration = match report.drift.is_empty() {
+        true => calibrate_quota(model, &answers, policy),
+        false => calibrate(model, &answers, policy),
+    };
     report.keys = drifting_keys(&calibration, policy);
     report.unexplained = report.compared - calibration.explained.min(report.compared);
     report
