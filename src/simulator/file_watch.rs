@@ -2,7 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -18,6 +18,9 @@ const DEBOUNCE: Duration = Duration::from_millis(100);
 /// Longest wait for a quiet moment: a file may be written continuously.
 const MAX_DEBOUNCE: Duration = Duration::from_millis(500);
 
+/// How often is looked whether a directory was made. Its parent is not watched for that: a store in it changes with every answer.
+const ABSENT_POLL: Duration = Duration::from_millis(500);
+
 /// Watches the directories until dropped.
 pub struct FileWatcher {
     signals: Sender<Signal>,
@@ -31,6 +34,8 @@ enum Signal {
     Changed,
     /// A directory itself was created, moved or removed. The watch stays on the old directory, so it is renewed.
     Replaced,
+    /// A directory was created that was absent at the start.
+    Made,
     Stop,
 }
 
@@ -57,20 +62,21 @@ impl FileWatcher {
             let _ = signal.map(|signal| sender.send(signal));
         })
         .map_err(io::Error::other)?;
-        for WatchedDirectory { roots: [path, _], mode, .. } in &watched {
-            // The parent reports when the directory is created, also again. Without permission for it, the watch ends with the directory.
-            // A parent that is watched already, as the fixtures around the keys, stays as it is.
-            let parent = path
-                .parent()
-                .filter(|parent| !watched.iter().any(|other| parent.starts_with(&other.roots[0])));
-            let of_parent =
-                parent.map_or(Ok(()), |parent| watcher.watch(parent, RecursiveMode::NonRecursive));
-            let own = watcher.watch(path, *mode);
-            if path.exists() { own } else { of_parent }.map_err(io::Error::other)?;
+        let absent: Vec<_> =
+            watched.iter().map(|one| one.roots[0].clone()).filter(|path| !path.exists()).collect();
+        for one in watched.iter().filter(|one| !absent.contains(&one.roots[0])) {
+            watch_parent(&mut watcher, one, &watched);
+            watcher.watch(&one.roots[0], one.mode).map_err(io::Error::other)?;
         }
+        let renew = move |is_new: bool| {
+            if is_new {
+                watched.iter().for_each(|one| watch_parent(&mut watcher, one, &watched));
+            }
+            renew_watches(&mut watcher, &watched);
+        };
         let thread = std::thread::Builder::new()
             .name("frsim-fixtures".to_owned())
-            .spawn(move || debounce(&received, || renew_watches(&mut watcher, &watched), &changed))?;
+            .spawn(move || debounce(&received, absent, renew, &changed))?;
         Ok(FileWatcher { signals, thread: Some(thread) })
     }
 }
@@ -83,6 +89,14 @@ impl Drop for FileWatcher {
     }
 }
 
+/// Watches the parent of a directory, which reports when the directory is created again. Without permission for it, the watch ends with the
+/// directory. A parent that is watched already, as the fixtures around the keys, stays as it is.
+fn watch_parent(watcher: &mut RecommendedWatcher, one: &WatchedDirectory, all: &[WatchedDirectory]) {
+    let parent = one.roots[0].parent();
+    let parent = parent.filter(|parent| !all.iter().any(|other| parent.starts_with(&other.roots[0])));
+    let _ = parent.map(|parent| watcher.watch(parent, RecursiveMode::NonRecursive));
+}
+
 /// Ignores errors: a directory may not exist at this moment.
 fn renew_watches(watcher: &mut RecommendedWatcher, watched: &[WatchedDirectory]) {
     for WatchedDirectory { roots: [path, _], mode, .. } in watched {
@@ -91,13 +105,35 @@ fn renew_watches(watcher: &mut RecommendedWatcher, watched: &[WatchedDirectory])
     }
 }
 
-fn debounce(received: &Receiver<Signal>, mut renew_watch: impl FnMut(), changed: &impl Fn()) {
-    while let Ok(mut signal) = received.recv() {
+/// Waits for the first signal of a burst, or for an absent directory to be made.
+fn first_signal(received: &Receiver<Signal>, absent: &mut Vec<PathBuf>) -> Option<Signal> {
+    while !absent.is_empty() {
+        match received.recv_timeout(ABSENT_POLL) {
+            Err(RecvTimeoutError::Timeout) if absent.iter().all(|path| !path.exists()) => {}
+            Err(RecvTimeoutError::Timeout) => {
+                absent.retain(|path| !path.exists());
+                return Some(Signal::Made);
+            }
+            other => return other.ok(),
+        }
+    }
+    received.recv().ok()
+}
+
+/// Calls `changed` after each burst. `renew_watch` is told whether a directory was made for the first time.
+fn debounce(
+    received: &Receiver<Signal>,
+    mut absent: Vec<PathBuf>,
+    mut renew_watch: impl FnMut(bool),
+    changed: &impl Fn(),
+) {
+    while let Some(mut signal) = first_signal(received, &mut absent) {
         let deadline = Instant::now() + MAX_DEBOUNCE;
         loop {
             match signal {
                 Signal::Changed => {}
-                Signal::Replaced => renew_watch(),
+                Signal::Replaced => renew_watch(false),
+                Signal::Made => renew_watch(true),
                 Signal::Stop => return,
             }
             let left = deadline.saturating_duration_since(Instant::now());
